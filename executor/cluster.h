@@ -1,0 +1,154 @@
+// Where tasks run. The scheduler sees every kind of cluster through this one interface.
+#ifndef KARTOGRAPH_EXECUTOR_CLUSTER_H_
+#define KARTOGRAPH_EXECUTOR_CLUSTER_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "planner/ids.h"
+#include "planner/resources.h"
+#include "planner/states.h"
+
+namespace kartograph::executor {
+
+// Chosen by the cluster; the same agent keeps its id across reconnections and restarts of either
+// side.
+using AgentId = std::string;
+using OfferId = std::string;
+
+// Resources of one agent, ours until we use, decline or lose them.
+struct Offer {
+  OfferId id;
+  AgentId agent;
+  std::string agent_name;  // for people; mostly the host's
+  planner::ResourceVector resources;
+  // A lease: `resources` is everything on the agent that is ours, attempts that already run there
+  // included; what an attempt frees is ours again at once, without a further offer. A newer lease
+  // for the agent replaces the older one. Without a lease, `resources` is what is free now, used up
+  // by the first launch on it.
+  bool lease = false;
+  // How many attempts the agent will keep beyond its resources. It starts them strictly in the
+  // order in which they were sent, each as soon as its consumption fits into what is free. Only
+  // with a lease.
+  int backlog = 0;
+};
+
+// What an attempt really used.
+struct Usage {
+  uint64_t peak_ram_bytes = 0;
+  absl::Duration cpu_time;  // user and system, the whole tree of processes
+  absl::Duration wall_time;
+};
+
+// An attempt runs, or has ended. The cluster repeats an end until it is acknowledged.
+struct AttemptUpdate {
+  planner::AttemptId attempt;
+  AgentId agent;
+  planner::Outcome outcome = planner::Outcome::kNone;  // kNone: it runs
+  int exit_status = 0;                                 // for kSucceeded and kExited
+  int signal = 0;                                      // for kSignalled
+  std::string message;                                 // for people: why it ended so; may be empty
+  absl::Time start_time =
+      absl::InfinitePast();  // when the process was started, by the agent's clock
+  absl::Time end_time = absl::InfinitePast();
+  Usage usage;
+  std::string return_value;  // what it wrote to KARTOGRAPH_RESULT
+};
+
+// The connection is up; earlier offers are void. After this the scheduler asks Reconcile about what
+// it launched.
+struct Connected {};
+// All offers are void; nothing is known of the attempts until the connection is back.
+struct Disconnected {
+  std::string reason;
+};
+struct OfferRescinded {
+  OfferId id;
+};
+// The agent is gone for good, and every attempt on it with it. Its offers are void.
+struct AgentLost {
+  AgentId agent;
+};
+
+using ClusterEvent =
+    std::variant<Connected, Disconnected, Offer, OfferRescinded, AttemptUpdate, AgentLost>;
+
+// Receives a cluster's events, in order, from one thread of the cluster's at a time. Must not
+// block.
+using ClusterListener = std::function<void(std::vector<ClusterEvent>)>;
+
+struct Launch {
+  planner::AttemptId attempt;
+  AgentId agent;
+  std::string task_name;
+  // The agent's own resources; units of pools are not in it.
+  planner::ResourceVector consumption;
+  // A serialized executor.Payload (payload.proto): what to run.
+  std::string payload;
+  absl::Duration timeout = absl::InfiniteDuration();
+  absl::Duration cancel_grace = absl::Seconds(10);
+};
+
+enum class LogStream { kStdout, kStderr };
+
+struct LogRequest {
+  planner::AttemptId attempt;
+  AgentId agent;
+  LogStream stream = LogStream::kStdout;
+  int64_t offset = 0;  // negative: so many bytes before the end
+  int64_t max_bytes = 64 << 10;
+};
+struct LogChunk {
+  int64_t offset = 0;  // of the first byte of data
+  std::string data;    // empty at the end of what is there now
+};
+
+// Thread-safe. No call blocks on the network or on a task. Keeps no task state that it could not
+// rebuild: the scheduler's history is the truth about what was launched, the agents are the truth
+// about what runs.
+class Cluster {
+ public:
+  virtual ~Cluster() = default;
+
+  // Begins to connect and to send events; called once. An error means that it can never work as
+  // configured and says what to do.
+  virtual absl::Status Start(ClusterListener listener) = 0;
+
+  // Launches attempts. A repeated id is ignored. What cannot be launched comes back as an ended
+  // attempt (kRefused).
+  virtual void Execute(std::vector<Launch> launches) = 0;
+  // Ends an attempt: SIGTERM, after `grace` SIGKILL, for its whole tree of processes. The end
+  // arrives as an update. An unknown attempt arrives as kLost.
+  virtual void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) = 0;
+  // The end of these attempts is committed; the cluster may forget them.
+  virtual void Acknowledge(const std::vector<planner::AttemptId>& attempts) = 0;
+
+  struct KnownAttempt {
+    planner::AttemptId attempt;
+    AgentId agent;
+  };
+  // Asks for the state of attempts believed alive. Each is answered by an AttemptUpdate; one the
+  // cluster never heard of arrives as kLost.
+  virtual void Reconcile(std::vector<KnownAttempt> attempts) = 0;
+
+  // Resources not wanted for now (nothing waits), and wanted again. A cluster that leases may
+  // ignore both.
+  virtual void Suppress() = 0;
+  virtual void Revive() = 0;
+
+  // Reads what an attempt has written; `done` is called once, from any thread, possibly before the
+  // return. NotFound where the log is not there (any more).
+  virtual void ReadLog(const LogRequest& request,
+                       std::function<void(absl::StatusOr<LogChunk>)> done) = 0;
+  // A graph's history is pruned: its logs and sandboxes may go.
+  virtual void Discard(planner::GraphId graph) = 0;
+};
+
+}  // namespace kartograph::executor
+
+#endif  // KARTOGRAPH_EXECUTOR_CLUSTER_H_

@@ -1,0 +1,212 @@
+#include "planner/resources.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <deque>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/synchronization/mutex.h"
+
+namespace kartograph::planner {
+namespace {
+
+constexpr double kMaxUnits = 1e15;
+constexpr size_t kMaxNames = 4096;
+
+struct Unit {
+  absl::string_view name;
+  int64_t bytes;
+};
+constexpr std::array<Unit, 9> kUnits = {{{"TiB", int64_t{1} << 40},
+                                         {"GiB", 1 << 30},
+                                         {"MiB", 1 << 20},
+                                         {"KiB", 1 << 10},
+                                         {"TB", 1000000000000},
+                                         {"GB", 1000000000},
+                                         {"MB", 1000000},
+                                         {"kB", 1000},
+                                         {"B", 1}}};
+
+bool IsResourceName(absl::string_view name) {
+  if (name.empty() || name.size() > 64 || !absl::ascii_isalpha(name[0])) return false;
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+  });
+}
+
+class NameTable {
+ public:
+  static NameTable& Get() {
+    static NameTable* const table = new NameTable();
+    return *table;
+  }
+
+  absl::StatusOr<uint16_t> Intern(absl::string_view name) {
+    {
+      absl::ReaderMutexLock lock(&mutex_);
+      if (auto it = ids_.find(name); it != ids_.end()) return it->second;
+    }
+    if (!IsResourceName(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", name.substr(0, 80),
+                       "\" is not a resource's name: 1 to 64 letters, digits, '_', '-' or '.', "
+                       "starting with a letter"));
+    }
+    absl::MutexLock lock(&mutex_);
+    if (auto it = ids_.find(name); it != ids_.end()) return it->second;
+    if (names_.size() >= kMaxNames) {
+      return absl::ResourceExhaustedError("more than 4096 different resource names are in use");
+    }
+    names_.emplace_back(std::string(name));
+    uint16_t id = static_cast<uint16_t>(names_.size() - 1);
+    ids_.emplace(names_.back(), id);
+    return id;
+  }
+
+  absl::string_view Name(uint16_t id) {
+    absl::ReaderMutexLock lock(&mutex_);
+    return names_[id];
+  }
+
+ private:
+  NameTable() : names_{"cpu", "ram"}, ids_{{"cpu", 0}, {"ram", 1}} {}
+
+  absl::Mutex mutex_;
+  std::deque<std::string> names_ ABSL_GUARDED_BY(mutex_);  // a deque keeps its strings in place
+  absl::flat_hash_map<std::string, uint16_t> ids_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<Quantity> Quantity::FromUnits(double units) {
+  if (std::isnan(units)) return absl::InvalidArgumentError("is not a number; give one from 0 on");
+  if (units < 0) return absl::InvalidArgumentError("is negative; give a number from 0 on");
+  if (units > kMaxUnits) return absl::InvalidArgumentError("is over 10^15; give a smaller number");
+  // 0.1 * 1000 is a little over 100 in binary: what is within a millionth of a thousandth is meant
+  // exactly.
+  return FromMilli(static_cast<int64_t>(std::ceil(units * 1000 - 1e-6)));
+}
+
+std::string Quantity::ToString() const {
+  const int64_t magnitude = milli_ < 0 ? -milli_ : milli_;
+  std::string text = absl::StrCat(milli_ < 0 ? "-" : "", magnitude / 1000);
+  if (int64_t fraction = magnitude % 1000; fraction != 0) {
+    std::string digits = absl::StrCat(1000 + fraction).substr(1);
+    digits.erase(digits.find_last_not_of('0') + 1);
+    absl::StrAppend(&text, ".", digits);
+  }
+  return text;
+}
+
+absl::StatusOr<Resource> Resource::Intern(absl::string_view name) {
+  absl::StatusOr<uint16_t> id = NameTable::Get().Intern(name);
+  if (!id.ok()) return id.status();
+  return Resource(*id);
+}
+
+Resource Resource::Named(absl::string_view name) {
+  absl::StatusOr<Resource> resource = Intern(name);
+  if (!resource.ok()) std::abort();
+  return *resource;
+}
+
+absl::string_view Resource::name() const { return NameTable::Get().Name(id_); }
+
+ResourceVector::ResourceVector(std::initializer_list<Entry> entries) {
+  for (const Entry& entry : entries) Set(entry.resource, entry.quantity);
+}
+
+Quantity ResourceVector::Get(Resource resource) const {
+  for (const Entry& entry : entries_) {
+    if (entry.resource == resource) return entry.quantity;
+  }
+  return Quantity();
+}
+
+void ResourceVector::Set(Resource resource, Quantity quantity) {
+  auto it = std::lower_bound(entries_.begin(), entries_.end(), resource,
+                             [](const Entry& e, Resource r) { return e.resource < r; });
+  const bool there = it != entries_.end() && it->resource == resource;
+  if (quantity.is_zero()) {
+    if (there) entries_.erase(it);
+  } else if (there) {
+    it->quantity = quantity;
+  } else {
+    entries_.insert(it, Entry{resource, quantity});
+  }
+}
+
+ResourceVector& ResourceVector::operator+=(const ResourceVector& other) {
+  for (const Entry& entry : other) Set(entry.resource, Get(entry.resource) + entry.quantity);
+  return *this;
+}
+
+ResourceVector& ResourceVector::operator-=(const ResourceVector& other) {
+  for (const Entry& entry : other) Set(entry.resource, Get(entry.resource) - entry.quantity);
+  return *this;
+}
+
+bool ResourceVector::FitsIn(const ResourceVector& available) const {
+  for (const Entry& entry : entries_) {
+    if (entry.quantity > available.Get(entry.resource)) return false;
+  }
+  return true;
+}
+
+bool ResourceVector::HasNegative() const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [](const Entry& e) { return e.quantity < Quantity(); });
+}
+
+std::string ResourceVector::ToString() const {
+  std::string text;
+  for (const Entry& entry : entries_) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", entry.resource.name(), "=",
+                    entry.resource == Resource::Ram() ? FormatBytes(entry.quantity)
+                                                      : entry.quantity.ToString());
+  }
+  return text;
+}
+
+std::string FormatBytes(Quantity bytes) {
+  for (size_t i = 0; i < 4; ++i) {
+    const Unit& unit = kUnits[i];
+    if (bytes.milli() >= unit.bytes * 1000 && bytes.milli() % unit.bytes == 0) {
+      return absl::StrCat(Quantity::FromMilli(bytes.milli() / unit.bytes).ToString(), unit.name);
+    }
+  }
+  return bytes.ToString();
+}
+
+absl::StatusOr<Quantity> ParseQuantity(absl::string_view text) {
+  text = absl::StripAsciiWhitespace(text);
+  size_t end = text.find_first_not_of("+-.0123456789eE");
+  // "5EB" would otherwise lose its E to the number.
+  if (end != absl::string_view::npos) {
+    while (end > 0 && absl::ascii_isalpha(text[end - 1])) --end;
+  }
+  absl::string_view number = text.substr(0, end);
+  absl::string_view unit =
+      end == absl::string_view::npos ? "" : absl::StripLeadingAsciiWhitespace(text.substr(end));
+  double units = 0;
+  if (number.empty() || !absl::SimpleAtod(number, &units)) {
+    return absl::InvalidArgumentError("is not a quantity; give a number such as 2, 0.5 or 512MiB");
+  }
+  if (unit.empty()) return Quantity::FromUnits(units);
+  for (const Unit& known : kUnits) {
+    if (known.name == unit) return Quantity::FromUnits(units * static_cast<double>(known.bytes));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("has the unknown unit \"", unit.substr(0, 40),
+                   "\"; known are B, kB, MB, GB, TB, KiB, MiB, GiB and TiB"));
+}
+
+}  // namespace kartograph::planner

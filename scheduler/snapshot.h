@@ -1,0 +1,127 @@
+// What the scheduler tells of its live state, as plain values.
+#ifndef KARTOGRAPH_SCHEDULER_SNAPSHOT_H_
+#define KARTOGRAPH_SCHEDULER_SNAPSHOT_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "planner/ids.h"
+#include "planner/resources.h"
+#include "planner/states.h"
+
+namespace kartograph::scheduler {
+
+struct TaskCounts {
+  std::array<int64_t, planner::kTaskStates> by_state{};  // index: TaskState
+  int64_t total = 0;
+};
+
+struct GraphSnapshot {
+  planner::GraphId graph = 0;
+  std::string name;
+  std::string client_queue;
+  bool fail_fast = false;
+  bool open = false;
+  planner::GraphState state = planner::GraphState::kRunning;
+  TaskCounts counts;
+  absl::Time submit_time;
+  absl::Time end_time = absl::InfiniteFuture();
+};
+
+struct TaskSnapshot {
+  planner::TaskKey task;
+  planner::TaskState state = planner::TaskState::kWaiting;
+  uint32_t attempts = 0;  // launched since the last reset
+  // Why it is not running yet, in one sentence; empty for running and final tasks (the history has
+  // their reason).
+  std::string reason;
+};
+
+struct AgentSnapshot {
+  std::string agent;
+  std::string name;
+  bool connected = false;
+  planner::ResourceVector capacity;
+  planner::ResourceVector used;
+  int attempts = 0;
+};
+
+struct PoolSnapshot {
+  std::string name;
+  planner::Quantity capacity;
+  planner::Quantity used;
+  int64_t waiting_tasks = 0;  // ready tasks that wait for this pool
+};
+
+struct AttemptSnapshot {
+  planner::AttemptId attempt;
+  std::string agent;
+  std::string agent_name;
+  planner::TaskState state = planner::TaskState::kLaunching;
+  absl::Time launch_time;
+  absl::Time start_time = absl::InfinitePast();
+  planner::ResourceVector consumption;
+};
+
+struct ClusterSnapshot {
+  bool connected = false;
+  std::vector<AgentSnapshot> agents;  // at most the number asked for
+  int64_t agent_count = 0;
+  std::vector<PoolSnapshot> pools;
+  std::vector<AttemptSnapshot> attempts;  // the oldest, at most the number asked for
+  TaskCounts counts;                      // over all live graphs
+};
+
+// Counters since the process started, for metrics.
+struct Totals {
+  int64_t launched = 0;
+  std::array<int64_t, 11> ended_by_outcome{};  // index: planner::Outcome
+  int64_t commits = 0;
+  int64_t records = 0;
+  absl::Duration commit_time;  // in all
+  absl::Duration plan_time;
+  int64_t mailbox_high_water = 0;
+};
+
+// Read access to the live state. Used on the scheduler's thread only.
+class Snapshots {
+ public:
+  virtual ~Snapshots() = default;
+  // Graphs that are not final, by id.
+  virtual std::vector<planner::GraphId> LiveGraphs() const = 0;
+  // Nothing for a graph that is not live: then the history knows it, if anything does.
+  virtual std::optional<GraphSnapshot> Graph(planner::GraphId graph) const = 0;
+  // Nothing where the graph is not live or has no such task.
+  virtual std::optional<TaskSnapshot> Task(planner::TaskKey task) const = 0;
+  // Tasks of a live graph from `from` on, in one of `states` (empty: any), at most `limit`.
+  virtual std::vector<TaskSnapshot> Tasks(planner::GraphId graph, planner::TaskIndex from,
+                                          int limit,
+                                          absl::Span<const planner::TaskState> states) const = 0;
+  // The attempts of a live task that have not ended.
+  virtual std::vector<AttemptSnapshot> Attempts(planner::TaskKey task) const = 0;
+  virtual ClusterSnapshot Cluster(int max_agents, int max_attempts) const = 0;
+  virtual Totals totals() const = 0;
+};
+
+// What one committed batch changed.
+struct Changes {
+  struct Task {
+    planner::TaskKey task;
+    planner::TaskState state = planner::TaskState::kWaiting;
+    uint32_t attempts = 0;
+    std::string reason;  // as TaskSnapshot::reason, and for final tasks why they ended so
+  };
+  std::vector<Task> tasks;  // each at most once, in its newest state
+  std::vector<GraphSnapshot>
+      graphs;            // each graph with a changed task or state, final ones included
+  bool cluster = false;  // agents, offers or the connection changed
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_SNAPSHOT_H_

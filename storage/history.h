@@ -1,0 +1,155 @@
+// The run history: everything that happened to every attempt. Two interfaces: the one writer, and
+// any number of readers.
+#ifndef KARTOGRAPH_STORAGE_HISTORY_H_
+#define KARTOGRAPH_STORAGE_HISTORY_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "storage/records.h"
+
+namespace kartograph::storage {
+
+// Receives a graph's whole live part, in this order: graph, its tasks by index, then the attempts,
+// the ends of tasks.
+class GraphVisitor {
+ public:
+  virtual ~GraphVisitor() = default;
+  virtual void OnGraph(const GraphSubmitted& graph, const GraphChanged& state) = 0;
+  // `payload` is empty: it is read again at launch. `attempts_before` as in TaskReset.
+  virtual void OnTask(const TaskSubmitted& task, uint32_t attempts_before) = 0;
+  // `ended` is null for an attempt that was alive when last written. Its return_value is left out.
+  virtual void OnAttempt(const AttemptLaunched& launched, const AttemptEnded* ended) = 0;
+  virtual void OnTaskEnded(const TaskEnded& ended) = 0;
+};
+
+struct Finished {
+  int64_t delivery_id = 0;
+  planner::TaskKey task;
+  std::string task_name;
+  TaskEnded ended;
+  int attempts = 0;           // launched since the last reset
+  AttemptEnded last_attempt;  // outcome kNone where there was none
+};
+
+// The one writer, used by the scheduler's thread alone (thread-compatible).
+class HistoryWriter {
+ public:
+  virtual ~HistoryWriter() = default;
+
+  // Writes all records in one transaction, in order; durable on return. On an error nothing of them
+  // is written; ResourceExhausted for a full disk, PermissionDenied for a read-only one, and trying
+  // again later is sound.
+  virtual absl::Status Commit(absl::Span<const Record> records) = 0;
+
+  // Visits every graph that is not final, by id.
+  virtual absl::Status VisitLive(GraphVisitor& visitor) = 0;
+  // Visits one graph, final or not. NotFound.
+  virtual absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) = 0;
+  // 0 where there is none.
+  virtual absl::StatusOr<planner::GraphId> LastGraphId() = 0;
+  virtual absl::StatusOr<int64_t> LastDeliveryId() = 0;
+
+  virtual absl::StatusOr<std::string> Payload(planner::TaskKey task) = 0;
+  // NotFound where the graph has no task of this name.
+  virtual absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
+                                                    absl::string_view name) = 0;
+  // The name of a task; NotFound.
+  virtual absl::StatusOr<std::string> TaskName(planner::TaskKey task) = 0;
+  // Nothing where the request id is new.
+  virtual absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) = 0;
+  // The oldest deliveries of a queue that are not acknowledged. Stops before `max_bytes` of return
+  // values, but gives one at least.
+  virtual absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue,
+                                                           int max_tasks, int64_t max_bytes) = 0;
+
+  // Removes up to `max_graphs` final graphs that ended before `before` and have no unacknowledged
+  // delivery, and answers to requests from before. Returns what was removed. Never touches a graph
+  // that is not final.
+  virtual absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time before,
+                                                              int max_graphs) = 0;
+};
+
+struct GraphRow {
+  GraphSubmitted graph;
+  GraphChanged state;
+  // Tasks by final state (index: TaskState) and in all. For a running graph only what is final is
+  // counted by state.
+  int64_t counts[planner::kTaskStates] = {};
+  int64_t tasks = 0;
+};
+
+struct AttemptRow {
+  AttemptLaunched launched;
+  AttemptEnded ended;  // outcome kNone while it runs
+};
+
+struct TaskRow {
+  TaskSubmitted task;              // payload only where asked for
+  std::optional<TaskEnded> ended;  // nothing while it is not final
+  uint32_t attempts_before = 0;
+  std::vector<AttemptRow>
+      attempts;  // only where asked for; oldest first; return values only from GetTask
+};
+
+struct FailureRow {
+  std::string graph_name;
+  std::string task_name;
+  TaskEnded ended;
+  std::optional<AttemptRow> last_attempt;
+};
+
+// Reads what is committed. Thread-safe; every call sees one consistent state.
+class HistoryReader {
+ public:
+  virtual ~HistoryReader() = default;
+
+  virtual absl::StatusOr<GraphRow> GetGraph(planner::GraphId graph) = 0;
+  // Newest first, ids below `before` (0: from the newest).
+  virtual absl::StatusOr<std::vector<GraphRow>> ListGraphs(
+      planner::GraphId before, int limit, std::optional<planner::GraphState> state) = 0;
+
+  struct Detail {
+    bool payload = false;
+    bool attempts = false;
+  };
+  // Tasks with index >= `from`, by index. With `states`, only final tasks in one of these states
+  // (the others are the scheduler's to tell).
+  virtual absl::StatusOr<std::vector<TaskRow>> ListTasks(
+      planner::GraphId graph, planner::TaskIndex from, int limit,
+      absl::Span<const planner::TaskState> states, Detail detail) = 0;
+  // These tasks, in the order given; those that are not there are left out.
+  virtual absl::StatusOr<std::vector<TaskRow>> GetTasks(absl::Span<const planner::TaskKey> tasks,
+                                                        Detail detail) = 0;
+  // NotFound says whether it is the graph or the task. With payload, attempts and return values.
+  virtual absl::StatusOr<TaskRow> GetTask(planner::GraphId graph, absl::string_view name) = 0;
+  // Newest first; tasks in state kFailed.
+  virtual absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) = 0;
+};
+
+// The history in one SQLite database.
+struct History {
+  std::unique_ptr<HistoryWriter> writer;
+  std::shared_ptr<HistoryReader> reader;
+};
+
+struct HistoryOptions {
+  std::string path;     // of the database file; its folder exists
+  bool durable = true;  // synchronous=FULL. False only for tests that say why.
+};
+
+// Opens or makes the database and migrates it to the newest schema. Errors say in one line what to
+// do: FailedPrecondition for a database from a newer version or one that is in use by another
+// process, DataLoss for one that is damaged or not a history, PermissionDenied, ResourceExhausted.
+absl::StatusOr<History> OpenHistory(const HistoryOptions& options);
+
+}  // namespace kartograph::storage
+
+#endif  // KARTOGRAPH_STORAGE_HISTORY_H_

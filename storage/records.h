@@ -1,0 +1,113 @@
+// What is written into the run history: the scheduler's steps as plain values.
+#ifndef KARTOGRAPH_STORAGE_RECORDS_H_
+#define KARTOGRAPH_STORAGE_RECORDS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "planner/ids.h"
+#include "planner/resources.h"
+#include "planner/states.h"
+
+namespace kartograph::storage {
+
+// A new graph, running.
+struct GraphSubmitted {
+  planner::GraphId graph = 0;
+  std::string name;
+  std::string client_queue;
+  bool fail_fast = false;
+  bool open = false;
+  absl::Time submit_time;
+};
+
+// An open graph was closed, ended, or runs again.
+struct GraphChanged {
+  planner::GraphId graph = 0;
+  planner::GraphState state = planner::GraphState::kRunning;
+  bool open = false;
+  absl::Time end_time = absl::InfiniteFuture();  // finite exactly when the state is final
+};
+
+// A new task of a graph submitted before. Times are rounded to microseconds.
+struct TaskSubmitted {
+  planner::TaskKey task;
+  std::string name;
+  std::string payload;  // opaque
+  planner::ResourceVector consumption;
+  std::vector<planner::TaskIndex> after;  // in the same graph
+  absl::Duration timeout = absl::InfiniteDuration();
+  absl::Duration retry_delay;
+  absl::Duration max_retry_delay;
+  absl::Duration cancel_grace;
+  int32_t max_attempts = 1;
+  int32_t priority = 0;
+};
+
+// Written before the cluster is told.
+struct AttemptLaunched {
+  planner::AttemptId attempt;
+  std::string agent;       // AgentId
+  std::string agent_name;  // for people
+  absl::Time launch_time;
+};
+
+struct AttemptEnded {
+  planner::AttemptId attempt;
+  planner::Outcome outcome = planner::Outcome::kNone;
+  int32_t exit_status = 0;
+  int32_t signal = 0;
+  std::string message;
+  absl::Time start_time = absl::InfinitePast();  // InfinitePast: it never started
+  absl::Time end_time;
+  uint64_t peak_ram_bytes = 0;
+  absl::Duration cpu_time;
+  absl::Duration wall_time;
+  std::string return_value;
+};
+
+// The task is final.
+struct TaskEnded {
+  planner::TaskKey task;
+  planner::TaskState state = planner::TaskState::kSucceeded;
+  absl::Time end_time;
+  std::string reason;  // empty for a success
+};
+
+// The task is not final any more: it runs again. Attempts up to this number do not count against
+// max_attempts.
+struct TaskReset {
+  planner::TaskKey task;
+  uint32_t attempts_before = 0;
+};
+
+// A finished task waits for its client. Delivery ids grow.
+struct FinishedQueued {
+  std::string client_queue;
+  int64_t delivery_id = 0;
+  planner::TaskKey task;
+};
+// The client has it; unknown ids are ignored.
+struct FinishedAcknowledged {
+  std::string client_queue;
+  int64_t delivery_id = 0;
+};
+
+// The answer to a write, for when it is repeated. `answer` is opaque.
+struct RequestAnswered {
+  std::string request_id;
+  std::string answer;
+  absl::Time time;
+};
+
+using Record =
+    std::variant<GraphSubmitted, GraphChanged, TaskSubmitted, AttemptLaunched, AttemptEnded,
+                 TaskEnded, TaskReset, FinishedQueued, FinishedAcknowledged, RequestAnswered>;
+
+}  // namespace kartograph::storage
+
+#endif  // KARTOGRAPH_STORAGE_RECORDS_H_
