@@ -1,0 +1,137 @@
+"""Checks of how the sources are laid out. Each is a test case of ./test.
+
+Run alone, `scripts/checks.py` prints what is wrong and exits with 1 if anything is.
+"""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from common import ROOT, bazel  # noqa: E402
+
+MAX_LINES = 700
+
+# Who may include whom (docs/architecture.md has the reasons). A folder may always include itself;
+# for a folder in a folder the longest entry counts. A test may include what it tests with besides.
+VALUES = {"planner/ids.h", "planner/problems.h", "planner/resources.h", "planner/states.h"}
+MAY_INCLUDE = {
+    "api": set(),
+    "planner": set(),
+    "storage": VALUES,
+    "executor": VALUES,
+    "scheduler": {"planner/", "storage/history.h", "storage/records.h", "executor/cluster.h"},
+    "service": {"api/", "planner/", "storage/", "executor/", "scheduler/"},
+    "cli": {"api/"},
+    "tests": {""},
+    "bench": {""},
+    "examples": set(),
+}
+# A scheduler's test runs against the simulated cluster and a real history.
+TEST_MAY_INCLUDE = {"scheduler": {"executor/simulated/", "storage/"}}
+
+SKIPPED_FOLDERS = {".git", ".cache", "__pycache__", "node_modules"}
+CODE = {".cc", ".h", ".py", ".proto", ".bzl", ".bazel", ".sh", ".js", ".css", ".html", ".sql"}
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+def sources(*extensions):
+    """Our files with these extensions, as paths from the root."""
+    for folder, folders, files in os.walk(ROOT):
+        relative = os.path.relpath(folder, ROOT)
+        folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS
+                            and not (relative == "." and name.startswith("bazel-")))
+        for name in sorted(files):
+            if os.path.splitext(name)[1] in extensions:
+                yield os.path.normpath(os.path.join(relative, name))
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8", errors="replace")
+
+
+def include_problems():
+    """Includes that go against the table."""
+    known = tuple(folder + "/" for folder in MAY_INCLUDE)
+    problems = []
+    for path in sources(".cc", ".h"):
+        top = path.split("/")[0]
+        if top not in MAY_INCLUDE:
+            problems.append(f"{path}: its folder has no place in the table of {__name__}.py")
+            continue
+        allowed = {top + "/"} | MAY_INCLUDE[top]
+        if re.search(r"_test(_\w+)?\.(cc|h)$|_bench\.cc$|/testing/|(fake|mock)_", path):
+            allowed |= TEST_MAY_INCLUDE.get(top, set())
+        for include in INCLUDE.findall(read(path)):
+            if include.startswith(known) and not include.startswith(tuple(allowed)):
+                problems.append(f"{path}: must not include {include}; "
+                                f"{top}/ may include {', '.join(sorted(allowed)) or 'nothing'}")
+    return problems
+
+
+def length_problems():
+    """Files too long to be about one thing."""
+    return [f"{path}: {lines} lines, at most {MAX_LINES}: give it a second file"
+            for path in sources(*CODE) if (lines := read(path).count("\n")) > MAX_LINES]
+
+
+def orphan_problems():
+    """C++ files that no target names: nothing would build, test or lint them."""
+    words = bazel("query", "--keep_going", "labels(srcs, //...) union labels(hdrs, //...)")
+    query = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           check=False)
+    built = {label[2:].replace(":", "/").lstrip("/") for label in query.stdout.split()}
+    if not built:
+        return ["bazel query failed: " + query.stderr[-500:]]
+    return [f"{path}: no target builds it" for path in sources(".cc", ".h") if path not in built]
+
+
+def python_problems():
+    """Python files that Debian's Python cannot read."""
+    problems = []
+    for path in sources(".py"):
+        try:
+            ast.parse(read(path), path)
+        except SyntaxError as error:
+            problems.append(f"{path}:{error.lineno}: {error.msg}")
+    return problems
+
+
+def shell_problems():
+    """Shell scripts that bash cannot read."""
+    problems = []
+    for path in ["run", "test", ".ci/run", *sources(".sh")]:
+        check = subprocess.run(["bash", "-n", path], cwd=ROOT, capture_output=True, text=True,
+                               check=False)
+        if check.returncode:
+            problems.append(check.stderr.strip())
+    return problems
+
+
+def link_problems():
+    """Links between our documents that lead nowhere."""
+    problems = []
+    for path in sources(".md"):
+        for target in re.findall(r"\]\(([^)#\s]+)", read(path)):
+            if "://" not in target and not target.startswith("mailto:"):
+                if not (ROOT / path).parent.joinpath(target).exists():
+                    problems.append(f"{path}: links to {target}, which is not there")
+    return problems
+
+
+def run():
+    """Yields the name of each check and its problems."""
+    yield "includes follow the table", include_problems()
+    yield f"no file exceeds {MAX_LINES} lines", length_problems()
+    yield "every C++ file belongs to a target", orphan_problems()
+    yield "Python files parse", python_problems()
+    yield "shell scripts parse", shell_problems()
+    yield "links between documents lead somewhere", link_problems()
+
+
+if __name__ == "__main__":
+    wrong = [problem for _, problems in run() for problem in problems]
+    print("\n".join(wrong) or "all checks passed")
+    sys.exit(1 if wrong else 0)
