@@ -13,7 +13,6 @@ _ABSL_LIBRARIES = [
     "absl_cord_internal",
     "absl_cordz_functions",
     "absl_cordz_handle",
-    "absl_flags",
     "absl_random_distributions",
     "absl_random_seed_sequences",
     "absl_random_internal_pool_urbg",
