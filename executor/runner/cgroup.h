@@ -1,0 +1,84 @@
+// Control groups (version 2) for attempts: the kernel keeps the memory limit, counts what was used,
+// and kills a tree that cannot escape.
+#ifndef KARTOGRAPH_EXECUTOR_RUNNER_CGROUP_H_
+#define KARTOGRAPH_EXECUTOR_RUNNER_CGROUP_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace kartograph::executor {
+
+// Makes groups below one folder and uses them again. Thread-compatible.
+class CgroupPool {
+ public:
+  // One group, lent. A value without meaning where there is none (fd is -1).
+  struct Group {
+    int fd = -1;  // of its folder, for SpawnRequest::cgroup_fd; the pool's
+    std::string path;
+    // The counters when it was lent, as the kernel counts for the life of the group.
+    uint64_t peak_before = 0;
+    absl::Duration cpu_before;
+    uint64_t oom_kills_before = 0;
+  };
+
+  // `parent` is a folder of a cgroup2 hierarchy in which we may make groups and whose children have
+  // the memory controller; with `needs_memory` false they may lack it, and then limits and memory
+  // counters are not there. Removes empty groups that an earlier agent has left. FailedPrecondition
+  // says what is missing.
+  static absl::StatusOr<std::unique_ptr<CgroupPool>> Create(std::string parent,
+                                                            bool needs_memory = true);
+  // Removes its groups; those that still have processes stay.
+  ~CgroupPool();
+
+  // A group without processes, with this limit (bytes; 0: none).
+  absl::StatusOr<Group> Lend(uint64_t memory_limit);
+  // Takes it back. One that still has processes is kept aside until it has none.
+  void TakeBack(Group group);
+
+  // Kills every process in it.
+  absl::Status Kill(const Group& group) const;
+  bool HasProcesses(const Group& group) const;
+  std::vector<pid_t> Processes(const Group& group) const;
+
+  // Since it was lent. The peak is known only where it is above that of all lendings before;
+  // otherwise 0.
+  uint64_t PeakMemory(const Group& group) const;
+  absl::Duration CpuTime(const Group& group) const;
+  // Processes killed because of the limit.
+  uint64_t OomKills(const Group& group) const;
+
+  bool has_memory() const { return has_memory_; }
+
+ private:
+  CgroupPool(std::string parent, bool has_memory)
+      : parent_(std::move(parent)), has_memory_(has_memory) {}
+
+  std::string parent_;
+  bool has_memory_;
+  uint64_t made_ = 0;
+  std::vector<Group> free_;
+  std::vector<Group> busy_;  // taken back with processes
+};
+
+// A folder for a CgroupPool below the cgroup this process is in, with the memory controller, where
+// that is possible without disturbing others: in the root of the hierarchy, or where this process
+// is alone in a cgroup that it may write (it is then moved one level down). FailedPrecondition says
+// why not.
+absl::StatusOr<std::string> PrepareOwnCgroup();
+
+// The number in a file of one number; 0 where there is none ("max").
+uint64_t ParseCgroupNumber(absl::string_view text);
+// The value of `key` in a file of lines "key value"; 0 where it is not there.
+uint64_t ParseCgroupKey(absl::string_view text, absl::string_view key);
+
+}  // namespace kartograph::executor
+
+#endif  // KARTOGRAPH_EXECUTOR_RUNNER_CGROUP_H_

@@ -1,0 +1,59 @@
+// The environment of attempts: the agent's own, what the task asked for, and KARTOGRAPH_*.
+#ifndef KARTOGRAPH_EXECUTOR_RUNNER_ENVIRONMENT_H_
+#define KARTOGRAPH_EXECUTOR_RUNNER_ENVIRONMENT_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace kartograph::executor {
+
+// Builds environment blocks over one base environment, which is taken apart once.
+// Thread-compatible.
+class Environment {
+ public:
+  // `base` as in environ: NAME=value, null-terminated.
+  explicit Environment(char* const* base);
+
+  // Base overlaid with `variables`, later ones over earlier ones. The block lives until the next
+  // call.
+  using Variables = std::vector<std::pair<absl::string_view, absl::string_view>>;
+  char* const* Build(const Variables& variables);
+
+  // Value in the base; empty where it is not there.
+  absl::string_view Get(absl::string_view name) const;
+
+ private:
+  std::vector<std::string> base_;
+  absl::flat_hash_map<std::string, size_t> index_;  // name to position in base_
+  std::vector<std::string> own_;
+  std::vector<char*> block_;
+};
+
+// Finds programs the way execvp does, and remembers them for a second, so that a program that is
+// installed or replaced is seen. Thread-compatible.
+class ProgramFinder {
+ public:
+  // The file to execute for `name`, which has no slash. Relative entries of `path` are seen from
+  // `directory`. On failure 0 is not returned but errno: ENOENT, or EACCES where a file was there
+  // but could not be executed.
+  int Find(absl::string_view name, absl::string_view path, absl::string_view directory,
+           int64_t now_ns, std::string* program);
+  // What was remembered turned out to be wrong.
+  void Forget() { cache_.clear(); }
+
+ private:
+  struct Entry {
+    std::string program;
+    int64_t found_ns = 0;
+  };
+  absl::flat_hash_map<std::string, Entry> cache_;
+};
+
+}  // namespace kartograph::executor
+
+#endif  // KARTOGRAPH_EXECUTOR_RUNNER_ENVIRONMENT_H_

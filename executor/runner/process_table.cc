@@ -1,0 +1,150 @@
+#include "executor/runner/process_table.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace kartograph::executor {
+namespace {
+
+std::optional<Process> ParseStat(absl::string_view text) {
+  static const uint64_t page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  Process process;
+  // The name is in parentheses and may contain anything, parentheses too.
+  size_t open = text.find('(');
+  size_t close = text.rfind(')');
+  if (open == absl::string_view::npos || close == absl::string_view::npos || close < open) {
+    return std::nullopt;
+  }
+  if (!absl::SimpleAtoi(text.substr(0, open), &process.pid)) return std::nullopt;
+  // Fields from the third on; their numbers are those of proc(5).
+  int number = 3;
+  for (absl::string_view field :
+       absl::StrSplit(text.substr(close + 1), absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
+    bool good = true;
+    switch (number) {
+      case 3:
+        process.zombie = field == "Z" || field == "X" || field == "x";
+        break;
+      case 4:
+        good = absl::SimpleAtoi(field, &process.parent);
+        break;
+      case 5:
+        good = absl::SimpleAtoi(field, &process.group);
+        break;
+      case 6:
+        good = absl::SimpleAtoi(field, &process.session);
+        break;
+      case 22:
+        good = absl::SimpleAtoi(field, &process.start_ticks);
+        break;
+      case 24:
+        good = absl::SimpleAtoi(field, &process.rss_bytes);
+        process.rss_bytes *= page_bytes;
+        break;
+    }
+    if (!good) return std::nullopt;
+    if (number == 24) return process;
+    ++number;
+  }
+  return std::nullopt;
+}
+
+// Into a buffer that is large enough for any stat file.
+ssize_t ReadInto(int folder, const char* path, char* buffer, size_t size) {
+  int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  ssize_t bytes = read(fd, buffer, size);
+  close(fd);
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<Process> ScanProcesses() {
+  std::vector<Process> processes;
+  DIR* folder = opendir("/proc");
+  if (folder == nullptr) return processes;
+  char path[300];
+  char buffer[2048];
+  while (struct dirent* entry = readdir(folder)) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    snprintf(path, sizeof(path), "%s/stat", entry->d_name);
+    ssize_t bytes = ReadInto(dirfd(folder), path, buffer, sizeof(buffer));
+    if (bytes <= 0) continue;
+    if (auto process = ParseStat(absl::string_view(buffer, bytes))) processes.push_back(*process);
+  }
+  closedir(folder);
+  return processes;
+}
+
+std::optional<Process> ReadProcess(pid_t pid) {
+  auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat"));
+  if (!text.has_value()) return std::nullopt;
+  return ParseStat(*text);
+}
+
+std::optional<std::vector<pid_t>> ReadChildren() {
+  auto text = ReadSmallFile(absl::StrCat("/proc/self/task/", syscall(SYS_gettid), "/children"));
+  if (!text.has_value()) return std::nullopt;
+  std::vector<pid_t> children;
+  for (absl::string_view word : absl::StrSplit(*text, ' ', absl::SkipWhitespace())) {
+    pid_t pid;
+    if (absl::SimpleAtoi(word, &pid)) children.push_back(pid);
+  }
+  return children;
+}
+
+std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view name) {
+  auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/environ"));
+  if (!text.has_value()) return std::nullopt;
+  for (absl::string_view entry : absl::StrSplit(*text, '\0')) {
+    if (entry.size() > name.size() && entry[name.size()] == '=' &&
+        entry.substr(0, name.size()) == name) {
+      return std::string(entry.substr(name.size() + 1));
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> ReadProportionalMemory(pid_t pid) {
+  auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/smaps_rollup"));
+  if (!text.has_value()) return std::nullopt;
+  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+    if (line.substr(0, 4) != "Pss:") continue;
+    std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    uint64_t kilobytes = 0;
+    if (words.size() >= 2 && absl::SimpleAtoi(words[1], &kilobytes)) return kilobytes << 10;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> ReadSmallFile(const std::string& path) {
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  std::string text;
+  char buffer[16384];
+  while (true) {
+    ssize_t bytes = read(fd, buffer, sizeof(buffer));
+    if (bytes < 0) {
+      close(fd);
+      return std::nullopt;
+    }
+    if (bytes == 0) break;
+    text.append(buffer, bytes);
+  }
+  close(fd);
+  return text;
+}
+
+}  // namespace kartograph::executor

@@ -1,0 +1,45 @@
+// What /proc says of processes.
+#ifndef KARTOGRAPH_EXECUTOR_RUNNER_PROCESS_TABLE_H_
+#define KARTOGRAPH_EXECUTOR_RUNNER_PROCESS_TABLE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace kartograph::executor {
+
+struct Process {
+  pid_t pid = 0;
+  pid_t parent = 0;
+  pid_t group = 0;
+  pid_t session = 0;
+  bool zombie = false;
+  uint64_t start_ticks = 0;  // since boot: with the pid it names a process for good
+  uint64_t rss_bytes = 0;
+};
+
+// All processes at about one moment. Costs some microseconds a process. Processes that come and go
+// meanwhile may be missing.
+std::vector<Process> ScanProcesses();
+// Nothing where there is no such process.
+std::optional<Process> ReadProcess(pid_t pid);
+// The direct children of the calling thread; nothing where this kernel does not list them.
+std::optional<std::vector<pid_t>> ReadChildren();
+// A variable of the environment that the process was started with; nothing where it has none or may
+// not be read.
+std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view name);
+// Its share of the memory it uses, in bytes: pages that n processes share count 1/n for each.
+// Nothing where it is gone or may not be read.
+std::optional<uint64_t> ReadProportionalMemory(pid_t pid);
+
+// Reads a small file whole; nothing where it cannot be read.
+std::optional<std::string> ReadSmallFile(const std::string& path);
+
+}  // namespace kartograph::executor
+
+#endif  // KARTOGRAPH_EXECUTOR_RUNNER_PROCESS_TABLE_H_

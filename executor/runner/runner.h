@@ -1,0 +1,179 @@
+// Starts, watches and ends the processes of attempts on an agent.
+#ifndef KARTOGRAPH_EXECUTOR_RUNNER_RUNNER_H_
+#define KARTOGRAPH_EXECUTOR_RUNNER_RUNNER_H_
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+#include "executor/payload.pb.h"
+#include "executor/runner/cgroup.h"
+#include "executor/runner/environment.h"
+#include "executor/runner/process_table.h"
+#include "executor/runner/sandbox.h"
+#include "planner/ids.h"
+
+namespace kartograph::executor {
+
+// The attempts whose processes run here, and how they are to end.
+//
+// An attempt's process leads its own session, works in its own sandbox (sandbox.h), and has the
+// agent's environment, its own, and KARTOGRAPH_GRAPH, _TASK, _ATTEMPT and _RESULT. When it ends,
+// everything that it started ends: what is left of its process group at once, what has left the
+// group within about a tenth of a second. An attempt that is being ended (cancelled, over its time
+// or its memory) is reported when the whole tree is gone.
+//
+// Declared memory is a limit. With a cgroup pool the kernel keeps it. Without, the trees of
+// attempts that declare some are measured ten times a second, so that a quick overshoot may pass
+// unseen.
+//
+// Thread-compatible and bound to the thread that made it: attempts are killed when that thread
+// ends. The process becomes a subreaper and SIGCHLD is blocked in the calling thread (other threads
+// must block it too); every child of the process is taken for an attempt's. One at a time in a
+// process.
+class Runner {
+ public:
+  struct Options {
+    std::string sandbox_root;  // absolute; made where it is not there
+    int64_t max_result_bytes = 16 << 20;
+    absl::Duration sample_period = absl::Milliseconds(100);
+    CgroupPool* cgroups = nullptr;  // may be null; outlives the runner
+  };
+  static absl::StatusOr<std::unique_ptr<Runner>> Create(Options options);
+  // Kills what still runs, with its process groups.
+  ~Runner();
+
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  // Starts `launch` (its agent and resources other than ram are not looked at). Whether it runs
+  // now; where not, its end comes out of the next Poll.
+  bool Start(const Launch& launch);
+  // SIGTERM for the attempt's tree, SIGKILL after `grace`. Whether there is such an attempt; its
+  // end comes out of a Poll.
+  bool Cancel(planner::AttemptId attempt, absl::Duration grace);
+
+  // Readable when Poll has something to do.
+  int fd() const { return signal_fd_.get(); }
+  // When Poll has something to do without that; InfiniteDuration: never.
+  absl::Duration UntilDue() const;
+  // Does what is due and appends the attempts that have ended since. `agent` of the updates is
+  // empty.
+  void Poll(std::vector<AttemptUpdate>* ended);
+
+  bool IsRunning(planner::AttemptId attempt) const { return attempts_.contains(attempt.value); }
+  // When it was started, by the system's clock; InfinitePast where it does not run.
+  absl::Time StartTime(planner::AttemptId attempt) const;
+  size_t running() const { return attempts_.size(); }
+  // Attempts may have left processes that the next Polls end.
+  bool tidying() const { return orphan_check_ns_ != kNever || !orphans_.empty(); }
+
+ private:
+  using Outcome = planner::Outcome;
+  static constexpr int64_t kNever = INT64_MAX;
+
+  struct Attempt {
+    planner::AttemptId id;
+    std::string text_id;  // "g17.42.1"
+    pid_t pid = 0;        // of the main process; the number of its group and session
+    uint64_t serial = 0;  // in order of start
+    absl::Time start_time;
+    int64_t start_ns = 0;
+    uint64_t ram_limit = 0;  // bytes; 0: none declared
+    absl::Duration timeout;
+    absl::Duration cancel_grace;
+    int64_t timer_ns = kNever;
+    // Why we end it; kNone while we do not.
+    Outcome cause = Outcome::kNone;
+    bool killed = false;      // SIGKILL was sent
+    int pending_signal = 0;   // for processes of the tree outside the main process's group
+    bool main_ended = false;  // then the attempt waits for the rest of its tree
+    int64_t give_up_ns = kNever;
+    int status = 0;
+    struct rusage usage = {};
+    int64_t end_ns = 0;
+    absl::Time end_time;
+    uint64_t sampled_rss = 0;     // the largest seen
+    uint64_t own_peak_bytes = 0;  // of this process, when it was started
+    std::string message;
+    CgroupPool::Group cgroup;
+    // Of the last survey.
+    std::vector<pid_t> members;
+    uint64_t member_rss = 0;
+  };
+
+  // A process that was re-parented to us because its parent ended.
+  struct Orphan {
+    uint64_t start_ticks = 0;
+    uint64_t attempt = 0;  // AttemptId it belongs to; 0: unknown
+    uint64_t serial = 0;   // of the newest attempt when it was first seen
+  };
+
+  Runner(Options options, std::unique_ptr<Sandboxes> sandboxes);
+
+  // The start, step by step; a failure is the reason for people.
+  struct Failure {
+    Outcome outcome;
+    std::string message;
+  };
+  bool Launched(const Launch& launch, Attempt* attempt, Failure* failure);
+  bool ReadPayload(const Launch& launch, Failure* failure);
+  void EndWithoutStart(const Launch& launch, Failure failure);
+
+  void BeginEnding(Attempt* attempt, Outcome cause, int64_t now, absl::Duration grace);
+  void Kill(Attempt* attempt, int64_t now);
+  void SetTimer(Attempt* attempt, int64_t at_ns);
+  void RunTimers(int64_t now);
+  void Reap();
+  void OnMainEnded(Attempt* attempt);
+  void Finish(Attempt* attempt);
+  Outcome OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const;
+  uint64_t PeakRam(const Attempt& attempt) const;
+
+  // One look at all processes: who belongs to which attempt, what it uses, who has to go.
+  void Survey(int64_t now);
+  Attempt* OwnerOfOrphan(const Process& process);
+  bool IsDoomed(const Orphan& orphan) const;
+  void CheckMemory(Attempt* attempt, int64_t now);
+  void CheckForOrphans(int64_t now);
+
+  Options options_;
+  std::unique_ptr<Sandboxes> sandboxes_;
+  Environment environment_;
+  ProgramFinder programs_;
+  std::vector<int> ignored_signals_;
+  Descriptor signal_fd_;
+  Descriptor null_fd_;
+  pid_t self_ = 0;
+
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Attempt>> attempts_;
+  absl::flat_hash_map<pid_t, Attempt*> by_pid_;  // main processes, as long as their tree lives
+  absl::flat_hash_map<pid_t, Orphan> orphans_;
+  std::set<std::pair<int64_t, uint64_t>> timers_;
+  uint64_t last_serial_ = 0;
+  size_t measured_ = 0;  // attempts that have to be sampled
+  int64_t survey_ns_ = kNever;
+  int64_t last_survey_ns_ = 0;
+  int64_t survey_cost_ns_ = 0;
+  int64_t orphan_check_ns_ = kNever;
+  std::vector<AttemptUpdate> ended_;
+
+  // Kept for their memory.
+  Payload payload_;
+  std::vector<char*> argv_;
+  std::string result_path_;
+};
+
+}  // namespace kartograph::executor
+
+#endif  // KARTOGRAPH_EXECUTOR_RUNNER_RUNNER_H_
