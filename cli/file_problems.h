@@ -1,0 +1,51 @@
+// What is wrong with a user's file: every problem at once, each with its place.
+#ifndef KARTOGRAPH_CLI_FILE_PROBLEMS_H_
+#define KARTOGRAPH_CLI_FILE_PROBLEMS_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace kartograph::cli {
+
+// A place in a text file, counted from 1. Line 0 means the file as a whole.
+struct Mark {
+  int line = 0;
+  int column = 0;
+  auto operator<=>(const Mark&) const = default;
+};
+
+struct FileProblem {
+  Mark mark;
+  std::string field;    // such as tasks[3].consumption.ram; may be empty
+  std::string message;  // what is wrong and what would be right
+};
+
+// Collects problems. Not thread-safe.
+class FileProblems {
+ public:
+  // At most this many are kept; the rest are counted.
+  static constexpr size_t kMaxKept = 100;
+
+  void Add(Mark mark, std::string field, std::string message);
+  bool empty() const { return total_ == 0; }
+  // All, also those not kept.
+  size_t total() const { return total_; }
+  // In the order of their places, those without a place first.
+  std::vector<FileProblem> Sorted() const;
+  // One problem a line, "FILE:LINE:COLUMN: FIELD: MESSAGE", and a last line that counts the rest.
+  std::string ToString(absl::string_view file) const;
+
+ private:
+  std::vector<FileProblem> problems_;
+  size_t total_ = 0;
+};
+
+// `text` in double quotes, made printable and cut at 60 characters.
+std::string Quoted(absl::string_view text);
+
+}  // namespace kartograph::cli
+
+#endif  // KARTOGRAPH_CLI_FILE_PROBLEMS_H_

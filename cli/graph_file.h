@@ -1,0 +1,48 @@
+// A graph as its user wrote it down: in our own format, or as a WfFormat 1.5 instance.
+//
+// docs/graph_files.md describes the format.
+#ifndef KARTOGRAPH_CLI_GRAPH_FILE_H_
+#define KARTOGRAPH_CLI_GRAPH_FILE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "api/kartograph/v1/task_executer.pb.h"
+#include "cli/file_problems.h"
+
+namespace kartograph::cli {
+
+struct GraphFile {
+  v1::GraphSpec spec;
+  std::vector<v1::TaskSpec> tasks;
+  std::vector<Mark> marks;  // where each task stands
+  int64_t edges = 0;
+};
+
+struct GraphFileOptions {
+  // The graph's name where the file gives none.
+  std::string default_name = "graph";
+  // Absolute folder that relative directories start from.
+  std::string folder = "/";
+  // What a WfFormat task's recorded runtime is multiplied with.
+  double scale = 1.0;
+};
+
+// Reads and checks a graph. Nothing, with at least one problem added, where it is wrong.
+std::optional<GraphFile> ParseGraphFile(absl::string_view text, const GraphFileOptions& options,
+                                        FileProblems* problems);
+
+// The same from a file, or from standard input where `path` is "-".
+std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
+                                       FileProblems* problems);
+
+// Where the task stands that `field` of a service's problem names, as in
+// tasks["decode"].consumption["ram"]. Nothing where it names none of the file's tasks.
+std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field);
+
+}  // namespace kartograph::cli
+
+#endif  // KARTOGRAPH_CLI_GRAPH_FILE_H_

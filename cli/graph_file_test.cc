@@ -1,0 +1,208 @@
+#include "cli/graph_file.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::cli {
+namespace {
+
+GraphFile Parse(absl::string_view text) {
+  FileProblems problems;
+  GraphFileOptions options;
+  options.default_name = "from_the_path";
+  options.folder = "/data/maps";
+  std::optional<GraphFile> file = ParseGraphFile(text, options, &problems);
+  EXPECT_TRUE(file.has_value()) << problems.ToString("f");
+  return file.value_or(GraphFile());
+}
+
+TEST(GraphFileTest, ReadsEveryKey) {
+  const GraphFile file = Parse(R"(
+name: map_release
+queue: maps
+fail_fast: true
+tasks:
+  - name: decode
+    command: [python3, decode.py, 1, true]
+    consumption: {cpu: 2, ram: 512MiB, db_connections: 1}
+    environment: {LANG: C, N: 5, EMPTY: }
+    directory: /work
+    timeout: 30s
+    max_attempts: 3
+    retry_delay: 100ms
+    max_retry_delay: 1m
+    cancel_grace: 0
+    priority: -5
+  - name: load
+    command: |
+      set -e
+      echo done
+    after: decode
+  - {name: draw, command: "true", after: [decode, load]}
+)");
+  EXPECT_EQ(file.spec.name(), "map_release");
+  EXPECT_EQ(file.spec.client_queue(), "maps");
+  EXPECT_TRUE(file.spec.fail_fast());
+  EXPECT_FALSE(file.spec.open());
+  EXPECT_EQ(file.edges, 3);
+  ASSERT_EQ(file.tasks.size(), 3u);
+  const v1::TaskSpec& decode = file.tasks[0];
+  EXPECT_EQ(decode.name(), "decode");
+  ASSERT_EQ(decode.command().arguments_size(), 4);
+  EXPECT_EQ(decode.command().arguments(2), "1");
+  EXPECT_EQ(decode.command().arguments(3), "true");
+  EXPECT_EQ(decode.command().shell(), "");
+  EXPECT_EQ(decode.consumption().at("cpu"), 2);
+  EXPECT_EQ(decode.consumption().at("ram"), 536870912);
+  EXPECT_EQ(decode.consumption().at("db_connections"), 1);
+  EXPECT_EQ(decode.command().environment().at("LANG"), "C");
+  EXPECT_EQ(decode.command().environment().at("N"), "5");
+  EXPECT_EQ(decode.command().environment().at("EMPTY"), "");
+  EXPECT_EQ(decode.command().directory(), "/work");
+  EXPECT_EQ(decode.timeout().seconds(), 30);
+  EXPECT_EQ(decode.max_attempts(), 3);
+  EXPECT_EQ(decode.retry_delay().nanos(), 100000000);
+  EXPECT_EQ(decode.max_retry_delay().seconds(), 60);
+  EXPECT_TRUE(decode.has_cancel_grace());
+  EXPECT_EQ(decode.cancel_grace().seconds(), 0);
+  EXPECT_EQ(decode.priority(), -5);
+  EXPECT_EQ(file.tasks[1].command().shell(), "set -e\necho done\n");
+  EXPECT_EQ(file.tasks[1].command().arguments_size(), 0);
+  ASSERT_EQ(file.tasks[1].after_size(), 1);
+  EXPECT_EQ(file.tasks[1].after(0), "decode");
+  EXPECT_EQ(file.tasks[2].after_size(), 2);
+}
+
+TEST(GraphFileTest, LeavesWhatIsNotGivenToTheService) {
+  const GraphFile file = Parse("tasks: [{name: a, command: [x]}]\n");
+  EXPECT_EQ(file.spec.name(), "from_the_path");
+  EXPECT_EQ(file.spec.client_queue(), "");
+  EXPECT_FALSE(file.spec.fail_fast());
+  const v1::TaskSpec& task = file.tasks[0];
+  EXPECT_FALSE(task.has_timeout() || task.has_retry_delay() || task.has_max_retry_delay() ||
+               task.has_cancel_grace());
+  EXPECT_EQ(task.max_attempts(), 0);
+  EXPECT_EQ(task.consumption_size(), 0);
+  EXPECT_EQ(task.command().directory(), "");
+}
+
+TEST(GraphFileTest, MergesATasksOwnValuesOverTheDefaults) {
+  const GraphFile file = Parse(R"(
+tasks:
+  - {name: a, command: [x]}
+  - name: b
+    command: [x]
+    consumption: {ram: 1GiB, db_connections: 2}
+    environment: {B: own, C: more}
+    max_attempts: 1
+    directory: ""
+defaults:
+  consumption: {cpu: 1, ram: 256MiB}
+  environment: {A: all, B: all}
+  max_attempts: 3
+  timeout: 10m
+  priority: 7
+  directory: scripts
+)");
+  const v1::TaskSpec& a = file.tasks[0];
+  EXPECT_EQ(a.consumption().at("ram"), 268435456);
+  EXPECT_EQ(a.max_attempts(), 3);
+  EXPECT_EQ(a.timeout().seconds(), 600);
+  EXPECT_EQ(a.priority(), 7);
+  EXPECT_EQ(a.command().directory(), "/data/maps/scripts");
+  EXPECT_EQ(a.command().environment().size(), 2u);
+  const v1::TaskSpec& b = file.tasks[1];
+  EXPECT_EQ(b.consumption().at("cpu"), 1);
+  EXPECT_EQ(b.consumption().at("ram"), 1073741824);
+  EXPECT_EQ(b.consumption().at("db_connections"), 2);
+  EXPECT_EQ(b.command().environment().at("A"), "all");
+  EXPECT_EQ(b.command().environment().at("B"), "own");
+  EXPECT_EQ(b.command().environment().at("C"), "more");
+  EXPECT_EQ(b.max_attempts(), 1);
+  EXPECT_EQ(b.command().directory(), "");
+}
+
+TEST(GraphFileTest, TakesRelativeFoldersFromTheFilesOwn) {
+  const auto directory = [](const char* text) {
+    return Parse(absl::StrCat("tasks: [{name: a, command: [x], directory: ", text, "}]"))
+        .tasks[0]
+        .command()
+        .directory();
+  };
+  EXPECT_EQ(directory("."), "/data/maps");
+  EXPECT_EQ(directory("./a/"), "/data/maps/a");
+  EXPECT_EQ(directory("../b"), "/data/b");
+  EXPECT_EQ(directory("/abs"), "/abs");
+}
+
+TEST(GraphFileTest, UnderstandsAnchorsMergesAndPlacesForThem) {
+  const GraphFile file = Parse(R"(
+x-small: &small {timeout: 5s, consumption: {ram: 1MiB}}
+tasks:
+  - {<<: *small, name: a, command: [x]}
+  - {<<: *small, name: b, command: [x], timeout: 9s, after: &deps [a]}
+  - {name: c, command: [x], after: *deps}
+)");
+  EXPECT_EQ(file.tasks[0].timeout().seconds(), 5);
+  EXPECT_EQ(file.tasks[1].timeout().seconds(), 9);
+  EXPECT_EQ(file.tasks[1].consumption().at("ram"), 1048576);
+  EXPECT_EQ(file.tasks[2].after(0), "a");
+}
+
+TEST(GraphFileTest, ReadsJson) {
+  const GraphFile file = Parse(
+      R"({"name": "j", "tasks": [
+          {"name": "a", "command": ["echo", "\u00e9\ud83d\ude00"], "after": []},
+          {"name": "b", "command": "true", "after": ["a"], "timeout": 1.5, "priority": 2}]})");
+  EXPECT_EQ(file.spec.name(), "j");
+  EXPECT_EQ(file.tasks[0].command().arguments(1), "\xC3\xA9\xF0\x9F\x98\x80");
+  EXPECT_EQ(file.tasks[1].timeout().nanos(), 500000000);
+  EXPECT_EQ(file.tasks[1].priority(), 2);
+}
+
+TEST(GraphFileTest, TakesAKeyWithoutValueAsNotGiven) {
+  const GraphFile file = Parse(
+      "queue:\nfail_fast:\ndefaults:\ntasks: [{name: a, command: [x], after: , timeout: ~, "
+      "consumption: null}]\n");
+  EXPECT_EQ(file.tasks.size(), 1u);
+  EXPECT_FALSE(file.tasks[0].has_timeout());
+}
+
+TEST(GraphFileTest, LoadsAFileAndNamesTheGraphAfterIt) {
+  const std::string folder = ::testing::TempDir();
+  const std::string path = absl::StrCat(folder, "/my release.yaml");
+  std::ofstream(path) << "tasks: [{name: a, command: [x], directory: sub}]\n";
+  FileProblems problems;
+  const auto file = LoadGraphFile(path, 1.0, &problems);
+  ASSERT_TRUE(file.has_value()) << problems.ToString(path);
+  EXPECT_EQ(file->spec.name(), "my_release");
+  EXPECT_EQ(file->tasks[0].command().directory().front(), '/');
+  EXPECT_TRUE(file->tasks[0].command().directory().ends_with("/sub"));
+}
+
+TEST(GraphFileTest, SaysWhyAFileCannotBeRead) {
+  FileProblems missing;
+  EXPECT_FALSE(LoadGraphFile("/nowhere/x.yaml", 1.0, &missing).has_value());
+  EXPECT_EQ(missing.ToString("x"), "x: cannot be opened: No such file or directory\n");
+  FileProblems folder;
+  EXPECT_FALSE(LoadGraphFile("/", 1.0, &folder).has_value());
+  EXPECT_EQ(folder.ToString("x"), "x: this is a folder; a graph file is expected\n");
+}
+
+TEST(GraphFileTest, FindsThePlaceOfATaskThatTheServiceNames) {
+  const GraphFile file =
+      Parse("tasks:\n  - {name: 'a[1]', command: [x]}\n  - {name: b, command: [x]}\n");
+  EXPECT_EQ(MarkOfField(file, "tasks[\"a[1]\"].consumption[\"ram\"]"), (Mark{2, 12}));
+  EXPECT_EQ(MarkOfField(file, "tasks[\"b\"]"), (Mark{3, 12}));
+  EXPECT_EQ(MarkOfField(file, "tasks[\"c\"].after"), std::nullopt);
+  EXPECT_EQ(MarkOfField(file, "tasks[\"c"), std::nullopt);
+  EXPECT_EQ(MarkOfField(file, "graph.name"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace kartograph::cli

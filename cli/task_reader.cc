@@ -1,0 +1,281 @@
+#include "cli/task_reader.h"
+
+#include <filesystem>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "cli/duration.h"
+#include "cli/quantity.h"
+
+namespace kartograph::cli {
+namespace {
+
+using Kind = YamlTree::Kind;
+
+constexpr absl::string_view kDefaultsKeys[] = {
+    "consumption", "environment",     "directory",    "timeout",  "max_attempts",
+    "retry_delay", "max_retry_delay", "cancel_grace", "priority",
+};
+constexpr absl::string_view kTaskKeys[] = {
+    "name",    "command",      "after",       "consumption",     "environment",  "directory",
+    "timeout", "max_attempts", "retry_delay", "max_retry_delay", "cancel_grace", "priority",
+};
+
+}  // namespace
+
+void TaskReader::ReadDefaults(YamlTree::Id map, const FieldPath& path) {
+  for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
+    if (ReadShared(entry, path, &defaults_)) continue;
+    if (entry.key == "name" || entry.key == "command" || entry.key == "after") {
+      problems_->Add(entry.key_mark, path.ToString(),
+                     absl::StrCat(Quoted(entry.key), " belongs to each task and has no default"));
+    } else {
+      ReportUnknownKey(entry, path, kDefaultsKeys, problems_);
+    }
+  }
+}
+
+v1::TaskSpec TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, TaskNode* node) {
+  v1::TaskSpec spec = defaults_;
+  node->mark = tree_.mark(map);
+  if (tree_.kind(map) != Kind::kMap) {
+    ReportWrongType(tree_, map, path, "a task (a mapping with name and command)", problems_);
+    return spec;
+  }
+  bool has_name = false;
+  bool has_command = false;
+  for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
+    const FieldPath field(&path, entry.key);
+    if (entry.key == "name") {
+      has_name = true;
+      ReadString(entry.value, field, spec.mutable_name());
+      node->mark = tree_.mark(entry.value);
+      if (tree_.kind(entry.value) != Kind::kScalar) continue;
+      const std::string problem = NameProblem(spec.name());
+      if (!problem.empty()) problems_->Add(node->mark, field.ToString(), problem);
+      node->name = tree_.text(entry.value);
+    } else if (entry.key == "command") {
+      has_command = true;
+      ReadCommand(entry.value, field, spec.mutable_command());
+    } else if (entry.key == "after") {
+      ReadAfter(entry.value, field, &spec, node);
+    } else if (!ReadShared(entry, path, &spec)) {
+      ReportUnknownKey(entry, path, kTaskKeys, problems_);
+    }
+  }
+  if (!has_name) problems_->Add(tree_.mark(map), path.ToString(), "the task has no name");
+  if (!has_command) problems_->Add(tree_.mark(map), path.ToString(), "the task has no command");
+  return spec;
+}
+
+bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) {
+  const FieldPath field(&path, entry.key);
+  // A key without a value changes nothing, so that a line can be emptied instead of removed.
+  const bool nothing = tree_.kind(entry.value) == Kind::kNull;
+  if (entry.key == "consumption") {
+    if (!nothing) ReadConsumption(entry.value, field, spec);
+  } else if (entry.key == "environment") {
+    if (!nothing) ReadEnvironment(entry.value, field, spec->mutable_command());
+  } else if (entry.key == "directory") {
+    if (!nothing) ReadDirectory(entry.value, field, spec->mutable_command());
+  } else if (entry.key == "timeout") {
+    if (!nothing) {
+      ReadDuration(entry.value, field, false, &v1::TaskSpec::mutable_timeout, spec);
+    }
+  } else if (entry.key == "retry_delay") {
+    if (!nothing) {
+      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_retry_delay, spec);
+    }
+  } else if (entry.key == "max_retry_delay") {
+    if (!nothing) {
+      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_max_retry_delay, spec);
+    }
+  } else if (entry.key == "cancel_grace") {
+    if (!nothing) {
+      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_cancel_grace, spec);
+    }
+  } else if (entry.key == "max_attempts") {
+    if (!nothing) {
+      ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_attempts, spec);
+    }
+  } else if (entry.key == "priority") {
+    if (!nothing) {
+      ReadInteger(entry.value, field, std::numeric_limits<int32_t>::min(),
+                  std::numeric_limits<int32_t>::max(), &v1::TaskSpec::set_priority, spec);
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path, absl::string_view expected) {
+  if (tree_.kind(id) != Kind::kScalar) {
+    ReportWrongType(tree_, id, path, expected, problems_);
+    return false;
+  }
+  if (tree_.text(id).find('\0') != absl::string_view::npos) {
+    problems_->Add(tree_.mark(id), path.ToString(),
+                   "has a NUL character, which no process can be given");
+    return false;
+  }
+  return true;
+}
+
+void TaskReader::ReadString(YamlTree::Id id, const FieldPath& path, std::string* value) {
+  if (CheckText(id, path, "a word")) *value = std::string(tree_.text(id));
+}
+
+void TaskReader::ReadBool(YamlTree::Id id, const FieldPath& path, bool* value) {
+  if (tree_.kind(id) == Kind::kScalar && !tree_.quoted(id) && tree_.text(id) == "true") {
+    *value = true;
+  } else if (tree_.kind(id) == Kind::kScalar && !tree_.quoted(id) && tree_.text(id) == "false") {
+    *value = false;
+  } else {
+    ReportWrongType(tree_, id, path, "true or false", problems_);
+  }
+}
+
+void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) {
+  if (tree_.kind(id) == Kind::kScalar) {
+    if (!CheckText(id, path, "a command")) return;
+    command->set_shell(std::string(tree_.text(id)));
+    if (absl::StripAsciiWhitespace(tree_.text(id)).empty()) {
+      problems_->Add(tree_.mark(id), path.ToString(), "the command is empty");
+    }
+    return;
+  }
+  if (tree_.kind(id) != Kind::kSequence) {
+    ReportWrongType(tree_, id, path,
+                    "a command (a list of program and arguments, or a line for the shell)",
+                    problems_);
+    return;
+  }
+  const std::vector<YamlTree::Id> items = tree_.Items(id);
+  if (items.empty()) {
+    problems_->Add(tree_.mark(id), path.ToString(), "the command is empty");
+    return;
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    const FieldPath item(&path, i);
+    if (!CheckText(items[i], item, "an argument")) continue;
+    command->add_arguments(std::string(tree_.text(items[i])));
+    if (i == 0 && tree_.text(items[0]).empty()) {
+      problems_->Add(tree_.mark(items[0]), item.ToString(), "the program's name is empty");
+    }
+  }
+}
+
+void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) {
+  for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
+    const FieldPath field(&path, entry.key);
+    const std::string name_problem = ResourceNameProblem(entry.key);
+    if (!name_problem.empty()) {
+      problems_->Add(entry.key_mark, path.ToString(), name_problem);
+      continue;
+    }
+    if (tree_.kind(entry.value) != Kind::kScalar) {
+      ReportWrongType(tree_, entry.value, field, "a quantity", problems_);
+      continue;
+    }
+    const absl::StatusOr<double> quantity = ParseQuantity(entry.key, tree_.text(entry.value));
+    if (!quantity.ok()) {
+      problems_->Add(tree_.mark(entry.value), field.ToString(),
+                     std::string(quantity.status().message()));
+      continue;
+    }
+    (*spec->mutable_consumption())[std::string(entry.key)] = *quantity;
+  }
+}
+
+void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command) {
+  for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
+    if (entry.key.empty() || entry.key.find('=') != absl::string_view::npos ||
+        entry.key.find('\0') != absl::string_view::npos) {
+      problems_->Add(entry.key_mark, path.ToString(),
+                     absl::StrCat(Quoted(entry.key), " cannot name a variable"));
+      continue;
+    }
+    const FieldPath field(&path, entry.key);
+    if (absl::StartsWith(entry.key, "KARTOGRAPH_")) {
+      problems_->Add(entry.key_mark, field.ToString(),
+                     "names starting with KARTOGRAPH_ are reserved");
+      continue;
+    }
+    // A variable without a value is an empty one.
+    std::string value;
+    if (tree_.kind(entry.value) != Kind::kNull) {
+      if (!CheckText(entry.value, field, "a value")) continue;
+      value = std::string(tree_.text(entry.value));
+    }
+    (*command->mutable_environment())[std::string(entry.key)] = std::move(value);
+  }
+}
+
+void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) {
+  if (!CheckText(id, path, "a folder")) return;
+  const std::string directory(tree_.text(id));
+  if (directory.empty()) {
+    command->clear_directory();  // the sandbox, where the defaults say otherwise
+  } else if (directory[0] == '/') {
+    command->set_directory(directory);
+  } else {
+    std::string path = (std::filesystem::path(folder_) / directory).lexically_normal().string();
+    if (path.size() > 1 && path.back() == '/') path.pop_back();
+    command->set_directory(std::move(path));
+  }
+}
+
+void TaskReader::ReadAfter(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec,
+                           TaskNode* node) {
+  if (tree_.kind(id) == Kind::kNull) return;
+  const bool list = tree_.kind(id) == Kind::kSequence;
+  const std::vector<YamlTree::Id> items = list ? tree_.Items(id) : std::vector<YamlTree::Id>{id};
+  node->after.reserve(items.size());
+  for (size_t i = 0; i < items.size(); ++i) {
+    const FieldPath item = list ? FieldPath(&path, i) : path;
+    if (tree_.kind(items[i]) != Kind::kScalar) {
+      ReportWrongType(tree_, items[i], item,
+                      list ? "a task's name" : "a task's name or a list of them", problems_);
+      continue;
+    }
+    const absl::string_view name = tree_.text(items[i]);
+    spec->add_after(std::string(name));
+    node->after.push_back({name, tree_.mark(items[i])});
+  }
+}
+
+void TaskReader::ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_allowed,
+                              google::protobuf::Duration* (v1::TaskSpec::*mutable_field)(),
+                              v1::TaskSpec* spec) {
+  if (tree_.kind(id) != Kind::kScalar) {
+    ReportWrongType(tree_, id, path, "a span of time such as 30s or 1h30m", problems_);
+    return;
+  }
+  const absl::StatusOr<absl::Duration> duration = ParseSpan(tree_.text(id));
+  if (!duration.ok()) {
+    problems_->Add(tree_.mark(id), path.ToString(), std::string(duration.status().message()));
+  } else if (!zero_allowed && *duration == absl::ZeroDuration()) {
+    problems_->Add(tree_.mark(id), path.ToString(), "is 0; it must be longer");
+  } else {
+    *(spec->*mutable_field)() = ToProto(*duration);
+  }
+}
+
+void TaskReader::ReadInteger(YamlTree::Id id, const FieldPath& path, int32_t least, int32_t most,
+                             void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec) {
+  const std::string expected = absl::StrCat("a whole number from ", least, " to ", most);
+  int64_t value;
+  if (tree_.kind(id) != Kind::kScalar || tree_.quoted(id) ||
+      !absl::SimpleAtoi(tree_.text(id), &value) || value < least || value > most) {
+    ReportWrongType(tree_, id, path, expected, problems_);
+    return;
+  }
+  (spec->*set_field)(static_cast<int32_t>(value));
+}
+
+}  // namespace kartograph::cli

@@ -1,0 +1,184 @@
+#include "cli/wf_format.h"
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "cli/graph_check.h"
+#include "cli/yaml_map.h"
+
+namespace kartograph::cli {
+namespace {
+
+using Kind = YamlTree::Kind;
+using Id = YamlTree::Id;
+
+// Ids come from many workflow systems; what our names cannot have becomes '_'.
+std::string NameFrom(absl::string_view text) {
+  std::string name(text);
+  for (char& c : name) {
+    if (!IsNameCharacter(c)) c = '_';
+  }
+  if (!name.empty() && name[0] == '-') name[0] = '_';
+  return name;
+}
+
+// Reads one instance. The format has many more keys than matter here, so unknown ones are passed
+// over.
+class Instance {
+ public:
+  Instance(const YamlTree& tree, FileProblems* problems) : tree_(tree), problems_(problems) {}
+
+  void ReadRuntimes(Id tasks) {
+    const FieldPath top;
+    const FieldPath path(&top, "workflow.execution.tasks");
+    if (tree_.kind(tasks) != Kind::kSequence) {
+      return ReportWrongType(tree_, tasks, path, "a list of tasks", problems_);
+    }
+    size_t index = 0;
+    for (Id task : tree_.Items(tasks)) {
+      const FieldPath field(&path, index++);
+      const Id id = tree_.Find(task, "id");
+      const Id runtime = tree_.Find(task, "runtimeInSeconds");
+      double seconds;
+      if (id == YamlTree::kNone || runtime == YamlTree::kNone) {
+        problems_->Add(tree_.mark(task), field.ToString(),
+                       "a task with \"id\" and \"runtimeInSeconds\" is expected");
+        continue;
+      }
+      if (!absl::SimpleAtod(tree_.text(runtime), &seconds) || !std::isfinite(seconds) ||
+          seconds < 0) {
+        ReportWrongType(tree_, runtime, field, "a number of seconds, not negative", problems_);
+        seconds = 0;
+      }
+      runtimes_[tree_.text(id)] = seconds;
+    }
+  }
+
+  void ReadTasks(Id tasks, double scale, GraphFile* file) {
+    const FieldPath top;
+    const FieldPath path(&top, "workflow.specification.tasks");
+    if (tree_.kind(tasks) != Kind::kSequence) {
+      return ReportWrongType(tree_, tasks, path, "a list of tasks", problems_);
+    }
+    const std::vector<Id> items = tree_.Items(tasks);
+    if (items.empty()) problems_->Add(tree_.mark(tasks), path.ToString(), "there are no tasks");
+    names_.reserve(items.size());  // views into it are kept
+    std::vector<TaskNode> nodes;
+    for (size_t i = 0; i < items.size(); ++i) {
+      const FieldPath field(&path, i);
+      const Id id = tree_.Find(items[i], "id");
+      if (id == YamlTree::kNone || tree_.kind(id) != Kind::kScalar) {
+        problems_->Add(tree_.mark(items[i]), field.ToString(), "a task with an \"id\" is expected");
+        continue;
+      }
+      const auto runtime = runtimes_.find(tree_.text(id));
+      if (runtime == runtimes_.end()) {
+        problems_->Add(
+            tree_.mark(id), field.ToString(),
+            absl::StrCat(Quoted(tree_.text(id)), " has no runtime in workflow.execution.tasks"));
+      }
+      const double seconds = runtime == runtimes_.end() ? 0 : runtime->second;
+      names_.push_back(NameFrom(tree_.text(id)));
+      const std::string problem = NameProblem(names_.back());
+      if (!problem.empty()) problems_->Add(tree_.mark(id), field.ToString(), problem);
+      v1::TaskSpec& spec = file->tasks.emplace_back();
+      spec.set_name(names_.back());
+      spec.mutable_command()->add_arguments("sleep");
+      spec.mutable_command()->add_arguments(absl::StrFormat("%.3f", seconds * scale));
+      (*spec.mutable_consumption())["cpu"] = 1;
+      index_[tree_.text(id)] = nodes.size();
+      nodes.push_back({names_.back(), tree_.mark(id), {}});
+      sources_.push_back(items[i]);
+    }
+    ReadEdges(&nodes);
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      file->marks.push_back(nodes[i].mark);
+      for (const TaskNode::After& after : nodes[i].after) {
+        file->tasks[i].add_after(std::string(after.name));
+      }
+    }
+    file->edges = CheckGraph(nodes, problems_);
+  }
+
+ private:
+  // An edge may be told by its parent, by its child or by both; it is one edge.
+  void ReadEdges(std::vector<TaskNode>* nodes) {
+    absl::flat_hash_set<std::pair<size_t, size_t>> edges;
+    for (size_t i = 0; i < sources_.size(); ++i) {
+      for (const char* key : {"parents", "children"}) {
+        const bool parents = absl::string_view(key) == "parents";
+        const Id list = tree_.Find(sources_[i], key);
+        if (list == YamlTree::kNone || tree_.kind(list) != Kind::kSequence) continue;
+        for (Id item : tree_.Items(list)) {
+          const auto other = index_.find(tree_.text(item));
+          if (other == index_.end()) {
+            problems_->Add(tree_.mark(item),
+                           absl::StrCat("workflow.specification.tasks[", i, "].", key),
+                           absl::StrCat("there is no task ", Quoted(tree_.text(item))));
+            continue;
+          }
+          const size_t parent = parents ? other->second : i;
+          const size_t child = parents ? i : other->second;
+          if (!edges.insert({parent, child}).second) continue;
+          (*nodes)[child].after.push_back({(*nodes)[parent].name, tree_.mark(item)});
+        }
+      }
+    }
+  }
+
+  const YamlTree& tree_;
+  FileProblems* problems_;
+  absl::flat_hash_map<absl::string_view, double> runtimes_;  // by id
+  absl::flat_hash_map<absl::string_view, size_t> index_;     // by id, in the graph's tasks
+  std::vector<std::string> names_;
+  std::vector<Id> sources_;  // the nodes of the graph's tasks
+};
+
+}  // namespace
+
+bool IsWfFormat(const YamlTree& tree) {
+  return tree.Find(tree.root(), "schemaVersion") != YamlTree::kNone &&
+         tree.Find(tree.root(), "workflow") != YamlTree::kNone;
+}
+
+void ReadWfFormat(const YamlTree& tree, const GraphFileOptions& options, GraphFile* file,
+                  FileProblems* problems) {
+  const Id version = tree.Find(tree.root(), "schemaVersion");
+  if (tree.text(version) != "1.5") {
+    problems->Add(tree.mark(version), "schemaVersion",
+                  absl::StrCat("this is WfFormat ", Quoted(tree.text(version)),
+                               "; version \"1.5\" can be read"));
+    return;
+  }
+  const Id name = tree.Find(tree.root(), "name");
+  file->spec.set_name(name == YamlTree::kNone || tree.text(name).empty()
+                          ? options.default_name
+                          : NameFrom(tree.text(name).substr(0, 256)));
+  const Id workflow = tree.Find(tree.root(), "workflow");
+  const Id specification = tree.Find(workflow, "specification");
+  const Id execution = tree.Find(workflow, "execution");
+  const Id tasks =
+      specification == YamlTree::kNone ? YamlTree::kNone : tree.Find(specification, "tasks");
+  const Id executed =
+      execution == YamlTree::kNone ? YamlTree::kNone : tree.Find(execution, "tasks");
+  if (tasks == YamlTree::kNone) {
+    problems->Add(tree.mark(workflow), "workflow.specification.tasks", "is missing");
+  }
+  if (executed == YamlTree::kNone) {
+    problems->Add(tree.mark(workflow), "workflow.execution.tasks",
+                  "is missing; it says how long each task ran");
+  }
+  if (tasks == YamlTree::kNone || executed == YamlTree::kNone) return;
+  Instance instance(tree, problems);
+  instance.ReadRuntimes(executed);
+  instance.ReadTasks(tasks, options.scale, file);
+}
+
+}  // namespace kartograph::cli

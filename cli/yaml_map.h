@@ -1,0 +1,53 @@
+// Maps of a YAML document as the graph file reads them: merged, without repeated keys.
+#ifndef KARTOGRAPH_CLI_YAML_MAP_H_
+#define KARTOGRAPH_CLI_YAML_MAP_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "cli/file_problems.h"
+#include "cli/yaml_tree.h"
+
+namespace kartograph::cli {
+
+// Where in the file's structure something stands, such as tasks[3].consumption.ram. A chain on the
+// stack, put into words only for a problem.
+class FieldPath {
+ public:
+  FieldPath() = default;
+  FieldPath(const FieldPath* parent, absl::string_view key) : parent_(parent), key_(key) {}
+  FieldPath(const FieldPath* parent, size_t index)
+      : parent_(parent), index_(static_cast<int64_t>(index)) {}
+  std::string ToString() const;
+
+ private:
+  const FieldPath* parent_ = nullptr;
+  absl::string_view key_;
+  int64_t index_ = -1;
+};
+
+struct MapEntry {
+  absl::string_view key;
+  Mark key_mark;
+  YamlTree::Id value;
+};
+
+// The entries of `map`, then those that its merge keys ("<<") add. Repeated keys, keys that are no
+// scalars and merges of what is no map become problems. A problem too, and no entries, where `map`
+// is no map.
+std::vector<MapEntry> ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path,
+                              FileProblems* problems);
+
+// Reports a key that is none of `known`, with the nearest of them.
+void ReportUnknownKey(const MapEntry& entry, const FieldPath& parent,
+                      absl::Span<const absl::string_view> known, FileProblems* problems);
+
+// Reports that something else than `expected` ("a list of tasks") stands at `id`.
+void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& path,
+                     absl::string_view expected, FileProblems* problems);
+
+}  // namespace kartograph::cli
+
+#endif  // KARTOGRAPH_CLI_YAML_MAP_H_
