@@ -14,30 +14,10 @@
 #include "planner/resources.h"
 #include "planner/states.h"
 #include "scheduler/snapshot.h"
+#include "scheduler/submission.h"
 #include "storage/history.h"
 
 namespace kartograph::scheduler {
-
-struct TaskSubmission {
-  std::string name;
-  std::string payload;  // opaque
-  planner::ResourceVector consumption;
-  std::vector<std::string> after;
-  absl::Duration timeout = absl::InfiniteDuration();
-  absl::Duration retry_delay = absl::Seconds(1);
-  absl::Duration max_retry_delay = absl::Minutes(5);
-  absl::Duration cancel_grace = absl::Seconds(10);
-  int32_t max_attempts = 1;
-  int32_t priority = 0;
-};
-
-struct GraphSubmission {
-  std::string name;
-  std::string client_queue;
-  bool fail_fast = false;
-  bool open = false;
-  std::vector<TaskSubmission> tasks;
-};
 
 struct SchedulerOptions {
   planner::ResourceVector pools;                        // cluster-wide resources and their capacity

@@ -1,0 +1,256 @@
+#include "planner/packer.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
+namespace kartograph::planner {
+namespace {
+
+// Enough candidates to choose well among agents of different shape, few enough to stay cheap on ten
+// thousand.
+constexpr int kCandidates = 8;
+// With more freed agents than this the index over all is quicker than a look at each.
+constexpr size_t kFewFreed = 32;
+
+// std heaps have their largest on top; we want the first.
+bool LaterHead(const std::pair<ReadyKey, Packer::ClassId>& a,
+               const std::pair<ReadyKey, Packer::ClassId>& b) {
+  return b.first < a.first;
+}
+
+}  // namespace
+
+Packer::Packer(ResourceVector pools) : pools_(pools), pool_free_(std::move(pools)) {}
+
+Packer::ClassId Packer::Intern(const ResourceVector& consumption) {
+  auto [it, is_new] = class_ids_.emplace(consumption, static_cast<ClassId>(classes_.size()));
+  if (is_new) {
+    Class& added = classes_.emplace_back();
+    added.whole = consumption;
+    for (const ResourceVector::Entry& entry : consumption) {
+      // A pool of capacity zero is no entry of the vector, and then no pool: see the configuration.
+      const bool is_pool = !pools_.Get(entry.resource).is_zero();
+      (is_pool ? added.pool_part : added.agent_part).Set(entry.resource, entry.quantity);
+    }
+  }
+  return it->second;
+}
+
+Packer::AgentId Packer::AddAgent() {
+  agents_.emplace_back();
+  return static_cast<AgentId>(agents_.size() - 1);
+}
+
+void Packer::Reindex(AgentId id, Quantity cpu_before, bool usable_before) {
+  const Agent& agent = agents_[id];
+  const Quantity cpu = agent.free.Get(Resource::Cpu());
+  if (agent.usable == usable_before && cpu == cpu_before) return;
+  if (usable_before) by_free_cpu_.erase({cpu_before, id});
+  if (agent.usable) by_free_cpu_.insert({cpu, id});
+}
+
+void Packer::MarkFreed(AgentId id) {
+  Agent& agent = agents_[id];
+  if (agent.freed || !agent.usable) return;
+  agent.freed = true;
+  freed_.push_back(id);
+}
+
+void Packer::SetUsable(AgentId id, bool usable) {
+  Agent& agent = agents_[id];
+  const bool before = agent.usable;
+  agent.usable = usable;
+  Reindex(id, agent.free.Get(Resource::Cpu()), before);
+  if (usable && !before) MarkFreed(id);
+}
+
+void Packer::SetFree(AgentId id, ResourceVector free) {
+  Agent& agent = agents_[id];
+  const Quantity cpu_before = agent.free.Get(Resource::Cpu());
+  agent.free = std::move(free);
+  for (const ResourceVector::Entry& entry : agent.free) {
+    if (entry.quantity > scale_.Get(entry.resource)) scale_.Set(entry.resource, entry.quantity);
+  }
+  Reindex(id, cpu_before, agent.usable);
+  MarkFreed(id);
+}
+
+void Packer::Take(AgentId id, ClassId consumption) {
+  Agent& agent = agents_[id];
+  const Quantity cpu_before = agent.free.Get(Resource::Cpu());
+  agent.free -= classes_[consumption].agent_part;
+  Reindex(id, cpu_before, agent.usable);
+}
+
+void Packer::Give(AgentId id, ClassId consumption) {
+  Agent& agent = agents_[id];
+  const Quantity cpu_before = agent.free.Get(Resource::Cpu());
+  agent.free += classes_[consumption].agent_part;
+  Reindex(id, cpu_before, agent.usable);
+  MarkFreed(id);
+}
+
+void Packer::SetCapacity(AgentId id, ResourceVector capacity) {
+  agents_[id].capacity = std::move(capacity);
+}
+
+void Packer::SetBacklogRoom(AgentId id, int room) {
+  agents_[id].backlog_room = room;
+  if (room > 0) {
+    with_backlog_room_.insert(id);
+  } else {
+    with_backlog_room_.erase(id);
+  }
+}
+
+void Packer::GivePools(ClassId consumption) {
+  const ResourceVector& part = classes_[consumption].pool_part;
+  if (part.empty()) return;
+  pool_free_ += part;
+  pools_freed_ = true;
+}
+
+void Packer::AddReady(ClassId consumption, const ReadyKey& key) {
+  Class& c = classes_[consumption];
+  if (c.ready.empty()) c.fresh = true;
+  if (!c.active) {
+    c.active = true;
+    active_.push_back(consumption);
+  }
+  ready_ += c.ready.insert(key).second ? 1 : 0;
+}
+
+void Packer::RemoveReady(ClassId consumption, const ReadyKey& key) {
+  if (classes_[consumption].ready.erase(key) != 1) std::abort();
+  --ready_;
+}
+
+double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
+  double leftover = 0;
+  for (const ResourceVector::Entry& entry : need) {
+    leftover += static_cast<double>((agent.free.Get(entry.resource) - entry.quantity).milli()) /
+                static_cast<double>(scale_.Get(entry.resource).milli());
+  }
+  return leftover;
+}
+
+std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need) const {
+  std::optional<AgentId> best;
+  double best_leftover = std::numeric_limits<double>::infinity();
+  int candidates = 0;
+  const Quantity cpu = need.Get(Resource::Cpu());
+  const Quantity from =
+      cpu.is_zero() ? Quantity::FromMilli(std::numeric_limits<int64_t>::min()) : cpu;
+  for (auto it = by_free_cpu_.lower_bound({from, 0}); it != by_free_cpu_.end(); ++it) {
+    const Agent& agent = agents_[it->second];
+    if (!need.FitsIn(agent.free)) continue;
+    const double leftover = Leftover(need, agent);
+    if (leftover < best_leftover) {
+      best = it->second;
+      best_leftover = leftover;
+    }
+    if (++candidates == kCandidates) break;
+  }
+  return best;
+}
+
+std::optional<Packer::AgentId> Packer::FindAgent(Class& c) const {
+  if (c.fresh || freed_.size() > kFewFreed) {
+    std::optional<AgentId> agent = BestFit(c.agent_part);
+    c.fresh = agent.has_value();
+    return agent;
+  }
+  std::optional<AgentId> best;
+  double best_leftover = std::numeric_limits<double>::infinity();
+  for (AgentId id : freed_) {
+    const Agent& agent = agents_[id];
+    if (!agent.usable || !c.agent_part.FitsIn(agent.free)) continue;
+    const double leftover = Leftover(c.agent_part, agent);
+    if (leftover < best_leftover || (leftover == best_leftover && id < *best)) {
+      best = id;
+      best_leftover = leftover;
+    }
+  }
+  return best;
+}
+
+void Packer::Plan(std::vector<Placement>* placements) {
+  PlanDirect(placements);
+  if (!with_backlog_room_.empty()) PlanBacklog(placements);
+  for (AgentId id : freed_) agents_[id].freed = false;
+  freed_.clear();
+  pools_freed_ = false;
+}
+
+void Packer::PlanDirect(std::vector<Placement>* placements) {
+  const bool anything_freed = pools_freed_ || !freed_.empty();
+  heads_.clear();
+  size_t kept = 0;
+  for (ClassId id : active_) {
+    Class& c = classes_[id];
+    c.active = !c.ready.empty();
+    if (!c.active) continue;
+    active_[kept++] = id;
+    if (c.fresh || anything_freed) heads_.emplace_back(*c.ready.begin(), id);
+  }
+  active_.resize(kept);
+  std::make_heap(heads_.begin(), heads_.end(), LaterHead);
+  while (!heads_.empty()) {
+    std::pop_heap(heads_.begin(), heads_.end(), LaterHead);
+    const ClassId id = heads_.back().second;
+    heads_.pop_back();
+    Class& c = classes_[id];
+    if (!c.pool_part.FitsIn(pool_free_)) {
+      // It did not look at the agents freed now, so next time it must look at all.
+      c.fresh = true;
+      continue;
+    }
+    std::optional<AgentId> agent = FindAgent(c);
+    if (!agent) continue;
+    placements->push_back({c.ready.begin()->task, id, *agent, false});
+    c.ready.erase(c.ready.begin());
+    --ready_;
+    Take(*agent, id);
+    TakePools(id);
+    if (!c.ready.empty()) {
+      heads_.emplace_back(*c.ready.begin(), id);
+      std::push_heap(heads_.begin(), heads_.end(), LaterHead);
+    }
+  }
+}
+
+void Packer::PlanBacklog(std::vector<Placement>* placements) {
+  heads_.clear();
+  for (ClassId id : active_) {
+    const Class& c = classes_[id];
+    // Units of a pool are not held by what has not begun, so nothing that needs them goes ahead.
+    if (c.is_short && c.pool_part.empty() && !c.ready.empty()) {
+      heads_.emplace_back(*c.ready.begin(), id);
+    }
+  }
+  std::make_heap(heads_.begin(), heads_.end(), LaterHead);
+  while (!heads_.empty() && !with_backlog_room_.empty()) {
+    std::pop_heap(heads_.begin(), heads_.end(), LaterHead);
+    const ClassId id = heads_.back().second;
+    heads_.pop_back();
+    Class& c = classes_[id];
+    auto agent =
+        std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(), [&](AgentId candidate) {
+          const Agent& a = agents_[candidate];
+          return a.usable && c.agent_part.FitsIn(a.capacity);
+        });
+    if (agent == with_backlog_room_.end()) continue;
+    const AgentId chosen = *agent;
+    placements->push_back({c.ready.begin()->task, id, chosen, true});
+    c.ready.erase(c.ready.begin());
+    --ready_;
+    SetBacklogRoom(chosen, agents_[chosen].backlog_room - 1);
+    if (!c.ready.empty()) {
+      heads_.emplace_back(*c.ready.begin(), id);
+      std::push_heap(heads_.begin(), heads_.end(), LaterHead);
+    }
+  }
+}
+
+}  // namespace kartograph::planner

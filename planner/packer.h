@@ -1,0 +1,144 @@
+// What goes where: ready tasks over the free resources of agents and over pools.
+#ifndef KARTOGRAPH_PLANNER_PACKER_H_
+#define KARTOGRAPH_PLANNER_PACKER_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
+#include "planner/ids.h"
+#include "planner/resources.h"
+
+namespace kartograph::planner {
+
+// A ready task's place in the order: priority given by people, then the longest remaining path,
+// then age (graph and task numbers grow with time).
+struct ReadyKey {
+  int32_t priority = 0;
+  uint32_t rank = 0;
+  TaskKey task;
+
+  // Less is first.
+  bool operator<(const ReadyKey& other) const {
+    if (priority != other.priority) return priority > other.priority;
+    if (rank != other.rank) return rank > other.rank;
+    return task < other.task;
+  }
+};
+
+// Holds the ready tasks, grouped by what they consume, and what is free on agents and in pools;
+// decides by multi-resource best fit: the agent on which the least is left over, so that large gaps
+// stay for large tasks. A plan costs with the number of distinct consumptions times agents at
+// worst; a consumption that fitted nowhere is not tried again until something became free.
+// Thread-compatible, deterministic.
+//
+// Assumes: few distinct consumptions; agents' cpu is the resource that most often decides.
+class Packer {
+ public:
+  using ClassId = uint32_t;  // a distinct consumption
+  using AgentId = uint32_t;  // 0, 1, ... in order of AddAgent
+
+  struct Placement {
+    TaskKey task;
+    ClassId consumption = 0;
+    AgentId agent = 0;
+    bool backlog = false;  // beyond the agent's free resources; nothing was taken for it
+  };
+
+  // `pools`: cluster-wide resources with their capacities; no agent needs to have them.
+  explicit Packer(ResourceVector pools);
+
+  // --- consumptions ---
+  ClassId Intern(const ResourceVector& consumption);
+  const ResourceVector& consumption(ClassId id) const { return classes_[id].whole; }
+  // The part that an agent must have, and the part that comes from pools.
+  const ResourceVector& agent_part(ClassId id) const { return classes_[id].agent_part; }
+  const ResourceVector& pool_part(ClassId id) const { return classes_[id].pool_part; }
+  size_t class_count() const { return classes_.size(); }
+  size_t ready_count(ClassId id) const { return classes_[id].ready.size(); }
+  size_t ready_count() const { return ready_; }
+  // Whether tasks that consume this are short enough to wait in an agent's backlog.
+  void SetShort(ClassId id, bool is_short) { classes_[id].is_short = is_short; }
+
+  // --- agents ---
+  AgentId AddAgent();
+  // Nothing is placed on an agent that is not usable.
+  void SetUsable(AgentId agent, bool usable);
+  void SetFree(AgentId agent, ResourceVector free);
+  void Take(AgentId agent, ClassId consumption);
+  void Give(AgentId agent, ClassId consumption);
+  const ResourceVector& free(AgentId agent) const { return agents_[agent].free; }
+  // How many more attempts the agent takes beyond its resources, provided that each would fit into
+  // `capacity`.
+  void SetBacklogRoom(AgentId agent, int room);
+  void SetCapacity(AgentId agent, ResourceVector capacity);
+
+  // --- pools ---
+  const ResourceVector& pools() const { return pools_; }
+  const ResourceVector& pool_free() const { return pool_free_; }
+  void TakePools(ClassId consumption) { pool_free_ -= classes_[consumption].pool_part; }
+  void GivePools(ClassId consumption);
+
+  // --- ready tasks ---
+  void AddReady(ClassId consumption, const ReadyKey& key);
+  // Dies if it is not there.
+  void RemoveReady(ClassId consumption, const ReadyKey& key);
+
+  // Places ready tasks, best first, until nothing more fits; placed tasks are ready no more and,
+  // but for the backlog, have taken their resources. Appends to `placements`.
+  void Plan(std::vector<Placement>* placements);
+
+  // The usable agent on which the consumption fits best now, if any.
+  std::optional<AgentId> BestFit(const ResourceVector& need) const;
+
+ private:
+  struct Class {
+    ResourceVector whole;
+    ResourceVector agent_part;
+    ResourceVector pool_part;
+    absl::btree_set<ReadyKey> ready;
+    // All agents must be looked at; otherwise only those on which something became free.
+    bool fresh = true;
+    bool is_short = false;
+    bool active = false;  // in active_
+  };
+  struct Agent {
+    ResourceVector free;
+    ResourceVector capacity;
+    int backlog_room = 0;
+    bool usable = false;
+    bool freed = false;  // in freed_
+  };
+
+  void Reindex(AgentId agent, Quantity cpu_before, bool usable_before);
+  void MarkFreed(AgentId agent);
+  std::optional<AgentId> FindAgent(Class& consumption) const;
+  double Leftover(const ResourceVector& need, const Agent& agent) const;
+  void PlanDirect(std::vector<Placement>* placements);
+  void PlanBacklog(std::vector<Placement>* placements);
+
+  const ResourceVector pools_;
+  ResourceVector pool_free_;
+  bool pools_freed_ = false;
+
+  std::vector<Class> classes_;
+  absl::flat_hash_map<ResourceVector, ClassId> class_ids_;
+  std::vector<ClassId> active_;  // those with ready tasks, and some that had
+  size_t ready_ = 0;
+
+  std::vector<Agent> agents_;
+  absl::btree_set<std::pair<Quantity, AgentId>> by_free_cpu_;  // usable agents
+  std::vector<AgentId> freed_;                                 // more is free than at the last plan
+  absl::btree_set<AgentId> with_backlog_room_;
+  // The most of each resource that any agent had free: the scale on which leftovers are compared.
+  ResourceVector scale_;
+  std::vector<std::pair<ReadyKey, ClassId>> heads_;  // a heap, kept to save its allocation
+};
+
+}  // namespace kartograph::planner
+
+#endif  // KARTOGRAPH_PLANNER_PACKER_H_

@@ -1,0 +1,58 @@
+// Is it a graph? Validation, adjacency and ranks of a graph of tasks, on Boost.Graph.
+#ifndef KARTOGRAPH_PLANNER_TASK_GRAPH_H_
+#define KARTOGRAPH_PLANNER_TASK_GRAPH_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "planner/ids.h"
+#include "planner/problems.h"
+
+namespace kartograph::planner {
+
+// For each task a list of tasks, in compressed sparse rows: 4 bytes a task and 4 an edge.
+class Adjacency {
+ public:
+  Adjacency() : offsets_(1, 0) {}
+  // `lists[i]` are the neighbours of task i.
+  explicit Adjacency(absl::Span<const std::vector<TaskIndex>> lists);
+
+  size_t size() const { return offsets_.size() - 1; }
+  size_t edges() const { return targets_.size(); }
+  absl::Span<const TaskIndex> operator[](TaskIndex task) const {
+    return absl::MakeConstSpan(targets_).subspan(offsets_[task],
+                                                 offsets_[task + 1] - offsets_[task]);
+  }
+  // Adds the next task, with its neighbours.
+  void Append(absl::Span<const TaskIndex> list);
+  // The same edges the other way round.
+  Adjacency Reversed() const;
+
+ private:
+  std::vector<uint32_t> offsets_;  // size() + 1 of them
+  std::vector<TaskIndex> targets_;
+};
+
+// One task as its author names it. Views must outlive the call they are given to.
+struct TaskNode {
+  absl::string_view name;
+  absl::Span<const std::string> after;
+};
+
+// Finds out whether these tasks form a directed acyclic graph with unique names. Appends every
+// problem to `problems`: repeated names, unknown names, and for each strongly connected component
+// one cycle as a path of names. Gives each task's predecessors (sorted, each once), or nothing
+// where there was a problem. Time grows linearly, but for the sorting of predecessors.
+std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
+                                          std::vector<Problem>* problems);
+
+// For each task how many tasks the longest path from it to the end holds, itself included: what
+// matters first. `successors` is acyclic.
+std::vector<uint32_t> LongestRemainingPath(const Adjacency& successors);
+
+}  // namespace kartograph::planner
+
+#endif  // KARTOGRAPH_PLANNER_TASK_GRAPH_H_

@@ -1,0 +1,251 @@
+// The scheduler's core: the one owner of all live state. Events in, a step out.
+#ifndef KARTOGRAPH_SCHEDULER_CORE_H_
+#define KARTOGRAPH_SCHEDULER_CORE_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+#include "planner/ids.h"
+#include "planner/packer.h"
+#include "planner/resources.h"
+#include "planner/states.h"
+#include "scheduler/live_graph.h"
+#include "scheduler/snapshot.h"
+#include "scheduler/step.h"
+#include "scheduler/submission.h"
+#include "storage/history.h"
+
+namespace kartograph::scheduler {
+
+struct CoreOptions {
+  planner::ResourceVector pools;
+  uint32_t max_graph_tasks = 1000000;
+};
+
+// Has no threads, clock, randomness or I/O: the same events at the same times give the same steps.
+// Every event appends to a step; Plan, called once after a batch of events, appends the launches.
+// If the step cannot be committed, the core is ahead of the history and must be thrown away and
+// built anew from it. Thread-compatible.
+class Core : public Snapshots {
+ public:
+  // Numbers already used in the history.
+  struct Numbers {
+    planner::GraphId last_graph = 0;
+    int64_t last_delivery = 0;
+  };
+  Core(CoreOptions options, Numbers used);
+  ~Core() override;
+
+  // --- from the history, before any event ---
+
+  // A visitor that adds the graphs it is shown. With `retry`, tasks that did not succeed are to run
+  // again: the reset is appended to `step`, and their number to `retried`. Valid until
+  // FinishLoading.
+  class Loader;
+  // Puts the loaded graphs in their places. At the start `step` gets what a crash left undone.
+  void FinishLoading(Loader& loader, absl::Time now, Step* step);
+
+  // --- commands ---
+
+  // The errors are those of Scheduler. On an error the step is unchanged.
+  absl::StatusOr<planner::GraphId> SubmitGraph(GraphSubmission graph, absl::Time now, Step* step);
+  // `after` are tasks of the same graph, in place of the names in `task`.
+  absl::StatusOr<planner::TaskKey> AddTask(planner::GraphId graph, TaskSubmission task,
+                                           std::vector<planner::TaskIndex> after, absl::Time now,
+                                           Step* step);
+  absl::Status CloseGraph(planner::GraphId graph, absl::Time now, Step* step);
+  absl::StatusOr<int> CancelGraph(planner::GraphId graph, absl::Time now, Step* step);
+  absl::StatusOr<int> CancelTask(planner::TaskKey task, absl::Time now, Step* step);
+
+  // --- events of the cluster ---
+  void OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* step);
+
+  // --- time ---
+  // The earliest time at which OnTime has something to do.
+  absl::Time NextTimer() const;
+  void OnTime(absl::Time now, Step* step);
+
+  // Places what is ready. Does nothing while launching is stopped.
+  void Plan(absl::Time now, Step* step);
+  void StopLaunching() { launching_ = false; }
+
+  bool IsLive(planner::GraphId graph) const { return graphs_.contains(graph); }
+  const LiveGraph* FindGraph(planner::GraphId graph) const;
+  size_t live_attempts() const { return attempts_.size(); }
+  size_t ready_tasks() const { return packer_.ready_count(); }
+
+  // The leases in force, for a core that takes this one's place.
+  std::vector<executor::ClusterEvent> AdoptableState() const;
+
+  // --- Snapshots ---
+  std::vector<planner::GraphId> LiveGraphs() const override;
+  std::optional<GraphSnapshot> Graph(planner::GraphId graph) const override;
+  std::optional<TaskSnapshot> Task(planner::TaskKey task) const override;
+  std::vector<TaskSnapshot> Tasks(planner::GraphId graph, planner::TaskIndex from, int limit,
+                                  absl::Span<const planner::TaskState> states) const override;
+  std::vector<AttemptSnapshot> Attempts(planner::TaskKey task) const override;
+  ClusterSnapshot Cluster(int max_agents, int max_attempts) const override;
+  Totals totals() const override { return totals_; }
+  Totals& mutable_totals() { return totals_; }
+
+ private:
+  using AgentIndex = planner::Packer::AgentId;
+
+  struct Attempt {
+    AgentIndex agent = 0;
+    planner::Packer::ClassId consumption = 0;
+    bool holds = false;  // its resources are taken; false in an agent's backlog
+    bool running = false;
+    absl::Time launch_time;
+    absl::Time start_time = absl::InfinitePast();
+  };
+
+  struct Agent {
+    executor::AgentId id;
+    std::string name;
+    bool lease = false;
+    bool connected = false;
+    planner::ResourceVector capacity;
+    std::vector<executor::Offer> offers;  // open ones, where there is no lease
+    planner::ResourceVector held;         // by attempts that hold their resources
+    int attempts = 0;                     // alive
+    int holding = 0;                      // of these, holding resources
+    int max_backlog = 0;
+    std::deque<planner::AttemptId> backlog;  // some may have ended or begun
+    int backlog_size = 0;
+    double mean_wall_us = 0;   // of ended attempts, newer ones weigh more; 0: none yet
+    bool launched_on = false;  // in this plan
+  };
+
+  // core_load.cc
+  void LoadTaskStates(Loader& loader, size_t which, absl::Time now, Step* step);
+
+  // core_commands.cc
+  planner::Packer::ClassId InternConsumption(const planner::ResourceVector& consumption);
+  std::optional<planner::Problem> Infeasible(absl::string_view task_name,
+                                             const planner::ResourceVector& consumption) const;
+  LiveGraph* FindLive(planner::GraphId graph);
+  void AddLiveTask(LiveGraph& graph, TaskSubmission& task,
+                   const std::vector<planner::TaskIndex>& after, uint32_t rank, Step* step);
+  int CancelTasks(LiveGraph& graph, absl::string_view reason, absl::Time now, Step* step);
+  void CancelOne(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
+                 absl::Time now, Step* step);
+
+  // core_tasks.cc: a task's life
+  void SetState(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state, Step* step);
+  void MakeReady(LiveGraph& graph, planner::TaskIndex task, absl::Time not_before, Step* step);
+  void LeaveReady(LiveGraph& graph, planner::TaskIndex task);
+  void Finish(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
+              std::string reason, absl::Time now, Step* step);
+  void FinishOne(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
+                 std::string reason, absl::Time now, Step* step);
+  void EndGraphIfDone(planner::GraphId graph, absl::Time now, Step* step);
+  void AttemptOver(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
+                   absl::Time now, Step* step);
+
+  // core_cluster.cc: agents and attempts
+  AgentIndex AgentOf(const executor::AgentId& id);
+  void OnConnected(Step* step);
+  void OnDisconnected(Step* step);
+  void OnOffer(executor::Offer offer, Step* step);
+  void OnRescinded(const executor::OfferId& id, Step* step);
+  void OnAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
+  void OnAttemptAlive(const executor::AttemptUpdate& update, Attempt& attempt, Step* step);
+  void OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step);
+  void RefreshAgent(AgentIndex agent);
+  void Hold(Attempt& attempt);
+  absl::Duration RetryDelay(const LiveGraph& graph, const LiveTask& task) const;
+  void Release(planner::AttemptId id, const Attempt& attempt);
+  void StartBacklog(AgentIndex agent);
+  void UpdateBacklogRoom(AgentIndex agent);
+  void LearnWallTime(const Attempt& attempt, absl::Duration wall_time);
+  void Launch(const planner::Packer::Placement& placement, absl::Time now, Step* step);
+
+  // core_snapshot.cc
+  std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task) const;
+  std::string WhyNotPlaced(const planner::ResourceVector& agent_part,
+                           const planner::ResourceVector& pool_part) const;
+  AttemptSnapshot SnapshotOf(planner::AttemptId id, const Attempt& attempt) const;
+
+  const CoreOptions options_;
+  planner::GraphId last_graph_;
+  int64_t last_delivery_;
+  bool launching_ = true;
+  bool connected_ = false;
+  bool suppressed_ = false;
+
+  absl::btree_map<planner::GraphId, std::unique_ptr<LiveGraph>> graphs_;
+  planner::Packer packer_;
+  std::vector<Agent> agents_;
+  absl::flat_hash_map<executor::AgentId, AgentIndex> agent_index_;
+  // The most of each resource that any one agent ever had.
+  planner::ResourceVector largest_seen_;
+  bool agent_seen_ = false;
+  absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
+
+  struct Timer {
+    absl::Time time;
+    planner::TaskKey task;
+    bool operator>(const Timer& other) const {
+      return time != other.time ? time > other.time : other.task < task;
+    }
+  };
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
+  // When a delayed task becomes ready; a timer that says otherwise is outdated.
+  absl::flat_hash_map<planner::TaskKey, absl::Time> delayed_until_;
+
+  // How long tasks of a consumption run, newer ones weigh more; index: ClassId.
+  std::vector<double> mean_wall_us_;
+  std::vector<planner::Packer::Placement> placements_;  // kept to save its allocation
+  TaskCounts counts_;                                   // over all live graphs
+  Totals totals_;
+};
+
+// Shows graphs of the history to the core.
+class Core::Loader : public storage::GraphVisitor {
+ public:
+  explicit Loader(Core& core) : core_(core) {}
+  void OnGraph(const storage::GraphSubmitted& graph, const storage::GraphChanged& state) override;
+  void OnTask(const storage::TaskSubmitted& task, uint32_t attempts_before) override;
+  void OnAttempt(const storage::AttemptLaunched& launched,
+                 const storage::AttemptEnded* ended) override;
+  void OnTaskEnded(const storage::TaskEnded& ended) override;
+
+  // Tasks of these graphs that did not succeed run again.
+  void Retry() { retry_ = true; }
+  // How many do; valid after FinishLoading.
+  int retried() const { return retried_; }
+
+ private:
+  friend class Core;
+  struct Loaded {
+    std::unique_ptr<LiveGraph> graph;
+    std::vector<std::vector<planner::TaskIndex>> after;
+    // Attempts that had not ended when last written.
+    std::vector<storage::AttemptLaunched> alive;
+    // Final tasks, and those for which a cancel was asked.
+    std::vector<std::pair<planner::TaskIndex, planner::TaskState>> ended;
+    // When the newest attempt of a task ended, where that was a failure.
+    absl::flat_hash_map<planner::TaskIndex, absl::Time> failed_at;
+  };
+  Core& core_;
+  std::vector<Loaded> loaded_;
+  bool retry_ = false;
+  int retried_ = 0;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_CORE_H_

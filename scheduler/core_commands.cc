@@ -1,0 +1,274 @@
+// What people ask for: submit, extend, close, cancel.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "planner/problems.h"
+#include "scheduler/core.h"
+
+namespace kartograph::scheduler {
+
+using planner::GraphId;
+using planner::Problem;
+using planner::TaskIndex;
+using planner::TaskKey;
+using planner::TaskState;
+
+namespace {
+
+absl::Status NoGraph(GraphId graph) {
+  return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
+}
+
+}  // namespace
+
+Core::Core(CoreOptions options, Numbers used)
+    : options_(std::move(options)),
+      last_graph_(used.last_graph),
+      last_delivery_(used.last_delivery),
+      packer_(options_.pools) {}
+
+Core::~Core() = default;
+
+LiveGraph* Core::FindLive(GraphId graph) {
+  auto it = graphs_.find(graph);
+  return it == graphs_.end() ? nullptr : it->second.get();
+}
+
+const LiveGraph* Core::FindGraph(GraphId graph) const {
+  auto it = graphs_.find(graph);
+  return it == graphs_.end() ? nullptr : it->second.get();
+}
+
+planner::Packer::ClassId Core::InternConsumption(const planner::ResourceVector& consumption) {
+  const planner::Packer::ClassId id = packer_.Intern(consumption);
+  if (mean_wall_us_.size() < packer_.class_count()) mean_wall_us_.resize(packer_.class_count(), 0);
+  return id;
+}
+
+std::optional<Problem> Core::Infeasible(absl::string_view task_name,
+                                        const planner::ResourceVector& consumption) const {
+  planner::ResourceVector agent_part;
+  for (const auto& entry : consumption) {
+    const planner::Quantity pool = options_.pools.Get(entry.resource);
+    if (pool.is_zero()) {
+      agent_part.Set(entry.resource, entry.quantity);
+    } else if (entry.quantity > pool) {
+      return Problem{
+          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+          entry.quantity.ToString(),
+          absl::StrCat("is more than the pool holds; ask for at most ", pool.ToString())};
+    }
+  }
+  // Before the first offer nobody knows what agents there are: then it waits, and says so.
+  if (!agent_seen_ || agent_part.empty()) return std::nullopt;
+  for (const Agent& agent : agents_) {
+    if (agent_part.FitsIn(agent.capacity)) return std::nullopt;
+  }
+  for (const auto& entry : agent_part) {
+    const planner::Quantity largest = largest_seen_.Get(entry.resource);
+    if (entry.quantity <= largest) continue;
+    const bool is_ram = entry.resource == planner::Resource::Ram();
+    auto text = [&](planner::Quantity q) {
+      return is_ram ? planner::FormatBytes(q) : q.ToString();
+    };
+    return Problem{
+        absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+        text(entry.quantity),
+        largest.is_zero()
+            ? std::string("no agent and no pool has this resource; see `kartograph status` for "
+                          "those there are")
+            : absl::StrCat("is more than any agent has; ask for at most ", text(largest))};
+  }
+  return Problem{absl::StrCat("tasks[\"", task_name, "\"].consumption"), consumption.ToString(),
+                 "no single agent has all of this together"};
+}
+
+void Core::AddLiveTask(LiveGraph& graph, TaskSubmission& task, const std::vector<TaskIndex>& after,
+                       uint32_t rank, Step* step) {
+  const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
+  LiveTask& live = graph.tasks.emplace_back();
+  live.rank = rank;
+  live.priority = task.priority;
+  live.max_attempts = static_cast<uint16_t>(std::clamp(task.max_attempts, 1, 1000));
+  live.consumption = InternConsumption(task.consumption);
+  live.policy =
+      graph.InternPolicy({task.timeout, task.retry_delay, task.max_retry_delay, task.cancel_grace});
+  graph.AppendName(task.name);
+  ++graph.unfinished;
+  for (TaskCounts* counts : {&graph.counts, &counts_}) {
+    ++counts->total;
+    ++counts->by_state[static_cast<int>(TaskState::kWaiting)];
+  }
+  step->records.emplace_back(storage::TaskSubmitted{
+      graph.key(index), std::move(task.name), std::move(task.payload), std::move(task.consumption),
+      after, task.timeout, task.retry_delay, task.max_retry_delay, task.cancel_grace,
+      live.max_attempts, task.priority});
+  step->changed_tasks.push_back(graph.key(index));
+}
+
+absl::StatusOr<GraphId> Core::SubmitGraph(GraphSubmission submission, absl::Time now, Step* step) {
+  if (submission.tasks.size() > options_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graph has ", submission.tasks.size(), " tasks; at most ",
+                     options_.max_graph_tasks, " are allowed (kartographd --max-graph-tasks)"));
+  }
+  std::vector<Problem> problems;
+  if (submission.tasks.empty() && !submission.open) {
+    problems.push_back({"tasks", "", "the graph has no tasks; give at least one, or open it"});
+  }
+  std::vector<planner::TaskNode> nodes;
+  nodes.reserve(submission.tasks.size());
+  for (const TaskSubmission& task : submission.tasks) nodes.push_back({task.name, task.after});
+  std::optional<planner::Adjacency> predecessors = planner::FindPredecessors(nodes, &problems);
+  absl::flat_hash_map<planner::ResourceVector, bool> infeasible;
+  for (const TaskSubmission& task : submission.tasks) {
+    auto [it, is_new] = infeasible.emplace(task.consumption, false);
+    if (!is_new && !it->second) continue;
+    if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
+      it->second = true;
+      problems.push_back(*std::move(problem));
+    }
+  }
+  if (!problems.empty()) return planner::ProblemsToStatus(problems);
+
+  auto graph = std::make_unique<LiveGraph>();
+  graph->id = ++last_graph_;
+  graph->name = submission.name;
+  graph->client_queue = submission.client_queue;
+  graph->fail_fast = submission.fail_fast;
+  graph->open = submission.open;
+  graph->submit_time = now;
+  graph->predecessors = *std::move(predecessors);
+  graph->successors = graph->predecessors.Reversed();
+  const std::vector<uint32_t> rank = planner::LongestRemainingPath(graph->successors);
+  step->records.reserve(step->records.size() + submission.tasks.size() + 1);
+  step->records.emplace_back(storage::GraphSubmitted{graph->id, std::move(submission.name),
+                                                     std::move(submission.client_queue),
+                                                     submission.fail_fast, submission.open, now});
+  graph->tasks.reserve(submission.tasks.size());
+  for (TaskIndex i = 0; i < submission.tasks.size(); ++i) {
+    absl::Span<const TaskIndex> after = graph->predecessors[i];
+    AddLiveTask(*graph, submission.tasks[i], {after.begin(), after.end()}, rank[i], step);
+    graph->tasks[i].pending = static_cast<uint32_t>(after.size());
+  }
+  LiveGraph& live = *graph;
+  graphs_[live.id] = std::move(graph);
+  for (TaskIndex i = 0; i < live.tasks.size(); ++i) {
+    if (live.tasks[i].pending == 0) MakeReady(live, i, absl::InfinitePast(), step);
+  }
+  return live.id;
+}
+
+absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vector<TaskIndex> after,
+                                      absl::Time now, Step* step) {
+  LiveGraph* graph = FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  if (!graph->open) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("graph \"", planner::GraphIdToString(id),
+                     "\" is closed; submit it with `open` to add tasks to it later"));
+  }
+  if (graph->tasks.size() >= options_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(absl::StrCat("the graph has ", graph->tasks.size(),
+                                                     " tasks already; no more are allowed "
+                                                     "(kartographd --max-graph-tasks)"));
+  }
+  if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
+    return planner::ProblemsToStatus({*std::move(problem)});
+  }
+  std::sort(after.begin(), after.end());
+  after.erase(std::unique(after.begin(), after.end()), after.end());
+  const TaskIndex index = static_cast<TaskIndex>(graph->tasks.size());
+  // It comes last, so its longest remaining path is itself; what it comes after was ranked without
+  // it.
+  AddLiveTask(*graph, task, after, 1, step);
+  graph->predecessors.Append(after);
+  TaskIndex failed = index;
+  for (TaskIndex before : after) {
+    const TaskState state = graph->tasks[before].state;
+    if (state == TaskState::kSucceeded) continue;
+    if (planner::IsFinal(state)) failed = before;
+    graph->later_successors[before].push_back(index);
+    ++graph->tasks[index].pending;
+  }
+  if (failed != index) {
+    FinishOne(*graph, index, TaskState::kSkipped,
+              absl::StrCat("comes after \"", graph->task_name(failed), "\", which did not succeed"),
+              now, step);
+  } else if (graph->tasks[index].pending == 0) {
+    MakeReady(*graph, index, absl::InfinitePast(), step);
+  }
+  return graph->key(index);
+}
+
+absl::Status Core::CloseGraph(GraphId id, absl::Time now, Step* step) {
+  LiveGraph* graph = FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  if (!graph->open) return absl::OkStatus();
+  graph->open = false;
+  step->records.emplace_back(
+      storage::GraphChanged{id, planner::GraphState::kRunning, false, absl::InfiniteFuture()});
+  EndGraphIfDone(id, now, step);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Core::CancelGraph(GraphId id, absl::Time now, Step* step) {
+  LiveGraph* graph = FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  const int cancelled = CancelTasks(*graph, "cancelled on request", now, step);
+  // Nothing is added to what was cancelled.
+  if (graph->open) {
+    graph->open = false;
+    step->records.emplace_back(
+        storage::GraphChanged{id, planner::GraphState::kRunning, false, absl::InfiniteFuture()});
+  }
+  EndGraphIfDone(id, now, step);
+  return cancelled;
+}
+
+absl::StatusOr<int> Core::CancelTask(TaskKey key, absl::Time now, Step* step) {
+  LiveGraph* graph = FindLive(key.graph());
+  if (graph == nullptr || key.index() >= graph->tasks.size()) return NoGraph(key.graph());
+  const TaskState state = graph->tasks[key.index()].state;
+  if (planner::IsFinal(state)) return 0;
+  if (state == TaskState::kWaiting || state == TaskState::kReady) {
+    Finish(*graph, key.index(), TaskState::kCancelled, "cancelled on request", now, step);
+  } else {
+    CancelOne(*graph, key.index(), "cancelled on request", now, step);
+  }
+  EndGraphIfDone(key.graph(), now, step);
+  return 1;
+}
+
+int Core::CancelTasks(LiveGraph& graph, absl::string_view reason, absl::Time now, Step* step) {
+  int cancelled = 0;
+  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
+    if (planner::IsFinal(graph.tasks[i].state)) continue;
+    CancelOne(graph, i, reason, now, step);
+    ++cancelled;
+  }
+  return cancelled;
+}
+
+// Leaves what comes after it alone.
+void Core::CancelOne(LiveGraph& graph, TaskIndex index, absl::string_view reason, absl::Time now,
+                     Step* step) {
+  LiveTask& task = graph.tasks[index];
+  if (task.state == TaskState::kWaiting || task.state == TaskState::kReady) {
+    FinishOne(graph, index, TaskState::kCancelled, std::string(reason), now, step);
+    return;
+  }
+  const planner::AttemptId attempt = planner::AttemptId::Of(graph.key(index), task.launches);
+  step->cancels.push_back(
+      {attempt, agents_[attempts_.at(attempt).agent].id, graph.policies[task.policy].cancel_grace});
+  if (task.cancelling) return;
+  task.cancelling = true;
+  // The wish itself is history, so that a restart does not forget it; the task is final when its
+  // attempt has ended.
+  step->records.emplace_back(
+      storage::TaskEnded{graph.key(index), TaskState::kCancelled, now, std::string(reason)});
+  step->changed_tasks.push_back(graph.key(index));
+}
+
+}  // namespace kartograph::scheduler

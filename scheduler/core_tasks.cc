@@ -1,0 +1,225 @@
+// A task's life: its states, what comes after its end, and the end of its graph.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "scheduler/core.h"
+
+namespace kartograph::scheduler {
+
+using executor::AttemptUpdate;
+using planner::Outcome;
+using planner::TaskIndex;
+using planner::TaskState;
+
+namespace {
+
+bool IsLegal(TaskState from, TaskState to) {
+  switch (from) {
+    case TaskState::kWaiting:
+      return to == TaskState::kReady || to == TaskState::kCancelled || to == TaskState::kSkipped;
+    case TaskState::kReady:
+      return to == TaskState::kLaunching || to == TaskState::kCancelled;
+    case TaskState::kLaunching:
+      return to == TaskState::kRunning || to == TaskState::kReady || to == TaskState::kCancelled ||
+             to == TaskState::kFailed;
+    case TaskState::kRunning:
+      return to == TaskState::kSucceeded || to == TaskState::kFailed || to == TaskState::kReady ||
+             to == TaskState::kCancelled;
+    default:
+      return false;
+  }
+}
+
+// Why an attempt failed, in words.
+std::string DescribeEnd(const AttemptUpdate& update) {
+  if (!update.message.empty()) return update.message;
+  switch (update.outcome) {
+    case Outcome::kExited:
+      return absl::StrCat("exited with status ", update.exit_status);
+    case Outcome::kSignalled:
+      return absl::StrCat("ended by signal ", update.signal);
+    default:
+      return std::string(planner::ToString(update.outcome));
+  }
+}
+
+}  // namespace
+
+void Core::SetState(LiveGraph& graph, TaskIndex index, TaskState state, Step* step) {
+  LiveTask& task = graph.tasks[index];
+  if (!IsLegal(task.state, state)) {
+    // Going on would write a wrong history; a restart reads the right one.
+    std::fprintf(stderr, "kartograph: bug: task %u of graph %u went from %s to %s\n", index,
+                 graph.id, planner::ToString(task.state).data(), planner::ToString(state).data());
+    std::abort();
+  }
+  --graph.counts.by_state[static_cast<int>(task.state)];
+  --counts_.by_state[static_cast<int>(task.state)];
+  task.state = state;
+  ++graph.counts.by_state[static_cast<int>(state)];
+  ++counts_.by_state[static_cast<int>(state)];
+  step->changed_tasks.push_back(graph.key(index));
+}
+
+void Core::MakeReady(LiveGraph& graph, TaskIndex index, absl::Time not_before, Step* step) {
+  SetState(graph, index, TaskState::kReady, step);
+  LiveTask& task = graph.tasks[index];
+  if (not_before == absl::InfinitePast()) {
+    packer_.AddReady(task.consumption, graph.ready_key(index));
+  } else {
+    task.delayed = true;
+    delayed_until_[graph.key(index)] = not_before;
+    timers_.push({not_before, graph.key(index)});
+  }
+}
+
+void Core::LeaveReady(LiveGraph& graph, TaskIndex index) {
+  LiveTask& task = graph.tasks[index];
+  if (task.delayed) {
+    task.delayed = false;
+    delayed_until_.erase(graph.key(index));
+  } else {
+    packer_.RemoveReady(task.consumption, graph.ready_key(index));
+  }
+}
+
+void Core::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, std::string reason,
+                     absl::Time now, Step* step) {
+  if (graph.tasks[index].state == TaskState::kReady) LeaveReady(graph, index);
+  SetState(graph, index, state, step);
+  --graph.unfinished;
+  const planner::TaskKey key = graph.key(index);
+  step->records.emplace_back(storage::TaskEnded{key, state, now, std::move(reason)});
+  if (!graph.client_queue.empty()) {
+    step->records.emplace_back(storage::FinishedQueued{graph.client_queue, ++last_delivery_, key});
+    step->finished_queues.insert(graph.client_queue);
+  }
+}
+
+void Core::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std::string reason,
+                  absl::Time now, Step* step) {
+  FinishOne(graph, index, state, std::move(reason), now, step);
+  if (state == TaskState::kSucceeded) {
+    graph.ForEachSuccessor(index, [&](TaskIndex next) {
+      LiveTask& task = graph.tasks[next];
+      if (--task.pending == 0 && task.state == TaskState::kWaiting) {
+        MakeReady(graph, next, absl::InfinitePast(), step);
+      }
+    });
+    return;
+  }
+  const std::string skipped =
+      absl::StrCat("comes after \"", graph.task_name(index), "\", which ",
+                   state == TaskState::kFailed ? "failed" : "was ",
+                   state == TaskState::kFailed ? absl::string_view() : planner::ToString(state));
+  std::vector<TaskIndex> ended = {index};
+  while (!ended.empty()) {
+    const TaskIndex at = ended.back();
+    ended.pop_back();
+    graph.ForEachSuccessor(at, [&](TaskIndex next) {
+      if (graph.tasks[next].state != TaskState::kWaiting) return;
+      FinishOne(graph, next, TaskState::kSkipped, skipped, now, step);
+      ended.push_back(next);
+    });
+  }
+  if (state == TaskState::kFailed && graph.fail_fast) {
+    CancelTasks(graph,
+                absl::StrCat("cancelled because \"", graph.task_name(index),
+                             "\" failed (the graph is fail_fast)"),
+                now, step);
+  }
+}
+
+absl::Duration Core::RetryDelay(const LiveGraph& graph, const LiveTask& task) const {
+  const TaskPolicy& policy = graph.policies[task.policy];
+  absl::Duration delay = policy.retry_delay;
+  for (int i = 1; i < task.spent && delay < policy.max_retry_delay; ++i) delay *= 2;
+  return std::min(delay, policy.max_retry_delay);
+}
+
+void Core::AttemptOver(LiveGraph& graph, TaskIndex index, const AttemptUpdate& update,
+                       absl::Time now, Step* step) {
+  LiveTask& task = graph.tasks[index];
+  // An agent that was told to stop ends its attempts as cancelled: nobody asked for that here.
+  const bool spends = planner::SpendsAttempt(update.outcome) &&
+                      (update.outcome != Outcome::kCancelled || task.cancelling);
+  // The news that it ran may be overtaken by the news that it ended.
+  if (spends && task.state == TaskState::kLaunching) {
+    SetState(graph, index, TaskState::kRunning, step);
+  }
+  if (update.outcome == Outcome::kSucceeded) {
+    Finish(graph, index, TaskState::kSucceeded, "", now, step);
+    return;
+  }
+  if (task.cancelling) {
+    Finish(graph, index, TaskState::kCancelled, "cancelled on request", now, step);
+    return;
+  }
+  if (!spends) {
+    if (task.launches >= planner::kMaxLaunches) {
+      Finish(graph, index, TaskState::kFailed,
+             absl::StrCat("gave up after ", task.launches, " launches, the last of them ",
+                          DescribeEnd(update)),
+             now, step);
+      return;
+    }
+    // A cluster that refuses everything must not be asked in a tight loop.
+    const int unspent = task.launches - task.attempts_before - task.spent;
+    const absl::Duration delay =
+        unspent <= 1 ? absl::ZeroDuration()
+                     : std::min(absl::Milliseconds(100) * (1 << std::min(unspent - 2, 8)),
+                                absl::Seconds(10));
+    MakeReady(graph, index, unspent <= 1 ? absl::InfinitePast() : now + delay, step);
+    return;
+  }
+  ++task.spent;
+  if (task.spent < task.max_attempts && task.launches < planner::kMaxLaunches) {
+    MakeReady(graph, index, now + RetryDelay(graph, task), step);
+    return;
+  }
+  std::string reason = DescribeEnd(update);
+  if (task.max_attempts > 1) {
+    absl::StrAppend(&reason, " (attempt ", task.spent, " of ", task.max_attempts, ")");
+  }
+  Finish(graph, index, TaskState::kFailed, std::move(reason), now, step);
+}
+
+void Core::EndGraphIfDone(planner::GraphId id, absl::Time now, Step* step) {
+  auto it = graphs_.find(id);
+  if (it == graphs_.end() || it->second->unfinished > 0 || it->second->open) return;
+  const LiveGraph& graph = *it->second;
+  const planner::GraphState state = graph.FinalState();
+  step->records.emplace_back(storage::GraphChanged{id, state, false, now});
+  GraphSnapshot snapshot = *Graph(id);
+  snapshot.state = state;
+  snapshot.end_time = now;
+  for (size_t i = 0; i < counts_.by_state.size(); ++i) {
+    counts_.by_state[i] -= graph.counts.by_state[i];
+  }
+  counts_.total -= graph.counts.total;
+  step->ended_graphs.push_back({std::move(snapshot), std::move(it->second)});
+  graphs_.erase(it);
+}
+
+absl::Time Core::NextTimer() const {
+  return timers_.empty() ? absl::InfiniteFuture() : timers_.top().time;
+}
+
+void Core::OnTime(absl::Time now, Step* step) {
+  while (!timers_.empty() && timers_.top().time <= now) {
+    const Timer timer = timers_.top();
+    timers_.pop();
+    auto due = delayed_until_.find(timer.task);
+    if (due == delayed_until_.end() || due->second != timer.time) continue;
+    delayed_until_.erase(due);
+    LiveGraph* graph = FindLive(timer.task.graph());
+    LiveTask& task = graph->tasks[timer.task.index()];
+    task.delayed = false;
+    packer_.AddReady(task.consumption, graph->ready_key(timer.task.index()));
+    step->changed_tasks.push_back(timer.task);
+  }
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,22 @@
+#include "scheduler/live_graph.h"
+
+namespace kartograph::scheduler {
+
+uint32_t LiveGraph::InternPolicy(const TaskPolicy& policy) {
+  // Neighbouring tasks mostly share theirs, and a graph has few: look from the newest.
+  constexpr size_t kLookBack = 16;
+  for (size_t i = policies.size(); i > 0 && policies.size() - i < kLookBack; --i) {
+    if (policies[i - 1] == policy) return static_cast<uint32_t>(i - 1);
+  }
+  policies.push_back(policy);
+  return static_cast<uint32_t>(policies.size() - 1);
+}
+
+planner::GraphState LiveGraph::FinalState() const {
+  auto count = [this](planner::TaskState s) { return counts.by_state[static_cast<int>(s)]; };
+  if (count(planner::TaskState::kFailed) > 0) return planner::GraphState::kFailed;
+  if (count(planner::TaskState::kCancelled) > 0) return planner::GraphState::kCancelled;
+  return planner::GraphState::kSucceeded;
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,95 @@
+// One graph that is not final, as the core holds it: bytes a task, not kilobytes.
+#ifndef KARTOGRAPH_SCHEDULER_LIVE_GRAPH_H_
+#define KARTOGRAPH_SCHEDULER_LIVE_GRAPH_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "planner/ids.h"
+#include "planner/packer.h"
+#include "planner/states.h"
+#include "planner/task_graph.h"
+#include "scheduler/snapshot.h"
+
+namespace kartograph::scheduler {
+
+// What holds for many tasks alike, stored once.
+struct TaskPolicy {
+  absl::Duration timeout = absl::InfiniteDuration();
+  absl::Duration retry_delay = absl::Seconds(1);
+  absl::Duration max_retry_delay = absl::Minutes(5);
+  absl::Duration cancel_grace = absl::Seconds(10);
+  bool operator==(const TaskPolicy&) const = default;
+};
+
+struct LiveTask {
+  planner::TaskState state = planner::TaskState::kWaiting;
+  // A cancel was asked for while an attempt was alive; the task is final when that has ended.
+  bool cancelling = false;
+  // Ready, but its back-off has not passed.
+  bool delayed = false;
+  uint16_t launches = 0;         // attempts ever made, and the number of the newest
+  uint16_t attempts_before = 0;  // of these, made before the task was reset for a retry
+  uint16_t spent = 0;            // attempts that count against max_attempts
+  uint16_t max_attempts = 1;
+  uint32_t pending = 0;  // predecessors that have not succeeded yet
+  uint32_t rank = 1;     // longest remaining path, in tasks
+  int32_t priority = 0;
+  planner::Packer::ClassId consumption = 0;
+  uint32_t policy = 0;  // index into LiveGraph::policies
+};
+
+struct LiveGraph {
+  planner::GraphId id = 0;
+  std::string name;
+  std::string client_queue;
+  bool fail_fast = false;
+  bool open = false;
+  absl::Time submit_time;
+
+  std::vector<LiveTask> tasks;
+  std::vector<TaskPolicy> policies;
+  planner::Adjacency predecessors;
+  planner::Adjacency successors;  // of the tasks known when it was built
+  // Successors among tasks that were added to the open graph later.
+  absl::flat_hash_map<planner::TaskIndex, std::vector<planner::TaskIndex>> later_successors;
+  TaskCounts counts;
+  int64_t unfinished = 0;  // tasks that are not final
+
+  planner::TaskKey key(planner::TaskIndex task) const { return planner::TaskKey::Of(id, task); }
+  planner::ReadyKey ready_key(planner::TaskIndex task) const {
+    return {tasks[task].priority, tasks[task].rank, key(task)};
+  }
+  absl::string_view task_name(planner::TaskIndex task) const {
+    return absl::string_view(names_).substr(name_ends_[task],
+                                            name_ends_[task + 1] - name_ends_[task]);
+  }
+  // Adds the next task's name.
+  void AppendName(absl::string_view task_name) {
+    names_.append(task_name.data(), task_name.size());
+    name_ends_.push_back(static_cast<uint32_t>(names_.size()));
+  }
+  uint32_t InternPolicy(const TaskPolicy& policy);
+  template <typename F>
+  void ForEachSuccessor(planner::TaskIndex task, F f) const {
+    if (task < successors.size()) {
+      for (planner::TaskIndex next : successors[task]) f(next);
+    }
+    if (auto it = later_successors.find(task); it != later_successors.end()) {
+      for (planner::TaskIndex next : it->second) f(next);
+    }
+  }
+  // What its tasks say of a graph whose tasks are all final.
+  planner::GraphState FinalState() const;
+
+ private:
+  std::string names_;  // all names, one after the other
+  std::vector<uint32_t> name_ends_ = {0};
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_LIVE_GRAPH_H_

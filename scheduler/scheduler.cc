@@ -1,0 +1,287 @@
+// The scheduler's one thread: drains its mailbox, drives the engine, sleeps until something is due.
+#include "scheduler/scheduler.h"
+
+#include <algorithm>
+#include <list>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "scheduler/engine.h"
+#include "scheduler/steady_wall_clock.h"
+
+namespace kartograph::scheduler {
+namespace {
+
+absl::Status Stopped() {
+  return absl::UnavailableError("the service is stopping; try again when it is back");
+}
+
+class SchedulerThread : public Scheduler {
+ public:
+  SchedulerThread(SchedulerOptions options, storage::HistoryWriter* writer,
+                  executor::Cluster* cluster)
+      : engine_(std::move(options), writer, cluster),
+        cluster_(cluster),
+        gate_(std::make_shared<Gate>()) {
+    absl::MutexLock lock(&gate_->mutex);
+    gate_->owner = this;
+  }
+
+  ~SchedulerThread() override {
+    {
+      absl::MutexLock lock(&gate_->mutex);
+      gate_->owner = nullptr;
+    }
+    Stop(false);
+  }
+
+  absl::Status Begin() {
+    if (absl::Status status = engine_.Recover(clock_.Now()); !status.ok()) return status;
+    absl::Status started =
+        cluster_->Start([gate = gate_](std::vector<executor::ClusterEvent> events) {
+          absl::MutexLock lock(&gate->mutex);
+          if (gate->owner != nullptr) gate->owner->Receive(std::move(events));
+        });
+    if (!started.ok()) return started;
+    thread_ = std::thread([this] { Run(); });
+    return absl::OkStatus();
+  }
+
+  void SubmitGraph(std::string request_id, GraphSubmission graph,
+                   Callback<planner::GraphId> done) override {
+    Post(done, [this, id = std::move(request_id), graph = std::move(graph),
+                done](absl::Time now) mutable {
+      engine_.SubmitGraph(id, std::move(graph), now, std::move(done));
+    });
+  }
+  void AddTask(std::string request_id, planner::GraphId graph, TaskSubmission task,
+               Callback<planner::TaskKey> done) override {
+    Post(done, [this, id = std::move(request_id), graph, task = std::move(task),
+                done](absl::Time now) mutable {
+      engine_.AddTask(id, graph, std::move(task), now, std::move(done));
+    });
+  }
+  void CloseGraph(std::string request_id, planner::GraphId graph, Callback<bool> done) override {
+    Post(done, [this, id = std::move(request_id), graph, done](absl::Time now) {
+      engine_.CloseGraph(id, graph, now, done);
+    });
+  }
+  void CancelGraph(std::string request_id, planner::GraphId graph, Callback<int> done) override {
+    Post(done, [this, id = std::move(request_id), graph, done](absl::Time now) {
+      engine_.CancelGraph(id, graph, now, done);
+    });
+  }
+  void CancelTask(std::string request_id, planner::GraphId graph, std::string task_name,
+                  Callback<int> done) override {
+    Post(done, [this, id = std::move(request_id), graph, name = std::move(task_name),
+                done](absl::Time now) { engine_.CancelTask(id, graph, name, now, done); });
+  }
+  void RetryGraph(std::string request_id, planner::GraphId graph, Callback<int> done) override {
+    Post(done, [this, id = std::move(request_id), graph, done](absl::Time now) {
+      engine_.RetryGraph(id, graph, now, done);
+    });
+  }
+  void PopFinished(std::string client_queue, std::vector<int64_t> acknowledge, int max_tasks,
+                   int64_t max_bytes, absl::Time deadline,
+                   Callback<std::vector<storage::Finished>> done) override {
+    Post(done, [this, queue = std::move(client_queue), ack = std::move(acknowledge), max_tasks,
+                max_bytes, deadline, done](absl::Time) mutable {
+      engine_.PopFinished(std::move(queue), std::move(ack), max_tasks, max_bytes, deadline, done);
+    });
+  }
+
+  void Inspect(std::function<void(const Snapshots&)> read) override {
+    absl::MutexLock lock(&mutex_);
+    if (!ended_) mail_.reads.push_back(std::move(read));
+  }
+
+  std::unique_ptr<Subscription> Subscribe(
+      std::function<void(const Changes&, const Snapshots&)> on_change) override;
+
+  void Stop(bool drain) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      stop_ = true;
+      drain_ = drain_ && drain;  // who does not want to wait decides
+      if (!thread_.joinable()) ended_ = true;
+    }
+    absl::MutexLock joining(&join_mutex_);
+    if (thread_.joinable()) thread_.join();
+  }
+
+  absl::Status fatal_error() const override {
+    absl::MutexLock lock(&mutex_);
+    return fatal_error_;
+  }
+
+ private:
+  struct Mail {
+    std::vector<std::function<void(absl::Time)>> commands;
+    std::vector<executor::ClusterEvent> events;
+    std::vector<std::function<void(const Snapshots&)>> reads;
+    bool empty() const { return commands.empty() && events.empty() && reads.empty(); }
+  };
+
+  // The cluster outlives the scheduler, and may have something to say after its end.
+  struct Gate {
+    absl::Mutex mutex;
+    SchedulerThread* owner ABSL_GUARDED_BY(mutex);
+  };
+
+  void Receive(std::vector<executor::ClusterEvent> events) {
+    absl::MutexLock lock(&mutex_);
+    if (mail_.events.empty()) {
+      mail_.events = std::move(events);
+    } else {
+      std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
+    }
+  }
+
+  template <typename T, typename F>
+  void Post(const Callback<T>& done, F command) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!ended_) {
+        mail_.commands.emplace_back(std::move(command));
+        return;
+      }
+    }
+    done(Stopped());
+  }
+
+  void Run() {
+    while (true) {
+      Mail mail;
+      bool stop = false;
+      {
+        absl::MutexLock lock(&mutex_);
+        // Deadlines are by our own clock; sleeping is by the machine's.
+        const absl::Duration sleep =
+            std::max(engine_.NextWake() - clock_.Now(), absl::ZeroDuration());
+        mutex_.AwaitWithTimeout(absl::Condition(this, &SchedulerThread::HasMail), sleep);
+        std::swap(mail, mail_);
+        stop = stop_;
+        stop_seen_ = stop_;
+      }
+      if (stop) engine_.StopTakingWork();
+      const absl::Time now = clock_.Now();
+      engine_.OnClusterEvents(std::move(mail.events), now);
+      for (auto& command : mail.commands) command(now);
+      engine_.EndBatch(now);
+      for (auto& read : mail.reads) read(engine_.core());
+      absl::MutexLock lock(&mutex_);
+      if (!engine_.fatal_error().ok()) {
+        fatal_error_ = engine_.fatal_error();
+        ended_ = true;
+      }
+      if (stop && (!drain_ || engine_.core().live_attempts() == 0)) ended_ = true;
+      if (ended_) break;
+    }
+    engine_.DismissWaiters();
+    Mail late;
+    {
+      absl::MutexLock lock(&mutex_);
+      std::swap(late, mail_);
+    }
+    // Taken before the end was decided: the engine refuses these, but each is answered.
+    engine_.StopTakingWork();
+    for (auto& command : late.commands) command(clock_.Now());
+    for (auto& read : late.reads) read(engine_.core());
+    engine_.DismissWaiters();
+  }
+
+  bool HasMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !mail_.empty() || stop_ != stop_seen_;
+  }
+
+  Engine engine_;  // used by thread_ alone once that runs
+  executor::Cluster* const cluster_;
+  const std::shared_ptr<Gate> gate_;
+  SteadyWallClock clock_;
+  std::thread thread_;
+
+  mutable absl::Mutex mutex_;
+  Mail mail_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_seen_ ABSL_GUARDED_BY(mutex_) = false;
+  bool drain_ ABSL_GUARDED_BY(mutex_) = true;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // no more mail is taken
+  absl::Status fatal_error_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex join_mutex_;
+
+  class WatcherSubscription;
+};
+
+// A watcher's registration lives on the scheduler's thread; only a handle to it is outside.
+class SchedulerThread::WatcherSubscription : public Subscription {
+ public:
+  WatcherSubscription(SchedulerThread* owner,
+                      std::function<void(const Changes&, const Snapshots&)> on_change)
+      : owner_(owner), shared_(std::make_shared<Shared>()) {
+    shared_->on_change = std::move(on_change);
+    owner_->Inspect([owner = owner_, shared = shared_](const Snapshots&) {
+      shared->position =
+          owner->engine_.AddWatcher([shared](const Changes& changes, const Snapshots& snapshots) {
+            absl::MutexLock lock(&shared->mutex);
+            if (shared->on_change) shared->on_change(changes, snapshots);
+          });
+    });
+  }
+  ~WatcherSubscription() override {
+    {
+      absl::MutexLock lock(&shared_->mutex);  // waits for a running call
+      shared_->on_change = nullptr;
+    }
+    // In order after the registration, as it goes through the same mailbox.
+    owner_->Inspect([owner = owner_, shared = shared_](const Snapshots&) {
+      owner->engine_.RemoveWatcher(shared->position);
+    });
+  }
+
+ private:
+  struct Shared {
+    absl::Mutex mutex;
+    std::function<void(const Changes&, const Snapshots&)> on_change ABSL_GUARDED_BY(mutex);
+    std::list<Engine::Watcher>::iterator position;  // used on the scheduler's thread alone
+  };
+  SchedulerThread* const owner_;
+  const std::shared_ptr<Shared> shared_;
+};
+
+std::unique_ptr<Scheduler::Subscription> SchedulerThread::Subscribe(
+    std::function<void(const Changes&, const Snapshots&)> on_change) {
+  return std::make_unique<WatcherSubscription>(this, std::move(on_change));
+}
+
+}  // namespace
+
+absl::Status Scheduler::InspectAndWait(std::function<void(const Snapshots&)> read) {
+  // If the scheduler has stopped, the closure is destroyed without a call; that, too, ends the
+  // wait.
+  struct Call {
+    absl::Notification over;
+    bool ran = false;
+  };
+  auto call = std::make_shared<Call>();
+  auto ticket = std::shared_ptr<void>(nullptr, [call](void*) { call->over.Notify(); });
+  Inspect([read = std::move(read), call, ticket = std::move(ticket)](const Snapshots& snapshots) {
+    read(snapshots);
+    call->ran = true;
+  });
+  call->over.WaitForNotification();
+  return call->ran ? absl::OkStatus() : Stopped();
+}
+
+absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Start(SchedulerOptions options,
+                                                            storage::HistoryWriter* writer,
+                                                            executor::Cluster* cluster) {
+  auto scheduler = std::make_unique<SchedulerThread>(std::move(options), writer, cluster);
+  if (absl::Status status = scheduler->Begin(); !status.ok()) return status;
+  return scheduler;
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,57 @@
+// What the core answers to events: records to write first, then effects to carry out.
+#ifndef KARTOGRAPH_SCHEDULER_STEP_H_
+#define KARTOGRAPH_SCHEDULER_STEP_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+#include "planner/ids.h"
+#include "scheduler/live_graph.h"
+#include "scheduler/snapshot.h"
+#include "storage/records.h"
+
+namespace kartograph::scheduler {
+
+struct CancelEffect {
+  planner::AttemptId attempt;
+  executor::AgentId agent;
+  absl::Duration grace;
+};
+
+// Merged over all events of a batch. The effects are carried out only when the records are
+// committed.
+struct Step {
+  std::vector<storage::Record> records;
+
+  std::vector<executor::Cluster::KnownAttempt> reconcile;
+  // Without their payloads, which are read from the history.
+  std::vector<executor::Launch> launches;
+  std::vector<CancelEffect> cancels;
+  std::vector<planner::AttemptId> acknowledge;
+  bool suppress = false;
+  bool revive = false;
+
+  // For those who watch: tasks that changed (some more than once) and graphs that ended.
+  std::vector<planner::TaskKey> changed_tasks;
+  struct EndedGraph {
+    GraphSnapshot snapshot;
+    std::unique_ptr<LiveGraph> graph;  // as it was at its end
+  };
+  std::vector<EndedGraph> ended_graphs;
+  absl::flat_hash_set<std::string> finished_queues;
+  bool cluster_changed = false;
+
+  bool HasEffects() const {
+    return !reconcile.empty() || !launches.empty() || !cancels.empty() || !acknowledge.empty() ||
+           suppress || revive;
+  }
+  void Clear() { *this = Step(); }
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_STEP_H_
