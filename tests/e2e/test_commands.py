@@ -1,0 +1,337 @@
+"""Every command of the command line, its exit codes, and its JSON."""
+
+import json
+import os
+import pty
+import subprocess
+import threading
+
+import pytest
+
+from harness import KARTOGRAPH, cli, eventually, one_document, pb, state_name
+
+DONE, NOT_SUCCEEDED, WRONG, UNREACHABLE = 0, 1, 2, 3
+NOBODY = "127.0.0.1:1"
+
+
+def graph_file(folder, text, name="graph.yaml"):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+GOOD = """\
+name: breakfast
+defaults:
+  consumption:
+    cpu: 0.5
+    ram: 64MiB
+tasks:
+  - name: water
+    command: [sh, -c, "echo boiling; printf hot > $KARTOGRAPH_RESULT"]
+  - name: tea
+    command: echo "tea for $GUEST" && echo careful >&2
+    after: [water]
+    environment:
+      GUEST: Mercator
+    timeout: 1m
+    max_attempts: 2
+    priority: 3
+"""
+BAD = """\
+name: accident
+tasks:
+  - name: fall
+    command: [sh, -c, "echo ouch >&2; exit 9"]
+  - name: limp
+    command: [true]
+    after: [fall]
+  - name: rest
+    command: ["true"]
+"""
+LONG = """\
+name: patience
+tasks:
+  - name: wait
+    command: [sleep, "1000"]
+  - name: then
+    command: ["true"]
+    after: [wait]
+"""
+
+
+def submit(shared, folder, text=GOOD):
+    submitted = shared.cli("submit", graph_file(folder, text))
+    assert submitted.returncode == DONE, submitted.stderr
+    graph = submitted.stdout.strip()
+    assert submitted.stdout == graph + "\n"  # the id, alone on a line
+    return graph
+
+
+def test_submit_prints_the_id_alone(shared, folder):
+    graph = submit(shared, folder)
+    ended = shared.wait_for_graph(graph)
+    assert ended.spec.name == "breakfast" and ended.state == pb.GRAPH_STATE_SUCCEEDED
+    tea = shared.task(graph, "tea")
+    assert dict(tea.consumption) == {"cpu": 0.5, "ram": 64 << 20}
+    assert tea.spec.timeout.seconds == 60 and tea.spec.max_attempts == 2 and tea.spec.priority == 3
+    assert tea.spec.command.shell and not tea.spec.command.arguments
+    assert shared.log_of(graph, "tea") == b"tea for Mercator\n"
+
+
+def test_submit_and_wait_shows_progress_on_stderr_and_tells_the_end_by_its_exit_code(shared, folder):
+    good = shared.cli("submit", graph_file(folder, GOOD), "--wait")
+    assert good.returncode == DONE, good.stderr
+    assert good.stdout.split() and good.stdout.split()[0].startswith("g")
+    assert good.stderr and "\x1b" not in good.stderr and "\r" not in good.stderr  # plain in a pipe
+    bad = shared.cli("submit", graph_file(folder, BAD), "--wait")
+    assert bad.returncode == NOT_SUCCEEDED
+    assert "fall" in bad.stderr
+
+
+def test_submit_reads_json_as_well_and_standard_input(shared, folder):
+    text = json.dumps({"name": "json", "tasks": [{"name": "a", "command": ["true"]}]})
+    graph = shared.cli("submit", graph_file(folder, text, "graph.json"))
+    assert graph.returncode == DONE, graph.stderr
+    assert shared.wait_for_graph(graph.stdout.strip()).spec.name == "json"
+
+
+def test_submit_as_json_is_one_document(shared, folder):
+    plain = one_document(shared.cli("submit", graph_file(folder, GOOD), "--json").stdout)
+    assert plain["graphId"]
+    waited = shared.cli("submit", graph_file(folder, GOOD), "--wait", "--json")
+    document = one_document(waited.stdout)
+    assert document["graphId"] and waited.returncode == DONE
+
+
+def test_a_file_over_what_the_service_has_is_a_wrong_file(shared, folder):
+    greedy = shared.cli("submit", graph_file(folder, GOOD.replace("cpu: 0.5", "cpu: 500")))
+    assert greedy.returncode == WRONG
+    assert "tea" in greedy.stderr and "water" in greedy.stderr and "cpu" in greedy.stderr
+
+
+def test_status_tells_graph_and_tasks(shared, folder):
+    graph = submit(shared, folder, BAD)
+    shared.wait_for_graph(graph)
+    status = shared.cli("status", graph)
+    assert status.returncode == DONE
+    assert "accident" in status.stdout and "fall" in status.stdout and "9" in status.stdout
+    document = one_document(shared.cli("status", graph, "--json").stdout)
+    text = json.dumps(document)
+    assert graph in text and "GRAPH_STATE_FAILED" in text
+    tasks = one_document(shared.cli("status", graph, "--json", "--tasks").stdout)
+    assert "exitStatus" in json.dumps(tasks) and "TASK_STATE_SKIPPED" in json.dumps(tasks)
+
+
+def test_status_without_a_graph_tells_of_the_cluster(shared):
+    status = shared.cli("status")
+    assert status.returncode == DONE and "licences" in status.stdout
+    document = one_document(shared.cli("status", "--json").stdout)
+    assert "licences" in json.dumps(document)
+
+
+def test_list_tells_of_graphs(shared, folder):
+    graph = submit(shared, folder)
+    shared.wait_for_graph(graph)
+    listed = shared.cli("list")
+    assert listed.returncode == DONE
+    assert graph in listed.stdout and "breakfast" in listed.stdout
+    document = one_document(shared.cli("list", "--json").stdout)
+    assert graph in [g["graphId"] for g in document["graphs"]]
+
+
+def test_watch_follows_until_the_end(shared, folder):
+    good = submit(shared, folder)
+    watched = shared.cli("watch", good)
+    assert watched.returncode == DONE
+    bad = submit(shared, folder, BAD)
+    assert shared.cli("watch", bad).returncode == NOT_SUCCEEDED
+    one_document(shared.cli("watch", bad, "--json").stdout)
+
+
+def test_watching_on_a_terminal_redraws_one_line(shared, folder):
+    leader, follower = pty.openpty()
+    submitted = subprocess.Popen(
+        [KARTOGRAPH, "submit", str(graph_file(folder, GOOD)), "--wait"], stdin=subprocess.DEVNULL,
+        stdout=follower, stderr=follower,
+        env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc, "TERM": "xterm", "COLUMNS": "80"})
+    os.close(follower)
+    said = b""
+    try:
+        while chunk := os.read(leader, 4096):
+            said += chunk
+    except OSError:
+        pass  # a terminal whose other side is closed ends so
+    os.close(leader)
+    assert submitted.wait(60) == DONE
+    assert b"\r" in said and b"2/2" in said.replace(b" ", b"")
+
+
+def test_logs_print_what_the_task_wrote(shared, folder):
+    graph = submit(shared, folder)
+    shared.wait_for_graph(graph)
+    logs = shared.cli("logs", graph, "tea")
+    assert logs.returncode == DONE and "tea for Mercator\n" in logs.stdout
+    assert "careful\n" in shared.cli("logs", graph, "tea", "--stderr").stdout
+
+
+def test_logs_follow_until_the_task_ends(shared, folder):
+    gate = folder / "gate"
+    graph = submit(shared, folder, f"""\
+name: slow
+tasks:
+  - name: a
+    command: "echo first; while [ ! -e {gate} ]; do sleep 0.02; done; echo last"
+""")
+    shared.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    result = []
+    follower = threading.Thread(
+        target=lambda: result.append(shared.cli("logs", graph, "a", "--follow")))
+    follower.start()
+    gate.touch()
+    follower.join(60)
+    assert result[0].returncode == DONE and result[0].stdout == "first\nlast\n"
+
+
+def test_cancel_of_a_task_and_of_a_graph(shared, folder):
+    graph = submit(shared, folder, LONG)
+    assert shared.cli("cancel", graph, "then").returncode == DONE
+    eventually(lambda: state_name(shared.task(graph, "then").state) == "CANCELLED", "it is cancelled")
+    cancelled = shared.cli("cancel", graph, "--json")
+    assert cancelled.returncode == DONE and one_document(cancelled.stdout)["tasks"] == 1
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_CANCELLED
+    assert shared.cli("cancel", graph).returncode == DONE  # again: no error
+    assert shared.cli("watch", graph).returncode == NOT_SUCCEEDED
+
+
+def test_retry_runs_what_failed_again(shared, folder):
+    mark = folder / "mark"
+    graph = submit(shared, folder, BAD.replace("exit 9", f"test -e {mark}"))
+    shared.wait_for_graph(graph)
+    mark.touch()
+    retried = shared.cli("retry", graph)
+    assert retried.returncode == DONE and "2" in retried.stdout + retried.stderr
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    one_document(shared.cli("retry", graph, "--json").stdout)
+
+
+def test_retry_of_a_running_graph_is_refused(shared, folder):
+    graph = submit(shared, folder, LONG)
+    retried = shared.cli("retry", graph)
+    assert retried.returncode not in (DONE, UNREACHABLE) and retried.stderr.strip()
+    shared.cli("cancel", graph)
+
+
+def test_validate_needs_no_service_and_tells_all_problems_with_their_places(folder):
+    assert cli("validate", graph_file(folder, GOOD), server=NOBODY).returncode == DONE
+    wrong = graph_file(folder, """\
+name: wrong
+tasks:
+  - name: a
+    command: [run]
+    consumption:
+      ram: 5 parsecs
+      cpu: -1
+  - name: a
+    command: []
+  - name: b
+    comand: ["true"]
+    after: [nobody]
+  - name: c
+    command: ["true"]
+    after: [d]
+  - name: d
+    command: ["true"]
+    after: [c]
+    timeout: soon
+    max_attempts: .inf
+""")
+    told = cli("validate", wrong, server=NOBODY)
+    assert told.returncode == WRONG
+    for place, words in ((6, "parsecs"), (7, "-1"), (8, "a"), (9, "command"), (11, "comand"),
+                         (12, "nobody"), (19, "soon")):
+        found = [line for line in told.stderr.splitlines() if f":{place}:" in line]
+        assert any(words in line for line in found), (place, words, told.stderr)
+    assert "cycle" in told.stderr
+    # As JSON it is one document with all of them.
+    document = one_document(cli("validate", wrong, "--json", server=NOBODY).stdout)
+    assert len(document["problems"]) >= 8
+    submitted = cli("submit", wrong, server=NOBODY)
+    assert submitted.returncode == WRONG  # before anybody is asked
+
+
+@pytest.mark.parametrize("text, words", [
+    ("", "task"), ("[1, 2", "line"), ("name: x\n", "tasks"), ("tasks: 5\n", "tasks"),
+    ("name: [x]\ntasks: []\n", "name"), ("\x00\x01", ""),
+    ("name: a\ntasks:\n  - name: b\n    command: [\"true\"]\n    consumption: {cpu: .nan}\n", "cpu"),
+    ("name: a\ntasks:\n  - name: b\n    command: [\"true\"]\n    consumption: {ram: .inf}\n", "ram")])
+def test_a_wrong_file_is_refused_with_its_place(folder, text, words):
+    path = graph_file(folder, text)
+    told = cli("validate", path, server=NOBODY)
+    assert told.returncode == WRONG
+    assert str(path) in told.stderr and words in told.stderr
+
+
+def test_a_file_that_is_not_there_is_wrong_use(folder):
+    told = cli("validate", folder / "none.yaml", server=NOBODY)
+    assert told.returncode == WRONG and "none.yaml" in told.stderr
+    assert cli("validate", folder, server=NOBODY).returncode == WRONG  # a folder
+
+
+@pytest.mark.parametrize("words", [
+    [], ["conquer"], ["submit"], ["status", "a", "b", "c"], ["logs", "g1"], ["--nonsense"],
+    ["cancel"], ["watch"], ["retry"], ["submit", "--scale"]])
+def test_wrong_use_says_so(words):
+    told = cli(*words, server=NOBODY)
+    assert told.returncode == WRONG and told.stderr.strip()
+
+
+def test_help_is_no_error_and_names_every_command():
+    told = cli("--help")
+    assert told.returncode == DONE
+    for command in ("submit", "status", "cancel", "watch", "list", "logs", "validate", "retry"):
+        assert command in told.stdout
+        assert cli(command, "--help").returncode == DONE
+
+
+def test_an_unknown_graph_or_task_is_said_so(shared, folder):
+    graph = submit(shared, folder)
+    for words in (["status", "g999999"], ["cancel", "g999999"], ["watch", "g999999"],
+                  ["logs", "g999999", "a"], ["logs", graph, "nobody"], ["retry", "g999999"],
+                  ["cancel", graph, "nobody"]):
+        told = shared.cli(*words)
+        assert told.returncode == WRONG, (words, told)
+        assert words[-1] in told.stderr or words[1] in told.stderr
+
+
+def test_a_service_that_cannot_be_reached_is_told_by_its_address(folder):
+    path = graph_file(folder, GOOD)
+    for words in (["submit", path], ["status"], ["list"], ["cancel", "g1"], ["watch", "g1"],
+                  ["logs", "g1", "a"], ["retry", "g1"]):
+        told = cli(*words, server=NOBODY)
+        assert told.returncode == UNREACHABLE, (words, told)
+        assert NOBODY in told.stderr
+        assert len(told.stderr.strip().splitlines()) <= 2
+
+
+def test_the_flag_wins_over_the_environment(shared):
+    assert cli("list", "--server", shared.grpc, server=NOBODY).returncode == DONE
+    assert cli("--server", shared.grpc, "list", server=NOBODY).returncode == DONE
+    assert cli("list", "--server", NOBODY, server=shared.grpc).returncode == UNREACHABLE
+
+
+def test_a_closed_pipe_is_no_crash(shared, folder):
+    graph = shared.cli("submit", graph_file(folder, """\
+name: loud
+tasks:
+  - name: a
+    command: "yes | head -c 3000000"
+"""), "--wait").stdout.split()[0]
+    reader = subprocess.Popen([KARTOGRAPH, "logs", graph, "a"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE,
+                              env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+    reader.stdout.read(10)
+    reader.stdout.close()
+    assert reader.wait(60) != -6  # not an abort
+    assert b"terminate" not in reader.stderr.read()
+    reader.stderr.close()

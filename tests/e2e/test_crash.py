@@ -1,0 +1,241 @@
+"""Being killed: the service at random moments, the agent, and orderly ends."""
+
+import os
+import random
+import signal
+import time
+import uuid
+
+import grpc
+
+from harness import (SANITIZER, eventually, is_alive, outcome_name, pb, processes_of_state,
+                     processes_with, task)
+
+ROUNDS = 2 if SANITIZER else 4
+
+
+def lines(path):
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def test_a_running_task_is_found_again_after_a_kill(start, folder):
+    service, gate, trace = start(), folder / "gate", folder / "trace"
+    graph = service.submit([
+        task("a", shell=f"echo a >> {trace}; while [ ! -e {gate} ]; do sleep 0.02; done; "
+                        "printf kept > $KARTOGRAPH_RESULT; echo the log"),
+        task("b", shell=f"echo b >> {trace}", after=["a"])], client_queue="q")
+    service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    eventually(lambda: lines(trace) == ["a"], "the task has begun")
+    agent = service.agent_pid()
+    service.kill()
+    assert is_alive(agent)
+    service.start()
+    found = service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    assert len(found.attempts) == 1
+    assert service.agent_pid() == agent
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert lines(trace) == ["a", "b"]
+    assert [t.task_name for t in service.pop("q", wait=10)] == ["a", "b"]
+    assert service.task(graph, "a").return_value == b"kept"
+    assert service.log_of(graph, "a") == b"the log\n"
+
+
+def test_a_task_that_ended_while_the_service_was_down_is_not_run_again(start, folder):
+    service, gate, trace = start(), folder / "gate", folder / "trace"
+    graph = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done; "
+                                            f"printf kept > $KARTOGRAPH_RESULT; echo a >> {trace}")])
+    service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    service.kill()
+    gate.touch()
+    eventually(lambda: lines(trace) == ["a"], "the task has ended")
+    service.start()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    a = service.task(graph, "a")
+    assert lines(trace) == ["a"] and len(a.attempts) == 1 and a.return_value == b"kept"
+
+
+def random_graph(rng, trace, size=60):
+    tasks = []
+    for i in range(size):
+        after = rng.sample([t.name for t in tasks], min(len(tasks), rng.randint(0, 3)))
+        delay = rng.choice([0, 0, 0.02, 0.1, 0.3])
+        # One write of one line: what a task does, it does once.
+        tasks.append(task(f"t{i}", shell=f"sleep {delay}; echo t{i} >> {trace}; "
+                                         f"printf value{i} > $KARTOGRAPH_RESULT",
+                          after=after, consumption={"cpu": 0.5, "licences": rng.choice([0, 1])}))
+    return tasks
+
+
+def test_kills_at_random_moments_lose_nothing_and_run_nothing_twice(start, folder):
+    seed = int(os.environ.get("KARTOGRAPH_SEED") or random.randrange(1 << 30))
+    print(f"KARTOGRAPH_SEED={seed}")  # pytest shows it where the test fails
+    rng = random.Random(seed)
+    service = start("--cpu", "4", "--pool", "licences=2")
+    for number in range(ROUNDS):
+        trace, queue = folder / f"trace.{number}", f"queue{number}"
+        tasks = random_graph(rng, trace)
+        graph = service.submit(tasks, client_queue=queue, request_id=uuid.uuid4().hex)
+        for _ in range(3):
+            time.sleep(rng.uniform(0, 0.8))  # the random moment; nothing is expected of it
+            service.kill()
+            service.start()
+        ended = service.wait_for_graph(graph)
+        assert ended.state == pb.GRAPH_STATE_SUCCEEDED
+        assert sorted(lines(trace)) == sorted(t.name for t in tasks)
+        order = {name: i for i, name in enumerate(lines(trace))}
+        assert all(order[before] < order[t.name] for t in tasks for before in t.after)
+        finished = service.pop(queue, max_tasks=1000, wait=10)
+        assert {t.task_name: t.return_value for t in finished} == {
+            t.name: b"value" + t.name[1:].encode() for t in tasks}
+
+
+def test_a_kill_while_tasks_are_submitted_stores_all_or_nothing(start, folder):
+    service = start("--cpu", "4")
+    rng = random.Random(7)
+    for _ in range(ROUNDS):
+        request = uuid.uuid4().hex
+        tasks = [task(f"t{i}", consumption={"cpu": 0.5}) for i in range(3000)]
+
+        def messages():
+            yield pb.SubmitGraphRequest(graph=pb.SubmitGraphRequest.Start(
+                request_id=request, graph=pb.GraphSpec(name="big", open=True)))
+            for begin in range(0, len(tasks), 500):
+                yield pb.SubmitGraphRequest(tasks=pb.SubmitGraphRequest.TaskBatch(
+                    tasks=tasks[begin:begin + 500]))
+        call = service.stub.SubmitGraph.future(messages(), timeout=60)
+        time.sleep(rng.uniform(0, 0.15))  # the random moment; nothing is expected of it
+        service.kill()
+        call.exception(60)  # it may have been answered, or not
+        service.start()
+        graphs = service.call("ListGraphs", pb.ListGraphsRequest(page_size=1000)).graphs
+        assert all(graph.counts.total == 3000 for graph in graphs)
+        # The client repeats what it has no answer for: there is one graph for it in the end.
+        graph = service.submit(tasks, "big", request_id=request, open=True)
+        service.cancel(graph)
+        service.call("CloseGraph", pb.CloseGraphRequest(graph_id=graph))
+    graphs = service.call("ListGraphs", pb.ListGraphsRequest(page_size=1000)).graphs
+    assert len(graphs) == ROUNDS
+
+
+def test_a_killed_agent_costs_no_attempt_and_its_tasks_run_again(start, folder):
+    service, trace, gate = start("--cpu", "4"), folder / "trace", folder / "gate"
+    graph = service.submit([task(f"t{i}", shell=f"echo t{i} >> {trace}; while [ ! -e {gate} ]; "
+                                                "do sleep 0.02; done") for i in range(3)])
+    eventually(lambda: len(lines(trace)) == 3, "all tasks run")
+    first = service.agent_pid()
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: service.agent_pid() not in (None, first), "there is a new agent")
+    eventually(lambda: len(lines(trace)) == 6, lambda: f"all tasks run again: {lines(trace)}")
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    for name in ("t0", "t1", "t2"):
+        outcomes = [outcome_name(a.outcome) for a in service.task(graph, name).attempts]
+        assert outcomes == ["LOST", "SUCCEEDED"]  # though max_attempts is 1
+
+
+def test_nothing_of_a_killed_agents_tasks_runs_beside_their_next_attempt(start, folder):
+    service, mark = start("--cpu", "4"), uuid.uuid4().hex
+    graph = service.submit([task("a", "/usr/bin/python3", "-c", "import time; time.sleep(1000)", mark,
+                                 grace=0.2)])
+    eventually(lambda: len(processes_with(mark)) == 1, "the task runs")
+    (before,) = processes_with(mark)
+    os.kill(service.agent_pid(), signal.SIGKILL)
+    eventually(lambda: processes_with(mark) not in ([], [before]), "the task runs again")
+    assert before not in processes_with(mark)
+    service.cancel(graph)
+    service.wait_for_graph(graph)
+    assert processes_with(mark) == []
+
+
+def test_service_and_agent_killed_together_run_everything_in_the_end(start, folder):
+    service, trace, gate = start("--cpu", "4"), folder / "trace", folder / "gate"
+    graph = service.submit([task("a", shell=f"echo a >> {trace}; while [ ! -e {gate} ]; "
+                                            "do sleep 0.02; done"), task("b", after=["a"])])
+    eventually(lambda: lines(trace) == ["a"], "the task runs")
+    os.kill(service.agent_pid(), signal.SIGKILL)
+    service.kill()
+    service.start()
+    eventually(lambda: lines(trace) == ["a", "a"], "the task runs again")
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+
+
+def test_sigterm_leaves_running_attempts_to_be_found_again(start, folder):
+    service, gate, trace = start(), folder / "gate", folder / "trace"
+    graph = service.submit([task("a", shell=f"echo a >> {trace}; while [ ! -e {gate} ]; "
+                                            "do sleep 0.02; done")])
+    eventually(lambda: lines(trace) == ["a"], "the task runs")
+    assert service.terminate() == 0
+    assert is_alive(service.agent_pid())
+    service.start()
+    assert service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING).attempts[0].number == 1
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert lines(trace) == ["a"]
+
+
+def test_sigterm_answers_those_who_wait(start):
+    service = start()
+    graph = service.submit([task("a", "sleep", "1000", grace=0.1)])
+    pop = pb.PopFinishedRequest(client_queue="q")
+    pop.wait.FromSeconds(300)
+    waiting = service.stub.PopFinished.future(pop, timeout=300)
+    watching = service.stub.WatchGraph(pb.WatchGraphRequest(graph_id=graph), timeout=300)
+    next(watching)
+    since = time.monotonic()
+    service.process.terminate()
+    assert service.process.wait(60) == 0
+    assert time.monotonic() - since < 30
+    error = waiting.exception(60)
+    assert error is None or error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+def test_drain_waits_for_what_runs_and_starts_nothing_more(start, folder):
+    service, gate, trace = start("--drain"), folder / "gate", folder / "trace"
+    graph = service.submit([task("a", shell=f"echo a >> {trace}; while [ ! -e {gate} ]; "
+                                            "do sleep 0.02; done"),
+                            task("b", shell=f"echo b >> {trace}", after=["a"])])
+    eventually(lambda: lines(trace) == ["a"], "the task runs")
+    service.process.terminate()
+    # It takes no more work while it drains.
+    def refused():
+        try:
+            service.submit([task("late")])
+        except grpc.RpcError as error:
+            return error.code() == grpc.StatusCode.UNAVAILABLE
+        return False
+    eventually(refused, "new work is refused")
+    assert service.running()
+    gate.touch()
+    assert service.process.wait(60) == 0
+    assert lines(trace) == ["a"]
+    eventually(lambda: not processes_of_state(service.state), "nothing is left running")
+    service.flags.remove("--drain")
+    service.start()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert lines(trace) == ["a", "b"]
+    assert len(service.task(graph, "a").attempts) == 1
+
+
+def test_a_back_off_goes_on_after_a_restart(start, folder):
+    service, trace = start(), folder / "trace"
+    graph = service.submit([task("flaky", shell=f"echo x >> {trace}; [ $(wc -l < {trace}) -ge 3 ]",
+                                 max_attempts=3, retry_delay=0.4)])
+    eventually(lambda: lines(trace), "the first attempt has run")
+    service.kill()
+    service.start()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert len(lines(trace)) == 3
+
+
+def test_a_cancel_before_a_kill_is_carried_out_after_it(start):
+    service, mark = start(), uuid.uuid4().hex
+    graph = service.submit([task("a", "/usr/bin/python3", "-c", "import time; time.sleep(1000)", mark,
+                                 grace=0.2), task("b", after=["a"])])
+    eventually(lambda: processes_with(mark), "the task runs")
+    service.cancel(graph)
+    service.kill()
+    service.start()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_CANCELLED
+    assert processes_with(mark) == []

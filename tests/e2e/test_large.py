@@ -1,0 +1,118 @@
+"""Results and logs of a megabyte and more, and graphs of many tasks."""
+
+import threading
+
+import grpc
+import pytest
+
+from harness import outcome_name, pb, task
+
+MEBIBYTE = 1 << 20
+# Bytes that no text conversion survives, different at every offset modulo 251.
+PATTERN = "import sys; sys.stdout.buffer.write((bytes(range(251)) * (%d // 251 + 1))[:%d])"
+
+
+def pattern(size):
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def write_pattern(size, where=""):
+    return f"/usr/bin/python3 -c '{PATTERN % (size, size)}' {where}"
+
+
+def test_results_of_a_megabyte_arrive_whole(shared):
+    graph = shared.submit([task(f"t{i}", shell=write_pattern(MEBIBYTE + i, "> $KARTOGRAPH_RESULT"))
+                           for i in range(6)], client_queue="large")
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert shared.task(graph, "t3").return_value == pattern(MEBIBYTE + 3)
+    got = {}
+    while len(got) < 6:
+        page = shared.pop("large", wait=10)
+        assert page, "the queue is empty before all have come"
+        # An answer stays below 4 MiB, which is what clients take by default.
+        assert sum(len(t.return_value) for t in page) < 4 * MEBIBYTE
+        got.update((t.task_name, t.return_value) for t in page)
+        shared.pop("large", acknowledge=[t.delivery_id for t in page], max_tasks=1)
+    assert got == {f"t{i}": pattern(MEBIBYTE + i) for i in range(6)}
+
+
+def test_a_result_over_the_limit_is_said_so(shared):
+    graph = shared.submit([task("huge", shell="head -c 17000000 /dev/zero > $KARTOGRAPH_RESULT")])
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_FAILED
+    huge = shared.task(graph, "huge")
+    assert outcome_name(huge.attempts[0].outcome) == "RESULT_TOO_LARGE"
+    assert "16" in huge.reason
+
+
+def test_logs_of_a_megabyte_arrive_whole_and_from_any_offset(shared):
+    graph = shared.submit([task("loud", shell=write_pattern(MEBIBYTE) + "; "
+                                + write_pattern(2 * MEBIBYTE, ">&2"))])
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert shared.log_of(graph, "loud") == pattern(MEBIBYTE)
+    assert shared.log_of(graph, "loud", pb.LOG_STREAM_STDERR) == pattern(2 * MEBIBYTE)
+    assert shared.log_of(graph, "loud", offset=MEBIBYTE - 10) == pattern(MEBIBYTE)[-10:]
+    assert shared.log_of(graph, "loud", offset=-7) == pattern(MEBIBYTE)[-7:]
+    assert shared.log_of(graph, "loud", offset=MEBIBYTE + 5) == b""
+
+
+def test_the_command_line_prints_a_log_of_a_megabyte_byte_by_byte(shared):
+    graph = shared.submit([task("loud", shell=write_pattern(MEBIBYTE))])
+    shared.wait_for_graph(graph)
+    logs = shared.cli("logs", graph, "loud", text=False)
+    assert logs.returncode == 0 and logs.stdout == pattern(MEBIBYTE)
+
+
+def test_following_a_log_gives_what_comes_until_the_end(shared, folder):
+    gate = folder / "gate"
+    graph = shared.submit([task("slow", shell=f"echo first; while [ ! -e {gate} ]; do sleep 0.02; "
+                                              f"done; {write_pattern(MEBIBYTE)}")])
+    shared.wait_for_task(graph, "slow", pb.TASK_STATE_RUNNING)
+    request = pb.ReadLogRequest(graph_id=graph, task_name="slow", follow=True)
+    parts = shared.stub.ReadLog(request, timeout=60)
+    assert next(parts).data == b"first\n"
+    gate.touch()
+    assert b"".join(part.data for part in parts) == pattern(MEBIBYTE)
+
+
+def test_following_ends_when_a_waiting_task_is_cancelled(shared):
+    graph = shared.submit([task("a", "sleep", "1000", grace=0.1), task("b", after=["a"])])
+    said = []
+
+    def follow():
+        try:
+            said.append(shared.log_of(graph, "b", follow=True))
+        except grpc.RpcError as error:
+            said.append(error.code())
+    follower = threading.Thread(target=follow)
+    follower.start()
+    shared.cancel(graph)
+    follower.join(60)
+    assert said in ([b""], [grpc.StatusCode.NOT_FOUND], [grpc.StatusCode.FAILED_PRECONDITION])
+
+
+def test_a_log_of_a_task_that_is_not_there_is_not_found(shared):
+    graph = shared.submit([task("a")])
+    shared.wait_for_graph(graph)
+    for name, attempt in (("nobody", 0), ("a", 9)):
+        with pytest.raises(grpc.RpcError) as error:
+            shared.log_of(graph, name, attempt=attempt)
+        assert error.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_graph_of_twenty_thousand_tasks_is_taken_in_one_stream_and_cancelled(shared):
+    tasks = [task("gate", "sleep", "1000", grace=0.1)]
+    tasks += [task(f"t{i}", after=["gate"]) for i in range(20000)]
+    graph = shared.submit(tasks)
+    assert shared.graph(graph).counts.waiting == 20000
+    assert len(shared.tasks(graph, full=False)) == 20001
+    assert shared.cancel(graph) == 20001
+    ended = shared.wait_for_graph(graph)
+    assert ended.state == pb.GRAPH_STATE_CANCELLED
+    assert ended.counts.cancelled + ended.counts.skipped == 20001
+
+
+def test_a_thousand_short_tasks_leave_a_whole_history(shared):
+    graph = shared.submit([task(f"t{i}", consumption={"cpu": 0.1}) for i in range(1000)])
+    assert shared.wait_for_graph(graph).counts.succeeded == 1000
+    assert all(len(t.attempts) == 1 and t.attempts[0].exit_status == 0
+               for t in shared.tasks(graph).values())
