@@ -1,0 +1,262 @@
+#include "storage/commit_batch.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "planner/ids.h"
+#include "planner/states.h"
+#include "storage/encoding.h"
+
+namespace kartograph::storage {
+namespace {
+
+using planner::TaskState;
+
+int64_t StateIndex(TaskState state) { return static_cast<int64_t>(state); }
+
+std::optional<int64_t> EndMicros(absl::Time end_time) {
+  if (end_time == absl::InfiniteFuture()) return std::nullopt;
+  return EncodeTime(end_time);
+}
+
+// OR FAIL, because the whole transaction goes where one row fails: with the default, SQLite would
+// keep a journal to undo the one statement.
+template <typename Row>
+absl::Status InsertAll(Connection& connection, BatchRows<Row>& rows, const char* sql) {
+  if (rows.empty()) return absl::OkStatus();
+  rows.Sort();
+  absl::Status status = connection.Run(sql);
+  rows.Clear();
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CommitBatch>> CommitBatch::Create(Connection* connection) {
+  std::unique_ptr<CommitBatch> batch(new CommitBatch(connection));
+  absl::Status status;
+  status.Update(RegisterRowFeed(*connection, "new_tasks", NewTask::kColumns, &batch->tasks_));
+  status.Update(
+      RegisterRowFeed(*connection, "new_attempts", NewAttempt::kColumns, &batch->attempts_));
+  status.Update(RegisterRowFeed(*connection, "new_attempt_ends", NewAttemptEnd::kColumns,
+                                &batch->attempt_ends_));
+  status.Update(
+      RegisterRowFeed(*connection, "new_task_ends", NewTaskEnd::kColumns, &batch->task_ends_));
+  status.Update(
+      RegisterRowFeed(*connection, "new_finished", NewFinished::kColumns, &batch->finished_));
+  if (!status.ok()) return status;
+  return batch;
+}
+
+absl::Status CommitBatch::Write(absl::Span<const Record> records) {
+  Clear();
+  for (const Record& record : records) {
+    absl::Status status = std::visit([this](const auto& r) { return Add(r); }, record);
+    if (!status.ok()) return status;
+  }
+  return Flush();
+}
+
+void CommitBatch::Committed() { interner_.Committed(); }
+
+void CommitBatch::RolledBack() {
+  interner_.RolledBack();
+  Clear();
+}
+
+absl::Status CommitBatch::Add(const GraphSubmitted& graph) {
+  last_graph_ = std::max(last_graph_, int64_t{graph.graph});
+  return connection_.Run(
+      "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?)",
+      int64_t{graph.graph}, absl::string_view(graph.name), absl::string_view(graph.client_queue),
+      int64_t{graph.fail_fast}, int64_t{graph.open},
+      static_cast<int64_t>(planner::GraphState::kRunning), EncodeTime(graph.submit_time));
+}
+
+absl::Status CommitBatch::Add(const GraphChanged& graph) {
+  absl::Status status = connection_.Run(
+      "UPDATE graphs SET state = ?2, open = ?3, end_us = ?4 WHERE id = ?1", int64_t{graph.graph},
+      static_cast<int64_t>(graph.state), int64_t{graph.open}, EndMicros(graph.end_time));
+  if (status.ok() && connection_.changes() == 0) {
+    return absl::InternalError(absl::StrCat("graph ", planner::GraphIdToString(graph.graph),
+                                            " changed, but the history does not have it"));
+  }
+  return status;
+}
+
+absl::Status CommitBatch::Add(const TaskSubmitted& task) {
+  absl::StatusOr<int64_t> settings_id = interner_.SettingsOf(task);
+  if (!settings_id.ok()) return settings_id.status();
+  tasks_.Add({static_cast<int64_t>(task.task.value), *settings_id, &task});
+  ++CountsOf(task.task.graph()).tasks;
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::Add(const AttemptLaunched& launched) {
+  absl::StatusOr<int64_t> agent_id = interner_.Agent(launched.agent, launched.agent_name);
+  if (!agent_id.ok()) return agent_id.status();
+  attempts_.Add({static_cast<int64_t>(launched.attempt.value), *agent_id, &launched});
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::Add(const AttemptEnded& ended) {
+  attempt_ends_.Add({static_cast<int64_t>(ended.attempt.value), &ended});
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::Add(const TaskEnded& ended) {
+  task_ends_.Add({static_cast<int64_t>(ended.task.value), &ended});
+  ++CountsOf(ended.task.graph()).by_state[StateIndex(ended.state)];
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::Add(const TaskReset& reset) {
+  // Both read what the batch has written so far.
+  if (absl::Status status = FlushTaskEnds(); !status.ok()) return status;
+  if (absl::Status status = FlushFinished(); !status.ok()) return status;
+  const int64_t key = static_cast<int64_t>(reset.task.value);
+  {
+    absl::StatusOr<Rows> rows = connection_.Query("SELECT state FROM task_ends WHERE key = ?", key);
+    if (!rows.ok()) return rows.status();
+    absl::StatusOr<bool> found = rows->Next();
+    if (!found.ok()) return found.status();
+    if (*found) {
+      const int64_t state = rows->Int(0);
+      if (state < 0 || state >= planner::kTaskStates) {
+        return absl::DataLossError(absl::StrCat("a task ended in state ", state));
+      }
+      --CountsOf(reset.task.graph()).by_state[state];
+    }
+  }
+  absl::Status status = connection_.Run(
+      "INSERT INTO task_resets (task_key, number, attempts_before, state, end_us, reason) "
+      "SELECT ?1, 1 + (SELECT ifnull(max(number), 0) FROM task_resets WHERE task_key = ?1), ?2, "
+      "state, end_us, reason FROM (SELECT 1) LEFT JOIN task_ends ON key = ?1",
+      key, int64_t{reset.attempts_before});
+  if (!status.ok()) return status;
+  return connection_.Run("DELETE FROM task_ends WHERE key = ?", key);
+}
+
+absl::Status CommitBatch::Add(const FinishedQueued& queued) {
+  absl::StatusOr<int64_t> queue_id = interner_.Queue(queued.client_queue);
+  if (!queue_id.ok()) return queue_id.status();
+  finished_.Add({queued.delivery_id, *queue_id, &queued});
+  last_delivery_ = std::max(last_delivery_, queued.delivery_id);
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::Add(const FinishedAcknowledged& acknowledged) {
+  // Collected: an id is used once, so what is queued after it is another delivery.
+  acknowledgements_.push_back({acknowledged.client_queue, acknowledged.delivery_id});
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::Add(const RequestAnswered& answered) {
+  // The first answer stays: it is the one that was given.
+  return connection_.Run("INSERT OR IGNORE INTO requests (id, answer, time_us) VALUES (?, ?, ?)",
+                         absl::string_view(answered.request_id), Blob{answered.answer},
+                         EncodeTime(answered.time));
+}
+
+CommitBatch::CountChange& CommitBatch::CountsOf(planner::GraphId graph) {
+  if (!counts_.empty() && counts_.back().graph == graph) return counts_.back();
+  auto [it, is_new] = counts_index_.try_emplace(graph, counts_.size());
+  if (is_new) counts_.push_back({.graph = graph});
+  return counts_[it->second];
+}
+
+absl::Status CommitBatch::Flush() {
+  absl::Status status =
+      InsertAll(connection_, tasks_,
+                "INSERT OR FAIL INTO tasks (key, name, settings_id, after, payload) "
+                "SELECT key, name, settings_id, after, payload FROM new_tasks");
+  if (!status.ok()) return status;
+  status = InsertAll(connection_, attempts_,
+                     "INSERT OR FAIL INTO attempts (key, agent_id, launch_us) "
+                     "SELECT key, agent_id, launch_us FROM new_attempts");
+  if (!status.ok()) return status;
+  status = InsertAll(
+      connection_, attempt_ends_,
+      "INSERT OR FAIL INTO attempt_ends (key, outcome, exit_status, signal, start_us, end_us, "
+      "peak_ram, cpu_us, wall_us, message, return_value) "
+      "SELECT key, outcome, exit_status, signal, start_us, end_us, peak_ram, cpu_us, wall_us, "
+      "message, return_value FROM new_attempt_ends");
+  if (!status.ok()) return status;
+  if (status = FlushTaskEnds(); !status.ok()) return status;
+  if (status = FlushFinished(); !status.ok()) return status;
+  if (status = FlushAcknowledgements(); !status.ok()) return status;
+  return FlushCounts();
+}
+
+absl::Status CommitBatch::FlushTaskEnds() {
+  return InsertAll(connection_, task_ends_,
+                   "INSERT OR FAIL INTO task_ends (key, state, end_us, reason) "
+                   "SELECT key, state, end_us, reason FROM new_task_ends");
+}
+
+absl::Status CommitBatch::FlushFinished() {
+  return InsertAll(connection_, finished_,
+                   "INSERT OR FAIL INTO finished (queue_id, delivery_id, task_key, resets) "
+                   "SELECT queue_id, delivery_id, task_key, "
+                   "(SELECT ifnull(max(number), 0) FROM task_resets r "
+                   "WHERE r.task_key = new_finished.task_key) FROM new_finished");
+}
+
+absl::Status CommitBatch::FlushAcknowledgements() {
+  for (const Acknowledgement& acknowledged : acknowledgements_) {
+    absl::Status status = connection_.Run(
+        "DELETE FROM finished WHERE queue_id = (SELECT id FROM queues WHERE name = ?) "
+        "AND delivery_id = ?",
+        acknowledged.client_queue, acknowledged.delivery_id);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CommitBatch::FlushCounts() {
+  for (const CountChange& change : counts_) {
+    absl::Status status = connection_.Run(
+        "UPDATE graphs SET tasks = tasks + ?2, succeeded = succeeded + ?3, failed = failed + ?4, "
+        "cancelled = cancelled + ?5, skipped = skipped + ?6 WHERE id = ?1",
+        int64_t{change.graph}, change.tasks, change.by_state[StateIndex(TaskState::kSucceeded)],
+        change.by_state[StateIndex(TaskState::kFailed)],
+        change.by_state[StateIndex(TaskState::kCancelled)],
+        change.by_state[StateIndex(TaskState::kSkipped)]);
+    if (!status.ok()) return status;
+    if (connection_.changes() == 0) {
+      return absl::InternalError(absl::StrCat("tasks of graph ",
+                                              planner::GraphIdToString(change.graph),
+                                              " were written, but the history does not have it"));
+    }
+  }
+  static constexpr char kRaise[] =
+      "INSERT INTO counters (name, value) VALUES (?, ?) "
+      "ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
+  if (last_graph_ > 0) {
+    absl::Status status = connection_.Run(kRaise, absl::string_view("last graph"), last_graph_);
+    if (!status.ok()) return status;
+  }
+  if (last_delivery_ > 0) {
+    return connection_.Run(kRaise, absl::string_view("last delivery"), last_delivery_);
+  }
+  return absl::OkStatus();
+}
+
+void CommitBatch::Clear() {
+  tasks_.Clear();
+  attempts_.Clear();
+  attempt_ends_.Clear();
+  task_ends_.Clear();
+  finished_.Clear();
+  acknowledgements_.clear();
+  counts_.clear();
+  counts_index_.clear();
+  last_graph_ = 0;
+  last_delivery_ = 0;
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,133 @@
+#include "storage/encoding.h"
+
+#include <charconv>
+#include <limits>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace kartograph::storage {
+namespace {
+
+constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
+constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
+
+absl::Status Damaged(absl::string_view what, absl::string_view json) {
+  return absl::DataLossError(
+      absl::StrCat("the run history holds ", what, " that cannot be read: ", json.substr(0, 200)));
+}
+
+// "-12.5" and the like with at most three decimals, in thousandths; not through a double, which
+// cannot hold them all.
+bool ParseMilli(absl::string_view text, int64_t& milli) {
+  const bool negative = absl::ConsumePrefix(&text, "-");
+  const size_t point = text.find('.');
+  const absl::string_view whole = text.substr(0, point);
+  std::string digits(whole);
+  absl::string_view decimals;
+  if (point != absl::string_view::npos) decimals = text.substr(point + 1);
+  if (whole.empty() || decimals.size() > 3) return false;
+  digits.append(decimals.data(), decimals.size());
+  digits.append(3 - decimals.size(), '0');
+  for (char c : digits) {
+    if (c < '0' || c > '9') return false;
+  }
+  if (!absl::SimpleAtoi(digits, &milli)) return false;
+  if (negative) milli = -milli;
+  return true;
+}
+
+void AppendMilli(int64_t milli, std::string& out) {
+  if (milli < 0) out.push_back('-');
+  const uint64_t size = milli < 0 ? -static_cast<uint64_t>(milli) : static_cast<uint64_t>(milli);
+  absl::StrAppend(&out, size / 1000);
+  if (const uint64_t rest = size % 1000; rest != 0) {
+    std::string decimals = absl::StrCat(absl::Dec(rest, absl::kZeroPad3));
+    decimals.resize(decimals.find_last_not_of('0') + 1);
+    absl::StrAppend(&out, ".", decimals);
+  }
+}
+
+}  // namespace
+
+absl::Time DecodeTime(int64_t micros) {
+  if (micros == kForever) return absl::InfiniteFuture();
+  if (micros == kNever) return absl::InfinitePast();
+  return absl::FromUnixMicros(micros);
+}
+
+absl::Duration DecodeDuration(int64_t micros) {
+  if (micros == kForever) return absl::InfiniteDuration();
+  if (micros == kNever) return -absl::InfiniteDuration();
+  return absl::Microseconds(micros);
+}
+
+// A resource's name has no character that JSON would escape.
+std::string EncodeConsumption(const planner::ResourceVector& consumption) {
+  std::string json = "{";
+  for (const planner::ResourceVector::Entry& entry : consumption) {
+    absl::StrAppend(&json, json.size() > 1 ? ",\"" : "\"", entry.resource.name(), "\":");
+    AppendMilli(entry.quantity.milli(), json);
+  }
+  json.push_back('}');
+  return json;
+}
+
+absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json) {
+  planner::ResourceVector consumption;
+  absl::string_view rest = json;
+  if (!absl::ConsumePrefix(&rest, "{") || !absl::ConsumeSuffix(&rest, "}")) {
+    return Damaged("a consumption", json);
+  }
+  while (!rest.empty()) {
+    const size_t colon = rest.find("\":");
+    if (colon == absl::string_view::npos || !absl::ConsumePrefix(&rest, "\"")) {
+      return Damaged("a consumption", json);
+    }
+    absl::StatusOr<planner::Resource> resource =
+        planner::Resource::Intern(rest.substr(0, colon - 1));
+    if (!resource.ok()) return Damaged("a consumption", json);
+    rest.remove_prefix(colon + 1);
+    const size_t comma = rest.find(',');
+    int64_t milli = 0;
+    if (!ParseMilli(rest.substr(0, comma), milli)) return Damaged("a consumption", json);
+    consumption.Set(*resource, planner::Quantity::FromMilli(milli));
+    rest.remove_prefix(comma == absl::string_view::npos ? rest.size() : comma + 1);
+  }
+  return consumption;
+}
+
+void EncodeIndexes(absl::Span<const planner::TaskIndex> indexes, std::string& json) {
+  json.assign("[");
+  char number[16];
+  for (planner::TaskIndex index : indexes) {
+    if (json.size() > 1) json.push_back(',');
+    json.append(number, std::to_chars(number, number + sizeof(number), index).ptr);
+  }
+  json.push_back(']');
+}
+
+absl::Status DecodeIndexes(absl::string_view json, std::vector<planner::TaskIndex>& indexes) {
+  indexes.clear();
+  if (json == "[]") return absl::OkStatus();
+  const char* at = json.data();
+  const char* const end = at + json.size();
+  if (at == end || *at != '[') return Damaged("a list of tasks", json);
+  while (at != end && *at != ']') {
+    ++at;  // over '[' or ','
+    planner::TaskIndex index = 0;
+    const std::from_chars_result parsed = std::from_chars(at, end, index);
+    if (parsed.ec != std::errc() || parsed.ptr == end ||
+        (*parsed.ptr != ',' && *parsed.ptr != ']')) {
+      return Damaged("a list of tasks", json);
+    }
+    indexes.push_back(index);
+    at = parsed.ptr;
+  }
+  if (at + 1 != end) return Damaged("a list of tasks", json);
+  return absl::OkStatus();
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,115 @@
+#include "storage/finished_queue.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::storage {
+namespace {
+
+// The numbers of the attempts that led to one end of a task.
+struct Span {
+  int64_t first = 1;
+  int64_t last = planner::kMaxLaunches;
+};
+
+// Finds the end after so many resets: the next reset has it, and where there is none, task_ends.
+absl::StatusOr<Span> ReadEnd(Connection& connection, planner::TaskKey task, int64_t resets,
+                             TaskEnded& ended) {
+  const int64_t key = static_cast<int64_t>(task.value);
+  Span span;
+  absl::StatusOr<Rows> rows =
+      connection.Query("SELECT number, attempts_before, " KARTOGRAPH_TASK_END_COLUMNS
+                       " FROM task_resets WHERE task_key = ?1 AND number BETWEEN ?2 AND ?2 + 1 "
+                       "ORDER BY number",
+                       key, resets);
+  if (!rows.ok()) return rows.status();
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    if (rows->Int(0) == resets) {
+      span.first = rows->Int(1) + 1;
+    } else if (!rows->IsNull(2)) {
+      span.last = rows->Int(1);
+      if (absl::Status status = RowDecoder::TaskEnd(*rows, 2, ended); !status.ok()) return status;
+      return span;
+    }
+  }
+  absl::StatusOr<Rows> end =
+      connection.Query("SELECT " KARTOGRAPH_TASK_END_COLUMNS " FROM task_ends WHERE key = ?", key);
+  if (!end.ok()) return end.status();
+  absl::StatusOr<bool> found = end->Next();
+  if (!found.ok()) return found.status();
+  if (!*found) {
+    return absl::InternalError(absl::StrCat("task ", task.index(), " of graph ",
+                                            planner::GraphIdToString(task.graph()),
+                                            " is delivered as finished, but has not ended"));
+  }
+  if (absl::Status status = RowDecoder::TaskEnd(*end, 0, ended); !status.ok()) return status;
+  return span;
+}
+
+// Counts the attempts and reads the last one; its return value only if that has at most `max_bytes`
+// bytes. Returns the size of the value.
+absl::StatusOr<int64_t> ReadAttempts(Connection& connection, RowDecoder& decoder, Span span,
+                                     int64_t max_bytes, Finished& finished) {
+  absl::StatusOr<Rows> rows = connection.Query(
+      "SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
+      ", iif(ifnull(length(e.return_value), 0) <= ?3, e.return_value, NULL), "
+      "ifnull(length(e.return_value), 0) "
+      "FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
+      "WHERE a.key BETWEEN ?1 AND ?2 ORDER BY a.key DESC",
+      static_cast<int64_t>(
+          planner::AttemptId::Of(finished.task, static_cast<uint32_t>(span.first)).value),
+      static_cast<int64_t>(
+          planner::AttemptId::Of(finished.task, static_cast<uint32_t>(span.last)).value),
+      max_bytes);
+  if (!rows.ok()) return rows.status();
+  int64_t value_size = 0;
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return value_size;
+    if (finished.attempts++ > 0) continue;
+    AttemptRow attempt;
+    absl::Status status = decoder.Attempt(*rows, true, attempt);
+    if (!status.ok()) return status;
+    finished.last_attempt = std::move(attempt.ended);
+    value_size = rows->Int(13);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDecoder& decoder,
+                                                   absl::string_view client_queue, int max_tasks,
+                                                   int64_t max_bytes) {
+  std::vector<Finished> all;
+  absl::StatusOr<Rows> rows = connection.Query(
+      "SELECT f.delivery_id, f.task_key, f.resets, t.name "
+      "FROM finished f JOIN tasks t ON t.key = f.task_key "
+      "WHERE f.queue_id = (SELECT id FROM queues WHERE name = ?) ORDER BY f.delivery_id LIMIT ?",
+      client_queue, int64_t{max_tasks});
+  if (!rows.ok()) return rows.status();
+  int64_t bytes_left = max_bytes;
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return all;
+    Finished finished;
+    finished.delivery_id = rows->Int(0);
+    finished.task.value = static_cast<uint64_t>(rows->Int(1));
+    finished.task_name = rows->String(3);
+    finished.ended.task = finished.task;
+    absl::StatusOr<Span> span = ReadEnd(connection, finished.task, rows->Int(2), finished.ended);
+    if (!span.ok()) return span.status();
+    // The first one is given whatever its size.
+    const int64_t allowed = all.empty() ? INT64_MAX : bytes_left;
+    absl::StatusOr<int64_t> size = ReadAttempts(connection, decoder, *span, allowed, finished);
+    if (!size.ok()) return size.status();
+    if (*size > allowed) return all;
+    bytes_left -= *size;
+    all.push_back(std::move(finished));
+  }
+}
+
+}  // namespace kartograph::storage

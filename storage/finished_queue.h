@@ -1,0 +1,24 @@
+// What waits for a client.
+#ifndef KARTOGRAPH_STORAGE_FINISHED_QUEUE_H_
+#define KARTOGRAPH_STORAGE_FINISHED_QUEUE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/history.h"
+#include "storage/row_decoder.h"
+#include "storage/sqlite.h"
+
+namespace kartograph::storage {
+
+// HistoryWriter::FinishedOf. A delivery tells of the end it was queued for, also when the task was
+// run again since.
+absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDecoder& decoder,
+                                                   absl::string_view client_queue, int max_tasks,
+                                                   int64_t max_bytes);
+
+}  // namespace kartograph::storage
+
+#endif  // KARTOGRAPH_STORAGE_FINISHED_QUEUE_H_

@@ -1,0 +1,87 @@
+#include "storage/interner.h"
+
+#include <optional>
+
+#include "storage/encoding.h"
+
+namespace kartograph::storage {
+namespace {
+
+// The id a SELECT gives, or that of the row which `insert` then makes.
+template <typename... Values>
+absl::StatusOr<int64_t> FindOrInsert(Connection& connection, const char* select, const char* insert,
+                                     const Values&... values) {
+  {
+    absl::StatusOr<Rows> rows = connection.Query(select, values...);
+    if (!rows.ok()) return rows.status();
+    absl::StatusOr<bool> found = rows->Next();
+    if (!found.ok()) return found.status();
+    if (*found) return rows->Int(0);
+  }
+  if (absl::Status status = connection.Run(insert, values...); !status.ok()) return status;
+  return connection.last_insert_id();
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> Interner::SettingsOf(const TaskSubmitted& task) {
+  if (last_settings_id_ != 0 && last_settings_.AreOf(task)) return last_settings_id_;
+  Settings settings = Settings::Of(task);
+  std::optional<int64_t> id = settings_.Find(settings);
+  if (!id.has_value()) {
+    const std::string consumption = EncodeConsumption(task.consumption);
+    std::optional<int64_t> timeout;
+    if (task.timeout != absl::InfiniteDuration()) timeout = EncodeDuration(task.timeout);
+    absl::StatusOr<int64_t> row = FindOrInsert(
+        connection_,
+        "SELECT id FROM settings WHERE consumption = ? AND timeout_us IS ? AND retry_delay_us = ? "
+        "AND max_retry_delay_us = ? AND cancel_grace_us = ? AND max_attempts = ? AND priority = ?",
+        "INSERT INTO settings (consumption, timeout_us, retry_delay_us, max_retry_delay_us, "
+        "cancel_grace_us, max_attempts, priority) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        absl::string_view(consumption), timeout, EncodeDuration(task.retry_delay),
+        EncodeDuration(task.max_retry_delay), EncodeDuration(task.cancel_grace),
+        int64_t{task.max_attempts}, int64_t{task.priority});
+    if (!row.ok()) return row.status();
+    id = *row;
+    settings_.Add(settings, *id);
+  }
+  last_settings_ = std::move(settings);
+  last_settings_id_ = *id;
+  return *id;
+}
+
+absl::StatusOr<int64_t> Interner::Agent(absl::string_view agent, absl::string_view name) {
+  const uint32_t agent_size = static_cast<uint32_t>(agent.size());
+  agent_key_.assign(reinterpret_cast<const char*>(&agent_size), sizeof(agent_size));
+  agent_key_.append(agent.data(), agent.size());
+  agent_key_.append(name.data(), name.size());
+  if (std::optional<int64_t> id = agents_.Find(agent_key_)) return *id;
+  absl::StatusOr<int64_t> id =
+      FindOrInsert(connection_, "SELECT id FROM agents WHERE agent = ? AND name = ?",
+                   "INSERT INTO agents (agent, name) VALUES (?, ?)", agent, name);
+  if (id.ok()) agents_.Add(agent_key_, *id);
+  return id;
+}
+
+absl::StatusOr<int64_t> Interner::Queue(absl::string_view name) {
+  if (std::optional<int64_t> id = queues_.Find(name)) return *id;
+  absl::StatusOr<int64_t> id = FindOrInsert(connection_, "SELECT id FROM queues WHERE name = ?",
+                                            "INSERT INTO queues (name) VALUES (?)", name);
+  if (id.ok()) queues_.Add(std::string(name), *id);
+  return id;
+}
+
+void Interner::Committed() {
+  settings_.Keep();
+  agents_.Keep();
+  queues_.Keep();
+}
+
+void Interner::RolledBack() {
+  settings_.Forget();
+  agents_.Forget();
+  queues_.Forget();
+  last_settings_id_ = 0;
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,66 @@
+#include "storage/open_history.h"
+
+#include <memory>
+#include <utility>
+
+#include "storage/schema.h"
+#include "storage/sqlite.h"
+#include "storage/sqlite_reader.h"
+#include "storage/sqlite_writer.h"
+#include "storage/state_lock.h"
+
+namespace kartograph::storage {
+namespace {
+
+// The page size must come before anything is written. WAL pages are copied into the database after
+// every 32 MiB: rarely enough that a page written by many commits is copied once, often enough that
+// a restart has little to read back.
+constexpr char kWriterSetup[] =
+    "PRAGMA page_size = 8192;"
+    "PRAGMA auto_vacuum = NONE;"
+    "PRAGMA journal_mode = WAL;"
+    "PRAGMA cache_size = -65536;"
+    "PRAGMA wal_autocheckpoint = 4096;"
+    "PRAGMA journal_size_limit = 67108864;"
+    "PRAGMA temp_store = MEMORY;"
+    // Debian's SQLite would overwrite what is deleted, which is every acknowledged delivery.
+    "PRAGMA secure_delete = OFF;";
+
+}  // namespace
+
+absl::StatusOr<History> OpenHistoryOn(const HistoryOptions& options, const char* vfs) {
+  absl::StatusOr<std::unique_ptr<StateLock>> lock = StateLock::Acquire(options.path);
+  if (!lock.ok()) return lock.status();
+
+  absl::StatusOr<std::unique_ptr<Connection>> connection =
+      Connection::Open({.path = options.path, .read_only = false, .vfs = vfs});
+  if (!connection.ok()) return connection.status();
+  // Before anything is changed in a file that may not be ours.
+  if (absl::Status status = CheckSchema(**connection, Migrations()); !status.ok()) return status;
+  if ((*connection)->read_only()) {
+    return SqliteStatus(nullptr, SQLITE_READONLY, options.path);
+  }
+  absl::Status status = (*connection)->Execute(kWriterSetup);
+  if (status.ok()) {
+    status =
+        (*connection)
+            ->Execute(options.durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
+  }
+  if (status.ok()) status = MigrateSchema(**connection, Migrations());
+  if (!status.ok()) return status;
+
+  absl::StatusOr<std::unique_ptr<SqliteWriter>> writer =
+      SqliteWriter::Create(*std::move(connection), *std::move(lock));
+  if (!writer.ok()) return writer.status();
+  History history;
+  history.writer = *std::move(writer);
+  history.reader = std::make_shared<SqliteReader>(
+      Connection::Options{.path = options.path, .read_only = true, .vfs = vfs});
+  return history;
+}
+
+absl::StatusOr<History> OpenHistory(const HistoryOptions& options) {
+  return OpenHistoryOn(options, nullptr);
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,153 @@
+#include "storage/sqlite.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::storage {
+namespace {
+
+bool IsDiskFullErrno(int error) { return error == ENOSPC || error == EDQUOT; }
+
+}  // namespace
+
+absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path) {
+  const int system_error = db == nullptr ? 0 : sqlite3_system_errno(db);
+  const absl::string_view what = db == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db);
+  switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+      return absl::OkStatus();
+    case SQLITE_FULL:
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the disk of ", path, " is full: free some space on it"));
+    case SQLITE_NOMEM:
+      return absl::ResourceExhaustedError(absl::StrCat(path, ": out of memory"));
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+      return absl::PermissionDeniedError(
+          absl::StrCat("cannot write ", path, " (", what,
+                       "): give this user write access to it and to its folder, or name another"));
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return absl::DataLossError(absl::StrCat(
+          path, " is damaged or not a database (", what,
+          "): put back a copy of it, or move it away together with its -wal file to start anew"));
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return absl::UnavailableError(absl::StrCat(path, " is locked by another program (", what,
+                                                 "): end that program's transaction"));
+    case SQLITE_IOERR:
+      if (IsDiskFullErrno(system_error)) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("the disk of ", path, " is full: free some space on it"));
+      }
+      return absl::UnavailableError(
+          absl::StrCat("cannot read or write ", path, " (", what,
+                       system_error == 0 ? "" : absl::StrCat(", ", std::strerror(system_error)),
+                       "): check its disk"));
+    case SQLITE_TOOBIG:
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": a value is larger than SQLite's limit of a gigabyte"));
+    default:
+      return absl::InternalError(absl::StrCat(path, ": ", what, " (SQLite code ", code, ")"));
+  }
+}
+
+absl::StatusOr<bool> Statement::Step() {
+  int code = std::exchange(bind_error_, SQLITE_OK);
+  if (code == SQLITE_OK) code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  absl::Status status = SqliteStatus(sqlite3_db_handle(statement_), code, *path_);
+  Reset();
+  if (!status.ok()) return status;
+  return false;
+}
+
+absl::Status Statement::Run() {
+  absl::StatusOr<bool> row = Step();
+  if (!row.ok()) return row.status();
+  if (*row) Reset();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Options& options) {
+  // One thread at a time uses a connection, so SQLite's own mutexes would only cost.
+  const int flags =
+      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+      (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  sqlite3* db = nullptr;
+  const int code = sqlite3_open_v2(options.path.c_str(), &db, flags, options.vfs);
+  if (code != SQLITE_OK) {
+    absl::Status status = SqliteStatus(db, code, options.path);
+    sqlite3_close_v2(db);
+    return status;
+  }
+  // Enough for what another program may hold for a moment, such as a backup or an operator's shell.
+  sqlite3_busy_timeout(db, 5000);
+  return std::unique_ptr<Connection>(new Connection(db, options.path));
+}
+
+Connection::~Connection() {
+  statements_.clear();
+  sqlite3_close_v2(db_);
+}
+
+absl::Status Connection::Execute(const char* sql) {
+  const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
+  return SqliteStatus(db_, code, path_);
+}
+
+absl::StatusOr<int64_t> Connection::QueryInt(const char* sql) {
+  absl::StatusOr<Rows> rows = Query(sql);
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> row = rows->Next();
+  if (!row.ok()) return row.status();
+  if (!*row) return absl::InternalError(absl::StrCat(path_, ": no row from ", sql));
+  return rows->Int(0);
+}
+
+absl::StatusOr<Statement*> Connection::Prepare(const char* sql) {
+  std::unique_ptr<Statement>& cached = statements_[sql];
+  if (cached != nullptr) {
+    if (cached->running()) {
+      return absl::InternalError(absl::StrCat(path_, ": a statement is used twice at once: ", sql));
+    }
+    return cached.get();
+  }
+  sqlite3_stmt* statement = nullptr;
+  const int code = sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  if (code != SQLITE_OK) {
+    statements_.erase(sql);
+    return SqliteStatus(db_, code, path_);
+  }
+  cached = std::make_unique<Statement>(statement, &path_);
+  return cached.get();
+}
+
+absl::StatusOr<Transaction> Transaction::Begin(Connection& connection, Kind kind) {
+  absl::Status status =
+      kind == kWrite ? connection.Run("BEGIN IMMEDIATE") : connection.Run("BEGIN");
+  if (!status.ok()) return status;
+  return Transaction(&connection);
+}
+
+Transaction::~Transaction() {
+  // Some errors (a full disk) have rolled back already.
+  if (connection_ != nullptr && connection_->in_transaction()) {
+    connection_->Run("ROLLBACK").IgnoreError();
+  }
+}
+
+absl::Status Transaction::Commit() {
+  Connection* const connection = std::exchange(connection_, nullptr);
+  absl::Status status = connection->Run("COMMIT");
+  if (!status.ok() && connection->in_transaction()) connection->Run("ROLLBACK").IgnoreError();
+  return status;
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,312 @@
+#include "storage/sqlite_reader.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/encoding.h"
+
+namespace kartograph::storage {
+namespace {
+
+using planner::TaskState;
+
+int64_t Key(planner::TaskKey task) { return static_cast<int64_t>(task.value); }
+
+absl::Status NoSuchGraph(planner::GraphId graph) {
+  return absl::NotFoundError(absl::StrCat("there is no graph ", planner::GraphIdToString(graph)));
+}
+
+// Fills everything of a task but its attempts. NULL stands for a payload that was not asked for.
+#define TASK_COLUMNS                                                                      \
+  "t.key, t.name, t.settings_id, t.after, (SELECT attempts_before FROM task_resets r "    \
+  "WHERE r.task_key = t.key ORDER BY number DESC LIMIT 1), e.state, e.end_us, e.reason, " \
+  "iif(?1, t.payload, NULL)"
+
+absl::Status DecodeTask(const Rows& rows, RowDecoder& decoder, TaskRow& task) {
+  task.task.task.value = static_cast<uint64_t>(rows.Int(0));
+  task.task.name = rows.String(1);
+  if (absl::Status status = decoder.FillSettings(rows.Int(2), task.task); !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = DecodeIndexes(rows.Bytes(3), task.task.after); !status.ok()) {
+    return status;
+  }
+  task.attempts_before = static_cast<uint32_t>(rows.Int(4));
+  if (!rows.IsNull(5)) {
+    TaskEnded& ended = task.ended.emplace();
+    ended.task = task.task.task;
+    if (absl::Status status = RowDecoder::TaskEnd(rows, 5, ended); !status.ok()) return status;
+  }
+  task.task.payload = rows.String(8);
+  return absl::OkStatus();
+}
+
+absl::Status DecodeTasks(absl::StatusOr<Rows> rows, RowDecoder& decoder,
+                         std::vector<TaskRow>& tasks) {
+  if (!rows.ok()) return rows.status();
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    if (absl::Status status = DecodeTask(*rows, decoder, tasks.emplace_back()); !status.ok()) {
+      return status;
+    }
+  }
+}
+
+absl::Status DecodeAttempts(absl::StatusOr<Rows> rows, RowDecoder& decoder, bool return_values,
+                            std::vector<AttemptRow>& attempts) {
+  if (!rows.ok()) return rows.status();
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    absl::Status status = decoder.Attempt(*rows, return_values, attempts.emplace_back());
+    if (!status.ok()) return status;
+  }
+}
+
+absl::Status ReadAttempts(Connection& connection, RowDecoder& decoder, bool return_values,
+                          TaskRow& task) {
+  const KeyRange keys = KeyRange::AttemptsOf(task.task.task);
+  absl::StatusOr<Rows> rows =
+      return_values ? connection.Query("SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
+                                       ", e.return_value"
+                                       " FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
+                                       "WHERE a.key BETWEEN ? AND ? ORDER BY a.key",
+                                       keys.first, keys.last)
+                    : connection.Query("SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
+                                       " FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
+                                       "WHERE a.key BETWEEN ? AND ? ORDER BY a.key",
+                                       keys.first, keys.last);
+  return DecodeAttempts(std::move(rows), decoder, return_values, task.attempts);
+}
+
+absl::Status ReadLastAttempt(Connection& connection, RowDecoder& decoder, planner::TaskKey task,
+                             std::optional<AttemptRow>& attempt) {
+  const KeyRange keys = KeyRange::AttemptsOf(task);
+  std::vector<AttemptRow> attempts;
+  absl::Status status =
+      DecodeAttempts(connection.Query("SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
+                                      " FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
+                                      "WHERE a.key BETWEEN ? AND ? ORDER BY a.key DESC LIMIT 1",
+                                      keys.first, keys.last),
+                     decoder, false, attempts);
+  if (status.ok() && !attempts.empty()) attempt = std::move(attempts.front());
+  return status;
+}
+
+absl::Status DecodeGraphs(absl::StatusOr<Rows> rows, std::vector<GraphRow>& graphs) {
+  if (!rows.ok()) return rows.status();
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return absl::OkStatus();
+    if (absl::Status status = RowDecoder::Graph(*rows, graphs.emplace_back()); !status.ok()) {
+      return status;
+    }
+  }
+}
+
+absl::Status ReadGraph(Connection& connection, planner::GraphId graph, GraphRow& row) {
+  std::vector<GraphRow> graphs;
+  absl::Status status =
+      DecodeGraphs(connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs WHERE id = ?",
+                                    int64_t{graph}),
+                   graphs);
+  if (!status.ok()) return status;
+  if (graphs.empty()) return NoSuchGraph(graph);
+  row = std::move(graphs.front());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<GraphRow> SqliteReader::GetGraph(planner::GraphId graph) {
+  GraphRow row;
+  absl::Status status =
+      InTransaction([&](Session& session) { return ReadGraph(*session.connection, graph, row); });
+  if (!status.ok()) return status;
+  return row;
+}
+
+absl::StatusOr<std::vector<GraphRow>> SqliteReader::ListGraphs(
+    planner::GraphId before, int limit, std::optional<planner::GraphState> state) {
+  std::vector<GraphRow> graphs;
+  const int64_t below = before == 0 ? INT64_MAX : int64_t{before};
+  absl::Status status = InTransaction([&](Session& session) {
+    if (!state.has_value()) {
+      return DecodeGraphs(
+          session.connection->Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
+                                    " FROM graphs WHERE id < ? ORDER BY id DESC LIMIT ?",
+                                    below, int64_t{limit}),
+          graphs);
+    }
+    return DecodeGraphs(
+        session.connection->Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
+                                  " FROM graphs INDEXED BY graphs_by_state "
+                                  "WHERE state = ? AND id < ? ORDER BY id DESC LIMIT ?",
+                                  static_cast<int64_t>(*state), below, int64_t{limit}),
+        graphs);
+  });
+  if (!status.ok()) return status;
+  return graphs;
+}
+
+absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
+    planner::GraphId graph, planner::TaskIndex from, int limit,
+    absl::Span<const planner::TaskState> states, Detail detail) {
+  std::vector<TaskRow> tasks;
+  if (from >= planner::kMaxTasks) return tasks;
+  const int64_t first = Key(planner::TaskKey::Of(graph, from));
+  const int64_t last = KeyRange::TasksOf(graph).last;
+  bool wanted[planner::kTaskStates] = {};
+  for (TaskState state : states) wanted[static_cast<size_t>(state)] = true;
+  const auto want = [&wanted](TaskState state) {
+    const int64_t number = static_cast<int64_t>(state);
+    return wanted[number] ? number : 0;
+  };
+  absl::Status status = InTransaction([&](Session& session) {
+    absl::StatusOr<Rows> rows =
+        states.empty()
+            ? session.connection->Query("SELECT " TASK_COLUMNS
+                                        " FROM tasks t LEFT JOIN task_ends e ON e.key = t.key "
+                                        "WHERE t.key BETWEEN ?2 AND ?3 ORDER BY t.key LIMIT ?4",
+                                        int64_t{detail.payload}, first, last, int64_t{limit})
+            : session.connection->Query(
+                  // The ends come first (CROSS JOIN keeps the order): they are narrow, and what is
+                  // asked for are mostly the few that failed.
+                  "SELECT " TASK_COLUMNS
+                  " FROM task_ends e CROSS JOIN tasks t ON t.key = e.key "
+                  "WHERE e.key BETWEEN ?2 AND ?3 AND e.state IN (?5, ?6, ?7, ?8) "
+                  "ORDER BY e.key LIMIT ?4",
+                  int64_t{detail.payload}, first, last, int64_t{limit}, want(TaskState::kSucceeded),
+                  want(TaskState::kFailed), want(TaskState::kCancelled), want(TaskState::kSkipped));
+    absl::Status status = DecodeTasks(std::move(rows), session.decoder, tasks);
+    if (!detail.attempts) return status;
+    for (TaskRow& task : tasks) {
+      if (!status.ok()) return status;
+      status = ReadAttempts(*session.connection, session.decoder, false, task);
+    }
+    return status;
+  });
+  if (!status.ok()) return status;
+  return tasks;
+}
+
+absl::StatusOr<std::vector<TaskRow>> SqliteReader::GetTasks(absl::Span<const planner::TaskKey> keys,
+                                                            Detail detail) {
+  std::vector<TaskRow> tasks;
+  absl::Status status = InTransaction([&](Session& session) {
+    for (planner::TaskKey key : keys) {
+      const size_t before = tasks.size();
+      absl::Status status = DecodeTasks(
+          session.connection->Query("SELECT " TASK_COLUMNS
+                                    " FROM tasks t LEFT JOIN task_ends e ON e.key = t.key "
+                                    "WHERE t.key = ?2",
+                                    int64_t{detail.payload}, Key(key)),
+          session.decoder, tasks);
+      if (status.ok() && detail.attempts && tasks.size() > before) {
+        status = ReadAttempts(*session.connection, session.decoder, false, tasks.back());
+      }
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return tasks;
+}
+
+absl::StatusOr<TaskRow> SqliteReader::GetTask(planner::GraphId graph, absl::string_view name) {
+  std::vector<TaskRow> tasks;
+  absl::Status status = InTransaction([&](Session& session) {
+    absl::Status status = DecodeTasks(
+        session.connection->Query("SELECT " TASK_COLUMNS
+                                  " FROM tasks t LEFT JOIN task_ends e ON e.key = t.key "
+                                  "WHERE t.graph_id = ?2 AND t.name = ?3",
+                                  int64_t{1}, int64_t{graph}, name),
+        session.decoder, tasks);
+    if (!status.ok()) return status;
+    if (tasks.empty()) {
+      GraphRow row;
+      status = ReadGraph(*session.connection, graph, row);
+      if (!status.ok()) return status;
+      return absl::NotFoundError(absl::StrCat("graph ", planner::GraphIdToString(graph),
+                                              " has no task named \"", name, "\""));
+    }
+    return ReadAttempts(*session.connection, session.decoder, true, tasks.front());
+  });
+  if (!status.ok()) return status;
+  return std::move(tasks.front());
+}
+
+absl::StatusOr<std::vector<FailureRow>> SqliteReader::ListFailures(int limit) {
+  std::vector<FailureRow> failures;
+  absl::Status status = InTransaction([&](Session& session) -> absl::Status {
+    static_assert(static_cast<int>(TaskState::kFailed) == 6, "as the index `failures` has it");
+    absl::StatusOr<Rows> rows = session.connection->Query(
+        "SELECT e.key, e.state, e.end_us, e.reason, t.name, g.name "
+        "FROM task_ends e INDEXED BY failures CROSS JOIN tasks t ON t.key = e.key "
+        "CROSS JOIN graphs g ON g.id = t.graph_id "
+        "WHERE e.state = 6 ORDER BY e.end_us DESC, e.key DESC LIMIT ?",
+        int64_t{limit});
+    if (!rows.ok()) return rows.status();
+    for (;;) {
+      absl::StatusOr<bool> row = rows->Next();
+      if (!row.ok()) return row.status();
+      if (!*row) return absl::OkStatus();
+      FailureRow& failure = failures.emplace_back();
+      failure.ended.task.value = static_cast<uint64_t>(rows->Int(0));
+      absl::Status status = RowDecoder::TaskEnd(*rows, 1, failure.ended);
+      if (!status.ok()) return status;
+      failure.task_name = rows->String(4);
+      failure.graph_name = rows->String(5);
+      status = ReadLastAttempt(*session.connection, session.decoder, failure.ended.task,
+                               failure.last_attempt);
+      if (!status.ok()) return status;
+    }
+  });
+  if (!status.ok()) return status;
+  return failures;
+}
+
+template <typename Read>
+absl::Status SqliteReader::InTransaction(Read read) {
+  absl::StatusOr<std::unique_ptr<Session>> session = Take();
+  if (!session.ok()) return session.status();
+  absl::Status status;
+  {
+    absl::StatusOr<Transaction> transaction =
+        Transaction::Begin(*(*session)->connection, Transaction::kRead);
+    status = transaction.ok() ? read(**session) : transaction.status();
+  }
+  GiveBack(*std::move(session));
+  return status;
+}
+
+absl::StatusOr<std::unique_ptr<SqliteReader::Session>> SqliteReader::Take() {
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(this, &SqliteReader::CanTake));
+    if (!idle_.empty()) {
+      std::unique_ptr<Session> session = std::move(idle_.back());
+      idle_.pop_back();
+      return session;
+    }
+    ++open_;
+  }
+  absl::StatusOr<std::unique_ptr<Connection>> connection = Connection::Open(options_);
+  if (!connection.ok()) {
+    absl::MutexLock lock(&mutex_);
+    --open_;
+    return connection.status();
+  }
+  return std::make_unique<Session>(*std::move(connection));
+}
+
+void SqliteReader::GiveBack(std::unique_ptr<Session> session) {
+  absl::MutexLock lock(&mutex_);
+  idle_.push_back(std::move(session));
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,64 @@
+// HistoryReader on SQLite.
+#ifndef KARTOGRAPH_STORAGE_SQLITE_READER_H_
+#define KARTOGRAPH_STORAGE_SQLITE_READER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/history.h"
+#include "storage/row_decoder.h"
+#include "storage/sqlite.h"
+
+namespace kartograph::storage {
+
+// Thread-safe: each call takes a connection of its own out of a small pool, waits where all are in
+// use, and reads within one transaction, which sees one state however the writer goes on.
+class SqliteReader : public HistoryReader {
+ public:
+  static constexpr int kMaxConnections = 4;
+
+  // `options` are those of a read-only connection, opened as they are needed.
+  explicit SqliteReader(Connection::Options options) : options_(std::move(options)) {}
+
+  absl::StatusOr<GraphRow> GetGraph(planner::GraphId graph) override;
+  absl::StatusOr<std::vector<GraphRow>> ListGraphs(
+      planner::GraphId before, int limit, std::optional<planner::GraphState> state) override;
+  absl::StatusOr<std::vector<TaskRow>> ListTasks(planner::GraphId graph, planner::TaskIndex from,
+                                                 int limit,
+                                                 absl::Span<const planner::TaskState> states,
+                                                 Detail detail) override;
+  absl::StatusOr<std::vector<TaskRow>> GetTasks(absl::Span<const planner::TaskKey> tasks,
+                                                Detail detail) override;
+  absl::StatusOr<TaskRow> GetTask(planner::GraphId graph, absl::string_view name) override;
+  absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) override;
+
+ private:
+  struct Session {
+    explicit Session(std::unique_ptr<Connection> c)
+        : connection(std::move(c)), decoder(connection.get()) {}
+    std::unique_ptr<Connection> connection;
+    RowDecoder decoder;
+  };
+
+  // Runs `read` (Session& -> absl::Status) in a read transaction.
+  template <typename Read>
+  absl::Status InTransaction(Read read);
+  absl::StatusOr<std::unique_ptr<Session>> Take();
+  void GiveBack(std::unique_ptr<Session> session);
+  bool CanTake() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return !idle_.empty() || open_ < kMaxConnections;
+  }
+
+  const Connection::Options options_;
+  absl::Mutex mutex_;
+  std::vector<std::unique_ptr<Session>> idle_ ABSL_GUARDED_BY(mutex_);
+  int open_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace kartograph::storage
+
+#endif  // KARTOGRAPH_STORAGE_SQLITE_READER_H_

@@ -1,0 +1,147 @@
+#include "storage/sqlite_writer.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/finished_queue.h"
+#include "storage/graph_scan.h"
+#include "storage/prune.h"
+
+namespace kartograph::storage {
+namespace {
+
+absl::Status NoSuchTask(planner::TaskKey task) {
+  return absl::NotFoundError(absl::StrCat("graph ", planner::GraphIdToString(task.graph()),
+                                          " has no task with index ", task.index()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(
+    std::unique_ptr<Connection> connection, std::unique_ptr<StateLock> lock) {
+  std::unique_ptr<SqliteWriter> writer(new SqliteWriter(std::move(connection), std::move(lock)));
+  absl::StatusOr<std::unique_ptr<CommitBatch>> batch =
+      CommitBatch::Create(writer->connection_.get());
+  if (!batch.ok()) return batch.status();
+  writer->batch_ = *std::move(batch);
+  return writer;
+}
+
+absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
+  if (records.empty()) return absl::OkStatus();
+  absl::Status status;
+  {
+    absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);
+    if (!transaction.ok()) return transaction.status();
+    status = batch_->Write(records);
+    if (status.ok()) status = transaction->Commit();
+  }
+  if (status.ok()) {
+    batch_->Committed();
+  } else {
+    batch_->RolledBack();
+  }
+  return status;
+}
+
+absl::Status SqliteWriter::VisitLive(GraphVisitor& visitor) {
+  std::vector<planner::GraphId> graphs;
+  {
+    absl::StatusOr<Rows> rows =
+        connection_->Query("SELECT id FROM graphs WHERE state = ? ORDER BY id",
+                           static_cast<int64_t>(planner::GraphState::kRunning));
+    if (!rows.ok()) return rows.status();
+    for (;;) {
+      absl::StatusOr<bool> row = rows->Next();
+      if (!row.ok()) return row.status();
+      if (!*row) break;
+      graphs.push_back(static_cast<planner::GraphId>(rows->Int(0)));
+    }
+  }
+  for (planner::GraphId graph : graphs) {
+    if (absl::Status status = VisitGraph(graph, visitor); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteWriter::VisitGraph(planner::GraphId graph, GraphVisitor& visitor) {
+  return ScanGraph(*connection_, decoder_, graph, visitor);
+}
+
+absl::StatusOr<planner::GraphId> SqliteWriter::LastGraphId() {
+  absl::StatusOr<int64_t> last = Counter("last graph");
+  if (!last.ok()) return last.status();
+  return static_cast<planner::GraphId>(*last);
+}
+
+absl::StatusOr<int64_t> SqliteWriter::LastDeliveryId() { return Counter("last delivery"); }
+
+absl::StatusOr<int64_t> SqliteWriter::Counter(absl::string_view name) {
+  absl::StatusOr<Rows> rows = connection_->Query("SELECT value FROM counters WHERE name = ?", name);
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> found = rows->Next();
+  if (!found.ok()) return found.status();
+  return *found ? rows->Int(0) : 0;
+}
+
+absl::StatusOr<std::string> SqliteWriter::Payload(planner::TaskKey task) {
+  absl::StatusOr<Rows> rows = connection_->Query("SELECT payload FROM tasks WHERE key = ?",
+                                                 static_cast<int64_t>(task.value));
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> found = rows->Next();
+  if (!found.ok()) return found.status();
+  if (!*found) return NoSuchTask(task);
+  return rows->String(0);
+}
+
+absl::StatusOr<planner::TaskKey> SqliteWriter::FindTask(planner::GraphId graph,
+                                                        absl::string_view name) {
+  absl::StatusOr<Rows> rows = connection_->Query(
+      "SELECT key FROM tasks WHERE graph_id = ? AND name = ?", int64_t{graph}, name);
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> found = rows->Next();
+  if (!found.ok()) return found.status();
+  if (!*found) {
+    return absl::NotFoundError(absl::StrCat("graph ", planner::GraphIdToString(graph),
+                                            " has no task named \"", name, "\""));
+  }
+  return planner::TaskKey{static_cast<uint64_t>(rows->Int(0))};
+}
+
+absl::StatusOr<std::string> SqliteWriter::TaskName(planner::TaskKey task) {
+  absl::StatusOr<Rows> rows =
+      connection_->Query("SELECT name FROM tasks WHERE key = ?", static_cast<int64_t>(task.value));
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> found = rows->Next();
+  if (!found.ok()) return found.status();
+  if (!*found) return NoSuchTask(task);
+  return rows->String(0);
+}
+
+absl::StatusOr<std::optional<std::string>> SqliteWriter::FindRequest(absl::string_view request_id) {
+  absl::StatusOr<Rows> rows =
+      connection_->Query("SELECT answer FROM requests WHERE id = ?", request_id);
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> found = rows->Next();
+  if (!found.ok()) return found.status();
+  if (!*found) return std::nullopt;
+  return rows->String(0);
+}
+
+absl::StatusOr<std::vector<Finished>> SqliteWriter::FinishedOf(absl::string_view client_queue,
+                                                               int max_tasks, int64_t max_bytes) {
+  return ReadFinished(*connection_, decoder_, client_queue, max_tasks, max_bytes);
+}
+
+absl::StatusOr<std::vector<planner::GraphId>> SqliteWriter::Prune(absl::Time before,
+                                                                  int max_graphs) {
+  absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);
+  if (!transaction.ok()) return transaction.status();
+  absl::StatusOr<std::vector<planner::GraphId>> graphs =
+      PruneHistory(*connection_, before, max_graphs);
+  if (!graphs.ok()) return graphs;
+  if (absl::Status status = transaction->Commit(); !status.ok()) return status;
+  return graphs;
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,54 @@
+// HistoryWriter on SQLite.
+#ifndef KARTOGRAPH_STORAGE_SQLITE_WRITER_H_
+#define KARTOGRAPH_STORAGE_SQLITE_WRITER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "storage/commit_batch.h"
+#include "storage/history.h"
+#include "storage/row_decoder.h"
+#include "storage/sqlite.h"
+#include "storage/state_lock.h"
+
+namespace kartograph::storage {
+
+// The one connection that writes. Thread-compatible.
+class SqliteWriter : public HistoryWriter {
+ public:
+  // `connection` has the newest schema; `lock` is held as long as the writer lives.
+  static absl::StatusOr<std::unique_ptr<SqliteWriter>> Create(
+      std::unique_ptr<Connection> connection, std::unique_ptr<StateLock> lock);
+
+  absl::Status Commit(absl::Span<const Record> records) override;
+  absl::Status VisitLive(GraphVisitor& visitor) override;
+  absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) override;
+  absl::StatusOr<planner::GraphId> LastGraphId() override;
+  absl::StatusOr<int64_t> LastDeliveryId() override;
+  absl::StatusOr<std::string> Payload(planner::TaskKey task) override;
+  absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
+                                            absl::string_view name) override;
+  absl::StatusOr<std::string> TaskName(planner::TaskKey task) override;
+  absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override;
+  absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,
+                                                   int64_t max_bytes) override;
+  absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time before, int max_graphs) override;
+
+ private:
+  SqliteWriter(std::unique_ptr<Connection> connection, std::unique_ptr<StateLock> lock)
+      : lock_(std::move(lock)), connection_(std::move(connection)), decoder_(connection_.get()) {}
+
+  absl::StatusOr<int64_t> Counter(absl::string_view name);
+
+  // In this order, so that the connection is closed before the lock is given up.
+  const std::unique_ptr<StateLock> lock_;
+  std::unique_ptr<CommitBatch> batch_;  // its row feeds are used by the connection
+  const std::unique_ptr<Connection> connection_;
+  RowDecoder decoder_;
+};
+
+}  // namespace kartograph::storage
+
+#endif  // KARTOGRAPH_STORAGE_SQLITE_WRITER_H_
