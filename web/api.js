@@ -45,8 +45,8 @@ async function request(path) {
 function errorMessage(body, response) {
   const text = new TextDecoder().decode(body).trim();
   try {
-    const {message} = JSON.parse(text);
-    if (message) return message;
+    const {error} = JSON.parse(text);
+    if (error?.message) return error.message;
   } catch {
     // Not JSON: the text itself.
   }
@@ -93,6 +93,8 @@ export function logUrl(graphId, task, {attempt, stream, offset}) {
 
 // The last `maxBytes` of what an attempt wrote: {text, cut}.
 export async function readLogEnd(graphId, task, {attempt, stream, maxBytes}) {
-  const {body} = await request(logUrl(graphId, task, {attempt, stream, offset: -maxBytes}));
-  return {text: new TextDecoder().decode(body), cut: body.byteLength >= maxBytes};
+  const {response, body} =
+      await request(logUrl(graphId, task, {attempt, stream, offset: -maxBytes}));
+  const begin = Number(response.headers.get('X-Kartograph-Offset') ?? 0);
+  return {text: new TextDecoder().decode(body), cut: begin > 0};
 }

@@ -185,7 +185,7 @@ function agentRow() {
       setTitled(name, agent.name || agent.agentId);
       away.hidden = Boolean(agent.connected);
       const count = Number(agent.attempts ?? 0);
-      setText(attempts, count === 0 ? 'idle' : formatCounted(count, 'attempt'));
+      setText(attempts, count > 0 ? formatCounted(count, 'attempt') : agent.connected ? 'idle' : '');
       // What is used without being offered is shown as well: over is over.
       const capacity = {...agent.used, ...agent.capacity};
       syncList(bars, sortedResources(capacity).map(([resource]) => ({

@@ -161,6 +161,7 @@ export class GraphPage {
       showFixed(this.time, '');
       setText(this.facts, '');
     }
+    this.root.classList.toggle('missing', !graph && this.#error !== '');
     this.bar.update(graph?.counts);
     setText(this.percent, graph ? progressWords(graph) : '');
     for (const [key, {link, count}] of this.filters) {

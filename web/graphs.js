@@ -102,11 +102,9 @@ export class GraphsPanel {
   render() {
     const running = this.lists.get('running');
     for (const [state, button] of this.buttons) {
-      const count = running.graphs().length;
-      const words = state === 'running' && running.horizon !== Infinity
-          ? `running ${formatCount(count)}${running.complete ? '' : '+'}`
-          : state || 'all';
-      setText(button, words);
+      const counted = state === 'running' && running.horizon !== Infinity;
+      setText(button, !counted ? state || 'all'
+          : `running ${formatCount(running.graphs().length)}${running.complete ? '' : '+'}`);
       setAttribute(button, 'aria-pressed', String(state === this.#filter));
     }
     const asked = this.#current.horizon !== Infinity;
@@ -145,11 +143,14 @@ function graphRow(graph) {
   const bar = countsBar();
   const percent = h('span', {class: 'percent'});
   const counts = h('span', {class: 'counts'});
+  let shown = null;
   return {
     node: h('li', {class: 'graph'}, state,
             h('div', {class: 'title'}, name, id), time,
             h('div', {class: 'progress'}, bar.node, percent), counts),
     update(changed) {
+      if (changed === shown) return;
+      shown = changed;
       updateStateMark(state, graphState(changed.state));
       setTitled(name, changed.spec?.name || changed.graphId);
       showGraphTime(time, changed);
@@ -183,7 +184,7 @@ export function showGraphTime(node, graph) {
   if (end === null || isRunning(graph)) {
     showElapsed(node, begin, 'for %');
   } else {
-    showFixed(node, `${formatMoment(end, now())}, took ${formatSpan(end - (begin ?? end))}`,
+    showFixed(node, `ended ${formatMoment(end, now())}, took ${formatSpan(end - (begin ?? end))}`,
               `submitted ${begin === null ? '?' : formatExact(begin)}\nended ${formatExact(end)}`);
   }
 }

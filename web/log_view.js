@@ -7,6 +7,7 @@ import {attemptEnded} from './states.js';
 
 const MAX_BYTES = 64 * 1024;
 const FOLLOW_MS = 2000;
+const RAW_BYTES = 1024 * 1024;  // an answer's limit
 
 export class LogView {
   #subject = null;  // {graphId, task, attempts, failed}
@@ -81,7 +82,9 @@ export class LogView {
     setAttribute(this.raw, 'href', api.logUrl(graphId, task, {
       attempt: chosen.attempt.number,
       stream: chosen.stream,
+      offset: -RAW_BYTES,
     }));
+    setText(this.raw, `as plain text, up to ${formatBytes(RAW_BYTES)}`);
     if (this.#shown !== this.#key(chosen)) {
       this.#shown = this.#key(chosen);
       this.#ended = '';

@@ -130,15 +130,17 @@ function renderSoon() {
 
 function render() {
   renderFreshness();
+  if (document.hidden) return;
+  if (cluster) renderService();
+  graphPage.render();
+  if (byId('overview').hidden) return;
   if (cluster) {
     summary.update(cluster);
     running.update(cluster);
     pools.update(cluster);
     agents.update(cluster);
-    renderService();
   }
   graphs.render();
-  graphPage.render();
 }
 
 function renderService() {
@@ -213,6 +215,7 @@ function followRoute() {
   if (wasOverview && route.graphId) overviewScroll = window.scrollY;
   overview.hidden = route.graphId !== '';
   graphPage.show(route);
+  render();
   if (!wasOverview && !route.graphId) window.scrollTo(0, overviewScroll);
 }
 
@@ -260,6 +263,5 @@ document.addEventListener('visibilitychange', followVisibility);
 window.addEventListener('online', () => events.retryNow());
 window.addEventListener('hashchange', followRoute);
 followRoute();
-render();
 setInterval(everySecond, 1000);
 events.run();
