@@ -14,6 +14,7 @@ import {parseRoute} from './routes.js';
 import {GraphStore} from './store.js';
 
 const ASK_AGAIN_MS = 10000;   // the cluster, where no event told of it
+const PAGE_MS = 5000;         // one graph's tasks: reasons change without an event of their graph
 const RESYNC_MS = 60000;      // everything, in case an event was missed
 const HIDDEN_MS = 120000;     // a page hidden for longer closes its stream
 const RENDER_MS = 100;        // events are shown at most so often
@@ -34,6 +35,7 @@ let cluster = null;
 let firstVersion = null;
 let lastResync = 0;
 let lastAsked = 0;
+let lastPage = 0;
 
 function showCluster(answer) {
   cluster = answer;
@@ -76,6 +78,7 @@ const resync = new Refresher(async () => {
     if (stream === events.generation && freshness.streamOpen) {
       freshness.synced = true;
       freshness.loaded = true;
+      freshness.why = '';
     }
   } catch (error) {
     freshness.why = error.message;
@@ -250,6 +253,10 @@ function everySecond() {
       if (!resync.busy) resync.request();
     } else if (now - Math.max(freshness.lastAnswer, lastAsked) > ASK_AGAIN_MS) {
       clusterReader.request();
+    }
+    if (!document.hidden && now - lastPage > PAGE_MS) {
+      lastPage = now;
+      graphPage.refresh();
     }
   }
   renderFreshness();
