@@ -234,12 +234,7 @@ def parallels(sea):
 
 def bars(heading, rows, left, width):
     """A small bar chart: rows of (name, value, value in words, colour), the largest first."""
-    shapes = [text(heading, left, SUBTITLE = "in the Equal Earth projection: every country in its true proportion"
-CAUTION = (
-    "Colours tell neighbours apart and mean nothing else. "
-    "Borders as in the source, which shows who governs, not who should."
-)
-CHART_TOP, 13, 'class="heading"')]
+    shapes = [text(heading, left, CHART_TOP, 13, 'class="heading"')]
     for k, (name, value, words, colour) in enumerate(rows):
         y = CHART_TOP + 10 + 16 * k
         shapes.append(
