@@ -1,0 +1,138 @@
+// kartograph-local-agent: the process that owns the attempts of one state folder. LocalCluster
+// starts it; it outlives kartographd.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "executor/local/agent.h"
+#include "executor/local/leftovers.h"
+#include "executor/runner/cgroup.h"
+
+namespace kartograph::executor::local {
+namespace {
+
+// Tells the starter how it went: "ready", "busy", or what is wrong.
+void Report(int ready_fd, const std::string& text) {
+  if (ready_fd < 0) return;
+  if (write(ready_fd, text.data(), text.size()) < 0) spdlog::warn("nobody waits for the start");
+  close(ready_fd);
+}
+
+void Daemonize(int ready_fd) {
+  pid_t pid = fork();
+  if (pid != 0) _exit(pid > 0 ? 0 : 1);
+  setsid();
+  if (ready_fd < 0) return;
+  // Keep 0 to 2 and the one to report to, which LocalCluster has made 3.
+  syscall(SYS_close_range, static_cast<unsigned>(ready_fd) + 1, ~0u, 0u);
+  fcntl(ready_fd, F_SETFD, FD_CLOEXEC);
+}
+
+// The lock is held as long as the process lives. Not ok: another agent holds it.
+Descriptor LockPidFile(const std::string& state_dir) {
+  Descriptor fd(
+      open(absl::StrCat(state_dir, "/agent.pid").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd.ok()) return fd;
+  // One that is about to end may hold it for a moment.
+  absl::Time until = absl::Now() + absl::Seconds(1);
+  while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR && (errno != EWOULDBLOCK || absl::Now() >= until)) return Descriptor();
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  std::string text = absl::StrCat(getpid(), "\n");
+  if (ftruncate(fd.get(), 0) != 0 ||
+      pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+    spdlog::warn("cannot write the pid file");
+  }
+  return fd;
+}
+
+std::unique_ptr<CgroupPool> MakeCgroupPool(const std::string& cgroup) {
+  if (cgroup == "off") return nullptr;
+  absl::StatusOr<std::string> parent = cgroup;
+  if (cgroup == "auto") parent = PrepareOwnCgroup();
+  absl::StatusOr<std::unique_ptr<CgroupPool>> pool = parent.status();
+  if (parent.ok()) pool = CgroupPool::Create(*parent);
+  if (!pool.ok()) {
+    spdlog::info("memory limits are kept by measuring: {}", std::string(pool.status().message()));
+    return nullptr;
+  }
+  spdlog::info("memory limits are kept by cgroups in {}", *parent);
+  return *std::move(pool);
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Owns the attempts of one kartographd; started by it.");
+  std::string state_dir;
+  std::string cgroup = "auto";
+  int ready_fd = -1;
+  bool foreground = false;
+  double idle_seconds = 60;
+  app.add_option("--state", state_dir, "Folder of the state, absolute")->required();
+  app.add_option("--cgroup", cgroup,
+                 "cgroup2 folder to make groups in, 'auto' (its own, where possible) or 'off'");
+  app.add_option("--ready-fd", ready_fd, "Descriptor to report the start to");
+  app.add_option("--idle-exit-seconds", idle_seconds, "Exit after so long without any work");
+  app.add_flag("--foreground", foreground, "Do not become a daemon");
+  CLI11_PARSE(app, argc, argv);
+
+  if (!foreground) Daemonize(ready_fd);
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  spdlog::flush_on(spdlog::level::info);
+  if (chdir("/") != 0) return 1;
+
+  Descriptor lock = LockPidFile(state_dir);
+  if (!lock.ok()) {
+    bool busy = errno == EWOULDBLOCK;
+    std::string problem = absl::StrCat("cannot lock ", state_dir, "/agent.pid: ", strerror(errno));
+    spdlog::warn(problem);
+    Report(ready_fd, busy ? "busy" : problem);
+    return 1;
+  }
+  if (int killed = KillLeftovers(SandboxRoot(state_dir), absl::Seconds(5)); killed > 0) {
+    spdlog::warn("killed {} processes of an agent that was killed", killed);
+  }
+
+  sigset_t terminate;
+  sigemptyset(&terminate);
+  sigaddset(&terminate, SIGTERM);
+  sigaddset(&terminate, SIGINT);
+  sigprocmask(SIG_BLOCK, &terminate, nullptr);
+  Descriptor terminate_fd(signalfd(-1, &terminate, SFD_NONBLOCK | SFD_CLOEXEC));
+
+  std::unique_ptr<CgroupPool> cgroups = MakeCgroupPool(cgroup);
+  Agent::Options options;
+  options.state_dir = state_dir;
+  options.idle_exit = absl::Seconds(idle_seconds);
+  options.cgroups = cgroups.get();
+  absl::StatusOr<std::unique_ptr<Agent>> agent =
+      Agent::Create(std::move(options), terminate_fd.get());
+  if (!agent.ok()) {
+    spdlog::error(std::string(agent.status().message()));
+    Report(ready_fd, std::string(agent.status().message()));
+    return 1;
+  }
+  spdlog::info("agent {} of {} is ready", getpid(), state_dir);
+  Report(ready_fd, "ready");
+  (*agent)->Run();
+  spdlog::info("agent {} ends", getpid());
+  return 0;
+}
+
+}  // namespace
+}  // namespace kartograph::executor::local
+
+int main(int argc, char** argv) { return kartograph::executor::local::Main(argc, argv); }

@@ -1,0 +1,422 @@
+#include "executor/local/local_cluster.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "executor/local/agent.pb.h"
+#include "executor/local/agent_process.h"
+#include "executor/local/protocol.h"
+#include "executor/runner/sandbox.h"
+
+namespace kartograph::executor {
+namespace {
+
+using local::AppendFrame;
+using local::FrameReader;
+using local::FromAgent;
+using local::ToAgent;
+
+constexpr absl::Duration kStartPatience = absl::Seconds(15);
+constexpr absl::Duration kWelcomePatience = absl::Seconds(10);
+constexpr absl::Duration kLeavePatience = absl::Seconds(3);
+constexpr absl::Duration kFirstBackOff = absl::Milliseconds(20);
+constexpr absl::Duration kLongestBackOff = absl::Seconds(5);
+
+class LocalCluster : public Cluster {
+ public:
+  LocalCluster(LocalClusterOptions options, std::unique_ptr<Sandboxes> sandboxes, int wake_fd)
+      : options_(std::move(options)), sandboxes_(std::move(sandboxes)), wake_(wake_fd) {}
+  ~LocalCluster() override;
+
+  absl::Status Start(ClusterListener listener) override;
+  void Execute(std::vector<Launch> launches) override;
+  void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) override;
+  void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
+  void Reconcile(std::vector<KnownAttempt> attempts) override;
+  void Suppress() override {}  // there is nobody else to use what is not wanted
+  void Revive() override {}
+  void ReadLog(const LogRequest& request,
+               std::function<void(absl::StatusOr<LogChunk>)> done) override;
+  void Discard(planner::GraphId graph) override;
+
+ private:
+  void Send(ToAgent message);
+  void Wake();
+  bool stopping() {
+    absl::MutexLock lock(&mutex_);
+    return stopping_;
+  }
+
+  // The I/O thread.
+  void Run();
+  // A connection that was welcomed, with what was read from it already.
+  struct Link {
+    Descriptor socket;
+    FrameReader reader;
+  };
+  absl::StatusOr<Link> Open();
+  absl::StatusOr<Link> Greet();
+  // Until the connection ends; says why.
+  absl::Status Serve(Link* link);
+  absl::Status HandleMessages(Link* link);
+  void Leave(Link* link);
+  void Disconnect(const absl::Status& reason);
+  // Until `socket` is ready, something woke us, or the time is over (false).
+  bool WaitFor(int socket, bool output, absl::Duration patience);
+  void Tell(std::vector<ClusterEvent> events);
+
+  void RemoveDiscarded();
+
+  const LocalClusterOptions options_;
+  const std::unique_ptr<Sandboxes> sandboxes_;
+  const Descriptor wake_;  // eventfd
+  ClusterListener listener_;
+  std::thread io_;
+  std::thread remover_;
+
+  // Of the I/O thread alone.
+  int64_t offers_ = 0;
+  bool told_connected_ = false;
+  std::string told_reason_;
+  bool staying_ = false;
+  bool replaced_ = false;
+
+  absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int socket_ ABSL_GUARDED_BY(mutex_) = -1;        // while connected
+  std::string out_ ABSL_GUARDED_BY(mutex_);        // not sent yet
+  ToAgent kept_ ABSL_GUARDED_BY(mutex_);           // for the next connection
+  bool discarded_ ABSL_GUARDED_BY(mutex_) = true;  // something may have to be removed
+};
+
+absl::Status LocalCluster::Start(ClusterListener listener) {
+  listener_ = std::move(listener);
+  io_ = std::thread([this] { Run(); });
+  remover_ = std::thread([this] { RemoveDiscarded(); });
+  return absl::OkStatus();
+}
+
+LocalCluster::~LocalCluster() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  Wake();
+  if (io_.joinable()) io_.join();
+  if (remover_.joinable()) remover_.join();
+}
+
+void LocalCluster::Wake() {
+  uint64_t one = 1;
+  // It can only fail when it is awake anyhow.
+  if (write(wake_.get(), &one, sizeof(one)) < 0) return;
+}
+
+void LocalCluster::Send(ToAgent message) {
+  absl::MutexLock lock(&mutex_);
+  if (socket_ < 0) {
+    kept_.mutable_cancels()->MergeFrom(message.cancels());
+    kept_.mutable_acknowledged()->MergeFrom(message.acknowledged());
+    return;
+  }
+  bool idle = out_.empty();
+  AppendFrame(message, &out_);
+  // Mostly the socket takes it at once, and no other thread has to wake up for it. Where the agent
+  // is gone, the I/O thread finds out by itself.
+  if (idle && local::SendSome(socket_, &out_) && !out_.empty()) Wake();
+}
+
+void LocalCluster::Execute(std::vector<Launch> launches) {
+  if (launches.empty()) return;
+  ToAgent message;
+  for (Launch& launch : launches) ToMessage(std::move(launch), message.add_launches());
+  Send(std::move(message));
+}
+
+void LocalCluster::Cancel(planner::AttemptId attempt, const AgentId&, absl::Duration grace) {
+  ToAgent message;
+  local::Cancel* cancel = message.add_cancels();
+  cancel->set_attempt(attempt.value);
+  cancel->set_grace_ns(absl::ToInt64Nanoseconds(grace));
+  Send(std::move(message));
+}
+
+void LocalCluster::Acknowledge(const std::vector<planner::AttemptId>& attempts) {
+  if (attempts.empty()) return;
+  ToAgent message;
+  for (planner::AttemptId attempt : attempts) message.add_acknowledged(attempt.value);
+  Send(std::move(message));
+}
+
+void LocalCluster::Reconcile(std::vector<KnownAttempt> attempts) {
+  if (attempts.empty()) return;
+  ToAgent message;
+  for (const KnownAttempt& known : attempts) message.add_asked(known.attempt.value);
+  Send(std::move(message));
+}
+
+void LocalCluster::ReadLog(const LogRequest& request,
+                           std::function<void(absl::StatusOr<LogChunk>)> done) {
+  absl::StatusOr<Sandboxes::Chunk> chunk =
+      sandboxes_->Read(request.attempt, request.stream == LogStream::kStdout ? "stdout" : "stderr",
+                       request.offset, request.max_bytes);
+  if (!chunk.ok()) return done(chunk.status());
+  done(LogChunk{chunk->offset, std::move(chunk->data)});
+}
+
+void LocalCluster::Discard(planner::GraphId graph) {
+  sandboxes_->Discard(graph);
+  absl::MutexLock lock(&mutex_);
+  discarded_ = true;
+}
+
+void LocalCluster::RemoveDiscarded() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || discarded_; };
+      mutex_.Await(absl::Condition(&due));
+      if (stopping_) return;  // what is left is removed after the next start
+      discarded_ = false;
+    }
+    sandboxes_->RemoveDiscarded([this] { return stopping(); });
+  }
+}
+
+void LocalCluster::Tell(std::vector<ClusterEvent> events) {
+  if (!events.empty() && !stopping()) listener_(std::move(events));
+}
+
+bool LocalCluster::WaitFor(int socket, bool output, absl::Duration patience) {
+  struct pollfd waits[2] = {{wake_.get(), POLLIN, 0},
+                            {socket, static_cast<short>(output ? POLLIN | POLLOUT : POLLIN), 0}};
+  int milliseconds =
+      patience >= absl::Hours(1)
+          ? -1
+          : static_cast<int>(absl::ToInt64Milliseconds(std::max(patience, absl::ZeroDuration())));
+  int ready = poll(waits, socket >= 0 ? 2 : 1, milliseconds);
+  uint64_t count;
+  if (ready > 0 && (waits[0].revents & POLLIN) && read(wake_.get(), &count, sizeof(count)) < 0) {
+    return true;
+  }
+  return ready != 0;
+}
+
+void LocalCluster::Run() {
+  absl::Duration back_off = kFirstBackOff;
+  while (!stopping() && !replaced_) {
+    absl::StatusOr<Link> link = Open();
+    absl::Status ended = link.status();
+    if (link.ok()) {
+      absl::Time begin = absl::Now();
+      ended = Serve(&*link);
+      if (absl::Now() - begin > kLongestBackOff) back_off = kFirstBackOff;
+    }
+    if (stopping()) return;
+    Disconnect(ended);
+    if (replaced_) return;
+    absl::Time until = absl::Now() + back_off;
+    while (!stopping() && absl::Now() < until) {
+      WaitFor(-1, false, until - absl::Now() + absl::Milliseconds(1));
+    }
+    back_off = std::min(back_off * 2, kLongestBackOff);
+  }
+}
+
+void LocalCluster::Disconnect(const absl::Status& reason) {
+  std::string text(reason.message());
+  if (!told_connected_ && text == told_reason_) return;
+  told_connected_ = false;
+  told_reason_ = text;
+  spdlog::warn("local cluster: {}", text);
+  Tell({Disconnected{std::move(text)}});
+}
+
+absl::StatusOr<LocalCluster::Link> LocalCluster::Open() {
+  absl::StatusOr<Link> link = Greet();
+  // An agent that leaves makes room for a new one.
+  if (link.ok() || !(absl::IsNotFound(link.status()) || absl::IsUnavailable(link.status()))) {
+    return link;
+  }
+  local::AgentCommand command;
+  command.binary = options_.agent_binary;
+  command.state_dir = options_.state_dir;
+  command.cgroup = options_.cgroup;
+  command.idle_exit = options_.agent_idle_exit;
+  absl::Status started = local::StartAgent(command, kStartPatience);
+  if (!started.ok()) return started;
+  return Greet();
+}
+
+// Unavailable or NotFound where no agent serves.
+absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
+  absl::StatusOr<Descriptor> socket = local::Connect(options_.state_dir);
+  if (!socket.ok()) return socket.status();
+  Link link;
+  link.socket = *std::move(socket);
+  ToAgent greeting;
+  greeting.mutable_hello()->set_protocol_version(local::kProtocolVersion);
+  greeting.mutable_hello()->set_oldest_protocol_version(local::kOldestProtocolVersion);
+  local::ToMessage(options_.resources, greeting.mutable_hello()->mutable_resources());
+  std::string out;
+  AppendFrame(greeting, &out);
+  absl::Time until = absl::Now() + kWelcomePatience;
+  while (true) {
+    if (!local::SendSome(link.socket.get(), &out)) {
+      return absl::UnavailableError("the agent has gone away");
+    }
+    FromAgent answer;
+    absl::StatusOr<bool> got = link.reader.Next(&answer);
+    if (!got.ok()) return absl::FailedPreconditionError(got.status().message());
+    if (*got && answer.has_welcome()) {
+      const local::Welcome& welcome = answer.welcome();
+      bool same = welcome.protocol_version() == local::kProtocolVersion;
+      if (welcome.accepted() && (same || welcome.held_attempts() > 0)) return link;
+      if (welcome.held_attempts() > 0) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "an agent of another version of Kartograph (protocol ", welcome.protocol_version(),
+            ", this one speaks ", local::kProtocolVersion, ") still holds ",
+            welcome.held_attempts(), " attempts; start that version again until they have ended"));
+      }
+      Leave(&link);
+      return absl::UnavailableError("an idle agent of another version was asked to leave");
+    }
+    bool on_time = WaitFor(link.socket.get(), !out.empty(), until - absl::Now());
+    if (!on_time || absl::Now() >= until) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("the agent of ", options_.state_dir, " does not answer"));
+    }
+    if (!link.reader.ReadFrom(link.socket.get())) {
+      return absl::UnavailableError("the agent has gone away");
+    }
+  }
+}
+
+absl::Status LocalCluster::Serve(Link* link) {
+  {
+    absl::MutexLock lock(&mutex_);
+    socket_ = link->socket.get();
+    out_.clear();
+    if (kept_.cancels_size() + kept_.acknowledged_size() > 0) AppendFrame(kept_, &out_);
+    kept_.Clear();
+  }
+  told_connected_ = true;
+  told_reason_.clear();
+  Offer offer;
+  offer.id = absl::StrCat(kLocalAgentId, "-", ++offers_);
+  offer.agent = kLocalAgentId;
+  char name[256] = "localhost";
+  gethostname(name, sizeof(name) - 1);
+  offer.agent_name = name;
+  offer.resources = options_.resources;
+  offer.lease = true;
+  offer.backlog = options_.backlog;
+  Tell({Connected{}, std::move(offer)});
+
+  absl::Status ended = HandleMessages(link);
+  while (ended.ok()) {
+    bool output;
+    {
+      absl::MutexLock lock(&mutex_);
+      // A failure shows when reading, after what the agent still had to say.
+      local::SendSome(socket_, &out_);
+      output = !out_.empty();
+      if (stopping_) break;
+    }
+    WaitFor(link->socket.get(), output, absl::InfiniteDuration());
+    bool open = link->reader.ReadFrom(link->socket.get());
+    ended = HandleMessages(link);
+    if (ended.ok() && !open) ended = absl::UnavailableError("the agent has ended");
+  }
+  std::string unsent;
+  {
+    absl::MutexLock lock(&mutex_);
+    socket_ = -1;
+    unsent = std::move(out_);
+    out_.clear();
+  }
+  if (ended.ok()) {
+    // Acknowledgements may be among it.
+    absl::Time until = absl::Now() + kLeavePatience;
+    while (local::SendSome(link->socket.get(), &unsent) && !unsent.empty() && absl::Now() < until) {
+      WaitFor(link->socket.get(), true, absl::Milliseconds(50));
+      link->reader.ReadFrom(link->socket.get());
+    }
+    if (unsent.empty()) Leave(link);
+  }
+  return ended;
+}
+
+absl::Status LocalCluster::HandleMessages(Link* link) {
+  std::vector<ClusterEvent> events;
+  absl::Status ended;
+  while (true) {
+    FromAgent message;
+    absl::StatusOr<bool> got = link->reader.Next(&message);
+    if (!got.ok()) ended = absl::UnavailableError(got.status().message());
+    if (!got.ok() || !*got) break;
+    for (local::Update& one : *message.mutable_updates()) {
+      AttemptUpdate update = FromMessage(&one);
+      update.agent = kLocalAgentId;
+      events.push_back(std::move(update));
+    }
+    if (message.staying()) staying_ = true;
+    if (message.replaced()) {
+      replaced_ = true;
+      ended = absl::UnavailableError(
+          absl::StrCat("another kartographd has taken over the agent of ", options_.state_dir));
+    }
+  }
+  Tell(std::move(events));
+  return ended;
+}
+
+void LocalCluster::Leave(Link* link) {
+  ToAgent message;
+  message.set_leave_if_idle(true);
+  std::string out;
+  AppendFrame(message, &out);
+  staying_ = false;
+  absl::Time until = absl::Now() + kLeavePatience;
+  while (local::SendSome(link->socket.get(), &out) && !staying_ && absl::Now() < until) {
+    WaitFor(link->socket.get(), !out.empty(), until - absl::Now());
+    if (!link->reader.ReadFrom(link->socket.get())) return;
+    FromAgent answer;
+    for (absl::StatusOr<bool> got = true; got.ok() && *got;) {
+      got = link->reader.Next(&answer);
+      if (got.ok() && *got && answer.staying()) staying_ = true;
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Cluster>> CreateLocalCluster(LocalClusterOptions options) {
+  if (options.state_dir.empty() || options.state_dir[0] != '/') {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the state folder \"", options.state_dir, "\" is not an absolute path"));
+  }
+  if (access(options.agent_binary.c_str(), X_OK) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot execute the agent ", options.agent_binary));
+  }
+  absl::StatusOr<std::unique_ptr<Sandboxes>> sandboxes =
+      Sandboxes::Open(local::SandboxRoot(options.state_dir));
+  if (!sandboxes.ok()) return sandboxes.status();
+  int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (wake < 0) return ErrnoStatus(errno, "cannot make an event descriptor");
+  return std::make_unique<LocalCluster>(std::move(options), *std::move(sandboxes), wake);
+}
+
+}  // namespace kartograph::executor

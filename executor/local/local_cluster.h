@@ -1,0 +1,49 @@
+// This machine as a cluster of one agent.
+#ifndef KARTOGRAPH_EXECUTOR_LOCAL_LOCAL_CLUSTER_H_
+#define KARTOGRAPH_EXECUTOR_LOCAL_LOCAL_CLUSTER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+#include "planner/resources.h"
+
+namespace kartograph::executor {
+
+struct LocalClusterOptions {
+  std::string state_dir;              // absolute; exists
+  std::string agent_binary;           // kartograph-local-agent
+  planner::ResourceVector resources;  // to offer, such as DetectResources()
+  // How many attempts the agent keeps beyond its resources.
+  int backlog = 1024;
+  // A cgroup2 folder to make groups in, "auto" (the agent's own, where possible) or "off".
+  std::string cgroup = "auto";
+  // How long an agent without work and without a kartographd stays.
+  absl::Duration agent_idle_exit = absl::Minutes(1);
+};
+
+// The id of the one agent, across restarts.
+inline constexpr char kLocalAgentId[] = "local";
+
+// Attempts run under kartograph-local-agent, a separate process that this one starts where none
+// serves the state folder yet, and that goes on without it. One at a time serves a folder: a
+// newer LocalCluster takes the agent over, and the older one is disconnected for good.
+//
+// One lease is offered. Reconcile is answered with an update for each attempt: running (kNone with
+// a start time), waiting in the agent's backlog (kNone with start_time InfinitePast: known, not
+// started yet), ended, or kLost.
+//
+// While it is disconnected, launches are dropped (the scheduler asks about them after Connected),
+// and cancels and acknowledgements are kept.
+//
+// Destruction tells an agent without attempts to leave and waits for that (some milliseconds);
+// otherwise the agent stays, to be found again.
+//
+// Create's errors: FailedPrecondition, NotFound or PermissionDenied for what can never work.
+absl::StatusOr<std::unique_ptr<Cluster>> CreateLocalCluster(LocalClusterOptions options);
+
+}  // namespace kartograph::executor
+
+#endif  // KARTOGRAPH_EXECUTOR_LOCAL_LOCAL_CLUSTER_H_
