@@ -1,0 +1,259 @@
+#include "cli/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "api/kartograph/v1/task_executer.grpc.pb.h"
+
+namespace kartograph::cli {
+namespace {
+
+using Stub = v1::TaskExecuter::Stub;
+
+constexpr char kProblemsMetadata[] = "kartograph-problems-bin";
+constexpr char kProblemsPayload[] = "type.googleapis.com/kartograph.v1.Problems";
+// A message of tasks; the service takes up to 4 MiB.
+constexpr size_t kMaxBatchBytes = 1 << 20;
+constexpr auto kTick = std::chrono::milliseconds(100);
+constexpr auto kReadDeadline = std::chrono::seconds(60);
+// A graph of a million tasks is checked and stored before it is answered.
+constexpr auto kWriteDeadline = std::chrono::minutes(10);
+
+std::string RandomRequestId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+absl::Status ToStatus(const grpc::Status& status, const grpc::ClientContext& context) {
+  if (status.ok()) return absl::OkStatus();
+  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  const auto& metadata = context.GetServerTrailingMetadata();
+  const auto problems = metadata.find(kProblemsMetadata);
+  if (problems != metadata.end()) {
+    result.SetPayload(kProblemsPayload, absl::Cord(absl::string_view(problems->second.data(),
+                                                                     problems->second.size())));
+  }
+  return result;
+}
+
+// Whether trying the same write again could help.
+bool WorthRetrying(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnavailable;
+}
+
+// Reads a stream to its end, or until a function returns false.
+template <typename Message>
+absl::Status ReadStream(grpc::ClientContext* context, grpc::CompletionQueue* queue,
+                        std::unique_ptr<grpc::ClientAsyncReader<Message>> reader,
+                        const std::function<bool(const Message&)>& on_message,
+                        const std::function<bool()>& on_tick) {
+  bool stopped = false;
+  const auto stop_unless = [&](bool go_on) {
+    if (stopped || go_on) return;
+    stopped = true;
+    context->TryCancel();
+  };
+  // Waits for the one operation under way; true where it did what it should.
+  const auto wait = [&] {
+    void* tag;
+    bool ok = false;
+    while (queue->AsyncNext(&tag, &ok, std::chrono::system_clock::now() + kTick) ==
+           grpc::CompletionQueue::TIMEOUT) {
+      stop_unless(stopped || on_tick());
+    }
+    return ok;
+  };
+  reader->StartCall(nullptr);
+  bool ok = wait();
+  while (ok) {
+    Message message;
+    reader->Read(&message, nullptr);
+    ok = wait();
+    if (ok) stop_unless(stopped || on_message(message));
+  }
+  grpc::Status status;
+  reader->Finish(&status, nullptr);
+  wait();
+  queue->Shutdown();
+  void* tag;
+  while (queue->Next(&tag, &ok)) {
+  }
+  return stopped ? absl::OkStatus() : ToStatus(status, *context);
+}
+
+}  // namespace
+
+class Client::Impl {
+ public:
+  explicit Impl(ClientOptions options) : options_(std::move(options)) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    // A service that comes back is found soon.
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    // The service is on this host or nearby, never behind a web proxy.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+    stub_ = v1::TaskExecuter::NewStub(
+        grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  const ClientOptions& options() const { return options_; }
+  Stub* stub() { return stub_.get(); }
+
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             Response*),
+                                const Request& request, std::chrono::seconds deadline) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + deadline);
+    Response response;
+    const absl::Status status =
+        ToStatus((stub_.get()->*method)(&context, request, &response), context);
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  // Repeats `write` while the service is unavailable.
+  template <typename Response>
+  absl::StatusOr<Response> Retried(const std::function<absl::StatusOr<Response>()>& write) {
+    const absl::Time give_up = absl::Now() + options_.retry_for;
+    absl::Duration pause = absl::Milliseconds(100);
+    for (bool first = true;; first = false) {
+      absl::StatusOr<Response> response = write();
+      if (response.ok() || !WorthRetrying(response.status()) || absl::Now() + pause > give_up) {
+        return response;
+      }
+      if (first && options_.on_retry) options_.on_retry();
+      absl::SleepFor(pause);
+      pause = std::min(pause * 2, absl::Seconds(2));
+    }
+  }
+
+  absl::StatusOr<v1::SubmitGraphResponse> SubmitOnce(const v1::SubmitGraphRequest& start,
+                                                     const std::vector<v1::TaskSpec>& tasks) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kWriteDeadline);
+    v1::SubmitGraphResponse response;
+    const auto writer = stub_->SubmitGraph(&context, &response);
+    bool open = writer->Write(start);
+    // A write that fails has ended the call; Finish says why.
+    for (size_t next = 0; open && next < tasks.size();) {
+      v1::SubmitGraphRequest batch;
+      size_t bytes = 0;
+      do {
+        bytes += tasks[next].ByteSizeLong() + 8;
+        *batch.mutable_tasks()->add_tasks() = tasks[next++];
+      } while (next < tasks.size() && bytes + tasks[next].ByteSizeLong() < kMaxBatchBytes);
+      open = writer->Write(batch);
+    }
+    if (open) writer->WritesDone();
+    const absl::Status status = ToStatus(writer->Finish(), context);
+    if (!status.ok()) return status;
+    return response;
+  }
+
+ private:
+  const ClientOptions options_;
+  std::unique_ptr<Stub> stub_;
+};
+
+Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Client::~Client() = default;
+
+const std::string& Client::address() const { return impl_->options().address; }
+
+absl::StatusOr<v1::SubmitGraphResponse> Client::SubmitGraph(
+    const v1::GraphSpec& graph, const std::vector<v1::TaskSpec>& tasks) {
+  v1::SubmitGraphRequest start;
+  start.mutable_graph()->set_request_id(RandomRequestId());
+  *start.mutable_graph()->mutable_graph() = graph;
+  return impl_->Retried<v1::SubmitGraphResponse>([&] { return impl_->SubmitOnce(start, tasks); });
+}
+
+absl::StatusOr<v1::CancelResponse> Client::Cancel(v1::CancelRequest request) {
+  request.set_request_id(RandomRequestId());
+  return impl_->Retried<v1::CancelResponse>(
+      [&] { return impl_->Call(&Stub::Cancel, request, kWriteDeadline); });
+}
+
+absl::StatusOr<v1::RetryResponse> Client::Retry(v1::RetryRequest request) {
+  request.set_request_id(RandomRequestId());
+  return impl_->Retried<v1::RetryResponse>(
+      [&] { return impl_->Call(&Stub::Retry, request, kWriteDeadline); });
+}
+
+absl::StatusOr<v1::Graph> Client::GetGraph(absl::string_view graph_id) {
+  v1::GetGraphRequest request;
+  request.set_graph_id(std::string(graph_id));
+  return impl_->Call(&Stub::GetGraph, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::ListGraphsResponse> Client::ListGraphs(const v1::ListGraphsRequest& request) {
+  return impl_->Call(&Stub::ListGraphs, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::ListTasksResponse> Client::ListTasks(const v1::ListTasksRequest& request) {
+  return impl_->Call(&Stub::ListTasks, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::Task> Client::GetTask(absl::string_view graph_id, absl::string_view task_name) {
+  v1::GetTaskRequest request;
+  request.set_graph_id(std::string(graph_id));
+  request.set_task_name(std::string(task_name));
+  return impl_->Call(&Stub::GetTask, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::ListFailuresResponse> Client::ListFailures(int max_failures) {
+  v1::ListFailuresRequest request;
+  request.set_max_failures(max_failures);
+  return impl_->Call(&Stub::ListFailures, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::Cluster> Client::GetCluster() {
+  return impl_->Call(&Stub::GetCluster, v1::GetClusterRequest(), kReadDeadline);
+}
+
+absl::Status Client::WatchGraph(
+    absl::string_view graph_id,
+    const std::function<bool(const v1::WatchGraphResponse&)>& on_message,
+    const std::function<bool()>& on_tick) {
+  v1::WatchGraphRequest request;
+  request.set_graph_id(std::string(graph_id));
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  return ReadStream<v1::WatchGraphResponse>(
+      &context, &queue, impl_->stub()->PrepareAsyncWatchGraph(&context, request, &queue),
+      on_message, on_tick);
+}
+
+absl::Status Client::ReadLog(const v1::ReadLogRequest& request,
+                             const std::function<bool(const v1::ReadLogResponse&)>& on_message,
+                             const std::function<bool()>& on_tick) {
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  return ReadStream<v1::ReadLogResponse>(
+      &context, &queue, impl_->stub()->PrepareAsyncReadLog(&context, request, &queue), on_message,
+      on_tick);
+}
+
+bool IsAway(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnavailable ||
+         status.code() == absl::StatusCode::kDeadlineExceeded;
+}
+
+v1::Problems ProblemsOf(const absl::Status& status) {
+  v1::Problems problems;
+  const auto payload = status.GetPayload(kProblemsPayload);
+  if (payload.has_value() && !problems.ParseFromString(std::string(*payload))) problems.Clear();
+  return problems;
+}
+
+}  // namespace kartograph::cli

@@ -1,0 +1,73 @@
+// The service as the command line calls it: plain calls, retried writes, streams that can be left.
+//
+// gRPC's own headers stay in client.cc: they are slow to compile and nobody else needs them.
+#ifndef KARTOGRAPH_CLI_CLIENT_H_
+#define KARTOGRAPH_CLI_CLIENT_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "api/kartograph/v1/task_executer.pb.h"
+
+namespace kartograph::cli {
+
+struct ClientOptions {
+  std::string address = "127.0.0.1:50061";
+  // Writes are tried again so long while the service is unavailable, always with the same request
+  // id, so that a write whose answer was lost is not done twice. Reads are tried once.
+  absl::Duration retry_for = absl::Seconds(10);
+  // Called before the first repetition of a write.
+  std::function<void()> on_retry{};
+};
+
+// Errors are the service's own, with the same codes; see ProblemsOf. Used by one thread at a time.
+class Client {
+ public:
+  explicit Client(ClientOptions options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  const std::string& address() const;
+
+  // The writes; each makes its own request id.
+  absl::StatusOr<v1::SubmitGraphResponse> SubmitGraph(const v1::GraphSpec& graph,
+                                                      const std::vector<v1::TaskSpec>& tasks);
+  absl::StatusOr<v1::CancelResponse> Cancel(v1::CancelRequest request);
+  absl::StatusOr<v1::RetryResponse> Retry(v1::RetryRequest request);
+
+  absl::StatusOr<v1::Graph> GetGraph(absl::string_view graph_id);
+  absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
+  absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);
+  absl::StatusOr<v1::Task> GetTask(absl::string_view graph_id, absl::string_view task_name);
+  absl::StatusOr<v1::ListFailuresResponse> ListFailures(int max_failures);
+  absl::StatusOr<v1::Cluster> GetCluster();
+
+  // The streams return when the service ends them (with its status), and with OK soon after either
+  // function returned false. `on_tick` is called about ten times a second while nothing comes.
+  absl::Status WatchGraph(absl::string_view graph_id,
+                          const std::function<bool(const v1::WatchGraphResponse&)>& on_message,
+                          const std::function<bool()>& on_tick);
+  absl::Status ReadLog(const v1::ReadLogRequest& request,
+                       const std::function<bool(const v1::ReadLogResponse&)>& on_message,
+                       const std::function<bool()>& on_tick);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Whether the service could not be reached, did not answer, or says that it cannot serve now.
+bool IsAway(const absl::Status& status);
+// The problems that came with an InvalidArgument; none where there were none.
+v1::Problems ProblemsOf(const absl::Status& status);
+
+}  // namespace kartograph::cli
+
+#endif  // KARTOGRAPH_CLI_CLIENT_H_

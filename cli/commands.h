@@ -1,0 +1,71 @@
+// What each subcommand does, apart from reading its arguments.
+#ifndef KARTOGRAPH_CLI_COMMANDS_H_
+#define KARTOGRAPH_CLI_COMMANDS_H_
+
+#include <ostream>
+#include <string>
+
+#include "absl/time/time.h"
+#include "cli/client.h"
+#include "cli/terminal.h"
+
+namespace kartograph::cli {
+
+enum ExitCode : int {
+  kDone = 0,
+  kNotSucceeded = 1,  // the graph did not succeed, or the service refused for what state it is in
+  kWrongUse = 2,      // wrong arguments, a wrong file, a graph or task that is not there
+  kUnreachable = 3,   // no service, or none that can serve
+  kInterrupted = 130,
+};
+
+// What all commands work with. Borrowed by each for as long as it runs.
+struct Context {
+  Client* client = nullptr;
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+  Terminal out_terminal;
+  Terminal err_terminal;
+  bool json = false;
+  // How long a lost service is waited for while following a graph or a log.
+  absl::Duration patience = absl::Seconds(60);
+};
+
+struct SubmitArguments {
+  std::string file{};
+  std::string name{};   // instead of the file's, where not empty
+  std::string queue{};  // likewise
+  double scale = 1.0;
+  bool wait = false;
+};
+struct StatusArguments {
+  std::string graph{};  // empty: the cluster
+  bool all = false;
+  bool tasks = false;
+};
+struct ListArguments {
+  int limit = 20;
+  std::string state{};  // a word, empty: all
+};
+struct LogsArguments {
+  std::string graph{};
+  std::string task{};
+  bool follow = false;
+  bool standard_error = false;
+  int attempt = 0;  // 0: the last one
+};
+
+// Each writes its result to `out`, messages and problems to `err`, and returns an ExitCode.
+// Wherever a graph is named, an id ("g17") or a name (its newest graph) will do.
+int Submit(const Context& context, const SubmitArguments& arguments);
+int Validate(const Context& context, const std::string& file, double scale);
+int Retry(const Context& context, const std::string& graph, bool wait);
+int Status(const Context& context, const StatusArguments& arguments);
+int List(const Context& context, const ListArguments& arguments);
+int Cancel(const Context& context, const std::string& graph, const std::string& task);
+int Watch(const Context& context, const std::string& graph);
+int Logs(const Context& context, const LogsArguments& arguments);
+
+}  // namespace kartograph::cli
+
+#endif  // KARTOGRAPH_CLI_COMMANDS_H_

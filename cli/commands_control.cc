@@ -1,0 +1,71 @@
+// cancel, watch, logs: what a running graph is met with.
+#include "cli/commands.h"
+#include "cli/follow.h"
+#include "cli/report.h"
+#include "cli/text.h"
+
+namespace kartograph::cli {
+
+int Cancel(const Context& context, const std::string& id_or_name, const std::string& task) {
+  const auto graph = FindGraph(context, id_or_name);
+  if (!graph.ok()) return ReportError(context, graph.status());
+  v1::CancelRequest request;
+  request.set_graph_id(graph->graph_id());
+  request.set_task_name(task);
+  const auto response = context.client->Cancel(request);
+  if (!response.ok()) return ReportError(context, response.status());
+  if (context.json) {
+    PrintJson(context, *response);
+  } else if (response->tasks() == 0) {
+    *context.out << "nothing to cancel: " << (task.empty() ? NameAndId(*graph) : task)
+                 << " has ended\n";
+  } else {
+    *context.out << Count(response->tasks(), "task") << " of " << NameAndId(*graph)
+                 << (response->tasks() == 1 ? " is" : " are") << " being cancelled\n";
+  }
+  return kDone;
+}
+
+int Watch(const Context& context, const std::string& id_or_name) {
+  const auto graph = FindGraph(context, id_or_name);
+  if (!graph.ok()) return ReportError(context, graph.status());
+  return FollowGraph(context, graph->graph_id(), context.out);
+}
+
+int Logs(const Context& context, const LogsArguments& arguments) {
+  const auto graph = FindGraph(context, arguments.graph);
+  if (!graph.ok()) return ReportError(context, graph.status());
+  v1::ReadLogRequest request;
+  request.set_graph_id(graph->graph_id());
+  request.set_task_name(arguments.task);
+  request.set_attempt(arguments.attempt);
+  request.set_stream(arguments.standard_error ? v1::LOG_STREAM_STDERR : v1::LOG_STREAM_STDOUT);
+  request.set_follow(arguments.follow);
+  v1::ReadLogResponse all;  // for JSON, which is one document
+  Patience patience(context.patience);
+  absl::Status status;
+  do {
+    status = context.client->ReadLog(
+        request,
+        [&](const v1::ReadLogResponse& part) {
+          patience.Renew();
+          if (context.json) {
+            if (all.data().empty()) all.set_offset(part.offset());
+            all.mutable_data()->append(part.data());
+          } else {
+            context.out->write(part.data().data(),
+                               static_cast<std::streamsize>(part.data().size()));
+            context.out->flush();
+          }
+          // Where to go on after a loss of the service.
+          request.set_offset(part.offset() + static_cast<int64_t>(part.data().size()));
+          return context.out->good();  // a reader that has gone needs no more
+        },
+        [] { return true; });
+  } while (arguments.follow && IsAway(status) && patience.Pause([] { return true; }));
+  if (!status.ok()) return ReportError(context, status);
+  if (context.json) PrintJson(context, all);
+  return kDone;
+}
+
+}  // namespace kartograph::cli

@@ -1,0 +1,248 @@
+// status, list: what is there.
+#include <algorithm>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/commands.h"
+#include "cli/duration.h"
+#include "cli/quantity.h"
+#include "cli/report.h"
+#include "cli/text.h"
+
+namespace kartograph::cli {
+namespace {
+
+constexpr int kTasksShown = 20;
+constexpr int kFailuresShown = 5;
+constexpr int kLiveGraphsShown = 20;
+constexpr int kMaxPage = 1000;
+
+std::string Ago(const google::protobuf::Timestamp& time, absl::Time now) {
+  return absl::StrCat(FormatSpan(now - FromProto(time)), " ago");
+}
+
+std::string Progress(const v1::TaskCounts& counts) {
+  return absl::StrCat(FinalTasks(counts), "/", counts.total());
+}
+
+// "use of capacity" of every resource an agent has.
+std::string Use(const v1::Agent& agent) {
+  std::string use;
+  for (const auto& [name, capacity] :
+       std::map<std::string, double>(agent.capacity().begin(), agent.capacity().end())) {
+    const auto used = agent.used().find(name);
+    absl::StrAppend(&use, use.empty() ? "" : ", ", name, " ",
+                    FormatQuantity(name, used == agent.used().end() ? 0 : used->second), " of ",
+                    FormatQuantity(name, capacity));
+  }
+  return use;
+}
+
+void PrintAgents(const v1::Cluster& cluster, std::ostream* out) {
+  Table agents({"AGENT", "ATTEMPTS", "USE"});
+  for (const v1::Agent& agent : cluster.agents()) {
+    agents.Row({agent.name(), absl::StrCat(agent.attempts()),
+                agent.connected() ? Use(agent) : "not connected"});
+  }
+  *out << (agents.empty() ? "No agents.\n" : agents.ToString());
+  if (cluster.agent_count() > cluster.agents_size()) {
+    *out << "and " << Count(cluster.agent_count() - cluster.agents_size(), "more agent") << "\n";
+  }
+  if (cluster.pools_size() == 0) return;
+  Table pools({"POOL", "USE", "WAITING"});
+  for (const v1::Pool& pool : cluster.pools()) {
+    pools.Row({pool.name(),
+               absl::StrCat(FormatQuantity(pool.name(), pool.used()), " of ",
+                            FormatQuantity(pool.name(), pool.capacity())),
+               Count(pool.waiting_tasks(), "task")});
+  }
+  *out << "\n" << pools.ToString();
+}
+
+std::string GraphTable(const google::protobuf::RepeatedPtrField<v1::Graph>& graphs,
+                       absl::Time now) {
+  Table table({"ID", "NAME", "STATE", "DONE", "RUNNING", "FAILED", "SUBMITTED", "TIME"});
+  for (const v1::Graph& graph : graphs) {
+    table.Row({graph.graph_id(), Printable(graph.spec().name()), std::string(Word(graph.state())),
+               Progress(graph.counts()), absl::StrCat(graph.counts().running()),
+               absl::StrCat(graph.counts().failed()), LocalTime(graph.submit_time()),
+               FormatSpan(TimeTaken(graph, now))});
+  }
+  return table.ToString();
+}
+
+int ClusterStatus(const Context& context) {
+  const auto cluster = context.client->GetCluster();
+  if (!cluster.ok()) return ReportError(context, cluster.status());
+  if (context.json) {
+    PrintJson(context, *cluster);
+    return kDone;
+  }
+  v1::ListGraphsRequest live;
+  live.set_state(v1::GRAPH_STATE_RUNNING);
+  live.set_page_size(kLiveGraphsShown);
+  const auto graphs = context.client->ListGraphs(live);
+  if (!graphs.ok()) return ReportError(context, graphs.status());
+  const auto failures = context.client->ListFailures(kFailuresShown);
+  if (!failures.ok()) return ReportError(context, failures.status());
+
+  const absl::Time now = absl::Now();
+  std::ostream& out = *context.out;
+  out << "Kartograph" << (cluster->version().empty() ? "" : " ") << cluster->version() << " at "
+      << context.client->address() << ", up " << FormatSpan(now - FromProto(cluster->start_time()))
+      << (cluster->connected() ? "" : ", NOT connected to its cluster") << "\n\n";
+  PrintAgents(*cluster, &out);
+  out << "\n";
+  if (graphs->graphs().empty()) {
+    out << "No graph runs.\n";
+  } else {
+    out << GraphTable(graphs->graphs(), now);
+    if (!graphs->next_page_token().empty()) {
+      out << "and more; \"kartograph list --state running\" shows them\n";
+    }
+  }
+  if (failures->failures_size() > 0) {
+    out << "\nLast failures:\n";
+    Table table({"GRAPH", "TASK", "WHEN", "WHY"});
+    for (const auto& failure : failures->failures()) {
+      table.Row({absl::StrCat(failure.graph_name(), " (", failure.graph_id(), ")"),
+                 failure.task_name(), Ago(failure.end_time(), now), Printable(failure.message())});
+    }
+    out << table.ToString();
+  }
+  return kDone;
+}
+
+// What an attempt took: "2.1 s, 40MiB".
+std::string UsageInWords(const v1::Attempt& attempt, absl::Time now) {
+  std::string words;
+  if (attempt.has_usage() && attempt.usage().has_wall_time()) {
+    words = FormatSpan(FromProto(attempt.usage().wall_time()));
+  } else if (attempt.has_start_time()) {
+    const absl::Time end = attempt.has_end_time() ? FromProto(attempt.end_time()) : now;
+    words = FormatSpan(end - FromProto(attempt.start_time()));
+  }
+  if (attempt.usage().peak_ram_bytes() > 0) {
+    absl::StrAppend(&words, words.empty() ? "" : ", ",
+                    FormatBytes(static_cast<double>(attempt.usage().peak_ram_bytes())));
+  }
+  return words;
+}
+
+int AllTasks(const Context& context, const v1::Graph& graph) {
+  v1::ListTasksRequest request;
+  request.set_graph_id(graph.graph_id());
+  request.set_full(true);
+  const auto tasks = ListAllTasks(context, request);
+  if (!tasks.ok()) return ReportError(context, tasks.status());
+  if (context.json) {
+    PrintJson(context, *tasks);
+    return kDone;
+  }
+  const absl::Time now = absl::Now();
+  Table table({"TASK", "STATE", "ATTEMPTS", "AGENT", "USED", "WHY"});
+  for (const v1::Task& task : tasks->tasks()) {
+    const v1::Attempt last =
+        task.attempts().empty() ? v1::Attempt() : task.attempts(task.attempts_size() - 1);
+    table.Row({task.name(), std::string(Word(task.state())), absl::StrCat(task.attempts_size()),
+               last.agent(), UsageInWords(last, now), Printable(task.reason())});
+  }
+  *context.out << table.ToString();
+  return kDone;
+}
+
+// A list of tasks with their reasons, under a heading.
+int PrintTasks(const Context& context, const v1::Graph& graph, absl::string_view heading,
+               std::initializer_list<v1::TaskState> states, int64_t total, bool all) {
+  if (total == 0) return kDone;
+  v1::ListTasksRequest request;
+  request.set_graph_id(graph.graph_id());
+  for (const v1::TaskState state : states) request.add_states(state);
+  const auto tasks = ListAllTasks(context, request, all ? 0 : kTasksShown);
+  if (!tasks.ok()) return ReportError(context, tasks.status());
+  Table table({"TASK", "STATE", "WHY"});
+  for (const v1::Task& task : tasks->tasks()) {
+    table.Row({task.name(), std::string(Word(task.state())), Printable(task.reason())});
+  }
+  *context.out << "\n" << heading;
+  if (tasks->tasks_size() < total) {
+    *context.out << " (the first " << tasks->tasks_size() << " of " << total
+                 << "; --all shows all)";
+  }
+  *context.out << ":\n" << table.ToString(2);
+  return kDone;
+}
+
+int GraphStatus(const Context& context, const StatusArguments& arguments) {
+  const auto graph = FindGraph(context, arguments.graph);
+  if (!graph.ok()) return ReportError(context, graph.status());
+  if (arguments.tasks) return AllTasks(context, *graph);
+  if (context.json) {
+    PrintJson(context, *graph);
+    return kDone;
+  }
+  const absl::Time now = absl::Now();
+  const v1::TaskCounts& counts = graph->counts();
+  std::ostream& out = *context.out;
+  out << NameAndId(*graph) << " " << Word(graph->state())
+      << (graph->state() == v1::GRAPH_STATE_RUNNING ? " for " : " after ")
+      << FormatSpan(TimeTaken(*graph, now)) << ": " << CountsInWords(counts) << "\n"
+      << "submitted " << LocalTime(graph->submit_time());
+  if (graph->has_end_time()) out << ", ended " << LocalTime(graph->end_time());
+  if (!graph->spec().client_queue().empty()) out << ", queue " << graph->spec().client_queue();
+  if (graph->spec().fail_fast()) out << ", fail fast";
+  if (graph->spec().open()) out << ", open";
+  out << "\n";
+  const int failed = PrintTasks(context, *graph, "Failed", {v1::TASK_STATE_FAILED}, counts.failed(),
+                                arguments.all);
+  if (failed != kDone) return failed;
+  return PrintTasks(context, *graph, "Not finished",
+                    {v1::TASK_STATE_WAITING, v1::TASK_STATE_READY, v1::TASK_STATE_LAUNCHING,
+                     v1::TASK_STATE_RUNNING},
+                    int64_t{counts.total()} - FinalTasks(counts), arguments.all);
+}
+
+}  // namespace
+
+int Status(const Context& context, const StatusArguments& arguments) {
+  return arguments.graph.empty() ? ClusterStatus(context) : GraphStatus(context, arguments);
+}
+
+int List(const Context& context, const ListArguments& arguments) {
+  v1::ListGraphsRequest request;
+  if (!arguments.state.empty()) {
+    const std::optional<v1::GraphState> state = GraphStateFromWord(arguments.state);
+    if (!state.has_value()) {
+      *context.err << "kartograph: there is no state \"" << Printable(arguments.state)
+                   << "\"; known are " << kGraphStateWords << "\n";
+      return kWrongUse;
+    }
+    request.set_state(*state);
+  }
+  v1::ListGraphsResponse all;
+  do {
+    request.set_page_size(std::min(kMaxPage, arguments.limit - all.graphs_size()));
+    auto page = context.client->ListGraphs(request);
+    if (!page.ok()) return ReportError(context, page.status());
+    for (v1::Graph& graph : *page->mutable_graphs()) *all.add_graphs() = std::move(graph);
+    all.set_next_page_token(page->next_page_token());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && all.graphs_size() < arguments.limit);
+  if (context.json) {
+    PrintJson(context, all);
+  } else if (all.graphs().empty()) {
+    *context.out << (arguments.state.empty() ? "No graphs.\n" : "No such graphs.\n");
+  } else {
+    *context.out << GraphTable(all.graphs(), absl::Now());
+    if (!all.next_page_token().empty()) {
+      *context.err << "There are older ones; --limit shows more.\n";
+    }
+  }
+  return kDone;
+}
+
+}  // namespace kartograph::cli

@@ -1,0 +1,104 @@
+// submit, validate, retry: what brings work to the service.
+#include <cmath>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "cli/commands.h"
+#include "cli/follow.h"
+#include "cli/graph_check.h"
+#include "cli/graph_file.h"
+#include "cli/report.h"
+#include "cli/text.h"
+
+namespace kartograph::cli {
+namespace {
+
+bool CheckScale(const Context& context, double scale) {
+  if (std::isfinite(scale) && scale >= 0 && scale <= 1e6) return true;
+  *context.err << "kartograph: --scale must be a number from 0 to 1000000\n";
+  return false;
+}
+
+// The contract's form of what is wrong with a file.
+v1::Problems ToProblems(const FileProblems& problems) {
+  v1::Problems result;
+  for (const FileProblem& problem : problems.Sorted()) {
+    v1::Problem* added = result.add_problems();
+    added->set_field(problem.field);
+    if (problem.mark.line > 0) {
+      added->set_message(absl::StrCat("line ", problem.mark.line, ", column ", problem.mark.column,
+                                      ": ", problem.message));
+    } else {
+      added->set_message(problem.message);
+    }
+  }
+  result.set_total(static_cast<int32_t>(problems.total()));
+  return result;
+}
+
+}  // namespace
+
+int Submit(const Context& context, const SubmitArguments& arguments) {
+  if (!CheckScale(context, arguments.scale)) return kWrongUse;
+  FileProblems problems;
+  std::optional<GraphFile> file = LoadGraphFile(arguments.file, arguments.scale, &problems);
+  if (!file.has_value()) {
+    *context.err << problems.ToString(arguments.file);
+    return kWrongUse;
+  }
+  if (!arguments.name.empty()) {
+    const std::string problem = NameProblem(arguments.name);
+    if (!problem.empty()) {
+      *context.err << "kartograph: --name: " << problem << "\n";
+      return kWrongUse;
+    }
+    file->spec.set_name(arguments.name);
+  }
+  if (!arguments.queue.empty()) file->spec.set_client_queue(arguments.queue);
+  const auto response = context.client->SubmitGraph(file->spec, file->tasks);
+  if (!response.ok()) return ReportError(context, response.status(), &*file, arguments.file);
+  if (context.json && !arguments.wait) {
+    PrintJson(context, *response);
+  } else if (!context.json) {
+    *context.out << response->graph_id() << "\n";
+    context.out->flush();
+  }
+  if (!arguments.wait) return kDone;
+  return FollowGraph(context, response->graph_id(), context.err);
+}
+
+int Validate(const Context& context, const std::string& path, double scale) {
+  if (!CheckScale(context, scale)) return kWrongUse;
+  FileProblems problems;
+  const std::optional<GraphFile> file = LoadGraphFile(path, scale, &problems);
+  if (context.json) {
+    PrintJson(context, ToProblems(problems));
+  } else if (file.has_value()) {
+    *context.out << path << ": " << Count(static_cast<int64_t>(file->tasks.size()), "task") << ", "
+                 << Count(file->edges, "edge") << ", ok\n";
+  } else {
+    *context.err << problems.ToString(path);
+  }
+  return file.has_value() ? kDone : kWrongUse;
+}
+
+int Retry(const Context& context, const std::string& id_or_name, bool wait) {
+  const auto graph = FindGraph(context, id_or_name);
+  if (!graph.ok()) return ReportError(context, graph.status());
+  const absl::Time started = absl::Now();
+  v1::RetryRequest request;
+  request.set_graph_id(graph->graph_id());
+  const auto response = context.client->Retry(request);
+  if (!response.ok()) return ReportError(context, response.status());
+  if (context.json && !wait) {
+    PrintJson(context, *response);
+  } else if (!context.json) {
+    *context.out << Count(response->tasks(), "task") << " of " << NameAndId(*graph)
+                 << (response->tasks() == 1 ? " runs" : " run") << " again\n";
+    context.out->flush();
+  }
+  return wait ? FollowGraph(context, graph->graph_id(), context.err, started) : int{kDone};
+}
+
+}  // namespace kartograph::cli

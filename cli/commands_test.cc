@@ -1,0 +1,214 @@
+// submit, validate, cancel, retry and logs against a service in this process.
+#include "cli/commands.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "cli/commands_test_base.h"
+
+namespace kartograph::cli {
+namespace {
+
+using CommandsTest = CommandsTestBase;
+
+constexpr char kGood[] =
+    "name: small\nqueue: q1\ntasks:\n  - {name: a, command: [x]}\n  - {name: b, command: [x], "
+    "after: a}\n";
+
+TEST_F(CommandsTest, SubmitPrintsTheIdAlone) {
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
+  EXPECT_EQ(out_.str(), "g7\n");
+  EXPECT_EQ(err_.str(), "");
+  EXPECT_EQ(server_.service.submitted.name(), "small");
+  EXPECT_EQ(server_.service.submitted.client_queue(), "q1");
+  ASSERT_EQ(server_.service.submitted_tasks.size(), 2u);
+  EXPECT_EQ(server_.service.submitted_tasks[1].after(0), "a");
+  EXPECT_GE(server_.service.request_ids[0].size(), 32u);
+}
+
+TEST_F(CommandsTest, SubmitTakesNameAndQueueFromTheCommandLine) {
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood), .name = "other", .queue = "q2"}), kDone);
+  EXPECT_EQ(server_.service.submitted.name(), "other");
+  EXPECT_EQ(server_.service.submitted.client_queue(), "q2");
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood), .name = "-bad"}), kWrongUse);
+}
+
+TEST_F(CommandsTest, SubmitKeepsMessagesBelowOneMebibyte) {
+  std::string text = "tasks:\n";
+  for (int i = 0; i < 3000; ++i) {
+    absl::StrAppend(&text, "  - {name: t", i, ", command: [", std::string(1000, 'x'), "]}\n");
+  }
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(text)}), kDone);
+  EXPECT_EQ(server_.service.submitted_tasks.size(), 3000u);
+  EXPECT_EQ(server_.service.submitted_tasks[2999].name(), "t2999");
+  EXPECT_LT(server_.service.largest_message, (size_t{1} << 20) + 1024);
+  EXPECT_GT(server_.service.largest_message, size_t{1} << 19);
+}
+
+TEST_F(CommandsTest, SubmitRepeatsItselfWithTheSameRequestIdWhileTheServiceIsUnavailable) {
+  server_.service.write_errors = {{grpc::StatusCode::UNAVAILABLE, "disk full"},
+                                  {grpc::StatusCode::UNAVAILABLE, "disk full"}};
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
+  EXPECT_EQ(out_.str(), "g7\n");
+  ASSERT_EQ(server_.service.request_ids.size(), 3u);
+  EXPECT_EQ(server_.service.request_ids[0], server_.service.request_ids[2]);
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
+  EXPECT_NE(server_.service.request_ids[0], server_.service.request_ids[3]);
+}
+
+TEST_F(CommandsTest, SubmitShowsTheServicesProblemsWithTheirPlacesInTheFile) {
+  server_.service.write_errors = {{grpc::StatusCode::INVALID_ARGUMENT, "all of it in words"}};
+  auto* first = server_.service.problems.add_problems();
+  first->set_field("tasks[\"b\"].consumption[\"cpu\"]");
+  first->set_value("64");
+  first->set_message("no agent ever had more than 2");
+  auto* second = server_.service.problems.add_problems();
+  second->set_field("graph.name");
+  second->set_message("is odd");
+  server_.service.problems.set_total(5);
+  const std::string path = WriteFile(kGood);
+  EXPECT_EQ(Submit(context_, {.file = path}), kWrongUse);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(err_.str(), absl::StrCat(path,
+                                     ":5:12: tasks[\"b\"].consumption[\"cpu\"]: \"64\": no agent "
+                                     "ever had more than 2\n",
+                                     path, ": graph.name: is odd\nand 3 more problems\n"));
+}
+
+TEST_F(CommandsTest, SubmitRefusesAWrongFileWithoutAskingTheService) {
+  const std::string path = WriteFile("tasks: [{name: a}]\n");
+  EXPECT_EQ(Submit(context_, {.file = path}), kWrongUse);
+  EXPECT_EQ(err_.str(), path + ":1:9: tasks[0]: the task has no command\n");
+  EXPECT_TRUE(server_.service.request_ids.empty());
+  EXPECT_EQ(Submit(context_, {.file = "/nowhere.yaml"}), kWrongUse);
+  EXPECT_EQ(Submit(context_, {.file = path, .scale = -1}), kWrongUse);
+}
+
+TEST_F(CommandsTest, SaysWhereItLookedForAServiceThatIsNotThere) {
+  server_.Stop();
+  Client client(ClientOptions{.address = server_.address(), .retry_for = absl::ZeroDuration()});
+  context_.client = &client;
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kUnreachable);
+  EXPECT_NE(
+      err_.str().find(absl::StrCat("the service at ", server_.address(), " cannot be reached")),
+      std::string::npos)
+      << err_.str();
+  EXPECT_NE(err_.str().find("--server HOST:PORT"), std::string::npos);
+  EXPECT_EQ(List(context_, {}), kUnreachable);
+  EXPECT_EQ(out_.str(), "");
+}
+
+TEST_F(CommandsTest, SaysWhatAServiceCannotDoNow) {
+  Client client(ClientOptions{.address = server_.address(), .retry_for = absl::ZeroDuration()});
+  context_.client = &client;
+  server_.service.write_errors = {{grpc::StatusCode::UNAVAILABLE, "the disk is full"}};
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kUnreachable);
+  EXPECT_EQ(err_.str(), absl::StrCat("kartograph: the service at ", server_.address(),
+                                     " cannot do this now: the disk is full\n"));
+}
+
+TEST_F(CommandsTest, ValidateCountsTasksAndEdges) {
+  const std::string path = WriteFile(kGood);
+  EXPECT_EQ(Validate(context_, path, 1.0), kDone);
+  EXPECT_EQ(out_.str(), path + ": 2 tasks, 1 edge, ok\n");
+}
+
+TEST_F(CommandsTest, ValidateSaysAllProblems) {
+  const std::string path = WriteFile("tasks: [{name: a, command: [x], after: [a, b]}]\n");
+  EXPECT_EQ(Validate(context_, path, 1.0), kWrongUse);
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(
+      err_.str(),
+      absl::StrCat(path, ":1:41: tasks[0].after: the task \"a\" comes after itself: a -> a\n", path,
+                   ":1:44: tasks[0].after: there is no task \"b\"; did you mean \"a\"?\n"));
+}
+
+TEST_F(CommandsTest, PrintsJsonOfTheContract) {
+  context_.json = true;
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
+  EXPECT_EQ(Json<v1::SubmitGraphResponse>().graph_id(), "g7");
+  EXPECT_NE(out_.str().find("\"graphId\""), std::string::npos);
+  out_.str("");
+  EXPECT_EQ(Validate(context_, WriteFile(kGood), 1.0), kDone);
+  EXPECT_EQ(Json<v1::Problems>().total(), 0);
+  EXPECT_NE(out_.str().find("\"total\": 0"), std::string::npos);  // also what is zero
+  out_.str("");
+  EXPECT_EQ(Validate(context_, WriteFile("tasks: 3\n"), 1.0), kWrongUse);
+  ASSERT_EQ(Json<v1::Problems>().total(), 1);
+  EXPECT_EQ(Json<v1::Problems>().problems(0).message(),
+            "line 1, column 8: \"3\" stands where a list of tasks is expected");
+}
+
+TEST_F(CommandsTest, CancelSaysHowManyTasksItMeets) {
+  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  EXPECT_EQ(Cancel(context_, "g7", ""), kDone);
+  EXPECT_EQ(out_.str(), "3 tasks of small (g7) are being cancelled\n");
+  out_.str("");
+  server_.service.affected = 1;
+  EXPECT_EQ(Cancel(context_, "small", "a"), kDone);
+  EXPECT_EQ(out_.str(), "1 task of small (g7) is being cancelled\n");
+  EXPECT_EQ(server_.service.cancelled.graph_id(), "g7");
+  EXPECT_EQ(server_.service.cancelled.task_name(), "a");
+  out_.str("");
+  server_.service.affected = 0;
+  EXPECT_EQ(Cancel(context_, "g7", ""), kDone);
+  EXPECT_EQ(out_.str(), "nothing to cancel: small (g7) has ended\n");
+}
+
+TEST_F(CommandsTest, RetrySaysHowManyTasksRunAgain) {
+  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
+  EXPECT_EQ(Retry(context_, "small", false), kDone);
+  EXPECT_EQ(out_.str(), "3 tasks of small (g7) run again\n");
+  out_.str("");
+  context_.json = true;
+  EXPECT_EQ(Retry(context_, "small", false), kDone);
+  EXPECT_EQ(Json<v1::RetryResponse>().tasks(), 3);
+}
+
+TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
+  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  server_.service.write_errors = {{grpc::StatusCode::FAILED_PRECONDITION, "the graph still runs"},
+                                  {grpc::StatusCode::NOT_FOUND, "there is no task \"zz\""}};
+  EXPECT_EQ(Retry(context_, "g7", false), kNotSucceeded);
+  EXPECT_EQ(err_.str(), "kartograph: the graph still runs\n");
+  EXPECT_EQ(Cancel(context_, "g7", "zz"), kWrongUse);
+  err_.str("");
+  EXPECT_EQ(Cancel(context_, "nope", ""), kWrongUse);
+  EXPECT_EQ(err_.str(),
+            "kartograph: there is no graph with the id or name \"nope\"; \"kartograph list\" "
+            "shows the graphs\n");
+}
+
+TEST_F(CommandsTest, LogsPrintsWhatATaskWroteAsItIs) {
+  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  server_.service.log = std::string("err\x1b[1m\0\xff\n", 9);
+  EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a"}), kDone);
+  EXPECT_EQ(out_.str(), "out");
+  out_.str("");
+  EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a", .standard_error = true}), kDone);
+  EXPECT_EQ(out_.str(), server_.service.log);
+}
+
+TEST_F(CommandsTest, LogsGoesOnWhereItWasAfterALossOfTheService) {
+  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  server_.service.on_read_log = [](int call, const v1::ReadLogRequest& request,
+                                   FakeService::LogWriter* writer) -> grpc::Status {
+    EXPECT_EQ(request.attempt(), 2);
+    EXPECT_TRUE(request.follow());
+    v1::ReadLogResponse part;
+    part.set_offset(request.offset());
+    part.set_data(call == 0 ? "first " : "second");
+    writer->Write(part);
+    EXPECT_EQ(request.offset(), call == 0 ? 0 : 6);
+    return call == 0 ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping") : grpc::Status::OK;
+  };
+  context_.json = true;
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true, .attempt = 2}), kDone);
+  EXPECT_EQ(Json<v1::ReadLogResponse>().data(), "first second");
+  EXPECT_EQ(Json<v1::ReadLogResponse>().offset(), 0);
+}
+
+}  // namespace
+}  // namespace kartograph::cli

@@ -1,0 +1,193 @@
+#include "cli/follow.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "cli/duration.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/text.h"
+
+namespace kartograph::cli {
+namespace {
+
+constexpr int kMaxFailuresShown = 10;
+constexpr int kTailBytes = 4096;
+constexpr size_t kTailLines = 12;
+
+bool IsFinal(const v1::Graph& graph) {
+  return graph.state() != v1::GRAPH_STATE_UNSPECIFIED && graph.state() != v1::GRAPH_STATE_RUNNING;
+}
+
+// A stream begins without changes, so what runs at that moment has to be asked for. Only for
+// looks: errors do not matter.
+void AskWhatRuns(const Context& context, const std::string& graph_id, Progress* progress) {
+  v1::ListTasksRequest request;
+  request.set_graph_id(graph_id);
+  request.set_page_size(100);
+  request.add_states(v1::TASK_STATE_RUNNING);
+  const auto tasks = context.client->ListTasks(request);
+  if (!tasks.ok()) return;
+  std::vector<std::string> names;
+  for (const v1::Task& task : tasks->tasks()) names.push_back(task.name());
+  progress->SetRunning(names);
+}
+
+// The last lines that the task's last attempt wrote to stderr, or to stdout where that is empty.
+std::string LogTail(const Context& context, const v1::Task& task) {
+  for (const v1::LogStream stream : {v1::LOG_STREAM_STDERR, v1::LOG_STREAM_STDOUT}) {
+    v1::ReadLogRequest request;
+    request.set_graph_id(task.graph_id());
+    request.set_task_name(task.name());
+    request.set_stream(stream);
+    request.set_offset(-kTailBytes);
+    std::string tail;
+    bool from_start = true;
+    const absl::Time give_up = absl::Now() + absl::Seconds(5);
+    const absl::Status status = context.client->ReadLog(
+        request,
+        [&](const v1::ReadLogResponse& part) {
+          if (tail.empty()) from_start = part.offset() == 0;
+          tail += part.data();
+          return true;
+        },
+        [&] { return absl::Now() < give_up; });
+    if (!status.ok() || tail.empty()) continue;
+    absl::string_view text = tail;
+    // What is not from the start may begin in the middle of a line.
+    const size_t newline = text.find('\n');
+    if (!from_start && newline != absl::string_view::npos) text.remove_prefix(newline + 1);
+    absl::ConsumeSuffix(&text, "\n");
+    std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
+    if (lines.size() > kTailLines) lines.erase(lines.begin(), lines.end() - kTailLines);
+    std::string shown;
+    for (absl::string_view line : lines) absl::StrAppend(&shown, "    | ", Printable(line), "\n");
+    return shown;
+  }
+  return "";
+}
+
+void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream* out) {
+  v1::ListTasksRequest request;
+  request.set_graph_id(graph.graph_id());
+  request.add_states(v1::TASK_STATE_FAILED);
+  request.set_full(true);
+  const auto failed = ListAllTasks(context, request, kMaxFailuresShown);
+  if (!failed.ok()) {
+    *out << "  (which tasks failed cannot be read now: " << Printable(failed.status().message())
+         << ")\n";
+    return;
+  }
+  for (const v1::Task& task : failed->tasks()) {
+    *out << "  " << task.name() << " failed: " << Printable(task.reason());
+    if (task.attempts_size() > 1) *out << " (" << task.attempts_size() << " attempts)";
+    *out << "\n" << LogTail(context, task);
+  }
+  const int more = graph.counts().failed() - failed->tasks_size();
+  if (more > 0) *out << "  and " << Count(more, "more failed task") << "\n";
+  if (failed->tasks_size() > 0) {
+    *out << "  All a task wrote: kartograph logs " << graph.graph_id() << " "
+         << failed->tasks(0).name() << " [--stderr]\n"
+         << "  Run what failed again: kartograph retry " << graph.graph_id() << "\n";
+  }
+}
+
+}  // namespace
+
+void Patience::Renew() { lost_ = absl::InfiniteFuture(); }
+
+absl::Time Patience::NextAttempt() {
+  const absl::Time now = absl::Now();
+  if (lost_ == absl::InfiniteFuture()) {
+    lost_ = now;
+    pause_ = absl::Milliseconds(100);
+  }
+  if (now - lost_ >= limit_) return absl::InfiniteFuture();
+  const absl::Time next = now + pause_;
+  pause_ = std::min(pause_ * 2, absl::Seconds(2));
+  return next;
+}
+
+bool Patience::SleepTowards(absl::Time until) {
+  const absl::Duration left = until - absl::Now();
+  if (left <= absl::ZeroDuration()) return false;
+  absl::SleepFor(std::min(left, absl::Milliseconds(100)));
+  return true;
+}
+
+void PrintSummary(const Context& context, const v1::Graph& graph, absl::Duration taken,
+                  std::ostream* out) {
+  const v1::TaskCounts& counts = graph.counts();
+  *out << NameAndId(graph) << " " << Word(graph.state()) << " after " << FormatSpan(taken) << ": "
+       << CountsInWords(counts) << "\n";
+  if (counts.failed() > 0) PrintFailures(context, graph, out);
+  out->flush();
+}
+
+int FollowGraph(const Context& context, const std::string& graph_id, std::ostream* out,
+                absl::Time started) {
+  if (context.json) out = context.err;
+  const Terminal& terminal = out == context.out ? context.out_terminal : context.err_terminal;
+  const InterruptFlag interrupt;
+  Progress progress(terminal, started, [out](absl::string_view text) {
+    out->write(text.data(), static_cast<std::streamsize>(text.size()));
+    out->flush();
+  });
+  Patience patience(context.patience);
+  v1::Graph graph;
+  graph.set_graph_id(graph_id);
+  const auto tick = [&] {
+    progress.Tick(absl::Now());
+    return !interrupt.raised();
+  };
+  absl::Status status;
+  while (!interrupt.raised()) {
+    bool first = true;
+    status = context.client->WatchGraph(
+        graph_id,
+        [&](const v1::WatchGraphResponse& update) {
+          patience.Renew();
+          graph = update.graph();
+          progress.SetNotice("", absl::Now());
+          if (first && !IsFinal(graph)) AskWhatRuns(context, graph_id, &progress);
+          first = false;
+          progress.Update(update, absl::Now());
+          return !IsFinal(graph) && !interrupt.raised();
+        },
+        tick);
+    if (IsFinal(graph) || interrupt.raised()) break;
+    // A service that stops may end the stream politely; the graph is not final, so ask again.
+    if (!status.ok() && !IsAway(status)) break;
+    progress.SetNotice("the service is away, trying again", absl::Now());
+    if (!patience.Pause(tick)) break;
+  }
+  progress.Finish(absl::Now());
+
+  if (IsFinal(graph)) {
+    const absl::Duration taken =
+        started == absl::InfinitePast() ? TimeTaken(graph, absl::Now()) : absl::Now() - started;
+    PrintSummary(context, graph, taken, out);
+    if (context.json) PrintJson(context, graph);
+    return graph.state() == v1::GRAPH_STATE_SUCCEEDED ? kDone : kNotSucceeded;
+  }
+  if (interrupt.raised()) {
+    *context.err << NameAndId(graph) << " goes on running.\n"
+                 << "  Follow it: kartograph watch " << graph_id << "\n"
+                 << "  End it:    kartograph cancel " << graph_id << "\n";
+    return kInterrupted;
+  }
+  if (status.ok()) status = absl::UnavailableError("");
+  const int code = ReportError(context, status);
+  if (code == kUnreachable) {
+    *context.err << "  The graph goes on once the service is back: kartograph watch " << graph_id
+                 << "\n";
+  }
+  return code;
+}
+
+}  // namespace kartograph::cli

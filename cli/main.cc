@@ -1,0 +1,124 @@
+// kartograph: the command line. Reads arguments; commands.h says what is done with them.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <string>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/terminal.h"
+
+namespace kartograph::cli {
+namespace {
+
+constexpr char kFooter[] =
+    R"(Exit codes: 0 done, 1 the graph did not succeed, 2 wrong use or wrong file,
+3 the service cannot be reached.)";
+
+int Main(int argc, char** argv) {
+  CLI::App app("Runs graphs of tasks on Kartograph.", "kartograph");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();  // so that --server and --json may stand on either side of the command
+
+  ClientOptions options;
+  bool json = false;
+  app.add_option("--server", options.address, "Where the service is")
+      ->type_name("HOST:PORT")
+      ->envname("KARTOGRAPH_SERVER")
+      ->capture_default_str();
+  app.add_flag("--json", json, "Print the service's messages as one JSON document");
+
+  std::function<int(const Context&)> run;
+  const auto command = [&](const char* name, const char* description,
+                           std::function<int(const Context&)> action) {
+    CLI::App* sub = app.add_subcommand(name, description);
+    sub->callback([&run, action = std::move(action)] { run = action; });
+    return sub;
+  };
+
+  SubmitArguments submit;
+  CLI::App* sub = command("submit", "Submit the graph in a file and print its id",
+                          [&](const Context& context) { return Submit(context, submit); });
+  sub->add_option("FILE", submit.file, "Graph file (YAML, JSON or WfFormat 1.5); - for stdin")
+      ->required();
+  sub->add_flag("--wait", submit.wait, "Show progress until the graph ends");
+  sub->add_option("--name", submit.name, "Name of the graph, instead of the file's");
+  sub->add_option("--queue", submit.queue, "Client queue, instead of the file's");
+  sub->add_option("--scale", submit.scale, "WfFormat: sleep this part of the recorded runtimes")
+      ->capture_default_str();
+
+  StatusArguments status;
+  sub = command("status", "Show the cluster, or one graph",
+                [&](const Context& context) { return Status(context, status); });
+  sub->add_option("GRAPH", status.graph, "Id or name of a graph");
+  sub->add_flag("--all", status.all, "Show all unfinished and failed tasks, not the first 20");
+  sub->add_flag("--tasks", status.tasks, "Show every task with its attempts");
+
+  ListArguments list;
+  sub = command("list", "List graphs, the newest first",
+                [&](const Context& context) { return List(context, list); });
+  sub->add_option("--limit", list.limit, "How many")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  sub->add_option("--state", list.state, "Only running, succeeded, failed or cancelled ones");
+
+  std::string graph;
+  std::string task;
+  sub = command("watch", "Show a graph's progress until it ends",
+                [&](const Context& context) { return Watch(context, graph); });
+  sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
+
+  sub = command("cancel", "Cancel a graph, or one task of it",
+                [&](const Context& context) { return Cancel(context, graph, task); });
+  sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
+  sub->add_option("TASK", task, "Name of a task");
+
+  LogsArguments logs;
+  sub = command("logs", "Print what a task wrote",
+                [&](const Context& context) { return Logs(context, logs); });
+  sub->add_option("GRAPH", logs.graph, "Id or name of a graph")->required();
+  sub->add_option("TASK", logs.task, "Name of a task")->required();
+  sub->add_flag("--follow,-f", logs.follow, "Go on until the attempt has ended");
+  sub->add_flag("--stderr", logs.standard_error, "What it wrote to stderr instead of stdout");
+  sub->add_option("--attempt", logs.attempt, "Number of an attempt (default: the last one)")
+      ->check(CLI::Range(1, 1000000));
+
+  std::string file;
+  double scale = 1.0;
+  sub = command("validate", "Check a graph file without a service",
+                [&](const Context& context) { return Validate(context, file, scale); });
+  sub->add_option("FILE", file, "Graph file; - for stdin")->required();
+  sub->add_option("--scale", scale, "As in submit")->capture_default_str();
+
+  bool wait = false;
+  sub = command("retry", "Run again what failed, was cancelled or was skipped in an ended graph",
+                [&](const Context& context) { return Retry(context, graph, wait); });
+  sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
+  sub->add_flag("--wait", wait, "Show progress until the graph ends");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kWrongUse;  // --help is an "error" too
+  }
+
+  options.on_retry = [&options] {
+    std::cerr << "kartograph: waiting for the service at " << options.address << "\n";
+  };
+  Client client(options);
+  Context context;
+  context.client = &client;
+  context.out = &std::cout;
+  context.err = &std::cerr;
+  context.out_terminal = DetectTerminal(1);
+  context.err_terminal = DetectTerminal(2);
+  context.json = json;
+  return run(context);
+}
+
+}  // namespace
+}  // namespace kartograph::cli
+
+int main(int argc, char** argv) { return kartograph::cli::Main(argc, argv); }

@@ -1,0 +1,154 @@
+#include "cli/report.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cli/file_problems.h"
+#include "cli/text.h"
+
+namespace kartograph::cli {
+namespace {
+
+constexpr int kPageSize = 1000;
+
+// gRPC's words for a connection that is not there or breaks, as opposed to what a service says.
+bool IsTransport(absl::string_view message) {
+  for (const char* words : {"failed to connect", "connections to all backends failing",
+                            "DNS resolution failed", "Socket closed", "Connection reset", "GOAWAY",
+                            "recvmsg", "Broken pipe", "Deadline Exceeded", "empty address list",
+                            "Trying to connect an http1.x server", "Received http2 header"}) {
+    if (absl::StrContains(message, words)) return true;
+  }
+  return message.empty();
+}
+
+void ReportUnreachable(const Context& context, const absl::Status& status) {
+  std::ostream& err = *context.err;
+  const std::string& address = context.client->address();
+  const std::string message = Printable(status.message());
+  if (status.code() == absl::StatusCode::kUnimplemented) {
+    err << "kartograph: what answers at " << address << " is no Kartograph service\n";
+  } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    err << "kartograph: the service at " << address << " does not answer\n";
+  } else if (!IsTransport(message)) {
+    err << "kartograph: the service at " << address << " cannot do this now: " << message << "\n";
+    return;
+  } else {
+    err << "kartograph: the service at " << address << " cannot be reached\n";
+    if (!message.empty()) err << "  (" << message << ")\n";
+  }
+  err << "  Start one here:      kartographd --state DIR --grpc " << address << "\n"
+      << "  or say where it is:  --server HOST:PORT, or KARTOGRAPH_SERVER in the environment\n";
+}
+
+void ReportProblems(const Context& context, const v1::Problems& problems, const GraphFile* file,
+                    absl::string_view path) {
+  for (const v1::Problem& problem : problems.problems()) {
+    const std::optional<Mark> mark =
+        file == nullptr ? std::nullopt : MarkOfField(*file, problem.field());
+    std::string line;
+    if (mark.has_value()) {
+      absl::StrAppend(&line, path, ":", mark->line, ":", mark->column, ": ");
+    } else if (file != nullptr) {
+      absl::StrAppend(&line, path, ": ");
+    }
+    if (!problem.field().empty()) absl::StrAppend(&line, Printable(problem.field()), ": ");
+    if (!problem.value().empty() && !absl::StrContains(problem.message(), problem.value())) {
+      absl::StrAppend(&line, Quoted(problem.value()), ": ");
+    }
+    *context.err << line << Printable(problem.message()) << "\n";
+  }
+  if (problems.total() > problems.problems_size()) {
+    *context.err << "and " << Count(problems.total() - problems.problems_size(), "more problem")
+                 << "\n";
+  }
+}
+
+bool LooksLikeId(absl::string_view text) {
+  return text.size() > 1 && text[0] == 'g' && std::all_of(text.begin() + 1, text.end(), [](char c) {
+           return absl::ascii_isdigit(static_cast<unsigned char>(c));
+         });
+}
+
+}  // namespace
+
+int ReportError(const Context& context, const absl::Status& status, const GraphFile* file,
+                absl::string_view path) {
+  if (IsAway(status) || status.code() == absl::StatusCode::kUnimplemented) {
+    ReportUnreachable(context, status);
+    return kUnreachable;
+  }
+  const v1::Problems problems = ProblemsOf(status);
+  if (problems.problems_size() > 0) {
+    ReportProblems(context, problems, file, path);
+  } else {
+    *context.err << "kartograph: "
+                 << (status.message().empty() ? absl::StatusCodeToString(status.code())
+                                              : Printable(status.message()))
+                 << "\n";
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kOutOfRange:
+      return kWrongUse;
+    default:
+      return kNotSucceeded;
+  }
+}
+
+void PrintJson(const Context& context, const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.add_whitespace = true;
+  std::string json;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  if (!status.ok()) {
+    *context.err << "kartograph: the answer cannot be written as JSON: " << status.ToString()
+                 << "\n";
+    return;
+  }
+  *context.out << json;
+  if (json.empty() || json.back() != '\n') *context.out << "\n";
+  context.out->flush();
+}
+
+absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id_or_name) {
+  if (LooksLikeId(id_or_name)) {
+    absl::StatusOr<v1::Graph> graph = context.client->GetGraph(id_or_name);
+    if (graph.ok() || graph.status().code() != absl::StatusCode::kNotFound) return graph;
+  }
+  v1::ListGraphsRequest request;
+  request.set_page_size(kPageSize);
+  do {
+    absl::StatusOr<v1::ListGraphsResponse> page = context.client->ListGraphs(request);
+    if (!page.ok()) return page.status();
+    for (const v1::Graph& graph : page->graphs()) {
+      if (graph.spec().name() == id_or_name) return graph;
+    }
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  return absl::NotFoundError(absl::StrCat("there is no graph with the id or name ",
+                                          Quoted(id_or_name),
+                                          "; \"kartograph list\" shows the graphs"));
+}
+
+absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,
+                                                   v1::ListTasksRequest request, int limit) {
+  v1::ListTasksResponse all;
+  request.set_page_size(limit > 0 ? std::min(limit, kPageSize) : kPageSize);
+  do {
+    absl::StatusOr<v1::ListTasksResponse> page = context.client->ListTasks(request);
+    if (!page.ok()) return page.status();
+    for (v1::Task& task : *page->mutable_tasks()) *all.add_tasks() = std::move(task);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty() && (limit == 0 || all.tasks_size() < limit));
+  return all;
+}
+
+}  // namespace kartograph::cli

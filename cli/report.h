@@ -1,0 +1,33 @@
+// What the commands have in common: errors in words, JSON, and which graph is meant.
+#ifndef KARTOGRAPH_CLI_REPORT_H_
+#define KARTOGRAPH_CLI_REPORT_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "api/kartograph/v1/task_executer.pb.h"
+#include "cli/commands.h"
+#include "cli/graph_file.h"
+
+namespace kartograph::cli {
+
+// Says on `err` what went wrong, for people, and gives the exit code. Problems come one a line;
+// those of a task of `file` (read from `path`) with its place.
+int ReportError(const Context& context, const absl::Status& status, const GraphFile* file = nullptr,
+                absl::string_view path = "");
+
+// One JSON document on `out`, in protobuf's mapping, with the fields that have default values.
+void PrintJson(const Context& context, const google::protobuf::Message& message);
+
+// The graph of this id or, where there is none, the newest of this name. NotFound otherwise.
+absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id_or_name);
+
+// All pages of ListTasks as one answer, or the first `limit` tasks where it is more than 0.
+absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,
+                                                   v1::ListTasksRequest request, int limit = 0);
+
+}  // namespace kartograph::cli
+
+#endif  // KARTOGRAPH_CLI_REPORT_H_

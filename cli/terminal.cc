@@ -1,0 +1,84 @@
+#include "cli/terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+
+namespace kartograph::cli {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void OnInterrupt(int) {
+  interrupted = 1;
+  std::signal(SIGINT, SIG_DFL);
+}
+
+absl::string_view Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+bool SpeaksUtf8() {
+  // The first of these that is set decides, as in POSIX.
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const absl::string_view value = Environment(name);
+    if (value.empty()) continue;
+    const std::string lower = absl::AsciiStrToLower(value);
+    return absl::StrContains(lower, "utf-8") || absl::StrContains(lower, "utf8");
+  }
+  return false;
+}
+
+}  // namespace
+
+Terminal DetectTerminal(int descriptor) {
+  Terminal terminal;
+  terminal.interactive = isatty(descriptor) == 1 && Environment("TERM") != "dumb";
+  terminal.color = terminal.interactive && Environment("NO_COLOR").empty();
+  terminal.unicode = SpeaksUtf8();
+  terminal.width = [descriptor] {
+    winsize size{};
+    if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+      return static_cast<int>(size.ws_col);
+    }
+    return 80;
+  };
+  return terminal;
+}
+
+InterruptFlag::InterruptFlag() {
+  interrupted = 0;
+  previous_ = std::signal(SIGINT, OnInterrupt);
+}
+
+InterruptFlag::~InterruptFlag() {
+  if (previous_ != SIG_ERR) std::signal(SIGINT, previous_);
+}
+
+bool InterruptFlag::raised() const { return interrupted != 0; }
+
+std::string Printable(absl::string_view text) {
+  std::string printable;
+  printable.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == 0x1B && i + 1 < text.size() && text[i + 1] == '[') {
+      // A control sequence goes as a whole, up to its letter.
+      i += 2;
+      while (i < text.size() && (text[i] < '@' || text[i] > '~')) ++i;
+    } else if (c == '\n') {
+      printable += ' ';
+    } else if (c == '\t' || (c >= 0x20 && c != 0x7F)) {
+      printable += text[i];
+    }
+  }
+  return printable;
+}
+
+}  // namespace kartograph::cli

@@ -1,0 +1,151 @@
+#include "cli/text.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "cli/duration.h"
+#include "cli/quantity.h"
+#include "cli/terminal.h"
+
+namespace kartograph::cli {
+
+absl::string_view Word(v1::GraphState state) {
+  switch (state) {
+    case v1::GRAPH_STATE_RUNNING:
+      return "running";
+    case v1::GRAPH_STATE_SUCCEEDED:
+      return "succeeded";
+    case v1::GRAPH_STATE_FAILED:
+      return "failed";
+    case v1::GRAPH_STATE_CANCELLED:
+      return "cancelled";
+    default:
+      return "unknown";
+  }
+}
+
+absl::string_view Word(v1::TaskState state) {
+  switch (state) {
+    case v1::TASK_STATE_WAITING:
+      return "waiting";
+    case v1::TASK_STATE_READY:
+      return "ready";
+    case v1::TASK_STATE_LAUNCHING:
+      return "launching";
+    case v1::TASK_STATE_RUNNING:
+      return "running";
+    case v1::TASK_STATE_SUCCEEDED:
+      return "succeeded";
+    case v1::TASK_STATE_FAILED:
+      return "failed";
+    case v1::TASK_STATE_CANCELLED:
+      return "cancelled";
+    case v1::TASK_STATE_SKIPPED:
+      return "skipped";
+    default:
+      return "unknown";
+  }
+}
+
+absl::string_view Word(v1::Outcome outcome) {
+  switch (outcome) {
+    case v1::OUTCOME_SUCCEEDED:
+      return "succeeded";
+    case v1::OUTCOME_EXITED:
+      return "exited";
+    case v1::OUTCOME_SIGNALLED:
+      return "signalled";
+    case v1::OUTCOME_TIMED_OUT:
+      return "timed out";
+    case v1::OUTCOME_OUT_OF_MEMORY:
+      return "out of memory";
+    case v1::OUTCOME_CANCELLED:
+      return "cancelled";
+    case v1::OUTCOME_NOT_STARTED:
+      return "not started";
+    case v1::OUTCOME_RESULT_TOO_LARGE:
+      return "result too large";
+    case v1::OUTCOME_LOST:
+      return "lost";
+    case v1::OUTCOME_REFUSED:
+      return "refused";
+    default:
+      return "";
+  }
+}
+
+std::optional<v1::GraphState> GraphStateFromWord(absl::string_view word) {
+  for (const v1::GraphState state : {v1::GRAPH_STATE_RUNNING, v1::GRAPH_STATE_SUCCEEDED,
+                                     v1::GRAPH_STATE_FAILED, v1::GRAPH_STATE_CANCELLED}) {
+    if (Word(state) == absl::AsciiStrToLower(word)) return state;
+  }
+  return std::nullopt;
+}
+
+std::string Count(int64_t number, absl::string_view thing) {
+  return absl::StrCat(number, " ", thing, number == 1 ? "" : "s");
+}
+
+std::string NameAndId(const v1::Graph& graph) {
+  return absl::StrCat(Printable(graph.spec().name()), " (", graph.graph_id(), ")");
+}
+
+int FinalTasks(const v1::TaskCounts& counts) {
+  return counts.succeeded() + counts.failed() + counts.cancelled() + counts.skipped();
+}
+
+std::string CountsInWords(const v1::TaskCounts& counts) {
+  std::string words = absl::StrCat(counts.succeeded(), " of ", counts.total(), " done");
+  const auto add = [&words](int count, absl::string_view what) {
+    if (count > 0) absl::StrAppend(&words, ", ", count, " ", what);
+  };
+  add(counts.running(), "running");
+  add(counts.launching(), "launching");
+  add(counts.ready(), "ready");
+  add(counts.waiting(), "waiting");
+  add(counts.failed(), "failed");
+  add(counts.skipped(), "skipped");
+  add(counts.cancelled(), "cancelled");
+  return words;
+}
+
+std::string Quantities(const google::protobuf::Map<std::string, double>& quantities) {
+  std::string words;
+  for (const auto& [name, quantity] :
+       std::map<std::string, double>(quantities.begin(), quantities.end())) {
+    absl::StrAppend(&words, words.empty() ? "" : " ", name, "=", FormatQuantity(name, quantity));
+  }
+  return words;
+}
+
+std::string LocalTime(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S", FromProto(time), absl::LocalTimeZone());
+}
+
+absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now) {
+  const absl::Time end = graph.has_end_time() ? FromProto(graph.end_time()) : now;
+  return std::max(absl::ZeroDuration(), end - FromProto(graph.submit_time()));
+}
+
+std::string Table::ToString(int indent) const {
+  std::vector<size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows_) {
+    text.append(indent, ' ');
+    for (size_t i = 0; i < row.size(); ++i) {
+      text += row[i];
+      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    while (!text.empty() && text.back() == ' ') text.pop_back();
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace kartograph::cli

@@ -1,0 +1,55 @@
+// How the contract's messages read for a person.
+#ifndef KARTOGRAPH_CLI_TEXT_H_
+#define KARTOGRAPH_CLI_TEXT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "api/kartograph/v1/task_executer.pb.h"
+#include "google/protobuf/map.h"
+
+namespace kartograph::cli {
+
+// Lower-case words.
+absl::string_view Word(v1::GraphState state);
+absl::string_view Word(v1::TaskState state);
+absl::string_view Word(v1::Outcome outcome);
+// Nothing where `word` names none; the known ones are in kGraphStateWords.
+std::optional<v1::GraphState> GraphStateFromWord(absl::string_view word);
+inline constexpr absl::string_view kGraphStateWords = "running, succeeded, failed, cancelled";
+
+// "1 task", "3 tasks".
+std::string Count(int64_t number, absl::string_view thing);
+// "map_release (g17)".
+std::string NameAndId(const v1::Graph& graph);
+// "118 of 226 done, 4 running, 1 failed, ...": what is not zero.
+std::string CountsInWords(const v1::TaskCounts& counts);
+// Tasks that are in their last state.
+int FinalTasks(const v1::TaskCounts& counts);
+// "cpu=1 ram=512MiB", by name.
+std::string Quantities(const google::protobuf::Map<std::string, double>& quantities);
+// In local time, "2024-05-01 13:45:10".
+std::string LocalTime(const google::protobuf::Timestamp& time);
+// How long a graph took, or takes until `now`.
+absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now);
+
+// A table of left-aligned columns, two spaces between them; the last one is not padded.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) { Row(std::move(header)); }
+  void Row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  bool empty() const { return rows_.size() < 2; }
+  // With `indent` spaces before each line.
+  std::string ToString(int indent = 0) const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace kartograph::cli
+
+#endif  // KARTOGRAPH_CLI_TEXT_H_
