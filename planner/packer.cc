@@ -69,9 +69,6 @@ void Packer::SetFree(AgentId id, ResourceVector free) {
   Agent& agent = agents_[id];
   const Quantity cpu_before = agent.free.Get(Resource::Cpu());
   agent.free = std::move(free);
-  for (const ResourceVector::Entry& entry : agent.free) {
-    if (entry.quantity > scale_.Get(entry.resource)) scale_.Set(entry.resource, entry.quantity);
-  }
   Reindex(id, cpu_before, agent.usable);
   MarkFreed(id);
 }
@@ -92,6 +89,9 @@ void Packer::Give(AgentId id, ClassId consumption) {
 }
 
 void Packer::SetCapacity(AgentId id, ResourceVector capacity) {
+  for (const ResourceVector::Entry& entry : capacity) {
+    if (entry.quantity > scale_.Get(entry.resource)) scale_.Set(entry.resource, entry.quantity);
+  }
   agents_[id].capacity = std::move(capacity);
 }
 
@@ -130,7 +130,7 @@ double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
   double leftover = 0;
   for (const ResourceVector::Entry& entry : need) {
     leftover += static_cast<double>((agent.free.Get(entry.resource) - entry.quantity).milli()) /
-                static_cast<double>(scale_.Get(entry.resource).milli());
+                static_cast<double>(std::max<int64_t>(scale_.Get(entry.resource).milli(), 1));
   }
   return leftover;
 }
@@ -146,7 +146,7 @@ std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need) const
     const Agent& agent = agents_[it->second];
     if (!need.FitsIn(agent.free)) continue;
     const double leftover = Leftover(need, agent);
-    if (leftover < best_leftover) {
+    if (!best || leftover < best_leftover) {
       best = it->second;
       best_leftover = leftover;
     }
@@ -167,7 +167,7 @@ std::optional<Packer::AgentId> Packer::FindAgent(Class& c) const {
     const Agent& agent = agents_[id];
     if (!agent.usable || !c.agent_part.FitsIn(agent.free)) continue;
     const double leftover = Leftover(c.agent_part, agent);
-    if (leftover < best_leftover || (leftover == best_leftover && id < *best)) {
+    if (!best || leftover < best_leftover || (leftover == best_leftover && id < *best)) {
       best = id;
       best_leftover = leftover;
     }

@@ -72,10 +72,11 @@ class Packer {
   void Take(AgentId agent, ClassId consumption);
   void Give(AgentId agent, ClassId consumption);
   const ResourceVector& free(AgentId agent) const { return agents_[agent].free; }
-  // How many more attempts the agent takes beyond its resources, provided that each would fit into
-  // `capacity`.
-  void SetBacklogRoom(AgentId agent, int room);
+  // The most that may ever be free on it.
   void SetCapacity(AgentId agent, ResourceVector capacity);
+  // How many more attempts the agent takes beyond its free resources, provided that each would fit
+  // into its capacity.
+  void SetBacklogRoom(AgentId agent, int room);
 
   // --- pools ---
   const ResourceVector& pools() const { return pools_; }
@@ -134,7 +135,7 @@ class Packer {
   absl::btree_set<std::pair<Quantity, AgentId>> by_free_cpu_;  // usable agents
   std::vector<AgentId> freed_;                                 // more is free than at the last plan
   absl::btree_set<AgentId> with_backlog_room_;
-  // The most of each resource that any agent had free: the scale on which leftovers are compared.
+  // The most of each resource that any agent has: the scale on which leftovers are compared.
   ResourceVector scale_;
   std::vector<std::pair<ReadyKey, ClassId>> heads_;  // a heap, kept to save its allocation
 };

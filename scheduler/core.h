@@ -83,10 +83,12 @@ class Core : public Snapshots {
 
   bool IsLive(planner::GraphId graph) const { return graphs_.contains(graph); }
   const LiveGraph* FindGraph(planner::GraphId graph) const;
+  bool IsAlive(planner::AttemptId attempt) const { return attempts_.contains(attempt); }
+  bool connected() const { return connected_; }
   size_t live_attempts() const { return attempts_.size(); }
   size_t ready_tasks() const { return packer_.ready_count(); }
 
-  // The leases in force, for a core that takes this one's place.
+  // The connection and the offers in force, for a core that takes this one's place.
   std::vector<executor::ClusterEvent> AdoptableState() const;
 
   // --- Snapshots ---

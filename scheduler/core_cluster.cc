@@ -333,7 +333,8 @@ void Core::Plan(absl::Time now, Step* step) {
     if (agent.lease) {
       UpdateBacklogRoom(placement.agent);
     } else {
-      agent.offers.clear();  // a launch uses its offers up
+      std::move(agent.offers.begin(), agent.offers.end(), std::back_inserter(step->used_offers));
+      agent.offers.clear();
       RefreshAgent(placement.agent);
     }
   }
@@ -350,7 +351,9 @@ std::vector<executor::ClusterEvent> Core::AdoptableState() const {
   if (!connected_) return events;
   events.emplace_back(executor::Connected{});
   for (const Agent& agent : agents_) {
-    if (!agent.connected || !agent.lease) continue;
+    if (!agent.connected) continue;
+    for (const executor::Offer& offer : agent.offers) events.emplace_back(offer);
+    if (!agent.lease) continue;
     executor::Offer offer;
     offer.agent = agent.id;
     offer.agent_name = agent.name;

@@ -286,7 +286,10 @@ void Engine::OnClusterEvents(std::vector<executor::ClusterEvent> events, absl::T
   for (executor::ClusterEvent& event : events) {
     // While nothing can be written, the ends of attempts stay with the cluster, which is asked for
     // them again.
-    if (!write_error_.ok() && std::holds_alternative<executor::AttemptUpdate>(event)) continue;
+    if (auto* update = std::get_if<executor::AttemptUpdate>(&event);
+        update != nullptr && !write_error_.ok() && core_->IsAlive(update->attempt)) {
+      continue;
+    }
     core_->OnClusterEvent(std::move(event), now, &step_);
   }
 }
@@ -355,8 +358,21 @@ void Engine::CommitFailed(const absl::Status& status, absl::Time now) {
   answers_.clear();
   batch_answers_.clear();
   batch_tasks_.clear();
-  step_.Clear();
   std::vector<executor::ClusterEvent> cluster = core_->AdoptableState();
+  if (core_->connected()) {
+    std::move(step_.used_offers.begin(), step_.used_offers.end(), std::back_inserter(cluster));
+  }
+  // Ends that the history knew before are acknowledged all the same; nobody would ask about them
+  // again.
+  std::vector<planner::AttemptId> acknowledge = std::move(step_.acknowledge);
+  for (const storage::Record& record : step_.records) {
+    if (const auto* ended = std::get_if<storage::AttemptEnded>(&record)) {
+      acknowledge.erase(std::remove(acknowledge.begin(), acknowledge.end(), ended->attempt),
+                        acknowledge.end());
+    }
+  }
+  step_.Clear();
+  step_.acknowledge = std::move(acknowledge);
   if (absl::Status loaded = LoadCore(now); !loaded.ok()) fatal_error_ = loaded;
   for (executor::ClusterEvent& event : cluster) {
     core_->OnClusterEvent(std::move(event), now, &step_);

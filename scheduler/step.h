@@ -30,6 +30,8 @@ struct Step {
   std::vector<executor::Cluster::KnownAttempt> reconcile;
   // Without their payloads, which are read from the history.
   std::vector<executor::Launch> launches;
+  // What the launches use up, for a core that takes over if they are not made.
+  std::vector<executor::Offer> used_offers;
   std::vector<CancelEffect> cancels;
   std::vector<planner::AttemptId> acknowledge;
   bool suppress = false;

@@ -1,0 +1,479 @@
+#include "executor/simulated/simulated_cluster.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::executor {
+
+using planner::AttemptId;
+using planner::Outcome;
+
+namespace {
+
+constexpr auto kLater = [](const auto& a, const auto& b) {
+  return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
+};
+
+}  // namespace
+
+SimulatedCluster::SimulatedCluster(SimulatedClusterOptions options, RunOf run_of, Observer observer)
+    : options_(std::move(options)),
+      faults_(options_.faults),
+      run_of_(std::move(run_of)),
+      observer_(std::move(observer)),
+      random_(options_.seed),
+      now_(options_.start) {
+  for (const planner::ResourceVector& capacity : options_.agents) AddAgent(capacity);
+}
+
+uint32_t SimulatedCluster::AddAgent(planner::ResourceVector capacity) {
+  const uint32_t index = static_cast<uint32_t>(agents_.size());
+  Agent& agent = agents_.emplace_back();
+  agent.id = absl::StrCat("agent-", index);
+  agent.capacity = std::move(capacity);
+  agent_index_[agent.id] = index;
+  return index;
+}
+
+bool SimulatedCluster::Chance(double probability) {
+  if (probability <= 0) return false;
+  return static_cast<double>(random_() >> 11) * 0x1.0p-53 < probability;
+}
+
+absl::Duration SimulatedCluster::ALittle() {
+  const int64_t longest = absl::ToInt64Microseconds(faults_.longest_delay);
+  return absl::Microseconds(static_cast<int64_t>(random_() % static_cast<uint64_t>(longest + 1)));
+}
+
+void SimulatedCluster::Schedule(absl::Time time, Event event) {
+  event.time = time;
+  event.sequence = ++sequence_;
+  events_.push_back(std::move(event));
+  std::push_heap(events_.begin(), events_.end(), kLater);
+}
+
+absl::Time SimulatedCluster::NextEventTime() const {
+  if (!to_tell_.empty() && listener_) return now_;
+  return events_.empty() ? absl::InfiniteFuture() : events_.front().time;
+}
+
+void SimulatedCluster::AdvanceTo(absl::Time time) {
+  while (!events_.empty() && events_.front().time <= time) {
+    std::pop_heap(events_.begin(), events_.end(), kLater);
+    Event event = std::move(events_.back());
+    events_.pop_back();
+    now_ = std::max(now_, event.time);
+    Happen(event);
+  }
+  now_ = std::max(now_, time);
+  if (!to_tell_.empty() && listener_) {
+    std::vector<ClusterEvent> told = std::move(to_tell_);
+    to_tell_.clear();
+    listener_(std::move(told));
+  }
+}
+
+void SimulatedCluster::Happen(Event& event) {
+  switch (event.kind) {
+    case Event::Kind::kArrive:
+      Arrive(std::move(event.launches));
+      break;
+    case Event::Kind::kCancel: {
+      auto it = attempts_.find(event.attempt);
+      if (it == attempts_.end()) {
+        AttemptUpdate unknown;
+        unknown.attempt = event.attempt;
+        unknown.outcome = Outcome::kLost;
+        unknown.end_time = now_;
+        Tell(std::move(unknown));
+      } else if (it->second.phase != Phase::kEnded) {
+        End(event.attempt, Outcome::kCancelled);
+      }
+      break;
+    }
+    case Event::Kind::kEnd: {
+      auto it = attempts_.find(event.attempt);
+      if (it != attempts_.end() && it->second.phase == Phase::kRunning) {
+        End(event.attempt, it->second.run.outcome);
+      }
+      break;
+    }
+    case Event::Kind::kAsk:
+      Answer(event.asked);
+      break;
+    case Event::Kind::kOfferRest:
+      if (!agents_[event.agent].offered) MakeOffer(event.agent);
+      break;
+    case Event::Kind::kTell:
+      if (event.connection == connection_ && connected_) to_tell_.push_back(std::move(event.told));
+      break;
+    case Event::Kind::kLoseAgent:
+      LoseAgent(event.agent);
+      break;
+    case Event::Kind::kDisconnect:
+      if (event.connection != connection_ || !connected_) break;
+      ++connection_;
+      for (Agent& agent : agents_) agent.offered = false;
+      to_tell_.emplace_back(Disconnected{"simulated"});
+      connected_ = false;
+      {
+        Event again;
+        again.kind = Event::Kind::kConnect;
+        again.connection = connection_;
+        Schedule(now_ + ALittle(), std::move(again));
+      }
+      break;
+    case Event::Kind::kConnect:
+      if (event.connection == connection_ && !connected_ && listener_) Connect();
+      break;
+    case Event::Kind::kRescind: {
+      Agent& agent = agents_[event.agent];
+      OfferRescinded rescinded = std::get<OfferRescinded>(event.told);
+      if (agent.offered && agent.offer == rescinded.id) {
+        agent.offered = false;
+        Tell(std::move(rescinded));
+        MakeOffer(event.agent);
+      }
+      break;
+    }
+  }
+}
+
+void SimulatedCluster::Tell(ClusterEvent told, absl::Duration extra) {
+  if (!connected_) return;
+  const absl::Duration delay = options_.latency + extra;
+  if (delay == absl::ZeroDuration()) {
+    to_tell_.push_back(std::move(told));
+    return;
+  }
+  Event event;
+  event.connection = connection_;
+  event.told = std::move(told);
+  Schedule(now_ + delay, std::move(event));
+}
+
+AttemptUpdate SimulatedCluster::UpdateOf(AttemptId id, const Attempt& attempt) const {
+  AttemptUpdate update;
+  update.attempt = id;
+  update.agent = agents_[attempt.agent].id;
+  update.outcome = attempt.phase == Phase::kEnded ? attempt.outcome : Outcome::kNone;
+  if (update.outcome == Outcome::kExited) update.exit_status = 1;
+  if (update.outcome == Outcome::kRefused) update.message = "refused by the simulated cluster";
+  update.start_time = attempt.start_time;
+  update.end_time = attempt.end_time;
+  if (attempt.start_time != absl::InfinitePast() && attempt.phase == Phase::kEnded) {
+    update.usage.wall_time = attempt.end_time - attempt.start_time;
+  }
+  return update;
+}
+
+void SimulatedCluster::TellUpdate(AttemptId id, const Attempt& attempt) {
+  const absl::Duration late = Chance(faults_.late_update) ? ALittle() : absl::ZeroDuration();
+  Tell(UpdateOf(id, attempt), late);
+  if (Chance(faults_.repeat_update)) Tell(UpdateOf(id, attempt), ALittle());
+}
+
+// --- agents ---
+
+void SimulatedCluster::Arrive(std::vector<Launch> launches) {
+  for (Launch& launch : launches) {
+    if (attempts_.contains(launch.attempt)) continue;  // a repeated id
+    auto index = agent_index_.find(launch.agent);
+    Attempt& attempt = attempts_[launch.attempt];
+    attempt.agent = index == agent_index_.end() ? 0 : index->second;
+    Agent& agent = agents_[attempt.agent];
+    if (index == agent_index_.end() || !agent.alive) {
+      attempt.phase = Phase::kEnded;
+      attempt.outcome = Outcome::kLost;
+      attempt.end_time = now_;
+      TellUpdate(launch.attempt, attempt);
+      continue;
+    }
+    if (Chance(faults_.refuse_launch)) {
+      attempt.phase = Phase::kEnded;
+      attempt.outcome = Outcome::kRefused;
+      attempt.end_time = now_;
+      TellUpdate(launch.attempt, attempt);
+      MakeOffer(attempt.agent);
+      continue;
+    }
+    attempt.consumption = std::move(launch.consumption);
+    attempt.run = run_of_(launch.attempt);
+    agent.queue.push_back(launch.attempt);
+    Admit(attempt.agent);
+    if (attempt.phase == Phase::kQueued && options_.backlog == 0) {
+      // Without a backlog an agent is never sent more than it has: but what was offered without a
+      // lease may be gone.
+      if (options_.lease) {
+        std::fprintf(stderr, "the scheduler over-committed %s\n", agent.id.c_str());
+        std::abort();
+      }
+      agent.queue.pop_back();
+      attempt.phase = Phase::kEnded;
+      attempt.outcome = Outcome::kRefused;
+      attempt.end_time = now_;
+      TellUpdate(launch.attempt, attempt);
+      MakeOffer(attempt.agent);
+      continue;
+    }
+    if (!agent.doomed && Chance(faults_.lose_agent)) {
+      agent.doomed = true;
+      Event event;
+      event.kind = Event::Kind::kLoseAgent;
+      event.agent = attempt.agent;
+      Schedule(now_ + ALittle(), std::move(event));
+    }
+    if (Chance(faults_.drop_connection)) {
+      Event event;
+      event.kind = Event::Kind::kDisconnect;
+      event.connection = connection_;
+      Schedule(now_ + ALittle(), std::move(event));
+    }
+  }
+}
+
+void SimulatedCluster::Admit(uint32_t index) {
+  Agent& agent = agents_[index];
+  while (!agent.queue.empty()) {
+    const AttemptId id = agent.queue.front();
+    auto it = attempts_.find(id);
+    if (it != attempts_.end() && it->second.phase == Phase::kQueued) {
+      Attempt& attempt = it->second;
+      planner::ResourceVector free = agent.capacity;
+      free -= agent.used;
+      if (!attempt.consumption.FitsIn(free)) return;
+      agent.used += attempt.consumption;
+      attempt.phase = Phase::kRunning;
+      attempt.start_time = now_;
+      if (observer_) observer_(id, true);
+      TellUpdate(id, attempt);
+      Event event;
+      event.kind = Event::Kind::kEnd;
+      event.attempt = id;
+      Schedule(now_ + attempt.run.duration, std::move(event));
+    }
+    agent.queue.pop_front();
+  }
+}
+
+void SimulatedCluster::End(AttemptId id, Outcome outcome) {
+  Attempt& attempt = attempts_.at(id);
+  const bool ran = attempt.phase == Phase::kRunning;
+  Agent& agent = agents_[attempt.agent];
+  attempt.phase = Phase::kEnded;
+  attempt.outcome = outcome;
+  attempt.end_time = now_;
+  if (ran) {
+    agent.used -= attempt.consumption;
+    if (observer_) observer_(id, false);
+  }
+  TellUpdate(id, attempt);
+  if (!agent.alive) return;
+  Admit(attempt.agent);
+  MakeOffer(attempt.agent);
+}
+
+void SimulatedCluster::LoseAgent(uint32_t index) {
+  if (!agents_[index].alive) return;
+  ++lost_agents_;
+  agents_[index].alive = false;
+  agents_[index].offered = false;
+  agents_[index].queue.clear();
+  for (auto it = attempts_.begin(); it != attempts_.end();) {
+    if (it->second.agent != index) {
+      ++it;
+      continue;
+    }
+    if (it->second.phase == Phase::kRunning && observer_) observer_(it->first, false);
+    attempts_.erase(it++);
+  }
+  Tell(AgentLost{agents_[index].id}, ALittle());
+  // Another machine takes its place.
+  MakeOffer(AddAgent(agents_[index].capacity));
+}
+
+void SimulatedCluster::MakeOffer(uint32_t index) {
+  Agent& agent = agents_[index];
+  if (!agent.alive || !connected_) return;
+  Offer offer;
+  offer.agent = agent.id;
+  offer.agent_name = agent.id;
+  offer.lease = options_.lease;
+  if (options_.lease) {
+    if (agent.offered) return;
+    offer.id = agent.id;
+    offer.resources = agent.capacity;
+    offer.backlog = options_.backlog;
+  } else {
+    // What an open offer holds cannot be offered a second time.
+    if (agent.offered) {
+      Tell(OfferRescinded{agent.offer});
+    }
+    offer.id = absl::StrCat("offer-", ++offers_);
+    offer.resources = agent.capacity;
+    offer.resources -= agent.used;
+    for (AttemptId id : agent.queue) {
+      auto it = attempts_.find(id);
+      if (it != attempts_.end() && it->second.phase == Phase::kQueued) {
+        offer.resources -= it->second.consumption;
+      }
+    }
+    if (offer.resources.empty()) {
+      agent.offered = false;
+      return;
+    }
+  }
+  agent.offered = true;
+  agent.offer = offer.id;
+  if (!options_.lease && Chance(faults_.rescind_offer)) {
+    Event event;
+    event.kind = Event::Kind::kRescind;
+    event.agent = index;
+    event.told = OfferRescinded{offer.id};
+    Schedule(now_ + options_.latency + ALittle(), std::move(event));
+  }
+  Tell(std::move(offer));
+}
+
+// --- Cluster ---
+
+absl::Status SimulatedCluster::Start(ClusterListener listener) {
+  listener_ = std::move(listener);
+  ++connection_;
+  Event event;
+  event.kind = Event::Kind::kConnect;
+  event.connection = connection_;
+  Schedule(now_, std::move(event));
+  return absl::OkStatus();
+}
+
+void SimulatedCluster::Connect() {
+  connected_ = true;
+  to_tell_.emplace_back(Connected{});
+  for (uint32_t i = 0; i < agents_.size(); ++i) {
+    agents_[i].offered = false;
+    MakeOffer(i);
+  }
+  // An end is repeated until it is acknowledged.
+  std::vector<AttemptId> ended;
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt.phase == Phase::kEnded) ended.push_back(id);
+  }
+  std::sort(ended.begin(), ended.end());
+  for (AttemptId id : ended) Tell(UpdateOf(id, attempts_.at(id)));
+}
+
+void SimulatedCluster::Stop() {
+  connected_ = false;
+  listener_ = nullptr;
+  to_tell_.clear();
+  ++connection_;
+  // What is on the way to an agent arrives now or never: not after the next scheduler has asked
+  // about it.
+  std::vector<Event> events = std::move(events_);
+  events_.clear();
+  std::sort(events.begin(), events.end(),
+            [](const Event& a, const Event& b) { return kLater(b, a); });
+  for (Event& event : events) {
+    const bool to_agent = event.kind == Event::Kind::kArrive ||
+                          event.kind == Event::Kind::kCancel || event.kind == Event::Kind::kAsk;
+    if (!to_agent) {
+      events_.push_back(std::move(event));
+      std::push_heap(events_.begin(), events_.end(), kLater);
+    } else if (Chance(0.5)) {
+      Happen(event);
+    }
+  }
+}
+
+void SimulatedCluster::Execute(std::vector<Launch> launches) {
+  if (!connected_) return;  // lost on the way; a reconciliation will tell
+  std::vector<uint32_t> used;
+  if (!options_.lease) {
+    for (const Launch& launch : launches) {
+      if (auto it = agent_index_.find(launch.agent); it != agent_index_.end()) {
+        agents_[it->second].offered = false;  // a launch uses its offer up
+        used.push_back(it->second);
+      }
+    }
+    std::sort(used.begin(), used.end());
+    used.erase(std::unique(used.begin(), used.end()), used.end());
+  }
+  Event event;
+  event.kind = Event::Kind::kArrive;
+  event.launches = std::move(launches);
+  SendToAgents(std::move(event));
+  // What a launch left of an offer is offered anew.
+  for (uint32_t agent : used) {
+    Event rest;
+    rest.kind = Event::Kind::kOfferRest;
+    rest.agent = agent;
+    SendToAgents(std::move(rest));
+  }
+}
+
+// All that goes to agents keeps its order, so that an answer about an attempt never overtakes its
+// launch.
+void SimulatedCluster::SendToAgents(Event event) {
+  if (options_.latency == absl::ZeroDuration()) {
+    Happen(event);
+  } else {
+    Schedule(now_ + options_.latency, std::move(event));
+  }
+}
+
+void SimulatedCluster::Cancel(AttemptId attempt, const AgentId&, absl::Duration) {
+  if (!connected_) return;
+  Event event;
+  event.kind = Event::Kind::kCancel;
+  event.attempt = attempt;
+  SendToAgents(std::move(event));
+}
+
+void SimulatedCluster::Acknowledge(const std::vector<AttemptId>& attempts) {
+  for (AttemptId id : attempts) {
+    auto it = attempts_.find(id);
+    if (it == attempts_.end()) continue;
+    if (it->second.phase != Phase::kEnded) {
+      std::fprintf(stderr, "an attempt that has not ended was acknowledged\n");
+      std::abort();
+    }
+    attempts_.erase(it);
+  }
+}
+
+void SimulatedCluster::Reconcile(std::vector<KnownAttempt> attempts) {
+  if (!connected_) return;
+  Event event;
+  event.kind = Event::Kind::kAsk;
+  event.asked = std::move(attempts);
+  SendToAgents(std::move(event));
+}
+
+void SimulatedCluster::Answer(const std::vector<KnownAttempt>& attempts) {
+  for (const KnownAttempt& known : attempts) {
+    auto it = attempts_.find(known.attempt);
+    if (it != attempts_.end()) {
+      Tell(UpdateOf(known.attempt, it->second));
+      continue;
+    }
+    AttemptUpdate unknown;
+    unknown.attempt = known.attempt;
+    unknown.agent = known.agent;
+    unknown.outcome = Outcome::kLost;
+    unknown.message = "unknown to the cluster";
+    unknown.end_time = now_;
+    Tell(std::move(unknown));
+  }
+}
+
+void SimulatedCluster::ReadLog(const LogRequest&,
+                               std::function<void(absl::StatusOr<LogChunk>)> done) {
+  done(absl::NotFoundError("simulated attempts write no logs"));
+}
+
+}  // namespace kartograph::executor

@@ -1,0 +1,177 @@
+// A cluster in virtual time: any number of agents, durations and faults from a seed.
+#ifndef KARTOGRAPH_EXECUTOR_SIMULATED_SIMULATED_CLUSTER_H_
+#define KARTOGRAPH_EXECUTOR_SIMULATED_SIMULATED_CLUSTER_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <queue>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+
+namespace kartograph::executor {
+
+// What goes wrong, as probabilities from 0 to 1, drawn once for each occasion.
+struct SimulatedFaults {
+  double refuse_launch = 0;  // a launch comes back as kRefused
+  double lose_agent = 0;     // at each launch: its agent dies a little later, with all on it
+  double repeat_update = 0;  // an update arrives a second time, later
+  double late_update = 0;    // an update is overtaken by others
+  double drop_connection =
+      0;                     // at each launch: the connection breaks a little later, and comes back
+  double rescind_offer = 0;  // an offer without a lease is taken back a little later
+  absl::Duration longest_delay =
+      absl::Milliseconds(200);  // of messages that are late, and of what happens "a little later"
+};
+
+struct SimulatedClusterOptions {
+  std::vector<planner::ResourceVector> agents;
+  // True: each agent is one lease, as on the local cluster. False: what is free is offered, and
+  // again when an attempt ends, as on Mesos.
+  bool lease = true;
+  int backlog = 0;
+  absl::Duration latency = absl::ZeroDuration();  // of every message, one way
+  absl::Time start = absl::UnixEpoch();
+  uint64_t seed = 1;
+  SimulatedFaults faults;
+};
+
+// How one attempt goes, should it be left alone.
+struct SimulatedRun {
+  absl::Duration duration;
+  planner::Outcome outcome = planner::Outcome::kSucceeded;
+};
+
+// A single-threaded Cluster whose time is moved by its owner. It outlives schedulers: Start may be
+// called again, after Stop, by the next one, as after a crash. The same seed and the same calls
+// give the same events. Agents admit attempts strictly: in order, and never over their capacity,
+// whatever they are sent.
+class SimulatedCluster : public Cluster {
+ public:
+  using RunOf = std::function<SimulatedRun(planner::AttemptId)>;
+  // Told when an attempt's process begins (true) and ends (false), by the ground truth.
+  using Observer = std::function<void(planner::AttemptId, bool begins)>;
+
+  SimulatedCluster(SimulatedClusterOptions options, RunOf run_of, Observer observer = nullptr);
+
+  absl::Time now() const { return now_; }
+  // When something happens next; InfiniteFuture when nothing will.
+  absl::Time NextEventTime() const;
+  // Moves time to `time` and lets everything until then happen. The listener is called at most
+  // once, with all that reached the scheduler.
+  void AdvanceTo(absl::Time time);
+  // The scheduler is gone: what was on the way to it is lost, and of what was on the way to the
+  // agents, some.
+  void Stop();
+
+  // From here on nothing goes wrong any more.
+  void StopFaults() { faults_ = SimulatedFaults(); }
+
+  // No process runs anywhere, and every end was acknowledged.
+  bool Idle() const { return attempts_.empty(); }
+  int lost_agents() const { return lost_agents_; }
+
+  absl::Status Start(ClusterListener listener) override;
+  void Execute(std::vector<Launch> launches) override;
+  void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) override;
+  void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
+  void Reconcile(std::vector<KnownAttempt> attempts) override;
+  void Suppress() override {}
+  void Revive() override {}
+  void ReadLog(const LogRequest& request,
+               std::function<void(absl::StatusOr<LogChunk>)> done) override;
+  void Discard(planner::GraphId) override {}
+
+ private:
+  enum class Phase : uint8_t { kQueued, kRunning, kEnded };
+  struct Attempt {
+    uint32_t agent = 0;
+    Phase phase = Phase::kQueued;
+    bool cancelled = false;
+    planner::Outcome outcome = planner::Outcome::kNone;
+    planner::ResourceVector consumption;
+    SimulatedRun run;
+    absl::Time start_time = absl::InfinitePast();
+    absl::Time end_time = absl::InfinitePast();
+  };
+  struct Agent {
+    AgentId id;
+    planner::ResourceVector capacity;
+    planner::ResourceVector used;
+    std::deque<planner::AttemptId> queue;
+    bool alive = true;
+    bool doomed = false;
+    bool offered = false;  // an offer without a lease is open
+    OfferId offer;
+  };
+  // Something that happens at a time; what, depends on which fields are set.
+  struct Event {
+    absl::Time time;
+    uint64_t sequence = 0;
+    enum class Kind : uint8_t {
+      kArrive,     // launches reach their agent
+      kCancel,     // a cancel reaches its agent
+      kAsk,        // a reconciliation reaches the agents
+      kOfferRest,  // what a launch left of an offer is offered anew
+      kEnd,        // a process ends
+      kTell,       // an event reaches the scheduler
+      kLoseAgent,
+      kDisconnect,
+      kConnect,
+      kRescind,
+    } kind = Kind::kTell;
+    uint64_t connection = 0;  // messages of an older connection are lost
+    planner::AttemptId attempt;
+    uint32_t agent = 0;
+    std::vector<Launch> launches;
+    std::vector<KnownAttempt> asked;
+    ClusterEvent told;
+  };
+
+  bool Chance(double probability);
+  absl::Duration ALittle();
+  void Schedule(absl::Time time, Event event);
+  void Tell(ClusterEvent event, absl::Duration extra = absl::ZeroDuration());
+  void TellUpdate(planner::AttemptId id, const Attempt& attempt);
+  void Happen(Event& event);
+  void SendToAgents(Event event);
+  void Answer(const std::vector<KnownAttempt>& attempts);
+  void Arrive(std::vector<Launch> launches);
+  void Admit(uint32_t agent);
+  void End(planner::AttemptId id, planner::Outcome outcome);
+  void LoseAgent(uint32_t agent);
+  uint32_t AddAgent(planner::ResourceVector capacity);
+  void MakeOffer(uint32_t agent);
+  void Connect();
+  AttemptUpdate UpdateOf(planner::AttemptId id, const Attempt& attempt) const;
+
+  const SimulatedClusterOptions options_;
+  SimulatedFaults faults_;
+  const RunOf run_of_;
+  const Observer observer_;
+  ClusterListener listener_;
+  std::mt19937_64 random_;
+  absl::Time now_;
+  bool connected_ = false;
+  uint64_t connection_ = 0;
+  uint64_t sequence_ = 0;
+  uint64_t offers_ = 0;
+  int lost_agents_ = 0;
+
+  std::vector<Agent> agents_;
+  absl::flat_hash_map<AgentId, uint32_t> agent_index_;
+  absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
+  // Earliest first; a vector so that events can be moved out of it.
+  std::vector<Event> events_;
+  std::vector<ClusterEvent> to_tell_;
+};
+
+}  // namespace kartograph::executor
+
+#endif  // KARTOGRAPH_EXECUTOR_SIMULATED_SIMULATED_CLUSTER_H_

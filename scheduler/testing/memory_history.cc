@@ -1,0 +1,198 @@
+#include "scheduler/testing/memory_history.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/status/status.h"
+
+namespace kartograph::scheduler {
+
+using planner::GraphId;
+using planner::TaskKey;
+
+namespace {
+
+void Check(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "the scheduler wrote a wrong history: %s\n", what);
+  std::abort();
+}
+
+template <typename... F>
+struct Overloaded : F... {
+  using F::operator()...;
+};
+template <typename... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+}  // namespace
+
+absl::Status MemoryHistory::Commit(absl::Span<const storage::Record> records) {
+  if (failing_ > 0) {
+    --failing_;
+    return failure_;
+  }
+  ++commits_;
+  for (const storage::Record& record : records) Apply(record);
+  return absl::OkStatus();
+}
+
+void MemoryHistory::Apply(const storage::Record& record) {
+  auto task_of = [this](TaskKey key) -> Task& {
+    Check(graphs_.contains(key.graph()), "a record of an unknown graph");
+    Check(key.index() < graphs_[key.graph()].tasks.size(), "a record of an unknown task");
+    return graphs_[key.graph()].tasks[key.index()];
+  };
+  std::visit(Overloaded{
+                 [&](const storage::GraphSubmitted& r) {
+                   Check(!graphs_.contains(r.graph), "a graph submitted twice");
+                   graphs_[r.graph].submitted = r;
+                   graphs_[r.graph].state = {r.graph, planner::GraphState::kRunning, r.open,
+                                             absl::InfiniteFuture()};
+                 },
+                 [&](const storage::GraphChanged& r) { graphs_.at(r.graph).state = r; },
+                 [&](const storage::TaskSubmitted& r) {
+                   Graph& graph = graphs_.at(r.task.graph());
+                   Check(r.task.index() == graph.tasks.size(), "tasks out of order");
+                   graph.tasks.emplace_back().submitted = r;
+                 },
+                 [&](const storage::AttemptLaunched& r) {
+                   Task& task = task_of(r.attempt.task());
+                   Check(!task.ended, "a launch of a task that has ended");
+                   for (const auto& [number, attempt] : task.attempts) {
+                     Check(attempt.second.has_value(), "a launch while an attempt is alive");
+                     Check(number < r.attempt.number(), "attempt numbers do not grow");
+                   }
+                   task.attempts[r.attempt.number()].first = r;
+                 },
+                 [&](const storage::AttemptEnded& r) {
+                   Task& task = task_of(r.attempt.task());
+                   Check(task.attempts.contains(r.attempt.number()),
+                         "an end of an unknown attempt");
+                   auto& ended = task.attempts[r.attempt.number()].second;
+                   Check(!ended.has_value(), "a second end of an attempt");
+                   ended = r;
+                 },
+                 [&](const storage::TaskEnded& r) {
+                   Task& task = task_of(r.task);
+                   Check(!task.ended || task.ended->state == planner::TaskState::kCancelled,
+                         "a second end of a task");
+                   task.ended = r;
+                 },
+                 [&](const storage::TaskReset& r) {
+                   Task& task = task_of(r.task);
+                   task.ended.reset();
+                   task.attempts_before = r.attempts_before;
+                 },
+                 [&](const storage::FinishedQueued& r) {
+                   Check(r.delivery_id > last_delivery_, "delivery ids do not grow");
+                   last_delivery_ = r.delivery_id;
+                   finished_[r.client_queue][r.delivery_id] = r.task;
+                 },
+                 [&](const storage::FinishedAcknowledged& r) {
+                   finished_[r.client_queue].erase(r.delivery_id);
+                 },
+                 [&](const storage::RequestAnswered& r) { requests_[r.request_id] = r.answer; },
+             },
+             record);
+}
+
+void MemoryHistory::Visit(const Graph& graph, storage::GraphVisitor& visitor) const {
+  visitor.OnGraph(graph.submitted, graph.state);
+  for (const Task& task : graph.tasks) {
+    storage::TaskSubmitted submitted = task.submitted;
+    submitted.payload.clear();
+    visitor.OnTask(submitted, task.attempts_before);
+  }
+  for (const Task& task : graph.tasks) {
+    for (const auto& [number, attempt] : task.attempts) {
+      visitor.OnAttempt(attempt.first, attempt.second ? &*attempt.second : nullptr);
+    }
+  }
+  for (const Task& task : graph.tasks) {
+    if (task.ended) visitor.OnTaskEnded(*task.ended);
+  }
+}
+
+absl::Status MemoryHistory::VisitLive(storage::GraphVisitor& visitor) {
+  for (const auto& [id, graph] : graphs_) {
+    if (graph.state.state == planner::GraphState::kRunning) Visit(graph, visitor);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MemoryHistory::VisitGraph(GraphId id, storage::GraphVisitor& visitor) {
+  auto it = graphs_.find(id);
+  if (it == graphs_.end()) return absl::NotFoundError("no such graph");
+  Visit(it->second, visitor);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GraphId> MemoryHistory::LastGraphId() {
+  return graphs_.empty() ? 0 : graphs_.rbegin()->first;
+}
+
+absl::StatusOr<std::string> MemoryHistory::Payload(TaskKey key) {
+  return task(key).submitted.payload;
+}
+
+absl::StatusOr<TaskKey> MemoryHistory::FindTask(GraphId id, absl::string_view name) {
+  auto it = graphs_.find(id);
+  if (it != graphs_.end()) {
+    for (const Task& task : it->second.tasks) {
+      if (task.submitted.name == name) return task.submitted.task;
+    }
+  }
+  return absl::NotFoundError("no such task");
+}
+
+absl::StatusOr<std::string> MemoryHistory::TaskName(TaskKey key) {
+  auto it = graphs_.find(key.graph());
+  if (it == graphs_.end() || key.index() >= it->second.tasks.size()) {
+    return absl::NotFoundError("no such task");
+  }
+  return it->second.tasks[key.index()].submitted.name;
+}
+
+absl::StatusOr<std::optional<std::string>> MemoryHistory::FindRequest(
+    absl::string_view request_id) {
+  auto it = requests_.find(std::string(request_id));
+  if (it == requests_.end()) return std::nullopt;
+  return it->second;
+}
+
+absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
+    absl::string_view client_queue, int max_tasks, int64_t max_bytes) {
+  std::vector<storage::Finished> found;
+  int64_t bytes = 0;
+  for (const auto& [delivery, key] : finished_[std::string(client_queue)]) {
+    const Task& of = task(key);
+    storage::Finished finished;
+    finished.delivery_id = delivery;
+    finished.task = key;
+    finished.task_name = of.submitted.name;
+    finished.ended = *of.ended;
+    for (const auto& [number, attempt] : of.attempts) {
+      if (number <= of.attempts_before || !attempt.second) continue;
+      ++finished.attempts;
+      finished.last_attempt = *attempt.second;
+    }
+    bytes += static_cast<int64_t>(finished.last_attempt.return_value.size());
+    if (!found.empty() && bytes > max_bytes) break;
+    found.push_back(std::move(finished));
+    if (static_cast<int>(found.size()) == max_tasks) break;
+  }
+  return found;
+}
+
+absl::StatusOr<std::vector<GraphId>> MemoryHistory::Prune(absl::Time before, int max_graphs) {
+  std::vector<GraphId> pruned;
+  for (const auto& [id, graph] : graphs_) {
+    if (static_cast<int>(pruned.size()) == max_graphs) break;
+    if (graph.state.end_time < before) pruned.push_back(id);
+  }
+  for (GraphId id : pruned) graphs_.erase(id);
+  return pruned;
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,75 @@
+// A history in memory, for tests: what SQLite would hold, without the disk, and failing on demand.
+#ifndef KARTOGRAPH_SCHEDULER_TESTING_MEMORY_HISTORY_H_
+#define KARTOGRAPH_SCHEDULER_TESTING_MEMORY_HISTORY_H_
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/history.h"
+
+namespace kartograph::scheduler {
+
+// Survives the engines that write to it. Checks as it goes that what is written makes sense: it
+// dies on an attempt of an unknown task, a second end of an attempt, or a launch of a task that has
+// ended.
+class MemoryHistory : public storage::HistoryWriter {
+ public:
+  struct Task {
+    storage::TaskSubmitted submitted;
+    uint32_t attempts_before = 0;
+    std::optional<storage::TaskEnded> ended;
+    std::map<uint32_t, std::pair<storage::AttemptLaunched, std::optional<storage::AttemptEnded>>>
+        attempts;
+  };
+  struct Graph {
+    storage::GraphSubmitted submitted;
+    storage::GraphChanged state;
+    std::vector<Task> tasks;
+  };
+
+  // The next `commits` commits fail with this status and write nothing.
+  void FailCommits(int commits, absl::Status status) {
+    failing_ = commits;
+    failure_ = std::move(status);
+  }
+  int commits() const { return commits_; }
+  const std::map<planner::GraphId, Graph>& graphs() const { return graphs_; }
+  const Task& task(planner::TaskKey key) const {
+    return graphs_.at(key.graph()).tasks.at(key.index());
+  }
+
+  absl::Status Commit(absl::Span<const storage::Record> records) override;
+  absl::Status VisitLive(storage::GraphVisitor& visitor) override;
+  absl::Status VisitGraph(planner::GraphId graph, storage::GraphVisitor& visitor) override;
+  absl::StatusOr<planner::GraphId> LastGraphId() override;
+  absl::StatusOr<int64_t> LastDeliveryId() override { return last_delivery_; }
+  absl::StatusOr<std::string> Payload(planner::TaskKey task) override;
+  absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
+                                            absl::string_view name) override;
+  absl::StatusOr<std::string> TaskName(planner::TaskKey task) override;
+  absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override;
+  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(absl::string_view client_queue,
+                                                            int max_tasks,
+                                                            int64_t max_bytes) override;
+  absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time before, int max_graphs) override;
+
+ private:
+  void Apply(const storage::Record& record);
+  void Visit(const Graph& graph, storage::GraphVisitor& visitor) const;
+
+  std::map<planner::GraphId, Graph> graphs_;
+  std::map<std::string, std::string> requests_;
+  std::map<std::string, std::map<int64_t, planner::TaskKey>> finished_;
+  int64_t last_delivery_ = 0;
+  int commits_ = 0;
+  int failing_ = 0;
+  absl::Status failure_;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_TESTING_MEMORY_HISTORY_H_

@@ -1,0 +1,140 @@
+// The engine and the simulated cluster together in virtual time, for tests and benchmarks.
+#ifndef KARTOGRAPH_SCHEDULER_TESTING_SIMULATION_H_
+#define KARTOGRAPH_SCHEDULER_TESTING_SIMULATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "executor/cluster.h"
+#include "executor/simulated/simulated_cluster.h"
+#include "scheduler/engine.h"
+#include "storage/history.h"
+
+namespace kartograph::scheduler {
+
+// Stands between an engine and its cluster, and can cut the engine off between any two effects, as
+// a kill would.
+class CrashingCluster : public executor::Cluster {
+ public:
+  explicit CrashingCluster(executor::Cluster* cluster) : cluster_(cluster) {}
+
+  // The engine's process dies after so many more effects; each launch, cancel and acknowledgement
+  // is one.
+  void CrashAfter(int64_t effects) { effects_left_ = effects; }
+  bool crashed() const { return effects_left_ <= 0; }
+  void Mend() { effects_left_ = INT64_MAX; }
+
+  absl::Status Start(executor::ClusterListener listener) override {
+    return cluster_->Start(std::move(listener));
+  }
+  void Execute(std::vector<executor::Launch> launches) override {
+    std::vector<executor::Launch> sent;
+    for (executor::Launch& launch : launches) {
+      if (Effect()) sent.push_back(std::move(launch));
+    }
+    if (!sent.empty()) cluster_->Execute(std::move(sent));
+  }
+  void Cancel(planner::AttemptId attempt, const executor::AgentId& agent,
+              absl::Duration grace) override {
+    if (Effect()) cluster_->Cancel(attempt, agent, grace);
+  }
+  void Acknowledge(const std::vector<planner::AttemptId>& attempts) override {
+    std::vector<planner::AttemptId> sent;
+    for (planner::AttemptId attempt : attempts) {
+      if (Effect()) sent.push_back(attempt);
+    }
+    cluster_->Acknowledge(sent);
+  }
+  void Reconcile(std::vector<KnownAttempt> attempts) override {
+    if (Effect()) cluster_->Reconcile(std::move(attempts));
+  }
+  void Suppress() override { cluster_->Suppress(); }
+  void Revive() override { cluster_->Revive(); }
+  void ReadLog(const executor::LogRequest& request,
+               std::function<void(absl::StatusOr<executor::LogChunk>)> done) override {
+    cluster_->ReadLog(request, std::move(done));
+  }
+  void Discard(planner::GraphId graph) override { cluster_->Discard(graph); }
+
+ private:
+  bool Effect() { return effects_left_ > 0 && --effects_left_ > 0; }
+
+  executor::Cluster* const cluster_;
+  int64_t effects_left_ = INT64_MAX;
+};
+
+// Moves time from event to event. The history and the cluster outlive restarts of the engine.
+class Simulation {
+ public:
+  Simulation(SchedulerOptions options, storage::HistoryWriter* history,
+             executor::SimulatedCluster* cluster)
+      : options_(std::move(options)), history_(history), cluster_(cluster), crashing_(cluster) {
+    Begin();
+  }
+
+  Engine& engine() { return *engine_; }
+  CrashingCluster& crashing() { return crashing_; }
+  absl::Time now() const { return cluster_->now(); }
+
+  // Lets the next thing happen, and all that happens at the same time. False when nothing ever
+  // will.
+  bool Step() {
+    absl::Time next = std::min(cluster_->NextEventTime(), engine_->NextWake());
+    if (next == absl::InfiniteFuture()) return false;
+    AdvanceTo(std::max(next, now()));
+    return true;
+  }
+  void AdvanceTo(absl::Time time) {
+    cluster_->AdvanceTo(time);
+    EndBatch();
+  }
+  // Applies what was asked of the engine.
+  void EndBatch() {
+    engine_->OnClusterEvents(std::move(events_), now());
+    events_.clear();
+    engine_->EndBatch(now());
+    if (crashing_.crashed()) Restart();
+  }
+  // Until nothing happens any more; false if that takes more than `steps`.
+  bool RunToEnd(int64_t steps) {
+    while (steps-- > 0) {
+      if (!Step()) return true;
+    }
+    return false;
+  }
+  // As after kill -9.
+  void Restart() {
+    cluster_->Stop();
+    engine_.reset();
+    events_.clear();
+    crashing_.Mend();
+    ++restarts_;
+    Begin();
+  }
+  int restarts() const { return restarts_; }
+
+ private:
+  void Begin() {
+    engine_ = std::make_unique<Engine>(options_, history_, &crashing_);
+    absl::Status recovered = engine_->Recover(now());
+    absl::Status started = crashing_.Start([this](std::vector<executor::ClusterEvent> events) {
+      std::move(events.begin(), events.end(), std::back_inserter(events_));
+    });
+    if (!recovered.ok() || !started.ok()) std::abort();
+  }
+
+  const SchedulerOptions options_;
+  storage::HistoryWriter* const history_;
+  executor::SimulatedCluster* const cluster_;
+  CrashingCluster crashing_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<executor::ClusterEvent> events_;
+  int restarts_ = 0;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_TESTING_SIMULATION_H_
