@@ -169,8 +169,10 @@ SpawnResult Spawn(const SpawnRequest& request, const std::vector<int>& ignored) 
 std::vector<int> IgnoredSignals() {
   std::vector<int> ignored;
   for (int signal = 1; signal < NSIG; ++signal) {
-    struct sigaction action = {};
-    if (sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) {
+    // Asked of the kernel, as the C library hides two signals, which may be inherited ignored too.
+    KernelSigaction action;
+    if (syscall(SYS_rt_sigaction, signal, nullptr, &action, kSignalSetBytes) == 0 &&
+        action.words[0] == reinterpret_cast<unsigned long>(SIG_IGN)) {
       ignored.push_back(signal);
     }
   }

@@ -1,0 +1,507 @@
+#include "executor/runner/runner.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "executor/payload.pb.h"
+
+namespace kartograph::executor {
+namespace {
+
+using planner::AttemptId;
+using planner::Outcome;
+using planner::Quantity;
+using planner::Resource;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kPatience = absl::Minutes(1);
+
+AttemptId Id(uint32_t index) { return AttemptId::Of(planner::TaskKey::Of(17, index), 1); }
+
+std::string ReadWhole(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool Lives(pid_t pid) {
+  auto process = ReadProcess(pid);
+  return process.has_value() && !process->zombie;
+}
+
+class RunnerTest : public ::testing::Test {
+ protected:
+  RunnerTest() {
+    root_ = absl::StrCat(getenv("TEST_TMPDIR"), "/runner.XXXXXX");
+    EXPECT_NE(mkdtemp(root_.data()), nullptr);
+    options_.sandbox_root = root_ + "/sandboxes";
+  }
+
+  Runner& runner() {
+    if (runner_ == nullptr) {
+      absl::StatusOr<std::unique_ptr<Runner>> made = Runner::Create(options_);
+      EXPECT_TRUE(made.ok()) << made.status();
+      runner_ = *std::move(made);
+    }
+    return *runner_;
+  }
+
+  static Launch List(uint32_t index, const std::vector<std::string>& arguments) {
+    Payload payload;
+    for (const std::string& argument : arguments) payload.add_arguments(argument);
+    return WithPayload(index, payload);
+  }
+  static Launch Shell(uint32_t index, const std::string& line) {
+    Payload payload;
+    payload.set_shell(line);
+    return WithPayload(index, payload);
+  }
+  static Launch WithPayload(uint32_t index, const Payload& payload) {
+    Launch launch;
+    launch.attempt = Id(index);
+    launch.task_name = absl::StrCat("task ", index);
+    launch.payload = payload.SerializeAsString();
+    return launch;
+  }
+
+  // Lets the runner work until the condition holds.
+  template <typename Condition>
+  bool RunUntil(Condition condition) {
+    absl::Time until = absl::Now() + kPatience;
+    while (!condition()) {
+      if (absl::Now() > until) return false;
+      struct pollfd wait = {runner().fd(), POLLIN, 0};
+      // Conditions may also be about files, so it looks again soon.
+      absl::Duration due = std::min(runner().UntilDue(), absl::Milliseconds(5));
+      poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(due)));
+      std::vector<AttemptUpdate> ended;
+      runner().Poll(&ended);
+      for (AttemptUpdate& update : ended) {
+        EXPECT_FALSE(ends_.contains(update.attempt.value)) << "ended twice";
+        ends_[update.attempt.value] = std::move(update);
+      }
+    }
+    return true;
+  }
+  AttemptUpdate WaitEnd(uint32_t index) {
+    EXPECT_TRUE(RunUntil([&] { return ends_.contains(Id(index).value); })) << "has not ended";
+    return ends_[Id(index).value];
+  }
+  AttemptUpdate Run(const Launch& launch) {
+    runner().Start(launch);
+    return WaitEnd(launch.attempt.task().index());
+  }
+  std::string Stdout(uint32_t index) {
+    return ReadWhole(absl::StrCat(options_.sandbox_root, "/17/", index, ".1/stdout"));
+  }
+  std::string File(absl::string_view name) { return absl::StrCat(root_, "/", name); }
+  // The number that a process writes into a file.
+  pid_t WaitPid(absl::string_view name) {
+    pid_t pid = 0;
+    EXPECT_TRUE(RunUntil([&] { return absl::SimpleAtoi(ReadWhole(File(name)), &pid); }));
+    return pid;
+  }
+
+  std::string root_;
+  Runner::Options options_;
+  std::unique_ptr<Runner> runner_;
+  std::map<uint64_t, AttemptUpdate> ends_;
+};
+
+TEST_F(RunnerTest, TellsOfSuccess) {
+  absl::Time before = absl::Now();
+  AttemptUpdate end = Run(List(0, {"true"}));
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded);
+  EXPECT_EQ(end.exit_status, 0);
+  EXPECT_EQ(end.message, "");
+  EXPECT_GE(end.start_time, before);
+  EXPECT_GE(end.end_time, end.start_time);
+  EXPECT_LE(end.end_time, absl::Now());
+  EXPECT_GT(end.usage.wall_time, absl::ZeroDuration());
+  EXPECT_EQ(runner().running(), 0u);
+}
+
+TEST_F(RunnerTest, TellsTheExitStatus) {
+  AttemptUpdate end = Run(Shell(0, "exit 3"));
+  EXPECT_EQ(end.outcome, Outcome::kExited);
+  EXPECT_EQ(end.exit_status, 3);
+  EXPECT_EQ(end.message, "exited with status 3");
+}
+
+TEST_F(RunnerTest, TellsTheSignal) {
+  AttemptUpdate end = Run(Shell(0, "kill -SEGV $$"));
+  EXPECT_EQ(end.outcome, Outcome::kSignalled);
+  EXPECT_EQ(end.signal, SIGSEGV);
+  EXPECT_EQ(end.message, "killed by signal 11 (Segmentation fault)");
+}
+
+TEST_F(RunnerTest, PassesArgumentsAsTheyAre) {
+  EXPECT_EQ(Run(List(0, {"printf", "%s|", "a b", "", "$HOME", "ä\n"})).outcome,
+            Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(0), "a b||$HOME|ä\n|");
+}
+
+TEST_F(RunnerTest, SaysWhyAProgramCannotBeStarted) {
+  Payload payload;
+  payload.add_arguments("frobnicate");
+  (*payload.mutable_environment())["PATH"] = "/bin:/nowhere";
+  EXPECT_FALSE(runner().Start(WithPayload(0, payload)));
+  AttemptUpdate end = WaitEnd(0);
+  EXPECT_EQ(end.outcome, Outcome::kNotStarted);
+  EXPECT_EQ(end.message,
+            "cannot start \"frobnicate\": No such file or directory (searched PATH=/bin:/nowhere)");
+  EXPECT_EQ(end.start_time, absl::InfinitePast());
+
+  EXPECT_EQ(Run(List(1, {"/nowhere/program"})).message,
+            "cannot start \"/nowhere/program\": No such file or directory");
+  std::ofstream(File("text")) << "text";
+  EXPECT_EQ(Run(List(2, {File("text")})).message,
+            absl::StrCat("cannot start \"", File("text"), "\": Permission denied"));
+  payload.mutable_arguments()->Clear();
+  payload.set_shell("true");
+  payload.set_directory("/nowhere");
+  EXPECT_EQ(Run(WithPayload(3, payload)).message,
+            "cannot enter the directory \"/nowhere\": No such file or directory");
+  EXPECT_EQ(Run(List(4, {"true", std::string("a\0b", 3)})).outcome, Outcome::kNotStarted);
+  EXPECT_EQ(Run(WithPayload(5, Payload())).message, "there is no command to run");
+  EXPECT_EQ(Run(List(6, {""})).outcome, Outcome::kNotStarted);
+  Launch broken;
+  broken.attempt = Id(7);
+  broken.payload = "\xff\xff\xff";
+  EXPECT_EQ(Run(broken).message, "the payload cannot be read");
+}
+
+TEST_F(RunnerTest, SearchesThePathOfTheTask) {
+  std::filesystem::create_directories(File("tools"));
+  std::filesystem::create_directories(File("work/relative"));
+  for (const char* name : {"tools/mine", "work/relative/mine2"}) {
+    std::ofstream(File(name)) << "#!/bin/sh\necho found $0\n";
+    chmod(File(name).c_str(), 0755);
+  }
+  Payload payload;
+  payload.add_arguments("mine");
+  (*payload.mutable_environment())["PATH"] = absl::StrCat("/nowhere:", File("tools"), ":/bin");
+  EXPECT_EQ(Run(WithPayload(0, payload)).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(0), absl::StrCat("found ", File("tools"), "/mine\n"));
+
+  // What was found may go away, and another be there.
+  std::filesystem::rename(File("tools/mine"), File("work/mine"));
+  (*payload.mutable_environment())["PATH"] =
+      absl::StrCat("/nowhere:", File("tools"), ":/bin:", File("work"));
+  EXPECT_EQ(Run(WithPayload(1, payload)).outcome, Outcome::kSucceeded);
+  std::filesystem::rename(File("work/mine"), File("tools/mine"));
+  EXPECT_EQ(Run(WithPayload(2, payload)).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(2), absl::StrCat("found ", File("tools"), "/mine\n"));
+
+  // Relative entries are seen from the working directory.
+  payload.set_arguments(0, "mine2");
+  payload.set_directory(File("work"));
+  (*payload.mutable_environment())["PATH"] = "relative:/bin";
+  EXPECT_EQ(Run(WithPayload(3, payload)).outcome, Outcome::kSucceeded);
+}
+
+TEST_F(RunnerTest, WorksInTheSandboxOrTheDirectoryGiven) {
+  Run(List(0, {"pwd"}));
+  EXPECT_EQ(Stdout(0), absl::StrCat(options_.sandbox_root, "/17/0.1\n"));
+  Payload payload;
+  payload.add_arguments("pwd");
+  payload.set_directory("/usr");
+  Run(WithPayload(1, payload));
+  EXPECT_EQ(Stdout(1), "/usr\n");
+}
+
+TEST_F(RunnerTest, BuildsTheEnvironment) {
+  setenv("FROM_THE_AGENT", "agent", 1);
+  setenv("FROM_BOTH", "agent", 1);
+  setenv("KARTOGRAPH_TASK", "outer", 1);
+  Payload payload;
+  payload.add_arguments("env");
+  auto& environment = *payload.mutable_environment();
+  environment["FROM_THE_TASK"] = "a=b c";
+  environment["FROM_BOTH"] = "task";
+  environment["KARTOGRAPH_GRAPH"] = "forged";
+  Run(WithPayload(0, payload));
+  unsetenv("KARTOGRAPH_TASK");
+  std::vector<std::string> lines = absl::StrSplit(Stdout(0), '\n');
+  EXPECT_THAT(lines,
+              ::testing::IsSupersetOf({"FROM_THE_AGENT=agent", "FROM_THE_TASK=a=b c",
+                                       "FROM_BOTH=task", "KARTOGRAPH_GRAPH=g17",
+                                       "KARTOGRAPH_TASK=task 0", "KARTOGRAPH_ATTEMPT=g17.0.1"}));
+  EXPECT_THAT(lines, ::testing::Contains(absl::StrCat("KARTOGRAPH_RESULT=", options_.sandbox_root,
+                                                      "/17/0.1/result")));
+  EXPECT_EQ(Stdout(0).find("outer"), std::string::npos);
+  payload.Clear();
+  payload.add_arguments("env");
+  (*payload.mutable_environment())["A=B"] = "";
+  EXPECT_EQ(Run(WithPayload(1, payload)).message, "\"A=B\" cannot be the name of a variable");
+}
+
+TEST_F(RunnerTest, GivesACleanStart) {
+  // What this process ignores, blocks or has open is not the task's.
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t set, before;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &set, &before);
+  int leaked = open("/dev/null", O_RDONLY);
+  AttemptUpdate end =
+      Run(Shell(0,
+                "ls /proc/self/fd | wc -l; grep -E '^Sig(Blk|Ign)' /proc/self/status; "
+                "cut -d' ' -f6 /proc/$$/stat; echo $$; cat | wc -c"));
+  close(leaked);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded);
+  std::vector<std::string> lines = absl::StrSplit(Stdout(0), '\n');
+  ASSERT_EQ(lines.size(), 7u);
+  EXPECT_EQ(lines[0], "4");  // the three, and the one that ls reads the folder with
+  EXPECT_EQ(lines[1], "SigBlk:\t0000000000000000");
+  EXPECT_EQ(lines[2], "SigIgn:\t0000000000000000");
+  EXPECT_EQ(lines[3], lines[4]);  // it leads its session
+  EXPECT_EQ(lines[5], "0");
+}
+
+TEST_F(RunnerTest, ReadsTheReturnValue) {
+  EXPECT_EQ(Run(Shell(0, "printf 'a\\0b' > $KARTOGRAPH_RESULT")).return_value,
+            std::string("a\0b", 3));
+  AttemptUpdate failed = Run(Shell(1, "printf error > $KARTOGRAPH_RESULT; exit 1"));
+  EXPECT_EQ(failed.outcome, Outcome::kExited);
+  EXPECT_EQ(failed.return_value, "error");
+  EXPECT_EQ(Run(Shell(2, "true")).return_value, "");
+}
+
+TEST_F(RunnerTest, LimitsTheReturnValue) {
+  AttemptUpdate most = Run(Shell(0, "head -c 16777216 /dev/zero > $KARTOGRAPH_RESULT"));
+  EXPECT_EQ(most.outcome, Outcome::kSucceeded);
+  EXPECT_EQ(most.return_value.size(), 16777216u);
+  AttemptUpdate over = Run(Shell(1, "head -c 16777217 /dev/zero > $KARTOGRAPH_RESULT"));
+  EXPECT_EQ(over.outcome, Outcome::kResultTooLarge);
+  EXPECT_EQ(over.message, "the return value has 16777217 bytes; the limit is 16MiB");
+  EXPECT_EQ(over.return_value, "");
+  AttemptUpdate failed = Run(Shell(2, "head -c 16777217 /dev/zero > $KARTOGRAPH_RESULT; exit 2"));
+  EXPECT_EQ(failed.outcome, Outcome::kExited);
+  // A pipe there must not hold us up.
+  AttemptUpdate pipe = Run(Shell(3, "mkfifo $KARTOGRAPH_RESULT"));
+  EXPECT_NE(pipe.outcome, Outcome::kSucceeded);
+}
+
+TEST_F(RunnerTest, KeepsAMegabyteOfOutput) {
+  EXPECT_EQ(Run(Shell(0, "head -c 1000000 /dev/zero | tr '\\0' x")).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(0), std::string(1000000, 'x'));
+}
+
+TEST_F(RunnerTest, EndsWhatRunsTooLong) {
+  Launch launch = List(0, {"sleep", "1000"});
+  launch.timeout = absl::Milliseconds(50);
+  AttemptUpdate end = Run(launch);
+  EXPECT_EQ(end.outcome, Outcome::kTimedOut);
+  EXPECT_EQ(end.message, "ran longer than its timeout of 50ms");
+  EXPECT_GE(end.usage.wall_time, absl::Milliseconds(50));
+}
+
+TEST_F(RunnerTest, ATimeoutThatIsNotReachedDoesNothing) {
+  Launch launch = List(0, {"true"});
+  launch.timeout = absl::Hours(1);
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
+  EXPECT_TRUE(RunUntil([&] { return !runner().tidying(); }));
+  EXPECT_EQ(runner().UntilDue(), absl::InfiniteDuration());
+}
+
+TEST_F(RunnerTest, CancelsWithSigtermFirst) {
+  runner().Start(Shell(0, absl::StrCat("trap 'echo bye > $KARTOGRAPH_RESULT; exit 0' TERM; touch ",
+                                       File("ready"), "; while :; do sleep 0.01; done")));
+  ASSERT_TRUE(RunUntil([&] { return std::filesystem::exists(File("ready")); }));
+  EXPECT_TRUE(runner().Cancel(Id(0), absl::Minutes(10)));
+  AttemptUpdate end = WaitEnd(0);
+  EXPECT_EQ(end.outcome, Outcome::kCancelled);
+  EXPECT_EQ(end.return_value, "bye\n");
+  EXPECT_FALSE(runner().Cancel(Id(0), absl::ZeroDuration()));
+}
+
+TEST_F(RunnerTest, LetsTheWholeTreeUseTheGrace) {
+  // The main process ends at once; the one below needs a moment.
+  runner().Start(Shell(0, absl::StrCat("sh -c 'trap \"sleep 0.1; echo saved > ", File("saved"),
+                                       "; exit\" TERM; touch ", File("ready"),
+                                       "; while :; do sleep 0.01; done'; true")));
+  ASSERT_TRUE(RunUntil([&] { return std::filesystem::exists(File("ready")); }));
+  runner().Cancel(Id(0), absl::Minutes(10));
+  EXPECT_EQ(WaitEnd(0).outcome, Outcome::kCancelled);
+  EXPECT_EQ(ReadWhole(File("saved")), "saved\n");
+}
+
+// A tree that does not want to end: the main process, one below it, and one that has left the
+// group, the session and its parent. Each writes its number into a file.
+constexpr char kStubborn[] =
+    "trap '' TERM; cd $1; echo $$ > main.tmp; mv main.tmp main; "
+    "sh -c 'trap \"\" TERM; echo $$ > below.tmp; mv below.tmp below; "
+    "while :; do sleep 0.01; done' & "
+    "(setsid sh -c 'trap \"\" TERM; echo $$ > escaped.tmp; mv escaped.tmp escaped; "
+    "while :; do sleep 0.01; done' &) ; "
+    "while :; do sleep 0.01; done";
+
+TEST_F(RunnerTest, CancelsATreeThatIgnoresSigterm) {
+  runner().Start(List(0, {"sh", "-c", kStubborn, "stubborn", root_}));
+  std::vector<pid_t> pids = {WaitPid("main"), WaitPid("below"), WaitPid("escaped")};
+  runner().Cancel(Id(0), absl::Milliseconds(100));
+  AttemptUpdate end = WaitEnd(0);
+  EXPECT_EQ(end.outcome, Outcome::kCancelled);
+  EXPECT_GE(end.usage.wall_time, absl::Milliseconds(100));
+  // With the end told, nothing is left.
+  for (pid_t pid : pids) EXPECT_FALSE(Lives(pid)) << pid;
+}
+
+TEST_F(RunnerTest, TimesOutATreeThatIgnoresSigterm) {
+  Launch launch = List(0, {"sh", "-c", kStubborn, "stubborn", root_});
+  launch.timeout = absl::Milliseconds(300);
+  launch.cancel_grace = absl::Milliseconds(50);
+  runner().Start(launch);
+  pid_t escaped = WaitPid("escaped");
+  EXPECT_EQ(WaitEnd(0).outcome, Outcome::kTimedOut);
+  EXPECT_FALSE(Lives(escaped));
+}
+
+TEST_F(RunnerTest, EndsWhatAnAttemptLeavesBehind) {
+  runner().Start(Shell(
+      0, absl::StrCat("sleep 1000 & echo $! > ", File("same_group"), "; (setsid sh -c 'echo $$ > ",
+                      File("escaped"), "; exec sleep 1000' &); while [ ! -s ", File("escaped"),
+                      " ]; do sleep 0.01; done")));
+  pid_t escaped = WaitPid("escaped");
+  EXPECT_EQ(WaitEnd(0).outcome, Outcome::kSucceeded);
+  pid_t same_group = WaitPid("same_group");
+  EXPECT_TRUE(RunUntil([&] { return !Lives(same_group) && !Lives(escaped); }));
+  EXPECT_TRUE(RunUntil([&] { return !runner().tidying(); }));
+}
+
+TEST_F(RunnerTest, EndsWhatHidesWhereItComesFrom) {
+  // No environment, no session, no parent: it is killed when the attempts of its time have ended,
+  // and not before.
+  runner().Start(Shell(0, absl::StrCat("(env -i setsid sh -c 'echo $$ > ", File("hidden"),
+                                       "; exec sleep 1000' &); while [ ! -s ", File("hidden"),
+                                       " ]; do sleep 0.01; done")));
+  runner().Start(Shell(1, absl::StrCat("while [ ! -e ", File("go"), " ]; do sleep 0.01; done")));
+  pid_t hidden = WaitPid("hidden");
+  WaitEnd(0);
+  absl::Time later = absl::Now() + absl::Milliseconds(300);
+  EXPECT_TRUE(RunUntil([&] { return absl::Now() > later; }));
+  EXPECT_TRUE(Lives(hidden));
+  std::ofstream(File("go")) << "go";
+  WaitEnd(1);
+  EXPECT_TRUE(RunUntil([&] { return !Lives(hidden); }));
+}
+
+TEST_F(RunnerTest, LeavesTheDaemonsOfRunningAttemptsAlone) {
+  runner().Start(Shell(0, absl::StrCat("(setsid sh -c 'echo $$ > ", File("daemon"),
+                                       "; exec sleep 1000' &); while [ ! -e ", File("go"),
+                                       " ]; do sleep 0.01; done")));
+  pid_t daemon = WaitPid("daemon");
+  for (uint32_t i = 1; i < 4; ++i) Run(List(i, {"true"}));
+  EXPECT_TRUE(RunUntil([&] { return runner().UntilDue() == absl::InfiniteDuration(); }));
+  EXPECT_TRUE(Lives(daemon));
+  std::ofstream(File("go")) << "go";
+  WaitEnd(0);
+  EXPECT_TRUE(RunUntil([&] { return !Lives(daemon); }));
+}
+
+// Holds as many bytes as it is told.
+std::string Hog(int64_t bytes) {
+  return absl::StrCat("(head -c ", bytes, " /dev/zero; sleep 1000) | tail -c ", 2 * bytes);
+}
+
+TEST_F(RunnerTest, EndsWhatUsesMoreMemoryThanDeclared) {
+  Launch launch = Shell(0, Hog(200 << 20));
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(100 << 20));
+  AttemptUpdate end = Run(launch);
+  EXPECT_EQ(end.outcome, Outcome::kOutOfMemory);
+  EXPECT_THAT(end.message, ::testing::MatchesRegex("used [0-9]+MiB, declared ram=100MiB"));
+  EXPECT_GE(end.usage.peak_ram_bytes, uint64_t{100} << 20);
+}
+
+TEST_F(RunnerTest, MeasuresMemoryWithoutDisturbing) {
+  Launch launch = Shell(0, Hog(100 << 20) + " & sleep 0.6; kill $!; exit 0");
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(int64_t{4} << 30));
+  AttemptUpdate end = Run(launch);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message;
+  EXPECT_LT(end.usage.peak_ram_bytes, uint64_t{4} << 30);
+}
+
+TEST_F(RunnerTest, TellsPlausibleUsage) {
+  AttemptUpdate end = Run(Shell(0, "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"));
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded);
+  EXPECT_GT(end.usage.cpu_time, absl::Milliseconds(10));
+  EXPECT_LT(end.usage.cpu_time, end.usage.wall_time + absl::Milliseconds(50));
+  EXPECT_GT(end.usage.peak_ram_bytes, 100u << 10);
+  // Children that were waited for count.
+  end = Run(Shell(1,
+                  "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; head -c 150000000 "
+                  "/dev/zero | tail -c 140000000 > /dev/null; true"));
+  EXPECT_GT(end.usage.cpu_time, absl::Milliseconds(10));
+  EXPECT_GT(end.usage.peak_ram_bytes, uint64_t{130} << 20);
+}
+
+TEST_F(RunnerTest, RunsManyAtOnce) {
+  constexpr uint32_t kAttempts = 100;
+  for (uint32_t i = 0; i < kAttempts; ++i) {
+    EXPECT_TRUE(runner().Start(
+        Shell(i, absl::StrCat("while [ ! -e ", File("go"), " ]; do sleep 0.05; done; exit ", i))));
+  }
+  EXPECT_EQ(runner().running(), kAttempts);
+  std::ofstream(File("go")) << "go";
+  for (uint32_t i = 0; i < kAttempts; ++i) EXPECT_EQ(WaitEnd(i).exit_status, static_cast<int>(i));
+}
+
+TEST_F(RunnerTest, SaysWhenASandboxCannotBeMade) {
+  runner();
+  std::ofstream(options_.sandbox_root + "/17") << "in the way";
+  AttemptUpdate end = Run(List(0, {"true"}));
+  EXPECT_EQ(end.outcome, Outcome::kNotStarted);
+  EXPECT_EQ(end.message, absl::StrCat("cannot make the sandbox ", options_.sandbox_root,
+                                      "/17/0.1: Not a directory"));
+}
+
+TEST_F(RunnerTest, UsesALeftSandboxAgain) {
+  Run(Shell(0, "echo old; echo old > $KARTOGRAPH_RESULT"));
+  ends_.clear();
+  AttemptUpdate end = Run(Shell(0, "echo new"));
+  EXPECT_EQ(end.return_value, "");
+  EXPECT_EQ(Stdout(0), "new\n");
+}
+
+TEST_F(RunnerTest, AttemptsDieWithTheirRunner) {
+  // SIGKILL for the process that owns the runner: its attempts do not outlive it.
+  pid_t owner = fork();
+  if (owner == 0) {
+    runner().Start(Shell(0, absl::StrCat("echo $$ > ", File("pid"), "; exec sleep 1000")));
+    pause();
+    _exit(0);
+  }
+  pid_t pid = 0;
+  absl::Time until = absl::Now() + kPatience;
+  while (!absl::SimpleAtoi(ReadWhole(File("pid")), &pid) && absl::Now() < until) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  ASSERT_GT(pid, 0);
+  kill(owner, SIGKILL);
+  waitpid(owner, nullptr, 0);
+  while (Lives(pid) && absl::Now() < until) absl::SleepFor(absl::Milliseconds(2));
+  EXPECT_FALSE(Lives(pid));
+}
+
+}  // namespace
+}  // namespace kartograph::executor
