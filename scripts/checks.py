@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 """Checks of how the sources are laid out. Each is a test case of ./test.
 
 Run alone, `scripts/checks.py` prints what is wrong and exits with 1 if anything is.

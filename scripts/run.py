@@ -27,9 +27,9 @@ from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, styl
 RUN = CACHE / "run"
 STATE = RUN / "state"
 RELEASE = ROOT / "release"
-TARGETS = ["//service:kartographd", "//cli:kartograph", "//executor/local:agent"]
+TARGETS = ["//service:kartographd", "//cli:kartograph", "//executor/local:kartograph-local-agent"]
 # The daemon's own defaults, so that `kartograph` finds it without being told where.
-GRPC, HTTP = ("127.0.0.1", 7433), ("127.0.0.1", 7480)
+GRPC, HTTP = ("127.0.0.1", 50061), ("127.0.0.1", 50062)
 STEPS = 6
 
 

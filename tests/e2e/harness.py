@@ -205,7 +205,9 @@ class Service:
             pid = int((self.state / "agent.pid").read_text().split()[0])
         except (OSError, ValueError, IndexError):
             return None
-        return pid if is_alive(pid) else None
+        # The file outlives the agent, and pids come again.
+        ours = os.fsencode(str(self.state)) in _read_proc(pid, "cmdline")
+        return pid if ours and is_alive(pid) else None
 
     def close(self):
         """Ends the daemon, the agent and every task, and checks what the sanitizers said."""
