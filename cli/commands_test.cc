@@ -91,9 +91,9 @@ TEST_F(CommandsTest, SaysWhereItLookedForAServiceThatIsNotThere) {
   Client client(ClientOptions{.address = server_.address(), .retry_for = absl::ZeroDuration()});
   context_.client = &client;
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kUnreachable);
-  EXPECT_NE(
-      err_.str().find(absl::StrCat("the service at ", server_.address(), " cannot be reached")),
-      std::string::npos)
+  EXPECT_NE(err_.str().find(absl::StrCat("kartograph: the service at ", server_.address(),
+                                         " cannot be reached: ")),
+            std::string::npos)
       << err_.str();
   EXPECT_NE(err_.str().find("--server HOST:PORT"), std::string::npos);
   EXPECT_EQ(List(context_, {}), kUnreachable);
@@ -119,10 +119,10 @@ TEST_F(CommandsTest, ValidateSaysAllProblems) {
   const std::string path = WriteFile("tasks: [{name: a, command: [x], after: [a, b]}]\n");
   EXPECT_EQ(Validate(context_, path, 1.0), kWrongUse);
   EXPECT_EQ(out_.str(), "");
-  EXPECT_EQ(
-      err_.str(),
-      absl::StrCat(path, ":1:41: tasks[0].after: the task \"a\" comes after itself: a -> a\n", path,
-                   ":1:44: tasks[0].after: there is no task \"b\"; did you mean \"a\"?\n"));
+  EXPECT_EQ(err_.str(),
+            absl::StrCat(
+                path, ":1:41: tasks[0].after: the task \"a\" comes after itself, a cycle: a -> a\n",
+                path, ":1:44: tasks[0].after: there is no task \"b\"; did you mean \"a\"?\n"));
 }
 
 TEST_F(CommandsTest, PrintsJsonOfTheContract) {

@@ -184,7 +184,7 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
   if (status.ok()) status = absl::UnavailableError("");
   const int code = ReportError(context, status);
   if (code == kUnreachable) {
-    *context.err << "  The graph goes on once the service is back: kartograph watch " << graph_id
+    *context.err << "The graph goes on once the service is back: kartograph watch " << graph_id
                  << "\n";
   }
   return code;

@@ -23,9 +23,9 @@ struct TaskNode {
   std::vector<After> after;
 };
 
-// Reports names given twice, unknown names in `after` with the nearest known one, names that stand
-// twice in one `after`, and for each knot of tasks that come after each other one shortest cycle as
-// a path of names. Gives the number of edges. Linear in tasks and edges.
+// Reports names given twice, unknown names in `after` with the nearest known one, and for each knot
+// of tasks that come after each other one shortest cycle as a path of names. Gives the number of
+// edges; a name said twice in one `after` makes one. Linear in tasks and edges.
 int64_t CheckGraph(absl::Span<const TaskNode> tasks, FileProblems* problems);
 
 // Empty where `name` can name a task or a graph, otherwise what is wrong with it.

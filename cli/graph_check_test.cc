@@ -36,10 +36,10 @@ TEST(GraphCheckTest, CountsTheEdgesOfAGraph) {
 
 TEST(GraphCheckTest, SaysACycleAsAPathInTheOrderOfRunning) {
   EXPECT_EQ(Check({{"a", {"c"}}, {"b", {"a"}}, {"c", {"b"}}, {"d", {"c"}}}),
-            "f:1:9: tasks[0].after: these tasks come after each other in a circle: "
+            "f:1:9: tasks[0].after: these tasks come after each other in a cycle: "
             "a -> b -> c -> a\n");
   EXPECT_EQ(Check({{"a", {"a"}}}),
-            "f:1:9: tasks[0].after: the task \"a\" comes after itself: a -> a\n");
+            "f:1:9: tasks[0].after: the task \"a\" comes after itself, a cycle: a -> a\n");
 }
 
 TEST(GraphCheckTest, ReportsEachKnotOnceWithItsShortestCycle) {
@@ -49,8 +49,8 @@ TEST(GraphCheckTest, ReportsEachKnotOnceWithItsShortestCycle) {
                    {"d", {"c"}},
                    {"x", {"y"}},
                    {"y", {"x"}}}),
-            "f:1:9: tasks[0].after: these tasks come after each other in a circle: a -> b -> a\n"
-            "f:5:9: tasks[4].after: these tasks come after each other in a circle: x -> y -> x\n");
+            "f:1:9: tasks[0].after: these tasks come after each other in a cycle: a -> b -> a\n"
+            "f:5:9: tasks[4].after: these tasks come after each other in a cycle: x -> y -> x\n");
 }
 
 TEST(GraphCheckTest, CutsAVeryLongCycle) {
@@ -59,18 +59,23 @@ TEST(GraphCheckTest, CutsAVeryLongCycle) {
     tasks.push_back({absl::StrCat("t", i), {absl::StrCat("t", (i + 199999) % 200000)}});
   }
   EXPECT_EQ(Check(tasks),
-            "f:1:9: tasks[0].after: these tasks come after each other in a circle: t0 -> t1 -> t2 "
+            "f:1:9: tasks[0].after: these tasks come after each other in a cycle: t0 -> t1 -> t2 "
             "-> t3 -> t4 -> t5 -> (199989 more) -> t199995 -> t199996 -> t199997 -> t199998 -> "
             "t199999 -> t0\n");
 }
 
-TEST(GraphCheckTest, ReportsUnknownAndRepeatedNames) {
+TEST(GraphCheckTest, ReportsUnknownNamesAndNamesOfTwoTasks) {
   EXPECT_EQ(
       Check({{"decode", {}}, {"load", {"decod"}}, {"decode", {"zzz"}}, {"x", {"load", "load"}}}),
       "f:2:9: tasks[1].after: there is no task \"decod\"; did you mean \"decode\"?\n"
       "f:3:1: tasks[2].name: \"decode\" names two tasks; the first is on line 1\n"
-      "f:3:9: tasks[2].after: there is no task \"zzz\"\n"
-      "f:4:9: tasks[3].after: \"load\" stands twice in the list\n");
+      "f:3:9: tasks[2].after: there is no task \"zzz\"\n");
+}
+
+TEST(GraphCheckTest, CountsANameSaidTwiceAsOneEdge) {
+  int64_t edges = 0;
+  EXPECT_EQ(Check({{"a", {}}, {"b", {"a", "a"}}, {"c", {"a"}}}, &edges), "");
+  EXPECT_EQ(edges, 2);
 }
 
 TEST(GraphCheckTest, ChecksNames) {

@@ -11,6 +11,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "cli/graph_check.h"
@@ -160,7 +161,12 @@ std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
 }
 
 std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field) {
-  if (!absl::ConsumePrefix(&field, "tasks[\"")) return std::nullopt;
+  if (!absl::ConsumePrefix(&field, "tasks[")) return std::nullopt;
+  size_t index;
+  if (absl::SimpleAtoi(field.substr(0, field.find(']')), &index)) {
+    return index < file.marks.size() ? std::optional<Mark>(file.marks[index]) : std::nullopt;
+  }
+  if (!absl::ConsumePrefix(&field, "\"")) return std::nullopt;
   const size_t end = field.find("\"]");
   if (end == absl::string_view::npos) return std::nullopt;
   std::string name;

@@ -40,7 +40,8 @@ std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
                                        FileProblems* problems);
 
 // Where the task stands that `field` of a service's problem names, as in
-// tasks["decode"].consumption["ram"]. Nothing where it names none of the file's tasks.
+// tasks["decode"].consumption["ram"] or tasks[3].name. Nothing where it names none of the file's
+// tasks.
 std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field);
 
 }  // namespace kartograph::cli

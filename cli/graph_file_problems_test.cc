@@ -157,7 +157,7 @@ TEST(GraphFileProblemsTest, SaysACycleAsAPathOfNames) {
                  "  - {name: a, command: [x], after: [c]}\n"
                  "  - {name: b, command: [x], after: a}\n"
                  "  - {name: c, command: [x], after: [b]}\n"),
-      "f.yaml:2:37: tasks[0].after: these tasks come after each other in a circle: a -> b -> c -> "
+      "f.yaml:2:37: tasks[0].after: these tasks come after each other in a cycle: a -> b -> c -> "
       "a\n");
 }
 

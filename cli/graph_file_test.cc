@@ -199,6 +199,8 @@ TEST(GraphFileTest, FindsThePlaceOfATaskThatTheServiceNames) {
       Parse("tasks:\n  - {name: 'a[1]', command: [x]}\n  - {name: b, command: [x]}\n");
   EXPECT_EQ(MarkOfField(file, "tasks[\"a[1]\"].consumption[\"ram\"]"), (Mark{2, 12}));
   EXPECT_EQ(MarkOfField(file, "tasks[\"b\"]"), (Mark{3, 12}));
+  EXPECT_EQ(MarkOfField(file, "tasks[1].name"), (Mark{3, 12}));
+  EXPECT_EQ(MarkOfField(file, "tasks[2].name"), std::nullopt);
   EXPECT_EQ(MarkOfField(file, "tasks[\"c\"].after"), std::nullopt);
   EXPECT_EQ(MarkOfField(file, "tasks[\"c"), std::nullopt);
   EXPECT_EQ(MarkOfField(file, "graph.name"), std::nullopt);

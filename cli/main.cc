@@ -104,17 +104,19 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kWrongUse;  // --help is an "error" too
   }
 
-  options.on_retry = [&options] {
-    std::cerr << "kartograph: waiting for the service at " << options.address << "\n";
-  };
-  Client client(options);
   Context context;
-  context.client = &client;
   context.out = &std::cout;
   context.err = &std::cerr;
   context.out_terminal = DetectTerminal(1);
   context.err_terminal = DetectTerminal(2);
   context.json = json;
+  options.on_retry = [&] {
+    // For somebody who sits there and wonders.
+    if (!context.err_terminal.interactive) return;
+    std::cerr << "waiting for the service at " << options.address << " ...\n";
+  };
+  Client client(options);
+  context.client = &client;
   return run(context);
 }
 

@@ -243,7 +243,9 @@ void Progress::Tick(absl::Time now) {
 
 void Progress::Finish(absl::Time now) {
   if (terminal_.interactive) {
-    if (line_drawn_) write_("\r\x1b[K");
+    shown_ = absl::InfinitePast();
+    Show(now);
+    if (line_drawn_) write_("\n");
     line_drawn_ = false;
   } else if (changed_ && known_) {
     Say(RenderPlain(StateAt(now)));

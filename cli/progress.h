@@ -52,7 +52,7 @@ class Progress {
   void SetNotice(absl::string_view notice, absl::Time now);
   // To be called several times a second: redraws what time alone changes.
   void Tick(absl::Time now);
-  // Removes the redrawn line; in a pipe, says the last state if it was not said yet.
+  // Leaves the redrawn line in its last state; in a pipe, says that state if it was not said yet.
   void Finish(absl::Time now);
 
  private:

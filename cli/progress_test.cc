@@ -212,7 +212,7 @@ TEST_F(ProgressTest, RedrawsOneLineOnATerminalAndFollowsItsWidth) {
   progress.Tick(At(1.3));  // the clock goes on
   EXPECT_EQ(Taken(), "\r 50%  2/4  1 running  0:01\x1b[K");
   progress.Finish(At(1.4));
-  EXPECT_EQ(Taken(), "\r\x1b[K");
+  EXPECT_EQ(Taken(), "\r 50%  2/4  1 running  0:01\x1b[K\n");
 }
 
 TEST_F(ProgressTest, PutsFailuresAboveTheRedrawnLine) {

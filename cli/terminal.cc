@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 
 namespace kartograph::cli {
 namespace {
@@ -47,7 +48,8 @@ Terminal DetectTerminal(int descriptor) {
     if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
       return static_cast<int>(size.ws_col);
     }
-    return 80;
+    int columns;
+    return absl::SimpleAtoi(Environment("COLUMNS"), &columns) && columns > 0 ? columns : 80;
   };
   return terminal;
 }

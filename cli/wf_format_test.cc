@@ -83,7 +83,7 @@ TEST(WfFormatTest, RefusesOtherVersionsAndBrokenInstances) {
             "negative is expected\n");
   EXPECT_EQ(ProblemsOf("[\"split 1\"]", "[\"splat\"]"),
             "f:9:54: workflow.specification.tasks[1].parents: there is no task \"splat\"\n");
-  EXPECT_NE(ProblemsOf("\"children\": []", "\"children\": [\"split 1\"]").find("circle"),
+  EXPECT_NE(ProblemsOf("\"children\": []", "\"children\": [\"split 1\"]").find("cycle"),
             std::string::npos);
 }
 

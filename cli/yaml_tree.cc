@@ -130,7 +130,7 @@ bool YamlTree::Parse(absl::string_view text, FileProblems* problems) {
     YAML::Parser parser(stream);
     YamlTreeBuilder builder(this);
     if (!parser.HandleNextDocument(builder) || nodes_.empty()) {
-      problems->Add({}, "", "the file is empty");
+      problems->Add({}, "", "the file is empty; a graph has at least a list of tasks");
       return false;
     }
     YamlTree second;
@@ -143,10 +143,10 @@ bool YamlTree::Parse(absl::string_view text, FileProblems* problems) {
   } catch (const YAML::Exception& exception) {
     Mark mark;
     if (!exception.mark.is_null()) mark = {exception.mark.line + 1, exception.mark.column + 1};
-    problems->Add(mark, "", absl::StrCat("this is not YAML: ", exception.msg));
+    problems->Add(mark, "", absl::StrCat("this line is not YAML: ", exception.msg));
     return false;
   } catch (const std::exception& exception) {
-    problems->Add({}, "", absl::StrCat("this is not YAML: ", exception.what()));
+    problems->Add({}, "", absl::StrCat("the file is not YAML: ", exception.what()));
     return false;
   }
   return true;

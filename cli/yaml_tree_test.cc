@@ -59,10 +59,11 @@ TEST(YamlTreeTest, ReadsJsonWithItsEscapes) {
 }
 
 TEST(YamlTreeTest, SaysWhereWhatIsNoYamlBreaks) {
-  EXPECT_EQ(ProblemsOf(""), "f: the file is empty\n");
-  EXPECT_EQ(ProblemsOf("# nothing\n"), "f: the file is empty\n");
-  EXPECT_EQ(ProblemsOf("a: [1, 2\nb: 3\n").substr(0, 26), "f:2:2: this is not YAML: e");
-  EXPECT_EQ(ProblemsOf("a: *nowhere\n").substr(0, 25), "f:1:4: this is not YAML: ");
+  EXPECT_EQ(ProblemsOf(""), "f: the file is empty; a graph has at least a list of tasks\n");
+  EXPECT_EQ(ProblemsOf("# nothing\n"),
+            "f: the file is empty; a graph has at least a list of tasks\n");
+  EXPECT_EQ(ProblemsOf("a: [1, 2\nb: 3\n").substr(0, 31), "f:2:2: this line is not YAML: e");
+  EXPECT_EQ(ProblemsOf("a: *nowhere\n").substr(0, 30), "f:1:4: this line is not YAML: ");
   EXPECT_EQ(ProblemsOf("a: 1\n---\nb: 2\n"),
             "f:3:1: a second document starts here; a file holds one graph\n");
   EXPECT_EQ(ProblemsOf(std::string(100000, '[')).substr(0, 4), "f:1:");
