@@ -1,0 +1,81 @@
+// Changes of watched graphs, on their way from the scheduler to the streams of clients.
+#ifndef KARTOGRAPH_SERVICE_CHANGE_HUB_H_
+#define KARTOGRAPH_SERVICE_CHANGE_HUB_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "planner/ids.h"
+#include "scheduler/scheduler.h"
+#include "service/worker_pool.h"
+
+namespace kartograph::service {
+
+// Holds for each watch what has changed since it was last taken, one entry a task: a slow reader
+// costs no more memory than its graph has tasks. Thread-safe.
+class ChangeHub {
+ public:
+  struct Pending {
+    std::vector<scheduler::Changes::Task> tasks;  // by task
+    std::optional<scheduler::GraphSnapshot> graph;
+    bool stopped = false;  // nothing will come any more
+    bool empty() const { return tasks.empty() && !graph && !stopped; }
+  };
+
+  class Watch {
+   public:
+    // What came together since the last call. `wake` is called again for what comes after.
+    Pending Take();
+    bool HasPending();
+
+   private:
+    friend class ChangeHub;
+    // Whether `wake` is due.
+    bool Merge(const scheduler::Changes::Task& task);
+    bool Merge(const scheduler::GraphSnapshot& graph);
+    bool Signal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+    planner::GraphId graph_id_ = 0;
+    std::optional<planner::TaskKey> only_;
+    std::function<void()> wake_;
+    absl::Mutex mutex_;
+    absl::flat_hash_map<planner::TaskKey, scheduler::Changes::Task> tasks_ ABSL_GUARDED_BY(mutex_);
+    std::optional<scheduler::GraphSnapshot> graph_ ABSL_GUARDED_BY(mutex_);
+    bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+    bool signalled_ ABSL_GUARDED_BY(mutex_) = false;
+  };
+
+  // Both outlive this; `workers` runs the wakes.
+  ChangeHub(scheduler::Scheduler* scheduler, WorkerPool* workers);
+  ~ChangeHub();
+
+  // Watches a graph, or one task of it, until the watch is let go. Changes of every batch committed
+  // after the return are in it.
+  std::shared_ptr<Watch> Add(planner::GraphId graph, std::optional<planner::TaskKey> only,
+                             std::function<void()> wake);
+  // Wakes every watch with `stopped`, and any made later.
+  void Stop();
+
+ private:
+  void OnChange(const scheduler::Changes& changes);
+  // Forgets watches that were let go, each time their number has doubled.
+  void Sweep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Wake(const std::shared_ptr<Watch>& watch);
+
+  WorkerPool* const workers_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<planner::GraphId, std::vector<std::weak_ptr<Watch>>> watches_
+      ABSL_GUARDED_BY(mutex_);
+  size_t sweep_at_ ABSL_GUARDED_BY(mutex_) = 64;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<scheduler::Scheduler::Subscription> subscription_;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_CHANGE_HUB_H_

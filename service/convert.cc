@@ -1,0 +1,335 @@
+#include "service/convert.h"
+
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "executor/payload.pb.h"
+#include "planner/resources.h"
+
+namespace kartograph::service {
+namespace {
+
+constexpr size_t kMaxNameLength = 256;
+constexpr size_t kMaxRequestIdLength = 128;
+constexpr size_t kMaxShownValue = 200;
+constexpr int32_t kMaxAttempts = 1000;
+constexpr int kDefaultPageSize = 100;
+constexpr int kMaxPageSize = 1000;
+constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // as google.protobuf.Duration says
+constexpr absl::string_view kNameRule =
+    "must be 1 to 256 letters, digits or any of _.-/:+@=,[] and must not start with '-'";
+
+bool IsNameCharacter(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+         absl::string_view("_.-/:+@=,[]").find(c) != absl::string_view::npos;
+}
+
+bool IsName(absl::string_view name) {
+  if (name.empty() || name.size() > kMaxNameLength || name[0] == '-') return false;
+  for (char c : name) {
+    if (!IsNameCharacter(c)) return false;
+  }
+  return true;
+}
+
+bool HasNul(absl::string_view text) { return text.find('\0') != absl::string_view::npos; }
+
+void CheckNoNul(absl::string_view text, std::string field, ProblemList& problems) {
+  if (HasNul(text)) {
+    problems.Add(std::move(field), text,
+                 "holds a zero byte, which no program can be given; leave it out");
+  }
+}
+
+void CheckEnvironment(const google::protobuf::Map<std::string, std::string>& environment,
+                      absl::string_view field, ProblemList& problems) {
+  for (const auto& [name, value] : environment) {
+    const std::string at =
+        absl::StrCat(field, ".environment[\"", absl::Utf8SafeCHexEscape(name), "\"]");
+    if (name.empty()) {
+      problems.Add(at, name, "the name of a variable must not be empty");
+    } else if (absl::StrContains(name, '=')) {
+      problems.Add(at, name, "the name of a variable must not hold '='");
+    } else if (absl::StartsWith(name, "KARTOGRAPH_")) {
+      problems.Add(at, name, "names that start with KARTOGRAPH_ are reserved; choose another");
+    }
+    CheckNoNul(name, at, problems);
+    CheckNoNul(value, at, problems);
+  }
+}
+
+std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
+                           ProblemList& problems) {
+  const std::string field = absl::StrCat(task, ".command");
+  const v1::Command& command = spec.command();
+  const bool has_arguments = command.arguments_size() > 0;
+  const bool has_shell = !command.shell().empty();
+  if (!has_arguments && !has_shell) {
+    problems.Add(field, "", "is empty: give either `arguments` or `shell`");
+  } else if (has_arguments && has_shell) {
+    problems.Add(field, command.shell(), "has `arguments` and `shell`: give only one of them");
+  } else if (has_arguments && command.arguments(0).empty()) {
+    problems.Add(absl::StrCat(field, ".arguments[0]"), "",
+                 "is empty: the first argument is the program to run");
+  } else if (has_shell && absl::StripAsciiWhitespace(command.shell()).empty()) {
+    problems.Add(absl::StrCat(field, ".shell"), command.shell(),
+                 "is blank: give a line for /bin/sh");
+  }
+  for (int i = 0; i < command.arguments_size(); ++i) {
+    if (HasNul(command.arguments(i))) {
+      CheckNoNul(command.arguments(i), absl::StrCat(field, ".arguments[", i, "]"), problems);
+    }
+  }
+  CheckNoNul(command.shell(), absl::StrCat(field, ".shell"), problems);
+  CheckEnvironment(command.environment(), field, problems);
+  if (!command.directory().empty() && command.directory()[0] != '/') {
+    problems.Add(absl::StrCat(field, ".directory"), command.directory(),
+                 "must be an absolute path, or left out for the attempt's own folder");
+  }
+  CheckNoNul(command.directory(), absl::StrCat(field, ".directory"), problems);
+
+  executor::Payload payload;
+  *payload.mutable_arguments() = command.arguments();
+  payload.set_shell(command.shell());
+  *payload.mutable_environment() = command.environment();
+  payload.set_directory(command.directory());
+  return payload.SerializeAsString();
+}
+
+planner::ResourceVector ConvertConsumption(const v1::TaskSpec& spec, absl::string_view task,
+                                           ProblemList& problems) {
+  planner::ResourceVector consumption;
+  consumption.Set(planner::Resource::Cpu(), planner::Quantity::Of(1));
+  for (const auto& [name, units] : spec.consumption()) {
+    const std::string field =
+        absl::StrCat(task, ".consumption[\"", absl::Utf8SafeCHexEscape(name), "\"]");
+    const absl::StatusOr<planner::Quantity> quantity = planner::Quantity::FromUnits(units);
+    if (!quantity.ok()) {
+      problems.Add(field, absl::StrCat(units), std::string(quantity.status().message()));
+      continue;
+    }
+    const absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(name);
+    if (!resource.ok()) {
+      problems.Add(field, name, std::string(resource.status().message()));
+      continue;
+    }
+    consumption.Set(*resource, *quantity);
+  }
+  return consumption;
+}
+
+void ConvertTimes(const v1::TaskSpec& spec, absl::string_view task,
+                  scheduler::TaskSubmission& submission, ProblemList& problems) {
+  if (spec.has_timeout()) {
+    const std::string field = absl::StrCat(task, ".timeout");
+    submission.timeout = ConvertDuration(spec.timeout(), field, absl::InfiniteDuration(), problems);
+    if (submission.timeout == absl::ZeroDuration()) {
+      problems.Add(field, "0", "must be longer than 0; leave it out for no limit");
+    }
+  }
+  if (spec.has_retry_delay()) {
+    submission.retry_delay = ConvertDuration(spec.retry_delay(), absl::StrCat(task, ".retry_delay"),
+                                             submission.retry_delay, problems);
+  }
+  if (spec.has_max_retry_delay()) {
+    const std::string field = absl::StrCat(task, ".max_retry_delay");
+    const size_t before = problems.size();
+    submission.max_retry_delay =
+        ConvertDuration(spec.max_retry_delay(), field, submission.max_retry_delay, problems);
+    if (problems.size() == before && submission.max_retry_delay < submission.retry_delay) {
+      problems.Add(field, absl::FormatDuration(submission.max_retry_delay),
+                   absl::StrCat("must not be shorter than retry_delay, which is ",
+                                absl::FormatDuration(submission.retry_delay)));
+    }
+  } else {
+    submission.max_retry_delay = std::max(submission.max_retry_delay, submission.retry_delay);
+  }
+  if (spec.has_cancel_grace()) {
+    submission.cancel_grace =
+        ConvertDuration(spec.cancel_grace(), absl::StrCat(task, ".cancel_grace"),
+                        submission.cancel_grace, problems);
+  }
+}
+
+}  // namespace
+
+void ProblemList::Add(std::string field, absl::string_view value, std::string message) {
+  if (problems_.size() >= planner::kMaxProblems) {
+    problems_.emplace_back();
+    return;
+  }
+  std::string shown = ToUtf8(value.substr(0, kMaxShownValue));
+  for (char& c : shown) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
+  }
+  if (value.size() > kMaxShownValue) absl::StrAppend(&shown, "...");
+  problems_.push_back({std::move(field), std::move(shown), std::move(message)});
+}
+
+absl::Status ProblemList::ToStatus() const {
+  return problems_.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems_);
+}
+
+bool CheckName(absl::string_view name, std::string field, ProblemList& problems) {
+  if (IsName(name)) return true;
+  problems.Add(std::move(field), name, std::string(kNameRule));
+  return false;
+}
+
+void CheckRequestId(absl::string_view request_id, ProblemList& problems) {
+  if (request_id.size() > kMaxRequestIdLength) {
+    problems.Add("request_id", request_id,
+                 absl::StrCat("has ", request_id.size(), " bytes; at most ", kMaxRequestIdLength,
+                              " are allowed, best is a random UUID"));
+  }
+  CheckNoNul(request_id, "request_id", problems);
+}
+
+absl::Duration ConvertDuration(const google::protobuf::Duration& duration, std::string field,
+                               absl::Duration fallback, ProblemList& problems) {
+  const int64_t seconds = duration.seconds();
+  const int32_t nanos = duration.nanos();
+  const bool is_valid = seconds >= -kMaxDurationSeconds && seconds <= kMaxDurationSeconds &&
+                        nanos > -1'000'000'000 && nanos < 1'000'000'000 &&
+                        (seconds == 0 || nanos == 0 || (seconds > 0) == (nanos > 0));
+  const std::string shown = absl::StrCat("seconds: ", seconds, " nanos: ", nanos);
+  if (!is_valid) {
+    problems.Add(std::move(field), shown,
+                 "is not a duration: seconds and nanos must have the same sign, nanos be below "
+                 "10^9 and seconds at most 315,576,000,000");
+    return fallback;
+  }
+  if (seconds < 0 || nanos < 0) {
+    problems.Add(std::move(field), shown, "must not be negative");
+    return fallback;
+  }
+  return absl::Seconds(seconds) + absl::Nanoseconds(nanos);
+}
+
+scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
+                                        ProblemList& problems) {
+  CheckName(spec.name(), absl::StrCat(field, ".name"), problems);
+  if (!spec.client_queue().empty()) {
+    CheckName(spec.client_queue(), absl::StrCat(field, ".client_queue"), problems);
+  }
+  scheduler::GraphSubmission graph;
+  graph.name = spec.name();
+  graph.client_queue = spec.client_queue();
+  graph.fail_fast = spec.fail_fast();
+  graph.open = spec.open();
+  return graph;
+}
+
+scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
+                                      ProblemList& problems) {
+  return ConvertTask(spec,
+                     IsName(spec.name()) ? absl::StrCat("tasks[\"", spec.name(), "\"]")
+                                         : absl::StrCat("tasks[", index, "]"),
+                     problems);
+}
+
+scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
+                                      ProblemList& problems) {
+  CheckName(spec.name(), absl::StrCat(field, ".name"), problems);
+  scheduler::TaskSubmission submission;
+  submission.name = spec.name();
+  submission.payload = ConvertCommand(spec, field, problems);
+  submission.consumption = ConvertConsumption(spec, field, problems);
+  submission.after.assign(spec.after().begin(), spec.after().end());
+  ConvertTimes(spec, field, submission, problems);
+  if (spec.max_attempts() < 0 || spec.max_attempts() > kMaxAttempts) {
+    problems.Add(absl::StrCat(field, ".max_attempts"), absl::StrCat(spec.max_attempts()),
+                 absl::StrCat("must be 1 to ", kMaxAttempts, ", or 0 for the default of 1"));
+  }
+  submission.max_attempts = std::max(spec.max_attempts(), 1);
+  submission.priority = spec.priority();
+  return submission;
+}
+
+planner::GraphId ConvertGraphId(absl::string_view text, ProblemList& problems) {
+  const std::optional<planner::GraphId> graph = planner::ParseGraphId(text);
+  if (graph) return *graph;
+  problems.Add("graph_id", text, "is not the id of a graph; those look like g17");
+  return 0;
+}
+
+int ConvertPageSize(int32_t page_size, ProblemList& problems) {
+  if (page_size < 0 || page_size > kMaxPageSize) {
+    problems.Add("page_size", absl::StrCat(page_size),
+                 absl::StrCat("must be 1 to ", kMaxPageSize, ", or 0 for the default of ",
+                              kDefaultPageSize));
+  }
+  return page_size == 0 ? kDefaultPageSize : page_size;
+}
+
+std::string MakePageToken(char kind, uint32_t place) {
+  return absl::StrCat(absl::string_view(&kind, 1), absl::Hex(place));
+}
+
+uint32_t ConvertPageToken(absl::string_view token, char kind, ProblemList& problems) {
+  if (token.empty()) return 0;
+  uint32_t place = 0;
+  // Only what MakePageToken makes is taken.
+  if (token[0] == kind && token.size() <= 9 && absl::SimpleHexAtoi(token.substr(1), &place) &&
+      MakePageToken(kind, place) == token) {
+    return place;
+  }
+  problems.Add("page_token", token,
+               "is not a token of this list; give the next_page_token of the answer before, or "
+               "nothing for the first page");
+  return 0;
+}
+
+std::vector<planner::TaskState> ConvertTaskStates(
+    const google::protobuf::RepeatedField<int>& states, ProblemList& problems) {
+  std::vector<planner::TaskState> converted;
+  for (int i = 0; i < states.size(); ++i) {
+    if (states[i] <= v1::TASK_STATE_UNSPECIFIED || !v1::TaskState_IsValid(states[i])) {
+      problems.Add(absl::StrCat("states[", i, "]"), absl::StrCat(states[i]),
+                   "is not the state of a task; leave `states` empty for all");
+      continue;
+    }
+    converted.push_back(static_cast<planner::TaskState>(states[i]));
+  }
+  return converted;
+}
+
+std::string ToUtf8(absl::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  size_t i = 0;
+  while (i < text.size()) {
+    const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
+    const unsigned char lead = byte(i);
+    const size_t length = lead < 0x80             ? 1
+                          : (lead & 0xE0) == 0xC0 ? 2
+                          : (lead & 0xF0) == 0xE0 ? 3
+                          : (lead & 0xF8) == 0xF0 ? 4
+                                                  : 0;
+    bool good = length > 0 && i + length <= text.size();
+    uint32_t code = length == 1 ? lead : lead & (0xFFu >> (length + 1));
+    for (size_t k = 1; good && k < length; ++k) {
+      good = (byte(i + k) & 0xC0) == 0x80;
+      code = (code << 6) | (byte(i + k) & 0x3F);
+    }
+    // Over-long forms, surrogates and what is beyond Unicode are not UTF-8 either.
+    constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+    good = good && code >= kLeast[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+    if (good) {
+      out.append(text.data() + i, length);
+      i += length;
+    } else {
+      out.append("\xEF\xBF\xBD");
+      ++i;
+    }
+  }
+  return out;
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,75 @@
+// From the contract's messages to the service's own values: every field is checked here, and all
+// that is wrong is told at once.
+#ifndef KARTOGRAPH_SERVICE_CONVERT_H_
+#define KARTOGRAPH_SERVICE_CONVERT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "api/kartograph/v1/task_executer.pb.h"
+#include "planner/ids.h"
+#include "planner/problems.h"
+#include "planner/states.h"
+#include "scheduler/scheduler.h"
+
+namespace kartograph::service {
+
+// The problems found so far. Thread-compatible.
+class ProblemList {
+ public:
+  // `value` is shortened and made printable.
+  void Add(std::string field, absl::string_view value, std::string message);
+  bool empty() const { return problems_.empty(); }
+  size_t size() const { return problems_.size(); }
+  // OK where there are none, InvalidArgument with planner::Problems otherwise.
+  absl::Status ToStatus() const;
+  const std::vector<planner::Problem>& problems() const { return problems_; }
+
+ private:
+  // Those that will not be told are kept empty: they only count.
+  std::vector<planner::Problem> problems_;
+};
+
+// `field` says where the message stands, such as `graph`. Tasks are left empty.
+scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
+                                        ProblemList& problems);
+
+// `index` is the task's place in its submission and names it where its own name is wrong.
+scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
+                                      ProblemList& problems);
+// The same with a given field, such as `task`.
+scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
+                                      ProblemList& problems);
+
+void CheckRequestId(absl::string_view request_id, ProblemList& problems);
+// Adds a problem where `name` breaks the rule for names of tasks, graphs and queues.
+bool CheckName(absl::string_view name, std::string field, ProblemList& problems);
+
+// A span that may be left out: `fallback` then, and where it is wrong.
+absl::Duration ConvertDuration(const google::protobuf::Duration& duration, std::string field,
+                               absl::Duration fallback, ProblemList& problems);
+
+// 0 where the text is not a graph's id; says what one looks like.
+planner::GraphId ConvertGraphId(absl::string_view text, ProblemList& problems);
+
+// 1 to 1,000; 0 means 100.
+int ConvertPageSize(int32_t page_size, ProblemList& problems);
+// A place in a list, told as an opaque text. `kind` keeps the token of one list from being used
+// for another.
+std::string MakePageToken(char kind, uint32_t place);
+// 0 for the empty token.
+uint32_t ConvertPageToken(absl::string_view token, char kind, ProblemList& problems);
+
+std::vector<planner::TaskState> ConvertTaskStates(
+    const google::protobuf::RepeatedField<int>& states, ProblemList& problems);
+
+// Replaces what is not UTF-8, which a protobuf string must be, by U+FFFD.
+std::string ToUtf8(absl::string_view text);
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_CONVERT_H_

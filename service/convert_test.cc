@@ -1,0 +1,393 @@
+#include "service/convert.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "executor/payload.pb.h"
+#include "planner/states.h"
+#include "service/messages.h"
+
+namespace kartograph::service {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+v1::TaskSpec Task(const std::string& name = "a") {
+  v1::TaskSpec spec;
+  spec.set_name(name);
+  spec.mutable_command()->add_arguments("true");
+  return spec;
+}
+
+std::vector<planner::Problem> ProblemsOf(const v1::TaskSpec& spec) {
+  ProblemList problems;
+  ConvertTask(spec, 7, problems);
+  return problems.problems();
+}
+
+auto At(const std::string& field) { return Field(&planner::Problem::field, field); }
+auto Says(const std::string& words) { return Field(&planner::Problem::message, HasSubstr(words)); }
+auto Was(const std::string& value) { return Field(&planner::Problem::value, value); }
+
+google::protobuf::Duration Span(int64_t seconds, int32_t nanos = 0) {
+  google::protobuf::Duration duration;
+  duration.set_seconds(seconds);
+  duration.set_nanos(nanos);
+  return duration;
+}
+
+TEST(ConvertTaskTest, FillsInTheDefaults) {
+  ProblemList problems;
+  const scheduler::TaskSubmission task = ConvertTask(Task(), 0, problems);
+  EXPECT_THAT(problems.problems(), IsEmpty());
+  EXPECT_EQ(task.name, "a");
+  EXPECT_EQ(task.consumption.Get(planner::Resource::Cpu()), planner::Quantity::Of(1));
+  EXPECT_EQ(task.consumption.size(), 1u);
+  EXPECT_EQ(task.timeout, absl::InfiniteDuration());
+  EXPECT_EQ(task.retry_delay, absl::Seconds(1));
+  EXPECT_EQ(task.max_retry_delay, absl::Minutes(5));
+  EXPECT_EQ(task.cancel_grace, absl::Seconds(10));
+  EXPECT_EQ(task.max_attempts, 1);
+  EXPECT_EQ(task.priority, 0);
+}
+
+TEST(ConvertTaskTest, KeepsWhatIsGiven) {
+  v1::TaskSpec spec = Task("tiles/3[4]");
+  spec.mutable_command()->add_arguments("x y");
+  (*spec.mutable_command()->mutable_environment())["LANG"] = "C";
+  spec.mutable_command()->set_directory("/tmp");
+  (*spec.mutable_consumption())["cpu"] = 0;
+  (*spec.mutable_consumption())["ram"] = 1024;
+  spec.add_after("b");
+  *spec.mutable_timeout() = Span(1, 500'000'000);
+  *spec.mutable_retry_delay() = Span(0);
+  *spec.mutable_max_retry_delay() = Span(60);
+  *spec.mutable_cancel_grace() = Span(0);
+  spec.set_max_attempts(1000);
+  spec.set_priority(-3);
+  ProblemList problems;
+  const scheduler::TaskSubmission task = ConvertTask(spec, 0, problems);
+  EXPECT_THAT(problems.problems(), IsEmpty());
+  EXPECT_TRUE(task.consumption.Get(planner::Resource::Cpu()).is_zero());
+  EXPECT_EQ(task.consumption.Get(planner::Resource::Ram()), planner::Quantity::Of(1024));
+  EXPECT_THAT(task.after, ElementsAre("b"));
+  EXPECT_EQ(task.timeout, absl::Milliseconds(1500));
+  EXPECT_EQ(task.retry_delay, absl::ZeroDuration());
+  EXPECT_EQ(task.max_retry_delay, absl::Minutes(1));
+  EXPECT_EQ(task.cancel_grace, absl::ZeroDuration());
+  EXPECT_EQ(task.max_attempts, 1000);
+  EXPECT_EQ(task.priority, -3);
+  executor::Payload payload;
+  ASSERT_TRUE(payload.ParseFromString(task.payload));
+  EXPECT_THAT(payload.arguments(), ElementsAre("true", "x y"));
+  EXPECT_EQ(payload.environment().at("LANG"), "C");
+  EXPECT_EQ(payload.directory(), "/tmp");
+}
+
+TEST(ConvertTaskTest, StopsTheDoublingNotBelowTheFirstDelay) {
+  v1::TaskSpec spec = Task();
+  *spec.mutable_retry_delay() = Span(3600);
+  ProblemList problems;
+  EXPECT_EQ(ConvertTask(spec, 0, problems).max_retry_delay, absl::Hours(1));
+  *spec.mutable_max_retry_delay() = Span(60);
+  EXPECT_THAT(ProblemsOf(spec),
+              ElementsAre(AllOf(At("tasks[\"a\"].max_retry_delay"), Says("retry_delay"))));
+}
+
+class NameTest : public testing::TestWithParam<std::string> {};
+TEST_P(NameTest, IsRefused) {
+  EXPECT_THAT(ProblemsOf(Task(GetParam())),
+              ElementsAre(AllOf(At("tasks[7].name"), Says("1 to 256 letters"))));
+}
+INSTANTIATE_TEST_SUITE_P(Wrong, NameTest,
+                         testing::Values("", "-a", "a b", "a\"b", "a\nb", std::string("a\0b", 3),
+                                         "caf\xC3\xA9", "a;b", std::string(257, 'a')));
+
+TEST(ConvertTaskTest, TakesEveryCharacterOfANameThatIsAllowed) {
+  EXPECT_THAT(ProblemsOf(Task("aZ09_.-/:+@=,[]")), IsEmpty());
+  EXPECT_THAT(ProblemsOf(Task(std::string(256, 'a'))), IsEmpty());
+}
+
+class QuantityTest : public testing::TestWithParam<double> {};
+TEST_P(QuantityTest, IsRefusedWithItsPlace) {
+  v1::TaskSpec spec = Task();
+  (*spec.mutable_consumption())["ram"] = GetParam();
+  EXPECT_THAT(ProblemsOf(spec), ElementsAre(AllOf(At("tasks[\"a\"].consumption[\"ram\"]"),
+                                                  Was(absl::StrCat(GetParam())))));
+}
+INSTANTIATE_TEST_SUITE_P(Wrong, QuantityTest,
+                         testing::Values(-1.0, -1e-9, kNan, kInfinity, -kInfinity, 1e16));
+
+TEST(ConvertTaskTest, RefusesNamesThatAreNoResource) {
+  for (const char* name : {"", "a b", "1st", "caf\xC3\xA9"}) {
+    v1::TaskSpec spec = Task();
+    (*spec.mutable_consumption())[name] = 1;
+    EXPECT_THAT(ProblemsOf(spec),
+                ElementsAre(Field(&planner::Problem::field, HasSubstr("].consumption[\""))))
+        << name;
+  }
+}
+
+TEST(ConvertTaskTest, WantsExactlyOneCommand) {
+  v1::TaskSpec none = Task();
+  none.clear_command();
+  EXPECT_THAT(ProblemsOf(none), ElementsAre(AllOf(At("tasks[\"a\"].command"), Says("empty"))));
+  v1::TaskSpec both = Task();
+  both.mutable_command()->set_shell("true");
+  EXPECT_THAT(ProblemsOf(both),
+              ElementsAre(AllOf(At("tasks[\"a\"].command"), Was("true"), Says("only one"))));
+  v1::TaskSpec empty_program = Task();
+  empty_program.mutable_command()->set_arguments(0, "");
+  EXPECT_THAT(ProblemsOf(empty_program),
+              ElementsAre(AllOf(At("tasks[\"a\"].command.arguments[0]"), Says("program"))));
+  v1::TaskSpec blank = Task();
+  blank.mutable_command()->clear_arguments();
+  blank.mutable_command()->set_shell(" \t\n");
+  EXPECT_THAT(ProblemsOf(blank),
+              ElementsAre(AllOf(At("tasks[\"a\"].command.shell"), Says("blank"))));
+}
+
+TEST(ConvertTaskTest, TakesEmptyArgumentsBehindTheProgram) {
+  v1::TaskSpec spec = Task();
+  spec.mutable_command()->add_arguments("");
+  EXPECT_THAT(ProblemsOf(spec), IsEmpty());
+}
+
+TEST(ConvertTaskTest, RefusesZeroBytesEverywhere) {
+  const std::string nul("x\0y", 3);
+  v1::TaskSpec spec = Task();
+  spec.mutable_command()->add_arguments(nul);
+  (*spec.mutable_command()->mutable_environment())["A"] = nul;
+  (*spec.mutable_command()->mutable_environment())[nul] = "b";
+  spec.mutable_command()->set_directory("/" + nul);
+  EXPECT_THAT(ProblemsOf(spec),
+              UnorderedElementsAre(At("tasks[\"a\"].command.arguments[1]"),
+                                   At("tasks[\"a\"].command.environment[\"A\"]"),
+                                   At("tasks[\"a\"].command.environment[\"x\\x00y\"]"),
+                                   At("tasks[\"a\"].command.directory")));
+}
+
+TEST(ConvertTaskTest, ChecksTheEnvironment) {
+  v1::TaskSpec spec = Task();
+  auto& environment = *spec.mutable_command()->mutable_environment();
+  environment[""] = "a";
+  environment["A=B"] = "a";
+  environment["KARTOGRAPH_TASK"] = "a";
+  EXPECT_THAT(
+      ProblemsOf(spec),
+      UnorderedElementsAre(
+          AllOf(At("tasks[\"a\"].command.environment[\"\"]"), Says("empty")),
+          AllOf(At("tasks[\"a\"].command.environment[\"A=B\"]"), Says("'='")),
+          AllOf(At("tasks[\"a\"].command.environment[\"KARTOGRAPH_TASK\"]"), Says("reserved"))));
+}
+
+TEST(ConvertTaskTest, WantsAnAbsoluteDirectory) {
+  v1::TaskSpec spec = Task();
+  spec.mutable_command()->set_directory("work");
+  EXPECT_THAT(ProblemsOf(spec), ElementsAre(AllOf(At("tasks[\"a\"].command.directory"), Was("work"),
+                                                  Says("absolute"))));
+}
+
+TEST(ConvertTaskTest, ChecksAttempts) {
+  for (int32_t attempts : {-1, 1001, INT32_MIN, INT32_MAX}) {
+    v1::TaskSpec spec = Task();
+    spec.set_max_attempts(attempts);
+    EXPECT_THAT(ProblemsOf(spec), ElementsAre(AllOf(At("tasks[\"a\"].max_attempts"),
+                                                    Was(absl::StrCat(attempts)), Says("1000"))));
+  }
+}
+
+class DurationTest : public testing::TestWithParam<google::protobuf::Duration> {};
+TEST_P(DurationTest, IsRefusedInEveryField) {
+  v1::TaskSpec spec = Task();
+  *spec.mutable_timeout() = GetParam();
+  *spec.mutable_retry_delay() = GetParam();
+  *spec.mutable_max_retry_delay() = GetParam();
+  *spec.mutable_cancel_grace() = GetParam();
+  EXPECT_THAT(ProblemsOf(spec),
+              ElementsAre(At("tasks[\"a\"].timeout"), At("tasks[\"a\"].retry_delay"),
+                          At("tasks[\"a\"].max_retry_delay"), At("tasks[\"a\"].cancel_grace")));
+}
+INSTANTIATE_TEST_SUITE_P(Wrong, DurationTest,
+                         testing::Values(Span(-1), Span(0, -1), Span(1, -1), Span(-1, 1),
+                                         Span(1, 1'000'000'000), Span(315'576'000'001),
+                                         Span(INT64_MAX, INT32_MAX), Span(INT64_MIN, INT32_MIN)));
+
+TEST(ConvertTaskTest, WantsATimeoutAboveZero) {
+  v1::TaskSpec spec = Task();
+  *spec.mutable_timeout() = Span(0);
+  EXPECT_THAT(ProblemsOf(spec),
+              ElementsAre(AllOf(At("tasks[\"a\"].timeout"), Says("longer than 0"))));
+}
+
+TEST(ConvertTaskTest, TellsEverythingAtOnce) {
+  v1::TaskSpec spec = Task("bad name");
+  spec.clear_command();
+  (*spec.mutable_consumption())["cpu"] = kNan;
+  spec.set_max_attempts(-1);
+  *spec.mutable_timeout() = Span(-1);
+  EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("tasks[7].name"), At("tasks[7].command"),
+                                            At("tasks[7].consumption[\"cpu\"]"),
+                                            At("tasks[7].timeout"), At("tasks[7].max_attempts")));
+}
+
+TEST(ConvertGraphTest, ChecksNameAndQueue) {
+  v1::GraphSpec spec;
+  spec.set_client_queue("a b");
+  ProblemList problems;
+  ConvertGraph(spec, "graph", problems);
+  EXPECT_THAT(problems.problems(), ElementsAre(At("graph.name"), At("graph.client_queue")));
+}
+
+TEST(ProblemListTest, TellsAHundredAndCountsAll) {
+  ProblemList problems;
+  for (int i = 0; i < 1000; ++i) problems.Add(absl::StrCat("f", i), "v", "m");
+  int total = 0;
+  EXPECT_EQ(planner::ProblemsOf(problems.ToStatus(), &total).size(), 100u);
+  EXPECT_EQ(total, 1000);
+}
+
+TEST(ProblemListTest, ShortensValuesAndMakesThemPrintable) {
+  ProblemList problems;
+  problems.Add("f", std::string(1000, 'x'), "m");
+  problems.Add("f", "a\nb\xFF", "m");
+  EXPECT_EQ(problems.problems()[0].value, std::string(200, 'x') + "...");
+  EXPECT_EQ(problems.problems()[1].value, "a b\xEF\xBF\xBD");
+}
+
+TEST(ConvertTest, ChecksRequestIds) {
+  ProblemList problems;
+  CheckRequestId("", problems);
+  CheckRequestId(std::string(128, 'x'), problems);
+  EXPECT_TRUE(problems.empty());
+  CheckRequestId(std::string(129, 'x'), problems);
+  CheckRequestId(std::string("\0", 1), problems);
+  EXPECT_THAT(problems.problems(), ElementsAre(At("request_id"), At("request_id")));
+}
+
+TEST(ConvertTest, KnowsGraphIds) {
+  ProblemList problems;
+  EXPECT_EQ(ConvertGraphId("g17", problems), 17u);
+  EXPECT_TRUE(problems.empty());
+  for (const char* text : {"", "17", "g", "g0x1", "g-1", "g99999999999", " g1"}) {
+    ProblemList wrong;
+    EXPECT_EQ(ConvertGraphId(text, wrong), 0u);
+    EXPECT_THAT(wrong.problems(), ElementsAre(AllOf(At("graph_id"), Says("g17")))) << text;
+  }
+}
+
+TEST(ConvertTest, KnowsPages) {
+  ProblemList problems;
+  EXPECT_EQ(ConvertPageSize(0, problems), 100);
+  EXPECT_EQ(ConvertPageSize(1000, problems), 1000);
+  EXPECT_EQ(ConvertPageToken("", 't', problems), 0u);
+  for (uint32_t place : {0u, 1u, 17u, 0xFFFFFFFFu}) {
+    EXPECT_EQ(ConvertPageToken(MakePageToken('t', place), 't', problems), place);
+  }
+  EXPECT_TRUE(problems.empty());
+  ConvertPageSize(-1, problems);
+  ConvertPageSize(1001, problems);
+  for (const char* token : {"t", "g1", "1", "tx", "t0x1", "t01", "t-1", "t1 ", "t123456789"}) {
+    ConvertPageToken(token, 't', problems);
+  }
+  EXPECT_EQ(problems.size(), 11u);
+}
+
+TEST(ConvertTest, RefusesStatesThatAreNone) {
+  google::protobuf::RepeatedField<int> states;
+  states.Add(v1::TASK_STATE_RUNNING);
+  states.Add(0);
+  states.Add(99);
+  ProblemList problems;
+  EXPECT_THAT(ConvertTaskStates(states, problems), ElementsAre(planner::TaskState::kRunning));
+  EXPECT_THAT(problems.problems(), ElementsAre(At("states[1]"), At("states[2]")));
+}
+
+TEST(ConvertTest, MakesUtf8OfAnything) {
+  EXPECT_EQ(ToUtf8("caf\xC3\xA9 \xF0\x9F\x97\xBA"), "caf\xC3\xA9 \xF0\x9F\x97\xBA");
+  const std::string replacement = "\xEF\xBF\xBD";
+  EXPECT_EQ(ToUtf8("\xFF"), replacement);
+  EXPECT_EQ(ToUtf8("a\xC3"), "a" + replacement);                               // cut off
+  EXPECT_EQ(ToUtf8("\xC0\x80"), replacement + replacement);                    // over-long
+  EXPECT_EQ(ToUtf8("\xED\xA0\x80"), replacement + replacement + replacement);  // surrogate
+}
+
+TEST(MessagesTest, NumbersOfStatesAreTheContracts) {
+  EXPECT_EQ(ToMessage(planner::TaskState::kWaiting), v1::TASK_STATE_WAITING);
+  EXPECT_EQ(ToMessage(planner::TaskState::kReady), v1::TASK_STATE_READY);
+  EXPECT_EQ(ToMessage(planner::TaskState::kLaunching), v1::TASK_STATE_LAUNCHING);
+  EXPECT_EQ(ToMessage(planner::TaskState::kRunning), v1::TASK_STATE_RUNNING);
+  EXPECT_EQ(ToMessage(planner::TaskState::kSucceeded), v1::TASK_STATE_SUCCEEDED);
+  EXPECT_EQ(ToMessage(planner::TaskState::kFailed), v1::TASK_STATE_FAILED);
+  EXPECT_EQ(ToMessage(planner::TaskState::kCancelled), v1::TASK_STATE_CANCELLED);
+  EXPECT_EQ(ToMessage(planner::TaskState::kSkipped), v1::TASK_STATE_SKIPPED);
+  EXPECT_EQ(ToMessage(planner::GraphState::kRunning), v1::GRAPH_STATE_RUNNING);
+  EXPECT_EQ(ToMessage(planner::GraphState::kSucceeded), v1::GRAPH_STATE_SUCCEEDED);
+  EXPECT_EQ(ToMessage(planner::GraphState::kFailed), v1::GRAPH_STATE_FAILED);
+  EXPECT_EQ(ToMessage(planner::GraphState::kCancelled), v1::GRAPH_STATE_CANCELLED);
+  EXPECT_EQ(ToMessage(planner::Outcome::kNone), v1::OUTCOME_UNSPECIFIED);
+  EXPECT_EQ(ToMessage(planner::Outcome::kSucceeded), v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(ToMessage(planner::Outcome::kExited), v1::OUTCOME_EXITED);
+  EXPECT_EQ(ToMessage(planner::Outcome::kSignalled), v1::OUTCOME_SIGNALLED);
+  EXPECT_EQ(ToMessage(planner::Outcome::kTimedOut), v1::OUTCOME_TIMED_OUT);
+  EXPECT_EQ(ToMessage(planner::Outcome::kOutOfMemory), v1::OUTCOME_OUT_OF_MEMORY);
+  EXPECT_EQ(ToMessage(planner::Outcome::kCancelled), v1::OUTCOME_CANCELLED);
+  EXPECT_EQ(ToMessage(planner::Outcome::kNotStarted), v1::OUTCOME_NOT_STARTED);
+  EXPECT_EQ(ToMessage(planner::Outcome::kResultTooLarge), v1::OUTCOME_RESULT_TOO_LARGE);
+  EXPECT_EQ(ToMessage(planner::Outcome::kLost), v1::OUTCOME_LOST);
+  EXPECT_EQ(ToMessage(planner::Outcome::kRefused), v1::OUTCOME_REFUSED);
+}
+
+TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
+  v1::TaskSpec spec = Task();
+  (*spec.mutable_consumption())["cpu"] = 0;
+  (*spec.mutable_consumption())["ram"] = 5;
+  spec.add_after("before");
+  *spec.mutable_timeout() = Span(7, 1000);
+  *spec.mutable_retry_delay() = Span(1);
+  *spec.mutable_max_retry_delay() = Span(300);
+  *spec.mutable_cancel_grace() = Span(10);
+  spec.set_max_attempts(3);
+  spec.set_priority(2);
+  ProblemList problems;
+  const scheduler::TaskSubmission task = ConvertTask(spec, 0, problems);
+  storage::TaskRow row;
+  row.task = {.task = {},
+              .name = task.name,
+              .payload = task.payload,
+              .consumption = task.consumption,
+              .after = {0},
+              .timeout = task.timeout,
+              .retry_delay = task.retry_delay,
+              .max_retry_delay = task.max_retry_delay,
+              .cancel_grace = task.cancel_grace,
+              .max_attempts = task.max_attempts,
+              .priority = task.priority};
+  EXPECT_EQ(ToMessage(row, true, {"before"}).spec().SerializeAsString(), spec.SerializeAsString());
+}
+
+TEST(MessagesTest, ProblemsStayBelowTheirLimit) {
+  ProblemList problems;
+  for (int i = 0; i < 90; ++i) {
+    problems.Add(absl::StrCat("field", i), std::string(150, 'v'), std::string(100, 'm'));
+  }
+  const v1::Problems message = ProblemsMessage(problems.ToStatus(), 4096);
+  EXPECT_LE(message.ByteSizeLong(), 4096u + 16);
+  EXPECT_GT(message.problems_size(), 10);
+  EXPECT_EQ(message.total(), 90);
+}
+
+}  // namespace
+}  // namespace kartograph::service

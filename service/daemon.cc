@@ -1,0 +1,247 @@
+#include "service/daemon.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "executor/local/detect_resources.h"
+#include "executor/local/local_cluster.h"
+#include "scheduler/scheduler.h"
+#include "service/change_hub.h"
+#include "service/event_feed.h"
+#include "service/grpc_server.h"
+#include "service/http_api.h"
+#include "service/http_server.h"
+#include "service/queries.h"
+#include "service/version.h"
+#include "service/web_files.h"
+#include "service/worker_pool.h"
+#include "storage/history.h"
+
+namespace kartograph::service {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kWorkers = 4;
+constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
+constexpr char kAgentName[] = "kartograph-local-agent";
+
+std::string SystemError(int error) { return std::strerror(error); }
+
+// The folder as an absolute path, made where it is missing.
+absl::StatusOr<std::string> PrepareState(const std::string& state) {
+  std::error_code error;
+  const fs::path path = fs::absolute(state, error).lexically_normal();
+  const auto problem = [&](absl::string_view what) {
+    return absl::FailedPreconditionError(absl::StrCat("state folder ", path.string(), ": ", what));
+  };
+  if (error) return problem(error.message());
+  if (!fs::exists(path, error)) {
+    if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+    if (error || (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)) {
+      return problem(absl::StrCat("cannot be made: ", error ? error.message() : SystemError(errno),
+                                  "; name another with --state"));
+    }
+  }
+  if (!fs::is_directory(path, error)) {
+    return problem("is not a folder; name another with --state");
+  }
+  if (access(path.c_str(), R_OK | W_OK | X_OK) != 0) {
+    return problem(absl::StrCat("cannot be written: ", SystemError(errno),
+                                "; make it writable or name another with --state"));
+  }
+  return path.string();
+}
+
+absl::StatusOr<std::string> FindAgent(const std::string& configured) {
+  std::error_code error;
+  std::vector<fs::path> places;
+  if (!configured.empty()) {
+    places.push_back(fs::absolute(configured, error));
+  } else {
+    const fs::path self = fs::read_symlink("/proc/self/exe", error);
+    places.push_back(self.parent_path() / kAgentName);
+    places.push_back(self.parent_path().parent_path() / "executor" / "local" / kAgentName);
+    places.push_back(fs::path(self.string() + ".runfiles") / "kartograph" / "executor" / "local" /
+                     kAgentName);
+  }
+  std::string tried;
+  for (const fs::path& place : places) {
+    if (fs::is_regular_file(place, error) && access(place.c_str(), X_OK) == 0) {
+      return place.string();
+    }
+    absl::StrAppend(&tried, tried.empty() ? "" : ", ", place.string());
+  }
+  return absl::NotFoundError(
+      absl::StrCat("no program ", kAgentName, " at ", tried, "; name it with --agent-binary FILE"));
+}
+
+absl::Status CheckAddress(const Address& address, absl::string_view flag) {
+  const absl::Status status = CheckCanListen(address);
+  if (status.ok()) return status;
+  return absl::UnavailableError(
+      absl::StrCat("cannot listen on ", address.ToString(), ": ", std::string(status.message()),
+                   "; choose another address with ", flag, " HOST:PORT (port 0 takes a free one)"));
+}
+
+planner::ResourceVector Offered(const ServiceConfig& config) {
+  planner::ResourceVector resources = executor::DetectResources();
+  if (config.cpu) resources.Set(planner::Resource::Cpu(), *config.cpu);
+  if (config.ram) resources.Set(planner::Resource::Ram(), *config.ram);
+  for (const auto& entry : config.resources) resources.Set(entry.resource, entry.quantity);
+  return resources;
+}
+
+// What is wrong with a part, with the state folder named in any case.
+absl::Status InState(const absl::Status& status, const std::string& state) {
+  if (absl::StrContains(status.message(), state)) return status;
+  return absl::Status(status.code(),
+                      absl::StrCat("state folder ", state, ": ", std::string(status.message())));
+}
+
+class DaemonImpl final : public Daemon {
+ public:
+  explicit DaemonImpl(ServiceConfig config) : config_(std::move(config)) {}
+  ~DaemonImpl() override { Stop(false); }
+
+  absl::Status Begin() {
+    // What can fail without a trace comes first.
+    if (absl::Status status = CheckAddress(config_.grpc, "--grpc"); !status.ok()) return status;
+    if (absl::Status status = CheckAddress(config_.http, "--http"); !status.ok()) return status;
+    const absl::StatusOr<std::string> agent = FindAgent(config_.agent_binary);
+    if (!agent.ok()) return agent.status();
+    const absl::StatusOr<std::string> state = PrepareState(config_.state);
+    if (!state.ok()) return state.status();
+    if (absl::Status status = Open(*state, *agent); !status.ok()) return InState(status, *state);
+    return Listen();
+  }
+
+  std::string Addresses() const override {
+    return absl::StrCat("grpc=", grpc_address_.ToString(), " http=", http_address_.ToString());
+  }
+
+  absl::Status Check() override {
+    grpc_->SetServing(HttpApi::Health(*scheduler_).ok());
+    return scheduler_->fatal_error();
+  }
+
+  void StopWaiting() override { scheduler_->Stop(false); }
+
+  void Stop(bool drain) override {
+    if (std::exchange(stopped_, true)) return;
+    if (grpc_ != nullptr) grpc_->SetServing(false);
+    // Until it has stopped, what it does can still be watched.
+    if (scheduler_ != nullptr) scheduler_->Stop(drain);
+    if (hub_ != nullptr) hub_->Stop();
+    if (grpc_ != nullptr) grpc_->Shutdown(kShutdownGrace);
+    if (http_ != nullptr) http_->Stop();
+    if (workers_ != nullptr) workers_->Stop();
+    if (probes_ != nullptr) probes_->Stop();
+  }
+
+ private:
+  absl::Status Open(const std::string& state, const std::string& agent) {
+    absl::StatusOr<storage::History> history =
+        storage::OpenHistory({.path = absl::StrCat(state, "/history.sqlite")});
+    if (!history.ok()) return history.status();
+    history_ = *std::move(history);
+
+    executor::LocalClusterOptions options;
+    options.state_dir = state;
+    options.agent_binary = agent;
+    options.resources = Offered(config_);
+    auto cluster = executor::CreateLocalCluster(std::move(options));
+    if (!cluster.ok()) return cluster.status();
+    cluster_ = *std::move(cluster);
+
+    scheduler::SchedulerOptions scheduling;
+    scheduling.pools = config_.pools;
+    scheduling.max_graph_tasks = config_.max_graph_tasks;
+    scheduling.retention = config_.retention;
+    auto scheduler =
+        scheduler::Scheduler::Start(std::move(scheduling), history_.writer.get(), cluster_.get());
+    if (!scheduler.ok()) return scheduler.status();
+    scheduler_ = *std::move(scheduler);
+    return absl::OkStatus();
+  }
+
+  absl::Status Listen() {
+    const absl::Time now = absl::Now();
+    workers_ = std::make_unique<WorkerPool>(kWorkers);
+    probes_ = std::make_unique<WorkerPool>(1);
+    queries_ = std::make_unique<Queries>(Queries::Options{.version = kVersion, .start_time = now},
+                                         scheduler_.get(), history_.reader, cluster_.get());
+    hub_ = std::make_unique<ChangeHub>(scheduler_.get(), workers_.get());
+    feed_ = std::make_unique<EventFeed>(EventFeed::Options(), scheduler_.get(), queries_.get(),
+                                        workers_.get());
+    ServiceParts parts;
+    parts.scheduler = scheduler_.get();
+    parts.cluster = cluster_.get();
+    parts.queries = queries_.get();
+    parts.hub = hub_.get();
+    parts.workers = workers_.get();
+    parts.max_graph_tasks = config_.max_graph_tasks;
+    auto grpc = GrpcServer::Start(config_.grpc.ToString(), parts);
+    if (!grpc.ok()) return grpc.status();
+    grpc_ = *std::move(grpc);
+    grpc_address_ = {config_.grpc.host, static_cast<uint16_t>(grpc_->port())};
+
+    api_ = std::make_unique<HttpApi>(
+        HttpApi::Options{.version = kVersion, .start_time = now, .files = WebFiles()}, parts,
+        feed_.get(), probes_.get());
+    HttpServerOptions options;
+    options.address = config_.http;
+    auto http = HttpServer::Start(std::move(options), [this](HttpRequest request, HttpReply reply) {
+      api_->Handle(std::move(request), std::move(reply));
+    });
+    if (!http.ok()) return http.status();
+    http_ = *std::move(http);
+    http_address_ = {config_.http.host, static_cast<uint16_t>(http_->port())};
+    grpc_->SetServing(true);
+    for (const Address& address : {grpc_address_, http_address_}) {
+      if (address.IsLoopback()) continue;
+      spdlog::warn(
+          "listening on {}, which is not loopback: there is no authentication yet, so whoever "
+          "reaches it can run programs on this machine",
+          address.ToString());
+    }
+    return absl::OkStatus();
+  }
+
+  const ServiceConfig config_;
+  bool stopped_ = false;
+  Address grpc_address_;
+  Address http_address_;
+  // In order of standing upon each other.
+  storage::History history_;
+  std::unique_ptr<executor::Cluster> cluster_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<Queries> queries_;
+  std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<WorkerPool> probes_;
+  std::unique_ptr<ChangeHub> hub_;
+  std::unique_ptr<EventFeed> feed_;
+  std::unique_ptr<HttpApi> api_;
+  std::unique_ptr<GrpcServer> grpc_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const ServiceConfig& config) {
+  auto daemon = std::make_unique<DaemonImpl>(config);
+  if (absl::Status status = daemon->Begin(); !status.ok()) return status;
+  return daemon;
+}
+
+}  // namespace kartograph::service

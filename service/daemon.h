@@ -1,0 +1,33 @@
+// All parts of kartographd, put together.
+#ifndef KARTOGRAPH_SERVICE_DAEMON_H_
+#define KARTOGRAPH_SERVICE_DAEMON_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "service/config.h"
+
+namespace kartograph::service {
+
+// Serves from Start to Stop. Thread-safe.
+class Daemon {
+ public:
+  // Errors are one line that says what to do; nothing is left running then.
+  static absl::StatusOr<std::unique_ptr<Daemon>> Start(const ServiceConfig& config);
+  virtual ~Daemon() = default;
+
+  // "grpc=HOST:PORT http=HOST:PORT", with the ports that were taken.
+  virtual std::string Addresses() const = 0;
+  // Tells the health service how it is; to be called now and then. An error means that it cannot
+  // go on.
+  virtual absl::Status Check() = 0;
+  // Takes no more work; with `drain` waits until running attempts have ended. Once.
+  virtual void Stop(bool drain) = 0;
+  // Ends the waiting of a Stop that drains. From another thread.
+  virtual void StopWaiting() = 0;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_DAEMON_H_

@@ -1,0 +1,62 @@
+// What kartographd serves over HTTP: the page's files, the contract's messages as JSON, events,
+// metrics, health.
+#ifndef KARTOGRAPH_SERVICE_HTTP_API_H_
+#define KARTOGRAPH_SERVICE_HTTP_API_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "service/event_feed.h"
+#include "service/http_server.h"
+#include "service/service_parts.h"
+#include "service/web_files.h"
+
+namespace kartograph::service {
+
+// Finds who answers a request and turns the answer into text. Thread-safe.
+class HttpApi {
+ public:
+  struct Options {
+    std::string version;
+    absl::Time start_time;
+    absl::Span<const WebFile> files;
+  };
+  // `probes` answers health and metrics, so that these do not wait behind anything else. All
+  // outlive this, and are stopped before this ends.
+  HttpApi(Options options, const ServiceParts& parts, EventFeed* events, WorkerPool* probes);
+
+  // An HttpHandler.
+  void Handle(HttpRequest request, HttpReply reply);
+
+  // OK while the scheduler answers within a second and can go on. May block for so long.
+  static absl::Status Health(scheduler::Scheduler& scheduler);
+
+ private:
+  void HandleApi(HttpRequest request, HttpReply reply);
+  void HandleGraphs(const HttpRequest& request, HttpReply reply);
+  void Graphs(const HttpRequest& request, HttpReply reply);
+  void Tasks(const std::string& graph, const HttpRequest& request, HttpReply reply);
+  void Task(const std::string& graph, const HttpRequest& request, HttpReply reply);
+  void Log(const std::string& graph, const HttpRequest& request, HttpReply reply);
+  void Failures(const HttpRequest& request, HttpReply reply);
+  void ServeFile(const HttpRequest& request, const HttpReply& reply);
+  HttpResponse Metrics();
+
+  // Answers with the JSON of what `query` gives, on a worker thread.
+  template <typename Query>
+  void OnWorker(HttpReply reply, Query query);
+  static void Post(WorkerPool* pool, HttpReply reply, std::function<HttpResponse()> answer);
+
+  const Options options_;
+  const ServiceParts parts_;
+  EventFeed* const events_;
+  WorkerPool* const probes_;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_HTTP_API_H_

@@ -1,0 +1,121 @@
+// The daemon: reads the settings, serves until it is told to stop.
+#include <fcntl.h>
+#include <poll.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "service/config.h"
+#include "service/daemon.h"
+
+namespace {
+
+using kartograph::service::CommandLine;
+using kartograph::service::Daemon;
+using kartograph::service::ParseCommandLine;
+
+constexpr int kCheckMs = 500;
+
+int signal_pipe[2];
+
+void OnSignal(int) {
+  const int saved = errno;
+  // A full pipe holds enough of them already.
+  [[maybe_unused]] const ssize_t written = write(signal_pipe[1], "s", 1);
+  errno = saved;
+}
+
+// Handlers rather than a blocked mask or SIG_IGN: those would be inherited by the tasks.
+bool CatchSignals() {
+  if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return false;
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  action.sa_handler = [](int) {};
+  sigaction(SIGPIPE, &action, nullptr);
+  return true;
+}
+
+// Whether a signal came within `timeout_ms`.
+bool WaitForSignal(int timeout_ms) {
+  pollfd waiting = {signal_pipe[0], POLLIN, 0};
+  char byte = 0;
+  return poll(&waiting, 1, timeout_ms) > 0 && read(signal_pipe[0], &byte, 1) == 1;
+}
+
+void SetUpLog(const std::string& level) {
+  auto logger = spdlog::stderr_logger_mt("kartographd");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  logger->set_level(spdlog::level::from_str(level));
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+// A second signal ends the waiting for running attempts.
+void Stop(Daemon& daemon, bool drain) {
+  std::atomic<bool> stopped = false;
+  std::thread stopping([&] {
+    daemon.Stop(drain);
+    stopped = true;
+  });
+  while (drain && !stopped) {
+    if (!WaitForSignal(100)) continue;
+    spdlog::info("not waiting for running attempts any longer");
+    daemon.StopWaiting();
+    break;
+  }
+  stopping.join();
+}
+
+int Serve(const CommandLine& command_line) {
+  if (!CatchSignals()) {
+    std::fprintf(stderr, "kartographd: cannot make a pipe: no file descriptors are left\n");
+    return 1;
+  }
+  SetUpLog(command_line.config.log_level);
+  absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(command_line.config);
+  if (!daemon.ok()) {
+    std::fprintf(stderr, "kartographd: %s\n", std::string(daemon.status().message()).c_str());
+    return 1;
+  }
+  std::printf("ready %s\n", (*daemon)->Addresses().c_str());
+  std::fflush(stdout);
+  while (!WaitForSignal(kCheckMs)) {
+    const absl::Status status = (*daemon)->Check();
+    if (status.ok()) continue;
+    spdlog::error("cannot go on: {}", std::string(status.message()));
+    (*daemon)->Stop(false);
+    return 1;
+  }
+  const bool drain = command_line.config.drain;
+  spdlog::info(drain ? "stopping when running attempts have ended; a second signal ends the wait"
+                     : "stopping; running attempts are left to be found again");
+  Stop(**daemon, drain);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<CommandLine> command_line =
+      ParseCommandLine(std::vector<std::string>(argv + 1, argv + argc));
+  if (!command_line.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(command_line.status().message()).c_str());
+    return 2;
+  }
+  if (!command_line->print.empty()) {
+    std::fputs(command_line->print.c_str(), stdout);
+    return 0;
+  }
+  return Serve(*command_line);
+}

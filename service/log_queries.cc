@@ -1,0 +1,131 @@
+// The part of Queries that reads what attempts have written.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "service/queries.h"
+
+namespace kartograph::service {
+namespace {
+
+constexpr int64_t kTailBytes = 4 << 10;
+constexpr int64_t kChunkBytes = 64 << 10;
+// Logs are on this machine or one network hop away.
+constexpr absl::Duration kReadTimeout = absl::Seconds(10);
+
+}  // namespace
+
+planner::GraphId CheckReadLog(const v1::ReadLogRequest& request, ProblemList& problems) {
+  if (request.attempt() < 0 || request.attempt() > static_cast<int32_t>(planner::kMaxLaunches)) {
+    problems.Add("attempt", absl::StrCat(request.attempt()),
+                 absl::StrCat("must be 1 to ", planner::kMaxLaunches, ", or 0 for the last one"));
+  }
+  if (!v1::LogStream_IsValid(request.stream())) {
+    problems.Add("stream", absl::StrCat(static_cast<int>(request.stream())),
+                 "must be LOG_STREAM_STDOUT or LOG_STREAM_STDERR");
+  }
+  return ConvertGraphId(request.graph_id(), problems);
+}
+
+executor::LogStream ToLogStream(v1::LogStream stream) {
+  return stream == v1::LOG_STREAM_STDERR ? executor::LogStream::kStderr
+                                         : executor::LogStream::kStdout;
+}
+
+absl::StatusOr<Queries::LogSource> Queries::FindLog(planner::GraphId graph, absl::string_view task,
+                                                    int32_t number) {
+  const absl::StatusOr<storage::TaskRow> row = history_->GetTask(graph, task);
+  if (absl::IsNotFound(row.status())) return NotFoundTask(graph, task);
+  if (!row.ok()) return row.status();
+  LogSource source;
+  source.task = row->task.task;
+  source.task_final = row->ended.has_value();
+  for (const storage::AttemptRow& attempt : row->attempts) {
+    const bool is_it =
+        number == 0 || attempt.launched.attempt.number() == static_cast<uint32_t>(number);
+    if (!is_it) continue;
+    source.launched = true;
+    source.attempt = attempt.launched.attempt;
+    source.agent = attempt.launched.agent;
+    source.ended = attempt.ended.outcome != planner::Outcome::kNone;
+  }
+  return source;
+}
+
+absl::Status Queries::NotLaunched(const LogSource& source, absl::string_view task, int32_t number) {
+  if (number > 0) {
+    return absl::NotFoundError(absl::StrCat("attempt ", number, " of task \"", task, "\" ",
+                                            source.task_final ? "was never" : "has not been",
+                                            " launched", source.task_final ? "" : " yet"));
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "task \"", task, "\" ",
+      source.task_final ? "ended without being launched" : "has not been launched yet"));
+}
+
+absl::StatusOr<executor::LogChunk> Queries::ReadChunk(const executor::LogRequest& request) {
+  struct Answer {
+    absl::Mutex mutex;
+    bool done = false;
+    absl::StatusOr<executor::LogChunk> chunk;
+  };
+  auto answer = std::make_shared<Answer>();
+  cluster_->ReadLog(request, [answer](absl::StatusOr<executor::LogChunk> chunk) {
+    absl::MutexLock lock(&answer->mutex);
+    answer->chunk = std::move(chunk);
+    answer->done = true;
+  });
+  absl::MutexLock lock(&answer->mutex);
+  if (!answer->mutex.AwaitWithTimeout(absl::Condition(&answer->done), kReadTimeout)) {
+    return absl::UnavailableError("the agent does not send the log in time; try again");
+  }
+  return std::move(answer->chunk);
+}
+
+absl::StatusOr<executor::LogChunk> Queries::ReadLog(const v1::ReadLogRequest& request,
+                                                    int64_t max_bytes) {
+  ProblemList problems;
+  const planner::GraphId graph = CheckReadLog(request, problems);
+  if (!problems.empty()) return problems.ToStatus();
+  const auto source = FindLog(graph, request.task_name(), request.attempt());
+  if (!source.ok()) return source.status();
+  if (!source->launched) return NotLaunched(*source, request.task_name(), request.attempt());
+
+  executor::LogChunk log;
+  log.offset = std::max<int64_t>(request.offset(), 0);
+  executor::LogRequest part{.attempt = source->attempt,
+                            .agent = source->agent,
+                            .stream = ToLogStream(request.stream()),
+                            .offset = request.offset()};
+  while (static_cast<int64_t>(log.data.size()) < max_bytes) {
+    part.max_bytes = std::min(kChunkBytes, max_bytes - static_cast<int64_t>(log.data.size()));
+    absl::StatusOr<executor::LogChunk> chunk = ReadChunk(part);
+    // An attempt that has only just been launched has written nothing.
+    if (absl::IsNotFound(chunk.status()) && !source->ended) break;
+    if (!chunk.ok()) return chunk.status();
+    if (log.data.empty()) log.offset = chunk->offset;
+    if (chunk->data.empty()) break;
+    log.data += chunk->data;
+    part.offset = chunk->offset + static_cast<int64_t>(chunk->data.size());
+  }
+  return log;
+}
+
+absl::StatusOr<std::string> Queries::LogTail(const storage::FailureRow& failure) {
+  if (!failure.last_attempt) return "";
+  executor::LogRequest request{.attempt = failure.last_attempt->launched.attempt,
+                               .agent = failure.last_attempt->launched.agent,
+                               .stream = executor::LogStream::kStderr,
+                               .offset = -kTailBytes,
+                               .max_bytes = kTailBytes};
+  absl::StatusOr<executor::LogChunk> chunk = ReadChunk(request);
+  if (chunk.ok() && chunk->data.empty()) {
+    request.stream = executor::LogStream::kStdout;
+    chunk = ReadChunk(request);
+  }
+  if (!chunk.ok()) return chunk.status();
+  return ToUtf8(chunk->data);
+}
+
+}  // namespace kartograph::service

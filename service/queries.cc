@@ -1,0 +1,356 @@
+#include "service/queries.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "service/inspect.h"
+#include "service/messages.h"
+
+namespace kartograph::service {
+namespace {
+
+using planner::GraphId;
+using planner::TaskKey;
+using scheduler::Snapshots;
+
+constexpr char kGraphPages = 'g';
+constexpr char kTaskPages = 't';
+constexpr int kDefaultFailures = 10;
+constexpr int kMaxFailures = 100;
+constexpr int kMaxAgents = 1000;
+constexpr int kMaxRunning = 1000;
+// A page of tasks with everything known stays below this, so that a client's usual limit of 4 MiB
+// for a message is kept.
+constexpr size_t kMaxPageBytes = 3 << 20;
+// A state read from two places is read again where a change came between.
+constexpr int kTries = 5;
+
+absl::Status NotFoundGraph(GraphId graph) {
+  return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
+}
+
+}  // namespace
+
+Queries::Queries(Options options, scheduler::Scheduler* scheduler,
+                 std::shared_ptr<storage::HistoryReader> history, executor::Cluster* cluster)
+    : options_(std::move(options)),
+      scheduler_(scheduler),
+      history_(std::move(history)),
+      cluster_(cluster) {}
+
+template <typename T>
+absl::StatusOr<T> Queries::Inspect(std::function<T(const Snapshots&)> read) {
+  return InspectWithin<T>(*scheduler_, options_.scheduler_timeout, std::move(read));
+}
+
+absl::StatusOr<storage::GraphRow> Queries::GraphRow(GraphId graph) {
+  absl::StatusOr<storage::GraphRow> row = history_->GetGraph(graph);
+  if (absl::IsNotFound(row.status())) return NotFoundGraph(graph);
+  return row;
+}
+
+absl::Status Queries::NotFoundTask(GraphId graph, absl::string_view task) {
+  const absl::StatusOr<storage::GraphRow> row = GraphRow(graph);
+  if (!row.ok()) return row.status();
+  return absl::NotFoundError(
+      absl::StrCat("no task \"", task, "\" in graph \"", planner::GraphIdToString(graph), "\""));
+}
+
+absl::StatusOr<v1::Graph> Queries::GetGraph(const v1::GetGraphRequest& request) {
+  ProblemList problems;
+  const GraphId graph = ConvertGraphId(request.graph_id(), problems);
+  if (!problems.empty()) return problems.ToStatus();
+  // What is not live now is final in the history, if it is anywhere.
+  auto live = Inspect<std::optional<scheduler::GraphSnapshot>>(
+      [graph](const Snapshots& s) { return s.Graph(graph); });
+  if (!live.ok()) return live.status();
+  if (*live) return ToMessage(**live);
+  const absl::StatusOr<storage::GraphRow> row = GraphRow(graph);
+  if (!row.ok()) return row.status();
+  return ToMessage(*row);
+}
+
+absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsRequest& request) {
+  ProblemList problems;
+  const int page_size = ConvertPageSize(request.page_size(), problems);
+  const GraphId before = ConvertPageToken(request.page_token(), kGraphPages, problems);
+  if (!v1::GraphState_IsValid(request.state())) {
+    problems.Add("state", absl::StrCat(static_cast<int>(request.state())),
+                 "is not the state of a graph; leave it out for all");
+  }
+  if (!problems.empty()) return problems.ToStatus();
+  std::optional<planner::GraphState> state;
+  if (request.state() != v1::GRAPH_STATE_UNSPECIFIED) {
+    state = static_cast<planner::GraphState>(request.state());
+  }
+  const auto rows = history_->ListGraphs(before, page_size + 1, state);
+  if (!rows.ok()) return rows.status();
+
+  v1::ListGraphsResponse response;
+  const size_t shown = std::min(rows->size(), static_cast<size_t>(page_size));
+  std::vector<GraphId> running;
+  for (size_t i = 0; i < shown; ++i) {
+    const storage::GraphRow& row = (*rows)[i];
+    *response.add_graphs() = ToMessage(row);
+    if (row.state.state == planner::GraphState::kRunning) running.push_back(row.graph.graph);
+  }
+  if (rows->size() > shown) {
+    response.set_next_page_token(MakePageToken(kGraphPages, (*rows)[shown - 1].graph.graph));
+  }
+  if (running.empty()) return response;
+
+  using Graphs = std::vector<std::optional<scheduler::GraphSnapshot>>;
+  const absl::StatusOr<Graphs> live = Inspect<Graphs>([running](const Snapshots& s) {
+    Graphs graphs;
+    graphs.reserve(running.size());
+    for (GraphId graph : running) graphs.push_back(s.Graph(graph));
+    return graphs;
+  });
+  if (!live.ok()) return live.status();
+  size_t next = 0;
+  for (v1::Graph& graph : *response.mutable_graphs()) {
+    if (graph.state() != v1::GRAPH_STATE_RUNNING) continue;
+    const std::optional<scheduler::GraphSnapshot>& snapshot = (*live)[next];
+    if (snapshot) {
+      graph = ToMessage(*snapshot);
+    } else if (const auto row = history_->GetGraph(running[next]); row.ok()) {
+      graph = ToMessage(*row);  // it has ended since
+    }
+    ++next;
+  }
+  return response;
+}
+
+absl::Status Queries::FillTasks(const std::vector<storage::TaskRow>& rows, bool full,
+                                v1::ListTasksResponse& response) {
+  std::map<TaskKey, std::string> names;
+  if (full) {
+    for (const storage::TaskRow& row : rows) {
+      for (planner::TaskIndex index : row.task.after) {
+        names.emplace(TaskKey::Of(row.task.task.graph(), index), "");
+      }
+    }
+    std::vector<TaskKey> keys;
+    for (const auto& [key, name] : names) keys.push_back(key);
+    absl::StatusOr<std::vector<std::string>> texts = TaskNames(keys);
+    if (!texts.ok()) return texts.status();
+    for (size_t i = 0; i < keys.size(); ++i) names[keys[i]] = std::move((*texts)[i]);
+  }
+  for (const storage::TaskRow& row : rows) {
+    std::vector<std::string> after;
+    if (full) {
+      for (planner::TaskIndex index : row.task.after) {
+        after.push_back(names[TaskKey::Of(row.task.task.graph(), index)]);
+      }
+    }
+    *response.add_tasks() = ToMessage(row, full, after);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::ListTasksResponse> Queries::ListTasks(const v1::ListTasksRequest& request) {
+  ProblemList problems;
+  const GraphId graph = ConvertGraphId(request.graph_id(), problems);
+  const int page_size = ConvertPageSize(request.page_size(), problems);
+  const planner::TaskIndex from = ConvertPageToken(request.page_token(), kTaskPages, problems);
+  const auto states = ConvertTaskStates(request.states(), problems);
+  if (!problems.empty()) return problems.ToStatus();
+
+  using Page = std::optional<std::vector<LiveTask>>;  // nothing for a graph that is not live
+  const bool full = request.full();
+  absl::StatusOr<Page> live =
+      Inspect<Page>([graph, from, page_size, states, full](const Snapshots& s) -> Page {
+        if (!s.Graph(graph)) return std::nullopt;
+        std::vector<LiveTask> page;
+        for (scheduler::TaskSnapshot& task : s.Tasks(graph, from, page_size + 1, states)) {
+          LiveTask& entry = page.emplace_back();
+          if (full && (task.state == planner::TaskState::kLaunching ||
+                       task.state == planner::TaskState::kRunning)) {
+            entry.attempts = s.Attempts(task.task);
+          }
+          entry.task = std::move(task);
+        }
+        return page;
+      });
+  if (!live.ok()) return live.status();
+
+  const storage::HistoryReader::Detail detail{.payload = full, .attempts = full};
+  absl::StatusOr<std::vector<storage::TaskRow>> rows;
+  if (*live) {
+    std::vector<TaskKey> keys;
+    for (const LiveTask& task : **live) keys.push_back(task.task.task);
+    rows = history_->GetTasks(keys, detail);
+  } else {
+    const absl::StatusOr<storage::GraphRow> row = GraphRow(graph);
+    if (!row.ok()) return row.status();
+    std::vector<planner::TaskState> final_states;
+    for (planner::TaskState state : states) {
+      if (planner::IsFinal(state)) final_states.push_back(state);
+    }
+    if (!states.empty() && final_states.empty()) return v1::ListTasksResponse();
+    rows = history_->ListTasks(graph, from, page_size + 1, final_states, detail);
+  }
+  if (!rows.ok()) return rows.status();
+
+  std::optional<planner::TaskIndex> next;
+  const auto cut = [&](size_t count) {
+    if (rows->size() <= count) return;
+    next = (*rows)[count].task.task.index();
+    rows->resize(count);
+  };
+  cut(page_size);
+  if (full) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < rows->size(); ++i) {
+      const storage::TaskRow& row = (*rows)[i];
+      bytes += 256 + 2 * row.task.name.size() + row.task.payload.size() +
+               row.attempts.size() * 256 + row.task.after.size() * 64;
+      if (bytes > kMaxPageBytes && i > 0) cut(i);
+    }
+  }
+  v1::ListTasksResponse response;
+  if (absl::Status status = FillTasks(*rows, full, response); !status.ok()) return status;
+  if (*live) {
+    absl::flat_hash_map<TaskKey, const LiveTask*> by_key;
+    for (const LiveTask& task : **live) by_key[task.task.task] = &task;
+    for (int i = 0; i < response.tasks_size(); ++i) {
+      const auto found = by_key.find((*rows)[i].task.task);
+      if (found == by_key.end()) continue;
+      Overlay(found->second->task, found->second->attempts, *response.mutable_tasks(i));
+    }
+  }
+  if (next) response.set_next_page_token(MakePageToken(kTaskPages, *next));
+  return response;
+}
+
+absl::StatusOr<v1::Task> Queries::FullTask(const storage::TaskRow& row) {
+  std::vector<TaskKey> keys;
+  for (planner::TaskIndex index : row.task.after) {
+    keys.push_back(TaskKey::Of(row.task.task.graph(), index));
+  }
+  const absl::StatusOr<std::vector<std::string>> after = TaskNames(keys);
+  if (!after.ok()) return after.status();
+  v1::Task task = ToMessage(row, /*full=*/true, *after);
+  if (!row.attempts.empty()) task.set_return_value(row.attempts.back().ended.return_value);
+  return task;
+}
+
+absl::StatusOr<v1::Task> Queries::GetTask(const v1::GetTaskRequest& request) {
+  ProblemList problems;
+  const GraphId graph = ConvertGraphId(request.graph_id(), problems);
+  if (!problems.empty()) return problems.ToStatus();
+  for (int i = 0; i < kTries; ++i) {
+    const absl::StatusOr<storage::TaskRow> row = history_->GetTask(graph, request.task_name());
+    if (absl::IsNotFound(row.status())) return NotFoundTask(graph, request.task_name());
+    if (!row.ok()) return row.status();
+    absl::StatusOr<v1::Task> task = FullTask(*row);
+    if (!task.ok() || row->ended) return task;
+    const TaskKey key = row->task.task;
+    const auto live =
+        Inspect<std::optional<LiveTask>>([key](const Snapshots& s) -> std::optional<LiveTask> {
+          std::optional<scheduler::TaskSnapshot> snapshot = s.Task(key);
+          if (!snapshot) return std::nullopt;
+          return LiveTask{*std::move(snapshot), s.Attempts(key)};
+        });
+    if (!live.ok()) return live.status();
+    // Otherwise it became final since the row was read.
+    if (*live && !planner::IsFinal((*live)->task.state)) {
+      Overlay((*live)->task, (*live)->attempts, *task);
+      return task;
+    }
+  }
+  return absl::UnavailableError("the task changes too fast to be read; try again");
+}
+
+absl::StatusOr<v1::ListFailuresResponse> Queries::ListFailures(
+    const v1::ListFailuresRequest& request) {
+  ProblemList problems;
+  if (request.max_failures() < 0 || request.max_failures() > kMaxFailures) {
+    problems.Add("max_failures", absl::StrCat(request.max_failures()),
+                 absl::StrCat("must be 1 to ", kMaxFailures, ", or 0 for the default of ",
+                              kDefaultFailures));
+    return problems.ToStatus();
+  }
+  const int limit = request.max_failures() == 0 ? kDefaultFailures : request.max_failures();
+  const auto rows = history_->ListFailures(limit);
+  if (!rows.ok()) return rows.status();
+  v1::ListFailuresResponse response;
+  for (const storage::FailureRow& row : *rows) {
+    v1::ListFailuresResponse::Failure& failure = *response.add_failures();
+    failure.set_graph_id(planner::GraphIdToString(row.ended.task.graph()));
+    failure.set_graph_name(row.graph_name);
+    failure.set_task_name(row.task_name);
+    failure.set_message(ToUtf8(row.ended.reason));
+    *failure.mutable_end_time() = ToMessage(row.ended.end_time);
+    // A failure without its log is better than no answer.
+    failure.set_log_tail(LogTail(row).value_or(""));
+  }
+  return response;
+}
+
+absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
+  struct View {
+    scheduler::ClusterSnapshot cluster;
+    absl::flat_hash_map<GraphId, std::string> graph_names;
+  };
+  const absl::StatusOr<View> view = Inspect<View>([](const Snapshots& s) {
+    View view;
+    view.cluster = s.Cluster(kMaxAgents, kMaxRunning);
+    for (const scheduler::AttemptSnapshot& attempt : view.cluster.attempts) {
+      const GraphId graph = attempt.attempt.task().graph();
+      if (view.graph_names.contains(graph)) continue;
+      const std::optional<scheduler::GraphSnapshot> snapshot = s.Graph(graph);
+      view.graph_names[graph] = snapshot ? snapshot->name : "";
+    }
+    return view;
+  });
+  if (!view.ok()) return view.status();
+
+  std::vector<TaskKey> keys;
+  for (const auto& attempt : view->cluster.attempts) keys.push_back(attempt.attempt.task());
+  const absl::StatusOr<std::vector<std::string>> names = TaskNames(keys);
+  if (!names.ok()) return names.status();
+
+  v1::Cluster message;
+  message.set_connected(view->cluster.connected);
+  for (const auto& agent : view->cluster.agents) *message.add_agents() = ToMessage(agent);
+  for (const auto& pool : view->cluster.pools) *message.add_pools() = ToMessage(pool);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const scheduler::AttemptSnapshot& attempt = view->cluster.attempts[i];
+    v1::RunningAttempt& running = *message.add_running();
+    running.set_graph_id(planner::GraphIdToString(keys[i].graph()));
+    running.set_graph_name(view->graph_names.at(keys[i].graph()));
+    running.set_task_name((*names)[i]);
+    running.set_attempt_id(planner::AttemptIdToString(attempt.attempt));
+    running.set_agent(ToUtf8(attempt.agent_name.empty() ? attempt.agent : attempt.agent_name));
+    running.set_state(ToMessage(attempt.state));
+    *running.mutable_launch_time() = ToMessage(attempt.launch_time);
+    SetConsumption(attempt.consumption, *running.mutable_consumption());
+  }
+  *message.mutable_counts() = ToMessage(view->cluster.counts);
+  message.set_version(options_.version);
+  *message.mutable_start_time() = ToMessage(options_.start_time);
+  message.set_agent_count(static_cast<int32_t>(view->cluster.agent_count));
+  return message;
+}
+
+absl::StatusOr<std::vector<std::string>> Queries::TaskNames(const std::vector<TaskKey>& tasks) {
+  std::vector<std::string> names(tasks.size());
+  if (tasks.empty()) return names;
+  absl::StatusOr<std::vector<storage::TaskRow>> rows = history_->GetTasks(tasks, {});
+  if (!rows.ok()) return rows.status();
+  // Rows come in the order asked for; those that are not there are left out.
+  size_t next = 0;
+  for (size_t i = 0; i < tasks.size() && next < rows->size(); ++i) {
+    if ((*rows)[next].task.task == tasks[i]) names[i] = std::move((*rows)[next++].task.name);
+  }
+  return names;
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,89 @@
+// Answers the contract's reading calls, for gRPC and HTTP alike.
+#ifndef KARTOGRAPH_SERVICE_QUERIES_H_
+#define KARTOGRAPH_SERVICE_QUERIES_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "api/kartograph/v1/task_executer.pb.h"
+#include "executor/cluster.h"
+#include "scheduler/scheduler.h"
+#include "service/convert.h"
+#include "storage/history.h"
+
+namespace kartograph::service {
+
+// Merges what is live (the scheduler's to tell) with what is written (the history's). Thread-safe.
+// Every call may block on the disk and on the scheduler's next batch: call it on a worker thread.
+// Errors are the contract's.
+class Queries {
+ public:
+  struct Options {
+    std::string version;
+    absl::Time start_time;
+    // After this long without the scheduler's answer a call gives up (Unavailable).
+    absl::Duration scheduler_timeout = absl::Seconds(30);
+  };
+  // `scheduler` and `cluster` outlive this.
+  Queries(Options options, scheduler::Scheduler* scheduler,
+          std::shared_ptr<storage::HistoryReader> history, executor::Cluster* cluster);
+
+  absl::StatusOr<v1::Graph> GetGraph(const v1::GetGraphRequest& request);
+  absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
+  absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);
+  absl::StatusOr<v1::Task> GetTask(const v1::GetTaskRequest& request);
+  absl::StatusOr<v1::ListFailuresResponse> ListFailures(const v1::ListFailuresRequest& request);
+  absl::StatusOr<v1::Cluster> GetCluster(const v1::GetClusterRequest& request);
+
+  // The names of tasks, in the order given; empty where there is none.
+  absl::StatusOr<std::vector<std::string>> TaskNames(const std::vector<planner::TaskKey>& tasks);
+
+  // An attempt whose log is to be read.
+  struct LogSource {
+    planner::TaskKey task;
+    bool launched = false;  // otherwise the rest is not set
+    bool task_final = false;
+    planner::AttemptId attempt;
+    executor::AgentId agent;
+    bool ended = false;
+  };
+  // `number` 0: the last attempt. NotFound for graph and task, not for the attempt: it may still
+  // come.
+  absl::StatusOr<LogSource> FindLog(planner::GraphId graph, absl::string_view task, int32_t number);
+  // NotFound that says why there is no such attempt.
+  static absl::Status NotLaunched(const LogSource& source, absl::string_view task, int32_t number);
+  // Part of a log as it is now. NotFound where there is no such attempt, or no log (any more).
+  absl::StatusOr<executor::LogChunk> ReadLog(const v1::ReadLogRequest& request, int64_t max_bytes);
+
+ private:
+  struct LiveTask {
+    scheduler::TaskSnapshot task;
+    std::vector<scheduler::AttemptSnapshot> attempts;
+  };
+  template <typename T>
+  absl::StatusOr<T> Inspect(std::function<T(const scheduler::Snapshots&)> read);
+  absl::StatusOr<storage::GraphRow> GraphRow(planner::GraphId graph);
+  absl::Status NotFoundTask(planner::GraphId graph, absl::string_view task);
+  absl::StatusOr<v1::Task> FullTask(const storage::TaskRow& row);
+  absl::Status FillTasks(const std::vector<storage::TaskRow>& rows, bool full,
+                         v1::ListTasksResponse& response);
+  absl::StatusOr<std::string> LogTail(const storage::FailureRow& failure);
+  absl::StatusOr<executor::LogChunk> ReadChunk(const executor::LogRequest& request);
+
+  const Options options_;
+  scheduler::Scheduler* const scheduler_;
+  const std::shared_ptr<storage::HistoryReader> history_;
+  executor::Cluster* const cluster_;
+};
+
+// Checks a request for a log; 0 attempts and streams are the contract's defaults.
+planner::GraphId CheckReadLog(const v1::ReadLogRequest& request, ProblemList& problems);
+executor::LogStream ToLogStream(v1::LogStream stream);
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_QUERIES_H_

@@ -1,0 +1,173 @@
+#include "service/settings.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "planner/ids.h"
+
+namespace kartograph::service {
+namespace {
+
+absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
+
+absl::Status SetText(absl::string_view text, std::string& value) {
+  if (text.empty()) return Wrong("must not be empty");
+  value = std::string(text);
+  return absl::OkStatus();
+}
+
+absl::Status SetAddress(absl::string_view text, Address& value) {
+  absl::StatusOr<Address> address = ParseAddress(text);
+  if (!address.ok()) return address.status();
+  value = *std::move(address);
+  return absl::OkStatus();
+}
+
+absl::Status SetCluster(absl::string_view text, ServiceConfig&) {
+  return text == "local" ? absl::OkStatus() : Wrong("must be local: there is no other kind yet");
+}
+
+absl::Status SetCpu(absl::string_view text, ServiceConfig& config) {
+  double cores = 0;
+  if (!absl::SimpleAtod(text, &cores)) return Wrong("must be a number of cores, such as 4 or 0.5");
+  const absl::StatusOr<planner::Quantity> quantity = planner::Quantity::FromUnits(cores);
+  if (!quantity.ok()) return quantity.status();
+  if (quantity->is_zero()) return Wrong("must be more than 0");
+  config.cpu = *quantity;
+  return absl::OkStatus();
+}
+
+absl::Status SetRam(absl::string_view text, ServiceConfig& config) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
+  if (!quantity.ok()) return quantity.status();
+  if (quantity->is_zero()) return Wrong("must be more than 0");
+  config.ram = *quantity;
+  return absl::OkStatus();
+}
+
+absl::Status SetNamed(absl::string_view text, planner::ResourceVector& vector) {
+  const size_t equals = text.find('=');
+  if (equals == absl::string_view::npos || equals == 0) {
+    return Wrong("must be NAME=NUMBER, such as db_connections=40");
+  }
+  const absl::StatusOr<planner::Quantity> quantity =
+      planner::ParseQuantity(text.substr(equals + 1));
+  if (!quantity.ok()) return quantity.status();
+  const absl::StatusOr<planner::Resource> resource =
+      planner::Resource::Intern(text.substr(0, equals));
+  if (!resource.ok()) return resource.status();
+  if (*resource == planner::Resource::Cpu() || *resource == planner::Resource::Ram()) {
+    return Wrong("cpu and ram have settings of their own: cpu, ram");
+  }
+  vector.Set(*resource, *quantity);
+  return absl::OkStatus();
+}
+
+absl::Status SetMaxGraphTasks(absl::string_view text, ServiceConfig& config) {
+  uint32_t tasks = 0;
+  if (!absl::SimpleAtoi(text, &tasks) || tasks == 0 || tasks > planner::kMaxTasks) {
+    return Wrong(absl::StrCat("must be a whole number from 1 to ", planner::kMaxTasks));
+  }
+  config.max_graph_tasks = tasks;
+  return absl::OkStatus();
+}
+
+absl::Status SetRetention(absl::string_view text, ServiceConfig& config) {
+  if (text == "forever") {
+    config.retention = absl::InfiniteDuration();
+    return absl::OkStatus();
+  }
+  absl::Duration duration;
+  double days = 0;
+  if (absl::string_view number = text;
+      absl::ConsumeSuffix(&number, "d") && absl::SimpleAtod(number, &days)) {
+    duration = days * absl::Hours(24);
+  } else if (!absl::ParseDuration(text, &duration)) {
+    duration = absl::ZeroDuration();
+  }
+  // Written so that not-a-number does not pass.
+  if (!(duration > absl::ZeroDuration()) || duration > absl::Hours(24 * 366 * 100)) {
+    return Wrong("must be a time such as 30d, 12h or 90m, or forever");
+  }
+  config.retention = duration;
+  return absl::OkStatus();
+}
+
+absl::Status SetLogLevel(absl::string_view text, ServiceConfig& config) {
+  for (absl::string_view level : {"debug", "info", "warn", "error", "off"}) {
+    if (text == level) return SetText(text, config.log_level);
+  }
+  return Wrong("must be debug, info, warn, error or off");
+}
+
+absl::Status SetDrain(absl::string_view text, ServiceConfig& config) {
+  if (text != "true" && text != "false") return Wrong("must be true or false");
+  config.drain = text == "true";
+  return absl::OkStatus();
+}
+
+using Kind = Setting::Kind;
+
+constexpr Setting kSettings[] = {
+    {"state", "state", Kind::kValue, "DIR",
+     "Folder of the run history and everything else that must survive; made where it is missing.",
+     [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.state); }},
+    {"grpc", "grpc", Kind::kValue, "HOST:PORT",
+     "Where to listen for gRPC; port 0 takes a free one. Default 127.0.0.1:50061.",
+     [](absl::string_view text, ServiceConfig& c) { return SetAddress(text, c.grpc); }},
+    {"http", "http", Kind::kValue, "HOST:PORT",
+     "Where to listen for HTTP: status page, API as JSON, metrics. Default 127.0.0.1:50062.",
+     [](absl::string_view text, ServiceConfig& c) { return SetAddress(text, c.http); }},
+    {"cluster", "cluster", Kind::kValue, "KIND", "Where tasks run. Default local: on this machine.",
+     SetCluster},
+    {"cpu", "cpu", Kind::kValue, "N",
+     "Cores that tasks on this machine may use. Default: all there are.", SetCpu},
+    {"ram", "ram", Kind::kValue, "SIZE",
+     "Memory that tasks on this machine may use, such as 12GiB. Default: most of what there is.",
+     SetRam},
+    {"resource", "resources", Kind::kNamed, "NAME=N",
+     "Something else this machine has, such as gpu=2. May be given several times.",
+     [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.resources); }},
+    {"pool", "pools", Kind::kNamed, "NAME=N",
+     "A resource of the whole cluster, such as db_connections=40. May be given several times.",
+     [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.pools); }},
+    {"max-graph-tasks", "max-graph-tasks", Kind::kValue, "N",
+     "Largest graph that is taken, in tasks. Default 1000000, at most 1048576.", SetMaxGraphTasks},
+    {"retention", "retention", Kind::kValue, "TIME",
+     "How long ended graphs are kept, such as 30d. Default forever.", SetRetention},
+    {"log-level", "log-level", Kind::kValue, "LEVEL",
+     "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel},
+    {"drain", "drain", Kind::kSwitch, "",
+     "On SIGTERM wait until running attempts have ended. Default: leave them running, to be found "
+     "again by the next start.",
+     SetDrain},
+    {"agent-binary", "agent-binary", Kind::kValue, "FILE",
+     "The program under which the attempts of the local cluster live. Default: found beside "
+     "kartographd.",
+     [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.agent_binary); }},
+};
+
+}  // namespace
+
+absl::Span<const Setting> Settings() { return kSettings; }
+
+absl::Status CheckConfig(const ServiceConfig& config) {
+  if (config.state.empty()) {
+    return Wrong("--state: is missing: name the folder of the run history");
+  }
+  if (config.grpc.port != 0 && config.grpc.ToString() == config.http.ToString()) {
+    return Wrong(absl::StrCat("--http = ", config.http.ToString(),
+                              ": is the address of gRPC already; choose another port"));
+  }
+  for (const auto& entry : config.pools) {
+    if (config.resources.Get(entry.resource).is_zero()) continue;
+    return Wrong(absl::StrCat("--pool = ", entry.resource.name(),
+                              ": is a resource of this machine already; choose another name"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,97 @@
+#include "service/submit_graph_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "service/grpc_status.h"
+
+namespace kartograph::service {
+
+SubmitGraphStream::SubmitGraphStream(const ServiceParts& parts,
+                                     grpc::CallbackServerContext* context,
+                                     v1::SubmitGraphResponse* response)
+    : parts_(parts), context_(context), response_(response) {
+  StartRead(&message_);
+}
+
+void SubmitGraphStream::OnReadDone(bool ok) {
+  if (!ok) {
+    // The client has sent everything, or it is gone: a read does not say which, and part of a
+    // graph must never be taken for the whole. Sending does say it.
+    StartSendInitialMetadata();
+    return;
+  }
+  if (absl::Status status = Take(); !status.ok()) {
+    End(status);
+    return;
+  }
+  StartRead(&message_);
+}
+
+void SubmitGraphStream::OnSendInitialMetadataDone(bool ok) {
+  if (!ok || context_->IsCancelled()) {
+    End(absl::CancelledError("the client went away before the graph was whole"));
+    return;
+  }
+  Submit();
+}
+
+void SubmitGraphStream::OnDone() { delete this; }
+
+absl::Status SubmitGraphStream::Take() {
+  bytes_ += static_cast<int64_t>(message_.ByteSizeLong());
+  if (bytes_ > parts_.max_graph_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat("the graph is larger than the limit of ",
+                                                     parts_.max_graph_bytes,
+                                                     " bytes; submit it in parts"));
+  }
+  if (message_.has_graph() == started_) {
+    ProblemList misuse;
+    misuse.Add("message",
+               started_               ? "graph"
+               : message_.has_tasks() ? "tasks"
+                                      : "",
+               started_ ? "only the first message is `graph`; those after it are `tasks`"
+                        : "the first message must be `graph`; those after it are `tasks`");
+    return misuse.ToStatus();
+  }
+  if (!started_) {
+    started_ = true;
+    request_id_ = message_.graph().request_id();
+    CheckRequestId(request_id_, problems_);
+    graph_ = ConvertGraph(message_.graph().graph(), "graph", problems_);
+    return absl::OkStatus();
+  }
+  const int64_t tasks = static_cast<int64_t>(graph_.tasks.size()) + message_.tasks().tasks_size();
+  if (tasks > parts_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graph has ", tasks, " tasks or more; the limit is ",
+                     parts_.max_graph_tasks, " (kartographd --max-graph-tasks)"));
+  }
+  for (const v1::TaskSpec& spec : message_.tasks().tasks()) {
+    graph_.tasks.push_back(ConvertTask(spec, static_cast<int64_t>(graph_.tasks.size()), problems_));
+  }
+  return absl::OkStatus();
+}
+
+void SubmitGraphStream::Submit() {
+  if (!started_) {
+    problems_.Add("message", "", "nothing was sent; the first message must be `graph`");
+  }
+  if (!problems_.empty()) {
+    End(problems_.ToStatus());
+    return;
+  }
+  response_->set_tasks(static_cast<int32_t>(graph_.tasks.size()));
+  parts_.scheduler->SubmitGraph(std::move(request_id_), std::move(graph_),
+                                [this](const absl::StatusOr<planner::GraphId>& made) {
+                                  if (made.ok()) {
+                                    response_->set_graph_id(planner::GraphIdToString(*made));
+                                  }
+                                  End(made.status());
+                                });
+}
+
+void SubmitGraphStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status, *context_)); }
+
+}  // namespace kartograph::service

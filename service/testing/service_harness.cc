@@ -1,0 +1,108 @@
+#include "service/testing/service_harness.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "executor/payload.pb.h"
+
+namespace kartograph::service {
+namespace {
+
+std::string FreshFolder() {
+  std::string path = absl::StrCat(testing::TempDir(), "/service.XXXXXX");
+  EXPECT_NE(mkdtemp(path.data()), nullptr);
+  return path;
+}
+
+}  // namespace
+
+ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
+  // What survives a crash is storage's to test; here the disk only takes time.
+  auto history = storage::OpenHistory(
+      {.path = absl::StrCat(FreshFolder(), "/history.sqlite"), .durable = false});
+  EXPECT_TRUE(history.ok()) << history.status();
+  history_ = *std::move(history);
+  auto started = scheduler::Scheduler::Start(std::move(options), history_.writer.get(), &cluster);
+  EXPECT_TRUE(started.ok()) << started.status();
+  scheduler = *std::move(started);
+  workers = std::make_unique<WorkerPool>(4);
+  queries = std::make_unique<Queries>(
+      Queries::Options{.version = "1.2.3", .start_time = absl::FromUnixSeconds(1000)},
+      scheduler.get(), history_.reader, &cluster);
+  hub = std::make_unique<ChangeHub>(scheduler.get(), workers.get());
+  parts.scheduler = scheduler.get();
+  parts.cluster = &cluster;
+  parts.queries = queries.get();
+  parts.hub = hub.get();
+  parts.workers = workers.get();
+}
+
+ServiceHarness::~ServiceHarness() {
+  StopScheduler();
+  workers->Stop();
+}
+
+void ServiceHarness::StopScheduler() {
+  scheduler->Stop(false);
+  hub->Stop();
+}
+
+planner::GraphId ServiceHarness::Submit(const std::string& name,
+                                        const std::vector<std::string>& tasks,
+                                        const std::string& queue) {
+  executor::Payload payload;
+  payload.add_arguments("true");
+  scheduler::GraphSubmission graph;
+  graph.name = name;
+  graph.client_queue = queue;
+  for (const std::string& text : tasks) {
+    const std::vector<std::string> words = absl::StrSplit(text, ' ');
+    scheduler::TaskSubmission& task = graph.tasks.emplace_back();
+    task.name = words[0];
+    task.payload = payload.SerializeAsString();
+    task.consumption.Set(planner::Resource::Cpu(), planner::Quantity::Of(1));
+    if (words.size() > 1) task.after = absl::StrSplit(words[1], ',');
+  }
+  absl::Notification answered;
+  absl::StatusOr<planner::GraphId> id;
+  scheduler->SubmitGraph("", std::move(graph), [&](absl::StatusOr<planner::GraphId> made) {
+    id = std::move(made);
+    answered.Notify();
+  });
+  answered.WaitForNotification();
+  EXPECT_TRUE(id.ok()) << id.status();
+  return *id;
+}
+
+void ServiceHarness::WaitForState(planner::GraphId graph, planner::GraphState state) {
+  v1::GetGraphRequest request;
+  request.set_graph_id(planner::GraphIdToString(graph));
+  Eventually([&] {
+    const auto answer = queries->GetGraph(request);
+    return answer.ok() && answer->state() == static_cast<v1::GraphState>(state);
+  });
+}
+
+void ServiceHarness::WaitForTask(planner::GraphId graph, const std::string& task,
+                                 v1::TaskState state) {
+  v1::GetTaskRequest request;
+  request.set_graph_id(planner::GraphIdToString(graph));
+  request.set_task_name(task);
+  Eventually([&] {
+    const auto answer = queries->GetTask(request);
+    return answer.ok() && answer->state() == state;
+  });
+}
+
+void ServiceHarness::Eventually(const std::function<bool()>& holds) {
+  while (!holds()) absl::SleepFor(absl::Milliseconds(2));
+}
+
+}  // namespace kartograph::service

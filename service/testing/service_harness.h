@@ -1,0 +1,51 @@
+// Everything below the transports, real but for the cluster: scheduler, history in a fresh folder,
+// queries.
+#ifndef KARTOGRAPH_SERVICE_TESTING_SERVICE_HARNESS_H_
+#define KARTOGRAPH_SERVICE_TESTING_SERVICE_HARNESS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "planner/ids.h"
+#include "scheduler/scheduler.h"
+#include "service/change_hub.h"
+#include "service/queries.h"
+#include "service/service_parts.h"
+#include "service/testing/scripted_cluster.h"
+#include "service/worker_pool.h"
+#include "storage/history.h"
+
+namespace kartograph::service {
+
+class ServiceHarness {
+ public:
+  explicit ServiceHarness(scheduler::SchedulerOptions options = {});
+  ~ServiceHarness();
+
+  // As at the daemon's end; the transports are then shut down and the harness is let go.
+  void StopScheduler();
+
+  // Tasks as "name" or "name after,after"; each runs `true`.
+  planner::GraphId Submit(const std::string& name, const std::vector<std::string>& tasks,
+                          const std::string& queue = "");
+  void WaitForState(planner::GraphId graph, planner::GraphState state);
+  void WaitForTask(planner::GraphId graph, const std::string& task, v1::TaskState state);
+  // Waits until `holds`, which looks at something that changes by itself.
+  static void Eventually(const std::function<bool()>& holds);
+
+  ScriptedCluster cluster;
+  std::unique_ptr<scheduler::Scheduler> scheduler;
+  std::unique_ptr<Queries> queries;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<ChangeHub> hub;
+  ServiceParts parts;
+
+ private:
+  storage::History history_;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_TESTING_SERVICE_HARNESS_H_

@@ -1,0 +1,52 @@
+// A few threads for work that may block: reading the history, waiting for the scheduler's answer.
+#ifndef KARTOGRAPH_SERVICE_WORKER_POOL_H_
+#define KARTOGRAPH_SERVICE_WORKER_POOL_H_
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace kartograph::service {
+
+// Holds jobs until one of its threads runs them, in order of posting; delayed ones when they are
+// due. Thread-safe.
+class WorkerPool {
+ public:
+  // `max_queued` bounds what TryPost admits.
+  explicit WorkerPool(int threads, size_t max_queued = 10000);
+  // As Stop.
+  ~WorkerPool();
+
+  // For requests from outside: false, and the job is dropped, where too many wait already or the
+  // pool has stopped.
+  bool TryPost(std::function<void()> job);
+  // For the continuation of something already admitted. Dropped after Stop.
+  void Post(std::function<void()> job);
+  void PostAfter(absl::Duration delay, std::function<void()> job);
+
+  // Runs what is queued, drops what is delayed, joins the threads. Not from a job.
+  void Stop();
+
+ private:
+  void Run();
+  // Moves what is due into the queue and returns when the next delayed job is.
+  absl::Time QueueDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const size_t max_queued_;
+  absl::Mutex mutex_;
+  absl::CondVar wake_;
+  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<absl::Time, std::function<void()>> delayed_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_WORKER_POOL_H_
