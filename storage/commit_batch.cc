@@ -150,8 +150,12 @@ absl::Status CommitBatch::Add(const FinishedQueued& queued) {
 }
 
 absl::Status CommitBatch::Add(const FinishedAcknowledged& acknowledged) {
+  absl::StatusOr<std::optional<int64_t>> queue_id = interner_.FindQueue(acknowledged.client_queue);
+  if (!queue_id.ok()) return queue_id.status();
   // Collected: an id is used once, so what is queued after it is another delivery.
-  acknowledgements_.push_back({acknowledged.client_queue, acknowledged.delivery_id});
+  if (queue_id->has_value()) {
+    acknowledgements_.emplace_back(**queue_id, acknowledged.delivery_id);
+  }
   return absl::OkStatus();
 }
 
@@ -207,11 +211,19 @@ absl::Status CommitBatch::FlushFinished() {
 }
 
 absl::Status CommitBatch::FlushAcknowledgements() {
-  for (const Acknowledgement& acknowledged : acknowledgements_) {
-    absl::Status status = connection_.Run(
-        "DELETE FROM finished WHERE queue_id = (SELECT id FROM queues WHERE name = ?) "
-        "AND delivery_id = ?",
-        acknowledged.client_queue, acknowledged.delivery_id);
+  // A client acknowledges what it got in one piece, so the ids are mostly a few runs without gaps.
+  std::sort(acknowledgements_.begin(), acknowledgements_.end());
+  for (size_t first = 0, next = 0; first < acknowledgements_.size(); first = next) {
+    const auto& [queue_id, first_id] = acknowledgements_[first];
+    int64_t last_id = first_id;
+    for (next = first + 1; next < acknowledgements_.size(); ++next) {
+      const auto& [queue, id] = acknowledgements_[next];
+      if (queue != queue_id || id - last_id > 1) break;
+      last_id = id;
+    }
+    absl::Status status =
+        connection_.Run("DELETE FROM finished WHERE queue_id = ? AND delivery_id BETWEEN ? AND ?",
+                        queue_id, first_id, last_id);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

@@ -4,12 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "storage/batch_rows.h"
 #include "storage/interner.h"
@@ -39,10 +39,6 @@ class CommitBatch {
     planner::GraphId graph;
     int64_t tasks = 0;
     int64_t by_state[planner::kTaskStates] = {};
-  };
-  struct Acknowledgement {
-    absl::string_view client_queue;
-    int64_t delivery_id;
   };
 
   explicit CommitBatch(Connection* connection) : connection_(*connection), interner_(connection) {}
@@ -74,7 +70,7 @@ class CommitBatch {
   BatchRows<NewAttemptEnd> attempt_ends_;
   BatchRows<NewTaskEnd> task_ends_;
   BatchRows<NewFinished> finished_;
-  std::vector<Acknowledgement> acknowledgements_;
+  std::vector<std::pair<int64_t, int64_t>> acknowledgements_;  // queue id, delivery id
   std::vector<CountChange> counts_;
   absl::flat_hash_map<planner::GraphId, size_t> counts_index_;
   int64_t last_graph_ = 0;

@@ -94,7 +94,9 @@ absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json
     int64_t milli = 0;
     if (!ParseMilli(rest.substr(0, comma), milli)) return Damaged("a consumption", json);
     consumption.Set(*resource, planner::Quantity::FromMilli(milli));
-    rest.remove_prefix(comma == absl::string_view::npos ? rest.size() : comma + 1);
+    if (comma == absl::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+    if (rest.empty()) return Damaged("a consumption", json);
   }
   return consumption;
 }

@@ -7,20 +7,29 @@
 namespace kartograph::storage {
 namespace {
 
+template <typename... Values>
+absl::StatusOr<std::optional<int64_t>> FindRow(Connection& connection, const char* select,
+                                               const Values&... values) {
+  absl::StatusOr<Rows> rows = connection.Query(select, values...);
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> found = rows->Next();
+  if (!found.ok()) return found.status();
+  if (!*found) return std::nullopt;
+  return rows->Int(0);
+}
+
 // The id a SELECT gives, or that of the row which `insert` then makes.
 template <typename... Values>
 absl::StatusOr<int64_t> FindOrInsert(Connection& connection, const char* select, const char* insert,
                                      const Values&... values) {
-  {
-    absl::StatusOr<Rows> rows = connection.Query(select, values...);
-    if (!rows.ok()) return rows.status();
-    absl::StatusOr<bool> found = rows->Next();
-    if (!found.ok()) return found.status();
-    if (*found) return rows->Int(0);
-  }
+  absl::StatusOr<std::optional<int64_t>> id = FindRow(connection, select, values...);
+  if (!id.ok()) return id.status();
+  if (id->has_value()) return **id;
   if (absl::Status status = connection.Run(insert, values...); !status.ok()) return status;
   return connection.last_insert_id();
 }
+
+constexpr char kSelectQueue[] = "SELECT id FROM queues WHERE name = ?";
 
 }  // namespace
 
@@ -65,10 +74,15 @@ absl::StatusOr<int64_t> Interner::Agent(absl::string_view agent, absl::string_vi
 
 absl::StatusOr<int64_t> Interner::Queue(absl::string_view name) {
   if (std::optional<int64_t> id = queues_.Find(name)) return *id;
-  absl::StatusOr<int64_t> id = FindOrInsert(connection_, "SELECT id FROM queues WHERE name = ?",
-                                            "INSERT INTO queues (name) VALUES (?)", name);
+  absl::StatusOr<int64_t> id =
+      FindOrInsert(connection_, kSelectQueue, "INSERT INTO queues (name) VALUES (?)", name);
   if (id.ok()) queues_.Add(std::string(name), *id);
   return id;
+}
+
+absl::StatusOr<std::optional<int64_t>> Interner::FindQueue(absl::string_view name) {
+  if (std::optional<int64_t> id = queues_.Find(name)) return id;
+  return FindRow(connection_, kSelectQueue, name);
 }
 
 void Interner::Committed() {

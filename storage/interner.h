@@ -3,6 +3,7 @@
 #define KARTOGRAPH_STORAGE_INTERNER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -23,6 +24,8 @@ class Interner {
   absl::StatusOr<int64_t> SettingsOf(const TaskSubmitted& task);
   absl::StatusOr<int64_t> Agent(absl::string_view agent, absl::string_view name);
   absl::StatusOr<int64_t> Queue(absl::string_view name);
+  // Adds nothing.
+  absl::StatusOr<std::optional<int64_t>> FindQueue(absl::string_view name);
 
   // After the transaction was committed, or rolled back.
   void Committed();

@@ -12,15 +12,12 @@
 namespace kartograph::storage {
 namespace {
 
-// The page size must come before anything is written. WAL pages are copied into the database after
-// every 32 MiB: rarely enough that a page written by many commits is copied once, often enough that
-// a restart has little to read back.
+// The page size must come before anything is written.
 constexpr char kWriterSetup[] =
     "PRAGMA page_size = 8192;"
     "PRAGMA auto_vacuum = NONE;"
     "PRAGMA journal_mode = WAL;"
     "PRAGMA cache_size = -65536;"
-    "PRAGMA wal_autocheckpoint = 4096;"
     "PRAGMA journal_size_limit = 67108864;"
     "PRAGMA temp_store = MEMORY;"
     // Debian's SQLite would overwrite what is deleted, which is every acknowledged delivery.
@@ -28,12 +25,12 @@ constexpr char kWriterSetup[] =
 
 }  // namespace
 
-absl::StatusOr<History> OpenHistoryOn(const HistoryOptions& options, const char* vfs) {
+absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const HistoryTuning& tuning) {
   absl::StatusOr<std::unique_ptr<StateLock>> lock = StateLock::Acquire(options.path);
   if (!lock.ok()) return lock.status();
 
   absl::StatusOr<std::unique_ptr<Connection>> connection =
-      Connection::Open({.path = options.path, .read_only = false, .vfs = vfs});
+      Connection::Open({.path = options.path, .read_only = false, .vfs = tuning.vfs});
   if (!connection.ok()) return connection.status();
   // Before anything is changed in a file that may not be ours.
   if (absl::Status status = CheckSchema(**connection, Migrations()); !status.ok()) return status;
@@ -46,6 +43,7 @@ absl::StatusOr<History> OpenHistoryOn(const HistoryOptions& options, const char*
         (*connection)
             ->Execute(options.durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
   }
+  sqlite3_wal_autocheckpoint((*connection)->handle(), tuning.checkpoint_pages);
   if (status.ok()) status = MigrateSchema(**connection, Migrations());
   if (!status.ok()) return status;
 
@@ -55,12 +53,12 @@ absl::StatusOr<History> OpenHistoryOn(const HistoryOptions& options, const char*
   History history;
   history.writer = *std::move(writer);
   history.reader = std::make_shared<SqliteReader>(
-      Connection::Options{.path = options.path, .read_only = true, .vfs = vfs});
+      Connection::Options{.path = options.path, .read_only = true, .vfs = tuning.vfs});
   return history;
 }
 
 absl::StatusOr<History> OpenHistory(const HistoryOptions& options) {
-  return OpenHistoryOn(options, nullptr);
+  return OpenHistory(options, HistoryTuning());
 }
 
 }  // namespace kartograph::storage

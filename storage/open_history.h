@@ -7,9 +7,15 @@
 
 namespace kartograph::storage {
 
-// OpenHistory on a file system registered with SQLite under this name; null: the operating
-// system's.
-absl::StatusOr<History> OpenHistoryOn(const HistoryOptions& options, const char* vfs);
+struct HistoryTuning {
+  const char* vfs = nullptr;  // a file system registered with SQLite; null: the operating system's
+  // Pages (of 8 KiB) that are committed to the WAL before they are copied into the database. The
+  // default is 32 MiB: rarely enough that a page written by many commits is copied once, often
+  // enough that a restart has little to read back.
+  int checkpoint_pages = 4096;
+};
+
+absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const HistoryTuning& tuning);
 
 }  // namespace kartograph::storage
 

@@ -8,12 +8,39 @@
 namespace kartograph::storage {
 namespace {
 
-bool IsDiskFullErrno(int error) { return error == ENOSPC || error == EDQUOT; }
+absl::Status DiskFull(absl::string_view path) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the disk of ", path, " is full: free some space on it"));
+}
+
+absl::Status NotWritable(absl::string_view path, absl::string_view what) {
+  return absl::PermissionDeniedError(
+      absl::StrCat("cannot write ", path, " (", what,
+                   "): give this user write access to it and to its folder, or name another"));
+}
+
+// An I/O error is what the system made of it.
+absl::Status IoError(int system_error, absl::string_view path, absl::string_view what) {
+  switch (system_error) {
+    case ENOSPC:
+    case EDQUOT:
+      return DiskFull(path);
+    case EROFS:
+    case EACCES:
+    case EPERM:
+      return NotWritable(path, std::strerror(system_error));
+    case 0:
+      return absl::UnavailableError(
+          absl::StrCat("cannot read or write ", path, " (", what, "): check its disk"));
+    default:
+      return absl::UnavailableError(absl::StrCat("cannot read or write ", path, " (", what, ", ",
+                                                 std::strerror(system_error), "): check its disk"));
+  }
+}
 
 }  // namespace
 
-absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path) {
-  const int system_error = db == nullptr ? 0 : sqlite3_system_errno(db);
+absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path, int system_error) {
   const absl::string_view what = db == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db);
   switch (code & 0xff) {
     case SQLITE_OK:
@@ -21,17 +48,14 @@ absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path) {
     case SQLITE_DONE:
       return absl::OkStatus();
     case SQLITE_FULL:
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the disk of ", path, " is full: free some space on it"));
+      return DiskFull(path);
     case SQLITE_NOMEM:
       return absl::ResourceExhaustedError(absl::StrCat(path, ": out of memory"));
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-      return absl::PermissionDeniedError(
-          absl::StrCat("cannot write ", path, " (", what,
-                       "): give this user write access to it and to its folder, or name another"));
+      return NotWritable(path, what);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return absl::DataLossError(absl::StrCat(
@@ -42,14 +66,7 @@ absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path) {
       return absl::UnavailableError(absl::StrCat(path, " is locked by another program (", what,
                                                  "): end that program's transaction"));
     case SQLITE_IOERR:
-      if (IsDiskFullErrno(system_error)) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat("the disk of ", path, " is full: free some space on it"));
-      }
-      return absl::UnavailableError(
-          absl::StrCat("cannot read or write ", path, " (", what,
-                       system_error == 0 ? "" : absl::StrCat(", ", std::strerror(system_error)),
-                       "): check its disk"));
+      return IoError(system_error, path, what);
     case SQLITE_TOOBIG:
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": a value is larger than SQLite's limit of a gigabyte"));
@@ -60,9 +77,11 @@ absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path) {
 
 absl::StatusOr<bool> Statement::Step() {
   int code = std::exchange(bind_error_, SQLITE_OK);
+  // SQLite itself does not tell the system's error of a failed COMMIT.
+  errno = 0;
   if (code == SQLITE_OK) code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
-  absl::Status status = SqliteStatus(sqlite3_db_handle(statement_), code, *path_);
+  absl::Status status = SqliteStatus(sqlite3_db_handle(statement_), code, *path_, errno);
   Reset();
   if (!status.ok()) return status;
   return false;
@@ -81,9 +100,10 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Options& opti
       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
       (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* db = nullptr;
+  errno = 0;
   const int code = sqlite3_open_v2(options.path.c_str(), &db, flags, options.vfs);
   if (code != SQLITE_OK) {
-    absl::Status status = SqliteStatus(db, code, options.path);
+    absl::Status status = SqliteStatus(db, code, options.path, errno);
     sqlite3_close_v2(db);
     return status;
   }
@@ -98,8 +118,9 @@ Connection::~Connection() {
 }
 
 absl::Status Connection::Execute(const char* sql) {
+  errno = 0;
   const int code = sqlite3_exec(db_, sql, nullptr, nullptr, nullptr);
-  return SqliteStatus(db_, code, path_);
+  return SqliteStatus(db_, code, path_, errno);
 }
 
 absl::StatusOr<int64_t> Connection::QueryInt(const char* sql) {

@@ -1,0 +1,80 @@
+#include "storage/encoding.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <limits>
+
+namespace kartograph::storage {
+namespace {
+
+using planner::Quantity;
+using planner::Resource;
+using planner::ResourceVector;
+
+TEST(EncodingTest, WritesQuantitiesExactlyAndAsShortAsTheyAre) {
+  EXPECT_EQ(EncodeConsumption({}), "{}");
+  EXPECT_EQ(EncodeConsumption({{Resource::Cpu(), Quantity::FromMilli(500)},
+                               {Resource::Ram(), Quantity::Of(536870912)}}),
+            R"({"cpu":0.5,"ram":536870912})");
+  EXPECT_EQ(EncodeConsumption({{Resource::Cpu(), Quantity::FromMilli(1050)}}), R"({"cpu":1.05})");
+  EXPECT_EQ(EncodeConsumption({{Resource::Cpu(), Quantity::FromMilli(1)}}), R"({"cpu":0.001})");
+}
+
+TEST(EncodingTest, ReadsEveryConsumptionItWrites) {
+  for (int64_t milli : {int64_t{1}, int64_t{10}, int64_t{999}, int64_t{1000}, int64_t{1001},
+                        int64_t{123456789012345678}, int64_t{1000000000000000999}, int64_t{-1},
+                        int64_t{-2500}, std::numeric_limits<int64_t>::max()}) {
+    const ResourceVector consumption = {{Resource::Cpu(), Quantity::FromMilli(milli)},
+                                        {Resource::Named("a.b-c_9"), Quantity::FromMilli(milli)}};
+    absl::StatusOr<ResourceVector> read = DecodeConsumption(EncodeConsumption(consumption));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, consumption) << milli;
+  }
+  EXPECT_TRUE(DecodeConsumption("{}")->empty());
+}
+
+TEST(EncodingTest, ReportsConsumptionsItWouldNotWriteAsDamage) {
+  for (const char* json :
+       {"", "{", "}", "[]", "{\"cpu\"}", "{\"cpu\":}", "{\"cpu\":1.}x", "{\"cpu\":1.2345}",
+        "{\"cpu\":x}", "{\"cpu\":1,}", "{cpu:1}", "{\"9cpu\":1}", "{\":1}",
+        "{\"cpu\":99999999999999999999}", "{\"cpu\":--1}"}) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeConsumption(json).status())) << json;
+  }
+}
+
+TEST(EncodingTest, ReadsEveryListOfIndexesItWrites) {
+  std::string json;
+  std::vector<planner::TaskIndex> read = {7};
+  for (const std::vector<planner::TaskIndex>& indexes :
+       {std::vector<planner::TaskIndex>{}, {0}, {0, 1048575}, {3, 2, 1}}) {
+    EncodeIndexes(indexes, json);
+    ASSERT_TRUE(DecodeIndexes(json, read).ok()) << json;
+    EXPECT_EQ(read, indexes);
+  }
+  EncodeIndexes({3, 2}, json);
+  EXPECT_EQ(json, "[3,2]");
+}
+
+TEST(EncodingTest, ReportsListsItWouldNotWriteAsDamage) {
+  std::vector<planner::TaskIndex> read;
+  for (const char* json : {"", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1]]", "[-1]", "[a]",
+                           "[1 ,2]", "[4294967296]", "{}", "[1;2]"}) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeIndexes(json, read))) << json;
+  }
+}
+
+TEST(EncodingTest, KeepsInfiniteTimesAndDurations) {
+  for (absl::Time time : {absl::InfiniteFuture(), absl::InfinitePast(), absl::UnixEpoch(),
+                          absl::FromUnixMicros(1700000000123456)}) {
+    EXPECT_EQ(DecodeTime(EncodeTime(time)), time);
+  }
+  for (absl::Duration duration :
+       {absl::InfiniteDuration(), -absl::InfiniteDuration(), absl::ZeroDuration(),
+        absl::Microseconds(1), absl::Hours(100000)}) {
+    EXPECT_EQ(DecodeDuration(EncodeDuration(duration)), duration);
+  }
+}
+
+}  // namespace
+}  // namespace kartograph::storage
