@@ -3,7 +3,7 @@
 
 const TIMEOUT_MS = 15000;
 
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(message, status) {
     super(message);
     this.status = status;  // HTTP status; 0 where there was no answer

@@ -3,7 +3,9 @@
 import {countsBar, stateMark, updateStateMark, useBar} from './bars.js';
 import {showElapsed} from './clock.js';
 import {h, setText, setTitled, syncList} from './dom.js';
-import {formatConsumption, formatCount, formatCounted, parseTime, sortedResources} from './format.js';
+import {
+  formatConsumption, formatCount, formatCounted, parseTime, sortedResources,
+} from './format.js';
 import {TASK_STATES, taskState} from './states.js';
 import {graphHref, taskHref} from './routes.js';
 
@@ -185,7 +187,9 @@ function agentRow() {
       setTitled(name, agent.name || agent.agentId);
       away.hidden = Boolean(agent.connected);
       const count = Number(agent.attempts ?? 0);
-      setText(attempts, count > 0 ? formatCounted(count, 'attempt') : agent.connected ? 'idle' : '');
+      setText(attempts, count > 0         ? formatCounted(count, 'attempt')
+                        : agent.connected ? 'idle'
+                                          : '');
       // What is used without being offered is shown as well: over is over.
       const capacity = {...agent.used, ...agent.capacity};
       syncList(bars, sortedResources(capacity).map(([resource]) => ({

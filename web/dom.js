@@ -29,8 +29,8 @@ export function setAttribute(node, name, value) {
 
 const rows = new WeakMap();  // container -> Map of key to {node, update}
 
-// Makes the children of `container` those of `items`, in order. `create(item)` gives {node, update};
-// update(item) runs every time. Nodes are kept by key, and the focus stays where it is.
+// Makes the children of `container` those of `items`, in order. `create(item)` gives {node,
+// update}; update(item) runs every time. Nodes are kept by key, and the focus stays where it is.
 export function syncList(container, items, keyOf, create) {
   let known = rows.get(container);
   if (!known) rows.set(container, known = new Map());

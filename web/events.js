@@ -1,5 +1,7 @@
-// Server-sent events over fetch: unlike EventSource it sees comments (the heartbeat), HTTP errors and
-// silence, and says when it tries again.
+// Server-sent events over fetch: unlike EventSource it sees comments (the heartbeat), HTTP errors
+// and silence, and says when it tries again.
+
+import {STALE_MS} from './freshness.js';
 
 // Takes the stream's text in pieces and gives its events: {type, data}.
 export class EventParser {
@@ -31,7 +33,6 @@ export class EventParser {
   }
 }
 
-export const SILENCE_MS = 20000;  // longer without a byte: the connection is taken for dead
 const CONNECT_MS = 10000;
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
@@ -104,8 +105,8 @@ export class EventStream {
     let why = 'the service closed the connection';
     this.#lastByte = Date.now();
     const watch = setInterval(() => {
-      if (Date.now() - this.#lastByte > (this.isOpen ? SILENCE_MS : CONNECT_MS)) {
-        why = this.isOpen ? `nothing heard for ${SILENCE_MS / 1000} s` : 'no answer';
+      if (Date.now() - this.#lastByte > (this.isOpen ? STALE_MS : CONNECT_MS)) {
+        why = this.isOpen ? `nothing heard for ${STALE_MS / 1000} s` : 'no answer';
         this.#abort.abort();
       }
     }, 1000);

@@ -23,9 +23,9 @@ export class Freshness {
     return Math.min(this.lastHeard ?? this.lastAnswer, this.lastAnswer);
   }
 
-  // 'connecting', 'live', 'paused', or what is wrong: 'lost' (no connection), 'silent' (no heartbeat),
-  // 'unanswered' (heartbeats, but the scheduler does not answer), 'catching-up' (connected again,
-  // still showing what was known before).
+  // 'connecting', 'live', 'paused', or what is wrong: 'lost' (no connection), 'silent' (no
+  // heartbeat), 'unanswered' (heartbeats, but the scheduler does not answer), 'catching-up'
+  // (connected again, still showing what was known before).
   kind(now) {
     if (this.paused) return 'paused';
     if (!this.streamOpen) {
@@ -68,7 +68,11 @@ export function bannerWords(kind, {asOf, age, why, retryIn}) {
         action: false,
       };
     case 'catching-up':
-      return {title: 'Catching up', detail: `${shown} Reading what changed… ${reason}`, action: false};
+      return {
+        title: 'Catching up',
+        detail: `${shown} Reading what changed… ${reason}`,
+        action: false,
+      };
     default:
       return null;
   }

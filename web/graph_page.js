@@ -4,7 +4,10 @@ import * as api from './api.js';
 import {countsBar, stateMark, updateStateMark} from './bars.js';
 import {now, showElapsed, showFixed, toServiceTime} from './clock.js';
 import {h, Refresher, setAttribute, setText, setTitled, syncList} from './dom.js';
-import {formatClock, formatConsumption, formatCount, formatCounted, formatExact, formatMoment, formatSpan, parseTime} from './format.js';
+import {
+  formatClock, formatConsumption, formatCount, formatCounted, formatExact, formatMoment,
+  formatSpan, parseTime,
+} from './format.js';
 import {progressWords, showGraphTime} from './graphs.js';
 import {graphHref, taskHref} from './routes.js';
 import {attemptEnded, graphState, outcomeWords, TASK_STATES, taskState} from './states.js';
@@ -100,7 +103,8 @@ export class GraphPage {
     const asked = Date.now();
     const mark = this.store.mark();
     try {
-      const [graph, tasks] = await Promise.all([api.getGraph(route.graphId), this.#readTasks(route)]);
+      const [graph, tasks] =
+          await Promise.all([api.getGraph(route.graphId), this.#readTasks(route)]);
       if (!isCurrent()) return;
       this.store.merge([graph], mark);
       this.#graph = graph;
@@ -116,8 +120,9 @@ export class GraphPage {
         this.#token = '';
         this.#error = `There is no graph ${route.graphId}: ${error.message}.`;
       } else {
-        this.#error = `The tasks could not be read (${error.message}).` + (this.#readAt === null ? ''
-            : ` Shown as of ${formatClock(toServiceTime(this.#readAt))}.`);
+        const shown = this.#readAt === null ? ''
+            : ` Shown as of ${formatClock(toServiceTime(this.#readAt))}.`;
+        this.#error = `The tasks could not be read (${error.message}).${shown}`;
       }
     }
     this.render();
@@ -173,8 +178,10 @@ export class GraphPage {
     }
     syncList(this.list, this.#tasks, (task) => task.name, () => taskRow(() => this.#route));
     const total = Number(graph?.counts?.[route.state || 'total'] ?? 0);
-    setText(this.note, this.#error || (this.#readAt === null ? 'Reading…'
-        : this.#token ? `the first ${formatCount(this.#tasks.length)} of ${formatCount(total)}` : ''));
+    const extent = this.#readAt === null ? 'Reading…'
+        : this.#token ? `the first ${formatCount(this.#tasks.length)} of ${formatCount(total)}`
+                      : '';
+    setText(this.note, this.#error || extent);
     this.note.classList.toggle('error', this.#error !== '');
     this.empty.hidden = this.#tasks.length > 0 || this.#readAt === null || this.#error !== '';
     setText(this.empty, route.state ? `No task of this graph is ${route.state}.`

@@ -3,7 +3,9 @@
 import {countsBar, countsWords, stateMark, updateStateMark} from './bars.js';
 import {now, showElapsed, showFixed} from './clock.js';
 import {h, setAttribute, setText, setTitled, syncList} from './dom.js';
-import {formatCount, formatCounted, formatExact, formatMoment, formatSpan, parseTime, percentDone} from './format.js';
+import {
+  formatCount, formatCounted, formatExact, formatMoment, formatSpan, parseTime, percentDone,
+} from './format.js';
 import {graphHref} from './routes.js';
 import {doneCount, graphState} from './states.js';
 import {GraphList} from './store.js';
@@ -130,7 +132,8 @@ export class GraphsPanel {
     switch (this.#filter) {
       case '': return 'No graphs yet. Submit one with: kartograph submit FILE';
       case 'running': return 'No graph is running.';
-      default: return `No graph has ${this.#filter === 'cancelled' ? 'been cancelled' : this.#filter}.`;
+      case 'cancelled': return 'No graph has been cancelled.';
+      default: return `No graph has ${this.#filter}.`;
     }
   }
 }
@@ -168,13 +171,12 @@ export function progressWords(graph) {
   return `${percentDone(doneCount(graph.counts), Number(graph.counts?.total ?? 0))} %`;
 }
 
-export function graphCountsWords(graph) {
+function graphCountsWords(graph) {
   const total = Number(graph.counts?.total ?? 0);
   if (total === 0) return graph.spec?.open ? 'open, no tasks yet' : 'no tasks';
-  return [
-    ...countsWords(graph.counts),
-    `${formatCounted(total, 'task')} in all${graph.spec?.open && isRunning(graph) ? ', open for more' : ''}`,
-  ].join(' · ');
+  const open = graph.spec?.open && isRunning(graph) ? ', open for more' : '';
+  const all = `${formatCounted(total, 'task')} in all${open}`;
+  return [...countsWords(graph.counts), all].join(' · ');
 }
 
 // How long a graph has run, or when it ended and how long it took.

@@ -1,12 +1,16 @@
 // Wires the page: one stream of events, answers to questions, and panels that show them.
 
 import * as api from './api.js';
-import {clockDifference, freezeAt, learnServiceTime, showElapsed, tickAll, toServiceTime} from './clock.js';
+import {
+  clockDifference, freezeAt, learnServiceTime, showElapsed, tickAll, toServiceTime,
+} from './clock.js';
 import {AgentsPanel, PoolsPanel, RunningPanel, SummaryPanel} from './cluster.js';
 import {Refresher, setText} from './dom.js';
 import {EventStream} from './events.js';
 import {FAILURES_ASKED, FailuresPanel} from './failures.js';
-import {formatClock, formatCount, formatElapsed, formatExact, parseTime, zoneName} from './format.js';
+import {
+  formatClock, formatCount, formatElapsed, formatExact, parseTime, zoneName,
+} from './format.js';
 import {bannerWords, Freshness} from './freshness.js';
 import {GraphPage} from './graph_page.js';
 import {GraphsPanel} from './graphs.js';
@@ -187,7 +191,8 @@ function renderFreshness() {
   byId('retry').hidden = !banner?.action;
   if (kind !== lastKind) {
     // Said aloud once for each change, not with every second of the age.
-    setText(byId('banner-spoken'), banner ? banner.title : lastKind && kind === 'live' ? 'Live again' : '');
+    const back = lastKind && kind === 'live' ? 'Live again' : '';
+    setText(byId('banner-spoken'), banner?.title ?? back);
     lastKind = kind;
   }
   document.title = title(kind);
@@ -203,8 +208,9 @@ function title(kind) {
   const counts = cluster?.counts;
   if (!counts || !Number(counts.total ?? 0)) return 'Kartograph';
   const failed = Number(counts.failed ?? 0);
-  return `${formatCount(counts.running)} running${failed ? `, ${formatCount(failed)} failed` : ''}` +
-      ' · Kartograph';
+  const words = [`${formatCount(counts.running)} running`];
+  if (failed) words.push(`${formatCount(failed)} failed`);
+  return `${words.join(', ')} · Kartograph`;
 }
 
 // --- Moving about -------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-// The vocabulary of states: key, word, and a mark of its own shape, so that colour says nothing alone.
+// The vocabulary of states: key, word, and a mark of its own shape, so that colour says nothing
+// alone.
 
 // In the order of a progress bar: what has ended, then what is nearest to its end.
 export const TASK_STATES = [

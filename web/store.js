@@ -5,7 +5,7 @@
 // request does not overwrite it; if the answer was the newer one, its event is still to come.
 
 // "g17" -> 17: a graph's place in the order of submission.
-export function graphNumber(graphId) {
+function graphNumber(graphId) {
   return Number(String(graphId).slice(1)) || 0;
 }
 

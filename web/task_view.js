@@ -4,7 +4,10 @@ import * as api from './api.js';
 import {stateMark, updateStateMark} from './bars.js';
 import {now, showElapsed, showFixed} from './clock.js';
 import {h, Refresher, setAttribute, setText, setTitled, syncList} from './dom.js';
-import {decodeBytes, formatBytes, formatCommand, formatConsumption, formatCount, formatExact, formatMoment, formatSpan, parseDuration, parseTime} from './format.js';
+import {
+  decodeBytes, formatBytes, formatCommand, formatConsumption, formatCount, formatExact,
+  formatMoment, formatSpan, parseDuration, parseTime,
+} from './format.js';
 import {LogView} from './log_view.js';
 import {taskHref} from './routes.js';
 import {attemptEnded, attemptState, outcomeWords, taskState} from './states.js';
@@ -114,8 +117,8 @@ export class TaskView {
         showFixed(began, begin === null ? '' : formatMoment(begin, now()),
                   begin === null ? '' : formatExact(begin));
         const end = parseTime(changed.endTime);
-        if (attemptEnded(changed)) showFixed(time, begin === null || end === null ? '' : formatSpan(end - begin));
-        else showElapsed(time, begin, 'for %');
+        if (!attemptEnded(changed)) showElapsed(time, begin, 'for %');
+        else showFixed(time, begin === null || end === null ? '' : formatSpan(end - begin));
         setText(usage, usageWords(changed.usage, this.#task?.consumption));
         setText(message, changed.message ?? '');
         message.hidden = !changed.message || changed.message === this.#task?.reason;
@@ -126,19 +129,21 @@ export class TaskView {
 
 const failed = (task) => ['failed', 'cancelled'].includes(taskState(task.state).key);
 
-// "peak 1.2 GiB of 2 GiB declared · 3.1s cpu".
+// "peak 1.2 GiB · 2 GiB declared · 3.1s cpu".
 function usageWords(usage, consumption) {
   if (!usage) return '';
   const peak = Number(usage.peakRamBytes ?? 0);
   const declared = Number(consumption?.ram ?? 0);
   const cpu = parseDuration(usage.cpuTime);
   return [
-    peak > 0 ? `peak ${formatBytes(peak)}${declared > 0 ? ` of ${formatBytes(declared)} declared` : ''}` : '',
+    peak > 0 ? `peak ${formatBytes(peak)}` : '',
+    peak > 0 && declared > 0 ? `${formatBytes(declared)} declared` : '',
     cpu === null ? '' : `${formatSpan(cpu)} cpu`,
   ].filter(Boolean).join(' · ');
 }
 
-// What is known of a task as [{label, text}] or [{label, links}], without what was left at its default.
+// What is known of a task as [{label, text}] or [{label, links}], without what was left at its
+// default.
 function facts(task, route) {
   const spec = task.spec ?? {};
   const all = [];
