@@ -94,10 +94,10 @@ export function formatElapsed(ms) {
   return `${Math.floor(hours / 24)}d ${hours % 24}h`;
 }
 
-// A span that has ended: finer below ten seconds ("0.042s", "4.2s"), and without zeros ("10m").
+// A span that has ended: finer below ten seconds ("42ms", "4.2s"), and without zeros ("10m").
 export function formatSpan(ms) {
-  if (ms < 0) return '0s';
-  if (ms < 1000) return `${Number((ms / 1000).toFixed(3))}s`;
+  if (!(ms > 0)) return '0s';
+  if (ms < 1000) return `${Math.max(1, Math.floor(ms))}ms`;
   if (ms < 10000) return `${Math.floor(ms / 100) / 10}s`;
   return formatElapsed(ms).replace(/ 0+[smh]$/, '');
 }

@@ -121,7 +121,8 @@ export class TaskView {
         else showFixed(time, begin === null || end === null ? '' : formatSpan(end - begin));
         setText(usage, usageWords(changed.usage, this.#task?.consumption));
         setText(message, changed.message ?? '');
-        message.hidden = !changed.message || changed.message === this.#task?.reason;
+        message.hidden = !changed.message || changed.message === this.#task?.reason ||
+            changed.message === `exited with status ${changed.exitStatus}`;
       },
     };
   }

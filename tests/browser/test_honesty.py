@@ -65,6 +65,26 @@ def test_a_quiet_service_stays_live(open_page):
     assert page.evaluate("window.alarms") == 0
 
 
+def test_a_page_hidden_for_long_pauses_and_catches_up(service, open_page):
+    """A browser has six connections to one service: forgotten tabs must not use them up."""
+    page = open_page(before=lambda page: page.clock.install())
+
+    def hide(hidden):
+        page.evaluate("""(hidden) => {
+            Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+            document.dispatchEvent(new Event('visibilitychange'));
+        }""", hidden)
+    hide(True)
+    page.clock.fast_forward(121_000)
+    expect(page).to_have_title("paused · Kartograph")
+    service.submit("meanwhile", {"quick": {"command": ["true"]}})
+    hide(False)
+    expect(page.locator("#link-word")).to_have_text("live")
+    row = page.locator("#graphs li").filter(has_text="meanwhile")
+    expect(row.locator(".state")).to_contain_text("succeeded")
+    expect(page.locator("#banner")).to_be_hidden()
+
+
 def test_names_with_markup_cannot_be_submitted(service):
     answer = service.try_submit("page", {"<img src=x onerror=alert(1)>": {"command": ["true"]}})
     assert answer.returncode == 2, answer
