@@ -91,7 +91,11 @@ void Core::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, std::st
   SetState(graph, index, state, step);
   --graph.unfinished;
   const planner::TaskKey key = graph.key(index);
-  step->records.emplace_back(storage::TaskEnded{key, state, now, std::move(reason)});
+  // A task that was cancelled while it ran is written as cancelled since then (see CancelOne).
+  const bool written = graph.tasks[index].cancelling;
+  if (!written || state != TaskState::kCancelled) {
+    step->records.emplace_back(storage::TaskEnded{key, state, now, std::move(reason), written});
+  }
   if (!graph.client_queue.empty()) {
     step->records.emplace_back(storage::FinishedQueued{graph.client_queue, ++last_delivery_, key});
     step->finished_queues.insert(graph.client_queue);
@@ -154,7 +158,7 @@ void Core::AttemptOver(LiveGraph& graph, TaskIndex index, const AttemptUpdate& u
     return;
   }
   if (task.cancelling) {
-    Finish(graph, index, TaskState::kCancelled, "cancelled on request", now, step);
+    Finish(graph, index, TaskState::kCancelled, "", now, step);
     return;
   }
   if (!spends) {

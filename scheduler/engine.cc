@@ -133,8 +133,12 @@ void Engine::AddTask(const std::string& request_id, GraphId graph, TaskSubmissio
         std::vector<TaskIndex> after;
         const LiveGraph* live = core_->FindGraph(graph);
         if (live == nullptr) {
-          return absl::NotFoundError(
-              absl::StrCat("no open graph \"", planner::GraphIdToString(graph), "\""));
+          const std::string id = planner::GraphIdToString(graph);
+          if (writer_->TaskName(TaskKey::Of(graph, 0)).ok()) {
+            return absl::FailedPreconditionError(
+                absl::StrCat("graph \"", id, "\" has ended and takes no more tasks"));
+          }
+          return absl::NotFoundError(absl::StrCat("no graph \"", id, "\""));
         }
         if (absl::StatusOr<TaskKey> same = FindTask(graph, task.name); same.ok()) {
           problems.push_back({"task.name", task.name,
@@ -364,12 +368,15 @@ void Engine::CommitFailed(const absl::Status& status, absl::Time now) {
   }
   // Ends that the history knew before are acknowledged all the same; nobody would ask about them
   // again.
-  std::vector<planner::AttemptId> acknowledge = std::move(step_.acknowledge);
+  absl::flat_hash_set<planner::AttemptId> unwritten;
   for (const storage::Record& record : step_.records) {
     if (const auto* ended = std::get_if<storage::AttemptEnded>(&record)) {
-      acknowledge.erase(std::remove(acknowledge.begin(), acknowledge.end(), ended->attempt),
-                        acknowledge.end());
+      unwritten.insert(ended->attempt);
     }
+  }
+  std::vector<planner::AttemptId> acknowledge;
+  for (planner::AttemptId id : step_.acknowledge) {
+    if (!unwritten.contains(id)) acknowledge.push_back(id);
   }
   step_.Clear();
   step_.acknowledge = std::move(acknowledge);

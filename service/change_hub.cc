@@ -113,16 +113,21 @@ void ChangeHub::OnChange(const scheduler::Changes& changes) {
       watches_.erase(found);
       continue;
     }
-    for (const std::shared_ptr<Watch>& watch : alive) {
-      if (watch->Merge(graph)) Wake(watch);
-    }
   }
   if (touched.empty()) return;
+  // Tasks first: who takes a graph's end has then got the ends of its tasks.
   for (const scheduler::Changes::Task& task : changes.tasks) {
     const auto found = touched.find(task.task.graph());
     if (found == touched.end()) continue;
     for (const std::shared_ptr<Watch>& watch : found->second) {
       if (watch->Merge(task)) Wake(watch);
+    }
+  }
+  for (const scheduler::GraphSnapshot& graph : changes.graphs) {
+    const auto found = touched.find(graph.graph);
+    if (found == touched.end()) continue;
+    for (const std::shared_ptr<Watch>& watch : found->second) {
+      if (watch->Merge(graph)) Wake(watch);
     }
   }
 }

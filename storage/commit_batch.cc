@@ -109,9 +109,28 @@ absl::Status CommitBatch::Add(const AttemptEnded& ended) {
 }
 
 absl::Status CommitBatch::Add(const TaskEnded& ended) {
+  if (ended.replaces_cancelled) return Replace(ended);
   task_ends_.Add({static_cast<int64_t>(ended.task.value), &ended});
   ++CountsOf(ended.task.graph()).by_state[StateIndex(ended.state)];
   return absl::OkStatus();
+}
+
+absl::Status CommitBatch::Replace(const TaskEnded& ended) {
+  // The end that it replaces may be of this batch.
+  if (absl::Status status = FlushTaskEnds(); !status.ok()) return status;
+  CountChange& counts = CountsOf(ended.task.graph());
+  --counts.by_state[StateIndex(TaskState::kCancelled)];
+  ++counts.by_state[StateIndex(ended.state)];
+  absl::Status status = connection_.Run(
+      "UPDATE task_ends SET state = ?, end_us = ?, reason = ? WHERE key = ? AND state = ?",
+      StateIndex(ended.state), EncodeTime(ended.end_time), absl::string_view(ended.reason),
+      static_cast<int64_t>(ended.task.value), StateIndex(TaskState::kCancelled));
+  if (status.ok() && connection_.changes() == 0) {
+    return absl::InternalError(absl::StrCat(
+        "task ", ended.task.index(), " of graph ", planner::GraphIdToString(ended.task.graph()),
+        " ended otherwise than cancelled, but the history does not have it as cancelled"));
+  }
+  return status;
 }
 
 absl::Status CommitBatch::Add(const TaskReset& reset) {

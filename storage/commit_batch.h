@@ -49,6 +49,7 @@ class CommitBatch {
   absl::Status Add(const AttemptLaunched& launched);
   absl::Status Add(const AttemptEnded& ended);
   absl::Status Add(const TaskEnded& ended);
+  absl::Status Replace(const TaskEnded& ended);
   absl::Status Add(const TaskReset& reset);
   absl::Status Add(const FinishedQueued& queued);
   absl::Status Add(const FinishedAcknowledged& acknowledged);

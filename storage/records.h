@@ -76,6 +76,8 @@ struct TaskEnded {
   planner::TaskState state = planner::TaskState::kSucceeded;
   absl::Time end_time;
   std::string reason;  // empty for a success
+  // It is written as cancelled since that was asked for, and ended otherwise all the same.
+  bool replaces_cancelled = false;
 };
 
 // The task is not final any more: it runs again. Attempts up to this number do not count against

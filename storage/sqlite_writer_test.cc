@@ -145,6 +145,22 @@ TEST_F(SqliteWriterTest, VisitsLiveGraphsByIdAndNoOthers) {
   EXPECT_THAT(VisitLive(), ElementsAre(Describe(SomeGraph(1)), Describe(GraphChanged{.graph = 1})));
 }
 
+TEST_F(SqliteWriterTest, ReplacesACancelThatATaskOutranByItsSuccess) {
+  TaskEnded success = TaskEndOf(1, 0, TaskState::kSucceeded);
+  success.replaces_cancelled = true;
+  Commit({SomeGraph(1), SomeTask(1, 0, "decode"), SomeTask(1, 1, "measure"),
+          TaskEndOf(1, 0, TaskState::kCancelled)});
+  TaskEnded other = TaskEndOf(1, 1, TaskState::kSucceeded);
+  other.replaces_cancelled = true;
+  // Both in batches of their own and in one.
+  Commit({TaskEndOf(1, 1, TaskState::kCancelled), success, other});
+  const GraphRow row = *history_.reader->GetGraph(1);
+  EXPECT_EQ(row.counts[static_cast<int>(TaskState::kSucceeded)], 2);
+  EXPECT_EQ(row.counts[static_cast<int>(TaskState::kCancelled)], 0);
+  EXPECT_EQ(history_.reader->GetTask(1, "decode")->ended->state, TaskState::kSucceeded);
+  EXPECT_EQ(history_.reader->GetTask(1, "measure")->ended->state, TaskState::kSucceeded);
+}
+
 TEST_F(SqliteWriterTest, SaysThatAGraphOrTaskIsNotThere) {
   DescribingVisitor visitor;
   EXPECT_TRUE(absl::IsNotFound(history_.writer->VisitGraph(1, visitor)));
@@ -227,7 +243,10 @@ TEST_F(SqliteWriterTest, LeavesNothingOfABatchThatContradictsTheHistory) {
   AttemptLaunched launch = LaunchOf(1, 0, 9);
   launch.agent = "new agent";
   const std::vector<Record> fine = {SomeGraph(2), other, launch, DeliveryOf(2, 1, 0, "new queue")};
-  const Record wrong[] = {SomeGraph(1),
+  TaskEnded replacing = TaskEndOf(1, 0, TaskState::kFailed);  // what did not end as cancelled
+  replacing.replaces_cancelled = true;
+  const Record wrong[] = {replacing,
+                          SomeGraph(1),
                           SomeTask(1, 0, "again"),
                           SomeTask(1, 5, "decode"),
                           SomeTask(3, 0, "no such graph"),

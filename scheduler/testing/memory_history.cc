@@ -75,8 +75,9 @@ void MemoryHistory::Apply(const storage::Record& record) {
                  },
                  [&](const storage::TaskEnded& r) {
                    Task& task = task_of(r.task);
+                   Check(task.ended.has_value() == r.replaces_cancelled, "a second end of a task");
                    Check(!task.ended || task.ended->state == planner::TaskState::kCancelled,
-                         "a second end of a task");
+                         "an end that replaces another than a cancel");
                    task.ended = r;
                  },
                  [&](const storage::TaskReset& r) {
