@@ -28,6 +28,8 @@ using local::FrameReader;
 using local::FromAgent;
 using local::ToAgent;
 
+// Of payloads in one message, or one larger payload.
+constexpr size_t kMaxLaunchBytes = 8 << 20;
 constexpr absl::Duration kStartPatience = absl::Seconds(15);
 constexpr absl::Duration kWelcomePatience = absl::Seconds(10);
 constexpr absl::Duration kLeavePatience = absl::Seconds(3);
@@ -139,10 +141,16 @@ void LocalCluster::Send(ToAgent message) {
 }
 
 void LocalCluster::Execute(std::vector<Launch> launches) {
-  if (launches.empty()) return;
   ToAgent message;
-  for (Launch& launch : launches) ToMessage(std::move(launch), message.add_launches());
-  Send(std::move(message));
+  size_t bytes = 0;
+  for (Launch& launch : launches) {
+    bytes += launch.payload.size();
+    ToMessage(std::move(launch), message.add_launches());
+    if (bytes < kMaxLaunchBytes) continue;
+    Send(std::exchange(message, ToAgent()));
+    bytes = 0;
+  }
+  if (message.launches_size() > 0) Send(std::move(message));
 }
 
 void LocalCluster::Cancel(planner::AttemptId attempt, const AgentId&, absl::Duration grace) {
@@ -250,6 +258,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Open() {
   if (link.ok() || !(absl::IsNotFound(link.status()) || absl::IsUnavailable(link.status()))) {
     return link;
   }
+  if (stopping()) return link;
   local::AgentCommand command;
   command.binary = options_.agent_binary;
   command.state_dir = options_.state_dir;
@@ -273,7 +282,12 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   std::string out;
   AppendFrame(greeting, &out);
   absl::Time until = absl::Now() + kWelcomePatience;
-  while (true) {
+  for (bool hurried = false;;) {
+    if (!hurried && stopping()) {
+      // Still greeted, so that an agent that was just started can be told to leave.
+      hurried = true;
+      until = std::min(until, absl::Now() + kLeavePatience);
+    }
     if (!local::SendSome(link.socket.get(), &out)) {
       return absl::UnavailableError("the agent has gone away");
     }

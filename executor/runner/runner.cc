@@ -352,7 +352,7 @@ void Runner::Reap() {
     auto it = by_pid_.find(info.si_pid);
     if (it == by_pid_.end() || it->second->main_ended) {
       waitpid(info.si_pid, nullptr, 0);
-      if (orphans_.erase(info.si_pid) > 0 || !orphans_.empty()) survey_ns_ = Monotonic();
+      orphans_.erase(info.si_pid);
       continue;
     }
     OnMainEnded(it->second);

@@ -163,8 +163,6 @@ class Runner {
   uint64_t last_serial_ = 0;
   size_t measured_ = 0;  // attempts that have to be sampled
   int64_t survey_ns_ = kNever;
-  int64_t last_survey_ns_ = 0;
-  int64_t survey_cost_ns_ = 0;
   int64_t orphan_check_ns_ = kNever;
   std::vector<AttemptUpdate> ended_;
 

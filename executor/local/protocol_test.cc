@@ -1,0 +1,289 @@
+#include "executor/local/protocol.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "executor/local/local_cluster.h"
+#include "executor/runner/process_table.h"
+
+namespace kartograph::executor::local {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kPatience = absl::Minutes(1);
+
+TEST(FramingTest, CarriesMessagesInPieces) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  Descriptor near(ends[0]), far(ends[1]);
+  std::string out;
+  ToAgent message;
+  message.add_acknowledged(1);
+  AppendFrame(message, &out);
+  message.add_acknowledged(2);
+  AppendFrame(message, &out);
+  FrameReader reader;
+  std::vector<int> sizes;
+  for (char byte : out) {
+    ASSERT_EQ(send(near.get(), &byte, 1, 0), 1);
+    ASSERT_TRUE(reader.ReadFrom(far.get()));
+    ToAgent got;
+    absl::StatusOr<bool> whole = reader.Next(&got);
+    ASSERT_TRUE(whole.ok());
+    if (*whole) sizes.push_back(got.acknowledged_size());
+  }
+  EXPECT_THAT(sizes, ::testing::ElementsAre(1, 2));
+  near.Reset();
+  EXPECT_FALSE(reader.ReadFrom(far.get()));
+}
+
+TEST(FramingTest, RefusesWhatIsNoMessage) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  Descriptor near(ends[0]), far(ends[1]);
+  FrameReader reader;
+  ASSERT_EQ(send(near.get(), "GET / HTTP/1.1\r\n", 16, 0), 16);
+  ASSERT_TRUE(reader.ReadFrom(far.get()));
+  ToAgent got;
+  EXPECT_FALSE(reader.Next(&got).ok());
+}
+
+TEST(MessagesTest, KeepEveryField) {
+  executor::Launch launch;
+  launch.attempt = {12345};
+  launch.task_name = "decode";
+  launch.consumption = {{planner::Resource::Cpu(), planner::Quantity::FromMilli(500)},
+                        {planner::Resource::Named("gpu"), planner::Quantity::Of(2)}};
+  launch.payload = std::string("a\0b", 3);
+  launch.timeout = absl::Seconds(30);
+  launch.cancel_grace = absl::Milliseconds(1500);
+  Launch message;
+  ToMessage(launch, &message);
+  absl::StatusOr<executor::Launch> back = FromMessage(&message);
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->attempt, launch.attempt);
+  EXPECT_EQ(back->task_name, launch.task_name);
+  EXPECT_EQ(back->consumption, launch.consumption);
+  EXPECT_EQ(back->payload, launch.payload);
+  EXPECT_EQ(back->timeout, launch.timeout);
+  EXPECT_EQ(back->cancel_grace, launch.cancel_grace);
+  launch.timeout = absl::InfiniteDuration();
+  Launch endless;
+  ToMessage(launch, &endless);
+  EXPECT_EQ(FromMessage(&endless)->timeout, absl::InfiniteDuration());
+
+  AttemptUpdate update;
+  update.attempt = {12345};
+  update.outcome = planner::Outcome::kSignalled;
+  update.signal = 11;
+  update.exit_status = 3;
+  update.message = "killed";
+  update.start_time = absl::FromUnixNanos(1700000000123456789);
+  update.end_time = absl::FromUnixNanos(1700000001123456789);
+  update.usage = {1 << 20, absl::Milliseconds(5), absl::Seconds(1)};
+  update.return_value = std::string("\0x", 2);
+  Update sent;
+  ToMessage(update, &sent);
+  AttemptUpdate got = FromMessage(&sent);
+  EXPECT_EQ(got.attempt, update.attempt);
+  EXPECT_EQ(got.outcome, update.outcome);
+  EXPECT_EQ(got.signal, 11);
+  EXPECT_EQ(got.exit_status, 3);
+  EXPECT_EQ(got.message, "killed");
+  EXPECT_EQ(got.start_time, update.start_time);
+  EXPECT_EQ(got.end_time, update.end_time);
+  EXPECT_EQ(got.usage.peak_ram_bytes, update.usage.peak_ram_bytes);
+  EXPECT_EQ(got.usage.cpu_time, update.usage.cpu_time);
+  EXPECT_EQ(got.usage.wall_time, update.usage.wall_time);
+  EXPECT_EQ(got.return_value, update.return_value);
+  Update nothing;
+  ToMessage(AttemptUpdate(), &nothing);
+  EXPECT_EQ(FromMessage(&nothing).start_time, absl::InfinitePast());
+}
+
+// One side of a connection, waiting for what it reads.
+class Peer {
+ public:
+  explicit Peer(Descriptor socket) : socket_(std::move(socket)) {}
+
+  void Send(const google::protobuf::MessageLite& message) {
+    std::string out;
+    AppendFrame(message, &out);
+    EXPECT_EQ(send(socket_.get(), out.data(), out.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(out.size()));
+  }
+  // False at the end of the connection.
+  bool Receive(google::protobuf::MessageLite* message) {
+    while (true) {
+      absl::StatusOr<bool> got = reader_.Next(message);
+      if (got.ok() && *got) return true;
+      struct pollfd wait = {socket_.get(), POLLIN, 0};
+      if (poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(kPatience))) <= 0) return false;
+      if (!reader_.ReadFrom(socket_.get())) return false;
+    }
+  }
+  int fd() const { return socket_.get(); }
+
+ private:
+  Descriptor socket_;
+  FrameReader reader_;
+};
+
+class VersionsTest : public ::testing::Test {
+ protected:
+  VersionsTest() {
+    std::string folder = absl::StrCat(getenv("TEST_TMPDIR"), "/versions.XXXXXX");
+    EXPECT_NE(mkdtemp(folder.data()), nullptr);
+    options_.state_dir = folder;
+    char* here = get_current_dir_name();
+    options_.agent_binary = absl::StrCat(here, "/executor/local/kartograph-local-agent");
+    free(here);
+    options_.resources = {{planner::Resource::Cpu(), planner::Quantity::Of(1)}};
+  }
+
+  void StartCluster() {
+    auto cluster = CreateLocalCluster(options_);
+    ASSERT_TRUE(cluster.ok()) << cluster.status();
+    cluster_ = *std::move(cluster);
+    ASSERT_TRUE(cluster_
+                    ->Start([this](std::vector<ClusterEvent> events) {
+                      absl::MutexLock lock(&mutex_);
+                      for (ClusterEvent& event : events) {
+                        if (std::get_if<Connected>(&event)) connected_ = true;
+                        if (auto* gone = std::get_if<Disconnected>(&event)) reason_ = gone->reason;
+                      }
+                    })
+                    .ok());
+  }
+  bool WaitConnected() {
+    absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(&connected_), kPatience);
+  }
+  std::string WaitReason() {
+    absl::MutexLock lock(&mutex_);
+    auto told = [this] { return !reason_.empty(); };
+    mutex_.AwaitWithTimeout(absl::Condition(&told), kPatience);
+    return reason_;
+  }
+  // A connection to an agent that this test plays.
+  Peer AcceptAsAgent(const Descriptor& listener) {
+    struct pollfd wait = {listener.get(), POLLIN, 0};
+    EXPECT_EQ(poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(kPatience))), 1);
+    return Peer(Descriptor(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+  }
+  static FromAgent Greeting(int version, bool accepted, int64_t held) {
+    FromAgent answer;
+    answer.mutable_welcome()->set_protocol_version(version);
+    answer.mutable_welcome()->set_accepted(accepted);
+    answer.mutable_welcome()->set_held_attempts(held);
+    return answer;
+  }
+
+  LocalClusterOptions options_;
+  absl::Mutex mutex_;
+  bool connected_ = false;
+  std::string reason_;
+  std::unique_ptr<Cluster> cluster_;
+};
+
+TEST_F(VersionsTest, ReplacesAnIdleAgentOfAnotherVersion) {
+  absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  StartCluster();
+  {
+    Peer peer = AcceptAsAgent(*listener);
+    ToAgent message;
+    ASSERT_TRUE(peer.Receive(&message));
+    EXPECT_EQ(message.hello().protocol_version(), kProtocolVersion);
+    peer.Send(Greeting(99, false, 0));
+    message.Clear();
+    ASSERT_TRUE(peer.Receive(&message));
+    EXPECT_TRUE(message.leave_if_idle());
+    listener->Reset();
+  }
+  EXPECT_TRUE(WaitConnected());
+}
+
+TEST_F(VersionsTest, SaysThatABusyAgentOfAnotherVersionIsInTheWay) {
+  absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  StartCluster();
+  Peer peer = AcceptAsAgent(*listener);
+  ToAgent message;
+  ASSERT_TRUE(peer.Receive(&message));
+  peer.Send(Greeting(99, false, 3));
+  EXPECT_THAT(WaitReason(), AllOf(HasSubstr("another version"), HasSubstr("holds 3 attempts")));
+}
+
+TEST_F(VersionsTest, TalksToABusyAgentThatIsCompatible) {
+  absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  StartCluster();
+  Peer peer = AcceptAsAgent(*listener);
+  ToAgent message;
+  ASSERT_TRUE(peer.Receive(&message));
+  peer.Send(Greeting(99, true, 3));
+  EXPECT_TRUE(WaitConnected());
+  // At its end the cluster offers to send it away; it has work and stays.
+  std::thread agent([&peer] {
+    ToAgent last;
+    EXPECT_TRUE(peer.Receive(&last));
+    EXPECT_TRUE(last.leave_if_idle());
+    FromAgent answer;
+    answer.set_staying(true);
+    peer.Send(answer);
+  });
+  cluster_.reset();
+  agent.join();
+}
+
+TEST_F(VersionsTest, TheAgentRefusesAnotherVersionAndLeavesWhenAsked) {
+  StartCluster();
+  ASSERT_TRUE(WaitConnected());
+  absl::StatusOr<Descriptor> socket = Connect(options_.state_dir);
+  ASSERT_TRUE(socket.ok());
+  Peer peer(*std::move(socket));
+  ToAgent hello;
+  hello.mutable_hello()->set_protocol_version(kOldestProtocolVersion - 1);
+  peer.Send(hello);
+  FromAgent answer;
+  ASSERT_TRUE(peer.Receive(&answer));
+  EXPECT_FALSE(answer.welcome().accepted());
+  EXPECT_EQ(answer.welcome().held_attempts(), 0);
+  ToAgent leave;
+  leave.set_leave_if_idle(true);
+  peer.Send(leave);
+  answer.Clear();
+  EXPECT_FALSE(peer.Receive(&answer)) << answer.DebugString();
+}
+
+TEST_F(VersionsTest, TheAgentOutlivesWhatIsNoMessage) {
+  StartCluster();
+  ASSERT_TRUE(WaitConnected());
+  absl::StatusOr<Descriptor> socket = Connect(options_.state_dir);
+  ASSERT_TRUE(socket.ok());
+  Peer peer(*std::move(socket));
+  ASSERT_GT(send(peer.fd(), "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL), 0);
+  FromAgent answer;
+  EXPECT_FALSE(peer.Receive(&answer));
+  EXPECT_TRUE(Connect(options_.state_dir).ok());
+  absl::MutexLock lock(&mutex_);
+  EXPECT_EQ(reason_, "");
+}
+
+}  // namespace
+}  // namespace kartograph::executor::local
