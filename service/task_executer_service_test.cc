@@ -246,10 +246,9 @@ TEST_F(TaskExecuterServiceTest, RefusesToExecuteWithAllProblems) {
   v1::ExecuteResponse response;
   EXPECT_EQ(harness_.stub->Execute(&context, request, &response).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
+  const v1::Problems problems = GrpcHarness::ProblemsOf(context);
   std::vector<std::string> fields;
-  for (const v1::Problem& problem : GrpcHarness::ProblemsOf(context).problems()) {
-    fields.push_back(problem.field());
-  }
+  for (const v1::Problem& problem : problems.problems()) fields.push_back(problem.field());
   EXPECT_THAT(fields, ElementsAre("task", "task.name", "task.command", "graph_id", "client_queue"));
 }
 

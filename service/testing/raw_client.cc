@@ -77,7 +77,8 @@ RawClient::Response RawClient::ReadResponse(bool head) {
     response.headers[absl::AsciiStrToLower(lines[i].substr(0, colon))] = lines[i].substr(colon + 2);
   }
   int64_t length = 0;
-  if (!head && absl::SimpleAtoi(response.headers["content-length"], &length)) {
+  const auto told = response.headers.find("content-length");
+  if (!head && told != response.headers.end() && absl::SimpleAtoi(told->second, &length)) {
     response.body = ReadBytes(static_cast<size_t>(length));
   }
   return response;

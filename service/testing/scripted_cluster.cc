@@ -28,19 +28,17 @@ void ScriptedCluster::EndEachWith(planner::Outcome outcome) {
 }
 
 executor::Launch ScriptedCluster::WaitForLaunch(const std::string& task_name) {
-  absl::MutexLock lock(&mutex_);
-  executor::Launch found;
-  const auto take = [&] {
-    const auto it =
-        std::find_if(launches_.begin(), launches_.end(),
-                     [&](const executor::Launch& l) { return l.task_name == task_name; });
-    if (it == launches_.end()) return false;
-    found = std::move(*it);
-    launches_.erase(it);
-    return true;
+  const auto find = [&] {
+    return std::find_if(launches_.begin(), launches_.end(),
+                        [&](const executor::Launch& l) { return l.task_name == task_name; });
   };
-  mutex_.Await(absl::Condition(&take));
-  return found;
+  const auto is_there = [&] { return find() != launches_.end(); };
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&is_there));
+  const auto found = find();
+  executor::Launch launch = std::move(*found);
+  launches_.erase(found);
+  return launch;
 }
 
 void ScriptedCluster::Run(planner::AttemptId attempt) {

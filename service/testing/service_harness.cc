@@ -25,17 +25,17 @@ std::string FreshFolder() {
 
 ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
   // What survives a crash is storage's to test; here the disk only takes time.
-  auto history = storage::OpenHistory(
+  auto opened = storage::OpenHistory(
       {.path = absl::StrCat(FreshFolder(), "/history.sqlite"), .durable = false});
-  EXPECT_TRUE(history.ok()) << history.status();
-  history_ = *std::move(history);
-  auto started = scheduler::Scheduler::Start(std::move(options), history_.writer.get(), &cluster);
+  EXPECT_TRUE(opened.ok()) << opened.status();
+  history = *std::move(opened);
+  auto started = scheduler::Scheduler::Start(std::move(options), history.writer.get(), &cluster);
   EXPECT_TRUE(started.ok()) << started.status();
   scheduler = *std::move(started);
   workers = std::make_unique<WorkerPool>(4);
   queries = std::make_unique<Queries>(
       Queries::Options{.version = "1.2.3", .start_time = absl::FromUnixSeconds(1000)},
-      scheduler.get(), history_.reader, &cluster);
+      scheduler.get(), history.reader, &cluster);
   hub = std::make_unique<ChangeHub>(scheduler.get(), workers.get());
   parts.scheduler = scheduler.get();
   parts.cluster = &cluster;

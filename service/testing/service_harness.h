@@ -35,15 +35,14 @@ class ServiceHarness {
   // Waits until `holds`, which looks at something that changes by itself.
   static void Eventually(const std::function<bool()>& holds);
 
+  // In order of standing upon each other.
   ScriptedCluster cluster;
+  storage::History history;
   std::unique_ptr<scheduler::Scheduler> scheduler;
   std::unique_ptr<Queries> queries;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<ChangeHub> hub;
   ServiceParts parts;
-
- private:
-  storage::History history_;
 };
 
 }  // namespace kartograph::service
