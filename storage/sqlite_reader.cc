@@ -286,8 +286,8 @@ absl::Status SqliteReader::InTransaction(Read read) {
 
 absl::StatusOr<std::unique_ptr<SqliteReader::Session>> SqliteReader::Take() {
   {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &SqliteReader::CanTake));
+    std::unique_lock<std::mutex> lock(mutex_);
+    given_back_.wait(lock, [this] { return !idle_.empty() || open_ < kMaxConnections; });
     if (!idle_.empty()) {
       std::unique_ptr<Session> session = std::move(idle_.back());
       idle_.pop_back();
@@ -297,16 +297,18 @@ absl::StatusOr<std::unique_ptr<SqliteReader::Session>> SqliteReader::Take() {
   }
   absl::StatusOr<std::unique_ptr<Connection>> connection = Connection::Open(options_);
   if (!connection.ok()) {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     --open_;
+    given_back_.notify_one();
     return connection.status();
   }
   return std::make_unique<Session>(*std::move(connection));
 }
 
 void SqliteReader::GiveBack(std::unique_ptr<Session> session) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   idle_.push_back(std::move(session));
+  given_back_.notify_one();
 }
 
 }  // namespace kartograph::storage

@@ -2,13 +2,13 @@
 #ifndef KARTOGRAPH_STORAGE_SQLITE_READER_H_
 #define KARTOGRAPH_STORAGE_SQLITE_READER_H_
 
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "storage/history.h"
 #include "storage/row_decoder.h"
 #include "storage/sqlite.h"
@@ -49,14 +49,13 @@ class SqliteReader : public HistoryReader {
   absl::Status InTransaction(Read read);
   absl::StatusOr<std::unique_ptr<Session>> Take();
   void GiveBack(std::unique_ptr<Session> session);
-  bool CanTake() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return !idle_.empty() || open_ < kMaxConnections;
-  }
 
   const Connection::Options options_;
-  absl::Mutex mutex_;
-  std::vector<std::unique_ptr<Session>> idle_ ABSL_GUARDED_BY(mutex_);
-  int open_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Standard ones, because ThreadSanitizer does not see into those of a prebuilt Abseil.
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable given_back_;
+  std::vector<std::unique_ptr<Session>> idle_;
+  int open_ = 0;
 };
 
 }  // namespace kartograph::storage
