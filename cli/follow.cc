@@ -19,6 +19,7 @@ namespace {
 constexpr int kMaxFailuresShown = 10;
 constexpr int kTailBytes = 4096;
 constexpr size_t kTailLines = 12;
+constexpr absl::Duration kLastChanges = absl::Seconds(3);
 
 bool IsFinal(const v1::Graph& graph) {
   return graph.state() != v1::GRAPH_STATE_UNSPECIFIED && graph.state() != v1::GRAPH_STATE_RUNNING;
@@ -76,7 +77,6 @@ void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream*
   v1::ListTasksRequest request;
   request.set_graph_id(graph.graph_id());
   request.add_states(v1::TASK_STATE_FAILED);
-  request.set_full(true);
   const auto failed = ListAllTasks(context, request, kMaxFailuresShown);
   if (!failed.ok()) {
     *out << "  (which tasks failed cannot be read now: " << Printable(failed.status().message())
@@ -85,7 +85,6 @@ void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream*
   }
   for (const v1::Task& task : failed->tasks()) {
     *out << "  " << task.name() << " failed: " << Printable(task.reason());
-    if (task.attempts_size() > 1) *out << " (" << task.attempts_size() << " attempts)";
     *out << "\n" << LogTail(context, task);
   }
   const int more = graph.counts().failed() - failed->tasks_size();
@@ -141,9 +140,11 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
   Patience patience(context.patience);
   v1::Graph graph;
   graph.set_graph_id(graph_id);
+  absl::Time final_since = absl::InfiniteFuture();
   const auto tick = [&] {
     progress.Tick(absl::Now());
-    return !interrupt.raised();
+    // The last changes may come after the graph's last state; the service ends the stream then.
+    return !interrupt.raised() && absl::Now() - final_since < kLastChanges;
   };
   absl::Status status;
   while (!interrupt.raised()) {
@@ -157,7 +158,8 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
           if (first && !IsFinal(graph)) AskWhatRuns(context, graph_id, &progress);
           first = false;
           progress.Update(update, absl::Now());
-          return !IsFinal(graph) && !interrupt.raised();
+          if (IsFinal(graph)) final_since = std::min(final_since, absl::Now());
+          return !interrupt.raised();
         },
         tick);
     if (IsFinal(graph) || interrupt.raised()) break;

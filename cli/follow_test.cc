@@ -47,10 +47,7 @@ TEST_F(FollowTest, WaitingForAGraphThatSucceedsEndsWithItsSummary) {
 }
 
 TEST_F(FollowTest, WaitingForAGraphThatFailsShowsEachFailedTaskWithTheEndOfItsLog) {
-  v1::Task failed = MakeTask("load", v1::TASK_STATE_FAILED, "exited with status 3");
-  failed.add_attempts();
-  failed.add_attempts();
-  server_.service.tasks = {failed};
+  server_.service.tasks = {MakeTask("load", v1::TASK_STATE_FAILED, "exited with status 3")};
   std::string log = "first line\n";
   for (int i = 0; i < 30; ++i) absl::StrAppend(&log, "line ", i, "\n");
   server_.service.log = log + "\x1b[31mValueError\x1b[0m: odd\n";
@@ -69,7 +66,7 @@ TEST_F(FollowTest, WaitingForAGraphThatFailsShowsEachFailedTaskWithTheEndOfItsLo
   EXPECT_TRUE(Said("FAILED load: exited with status 3\n"));
   EXPECT_TRUE(
       Said("small (g7) failed after 1 min 30 s: 1 of 2 done, 1 failed\n"
-           "  load failed: exited with status 3 (2 attempts)\n    | line 19\n"))
+           "  load failed: exited with status 3\n    | line 19\n"))
       << err_.str();
   EXPECT_TRUE(Said("    | line 29\n    | ValueError: odd\n"));
   EXPECT_TRUE(Said("kartograph logs g7 load [--stderr]\n"));

@@ -79,23 +79,31 @@ void AddBar(Line* line, const v1::TaskCounts& counts, int columns, const LineSty
   const int64_t total = std::max(1, counts.total());
   const int64_t bad = int64_t{counts.failed()} + counts.cancelled() + counts.skipped();
   const int64_t active = int64_t{counts.running()} + counts.launching();
-  const auto cells = [&](int64_t tasks) { return tasks * columns / total; };
-  const int64_t done = std::min<int64_t>(cells(counts.succeeded()), columns);
-  // What went wrong shows, however little it is.
-  const int64_t wrong =
-      std::min<int64_t>(columns - done, bad > 0 ? std::max<int64_t>(1, cells(bad)) : 0);
-  const int64_t busy = std::min<int64_t>(columns - done - wrong,
-                                         active > 0 ? std::max<int64_t>(1, cells(active)) : 0);
-  const int64_t rest = columns - done - wrong - busy;
+  // Each part ends where all tasks up to it end, so that rounding leaves no gap.
+  const auto cells = [&](int64_t tasks) { return std::min(tasks, total) * columns / total; };
+  int64_t good_end = cells(counts.succeeded());
+  int64_t bad_end = cells(counts.succeeded() + bad);
+  if (bad > 0 && bad_end == good_end) {
+    // What went wrong shows, however little it is.
+    if (good_end == columns) {
+      --good_end;
+    } else {
+      ++bad_end;
+    }
+  }
+  int64_t active_end = std::max(bad_end, cells(counts.succeeded() + bad + active));
+  if (active > 0 && active_end == bad_end && bad_end < columns) ++active_end;
+
   const auto add = [&](int64_t n, absl::string_view utf8, absl::string_view ascii,
                        absl::string_view color) {
     if (n > 0) line->Add(Repeat(style.unicode ? utf8 : ascii, n), static_cast<int>(n), color);
   };
+  add(good_end, "\u2588", "#", kGreen);
   // Without colours the parts must differ by their shape.
-  add(done, "\u2588", "#", kGreen);
-  add(wrong, style.color ? "\u2588" : "\u2573", "x", counts.failed() > 0 ? kRed : kYellow);
-  add(busy, "\u2592", "=", kCyan);
-  add(rest, "\u2591", ".", kDim);
+  add(bad_end - good_end, style.color ? "\u2588" : "\u2573", "x",
+      counts.failed() > 0 ? kRed : kYellow);
+  add(active_end - bad_end, "\u2592", "=", kCyan);
+  add(columns - active_end, "\u2591", ".", kDim);
 }
 
 // "  4 running", where there are any.
@@ -163,7 +171,8 @@ std::string RenderLine(const ProgressState& state, const LineStyle& style) {
     left -= line.columns();
   }
   if (left >= kMinBar + 1) {
-    const int bar = std::clamp(left / 3, kMinBar, kMaxBar);
+    // By the window alone, so that the bar does not move when the words beside it change.
+    const int bar = std::min(std::clamp(style.width / 5, kMinBar, kMaxBar), left - 1);
     AddBar(&line, counts, bar, style);
     line.Add(" ");
   }
@@ -296,7 +305,11 @@ ProgressState Progress::StateAt(absl::Time now) const {
   const absl::Time end = graph_.has_end_time() ? std::min(now, FromProto(graph_.end_time())) : now;
   state.elapsed = std::max(absl::ZeroDuration(), end - start);
   for (const auto& [order, name] : running_) {
-    if (state.running.size() == kNamesKept) break;
+    // The counts are newer where changes come in several messages.
+    if (state.running.size() == kNamesKept ||
+        std::cmp_greater_equal(state.running.size(), graph_.counts().running())) {
+      break;
+    }
     state.running.push_back(name);
   }
   state.notice = notice_;

@@ -57,13 +57,13 @@ TEST(ProgressLineTest, ShowsFailuresHoweverFew) {
   state.counts = Counts(10000, 9990, 0, 1, 9);
   state.running.clear();
   EXPECT_EQ(Line(state, 120),
-            "map_release ####################x 100%  9990/10000  1 failed  9 skipped  0:42");
+            "map_release #######################x 100%  9990/10000  1 failed  9 skipped  0:42");
 }
 
 TEST(ProgressLineTest, LeavesOutTheLeastImportantWhereThereIsNoRoom) {
   EXPECT_EQ(Line(MapRelease(), 80),
-            "map_release ######=.....  52%  118/226  4 running  0:42  measure_FR +3");
-  EXPECT_EQ(Line(MapRelease(), 60), "map_release #####=....  52%  118/226  4 running  0:42");
+            "map_release ########=.......  52%  118/226  4 running  0:42  measure_FR +3");
+  EXPECT_EQ(Line(MapRelease(), 60), "map_release ######=.....  52%  118/226  4 running  0:42");
   EXPECT_EQ(Line(MapRelease(), 45), "#####=....  52%  118/226  4 running  0:42");
   EXPECT_EQ(Line(MapRelease(), 35), " 52%  118/226  4 running  0:42");
   EXPECT_EQ(Line(MapRelease(), 20), "52% 118/226");
@@ -97,7 +97,7 @@ TEST(ProgressLineTest, HasNoEscapesWithoutColour) {
 TEST(ProgressLineTest, StaysWellFormedForAnEmptyGraph) {
   ProgressState state;
   state.name = "x";
-  EXPECT_EQ(Line(state, 60), "x ..............   0%  0/0  0:00");
+  EXPECT_EQ(Line(state, 60), "x ............   0%  0/0  0:00");
 }
 
 TEST(ProgressLineTest, ShowsANoticeInsteadOfTheRunningTasks) {
@@ -201,7 +201,7 @@ TEST_F(ProgressTest, RedrawsOneLineOnATerminalAndFollowsItsWidth) {
   v1::WatchGraphResponse update = Update(Counts(4, 1, 1, 0));
   AddChange(&update, "a", v1::TASK_STATE_RUNNING);
   progress.Update(update, At(0));
-  EXPECT_EQ(Taken(), "\rg ##==......  25%  1/4  1 running  0:00  a\x1b[K");
+  EXPECT_EQ(Taken(), "\rg ###===......  25%  1/4  1 running  0:00  a\x1b[K");
   progress.Update(Update(Counts(4, 2, 1, 0)), At(0.05));
   EXPECT_EQ(Taken(), "");  // too soon
   width_ = 30;

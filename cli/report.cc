@@ -30,7 +30,7 @@ bool IsTransport(absl::string_view message) {
 void ReportUnreachable(const Context& context, const absl::Status& status) {
   std::ostream& err = *context.err;
   const std::string& address = context.client->address();
-  std::string message = Printable(status.message());
+  const std::string message = Printable(status.message());
   if (status.code() == absl::StatusCode::kUnimplemented) {
     err << "kartograph: what answers at " << address << " is no Kartograph service\n";
   } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
@@ -39,11 +39,14 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
     err << "kartograph: the service at " << address << " cannot do this now: " << message << "\n";
     return;
   } else {
-    // Of gRPC's words the innermost say something to a person: "Connection refused".
-    const size_t colon = message.rfind(": ");
-    if (colon != std::string::npos) message = message.substr(colon + 2);
-    err << "kartograph: the service at " << address << " cannot be reached"
-        << (message.empty() ? "" : ": ") << message << "\n";
+    err << "kartograph: the service at " << address << " cannot be reached";
+    // Of gRPC's words only the innermost say something to a person.
+    for (const char* words :
+         {"Connection refused", "Connection reset by peer", "No route to host",
+          "Connection timed out", "Network is unreachable", "Domain name not found"}) {
+      if (absl::StrContains(message, words)) err << ": " << words;
+    }
+    err << "\n";
   }
   err << "Start one (kartographd --state DIR --grpc " << address
       << "), or say where it is (--server HOST:PORT or KARTOGRAPH_SERVER).\n";
