@@ -88,6 +88,9 @@ class Core : public Snapshots {
   size_t live_attempts() const { return attempts_.size(); }
   size_t ready_tasks() const { return packer_.ready_count(); }
 
+  // For how long every agent that runs something surely has more to begin in its backlog.
+  absl::Duration AgentsBusyFor() const;
+
   // The connection and the offers in force, for a core that takes this one's place.
   std::vector<executor::ClusterEvent> AdoptableState() const;
 

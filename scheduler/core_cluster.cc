@@ -346,6 +346,17 @@ void Core::Plan(absl::Time now, Step* step) {
   }
 }
 
+absl::Duration Core::AgentsBusyFor() const {
+  absl::Duration least = absl::InfiniteDuration();
+  for (const Agent& agent : agents_) {
+    if (agent.holding == 0) continue;
+    if (agent.backlog_size == 0) return absl::ZeroDuration();
+    least = std::min(least,
+                     absl::Microseconds(agent.mean_wall_us * agent.backlog_size / agent.holding));
+  }
+  return least == absl::InfiniteDuration() ? absl::ZeroDuration() : least;
+}
+
 std::vector<executor::ClusterEvent> Core::AdoptableState() const {
   std::vector<executor::ClusterEvent> events;
   if (!connected_) return events;

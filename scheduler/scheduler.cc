@@ -16,6 +16,10 @@
 namespace kartograph::scheduler {
 namespace {
 
+// How long ends of attempts are gathered at most. Short enough to be noticed by nobody, long enough
+// to make one commit of what would be ten.
+constexpr absl::Duration kLinger = absl::Milliseconds(4);
+
 absl::Status Stopped() {
   return absl::UnavailableError("the service is stopping; try again when it is back");
 }
@@ -163,6 +167,11 @@ class SchedulerThread : public Scheduler {
         const absl::Duration sleep =
             std::max(engine_.NextWake() - clock_.Now(), absl::ZeroDuration());
         mutex_.AwaitWithTimeout(absl::Condition(this, &SchedulerThread::HasMail), sleep);
+        // Agents that still have work of their own to begin wait for nobody: let more of them end,
+        // and write all that in one commit.
+        if (!HasUrgentMail() && engine_.core().AgentsBusyFor() > 2 * kLinger) {
+          mutex_.AwaitWithTimeout(absl::Condition(this, &SchedulerThread::HasUrgentMail), kLinger);
+        }
         std::swap(mail, mail_);
         stop = stop_;
         stop_seen_ = stop_;
@@ -194,6 +203,10 @@ class SchedulerThread : public Scheduler {
     engine_.DismissWaiters();
   }
 
+  // Somebody waits for an answer.
+  bool HasUrgentMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !mail_.commands.empty() || !mail_.reads.empty() || stop_ != stop_seen_;
+  }
   bool HasMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !mail_.empty() || stop_ != stop_seen_;
   }
