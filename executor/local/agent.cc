@@ -1,9 +1,11 @@
 #include "executor/local/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +27,8 @@ constexpr int kStartsAtATime = 8;
 constexpr size_t kMaxUpdateBytes = 4 << 20;  // in one message, but for a single larger update
 // How long a terminated agent waits for its last updates to be acknowledged.
 constexpr absl::Duration kLastWords = absl::Seconds(3);
+// How often an agent without a connection looks whether its folder is there.
+constexpr absl::Duration kFolderCheckPeriod = absl::Seconds(2);
 
 }  // namespace
 
@@ -44,11 +48,13 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(Options options, int termin
 
 Agent::Agent(Options options, std::unique_ptr<Runner> runner, Descriptor listener, int terminate_fd)
     : options_(std::move(options)),
+      state_folder_(open(options_.state_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
       runner_(std::move(runner)),
       listener_(std::move(listener)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       terminate_fd_(terminate_fd),
-      idle_since_(absl::Now()) {
+      idle_since_(absl::Now()),
+      next_folder_check_(absl::Now() + kFolderCheckPeriod) {
   for (int fd : {runner_->fd(), listener_.get(), terminate_fd_}) {
     struct epoll_event event = {};
     event.events = EPOLLIN;
@@ -67,6 +73,7 @@ void Agent::Run() {
     StartQueued();
     FlushUpdates();
     DropBroken();
+    if (connections_.empty()) TerminateIfForsaken();
   }
 }
 
@@ -77,8 +84,9 @@ int Agent::WaitMilliseconds() const {
   if (!started_.empty() && current_ != nullptr) {
     wait = std::min(wait, started_.front().time + kTellStartAfter - now);
   }
-  if (connections_.empty() && held() == 0) {
-    wait = std::min(wait, idle_since_ + options_.idle_exit - now);
+  if (connections_.empty()) {
+    wait = std::min(wait, next_folder_check_ - now);
+    if (held() == 0) wait = std::min(wait, idle_since_ + options_.idle_exit - now);
   }
   if (terminating_) wait = std::min(wait, terminate_by_ - now);
   if (wait >= absl::Hours(1)) return 3600 * 1000;
@@ -97,7 +105,8 @@ void Agent::Wait() {
     if (source == &listener_) {
       Accept();
     } else if (source == &terminate_fd_) {
-      Terminate();
+      char buffer[1024];
+      if (read(terminate_fd_, buffer, sizeof(buffer)) > 0) Terminate();
     } else {
       auto* connection = static_cast<Connection*>(source);
       if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) Read(connection);
@@ -376,10 +385,17 @@ void Agent::Send(Connection* connection) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection->socket.get(), &event);
 }
 
+void Agent::TerminateIfForsaken() {
+  absl::Time now = absl::Now();
+  if (now < next_folder_check_) return;
+  next_folder_check_ = now + kFolderCheckPeriod;
+  struct stat info;
+  if (!terminating_ && fstat(state_folder_.get(), &info) == 0 && info.st_nlink == 0) Terminate();
+}
+
 void Agent::Terminate() {
-  char buffer[1024];
-  if (read(terminate_fd_, buffer, sizeof(buffer)) <= 0 || terminating_) return;
-  spdlog::info("asked to end; {} attempts run", consumption_.size());
+  if (terminating_) return;
+  spdlog::info("ending; {} attempts run", consumption_.size());
   terminating_ = true;
   terminate_by_ = absl::Now() + kLastWords;
   for (const auto& [attempt, grace] : grace_) {

@@ -22,7 +22,8 @@ namespace kartograph::executor::local {
 
 // Keeps attempts in the order they came, and starts each as soon as what it consumes fits into what
 // is free; never more than the whole, whatever is sent. Keeps ended attempts until they are
-// acknowledged, and tells them again on every new connection. One thread, which calls Run.
+// acknowledged, and tells them again on every new connection. Ends its attempts when the state
+// folder is deleted, as nobody can ask for them any more. One thread, which calls Run.
 class Agent {
  public:
   struct Options {
@@ -68,12 +69,14 @@ class Agent {
   void FlushUpdates();
   void Send(Connection* connection);
   void Terminate();
+  void TerminateIfForsaken();
   bool IsDone();
   planner::ResourceVector Free() const;
   bool Holds(planner::AttemptId attempt) const;
   size_t held() const { return queued_.size() + consumption_.size() + ended_.size(); }
 
   Options options_;
+  Descriptor state_folder_;
   std::unique_ptr<Runner> runner_;
   Descriptor listener_;
   Descriptor epoll_;
@@ -101,6 +104,7 @@ class Agent {
   std::vector<AttemptUpdate> just_ended_;
 
   absl::Time idle_since_;
+  absl::Time next_folder_check_;
   bool leaving_ = false;
   bool terminating_ = false;
   absl::Time terminate_by_ = absl::InfiniteFuture();

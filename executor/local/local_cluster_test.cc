@@ -475,6 +475,21 @@ TEST_F(LocalClusterTest, AnAgentWithoutWorkOrClientLeaves) {
   EXPECT_TRUE(Eventually([agent] { return !Lives(agent); }));
 }
 
+TEST_F(LocalClusterTest, AnAgentWhoseFolderIsDeletedEndsWhatItHas) {
+  pid_t agent;
+  {
+    Client client(options_);
+    ASSERT_TRUE(client.WaitConnected());
+    client->Execute({Shell(Id(0), "sleep 1000"), Shell(Id(1), "true")});
+    ASSERT_TRUE(client.WaitRunning(Id(0)));
+    client.WaitEnd(Id(1));
+    agent = AgentPid();
+  }
+  EXPECT_TRUE(Lives(agent));
+  std::filesystem::remove_all(state_dir_);
+  EXPECT_TRUE(Eventually([agent] { return !Lives(agent); }));
+}
+
 TEST_F(LocalClusterTest, SaysWhyTheAgentCannotBeStarted) {
   std::ofstream(File("agent.pid")) << "";
   options_.agent_binary = "/bin/false";
