@@ -1,11 +1,28 @@
 #include "service/submit_graph_stream.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "planner/task_graph.h"
 #include "service/grpc_status.h"
 
 namespace kartograph::service {
+namespace {
+
+// The scheduler finds these where everything else is right; all problems are told at once.
+void CheckShape(const std::vector<scheduler::TaskSubmission>& tasks, ProblemList& problems) {
+  std::vector<planner::TaskNode> nodes;
+  nodes.reserve(tasks.size());
+  for (const scheduler::TaskSubmission& task : tasks) nodes.push_back({task.name, task.after});
+  std::vector<planner::Problem> found;
+  planner::FindPredecessors(nodes, &found);
+  for (planner::Problem& problem : found) {
+    problems.Add(std::move(problem.field), problem.value, std::move(problem.message));
+  }
+}
+
+}  // namespace
 
 SubmitGraphStream::SubmitGraphStream(const ServiceParts& parts,
                                      grpc::CallbackServerContext* context,
@@ -79,6 +96,7 @@ void SubmitGraphStream::Submit() {
     problems_.Add("message", "", "nothing was sent; the first message must be `graph`");
   }
   if (!problems_.empty()) {
+    CheckShape(graph_.tasks, problems_);
     End(problems_.ToStatus());
     return;
   }

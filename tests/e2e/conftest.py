@@ -46,6 +46,7 @@ def shared():
     path = pathlib.Path(tempfile.mkdtemp(prefix="kg-e2e-"))
     service = harness.Service(path, "--cpu", "4", "--ram", "2GiB", "--pool", "licences=3")
     service.start()
+    service.wait_for_agent()
     yield service
     service.close()
     shutil.rmtree(path, ignore_errors=True)

@@ -253,6 +253,11 @@ class Service:
                     tasks=pb.SubmitGraphRequest.TaskBatch(tasks=tasks[begin:begin + batch]))
         return self.stub.SubmitGraph(messages(), timeout=PATIENCE).graph_id
 
+    def wait_for_agent(self):
+        """Waits until the local agent has offered what it has; returns it."""
+        return eventually(lambda: self.call("GetCluster", pb.GetClusterRequest()).agents,
+                          "the agent is there")[0]
+
     def graph(self, graph_id):
         return self.call("GetGraph", pb.GetGraphRequest(graph_id=graph_id))
 

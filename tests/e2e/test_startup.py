@@ -156,9 +156,9 @@ def test_a_configuration_file_is_read_and_a_flag_wins_over_it(folder, start):
     config = folder / "kartograph.yaml"
     config.write_text("cpu: 3\nram: 1GiB\npools:\n  db_connections: 7\n  licences: 2\n")
     service = start("--config", config, "--cpu", "2", "--pool", "licences=5")
+    agent = service.wait_for_agent()
+    assert agent.capacity["cpu"] == 2 and agent.capacity["ram"] == 1 << 30
     cluster = service.call("GetCluster", pb.GetClusterRequest())
-    assert cluster.agents[0].capacity["cpu"] == 2
-    assert cluster.agents[0].capacity["ram"] == 1 << 30
     assert {pool.name: pool.capacity for pool in cluster.pools} == {"db_connections": 7,
                                                                     "licences": 5}
 

@@ -28,6 +28,7 @@ def test_a_recorded_workflow_runs_to_its_end(data, start, name):
 
 def test_a_workflow_that_fits_no_agent_is_refused_not_queued(data, start):
     service = start("--cpu", "0.5")
+    service.wait_for_agent()
     path = data / "wfinstances" / "sarek-dirt02-001.json"
     told = service.cli("submit", path, "--scale", "0.0001")
     assert told.returncode == 2 and "cpu" in told.stderr
