@@ -102,7 +102,7 @@ TEST(FaultInjectionTest, APowerCutAtAnyMomentKeepsWholeBatchesAndAllThatWereConf
   const std::vector<std::vector<Record>> batches = Batches();
   const std::vector<std::vector<std::string>> expected = ExpectedStates();
   int cuts_in_a_batch = 0;
-  for (int64_t operations = 1;; operations += operations < 100 ? 1 : 3) {
+  for (int64_t operations = 1;; operations += operations < 60 ? 1 : 5) {
     FaultFileSystem files;
     TestFolder folder;
     absl::StatusOr<History> history = OpenOn(files, folder.database());
