@@ -144,7 +144,7 @@ def command_line(binaries, service, *arguments, **options):
 
 
 def make_graph(atlas):
-    graph = RUN / "map_release.json"
+    graph = RUN / "map_release.yaml"
     words = ["/usr/bin/python3", "-B", ROOT / "examples" / "map_release" / "make_graph.py",
              "--data", atlas, "--release", RELEASE, "--out", graph]
     log = RUN / "make_graph.log"
@@ -155,10 +155,12 @@ def make_graph(atlas):
 
 def run_graph(binaries, service, graph):
     """Submits the graph and shows its progress; returns its id and whether it succeeded."""
-    submit = command_line(binaries, service, "submit", graph, stdout=subprocess.PIPE, text=True)
-    graph_id = (submit.stdout.split() or [""])[-1]
-    if submit.returncode or not graph_id:
+    submit = command_line(binaries, service, "submit", graph, "--json", stdout=subprocess.PIPE)
+    if submit.returncode:
         raise Failed("The graph was not accepted.")
+    submitted = json.loads(submit.stdout)
+    graph_id = submitted["graphId"]
+    print(f"      graph {graph_id}: {submitted['tasks']} tasks", flush=True)
     try:
         return graph_id, not command_line(binaries, service, "watch", graph_id).returncode
     except Stopped:
@@ -182,21 +184,24 @@ def version_of(atlas):
     return json.loads((atlas.parent / "package.json").read_text())["version"]
 
 
-def show_results(service, graph_id):
-    tool = "bazel-bin/cli/kartograph"
-    if service.grpc != f"{GRPC[0]}:{GRPC[1]}":
-        tool += f" --server {service.grpc}"
+def show_release():
     print(f"\n{style('1', 'The release')}")
     for path in sorted(RELEASE.iterdir()) if RELEASE.is_dir() else []:
         if path.is_file():
             print(f"  {path.relative_to(ROOT)!s:<28} {path.stat().st_size / 1024:>8.0f} KiB")
+
+
+def show_service(service, graph_id):
+    tool = "bazel-bin/cli/kartograph"
+    if service.grpc != f"{GRPC[0]}:{GRPC[1]}":
+        tool += f" --server {service.grpc}"
     print(f"\n{style('1', 'The service')}")
     print(f"  page     http://{service.http}/")
     print(f"  gRPC     {service.grpc}")
     print(f"  log      {service.log.relative_to(ROOT)}")
     print(f"\n{style('1', 'Try')}")
     print(f"  {tool} status {graph_id}")
-    print(f"  {tool} submit {RUN.relative_to(ROOT)}/map_release.json --wait")
+    print(f"  {tool} submit {RUN.relative_to(ROOT)}/map_release.yaml --wait")
 
 
 def wait_for_end(service):
@@ -214,7 +219,7 @@ def work(once, steps):
         done(f"world-atlas {version_of(atlas)} (Natural Earth's countries)")
     with steps.step("Graph") as done:
         graph = make_graph(atlas)
-        done(f"{len(json.loads(graph.read_text())['tasks'])} tasks")
+        done(str(graph.relative_to(ROOT)))
     with steps.step("Service") as done:
         service = Service(binaries)
         done(f"page http://{service.http}/  gRPC {service.grpc}")
@@ -236,8 +241,11 @@ def serve(once, steps, binaries, service, graph):
         said, holds = prove(binaries, service, graph_id)
         done("holds" if holds else "does not hold")
     print("\n".join(f"      {line}" for line in said.splitlines()))
-    show_results(service, graph_id)
-    if not once:
+    show_release()
+    if once:
+        print(f"\n./run without --once leaves the service up; its state is in {STATE.relative_to(ROOT)}/.")
+    else:
+        show_service(service, graph_id)
         wait_for_end(service)
     return 0 if succeeded and holds else 1
 
