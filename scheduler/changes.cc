@@ -45,7 +45,12 @@ Changes ChangesOf(const Step& step, const Snapshots& now) {
       continue;
     }
     if (planner::IsFinal(change.state)) {
-      if (auto why = why_ended.find(key); why != why_ended.end()) change.reason = *why->second;
+      if (auto why = why_ended.find(key); why != why_ended.end()) {
+        change.reason = *why->second;
+      } else if (auto earlier = step.earlier_reasons.find(key);
+                 earlier != step.earlier_reasons.end()) {
+        change.reason = earlier->second;
+      }
     }
     changes.tasks.push_back(std::move(change));
     if (key.graph() != last_graph && ended == ended_graphs.end()) {

@@ -230,6 +230,8 @@ class Core::Loader : public storage::GraphVisitor {
 
   // Tasks of these graphs that did not succeed run again.
   void Retry() { retry_ = true; }
+  // FailedPrecondition where one of these was launched as often as a task can be.
+  absl::Status CheckLaunchesLeft() const;
   // How many do; valid after FinishLoading.
   int retried() const { return retried_; }
 

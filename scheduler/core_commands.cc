@@ -264,6 +264,7 @@ void Core::CancelOne(LiveGraph& graph, TaskIndex index, absl::string_view reason
       {attempt, agents_[attempts_.at(attempt).agent].id, graph.policies[task.policy].cancel_grace});
   if (task.cancelling) return;
   task.cancelling = true;
+  graph.cancel_reasons[index] = std::string(reason);
   // The wish itself is history, so that a restart does not forget it; the task is final when its
   // attempt has ended.
   step->records.emplace_back(

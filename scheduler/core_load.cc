@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "scheduler/core.h"
 
 namespace kartograph::scheduler {
@@ -59,7 +60,26 @@ void Core::Loader::OnAttempt(const storage::AttemptLaunched& launched,
 }
 
 void Core::Loader::OnTaskEnded(const storage::TaskEnded& ended) {
-  loaded_.back().ended.emplace_back(ended.task.index(), ended.state);
+  Loaded& loaded = loaded_.back();
+  loaded.ended.emplace_back(ended.task.index(), ended.state);
+  if (ended.state == TaskState::kCancelled) {
+    loaded.graph->cancel_reasons[ended.task.index()] = ended.reason;
+  }
+}
+
+absl::Status Core::Loader::CheckLaunchesLeft() const {
+  for (const Loaded& loaded : loaded_) {
+    for (auto [index, state] : loaded.ended) {
+      if (state == TaskState::kSucceeded ||
+          loaded.graph->tasks[index].launches < planner::kMaxLaunches) {
+        continue;
+      }
+      return absl::FailedPreconditionError(absl::StrCat(
+          "task \"", loaded.graph->task_name(index), "\" was launched ", planner::kMaxLaunches,
+          " times, as often as a task can be; submit the graph anew"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void Core::FinishLoading(Loader& loader, absl::Time now, Step* step) {
@@ -110,6 +130,8 @@ void Core::LoadTaskStates(Loader& loader, size_t which, absl::Time now, Step* st
     packer_.TakePools(attempt.consumption);
     Hold(attempt);
   }
+  absl::erase_if(graph.cancel_reasons,
+                 [&](const auto& cancel) { return !graph.tasks[cancel.first].cancelling; });
   for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
     LiveTask& task = graph.tasks[i];
     for (TaskIndex before : graph.predecessors[i]) {

@@ -93,9 +93,12 @@ void Core::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, std::st
   const planner::TaskKey key = graph.key(index);
   // A task that was cancelled while it ran is written as cancelled since then (see CancelOne).
   const bool written = graph.tasks[index].cancelling;
-  if (!written || state != TaskState::kCancelled) {
+  if (written && state == TaskState::kCancelled) {
+    step->earlier_reasons[key] = graph.cancel_reasons[index];
+  } else {
     step->records.emplace_back(storage::TaskEnded{key, state, now, std::move(reason), written});
   }
+  if (written) graph.cancel_reasons.erase(index);
   if (!graph.client_queue.empty()) {
     step->records.emplace_back(storage::FinishedQueued{graph.client_queue, ++last_delivery_, key});
     step->finished_queues.insert(graph.client_queue);

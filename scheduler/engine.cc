@@ -247,6 +247,7 @@ absl::StatusOr<int> Engine::ApplyRetry(GraphId graph, absl::Time now) {
     if (!absl::IsNotFound(status)) return status;
     return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
   }
+  if (absl::Status status = loader.CheckLaunchesLeft(); !status.ok()) return status;
   core_->FinishLoading(loader, now, &step_);
   return loader.retried();
 }

@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_SCHEDULER_ENGINE_H_
 #define KARTOGRAPH_SCHEDULER_ENGINE_H_
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <list>
@@ -67,6 +68,11 @@ class Engine {
   absl::Time NextWake() const;
 
   const Core& core() const { return *core_; }
+  // So many letters came in one batch.
+  void CountMail(int64_t letters) {
+    int64_t& most = core_->mutable_totals().mailbox_high_water;
+    most = std::max(most, letters);
+  }
   // Takes no more writes and launches nothing.
   void StopTakingWork();
   // Answers everybody who waits with Unavailable.

@@ -56,6 +56,8 @@ struct LiveGraph {
   planner::Adjacency successors;  // of the tasks known when it was built
   // Successors among tasks that were added to the open graph later.
   absl::flat_hash_map<planner::TaskIndex, std::vector<planner::TaskIndex>> later_successors;
+  // Why these tasks are being cancelled, until their attempts have ended.
+  absl::flat_hash_map<planner::TaskIndex, std::string> cancel_reasons;
   TaskCounts counts;
   int64_t unfinished = 0;  // tasks that are not final
 

@@ -51,6 +51,7 @@ class SchedulerThread : public Scheduler {
           if (gate->owner != nullptr) gate->owner->Receive(std::move(events));
         });
     if (!started.ok()) return started;
+    begun_ = true;
     thread_ = std::thread([this] { Run(); });
     return absl::OkStatus();
   }
@@ -111,7 +112,7 @@ class SchedulerThread : public Scheduler {
       absl::MutexLock lock(&mutex_);
       stop_ = true;
       drain_ = drain_ && drain;  // who does not want to wait decides
-      if (!thread_.joinable()) ended_ = true;
+      if (!begun_) ended_ = true;
     }
     absl::MutexLock joining(&join_mutex_);
     if (thread_.joinable()) thread_.join();
@@ -128,6 +129,9 @@ class SchedulerThread : public Scheduler {
     std::vector<executor::ClusterEvent> events;
     std::vector<std::function<void(const Snapshots&)>> reads;
     bool empty() const { return commands.empty() && events.empty() && reads.empty(); }
+    int64_t size() const {
+      return static_cast<int64_t>(commands.size() + events.size() + reads.size());
+    }
   };
 
   // The cluster outlives the scheduler, and may have something to say after its end.
@@ -178,6 +182,7 @@ class SchedulerThread : public Scheduler {
       }
       if (stop) engine_.StopTakingWork();
       const absl::Time now = clock_.Now();
+      engine_.CountMail(mail.size());
       engine_.OnClusterEvents(std::move(mail.events), now);
       for (auto& command : mail.commands) command(now);
       engine_.EndBatch(now);
@@ -215,6 +220,7 @@ class SchedulerThread : public Scheduler {
   executor::Cluster* const cluster_;
   const std::shared_ptr<Gate> gate_;
   SteadyWallClock clock_;
+  bool begun_ = false;  // never changes once the scheduler is handed out
   std::thread thread_;
 
   mutable absl::Mutex mutex_;

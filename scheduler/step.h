@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "executor/cluster.h"
@@ -39,6 +40,8 @@ struct Step {
 
   // For those who watch: tasks that changed (some more than once) and graphs that ended.
   std::vector<planner::TaskKey> changed_tasks;
+  // Why tasks ended of which that was written in an earlier step (see Core::CancelOne).
+  absl::flat_hash_map<planner::TaskKey, std::string> earlier_reasons;
   struct EndedGraph {
     GraphSnapshot snapshot;
     std::unique_ptr<LiveGraph> graph;  // as it was at its end
