@@ -1,0 +1,419 @@
+// The scheduler's thread, in real time.
+#include "scheduler/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "scheduler/testing/builders.h"
+#include "scheduler/testing/memory_history.h"
+#include "scheduler/testing/recording_cluster.h"
+
+namespace kartograph::scheduler {
+namespace {
+
+using planner::GraphId;
+using planner::Outcome;
+using planner::TaskKey;
+using planner::TaskState;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+// What a call is answered, for any thread to wait for; complains about a second answer.
+template <typename T>
+class Promise {
+ public:
+  Scheduler::Callback<T> Callback() {
+    return [state = state_](absl::StatusOr<T> value) {
+      EXPECT_FALSE(state->given.HasBeenNotified()) << "answered twice";
+      state->value = std::move(value);
+      state->given.Notify();
+    };
+  }
+  const absl::StatusOr<T>& Wait() const {
+    state_->given.WaitForNotification();
+    return state_->value;
+  }
+  bool given() const { return state_->given.HasBeenNotified(); }
+
+ private:
+  struct State {
+    absl::StatusOr<T> value;
+    absl::Notification given;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+class SchedulerTest : public ::testing::Test {
+ protected:
+  SchedulerTest() { Begin(); }
+
+  void Begin() {
+    absl::StatusOr<std::unique_ptr<Scheduler>> started =
+        Scheduler::Start(SchedulerOptions(), &history_, &cluster_);
+    ASSERT_TRUE(started.ok()) << started.status();
+    scheduler_ = *std::move(started);
+  }
+  // Agent "m" with so many cores is there.
+  void Agent(double cores) { cluster_.Tell({executor::Connected{}, Lease("m", Cpu(cores))}); }
+  GraphId Submit(const Graph& graph) {
+    Promise<GraphId> id;
+    scheduler_->SubmitGraph("", graph.Get(), id.Callback());
+    EXPECT_TRUE(id.Wait().ok()) << id.Wait().status();
+    return id.Wait().value_or(0);
+  }
+  void End(const executor::Launch& launch, Outcome outcome = Outcome::kSucceeded) {
+    cluster_.Tell({Ended(launch.attempt, outcome)});
+  }
+  std::vector<GraphId> LiveGraphs() {
+    std::vector<GraphId> live;
+    EXPECT_TRUE(
+        scheduler_->InspectAndWait([&](const Snapshots& now) { live = now.LiveGraphs(); }).ok());
+    return live;
+  }
+  // Waits until the graph has ended.
+  void WaitForEnd(GraphId graph) {
+    while (testing::Value(LiveGraphs(), Contains(graph))) std::this_thread::yield();
+  }
+
+  MemoryHistory history_;  // to be looked at when the scheduler has stopped
+  RecordingCluster cluster_;
+  std::unique_ptr<Scheduler> scheduler_;
+};
+
+TEST_F(SchedulerTest, RunsAGraphToItsEnd) {
+  Agent(1);
+  const GraphId graph = Submit(Graph({Task("a"), Task("b").After({"a"})}));
+  const executor::Launch a = cluster_.TakeLaunch();
+  EXPECT_EQ(a.task_name, "a");
+  EXPECT_EQ(a.payload, "a");
+  End(a);
+  End(cluster_.TakeLaunch());
+  WaitForEnd(graph);
+  scheduler_->Stop(false);
+  EXPECT_EQ(history_.graphs().at(graph).state.state, planner::GraphState::kSucceeded);
+}
+
+TEST_F(SchedulerTest, EveryCallReachesTheEngine) {
+  const GraphId graph = Submit(Graph({Task("a")}).Open());
+  Promise<TaskKey> added;
+  scheduler_->AddTask("", graph, Task("b").After({"a"}).Get(), added.Callback());
+  EXPECT_EQ(*added.Wait(), TaskKey::Of(graph, 1));
+  Promise<int> task;
+  scheduler_->CancelTask("", graph, "b", task.Callback());
+  EXPECT_EQ(*task.Wait(), 1);
+  Promise<bool> closed;
+  scheduler_->CloseGraph("", graph, closed.Callback());
+  EXPECT_TRUE(*closed.Wait());
+  Promise<int> cancelled;
+  scheduler_->CancelGraph("", graph, cancelled.Callback());
+  EXPECT_EQ(*cancelled.Wait(), 1);
+  Promise<int> retried;
+  scheduler_->RetryGraph("", graph, retried.Callback());
+  EXPECT_EQ(*retried.Wait(), 2);
+  Promise<std::vector<storage::Finished>> finished;
+  scheduler_->PopFinished("client", {}, 1, 1, absl::InfinitePast(), finished.Callback());
+  EXPECT_THAT(*finished.Wait(), IsEmpty());
+}
+
+TEST_F(SchedulerTest, ConcurrentCallersAreEachAnsweredOnce) {
+  constexpr int kThreads = 4;
+  constexpr int kCalls = 50;
+  std::vector<std::vector<Promise<GraphId>>> promises(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kCalls; ++i) {
+        Promise<GraphId> promise;
+        // Each request comes from every thread.
+        scheduler_->SubmitGraph(absl::StrCat("request ", i), Graph({Task("a")}).Get(),
+                                promise.Callback());
+        promises[t].push_back(promise);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::set<GraphId> ids;
+  for (int i = 0; i < kCalls; ++i) {
+    ids.insert(*promises[0][i].Wait());
+    for (int t = 1; t < kThreads; ++t) EXPECT_EQ(*promises[t][i].Wait(), *promises[0][i].Wait());
+  }
+  EXPECT_EQ(ids.size(), size_t{kCalls});
+}
+
+TEST_F(SchedulerTest, CallbacksMayCallAgain) {
+  Promise<int> cancelled;
+  scheduler_->SubmitGraph("", Graph({Task("a")}).Get(), [&](absl::StatusOr<GraphId> graph) {
+    scheduler_->CancelGraph("", *graph, cancelled.Callback());
+  });
+  EXPECT_EQ(*cancelled.Wait(), 1);
+}
+
+TEST_F(SchedulerTest, ABackOffPassesByItself) {
+  Agent(1);
+  Submit(Graph({Task("a").Attempts(2).RetryDelay(absl::Milliseconds(20))}));
+  const executor::Launch first = cluster_.TakeLaunch();
+  const absl::Time ended = absl::Now();
+  End(first, Outcome::kExited);
+  const executor::Launch second = cluster_.TakeLaunch();
+  EXPECT_GE(absl::Now() - ended, absl::Milliseconds(20));
+  EXPECT_EQ(second.attempt.number(), 2u);
+}
+
+TEST_F(SchedulerTest, AWaiterIsAnsweredAtItsDeadline) {
+  Promise<std::vector<storage::Finished>> finished;
+  const absl::Time deadline = absl::Now() + absl::Milliseconds(30);
+  scheduler_->PopFinished("client", {}, 10, 1000, deadline, finished.Callback());
+  EXPECT_THAT(*finished.Wait(), IsEmpty());
+  EXPECT_GE(absl::Now(), deadline);
+}
+
+TEST_F(SchedulerTest, AWaiterIsAnsweredWhenATaskFinishes) {
+  Agent(1);
+  Promise<std::vector<storage::Finished>> finished;
+  scheduler_->PopFinished("client", {}, 10, 1000, absl::InfiniteFuture(), finished.Callback());
+  Submit(Graph({Task("a")}).Queue("client"));
+  EXPECT_FALSE(finished.given());
+  End(cluster_.TakeLaunch());
+  ASSERT_THAT(*finished.Wait(), SizeIs(1));
+  EXPECT_EQ((*finished.Wait())[0].task_name, "a");
+}
+
+TEST_F(SchedulerTest, StopLeavesWhatRunsToBeFoundAgain) {
+  Agent(1);
+  Submit(Graph({Task("a"), Task("b")}));
+  const executor::Launch a = cluster_.TakeLaunch();
+  scheduler_->Stop(false);
+  EXPECT_THAT(cluster_.Asked(), Not(Contains(HasSubstr("cancel"))));
+  scheduler_.reset();
+
+  Begin();
+  Agent(1);
+  EXPECT_THAT(LiveGraphs(), SizeIs(1));
+  EXPECT_THAT(cluster_.Asked(), Contains("reconcile g1.0.1"));
+  End(a);
+  EXPECT_EQ(cluster_.TakeLaunch().task_name, "b");
+}
+
+TEST_F(SchedulerTest, DrainingWaitsForWhatRunsAndLaunchesNothing) {
+  Agent(1);
+  Submit(Graph({Task("a"), Task("b")}));
+  const executor::Launch a = cluster_.TakeLaunch();
+  std::atomic<bool> stopped = false;
+  std::thread stopper([&] {
+    scheduler_->Stop(true);
+    stopped = true;
+  });
+  // Writes are refused from the moment on at which it stops; reads are not.
+  absl::Status refused;
+  while (refused.ok()) {
+    Promise<int> answer;
+    scheduler_->CancelTask("", 1, "nobody", answer.Callback());
+    if (absl::IsUnavailable(answer.Wait().status())) refused = answer.Wait().status();
+  }
+  EXPECT_THAT(LiveGraphs(), SizeIs(1));
+  EXPECT_FALSE(stopped);
+  End(a);
+  stopper.join();
+  EXPECT_EQ(cluster_.launches(), 0u) << "b is not launched";
+  EXPECT_EQ(history_.task(a.attempt.task()).ended->state, TaskState::kSucceeded);
+}
+
+TEST_F(SchedulerTest, WhoDoesNotWantToWaitEndsTheDraining) {
+  Agent(1);
+  Submit(Graph({Task("a")}));
+  cluster_.TakeLaunch();
+  std::thread drainer([&] { scheduler_->Stop(true); });
+  scheduler_->Stop(false);
+  drainer.join();
+  EXPECT_FALSE(history_.task(TaskKey::Of(1, 0)).ended);
+}
+
+TEST_F(SchedulerTest, StopAnswersThoseWhoWait) {
+  Promise<std::vector<storage::Finished>> finished;
+  scheduler_->PopFinished("client", {}, 10, 1000, absl::InfiniteFuture(), finished.Callback());
+  scheduler_->Stop(false);
+  EXPECT_TRUE(absl::IsUnavailable(finished.Wait().status()));
+}
+
+TEST_F(SchedulerTest, AfterStopEveryCallIsAnsweredUnavailable) {
+  scheduler_->Stop(false);
+  scheduler_->Stop(true);
+  Promise<GraphId> submitted;
+  scheduler_->SubmitGraph("", Graph({Task("a")}).Get(), submitted.Callback());
+  Promise<TaskKey> added;
+  scheduler_->AddTask("", 1, Task("a").Get(), added.Callback());
+  Promise<bool> closed;
+  scheduler_->CloseGraph("", 1, closed.Callback());
+  Promise<int> cancelled;
+  scheduler_->CancelGraph("", 1, cancelled.Callback());
+  Promise<int> task;
+  scheduler_->CancelTask("", 1, "a", task.Callback());
+  Promise<int> retried;
+  scheduler_->RetryGraph("", 1, retried.Callback());
+  Promise<std::vector<storage::Finished>> finished;
+  scheduler_->PopFinished("client", {}, 1, 1, absl::InfiniteFuture(), finished.Callback());
+  for (const absl::Status& status :
+       {submitted.Wait().status(), added.Wait().status(), closed.Wait().status(),
+        cancelled.Wait().status(), task.Wait().status(), retried.Wait().status(),
+        finished.Wait().status(), scheduler_->InspectAndWait([](const Snapshots&) {})}) {
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  }
+  EXPECT_TRUE(scheduler_->fatal_error().ok());
+}
+
+TEST_F(SchedulerTest, StoppingUnderLoadAnswersEverybodyOnce) {
+  for (bool drain : {false, true}) {
+    std::atomic<int> asked = 0;
+    std::atomic<int> answered = 0;
+    std::atomic<bool> stop = false;
+    std::vector<std::thread> callers;
+    for (int t = 0; t < 3; ++t) {
+      callers.emplace_back([&] {
+        while (!stop) {
+          asked += 3;
+          scheduler_->SubmitGraph("", Graph({Task("a")}).Get(),
+                                  [&](const absl::StatusOr<GraphId>&) { ++answered; });
+          scheduler_->PopFinished("client", {}, 1, 1, absl::InfiniteFuture(),
+                                  [&](const auto&) { ++answered; });
+          // Ends whether or not the scheduler is there to run it.
+          scheduler_->InspectAndWait([](const Snapshots&) {}).IgnoreError();
+          ++answered;
+        }
+      });
+    }
+    while (answered < 20) std::this_thread::yield();
+    std::thread another([&] { scheduler_->Stop(drain); });
+    scheduler_->Stop(drain);
+    another.join();
+    stop = true;
+    for (std::thread& caller : callers) caller.join();
+    EXPECT_EQ(answered, asked);
+    scheduler_.reset();
+    Begin();
+  }
+}
+
+TEST_F(SchedulerTest, ASubscriptionSeesChangesUntilItIsDestroyed) {
+  absl::Notification ended;
+  std::atomic<bool> alive = true;
+  auto subscription = scheduler_->Subscribe([&](const Changes& changes, const Snapshots&) {
+    EXPECT_TRUE(alive);
+    for (const GraphSnapshot& graph : changes.graphs) {
+      if (graph.state == planner::GraphState::kSucceeded) ended.Notify();
+    }
+  });
+  Agent(1);
+  Submit(Graph({Task("a")}));
+  End(cluster_.TakeLaunch());
+  ended.WaitForNotification();
+  subscription.reset();
+  alive = false;
+  Submit(Graph({Task("a")}));
+  End(cluster_.TakeLaunch());
+  LiveGraphs();
+}
+
+TEST_F(SchedulerTest, SubscriptionsComeAndGoWhileCallsRun) {
+  std::atomic<bool> stop = false;
+  std::atomic<int> submitted = 0;
+  std::thread caller([&] {
+    while (!stop) submitted += Submit(Graph({Task("a")})) > 0 ? 1 : 0;
+  });
+  for (int i = 0; i < 200 || submitted < 100; ++i) {
+    // Each owns what its calls write to: a call after its end would be a use after free.
+    auto calls = std::make_unique<int>(0);
+    auto subscription = scheduler_->Subscribe(
+        [calls = calls.get()](const Changes&, const Snapshots&) { ++*calls; });
+    if (i % 2 == 0) LiveGraphs();
+    subscription.reset();
+    calls.reset();
+  }
+  stop = true;
+  caller.join();
+}
+
+TEST_F(SchedulerTest, ASubscriptionMayEndAfterTheThread) {
+  auto subscription = scheduler_->Subscribe([](const Changes&, const Snapshots&) {});
+  scheduler_->Stop(false);
+  subscription.reset();
+  scheduler_->Subscribe([](const Changes&, const Snapshots&) { ADD_FAILURE(); });
+}
+
+TEST_F(SchedulerTest, WhatTheClusterSaysAfterTheEndIsHarmless) {
+  Agent(1);
+  Submit(Graph({Task("a")}));
+  const executor::Launch a = cluster_.TakeLaunch();
+  std::atomic<bool> stop = false;
+  std::thread talker([&] {
+    while (!stop) End(a);
+  });
+  scheduler_.reset();
+  End(a);
+  stop = true;
+  talker.join();
+}
+
+TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {
+  absl::Notification go_on;
+  absl::Notification busy;
+  scheduler_->Inspect([&](const Snapshots&) {
+    busy.Notify();
+    go_on.WaitForNotification();
+  });
+  busy.WaitForNotification();
+  std::vector<Promise<GraphId>> promises(20);
+  for (Promise<GraphId>& promise : promises) {
+    scheduler_->SubmitGraph("", Graph({Task("a")}).Get(), promise.Callback());
+  }
+  go_on.Notify();
+  for (const Promise<GraphId>& promise : promises) EXPECT_TRUE(promise.Wait().ok());
+  Totals totals;
+  ASSERT_TRUE(
+      scheduler_->InspectAndWait([&](const Snapshots& now) { totals = now.totals(); }).ok());
+  EXPECT_EQ(totals.mailbox_high_water, 20);
+}
+
+TEST(SchedulerStartTest, ADamagedHistoryIsFatal) {
+  MemoryHistory history;
+  history.FailCommits(1, absl::DataLossError("the database is damaged"));
+  RecordingCluster cluster;
+  auto scheduler = *Scheduler::Start(SchedulerOptions(), &history, &cluster);
+  Promise<GraphId> submitted;
+  scheduler->SubmitGraph("", Graph({Task("a")}).Get(), submitted.Callback());
+  EXPECT_TRUE(absl::IsUnavailable(submitted.Wait().status()));
+  while (scheduler->InspectAndWait([](const Snapshots&) {}).ok()) std::this_thread::yield();
+  EXPECT_TRUE(absl::IsDataLoss(scheduler->fatal_error()));
+}
+
+TEST(SchedulerStartTest, SaysWhyItCannotBegin) {
+  MemoryHistory history;
+  RecordingCluster cluster;
+  cluster.RefuseToStart(absl::FailedPreconditionError("no such master"));
+  EXPECT_EQ(Scheduler::Start(SchedulerOptions(), &history, &cluster).status().message(),
+            "no such master");
+
+  class Unreadable : public MemoryHistory {
+    absl::StatusOr<GraphId> LastGraphId() override { return absl::DataLossError("damaged"); }
+  };
+  Unreadable unreadable;
+  RecordingCluster good;
+  EXPECT_TRUE(absl::IsDataLoss(Scheduler::Start(SchedulerOptions(), &unreadable, &good).status()));
+}
+
+}  // namespace
+}  // namespace kartograph::scheduler

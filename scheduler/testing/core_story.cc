@@ -1,0 +1,241 @@
+#include "scheduler/testing/core_story.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::scheduler {
+
+using planner::AttemptId;
+using planner::Outcome;
+using planner::TaskKey;
+
+namespace {
+
+void Check(const absl::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "unexpected: %s\n", status.ToString().c_str());
+  std::abort();
+}
+
+std::string Word(absl::string_view word) { return std::string(word); }
+
+}  // namespace
+
+CoreStory::CoreStory(planner::ResourceVector pools)
+    : options_{std::move(pools)}, core_(std::make_unique<Core>(options_, Core::Numbers())) {}
+
+void CoreStory::Batch() {
+  core_->OnTime(now_, &step_);
+  core_->Plan(now_, &step_);
+  Check(history_.Commit(step_.records));
+  for (executor::Launch& launch : step_.launches) launches_.push_back(std::move(launch));
+  for (const CancelEffect& cancel : step_.cancels) {
+    cancels_.push_back(planner::AttemptIdToString(cancel.attempt));
+    graces_.push_back(cancel.grace);
+  }
+  for (AttemptId id : step_.acknowledge) acknowledged_.push_back(planner::AttemptIdToString(id));
+  for (const auto& known : step_.reconcile) {
+    reconciled_.push_back(planner::AttemptIdToString(known.attempt));
+  }
+  for (const storage::Record& record : step_.records) {
+    if (const auto* queued = std::get_if<storage::FinishedQueued>(&record)) {
+      const MemoryHistory::Task& task = history_.task(queued->task);
+      finished_.emplace_back(task.submitted.name, Word(planner::ToString(task.ended->state)));
+    }
+  }
+  suppress_ |= step_.suppress;
+  revive_ |= step_.revive;
+  step_.Clear();
+}
+
+void CoreStory::Tell(executor::ClusterEvent event) {
+  core_->OnClusterEvent(std::move(event), now_, &step_);
+  Batch();
+}
+
+void CoreStory::Wait(absl::Duration time) {
+  now_ += time;
+  Batch();
+}
+
+void CoreStory::Agent(const std::string& name, planner::ResourceVector resources, int backlog) {
+  if (!core_->connected()) Connect();
+  executor::Offer offer;
+  offer.id = absl::StrCat("lease of ", name);
+  offer.agent = name;
+  offer.agent_name = name;
+  offer.resources = std::move(resources);
+  offer.lease = true;
+  offer.backlog = backlog;
+  Tell(std::move(offer));
+}
+
+void CoreStory::Offer(const std::string& id, const std::string& agent,
+                      planner::ResourceVector resources) {
+  if (!core_->connected()) Connect();
+  executor::Offer offer;
+  offer.id = id;
+  offer.agent = agent;
+  offer.agent_name = agent;
+  offer.resources = std::move(resources);
+  Tell(std::move(offer));
+}
+
+planner::GraphId CoreStory::Submit(const Graph& graph) {
+  Check(TrySubmit(graph));
+  return graph_;
+}
+
+absl::Status CoreStory::TrySubmit(const Graph& graph) {
+  absl::StatusOr<planner::GraphId> id = core_->SubmitGraph(graph.Get(), now_, &step_);
+  if (id.ok()) graph_ = *id;
+  Batch();
+  return id.status();
+}
+
+absl::Status CoreStory::Add(const Task& task) {
+  std::vector<planner::TaskIndex> after;
+  for (const std::string& name : task.Get().after) after.push_back(Key(name).index());
+  absl::Status status = core_->AddTask(graph_, task.Get(), std::move(after), now_, &step_).status();
+  Batch();
+  return status;
+}
+
+absl::Status CoreStory::Close() {
+  absl::Status status = core_->CloseGraph(graph_, now_, &step_);
+  Batch();
+  return status;
+}
+
+absl::StatusOr<int> CoreStory::CancelGraph() {
+  absl::StatusOr<int> cancelled = core_->CancelGraph(graph_, now_, &step_);
+  Batch();
+  return cancelled;
+}
+
+absl::StatusOr<int> CoreStory::Cancel(absl::string_view task) {
+  absl::StatusOr<int> cancelled = core_->CancelTask(Key(task), now_, &step_);
+  Batch();
+  return cancelled;
+}
+
+executor::AttemptUpdate CoreStory::Update(absl::string_view task, Outcome outcome) {
+  executor::AttemptUpdate update;
+  update.attempt = Newest(task);
+  update.agent = history_.task(Key(task)).attempts.rbegin()->second.first.agent;
+  update.outcome = outcome;
+  return update;
+}
+
+void CoreStory::Queued(absl::string_view task) { Tell(Update(task, Outcome::kNone)); }
+
+void CoreStory::Runs(absl::string_view task) {
+  executor::AttemptUpdate update = Update(task, Outcome::kNone);
+  update.start_time = now_;
+  Tell(std::move(update));
+}
+
+void CoreStory::Succeeds(absl::string_view task, absl::Duration wall_time) {
+  executor::AttemptUpdate update = Update(task, Outcome::kSucceeded);
+  update.start_time = now_ - wall_time;
+  update.end_time = now_;
+  update.usage.wall_time = wall_time;
+  Tell(std::move(update));
+}
+
+void CoreStory::Fails(absl::string_view task) {
+  executor::AttemptUpdate update = Update(task, Outcome::kExited);
+  update.exit_status = 1;
+  update.usage.wall_time = absl::Minutes(1);
+  Tell(std::move(update));
+}
+
+void CoreStory::Ends(absl::string_view task, Outcome outcome, std::string message) {
+  executor::AttemptUpdate update = Update(task, outcome);
+  update.message = std::move(message);
+  Tell(std::move(update));
+}
+
+void CoreStory::Restart() {
+  core_ = std::make_unique<Core>(
+      options_, Core::Numbers{*history_.LastGraphId(), *history_.LastDeliveryId()});
+  Core::Loader loader(*core_);
+  Check(history_.VisitLive(loader));
+  core_->FinishLoading(loader, now_, &step_);
+  Batch();
+}
+
+int CoreStory::Retry() {
+  Core::Loader loader(*core_);
+  loader.Retry();
+  Check(history_.VisitGraph(graph_, loader));
+  core_->FinishLoading(loader, now_, &step_);
+  Batch();
+  return loader.retried();
+}
+
+std::vector<executor::Launch> CoreStory::Launches() { return std::exchange(launches_, {}); }
+
+std::vector<std::string> CoreStory::Started() {
+  std::vector<std::string> names;
+  for (const executor::Launch& launch : Launches()) names.push_back(launch.task_name);
+  return names;
+}
+
+std::vector<std::string> CoreStory::Cancels() { return std::exchange(cancels_, {}); }
+std::vector<absl::Duration> CoreStory::CancelGraces() { return std::exchange(graces_, {}); }
+std::vector<std::string> CoreStory::Acknowledged() { return std::exchange(acknowledged_, {}); }
+std::vector<std::string> CoreStory::Reconciled() { return std::exchange(reconciled_, {}); }
+std::vector<std::pair<std::string, std::string>> CoreStory::Finished() {
+  return std::exchange(finished_, {});
+}
+
+TaskKey CoreStory::Key(absl::string_view task) {
+  absl::StatusOr<TaskKey> key = history_.FindTask(graph_, task);
+  Check(key.status());
+  return *key;
+}
+
+AttemptId CoreStory::Newest(absl::string_view task) {
+  const TaskKey key = Key(task);
+  const auto& attempts = history_.task(key).attempts;
+  if (attempts.empty()) Check(absl::InternalError(absl::StrCat(task, " was never launched")));
+  return AttemptId::Of(key, attempts.rbegin()->first);
+}
+
+std::string CoreStory::State(absl::string_view task) {
+  const TaskKey key = Key(task);
+  if (std::optional<TaskSnapshot> live = core_->Task(key)) {
+    return Word(planner::ToString(live->state));
+  }
+  return Word(planner::ToString(history_.task(key).ended->state));
+}
+
+std::string CoreStory::States() {
+  std::string states;
+  for (const MemoryHistory::Task& task : history_.graphs().at(graph_).tasks) {
+    absl::StrAppend(&states, states.empty() ? "" : " ", task.submitted.name, "=",
+                    State(task.submitted.name));
+  }
+  return states;
+}
+
+std::string CoreStory::Reason(absl::string_view task) {
+  const TaskKey key = Key(task);
+  std::optional<TaskSnapshot> live = core_->Task(key);
+  if (live && !planner::IsFinal(live->state)) return live->reason;
+  return history_.task(key).ended->reason;
+}
+
+std::string CoreStory::GraphState() {
+  return Word(planner::ToString(history_.graphs().at(graph_).state.state));
+}
+
+int CoreStory::Attempts(absl::string_view task) {
+  return static_cast<int>(history_.task(Key(task)).attempts.size());
+}
+
+}  // namespace kartograph::scheduler

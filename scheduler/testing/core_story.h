@@ -1,0 +1,109 @@
+// The core beside a history in memory, told as a story: given this graph, these start; this ends,
+// those start.
+#ifndef KARTOGRAPH_SCHEDULER_TESTING_CORE_STORY_H_
+#define KARTOGRAPH_SCHEDULER_TESTING_CORE_STORY_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+#include "planner/ids.h"
+#include "planner/resources.h"
+#include "planner/states.h"
+#include "scheduler/core.h"
+#include "scheduler/step.h"
+#include "scheduler/testing/builders.h"
+#include "scheduler/testing/memory_history.h"
+
+namespace kartograph::scheduler {
+
+// Every event is a batch of its own: it is applied, time is told, the plan is made, and the records
+// are committed (the history checks that they make sense). Tasks are known by their names in the
+// graph submitted last.
+class CoreStory {
+ public:
+  explicit CoreStory(planner::ResourceVector pools = {});
+
+  Core& core() { return *core_; }
+  absl::Time now() const { return now_; }
+  const MemoryHistory& history() const { return history_; }
+
+  // --- what happens ---
+  void Connect() { Tell(executor::Connected{}); }
+  void Disconnect() { Tell(executor::Disconnected{"gone"}); }
+  // A lease of these resources; connects first where that has not been done.
+  void Agent(const std::string& name, planner::ResourceVector resources, int backlog = 0);
+  // An offer without a lease.
+  void Offer(const std::string& offer, const std::string& agent, planner::ResourceVector resources);
+  void Rescind(const std::string& offer) { Tell(executor::OfferRescinded{offer}); }
+  void LoseAgent(const std::string& name) { Tell(executor::AgentLost{name}); }
+  planner::GraphId Submit(const Graph& graph);
+  absl::Status TrySubmit(const Graph& graph);
+  absl::Status Add(const Task& task);
+  absl::Status Close();
+  absl::StatusOr<int> CancelGraph();
+  absl::StatusOr<int> Cancel(absl::string_view task);
+  // The newest attempt of a task.
+  void Queued(absl::string_view task);  // it waits in its agent's backlog
+  void Runs(absl::string_view task);
+  void Succeeds(absl::string_view task, absl::Duration wall_time = absl::Minutes(1));
+  void Fails(absl::string_view task);  // exits with status 1
+  void Ends(absl::string_view task, planner::Outcome outcome, std::string message = "");
+  void Tell(executor::ClusterEvent event);
+  void Wait(absl::Duration time);
+  // The core is thrown away and built anew from the history; nothing is connected yet.
+  void Restart();
+  // The graph submitted last, whose tasks that did not succeed run again.
+  int Retry();
+
+  // --- what came of it; each gives what is new since it was asked last ---
+  std::vector<std::string> Started();                           // names
+  std::vector<executor::Launch> Launches();                     // the same in full
+  std::vector<std::string> Cancels();                           // attempts
+  std::vector<std::string> Acknowledged();                      // attempts
+  std::vector<std::string> Reconciled();                        // attempts
+  std::vector<absl::Duration> CancelGraces();                   // of the cancels
+  std::vector<std::pair<std::string, std::string>> Finished();  // names and states, as delivered
+  bool TakeSuppress() { return std::exchange(suppress_, false); }
+  bool TakeRevive() { return std::exchange(revive_, false); }
+
+  // --- what is ---
+  planner::TaskKey Key(absl::string_view task);
+  planner::AttemptId Newest(absl::string_view task);
+  // In words, from the core where the graph is live, from the history otherwise.
+  std::string State(absl::string_view task);
+  std::string States();  // of all tasks of the graph: "a=running b=waiting"
+  // Why it does not run, or why it ended so.
+  std::string Reason(absl::string_view task);
+  std::string GraphState();
+  int Attempts(absl::string_view task);
+
+ private:
+  void Batch();
+  executor::AttemptUpdate Update(absl::string_view task, planner::Outcome outcome);
+
+  const CoreOptions options_;
+  MemoryHistory history_;
+  std::unique_ptr<Core> core_;
+  absl::Time now_ = absl::FromUnixSeconds(1700000000);
+  planner::GraphId graph_ = 0;
+  Step step_;
+
+  std::vector<executor::Launch> launches_;
+  std::vector<std::string> cancels_;
+  std::vector<absl::Duration> graces_;
+  std::vector<std::string> acknowledged_;
+  std::vector<std::string> reconciled_;
+  std::vector<std::pair<std::string, std::string>> finished_;
+  bool suppress_ = false;
+  bool revive_ = false;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_TESTING_CORE_STORY_H_

@@ -1,0 +1,140 @@
+// The engine beside a history in memory and a cluster that the test plays, in virtual time.
+#ifndef KARTOGRAPH_SCHEDULER_TESTING_ENGINE_STORY_H_
+#define KARTOGRAPH_SCHEDULER_TESTING_ENGINE_STORY_H_
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "scheduler/engine.h"
+#include "scheduler/testing/builders.h"
+#include "scheduler/testing/memory_history.h"
+#include "scheduler/testing/recording_cluster.h"
+
+namespace kartograph::scheduler {
+
+// What a call was answered; complains about a second answer.
+template <typename T>
+class Answer {
+ public:
+  Engine::Callback<T> Callback() {
+    return [state = state_](absl::StatusOr<T> value) {
+      EXPECT_FALSE(state->has_value()) << "answered twice";
+      state->emplace(std::move(value));
+    };
+  }
+  bool given() const { return state_->has_value(); }
+  const absl::StatusOr<T>& operator*() const { return state_->value(); }
+  absl::Status status() const {
+    return given() ? (*state_)->status() : absl::InternalError("no answer yet");
+  }
+  // The value of a good answer.
+  T value() const {
+    if (status().ok()) return ***state_;
+    ADD_FAILURE() << status();
+    return T();
+  }
+
+ private:
+  using State = std::optional<absl::StatusOr<T>>;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+// A history whose commits and payloads can be watched and spoilt.
+class SpiedHistory : public MemoryHistory {
+ public:
+  std::function<void()> before_commit;
+  bool payloads_readable = true;
+
+  absl::Status Commit(absl::Span<const storage::Record> records) override {
+    if (before_commit) before_commit();
+    return MemoryHistory::Commit(records);
+  }
+  absl::StatusOr<std::string> Payload(planner::TaskKey task) override {
+    if (!payloads_readable) return absl::UnavailableError("the disk does not answer");
+    return MemoryHistory::Payload(task);
+  }
+};
+
+class EngineStory {
+ protected:
+  explicit EngineStory(absl::Duration retention = absl::InfiniteDuration());
+
+  // As after kill -9: a new engine, which knows what the history knows.
+  void Restart();
+  void Batch() { engine_->EndBatch(now_); }
+  void Wait(absl::Duration time) {
+    now_ += time;
+    Batch();
+  }
+
+  // Asks only; Batch answers.
+  Answer<planner::GraphId> Submit(const Graph& graph, const std::string& request = "") {
+    Answer<planner::GraphId> answer;
+    engine_->SubmitGraph(request, graph.Get(), now_, answer.Callback());
+    return answer;
+  }
+  Answer<planner::TaskKey> Add(planner::GraphId graph, const Task& task) {
+    Answer<planner::TaskKey> answer;
+    engine_->AddTask("", graph, task.Get(), now_, answer.Callback());
+    return answer;
+  }
+  Answer<bool> Close(planner::GraphId graph) {
+    Answer<bool> answer;
+    engine_->CloseGraph("", graph, now_, answer.Callback());
+    return answer;
+  }
+  Answer<int> CancelGraph(planner::GraphId graph, const std::string& request = "") {
+    Answer<int> answer;
+    engine_->CancelGraph(request, graph, now_, answer.Callback());
+    return answer;
+  }
+  Answer<int> CancelTask(planner::GraphId graph, const std::string& task) {
+    Answer<int> answer;
+    engine_->CancelTask("", graph, task, now_, answer.Callback());
+    return answer;
+  }
+  Answer<int> Retry(planner::GraphId graph, const std::string& request = "") {
+    Answer<int> answer;
+    engine_->RetryGraph(request, graph, now_, answer.Callback());
+    return answer;
+  }
+  // Waits for nothing unless told so.
+  Answer<std::vector<storage::Finished>> Pop(std::vector<int64_t> acknowledge = {},
+                                             absl::Duration wait = absl::ZeroDuration(),
+                                             int max_tasks = 100, int64_t max_bytes = 1 << 20) {
+    Answer<std::vector<storage::Finished>> answer;
+    engine_->PopFinished("client", std::move(acknowledge), max_tasks, max_bytes, now_ + wait,
+                         answer.Callback());
+    return answer;
+  }
+  // What one cluster told at once; Batch applies it.
+  void Tell(std::vector<executor::ClusterEvent> events) {
+    engine_->OnClusterEvents(std::move(events), now_);
+  }
+  // Agent "m" with so many cores is there.
+  void Agent(double cores) { Tell({executor::Connected{}, Lease("m", Cpu(cores))}); }
+  // The newest attempts of tasks of graph 1 by their index.
+  static planner::AttemptId Attempt(planner::TaskIndex task, uint32_t number = 1) {
+    return planner::AttemptId::Of(planner::TaskKey::Of(1, task), number);
+  }
+
+  absl::Time now_ = absl::FromUnixSeconds(1700000000);
+  SpiedHistory history_;
+  RecordingCluster cluster_;
+  std::unique_ptr<Engine> engine_;
+
+ private:
+  SchedulerOptions options_;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_TESTING_ENGINE_STORY_H_

@@ -1,0 +1,125 @@
+// A cluster that only writes down what it is asked, for tests that play its part themselves.
+#ifndef KARTOGRAPH_SCHEDULER_TESTING_RECORDING_CLUSTER_H_
+#define KARTOGRAPH_SCHEDULER_TESTING_RECORDING_CLUSTER_H_
+
+#include <deque>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "executor/cluster.h"
+
+namespace kartograph::scheduler {
+
+// Thread-safe.
+class RecordingCluster : public executor::Cluster {
+ public:
+  // What was asked since the last call, in order and in words: "execute g1.0.1", "cancel g1.0.1".
+  std::vector<std::string> Asked() {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(asked_, {});
+  }
+  // The oldest launch not taken yet; waits for one.
+  executor::Launch TakeLaunch() {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(
+        +[](std::deque<executor::Launch>* launches) { return !launches->empty(); }, &launches_));
+    executor::Launch launch = std::move(launches_.front());
+    launches_.pop_front();
+    return launch;
+  }
+  size_t launches() const {
+    absl::MutexLock lock(&mutex_);
+    return launches_.size();
+  }
+  // Tells the scheduler, if there has been one; it may be gone already.
+  void Tell(std::vector<executor::ClusterEvent> events) {
+    executor::ClusterListener listener;
+    {
+      absl::MutexLock lock(&mutex_);
+      listener = listener_;
+    }
+    if (listener) listener(std::move(events));
+  }
+  // What Start answers.
+  void RefuseToStart(absl::Status why) { start_ = std::move(why); }
+
+  absl::Status Start(executor::ClusterListener listener) override {
+    absl::MutexLock lock(&mutex_);
+    listener_ = std::move(listener);
+    return start_;
+  }
+  void Execute(std::vector<executor::Launch> launches) override {
+    absl::MutexLock lock(&mutex_);
+    for (executor::Launch& launch : launches) {
+      Note("execute ", launch.attempt);
+      launches_.push_back(std::move(launch));
+    }
+  }
+  void Cancel(planner::AttemptId attempt, const executor::AgentId&, absl::Duration) override {
+    absl::MutexLock lock(&mutex_);
+    Note("cancel ", attempt);
+  }
+  void Acknowledge(const std::vector<planner::AttemptId>& attempts) override {
+    absl::MutexLock lock(&mutex_);
+    for (planner::AttemptId attempt : attempts) Note("acknowledge ", attempt);
+  }
+  void Reconcile(std::vector<KnownAttempt> attempts) override {
+    absl::MutexLock lock(&mutex_);
+    for (const KnownAttempt& known : attempts) Note("reconcile ", known.attempt);
+  }
+  // Not noted: they come with almost everything.
+  void Suppress() override {}
+  void Revive() override {}
+  void ReadLog(const executor::LogRequest&,
+               std::function<void(absl::StatusOr<executor::LogChunk>)> done) override {
+    done(absl::NotFoundError("no logs here"));
+  }
+  void Discard(planner::GraphId graph) override {
+    absl::MutexLock lock(&mutex_);
+    asked_.push_back(absl::StrCat("discard ", planner::GraphIdToString(graph)));
+  }
+
+ private:
+  void Note(absl::string_view what, planner::AttemptId attempt)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    asked_.push_back(absl::StrCat(what, planner::AttemptIdToString(attempt)));
+  }
+
+  mutable absl::Mutex mutex_;
+  executor::ClusterListener listener_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> asked_ ABSL_GUARDED_BY(mutex_);
+  std::deque<executor::Launch> launches_ ABSL_GUARDED_BY(mutex_);
+  absl::Status start_;
+};
+
+inline executor::Offer Lease(const std::string& agent, planner::ResourceVector resources) {
+  executor::Offer offer;
+  offer.id = absl::StrCat("lease of ", agent);
+  offer.agent = agent;
+  offer.agent_name = agent;
+  offer.resources = std::move(resources);
+  offer.lease = true;
+  return offer;
+}
+
+// An attempt on agent "m" has ended, or (kNone) is alive.
+inline executor::AttemptUpdate Ended(planner::AttemptId attempt, planner::Outcome outcome,
+                                     std::string return_value = "") {
+  executor::AttemptUpdate update;
+  update.attempt = attempt;
+  update.agent = "m";
+  update.outcome = outcome;
+  if (outcome == planner::Outcome::kExited) update.exit_status = 1;
+  update.usage.wall_time = absl::Minutes(1);
+  update.return_value = std::move(return_value);
+  return update;
+}
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_TESTING_RECORDING_CLUSTER_H_
