@@ -47,7 +47,7 @@ class CommandsTestBase : public ::testing::Test {
   // A file of this text in a folder of this test alone.
   std::string WriteFile(const std::string& text) {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    const std::string path = absl::StrCat(::testing::TempDir(), "/", test->name(), ".yaml");
+    std::string path = absl::StrCat(::testing::TempDir(), "/", test->name(), ".yaml");
     std::ofstream(path) << text;
     return path;
   }

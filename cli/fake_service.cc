@@ -26,7 +26,7 @@ grpc::Status FakeService::NextWrite(grpc::ServerContext* context, const std::str
   const std::lock_guard lock(mutex_);
   request_ids.push_back(request_id);
   if (write_errors.empty()) return grpc::Status::OK;
-  const grpc::Status status = write_errors.front();
+  grpc::Status status = write_errors.front();
   write_errors.pop_front();
   if (problems.problems_size() > 0) {
     context->AddTrailingMetadata("kartograph-problems-bin", problems.SerializeAsString());
@@ -48,7 +48,7 @@ grpc::Status FakeService::SubmitGraph(grpc::ServerContext* context,
     }
     for (const v1::TaskSpec& task : request.tasks().tasks()) submitted_tasks.push_back(task);
   }
-  const grpc::Status status = NextWrite(context, request_id);
+  grpc::Status status = NextWrite(context, request_id);
   response->set_graph_id("g7");
   response->set_tasks(static_cast<int32_t>(submitted_tasks.size()));
   return status;

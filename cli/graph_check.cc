@@ -125,6 +125,7 @@ std::string CycleMessage(absl::Span<const TaskNode> tasks, std::vector<uint32_t>
   // `cycle` follows "comes after"; people read the order in which the tasks would run.
   std::reverse(cycle.begin() + 1, cycle.end());
   std::vector<absl::string_view> names;
+  names.reserve(cycle.size() + 1);
   for (uint32_t task : cycle) names.push_back(tasks[task].name);
   if (names.size() == 1) {
     return absl::StrCat("the task ", Quoted(names[0]), " comes after itself, a cycle: ", names[0],

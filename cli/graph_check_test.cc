@@ -55,6 +55,7 @@ TEST(GraphCheckTest, ReportsEachKnotOnceWithItsShortestCycle) {
 
 TEST(GraphCheckTest, CutsAVeryLongCycle) {
   std::vector<std::pair<std::string, std::vector<std::string>>> tasks;
+  tasks.reserve(200000);
   for (int i = 0; i < 200000; ++i) {
     tasks.push_back({absl::StrCat("t", i), {absl::StrCat("t", (i + 199999) % 200000)}});
   }
