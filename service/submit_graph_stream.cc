@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "planner/task_graph.h"
 #include "service/grpc_status.h"
@@ -18,6 +19,8 @@ void CheckShape(const std::vector<scheduler::TaskSubmission>& tasks, ProblemList
   std::vector<planner::Problem> found;
   planner::FindPredecessors(nodes, &found);
   for (planner::Problem& problem : found) {
+    // Names that are missing are told as such, not as repeated.
+    if (problem.value.empty() && absl::EndsWith(problem.field, "].name")) continue;
     problems.Add(std::move(problem.field), problem.value, std::move(problem.message));
   }
 }

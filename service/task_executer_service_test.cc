@@ -167,6 +167,19 @@ TEST_F(TaskExecuterServiceTest, TellsTheSchedulersProblemsTheSameWay) {
   EXPECT_EQ(GraphCount(), 0);
 }
 
+TEST_F(TaskExecuterServiceTest, TellsProblemsOfFieldsAndOfTheGraphTogether) {
+  v1::TaskSpec negative = Task("negative");
+  (*negative.mutable_consumption())["cpu"] = -1;
+  Context context;
+  v1::SubmitGraphResponse response;
+  harness_.Submit(Graph("g"),
+                  {Task("twice"), Task("twice"), Task("lost", {"nobody"}), negative,
+                   Task("round", {"trip"}), Task("trip", {"round"}), Task(""), Task("")},
+                  response, context);
+  const v1::Problems problems = GrpcHarness::ProblemsOf(context);
+  EXPECT_EQ(problems.total(), 6) << problems.DebugString();
+}
+
 TEST_F(TaskExecuterServiceTest, CutsProblemsToWhatTheClientTakes) {
   std::vector<v1::TaskSpec> tasks(500);
   {
