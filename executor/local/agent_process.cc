@@ -60,6 +60,7 @@ absl::Status StartAgent(const AgentCommand& command, absl::Duration patience) {
                                     "--idle-exit-seconds",
                                     absl::StrCat(absl::ToDoubleSeconds(command.idle_exit))};
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 

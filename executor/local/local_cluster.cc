@@ -54,7 +54,7 @@ class LocalCluster : public Cluster {
   void Discard(planner::GraphId graph) override;
 
  private:
-  void Send(ToAgent message);
+  void Send(const ToAgent& message);
   void Wake();
   bool stopping() {
     absl::MutexLock lock(&mutex_);
@@ -126,7 +126,7 @@ void LocalCluster::Wake() {
   if (write(wake_.get(), &one, sizeof(one)) < 0) return;
 }
 
-void LocalCluster::Send(ToAgent message) {
+void LocalCluster::Send(const ToAgent& message) {
   absl::MutexLock lock(&mutex_);
   if (socket_ < 0) {
     kept_.mutable_cancels()->MergeFrom(message.cancels());
@@ -147,10 +147,11 @@ void LocalCluster::Execute(std::vector<Launch> launches) {
     bytes += launch.payload.size();
     ToMessage(std::move(launch), message.add_launches());
     if (bytes < kMaxLaunchBytes) continue;
-    Send(std::exchange(message, ToAgent()));
+    Send(message);
+    message.Clear();
     bytes = 0;
   }
-  if (message.launches_size() > 0) Send(std::move(message));
+  if (message.launches_size() > 0) Send(message);
 }
 
 void LocalCluster::Cancel(planner::AttemptId attempt, const AgentId&, absl::Duration grace) {
@@ -158,21 +159,21 @@ void LocalCluster::Cancel(planner::AttemptId attempt, const AgentId&, absl::Dura
   local::Cancel* cancel = message.add_cancels();
   cancel->set_attempt(attempt.value);
   cancel->set_grace_ns(absl::ToInt64Nanoseconds(grace));
-  Send(std::move(message));
+  Send(message);
 }
 
 void LocalCluster::Acknowledge(const std::vector<planner::AttemptId>& attempts) {
   if (attempts.empty()) return;
   ToAgent message;
   for (planner::AttemptId attempt : attempts) message.add_acknowledged(attempt.value);
-  Send(std::move(message));
+  Send(message);
 }
 
 void LocalCluster::Reconcile(std::vector<KnownAttempt> attempts) {
   if (attempts.empty()) return;
   ToAgent message;
   for (const KnownAttempt& known : attempts) message.add_asked(known.attempt.value);
-  Send(std::move(message));
+  Send(message);
 }
 
 void LocalCluster::ReadLog(const LogRequest& request,

@@ -28,8 +28,6 @@ using planner::AttemptId;
 using planner::Outcome;
 using planner::Quantity;
 using planner::Resource;
-using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Long enough for any machine; tests end as soon as what they wait for is there.
@@ -271,6 +269,7 @@ TEST_F(LocalClusterTest, StartsInOrderAndNeverOverCapacity) {
   std::filesystem::create_directory(inside);
   std::vector<Launch> launches;
   constexpr int kAttempts = 120;
+  launches.reserve(kAttempts);
   for (int i = 0; i < kAttempts; ++i) {
     // Of 4 cores: 2 of these at a time.
     launches.push_back(Shell(Id(i),
@@ -514,6 +513,8 @@ TEST_F(LocalClusterTest, CarriesLargeResultsAndManyAttempts) {
   ASSERT_TRUE(client.WaitConnected());
   std::vector<Launch> launches;
   std::vector<AttemptId> attempts;
+  launches.reserve(400);
+  attempts.reserve(400);
   for (uint32_t i = 0; i < 20; ++i) {
     launches.push_back(
         Shell(Id(i), "head -c 1000000 /dev/zero > $KARTOGRAPH_RESULT; head -c 1000000 /dev/zero"));

@@ -29,8 +29,6 @@ using planner::AttemptId;
 using planner::Outcome;
 using planner::Quantity;
 using planner::Resource;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Minutes(1);
 

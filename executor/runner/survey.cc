@@ -12,9 +12,6 @@
 namespace kartograph::executor {
 namespace {
 
-using planner::AttemptId;
-using planner::Outcome;
-
 // How soon again while something of a tree is going.
 constexpr int64_t kGoingCheckNs = 10'000'000;
 // At most one part in so many of the time goes into measuring.
