@@ -17,16 +17,16 @@ class CommandsStatusTest : public CommandsTestBase {
     graph.mutable_counts()->set_succeeded(3);
     graph.mutable_counts()->set_failed(1);
     graph.mutable_counts()->set_waiting(26);
-    server_.service.graphs = {graph, MakeGraph("g6", "small", v1::GRAPH_STATE_SUCCEEDED),
-                              MakeGraph("g5", "old", v1::GRAPH_STATE_FAILED)};
+    service().graphs = {graph, MakeGraph("g6", "small", v1::GRAPH_STATE_SUCCEEDED),
+                        MakeGraph("g5", "old", v1::GRAPH_STATE_FAILED)};
     for (int i = 0; i < 30; ++i) {
       const std::string name = absl::StrCat("t", i);
-      server_.service.tasks.push_back(
+      service().tasks.push_back(
           i < 3    ? MakeTask(name.c_str(), v1::TASK_STATE_SUCCEEDED, "")
           : i == 3 ? MakeTask(name.c_str(), v1::TASK_STATE_FAILED, "exit status 3")
                    : MakeTask(name.c_str(), v1::TASK_STATE_WAITING, "waits for t3"));
     }
-    server_.service.page_size = 7;
+    service().page_size = 7;
   }
   bool Printed(const std::string& text) { return out_.str().find(text) != std::string::npos; }
 };
@@ -49,7 +49,7 @@ TEST_F(CommandsStatusTest, FindsTheNewestGraphOfAName) {
   EXPECT_EQ(Status(context_, {.graph = "small"}), kDone);
   EXPECT_EQ(Json<v1::Graph>().graph_id(), "g7");
   out_.str("");
-  server_.service.page_size = 1;
+  service().page_size = 1;
   EXPECT_EQ(Status(context_, {.graph = "old"}), kDone);
   EXPECT_EQ(Json<v1::Graph>().graph_id(), "g5");
   EXPECT_EQ(Status(context_, {.graph = "g99"}), kWrongUse);
@@ -65,7 +65,7 @@ TEST_F(CommandsStatusTest, GivesAllTasksAsOneDocument) {
 }
 
 TEST_F(CommandsStatusTest, ShowsEveryTaskWithItsLastAttempt) {
-  v1::Attempt* attempt = server_.service.tasks[0].add_attempts();
+  v1::Attempt* attempt = service().tasks[0].add_attempts();
   attempt->set_agent("local");
   attempt->mutable_usage()->mutable_wall_time()->set_seconds(75);
   attempt->mutable_usage()->set_peak_ram_bytes(40 << 20);
@@ -74,7 +74,7 @@ TEST_F(CommandsStatusTest, ShowsEveryTaskWithItsLastAttempt) {
 }
 
 TEST_F(CommandsStatusTest, ShowsTheClusterWithPoolsGraphsAndFailures) {
-  v1::Cluster& cluster = server_.service.cluster;
+  v1::Cluster& cluster = service().cluster;
   cluster.set_connected(true);
   cluster.set_version("0.1");
   v1::Agent* agent = cluster.add_agents();
@@ -90,7 +90,7 @@ TEST_F(CommandsStatusTest, ShowsTheClusterWithPoolsGraphsAndFailures) {
   pool->set_capacity(4);
   pool->set_used(3);
   pool->set_waiting_tasks(12);
-  auto* failure = server_.service.failures.add_failures();
+  auto* failure = service().failures.add_failures();
   failure->set_graph_name("small");
   failure->set_graph_id("g7");
   failure->set_task_name("t3");
@@ -110,7 +110,7 @@ TEST_F(CommandsStatusTest, ShowsTheClusterWithPoolsGraphsAndFailures) {
 }
 
 TEST_F(CommandsStatusTest, ListsGraphsByStateUpToALimit) {
-  server_.service.page_size = 1;
+  service().page_size = 1;
   EXPECT_EQ(List(context_, {.limit = 2}), kDone);
   EXPECT_TRUE(Printed("g7  small  running"));
   EXPECT_TRUE(Printed("g6  small  succeeded"));

@@ -21,17 +21,17 @@ TEST_F(CommandsTest, SubmitPrintsTheIdAlone) {
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
   EXPECT_EQ(out_.str(), "g7\n");
   EXPECT_EQ(err_.str(), "");
-  EXPECT_EQ(server_.service.submitted.name(), "small");
-  EXPECT_EQ(server_.service.submitted.client_queue(), "q1");
-  ASSERT_EQ(server_.service.submitted_tasks.size(), 2u);
-  EXPECT_EQ(server_.service.submitted_tasks[1].after(0), "a");
-  EXPECT_GE(server_.service.request_ids[0].size(), 32u);
+  EXPECT_EQ(service().submitted.name(), "small");
+  EXPECT_EQ(service().submitted.client_queue(), "q1");
+  ASSERT_EQ(service().submitted_tasks.size(), 2u);
+  EXPECT_EQ(service().submitted_tasks[1].after(0), "a");
+  EXPECT_GE(service().request_ids[0].size(), 32u);
 }
 
 TEST_F(CommandsTest, SubmitTakesNameAndQueueFromTheCommandLine) {
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood), .name = "other", .queue = "q2"}), kDone);
-  EXPECT_EQ(server_.service.submitted.name(), "other");
-  EXPECT_EQ(server_.service.submitted.client_queue(), "q2");
+  EXPECT_EQ(service().submitted.name(), "other");
+  EXPECT_EQ(service().submitted.client_queue(), "q2");
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood), .name = "-bad"}), kWrongUse);
 }
 
@@ -41,33 +41,33 @@ TEST_F(CommandsTest, SubmitKeepsMessagesBelowOneMebibyte) {
     absl::StrAppend(&text, "  - {name: t", i, ", command: [", std::string(1000, 'x'), "]}\n");
   }
   EXPECT_EQ(Submit(context_, {.file = WriteFile(text)}), kDone);
-  EXPECT_EQ(server_.service.submitted_tasks.size(), 3000u);
-  EXPECT_EQ(server_.service.submitted_tasks[2999].name(), "t2999");
-  EXPECT_LT(server_.service.largest_message, (size_t{1} << 20) + 1024);
-  EXPECT_GT(server_.service.largest_message, size_t{1} << 19);
+  EXPECT_EQ(service().submitted_tasks.size(), 3000u);
+  EXPECT_EQ(service().submitted_tasks[2999].name(), "t2999");
+  EXPECT_LT(service().largest_message, (size_t{1} << 20) + 1024);
+  EXPECT_GT(service().largest_message, size_t{1} << 19);
 }
 
 TEST_F(CommandsTest, SubmitRepeatsItselfWithTheSameRequestIdWhileTheServiceIsUnavailable) {
-  server_.service.write_errors = {{grpc::StatusCode::UNAVAILABLE, "disk full"},
-                                  {grpc::StatusCode::UNAVAILABLE, "disk full"}};
+  service().write_errors = {{grpc::StatusCode::UNAVAILABLE, "disk full"},
+                            {grpc::StatusCode::UNAVAILABLE, "disk full"}};
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
   EXPECT_EQ(out_.str(), "g7\n");
-  ASSERT_EQ(server_.service.request_ids.size(), 3u);
-  EXPECT_EQ(server_.service.request_ids[0], server_.service.request_ids[2]);
+  ASSERT_EQ(service().request_ids.size(), 3u);
+  EXPECT_EQ(service().request_ids[0], service().request_ids[2]);
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
-  EXPECT_NE(server_.service.request_ids[0], server_.service.request_ids[3]);
+  EXPECT_NE(service().request_ids[0], service().request_ids[3]);
 }
 
 TEST_F(CommandsTest, SubmitShowsTheServicesProblemsWithTheirPlacesInTheFile) {
-  server_.service.write_errors = {{grpc::StatusCode::INVALID_ARGUMENT, "all of it in words"}};
-  auto* first = server_.service.problems.add_problems();
+  service().write_errors = {{grpc::StatusCode::INVALID_ARGUMENT, "all of it in words"}};
+  auto* first = service().problems.add_problems();
   first->set_field("tasks[\"b\"].consumption[\"cpu\"]");
   first->set_value("64");
   first->set_message("no agent ever had more than 2");
-  auto* second = server_.service.problems.add_problems();
+  auto* second = service().problems.add_problems();
   second->set_field("graph.name");
   second->set_message("is odd");
-  server_.service.problems.set_total(5);
+  service().problems.set_total(5);
   const std::string path = WriteFile(kGood);
   EXPECT_EQ(Submit(context_, {.file = path}), kWrongUse);
   EXPECT_EQ(out_.str(), "");
@@ -81,7 +81,7 @@ TEST_F(CommandsTest, SubmitRefusesAWrongFileWithoutAskingTheService) {
   const std::string path = WriteFile("tasks: [{name: a}]\n");
   EXPECT_EQ(Submit(context_, {.file = path}), kWrongUse);
   EXPECT_EQ(err_.str(), path + ":1:9: tasks[0]: the task has no command\n");
-  EXPECT_TRUE(server_.service.request_ids.empty());
+  EXPECT_TRUE(service().request_ids.empty());
   EXPECT_EQ(Submit(context_, {.file = "/nowhere.yaml"}), kWrongUse);
   EXPECT_EQ(Submit(context_, {.file = path, .scale = -1}), kWrongUse);
 }
@@ -103,7 +103,7 @@ TEST_F(CommandsTest, SaysWhereItLookedForAServiceThatIsNotThere) {
 TEST_F(CommandsTest, SaysWhatAServiceCannotDoNow) {
   Client client(ClientOptions{.address = server_.address(), .retry_for = absl::ZeroDuration()});
   context_.client = &client;
-  server_.service.write_errors = {{grpc::StatusCode::UNAVAILABLE, "the disk is full"}};
+  service().write_errors = {{grpc::StatusCode::UNAVAILABLE, "the disk is full"}};
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kUnreachable);
   EXPECT_EQ(err_.str(), absl::StrCat("kartograph: the service at ", server_.address(),
                                      " cannot do this now: the disk is full\n"));
@@ -142,23 +142,23 @@ TEST_F(CommandsTest, PrintsJsonOfTheContract) {
 }
 
 TEST_F(CommandsTest, CancelSaysHowManyTasksItMeets) {
-  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   EXPECT_EQ(Cancel(context_, "g7", ""), kDone);
   EXPECT_EQ(out_.str(), "3 tasks of small (g7) are being cancelled\n");
   out_.str("");
-  server_.service.affected = 1;
+  service().affected = 1;
   EXPECT_EQ(Cancel(context_, "small", "a"), kDone);
   EXPECT_EQ(out_.str(), "1 task of small (g7) is being cancelled\n");
-  EXPECT_EQ(server_.service.cancelled.graph_id(), "g7");
-  EXPECT_EQ(server_.service.cancelled.task_name(), "a");
+  EXPECT_EQ(service().cancelled.graph_id(), "g7");
+  EXPECT_EQ(service().cancelled.task_name(), "a");
   out_.str("");
-  server_.service.affected = 0;
+  service().affected = 0;
   EXPECT_EQ(Cancel(context_, "g7", ""), kDone);
   EXPECT_EQ(out_.str(), "nothing to cancel: small (g7) has ended\n");
 }
 
 TEST_F(CommandsTest, RetrySaysHowManyTasksRunAgain) {
-  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
   EXPECT_EQ(Retry(context_, "small", false), kDone);
   EXPECT_EQ(out_.str(), "3 tasks of small (g7) run again\n");
   out_.str("");
@@ -168,9 +168,9 @@ TEST_F(CommandsTest, RetrySaysHowManyTasksRunAgain) {
 }
 
 TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
-  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
-  server_.service.write_errors = {{grpc::StatusCode::FAILED_PRECONDITION, "the graph still runs"},
-                                  {grpc::StatusCode::NOT_FOUND, "there is no task \"zz\""}};
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().write_errors = {{grpc::StatusCode::FAILED_PRECONDITION, "the graph still runs"},
+                            {grpc::StatusCode::NOT_FOUND, "there is no task \"zz\""}};
   EXPECT_EQ(Retry(context_, "g7", false), kNotSucceeded);
   EXPECT_EQ(err_.str(), "kartograph: the graph still runs\n");
   EXPECT_EQ(Cancel(context_, "g7", "zz"), kWrongUse);
@@ -182,19 +182,19 @@ TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
 }
 
 TEST_F(CommandsTest, LogsPrintsWhatATaskWroteAsItIs) {
-  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
-  server_.service.log = std::string("err\x1b[1m\0\xff\n", 9);
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().log = std::string("err\x1b[1m\0\xff\n", 9);
   EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a"}), kDone);
   EXPECT_EQ(out_.str(), "out");
   out_.str("");
   EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a", .standard_error = true}), kDone);
-  EXPECT_EQ(out_.str(), server_.service.log);
+  EXPECT_EQ(out_.str(), service().log);
 }
 
 TEST_F(CommandsTest, LogsGoesOnWhereItWasAfterALossOfTheService) {
-  server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
-  server_.service.on_read_log = [](int call, const v1::ReadLogRequest& request,
-                                   FakeService::LogWriter* writer) -> grpc::Status {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().on_read_log = [](int call, const v1::ReadLogRequest& request,
+                             FakeService::LogWriter* writer) -> grpc::Status {
     EXPECT_EQ(request.attempt(), 2);
     EXPECT_TRUE(request.follow());
     v1::ReadLogResponse part;

@@ -61,6 +61,12 @@ class CommandsTestBase : public ::testing::Test {
     return message;
   }
 
+  // Between calls: sees all that the last one left.
+  FakeService& service() {
+    server_.service.Settle();
+    return server_.service;
+  }
+
   FakeServer server_;
   Client client_{ClientOptions{.address = server_.address()}};
   std::ostringstream out_;

@@ -45,6 +45,9 @@ class FakeService final : public v1::TaskExecuter::Service {
   size_t largest_message = 0;
   v1::CancelRequest cancelled;
 
+  // Makes what the threads of earlier calls wrote safe to read.
+  void Settle() { const std::lock_guard lock(mutex_); }
+
   grpc::Status SubmitGraph(grpc::ServerContext* context,
                            grpc::ServerReader<v1::SubmitGraphRequest>* reader,
                            v1::SubmitGraphResponse* response) override;

@@ -15,9 +15,7 @@ namespace {
 
 class FollowTest : public CommandsTestBase {
  protected:
-  void SetUp() override {
-    server_.service.graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
-  }
+  void SetUp() override { service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)}; }
   v1::WatchGraphResponse Message(v1::GraphState state, int succeeded, int failed) {
     v1::WatchGraphResponse message;
     *message.mutable_graph() = MakeGraph("g7", "small", state);
@@ -34,7 +32,7 @@ class FollowTest : public CommandsTestBase {
 };
 
 TEST_F(FollowTest, WaitingForAGraphThatSucceedsEndsWithItsSummary) {
-  server_.service.on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
+  service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
     writer->Write(Message(v1::GRAPH_STATE_RUNNING, 0, 0));
     writer->Write(Message(v1::GRAPH_STATE_SUCCEEDED, 2, 0));
     return grpc::Status::OK;
@@ -47,11 +45,11 @@ TEST_F(FollowTest, WaitingForAGraphThatSucceedsEndsWithItsSummary) {
 }
 
 TEST_F(FollowTest, WaitingForAGraphThatFailsShowsEachFailedTaskWithTheEndOfItsLog) {
-  server_.service.tasks = {MakeTask("load", v1::TASK_STATE_FAILED, "exited with status 3")};
+  service().tasks = {MakeTask("load", v1::TASK_STATE_FAILED, "exited with status 3")};
   std::string log = "first line\n";
   for (int i = 0; i < 30; ++i) absl::StrAppend(&log, "line ", i, "\n");
-  server_.service.log = log + "\x1b[31mValueError\x1b[0m: odd\n";
-  server_.service.on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
+  service().log = log + "\x1b[31mValueError\x1b[0m: odd\n";
+  service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
     writer->Write(Message(v1::GRAPH_STATE_RUNNING, 0, 0));
     v1::WatchGraphResponse message = Message(v1::GRAPH_STATE_FAILED, 1, 1);
     auto* change = message.add_changes();
@@ -73,8 +71,8 @@ TEST_F(FollowTest, WaitingForAGraphThatFailsShowsEachFailedTaskWithTheEndOfItsLo
 }
 
 TEST_F(FollowTest, FallsBackToStdoutWhereStderrIsEmpty) {
-  server_.service.tasks = {MakeTask("load", v1::TASK_STATE_FAILED, "why")};
-  server_.service.on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
+  service().tasks = {MakeTask("load", v1::TASK_STATE_FAILED, "why")};
+  service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
     writer->Write(Message(v1::GRAPH_STATE_FAILED, 1, 1));
     return grpc::Status::OK;
   };
@@ -84,8 +82,8 @@ TEST_F(FollowTest, FallsBackToStdoutWhereStderrIsEmpty) {
 
 TEST_F(FollowTest, WaitingGoesOnAfterARestartOfTheService) {
   absl::Notification watched;
-  server_.service.on_watch = [&](int call, grpc::ServerContext* context,
-                                 FakeService::WatchWriter* writer) {
+  service().on_watch = [&](int call, grpc::ServerContext* context,
+                           FakeService::WatchWriter* writer) {
     if (call == 0) {
       writer->Write(Message(v1::GRAPH_STATE_RUNNING, 1, 0));
       watched.Notify();
@@ -105,7 +103,7 @@ TEST_F(FollowTest, WaitingGoesOnAfterARestartOfTheService) {
 }
 
 TEST_F(FollowTest, AsksAgainWhereAStreamEndsBeforeTheGraph) {
-  server_.service.on_watch = [&](int call, grpc::ServerContext*, FakeService::WatchWriter* writer) {
+  service().on_watch = [&](int call, grpc::ServerContext*, FakeService::WatchWriter* writer) {
     writer->Write(Message(call < 2 ? v1::GRAPH_STATE_RUNNING : v1::GRAPH_STATE_CANCELLED, 1, 0));
     return grpc::Status::OK;
   };
@@ -115,7 +113,7 @@ TEST_F(FollowTest, AsksAgainWhereAStreamEndsBeforeTheGraph) {
 
 TEST_F(FollowTest, GivesUpWhenTheServiceStaysAway) {
   context_.patience = absl::Milliseconds(300);
-  server_.service.on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter*) {
+  service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter*) {
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
   };
   EXPECT_EQ(Submit(context_, {.file = File(), .wait = true}), kUnreachable);
@@ -123,8 +121,7 @@ TEST_F(FollowTest, GivesUpWhenTheServiceStaysAway) {
 }
 
 TEST_F(FollowTest, CtrlCLeavesTheGraphRunningAndSaysHowToGoOn) {
-  server_.service.on_watch = [&](int, grpc::ServerContext* context,
-                                 FakeService::WatchWriter* writer) {
+  service().on_watch = [&](int, grpc::ServerContext* context, FakeService::WatchWriter* writer) {
     writer->Write(Message(v1::GRAPH_STATE_RUNNING, 1, 0));
     kill(getpid(), SIGINT);
     AwaitCancellation(context);
@@ -136,11 +133,11 @@ TEST_F(FollowTest, CtrlCLeavesTheGraphRunningAndSaysHowToGoOn) {
            "  Follow it: kartograph watch g7\n"
            "  End it:    kartograph cancel g7\n"))
       << err_.str();
-  EXPECT_EQ(server_.service.cancelled.graph_id(), "");
+  EXPECT_EQ(service().cancelled.graph_id(), "");
 }
 
 TEST_F(FollowTest, WatchShowsProgressOnStdoutButJsonAlone) {
-  server_.service.on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
+  service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
     writer->Write(Message(v1::GRAPH_STATE_SUCCEEDED, 2, 0));
     return grpc::Status::OK;
   };
@@ -155,7 +152,7 @@ TEST_F(FollowTest, WatchShowsProgressOnStdoutButJsonAlone) {
 }
 
 TEST_F(FollowTest, RetryCountsTimeFromItself) {
-  server_.service.on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
+  service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter* writer) {
     writer->Write(Message(v1::GRAPH_STATE_SUCCEEDED, 2, 0));
     return grpc::Status::OK;
   };
@@ -165,7 +162,7 @@ TEST_F(FollowTest, RetryCountsTimeFromItself) {
 }
 
 TEST_F(FollowTest, SaysWhyAGraphCannotBeWatched) {
-  server_.service.on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter*) {
+  service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter*) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "the graph was pruned");
   };
   EXPECT_EQ(Watch(context_, "g7"), kWrongUse);

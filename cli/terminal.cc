@@ -3,6 +3,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 
@@ -13,11 +15,15 @@
 namespace kartograph::cli {
 namespace {
 
-volatile std::sig_atomic_t interrupted = 0;
+// The handler may run on any of gRPC's threads.
+std::atomic<bool> interrupted = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 void OnInterrupt(int) {
-  interrupted = 1;
+  const int saved_errno = errno;
+  interrupted = true;
   std::signal(SIGINT, SIG_DFL);
+  errno = saved_errno;
 }
 
 absl::string_view Environment(const char* name) {
@@ -55,7 +61,7 @@ Terminal DetectTerminal(int descriptor) {
 }
 
 InterruptFlag::InterruptFlag() {
-  interrupted = 0;
+  interrupted = false;
   previous_ = std::signal(SIGINT, OnInterrupt);
 }
 
@@ -63,7 +69,7 @@ InterruptFlag::~InterruptFlag() {
   if (previous_ != SIG_ERR) std::signal(SIGINT, previous_);
 }
 
-bool InterruptFlag::raised() const { return interrupted != 0; }
+bool InterruptFlag::raised() const { return interrupted; }
 
 std::string Printable(absl::string_view text) {
   std::string printable;
