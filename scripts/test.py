@@ -30,7 +30,7 @@ import xml.etree.ElementTree as ElementTree
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import checks  # noqa: E402
 from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, style,  # noqa: E402
-                    tail, trim_bazel_cache, world_atlas)
+                    tail, trim_bazel_cache)
 
 LOGS = CACHE / "test"
 PARTS = ["unit", "lint", "checks", "e2e", "example", "browser"]
@@ -258,14 +258,6 @@ def browser(environment):
     return tally
 
 
-def example(environment):
-    try:
-        environment = {**environment, "KARTOGRAPH_WORLD_ATLAS": str(world_atlas())}
-    except Failed as error:
-        print(error)  # what needs it skips, and says so
-    return pytest_suite("example", "examples/map_release/tests", environment)
-
-
 def skip(what, why):
     tally = Tally()
     tally.skips.append((what, why))
@@ -307,7 +299,8 @@ def main(arguments):
         "lint": lambda: skip("lint", other_build) if mode else lint(),
         "checks": lambda: skip("checks", other_build) if mode else structure(),
         "e2e": lambda: pytest_suite("e2e", "tests/e2e", with_binaries),
-        "example": lambda: skip("example", other_build) if mode else example(environment),
+        "example": lambda: skip("example", other_build) if mode else pytest_suite(
+            "example", "examples/map_release/tests", environment),
         "browser": lambda: skip("browser", other_build) if mode else browser(environment),
     }
     total = Tally()
