@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "executor/local/agent.pb.h"
 #include "executor/local/agent_process.h"
@@ -57,7 +57,7 @@ class LocalCluster : public Cluster {
   void Send(const ToAgent& message);
   void Wake();
   bool stopping() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return stopping_;
   }
 
@@ -95,12 +95,14 @@ class LocalCluster : public Cluster {
   bool staying_ = false;
   bool replaced_ = false;
 
-  absl::Mutex mutex_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  int socket_ ABSL_GUARDED_BY(mutex_) = -1;        // while connected
-  std::string out_ ABSL_GUARDED_BY(mutex_);        // not sent yet
-  ToAgent kept_ ABSL_GUARDED_BY(mutex_);           // for the next connection
-  bool discarded_ ABSL_GUARDED_BY(mutex_) = true;  // something may have to be removed
+  // Guards what follows.
+  std::mutex mutex_;
+  std::condition_variable to_remove_;
+  bool stopping_ = false;
+  int socket_ = -1;        // while connected
+  std::string out_;        // not sent yet
+  ToAgent kept_;           // for the next connection
+  bool discarded_ = true;  // something may have to be removed
 };
 
 absl::Status LocalCluster::Start(ClusterListener listener) {
@@ -112,9 +114,10 @@ absl::Status LocalCluster::Start(ClusterListener listener) {
 
 LocalCluster::~LocalCluster() {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  to_remove_.notify_all();
   Wake();
   if (io_.joinable()) io_.join();
   if (remover_.joinable()) remover_.join();
@@ -127,7 +130,7 @@ void LocalCluster::Wake() {
 }
 
 void LocalCluster::Send(const ToAgent& message) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (socket_ < 0) {
     kept_.mutable_cancels()->MergeFrom(message.cancels());
     kept_.mutable_acknowledged()->MergeFrom(message.acknowledged());
@@ -187,16 +190,16 @@ void LocalCluster::ReadLog(const LogRequest& request,
 
 void LocalCluster::Discard(planner::GraphId graph) {
   sandboxes_->Discard(graph);
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   discarded_ = true;
+  to_remove_.notify_all();
 }
 
 void LocalCluster::RemoveDiscarded() {
   while (true) {
     {
-      absl::MutexLock lock(&mutex_);
-      auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || discarded_; };
-      mutex_.Await(absl::Condition(&due));
+      std::unique_lock lock(mutex_);
+      to_remove_.wait(lock, [this] { return stopping_ || discarded_; });
       if (stopping_) return;  // what is left is removed after the next start
       discarded_ = false;
     }
@@ -321,7 +324,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
 
 absl::Status LocalCluster::Serve(Link* link) {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     socket_ = link->socket.get();
     out_.clear();
     if (kept_.cancels_size() + kept_.acknowledged_size() > 0) AppendFrame(kept_, &out_);
@@ -344,7 +347,7 @@ absl::Status LocalCluster::Serve(Link* link) {
   while (ended.ok()) {
     bool output;
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       // A failure shows when reading, after what the agent still had to say.
       local::SendSome(socket_, &out_);
       output = !out_.empty();
@@ -357,7 +360,7 @@ absl::Status LocalCluster::Serve(Link* link) {
   }
   std::string unsent;
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     socket_ = -1;
     unsent = std::move(out_);
     out_.clear();

@@ -7,13 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "executor/local/local_cluster.h"
 #include "executor/payload.pb.h"
@@ -58,13 +59,15 @@ int Main(int argc, char** argv) {
     fprintf(stderr, "%s\n", std::string(cluster.status().message()).c_str());
     return 1;
   }
-  absl::Mutex mutex;
+  std::mutex mutex;
+  std::condition_variable changed;
   bool connected = false;
   int ended = 0;
   int told = 0;
   std::vector<planner::AttemptId> unacknowledged;
   absl::Status started = (*cluster)->Start([&](std::vector<ClusterEvent> events) {
-    absl::MutexLock lock(&mutex);
+    std::lock_guard lock(mutex);
+    changed.notify_one();
     for (ClusterEvent& event : events) {
       if (std::get_if<Connected>(&event)) connected = true;
       auto* update = std::get_if<AttemptUpdate>(&event);
@@ -78,8 +81,8 @@ int Main(int argc, char** argv) {
   });
   if (!started.ok()) return 1;
   {
-    absl::MutexLock lock(&mutex);
-    mutex.Await(absl::Condition(&connected));
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return connected; });
   }
   Payload payload;
   payload.add_arguments("/bin/true");
@@ -98,9 +101,8 @@ int Main(int argc, char** argv) {
     (*cluster)->Execute(std::move(batch));
     std::vector<planner::AttemptId> acknowledge;
     {
-      absl::MutexLock lock(&mutex);
-      auto due = [&] { return ended > finished || more; };
-      mutex.Await(absl::Condition(&due));
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return ended > finished || more; });
       finished = ended;
       acknowledge.swap(unacknowledged);
     }

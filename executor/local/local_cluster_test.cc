@@ -8,15 +8,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "executor/payload.pb.h"
 #include "executor/runner/process_table.h"
@@ -75,8 +76,8 @@ class Client {
   // Waits until `condition` holds, which is looked at after every batch of events.
   template <typename Condition>
   bool Wait(Condition condition) {
-    absl::MutexLock lock(&mutex_);
-    return mutex_.AwaitWithTimeout(absl::Condition(&condition), kPatience);
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, absl::ToChronoSeconds(kPatience), condition);
   }
   bool WaitConnected(int times = 1) {
     return Wait([this, times] { return connected_ >= times && offers_.size() >= size_t(times); });
@@ -88,7 +89,7 @@ class Client {
   AttemptUpdate WaitEnd(AttemptId attempt) {
     EXPECT_TRUE(Wait([this, attempt] { return ends_.contains(attempt.value); }))
         << AttemptIdToString(attempt) << " has not ended";
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return ends_[attempt.value];
   }
   bool WaitRunning(AttemptId attempt) {
@@ -96,30 +97,31 @@ class Client {
   }
 
   Offer offer() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return offers_.back();
   }
   std::string reason() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return reasons_.back();
   }
   int ends(AttemptId attempt) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return end_counts_[attempt.value];
   }
   bool HasEnded(AttemptId attempt) { return ends(attempt) > 0; }
   bool SaidToRun(AttemptId attempt) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return running_.contains(attempt.value);
   }
   bool SaidToWait(AttemptId attempt) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return waiting_.contains(attempt.value);
   }
 
  private:
   void Take(std::vector<ClusterEvent> events) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
+    changed_.notify_all();
     for (ClusterEvent& event : events) {
       if (std::get_if<Connected>(&event)) ++connected_;
       if (auto* offer = std::get_if<Offer>(&event)) offers_.push_back(*offer);
@@ -138,7 +140,8 @@ class Client {
     }
   }
 
-  absl::Mutex mutex_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
   int connected_ = 0;
   std::vector<Offer> offers_;
   std::vector<std::string> reasons_;

@@ -8,13 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "executor/local/local_cluster.h"
 #include "executor/runner/process_table.h"
@@ -161,7 +162,8 @@ class VersionsTest : public ::testing::Test {
     cluster_ = *std::move(cluster);
     ASSERT_TRUE(cluster_
                     ->Start([this](std::vector<ClusterEvent> events) {
-                      absl::MutexLock lock(&mutex_);
+                      std::lock_guard lock(mutex_);
+                      changed_.notify_all();
                       for (ClusterEvent& event : events) {
                         if (std::get_if<Connected>(&event)) connected_ = true;
                         if (auto* gone = std::get_if<Disconnected>(&event)) reason_ = gone->reason;
@@ -170,13 +172,12 @@ class VersionsTest : public ::testing::Test {
                     .ok());
   }
   bool WaitConnected() {
-    absl::MutexLock lock(&mutex_);
-    return mutex_.AwaitWithTimeout(absl::Condition(&connected_), kPatience);
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, absl::ToChronoSeconds(kPatience), [this] { return connected_; });
   }
   std::string WaitReason() {
-    absl::MutexLock lock(&mutex_);
-    auto told = [this] { return !reason_.empty(); };
-    mutex_.AwaitWithTimeout(absl::Condition(&told), kPatience);
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoSeconds(kPatience), [this] { return !reason_.empty(); });
     return reason_;
   }
   // A connection to an agent that this test plays.
@@ -194,7 +195,8 @@ class VersionsTest : public ::testing::Test {
   }
 
   LocalClusterOptions options_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
   bool connected_ = false;
   std::string reason_;
   std::unique_ptr<Cluster> cluster_;
@@ -281,7 +283,7 @@ TEST_F(VersionsTest, TheAgentOutlivesWhatIsNoMessage) {
   FromAgent answer;
   EXPECT_FALSE(peer.Receive(&answer));
   EXPECT_TRUE(Connect(options_.state_dir).ok());
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   EXPECT_EQ(reason_, "");
 }
 
