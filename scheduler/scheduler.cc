@@ -111,6 +111,7 @@ class SchedulerThread : public Scheduler {
     {
       absl::MutexLock lock(&mutex_);
       stop_ = true;
+      stop_news_ = true;
       drain_ = drain_ && drain;  // who does not want to wait decides
       if (!begun_) ended_ = true;
     }
@@ -178,7 +179,7 @@ class SchedulerThread : public Scheduler {
         }
         std::swap(mail, mail_);
         stop = stop_;
-        stop_seen_ = stop_;
+        stop_news_ = false;
       }
       if (stop) engine_.StopTakingWork();
       const absl::Time now = clock_.Now();
@@ -210,10 +211,10 @@ class SchedulerThread : public Scheduler {
 
   // Somebody waits for an answer.
   bool HasUrgentMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !mail_.commands.empty() || !mail_.reads.empty() || stop_ != stop_seen_;
+    return !mail_.commands.empty() || !mail_.reads.empty() || stop_news_;
   }
   bool HasMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !mail_.empty() || stop_ != stop_seen_;
+    return !mail_.empty() || stop_news_;
   }
 
   Engine engine_;  // used by thread_ alone once that runs
@@ -226,7 +227,7 @@ class SchedulerThread : public Scheduler {
   mutable absl::Mutex mutex_;
   Mail mail_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stop_seen_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_news_ ABSL_GUARDED_BY(mutex_) = false;  // Stop was called since the last batch
   bool drain_ ABSL_GUARDED_BY(mutex_) = true;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // no more mail is taken
   absl::Status fatal_error_ ABSL_GUARDED_BY(mutex_);
