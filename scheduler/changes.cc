@@ -8,7 +8,7 @@
 
 namespace kartograph::scheduler {
 
-Changes ChangesOf(const Step& step, const Snapshots& now) {
+Changes ChangesOf(const Step& step, const Core& now) {
   Changes changes;
   changes.cluster = step.cluster_changed || !step.launches.empty() || !step.acknowledge.empty();
   if (step.changed_tasks.empty() && step.ended_graphs.empty()) return changes;
@@ -35,9 +35,11 @@ Changes ChangesOf(const Step& step, const Snapshots& now) {
     auto ended = ended_graphs.find(key.graph());
     if (ended != ended_graphs.end()) {
       const LiveTask& task = ended->second->graph->tasks[key.index()];
+      change.name = std::string(ended->second->graph->task_name(key.index()));
       change.state = task.state;
       change.attempts = task.launches - task.attempts_before;
     } else if (std::optional<TaskSnapshot> task = now.Task(key)) {
+      change.name = std::string(now.FindGraph(key.graph())->task_name(key.index()));
       change.state = task->state;
       change.attempts = task->attempts;
       change.reason = std::move(task->reason);

@@ -12,11 +12,11 @@ using planner::TaskState;
 
 namespace {
 
-// An agent's backlog holds about so much work: more than a commit and two messages take, less than
-// a person notices.
-constexpr double kBacklogUs = 25000;
+// An agent's backlog holds about so much work: more than a commit and two messages take on a busy
+// machine, less than a person notices.
+constexpr double kBacklogUs = 100000;
 // Tasks that run longer gain nothing from waiting on the agent.
-constexpr double kShortUs = kBacklogUs;
+constexpr double kShortUs = 50000;
 constexpr double kLeastUs = 50;  // clocks and schedulers are coarser than some tasks
 
 double Smoothed(double mean, double sample) {

@@ -2,14 +2,13 @@
 #include "scheduler/scheduler.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <list>
+#include <mutex>
 #include <thread>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "scheduler/engine.h"
 #include "scheduler/steady_wall_clock.h"
 
@@ -19,6 +18,8 @@ namespace {
 // How long ends of attempts are gathered at most. Short enough to be noticed by nobody, long enough
 // to make one commit of what would be ten.
 constexpr absl::Duration kLinger = absl::Milliseconds(4);
+// Far enough from what a clock can count to.
+constexpr absl::Duration kLongestSleep = absl::Hours(1);
 
 absl::Status Stopped() {
   return absl::UnavailableError("the service is stopping; try again when it is back");
@@ -31,13 +32,13 @@ class SchedulerThread : public Scheduler {
       : engine_(std::move(options), writer, cluster),
         cluster_(cluster),
         gate_(std::make_shared<Gate>()) {
-    absl::MutexLock lock(&gate_->mutex);
+    std::lock_guard lock(gate_->mutex);
     gate_->owner = this;
   }
 
   ~SchedulerThread() override {
     {
-      absl::MutexLock lock(&gate_->mutex);
+      std::lock_guard lock(gate_->mutex);
       gate_->owner = nullptr;
     }
     Stop(false);
@@ -47,7 +48,7 @@ class SchedulerThread : public Scheduler {
     if (absl::Status status = engine_.Recover(clock_.Now()); !status.ok()) return status;
     absl::Status started =
         cluster_->Start([gate = gate_](std::vector<executor::ClusterEvent> events) {
-          absl::MutexLock lock(&gate->mutex);
+          std::lock_guard lock(gate->mutex);
           if (gate->owner != nullptr) gate->owner->Receive(std::move(events));
         });
     if (!started.ok()) return started;
@@ -100,8 +101,10 @@ class SchedulerThread : public Scheduler {
   }
 
   void Inspect(std::function<void(const Snapshots&)> read) override {
-    absl::MutexLock lock(&mutex_);
-    if (!ended_) mail_.reads.push_back(std::move(read));
+    std::lock_guard lock(mutex_);
+    if (ended_) return;
+    mail_.reads.push_back(std::move(read));
+    mail_came_.notify_one();
   }
 
   std::unique_ptr<Subscription> Subscribe(
@@ -109,18 +112,19 @@ class SchedulerThread : public Scheduler {
 
   void Stop(bool drain) override {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       stop_ = true;
       stop_news_ = true;
       drain_ = drain_ && drain;  // who does not want to wait decides
       if (!begun_) ended_ = true;
     }
-    absl::MutexLock joining(&join_mutex_);
+    mail_came_.notify_one();
+    std::lock_guard joining(join_mutex_);
     if (thread_.joinable()) thread_.join();
   }
 
   absl::Status fatal_error() const override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return fatal_error_;
   }
 
@@ -137,25 +141,27 @@ class SchedulerThread : public Scheduler {
 
   // The cluster outlives the scheduler, and may have something to say after its end.
   struct Gate {
-    absl::Mutex mutex;
-    SchedulerThread* owner ABSL_GUARDED_BY(mutex);
+    std::mutex mutex;
+    SchedulerThread* owner;  // guarded by mutex
   };
 
   void Receive(std::vector<executor::ClusterEvent> events) {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (mail_.events.empty()) {
       mail_.events = std::move(events);
     } else {
       std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
     }
+    mail_came_.notify_one();
   }
 
   template <typename T, typename F>
   void Post(const Callback<T>& done, F command) {
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       if (!ended_) {
         mail_.commands.emplace_back(std::move(command));
+        mail_came_.notify_one();
         return;
       }
     }
@@ -167,15 +173,17 @@ class SchedulerThread : public Scheduler {
       Mail mail;
       bool stop = false;
       {
-        absl::MutexLock lock(&mutex_);
+        std::unique_lock lock(mutex_);
         // Deadlines are by our own clock; sleeping is by the machine's.
         const absl::Duration sleep =
             std::max(engine_.NextWake() - clock_.Now(), absl::ZeroDuration());
-        mutex_.AwaitWithTimeout(absl::Condition(this, &SchedulerThread::HasMail), sleep);
+        mail_came_.wait_for(lock, absl::ToChronoNanoseconds(std::min(sleep, kLongestSleep)),
+                            [this] { return HasMail(); });
         // Agents that still have work of their own to begin wait for nobody: let more of them end,
         // and write all that in one commit.
         if (!HasUrgentMail() && engine_.core().AgentsBusyFor() > 2 * kLinger) {
-          mutex_.AwaitWithTimeout(absl::Condition(this, &SchedulerThread::HasUrgentMail), kLinger);
+          mail_came_.wait_for(lock, absl::ToChronoNanoseconds(kLinger),
+                              [this] { return HasUrgentMail(); });
         }
         std::swap(mail, mail_);
         stop = stop_;
@@ -188,7 +196,7 @@ class SchedulerThread : public Scheduler {
       for (auto& command : mail.commands) command(now);
       engine_.EndBatch(now);
       for (auto& read : mail.reads) read(engine_.core());
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       if (!engine_.fatal_error().ok()) {
         fatal_error_ = engine_.fatal_error();
         ended_ = true;
@@ -199,7 +207,7 @@ class SchedulerThread : public Scheduler {
     engine_.DismissWaiters();
     Mail late;
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       std::swap(late, mail_);
     }
     // Taken before the end was decided: the engine refuses these, but each is answered.
@@ -209,13 +217,12 @@ class SchedulerThread : public Scheduler {
     engine_.DismissWaiters();
   }
 
+  // Both with mutex_ held.
   // Somebody waits for an answer.
-  bool HasUrgentMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  bool HasUrgentMail() const {
     return !mail_.commands.empty() || !mail_.reads.empty() || stop_news_;
   }
-  bool HasMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !mail_.empty() || stop_news_;
-  }
+  bool HasMail() const { return !mail_.empty() || stop_news_; }
 
   Engine engine_;  // used by thread_ alone once that runs
   executor::Cluster* const cluster_;
@@ -224,14 +231,15 @@ class SchedulerThread : public Scheduler {
   bool begun_ = false;  // never changes once the scheduler is handed out
   std::thread thread_;
 
-  mutable absl::Mutex mutex_;
-  Mail mail_ ABSL_GUARDED_BY(mutex_);
-  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
-  bool stop_news_ ABSL_GUARDED_BY(mutex_) = false;  // Stop was called since the last batch
-  bool drain_ ABSL_GUARDED_BY(mutex_) = true;
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // no more mail is taken
-  absl::Status fatal_error_ ABSL_GUARDED_BY(mutex_);
-  absl::Mutex join_mutex_;
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable mail_came_;
+  Mail mail_;
+  bool stop_ = false;
+  bool stop_news_ = false;  // Stop was called since the last batch
+  bool drain_ = true;
+  bool ended_ = false;  // no more mail is taken
+  absl::Status fatal_error_;
+  std::mutex join_mutex_;  // guards joining thread_
 
   class WatcherSubscription;
 };
@@ -246,14 +254,14 @@ class SchedulerThread::WatcherSubscription : public Subscription {
     owner_->Inspect([owner = owner_, shared = shared_](const Snapshots&) {
       shared->position =
           owner->engine_.AddWatcher([shared](const Changes& changes, const Snapshots& snapshots) {
-            absl::MutexLock lock(&shared->mutex);
+            std::lock_guard lock(shared->mutex);
             if (shared->on_change) shared->on_change(changes, snapshots);
           });
     });
   }
   ~WatcherSubscription() override {
     {
-      absl::MutexLock lock(&shared_->mutex);  // waits for a running call
+      std::lock_guard lock(shared_->mutex);  // waits for a running call
       shared_->on_change = nullptr;
     }
     // In order after the registration, as it goes through the same mailbox.
@@ -264,8 +272,8 @@ class SchedulerThread::WatcherSubscription : public Subscription {
 
  private:
   struct Shared {
-    absl::Mutex mutex;
-    std::function<void(const Changes&, const Snapshots&)> on_change ABSL_GUARDED_BY(mutex);
+    std::mutex mutex;
+    std::function<void(const Changes&, const Snapshots&)> on_change;  // guarded by mutex
     std::list<Engine::Watcher>::iterator position;  // used on the scheduler's thread alone
   };
   SchedulerThread* const owner_;
@@ -283,16 +291,24 @@ absl::Status Scheduler::InspectAndWait(std::function<void(const Snapshots&)> rea
   // If the scheduler has stopped, the closure is destroyed without a call; that, too, ends the
   // wait.
   struct Call {
-    absl::Notification over;
+    std::mutex mutex;
+    std::condition_variable ended;
+    bool over = false;  // guarded by mutex
     bool ran = false;
+    void End() {
+      std::lock_guard lock(mutex);
+      over = true;
+      ended.notify_one();
+    }
   };
   auto call = std::make_shared<Call>();
-  auto ticket = std::shared_ptr<void>(nullptr, [call](void*) { call->over.Notify(); });
+  auto ticket = std::shared_ptr<void>(nullptr, [call](void*) { call->End(); });
   Inspect([read = std::move(read), call, ticket = std::move(ticket)](const Snapshots& snapshots) {
     read(snapshots);
     call->ran = true;
   });
-  call->over.WaitForNotification();
+  std::unique_lock lock(call->mutex);
+  call->ended.wait(lock, [&] { return call->over; });
   return call->ran ? absl::OkStatus() : Stopped();
 }
 

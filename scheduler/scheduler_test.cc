@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -13,8 +15,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "scheduler/testing/builders.h"
 #include "scheduler/testing/memory_history.h"
@@ -33,27 +33,50 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
+// Something that happens once, for any thread to wait for.
+class Event {
+ public:
+  void Happen() {
+    std::lock_guard lock(mutex_);
+    happened_ = true;
+    happening_.notify_all();
+  }
+  void Wait() {
+    std::unique_lock lock(mutex_);
+    happening_.wait(lock, [this] { return happened_; });
+  }
+  bool happened() {
+    std::lock_guard lock(mutex_);
+    return happened_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable happening_;
+  bool happened_ = false;
+};
+
 // What a call is answered, for any thread to wait for; complains about a second answer.
 template <typename T>
 class Promise {
  public:
   Scheduler::Callback<T> Callback() {
     return [state = state_](absl::StatusOr<T> value) {
-      EXPECT_FALSE(state->given.HasBeenNotified()) << "answered twice";
+      EXPECT_FALSE(state->given.happened()) << "answered twice";
       state->value = std::move(value);
-      state->given.Notify();
+      state->given.Happen();
     };
   }
   const absl::StatusOr<T>& Wait() const {
-    state_->given.WaitForNotification();
+    state_->given.Wait();
     return state_->value;
   }
-  bool given() const { return state_->given.HasBeenNotified(); }
+  bool given() const { return state_->given.happened(); }
 
  private:
   struct State {
     absl::StatusOr<T> value;
-    absl::Notification given;
+    Event given;
   };
   std::shared_ptr<State> state_ = std::make_shared<State>();
 };
@@ -313,18 +336,18 @@ TEST_F(SchedulerTest, StoppingUnderLoadAnswersEverybodyOnce) {
 }
 
 TEST_F(SchedulerTest, ASubscriptionSeesChangesUntilItIsDestroyed) {
-  absl::Notification ended;
+  Event ended;
   std::atomic<bool> alive = true;
   auto subscription = scheduler_->Subscribe([&](const Changes& changes, const Snapshots&) {
     EXPECT_TRUE(alive);
     for (const GraphSnapshot& graph : changes.graphs) {
-      if (graph.state == planner::GraphState::kSucceeded) ended.Notify();
+      if (graph.state == planner::GraphState::kSucceeded) ended.Happen();
     }
   });
   Agent(1);
   Submit(Graph({Task("a")}));
   End(cluster_.TakeLaunch());
-  ended.WaitForNotification();
+  ended.Wait();
   subscription.reset();
   alive = false;
   Submit(Graph({Task("a")}));
@@ -373,18 +396,18 @@ TEST_F(SchedulerTest, WhatTheClusterSaysAfterTheEndIsHarmless) {
 }
 
 TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {
-  absl::Notification go_on;
-  absl::Notification busy;
+  Event go_on;
+  Event busy;
   scheduler_->Inspect([&](const Snapshots&) {
-    busy.Notify();
-    go_on.WaitForNotification();
+    busy.Happen();
+    go_on.Wait();
   });
-  busy.WaitForNotification();
+  busy.Wait();
   std::vector<Promise<GraphId>> promises(20);
   for (Promise<GraphId>& promise : promises) {
     scheduler_->SubmitGraph("", Graph({Task("a")}).Get(), promise.Callback());
   }
-  go_on.Notify();
+  go_on.Happen();
   for (const Promise<GraphId>& promise : promises) EXPECT_TRUE(promise.Wait().ok());
   Totals totals;
   ASSERT_TRUE(

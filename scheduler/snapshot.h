@@ -112,6 +112,7 @@ class Snapshots {
 struct Changes {
   struct Task {
     planner::TaskKey task;
+    std::string name;
     planner::TaskState state = planner::TaskState::kWaiting;
     uint32_t attempts = 0;
     std::string reason;  // as TaskSnapshot::reason, and for final tasks why they ended so

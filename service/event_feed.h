@@ -25,7 +25,7 @@ class EventFeed {
  public:
   struct Options {
     absl::Duration interval = absl::Milliseconds(250);  // between two rounds, at least
-    absl::Duration heartbeat = absl::Seconds(15);
+    absl::Duration heartbeat = absl::Seconds(5);
   };
   // What is given outlives this, and `workers` is stopped before this ends.
   EventFeed(Options options, scheduler::Scheduler* scheduler, Queries* queries,

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "service/config.h"
 #include "service/daemon.h"
 
@@ -107,6 +108,8 @@ int Serve(const CommandLine& command_line) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Debian builds Abseil with its detection of deadlocks, a debugging aid that costs every lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const absl::StatusOr<CommandLine> command_line =
       ParseCommandLine(std::vector<std::string>(argv + 1, argv + argc));
   if (!command_line.ok()) {

@@ -1,8 +1,8 @@
 #include "service/watch_graph_stream.h"
 
 #include <utility>
-#include <vector>
 
+#include "absl/time/time.h"
 #include "service/convert.h"
 #include "service/grpc_status.h"
 #include "service/messages.h"
@@ -12,7 +12,10 @@ namespace {
 
 // A message stays far below a client's usual limit of 4 MiB.
 constexpr size_t kMaxMessageBytes = 1 << 20;
-constexpr size_t kNamesAtOnce = 5000;
+constexpr size_t kChangesAtOnce = 5000;
+// Changes of so long go out together: nobody reads faster, and a graph of short tasks changes
+// thousands of times a second.
+constexpr absl::Duration kBetweenMessages = absl::Milliseconds(30);
 
 }  // namespace
 
@@ -59,7 +62,7 @@ void WatchGraphStream::OnWriteDone(bool ok) {
   } else if (message_.graph().state() != v1::GRAPH_STATE_RUNNING && unsent_.empty()) {
     End(absl::OkStatus());
   } else {
-    parts_.workers->Post([self = shared_from_this()] { self->SendNext(); });
+    parts_.workers->PostAfter(kBetweenMessages, [self = shared_from_this()] { self->SendNext(); });
   }
 }
 
@@ -92,15 +95,11 @@ void WatchGraphStream::SendNext() {
     if (!(watch_->HasPending() || cancelled_) || !waiting_.exchange(false)) return;
   }
   message_.clear_changes();
-  if (absl::Status status = Resolve(); !status.ok()) {
-    End(status);
-    return;
-  }
   size_t bytes = 0;
-  for (size_t i = 0; i < kNamesAtOnce && !unsent_.empty() && bytes < kMaxMessageBytes; ++i) {
+  for (size_t i = 0; i < kChangesAtOnce && !unsent_.empty() && bytes < kMaxMessageBytes; ++i) {
     const scheduler::Changes::Task& task = unsent_.front();
     v1::WatchGraphResponse::Change& change = *message_.add_changes();
-    change.set_task_name(names_[task.task]);
+    change.set_task_name(task.name);
     change.set_state(ToMessage(task.state));
     change.set_attempts(static_cast<int32_t>(task.attempts));
     change.set_reason(ToUtf8(task.reason));
@@ -108,18 +107,6 @@ void WatchGraphStream::SendNext() {
     unsent_.pop_front();
   }
   StartWrite(&message_);
-}
-
-// Learns the names of what goes out next.
-absl::Status WatchGraphStream::Resolve() {
-  std::vector<planner::TaskKey> unknown;
-  for (size_t i = 0; i < kNamesAtOnce && i < unsent_.size(); ++i) {
-    if (!names_.contains(unsent_[i].task)) unknown.push_back(unsent_[i].task);
-  }
-  absl::StatusOr<std::vector<std::string>> names = parts_.queries->TaskNames(unknown);
-  if (!names.ok()) return names.status();
-  for (size_t i = 0; i < unknown.size(); ++i) names_[unknown[i]] = std::move((*names)[i]);
-  return absl::OkStatus();
 }
 
 void WatchGraphStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status, *context_)); }

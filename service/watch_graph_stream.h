@@ -5,9 +5,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
-#include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
 #include "service/service_parts.h"
 
@@ -35,7 +33,6 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
   void SendFirst();
   void Wake();
   void SendNext();
-  absl::Status Resolve();
   void End(const absl::Status& status);
 
   const ServiceParts parts_;
@@ -48,7 +45,6 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
 
   v1::WatchGraphResponse message_;
   std::deque<scheduler::Changes::Task> unsent_;
-  absl::flat_hash_map<planner::TaskKey, std::string> names_;
 };
 
 }  // namespace kartograph::service

@@ -2,15 +2,15 @@
 #ifndef KARTOGRAPH_SCHEDULER_TESTING_RECORDING_CLUSTER_H_
 #define KARTOGRAPH_SCHEDULER_TESTING_RECORDING_CLUSTER_H_
 
+#include <condition_variable>
 #include <deque>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "executor/cluster.h"
 
 namespace kartograph::scheduler {
@@ -20,27 +20,26 @@ class RecordingCluster : public executor::Cluster {
  public:
   // What was asked since the last call, in order and in words: "execute g1.0.1", "cancel g1.0.1".
   std::vector<std::string> Asked() {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return std::exchange(asked_, {});
   }
   // The oldest launch not taken yet; waits for one.
   executor::Launch TakeLaunch() {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(
-        +[](std::deque<executor::Launch>* launches) { return !launches->empty(); }, &launches_));
+    std::unique_lock lock(mutex_);
+    launched_.wait(lock, [this] { return !launches_.empty(); });
     executor::Launch launch = std::move(launches_.front());
     launches_.pop_front();
     return launch;
   }
   size_t launches() const {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     return launches_.size();
   }
   // Tells the scheduler, if there has been one; it may be gone already.
   void Tell(std::vector<executor::ClusterEvent> events) {
     executor::ClusterListener listener;
     {
-      absl::MutexLock lock(&mutex_);
+      std::lock_guard lock(mutex_);
       listener = listener_;
     }
     if (listener) listener(std::move(events));
@@ -49,27 +48,28 @@ class RecordingCluster : public executor::Cluster {
   void RefuseToStart(absl::Status why) { start_ = std::move(why); }
 
   absl::Status Start(executor::ClusterListener listener) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     listener_ = std::move(listener);
     return start_;
   }
   void Execute(std::vector<executor::Launch> launches) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     for (executor::Launch& launch : launches) {
       Note("execute ", launch.attempt);
       launches_.push_back(std::move(launch));
     }
+    launched_.notify_all();
   }
   void Cancel(planner::AttemptId attempt, const executor::AgentId&, absl::Duration) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     Note("cancel ", attempt);
   }
   void Acknowledge(const std::vector<planner::AttemptId>& attempts) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     for (planner::AttemptId attempt : attempts) Note("acknowledge ", attempt);
   }
   void Reconcile(std::vector<KnownAttempt> attempts) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     for (const KnownAttempt& known : attempts) Note("reconcile ", known.attempt);
   }
   // Not noted: they come with almost everything.
@@ -80,20 +80,21 @@ class RecordingCluster : public executor::Cluster {
     done(absl::NotFoundError("no logs here"));
   }
   void Discard(planner::GraphId graph) override {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     asked_.push_back(absl::StrCat("discard ", planner::GraphIdToString(graph)));
   }
 
  private:
-  void Note(absl::string_view what, planner::AttemptId attempt)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  // With mutex_ held.
+  void Note(absl::string_view what, planner::AttemptId attempt) {
     asked_.push_back(absl::StrCat(what, planner::AttemptIdToString(attempt)));
   }
 
-  mutable absl::Mutex mutex_;
-  executor::ClusterListener listener_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::string> asked_ ABSL_GUARDED_BY(mutex_);
-  std::deque<executor::Launch> launches_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable launched_;
+  executor::ClusterListener listener_;
+  std::vector<std::string> asked_;
+  std::deque<executor::Launch> launches_;
   absl::Status start_;
 };
 
