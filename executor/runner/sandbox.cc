@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 namespace kartograph::executor {
 namespace {
@@ -22,6 +25,18 @@ constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 std::string FolderOf(planner::AttemptId attempt) {
   return absl::StrCat(attempt.task().graph(), "/", attempt.task().index(), ".", attempt.number());
+}
+
+// Asks ext4 to place each folder made in this one away from the others (as chattr +T). Otherwise
+// all sandboxes are made beside whatever else is in that part of the disk, and where many files
+// were deleted there in the last minutes, ext4 steps over every one of them again for each new
+// file: a sandbox then costs half a millisecond instead of some twenty microseconds. Other file
+// systems have no such thing, and need none.
+void SpreadFolders(int folder) {
+  int flags = 0;
+  if (ioctl(folder, FS_IOC_GETFLAGS, &flags) != 0 || (flags & FS_TOPDIR_FL) != 0) return;
+  flags |= FS_TOPDIR_FL;
+  ioctl(folder, FS_IOC_SETFLAGS, &flags);
 }
 
 absl::StatusOr<std::string> ReadAt(int fd, int64_t offset, int64_t max_bytes) {
@@ -102,7 +117,23 @@ absl::StatusOr<std::unique_ptr<Sandboxes>> Sandboxes::Open(std::string root) {
   if (!folder.ok()) {
     return ErrnoStatus(errno, absl::StrCat("cannot open the folder of sandboxes ", root));
   }
+  SpreadFolders(folder.get());
   return std::unique_ptr<Sandboxes>(new Sandboxes(std::move(root), std::move(folder)));
+}
+
+bool Sandboxes::MakeGraphFolder(planner::GraphId graph) {
+  graphs_.insert(graph);
+  std::string name = absl::StrCat(graph);
+  if (faccessat(folder_.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  // The place on the disk is chosen by the name that a folder is made under (see SpreadFolders). By
+  // its number, a graph would come to lie where the one of that number in another state lay.
+  std::string first =
+      absl::StrCat(kDiscardedPrefix, "new.", getpid(), ".", absl::ToUnixNanos(absl::Now()));
+  if (mkdirat(folder_.get(), first.c_str(), 0777) == 0) {
+    if (renameat(folder_.get(), first.c_str(), folder_.get(), name.c_str()) == 0) return true;
+    unlinkat(folder_.get(), first.c_str(), AT_REMOVEDIR);
+  }
+  return mkdirat(folder_.get(), name.c_str(), 0777) == 0 || errno == EEXIST;
 }
 
 absl::StatusOr<Sandboxes::Made> Sandboxes::Make(planner::AttemptId attempt) {
@@ -113,15 +144,11 @@ absl::StatusOr<Sandboxes::Made> Sandboxes::Make(planner::AttemptId attempt) {
     return ErrnoStatus(error, absl::StrCat("cannot make the sandbox ", made.path));
   };
   planner::GraphId graph = attempt.task().graph();
-  auto make_graph = [&] {
-    graphs_.insert(graph);
-    return mkdirat(folder_.get(), absl::StrCat(graph).c_str(), 0777) == 0 || errno == EEXIST;
-  };
-  if (!graphs_.contains(graph) && !make_graph()) return fail(errno);
+  if (!graphs_.contains(graph) && !MakeGraphFolder(graph)) return fail(errno);
   if (mkdirat(folder_.get(), relative.c_str(), 0777) != 0) {
     int error = errno;
     if (error == ENOENT) {  // the graph's folder was discarded meanwhile
-      if (!make_graph()) return fail(errno);
+      if (!MakeGraphFolder(graph)) return fail(errno);
       error = mkdirat(folder_.get(), relative.c_str(), 0777) == 0 ? 0 : errno;
     }
     if (error == EEXIST) {

@@ -74,6 +74,7 @@ class Sandboxes {
  private:
   Sandboxes(std::string root, Descriptor folder)
       : root_(std::move(root)), folder_(std::move(folder)) {}
+  bool MakeGraphFolder(planner::GraphId graph);
   absl::StatusOr<Descriptor> OpenFile(planner::AttemptId attempt, const char* file) const;
   void RemoveDiscardedUntil(bool (*stop)(void*), void* argument);
 
