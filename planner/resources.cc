@@ -5,15 +5,15 @@
 #include <cmath>
 #include <cstdlib>
 #include <deque>
+#include <mutex>
+#include <shared_mutex>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/synchronization/mutex.h"
 
 namespace kartograph::planner {
 namespace {
@@ -51,7 +51,7 @@ class NameTable {
 
   absl::StatusOr<uint16_t> Intern(absl::string_view name) {
     {
-      absl::ReaderMutexLock lock(&mutex_);
+      std::shared_lock lock(mutex_);
       if (auto it = ids_.find(name); it != ids_.end()) return it->second;
     }
     if (!IsResourceName(name)) {
@@ -60,7 +60,7 @@ class NameTable {
                        "\" is not a resource's name: 1 to 64 letters, digits, '_', '-' or '.', "
                        "starting with a letter"));
     }
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard lock(mutex_);
     if (auto it = ids_.find(name); it != ids_.end()) return it->second;
     if (names_.size() >= kMaxNames) {
       return absl::ResourceExhaustedError("more than 4096 different resource names are in use");
@@ -72,16 +72,16 @@ class NameTable {
   }
 
   absl::string_view Name(uint16_t id) {
-    absl::ReaderMutexLock lock(&mutex_);
+    std::shared_lock lock(mutex_);
     return names_[id];
   }
 
  private:
   NameTable() : names_{"cpu", "ram"}, ids_{{"cpu", 0}, {"ram", 1}} {}
 
-  absl::Mutex mutex_;
-  std::deque<std::string> names_ ABSL_GUARDED_BY(mutex_);  // a deque keeps its strings in place
-  absl::flat_hash_map<std::string, uint16_t> ids_ ABSL_GUARDED_BY(mutex_);
+  std::shared_mutex mutex_;        // guards what follows
+  std::deque<std::string> names_;  // a deque keeps its strings in place
+  absl::flat_hash_map<std::string, uint16_t> ids_;
 };
 
 }  // namespace
