@@ -13,7 +13,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using ::testing::UnorderedElementsAre;
 
 const Resource kDb = Resource::Named("db_connections");
 const Resource kLicence = Resource::Named("licence");

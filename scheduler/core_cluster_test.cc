@@ -13,8 +13,6 @@ namespace {
 
 using planner::AttemptId;
 using planner::Outcome;
-using planner::Quantity;
-using planner::Resource;
 using planner::ResourceVector;
 using planner::TaskKey;
 using ::testing::ElementsAre;

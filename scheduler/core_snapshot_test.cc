@@ -15,7 +15,6 @@ using planner::Quantity;
 using planner::TaskKey;
 using planner::TaskState;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -136,7 +135,6 @@ TEST_F(ReasonTest, SaysThatItIsBeingCancelled) {
 
 TEST_F(ReasonTest, APoolThatShrankIsNamed) {
   // The history knows a task from a time when the pool was larger.
-  CoreStory before(With({}, "db_connections", 4));
   MemoryHistory history;
   Core larger({With({}, "db_connections", 4)}, {});
   Step step;

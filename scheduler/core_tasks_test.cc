@@ -13,7 +13,6 @@ namespace {
 
 using planner::Outcome;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 

@@ -16,7 +16,6 @@ namespace {
 using planner::GraphId;
 using planner::Outcome;
 using planner::TaskKey;
-using planner::TaskState;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -96,9 +95,10 @@ TEST_F(RequestIdTest, AnErrorIsNotRemembered) {
 }
 
 TEST_F(WriteTest, AddedTasksMayNameThoseOfTheSameBatch) {
-  const GraphId graph = (Submit(Graph({Task("a")}).Open()), Batch(), 1);
-  auto b = Add(graph, Task("b").After({"a"}));
-  auto c = Add(graph, Task("c").After({"a", "b"}));
+  Submit(Graph({Task("a")}).Open());
+  Batch();
+  auto b = Add(1, Task("b").After({"a"}));
+  auto c = Add(1, Task("c").After({"a", "b"}));
   Batch();
   EXPECT_EQ(b.value(), TaskKey::Of(1, 1));
   EXPECT_EQ(c.value(), TaskKey::Of(1, 2));
