@@ -185,6 +185,7 @@ TEST_F(WatcherTest, SeesEachTaskOncePerBatchInItsNewestState) {
   Batch();
   EXPECT_EQ(calls_, 1);
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 launching", "g1.1 waiting"));
+  EXPECT_EQ(last_.tasks[0].name, "a");
   EXPECT_EQ(last_.tasks[0].attempts, 1u);
   EXPECT_EQ(last_.tasks[1].reason, "waits for \"a\"");
   ASSERT_THAT(last_.graphs, SizeIs(1));
@@ -208,6 +209,7 @@ TEST_F(WatcherTest, SeesTheTasksOfAGraphThatEndedInTheBatch) {
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 failed", "g1.1 skipped"));
   EXPECT_EQ(last_.tasks[0].attempts, 1u);
   EXPECT_EQ(last_.tasks[0].reason, "exited with status 1");
+  EXPECT_EQ(last_.tasks[1].name, "b");
   EXPECT_EQ(last_.tasks[1].reason, "comes after \"a\", which failed");
   ASSERT_THAT(last_.graphs, SizeIs(1));
   EXPECT_EQ(last_.graphs[0].state, GraphState::kFailed);
