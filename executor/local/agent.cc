@@ -72,6 +72,7 @@ void Agent::Run() {
     CollectEnded();
     StartQueued();
     FlushUpdates();
+    PrepareNext();
     DropBroken();
     if (connections_.empty()) TerminateIfForsaken();
   }
@@ -237,6 +238,7 @@ void Agent::HandleCancel(AttemptId attempt, absl::Duration grace) {
   AttemptUpdate update;
   update.attempt = attempt;
   if (queued_.erase(attempt.value) > 0) {
+    runner_->Forget(attempt);
     update.outcome = Outcome::kCancelled;
     update.end_time = absl::Now();
     Tell(std::move(update));
@@ -310,6 +312,14 @@ void Agent::StartQueued() {
     }
     queued_.erase(attempt);
     queue_.pop_front();
+  }
+}
+
+// While all resources are in use, what can be done for the next attempts is done.
+void Agent::PrepareNext() {
+  constexpr size_t kAhead = 4;
+  for (size_t i = 0; i < queue_.size() && i < kAhead; ++i) {
+    if (queued_.contains(queue_[i].attempt.value)) runner_->Prepare(queue_[i].attempt);
   }
 }
 
@@ -404,6 +414,7 @@ void Agent::Terminate() {
   }
   for (const executor::Launch& launch : queue_) {
     if (queued_.erase(launch.attempt.value) == 0) continue;
+    runner_->Forget(launch.attempt);
     AttemptUpdate update;
     update.attempt = launch.attempt;
     update.outcome = Outcome::kLost;

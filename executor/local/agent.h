@@ -64,6 +64,7 @@ class Agent {
   void DropBroken();
 
   void StartQueued();
+  void PrepareNext();
   void CollectEnded();
   void Tell(AttemptUpdate update);  // an end
   void FlushUpdates();

@@ -13,7 +13,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "executor/runner/spawn.h"
 #include "planner/resources.h"
 
@@ -116,9 +119,47 @@ bool Runner::ReadPayload(const Launch& launch, Failure* failure) {
   return failure->message.empty();
 }
 
+void Runner::Prepare(AttemptId attempt) {
+  constexpr size_t kMaxPrepared = 16;
+  if (prepared_.size() >= kMaxPrepared || prepared_.contains(attempt.value)) return;
+  absl::StatusOr<Sandboxes::Made> made = sandboxes_->Make(attempt);
+  // What is wrong is found again at the start, where somebody is told.
+  if (made.ok()) prepared_[attempt.value] = *std::move(made);
+}
+
+absl::StatusOr<Sandboxes::Made> Runner::TakeSandbox(AttemptId attempt) {
+  auto it = prepared_.find(attempt.value);
+  if (it == prepared_.end()) return sandboxes_->Make(attempt);
+  Sandboxes::Made made = std::move(it->second);
+  prepared_.erase(it);
+  return made;
+}
+
+void Runner::UseShell() {
+  static char shell_name[] = "/bin/sh";
+  static char shell_option[] = "-c";
+  argv_ = {shell_name, shell_option, payload_.mutable_shell()->data(), nullptr};
+}
+
+// As make does: a shell that would only execute one program is left out. Nothing that a shell could
+// give a meaning to is in such a line, and a full path is no builtin.
+bool Runner::UseWordsOfShellLine() {
+  const std::string& line = payload_.shell();
+  const bool plain = std::all_of(line.begin(), line.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || absl::StrContains(" _-./:,+@%=", static_cast<char>(c));
+  });
+  if (!plain || line[0] != '/') return false;
+  words_ = absl::StrSplit(line, ' ', absl::SkipEmpty());
+  if (absl::StrContains(words_[0], '=')) return false;  // an assignment
+  argv_.clear();
+  for (std::string& word : words_) argv_.push_back(word.data());
+  argv_.push_back(nullptr);
+  return true;
+}
+
 bool Runner::Launched(const Launch& launch, Attempt* attempt, Failure* failure) {
   if (!ReadPayload(launch, failure)) return false;
-  absl::StatusOr<Sandboxes::Made> sandbox = sandboxes_->Make(launch.attempt);
+  absl::StatusOr<Sandboxes::Made> sandbox = TakeSandbox(launch.attempt);
   if (!sandbox.ok()) {
     failure->message = std::string(sandbox.status().message());
     return false;
@@ -128,21 +169,22 @@ bool Runner::Launched(const Launch& launch, Attempt* attempt, Failure* failure) 
   result_path_ = absl::StrCat(sandbox->path, "/result");
   std::string graph = planner::GraphIdToString(launch.attempt.task().graph());
   Environment::Variables variables;
+  variables.push_back({"PWD", directory});  // ours is not theirs
   for (const auto& [name, value] : payload_.environment()) variables.push_back({name, value});
   variables.push_back({"KARTOGRAPH_GRAPH", graph});
   variables.push_back({"KARTOGRAPH_TASK", launch.task_name});
   variables.push_back({"KARTOGRAPH_ATTEMPT", attempt->text_id});
   variables.push_back({"KARTOGRAPH_RESULT", result_path_});
 
-  static char shell_name[] = "/bin/sh";
-  static char shell_option[] = "-c";
-  argv_.clear();
+  bool without_shell = false;
   if (payload_.arguments().empty()) {
-    argv_ = {shell_name, shell_option, payload_.mutable_shell()->data()};
+    without_shell = UseWordsOfShellLine();
+    if (!without_shell) UseShell();
   } else {
+    argv_.clear();
     for (std::string& argument : *payload_.mutable_arguments()) argv_.push_back(argument.data());
+    argv_.push_back(nullptr);
   }
-  argv_.push_back(nullptr);
 
   SpawnRequest request;
   request.argv = argv_.data();
@@ -188,6 +230,15 @@ bool Runner::Launched(const Launch& launch, Attempt* attempt, Failure* failure) 
     }
     request.program = program.c_str();
     result = Spawn(request, ignored_signals_);
+    if (without_shell && result.pid < 0 && result.step == SpawnResult::Step::kExec) {
+      // A script without a first line, a missing program: the shell knows what to do or to say.
+      without_shell = false;
+      UseShell();
+      request.argv = argv_.data();
+      program = argv_[0];
+      request.program = program.c_str();
+      result = Spawn(request, ignored_signals_);
+    }
     // What was found a moment ago may have moved.
     if (!search || result.pid >= 0 || result.step != SpawnResult::Step::kExec) break;
     programs_.Forget();

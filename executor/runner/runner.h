@@ -59,6 +59,11 @@ class Runner {
   // Starts `launch` (its agent and resources other than ram are not looked at). Whether it runs
   // now; where not, its end comes out of the next Poll.
   bool Start(const Launch& launch);
+  // Makes the sandbox of an attempt that will be started soon, so that its start takes less. Does
+  // nothing where enough of them are made already.
+  void Prepare(planner::AttemptId attempt);
+  // It will not be started after all.
+  void Forget(planner::AttemptId attempt) { prepared_.erase(attempt.value); }
   // SIGTERM for the attempt's tree, SIGKILL after `grace`. Whether there is such an attempt; its
   // end comes out of a Poll.
   bool Cancel(planner::AttemptId attempt, absl::Duration grace);
@@ -128,6 +133,10 @@ class Runner {
   };
   bool Launched(const Launch& launch, Attempt* attempt, Failure* failure);
   bool ReadPayload(const Launch& launch, Failure* failure);
+  absl::StatusOr<Sandboxes::Made> TakeSandbox(planner::AttemptId attempt);
+  void UseShell();
+  // Whether the shell line is a plain command by its full path, which is then in argv_.
+  bool UseWordsOfShellLine();
   void EndWithoutStart(const Launch& launch, Failure failure);
 
   void BeginEnding(Attempt* attempt, Outcome cause, int64_t now, absl::Duration grace);
@@ -149,6 +158,7 @@ class Runner {
 
   Options options_;
   std::unique_ptr<Sandboxes> sandboxes_;
+  absl::flat_hash_map<uint64_t, Sandboxes::Made> prepared_;  // by attempt
   Environment environment_;
   ProgramFinder programs_;
   std::vector<int> ignored_signals_;
@@ -168,6 +178,7 @@ class Runner {
 
   // Kept for their memory.
   Payload payload_;
+  std::vector<std::string> words_;  // of a shell line
   std::vector<char*> argv_;
   std::string result_path_;
 };

@@ -156,6 +156,27 @@ TEST_F(RunnerTest, PassesArgumentsAsTheyAre) {
   EXPECT_EQ(Stdout(0), "a b||$HOME|ä\n|");
 }
 
+TEST_F(RunnerTest, LeavesOutAShellThatHasNothingToDo) {
+  // The process is the program itself either way; only what a shell would say and do shows.
+  EXPECT_EQ(Run(Shell(0, "/bin/echo  plain words a=b")).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(0), "plain words a=b\n");
+  EXPECT_EQ(Run(Shell(1, "/bin/echo $((1 + 1))")).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(1), "2\n");
+  EXPECT_EQ(Run(Shell(2, "/nowhere/program")).exit_status, 127) << "as a shell says it";
+  std::ofstream(File("script")) << "echo no first line\n";
+  chmod(File("script").c_str(), 0755);
+  EXPECT_EQ(Run(Shell(3, File("script"))).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(3), "no first line\n");
+}
+
+TEST_F(RunnerTest, StartsInASandboxMadeBefore) {
+  runner().Prepare(Id(0));
+  runner().Prepare(Id(1));
+  runner().Forget(Id(1));
+  EXPECT_EQ(Run(Shell(0, "echo here; pwd")).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(0), absl::StrCat("here\n", options_.sandbox_root, "/17/0.1\n"));
+}
+
 TEST_F(RunnerTest, SaysWhyAProgramCannotBeStarted) {
   Payload payload;
   payload.add_arguments("frobnicate");
