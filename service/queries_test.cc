@@ -300,13 +300,14 @@ TEST_F(QueriesTest, AnswersUnavailableOnceTheSchedulerHasStopped) {
 }
 
 TEST_F(QueriesTest, DoesNotWaitForASchedulerThatIsStuckForEver) {
-  absl::Notification unblock;
-  harness_.scheduler->Inspect([&](const auto&) { unblock.WaitForNotification(); });
+  // Shared: the scheduler's thread may look at it after this test is over.
+  const auto unblock = std::make_shared<absl::Notification>();
+  harness_.scheduler->Inspect([unblock](const auto&) { unblock->WaitForNotification(); });
   const auto answer = InspectWithin<bool>(*harness_.scheduler, absl::Milliseconds(10),
                                           [](const auto&) { return true; });
   EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(answer.status().message()), HasSubstr("does not answer"));
-  unblock.Notify();
+  unblock->Notify();
 }
 
 }  // namespace
