@@ -29,6 +29,7 @@ absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(
 
 absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
   if (records.empty()) return absl::OkStatus();
+  reading_.reset();
   absl::Status status;
   {
     absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);
@@ -45,6 +46,7 @@ absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
 }
 
 absl::Status SqliteWriter::VisitLive(GraphVisitor& visitor) {
+  reading_.reset();
   std::vector<planner::GraphId> graphs;
   {
     absl::StatusOr<Rows> rows =
@@ -65,6 +67,7 @@ absl::Status SqliteWriter::VisitLive(GraphVisitor& visitor) {
 }
 
 absl::Status SqliteWriter::VisitGraph(planner::GraphId graph, GraphVisitor& visitor) {
+  reading_.reset();
   return ScanGraph(*connection_, decoder_, graph, visitor);
 }
 
@@ -85,6 +88,11 @@ absl::StatusOr<int64_t> SqliteWriter::Counter(absl::string_view name) {
 }
 
 absl::StatusOr<std::string> SqliteWriter::Payload(planner::TaskKey task) {
+  if (!reading_) {
+    absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kRead);
+    if (!transaction.ok()) return transaction.status();
+    reading_.emplace(*std::move(transaction));
+  }
   absl::StatusOr<Rows> rows = connection_->Query("SELECT payload FROM tasks WHERE key = ?",
                                                  static_cast<int64_t>(task.value));
   if (!rows.ok()) return rows.status();
@@ -130,11 +138,13 @@ absl::StatusOr<std::optional<std::string>> SqliteWriter::FindRequest(absl::strin
 
 absl::StatusOr<std::vector<Finished>> SqliteWriter::FinishedOf(absl::string_view client_queue,
                                                                int max_tasks, int64_t max_bytes) {
+  reading_.reset();
   return ReadFinished(*connection_, decoder_, client_queue, max_tasks, max_bytes);
 }
 
 absl::StatusOr<std::vector<planner::GraphId>> SqliteWriter::Prune(absl::Time before,
                                                                   int max_graphs) {
+  reading_.reset();
   absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);
   if (!transaction.ok()) return transaction.status();
   absl::StatusOr<std::vector<planner::GraphId>> graphs =

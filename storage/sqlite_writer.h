@@ -47,6 +47,9 @@ class SqliteWriter : public HistoryWriter {
   std::unique_ptr<CommitBatch> batch_;  // its row feeds are used by the connection
   const std::unique_ptr<Connection> connection_;
   RowDecoder decoder_;
+  // Payloads are read in one transaction until something else is done: to begin and end one takes
+  // longer than to read a payload. No other connection writes, so what it sees is not old.
+  std::optional<Transaction> reading_;
 };
 
 }  // namespace kartograph::storage
