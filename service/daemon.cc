@@ -87,7 +87,7 @@ absl::StatusOr<std::string> FindAgent(const std::string& configured) {
 }
 
 absl::Status CheckAddress(const Address& address, absl::string_view flag) {
-  const absl::Status status = CheckCanListen(address);
+  absl::Status status = CheckCanListen(address);
   if (status.ok()) return status;
   return absl::UnavailableError(
       absl::StrCat("cannot listen on ", address.ToString(), ": ", std::string(status.message()),

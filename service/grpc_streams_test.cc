@@ -13,9 +13,7 @@ namespace {
 
 using executor::LogStream;
 using planner::Outcome;
-using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::Pair;
 
 class GrpcStreamsTest : public testing::Test {
  protected:

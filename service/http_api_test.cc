@@ -15,7 +15,6 @@ namespace {
 using planner::Outcome;
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::Not;
 using testing::StartsWith;
 
 constexpr WebFile kFiles[] = {{"index.html", "<!doctype html>"}, {"page.js", "go()"}};

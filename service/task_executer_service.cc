@@ -40,8 +40,9 @@ grpc::ServerUnaryReactor* TaskExecuterService::OnWorker(Context* context, Respon
   const Reply reply(context);
   const bool posted = parts_.workers->TryPost([reply, response, query = std::move(query)] {
     absl::StatusOr<Response> answer = query();
-    if (answer.ok()) *response = *std::move(answer);
-    reply.Finish(answer.status());
+    const absl::Status status = answer.status();
+    if (status.ok()) *response = *std::move(answer);
+    reply.Finish(status);
   });
   if (!posted) reply.Finish(absl::UnavailableError("too many calls wait already; try again"));
   return reply.reactor;

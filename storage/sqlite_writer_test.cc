@@ -17,7 +17,6 @@ using planner::Outcome;
 using planner::TaskKey;
 using planner::TaskState;
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
 class SqliteWriterTest : public testing::Test {

@@ -61,7 +61,7 @@ std::string RawClient::ReadUntil(const std::string& end) {
 std::string RawClient::ReadBytes(size_t count) {
   while (received_.size() < count && Fill()) {
   }
-  const std::string bytes = received_.substr(0, count);
+  std::string bytes = received_.substr(0, count);
   received_.erase(0, count);
   return bytes;
 }
