@@ -50,9 +50,7 @@ absl::Duration SimulatedCluster::ALittle() {
 }
 
 void SimulatedCluster::Schedule(absl::Time time, Event event) {
-  event.time = time;
-  event.sequence = ++sequence_;
-  events_.push_back(std::move(event));
+  events_.push_back({time, ++sequence_, std::make_unique<Event>(std::move(event))});
   std::push_heap(events_.begin(), events_.end(), kLater);
 }
 
@@ -64,10 +62,10 @@ absl::Time SimulatedCluster::NextEventTime() const {
 void SimulatedCluster::AdvanceTo(absl::Time time) {
   while (!events_.empty() && events_.front().time <= time) {
     std::pop_heap(events_.begin(), events_.end(), kLater);
-    Event event = std::move(events_.back());
+    Due due = std::move(events_.back());
     events_.pop_back();
-    now_ = std::max(now_, event.time);
-    Happen(event);
+    now_ = std::max(now_, due.time);
+    Happen(*due.event);
   }
   now_ = std::max(now_, time);
   if (!to_tell_.empty() && listener_) {
@@ -374,18 +372,18 @@ void SimulatedCluster::Stop() {
   ++connection_;
   // What is on the way to an agent arrives now or never: not after the next scheduler has asked
   // about it.
-  std::vector<Event> events = std::move(events_);
+  std::vector<Due> events = std::move(events_);
   events_.clear();
-  std::sort(events.begin(), events.end(),
-            [](const Event& a, const Event& b) { return kLater(b, a); });
-  for (Event& event : events) {
-    const bool to_agent = event.kind == Event::Kind::kArrive ||
-                          event.kind == Event::Kind::kCancel || event.kind == Event::Kind::kAsk;
+  std::sort(events.begin(), events.end(), [](const Due& a, const Due& b) { return kLater(b, a); });
+  for (Due& due : events) {
+    const Event::Kind kind = due.event->kind;
+    const bool to_agent =
+        kind == Event::Kind::kArrive || kind == Event::Kind::kCancel || kind == Event::Kind::kAsk;
     if (!to_agent) {
-      events_.push_back(std::move(event));
+      events_.push_back(std::move(due));
       std::push_heap(events_.begin(), events_.end(), kLater);
     } else if (Chance(0.5)) {
-      Happen(event);
+      Happen(*due.event);
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <queue>
 #include <random>
 #include <string>
@@ -112,8 +113,6 @@ class SimulatedCluster : public Cluster {
   };
   // Something that happens at a time; what, depends on which fields are set.
   struct Event {
-    absl::Time time;
-    uint64_t sequence = 0;
     enum class Kind : uint8_t {
       kArrive,     // launches reach their agent
       kCancel,     // a cancel reaches its agent
@@ -132,6 +131,13 @@ class SimulatedCluster : public Cluster {
     std::vector<Launch> launches;
     std::vector<KnownAttempt> asked;
     ClusterEvent told;
+  };
+
+  // An event's place in the order of things; small, as many of them are moved about in a heap.
+  struct Due {
+    absl::Time time;
+    uint64_t sequence = 0;
+    std::unique_ptr<Event> event;
   };
 
   bool Chance(double probability);
@@ -167,8 +173,7 @@ class SimulatedCluster : public Cluster {
   std::vector<Agent> agents_;
   absl::flat_hash_map<AgentId, uint32_t> agent_index_;
   absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
-  // Earliest first; a vector so that events can be moved out of it.
-  std::vector<Event> events_;
+  std::vector<Due> events_;  // a heap, the earliest first
   std::vector<ClusterEvent> to_tell_;
 };
 
