@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -50,11 +51,25 @@ struct Step {
   absl::flat_hash_set<std::string> finished_queues;
   bool cluster_changed = false;
 
-  bool HasEffects() const {
-    return !reconcile.empty() || !launches.empty() || !cancels.empty() || !acknowledge.empty() ||
-           suppress || revive;
+  // Ready for the next batch.
+  void Clear() {
+    Step fresh;
+    Keep(records, fresh.records);
+    Keep(changed_tasks, fresh.changed_tasks);
+    Keep(acknowledge, fresh.acknowledge);
+    *this = std::move(fresh);
   }
-  void Clear() { *this = Step(); }
+
+ private:
+  // The next batch is mostly as large as this one, so its room is kept; but not that of a giant
+  // graph.
+  template <typename T>
+  static void Keep(std::vector<T>& used, std::vector<T>& fresh) {
+    constexpr size_t kMost = 1 << 15;
+    if (used.capacity() > kMost) return;
+    used.clear();
+    fresh = std::move(used);
+  }
 };
 
 }  // namespace kartograph::scheduler
