@@ -1,8 +1,9 @@
 """Format and lint checks as part of the build.
 
 `bazel build --config=lint //...` checks every C++ target: clang-format over all its files and
-clang-tidy over each file it compiles (its headers come along). A file is checked again only when
-it or something it includes has changed.
+clang-tidy over each file it compiles (its headers come along), but for tests, where it would cost
+as much again and find little. A file is checked again only when it or something it includes has
+changed.
 
 Two output groups: `lint_reports` holds one report per checked file, empty where nothing was found,
 and never fails; `lint` fails where a report is not empty, and prints it.
@@ -86,7 +87,9 @@ def _lint_impl(target, ctx):
     headers = _own_files(ctx, "srcs", _HEADERS) + _own_files(ctx, "hdrs", _HEADERS)
     if not sources and not headers:
         return []
-    reports = [_format(ctx, sources + headers)] + [_tidy(target, ctx, file, headers) for file in sources]
+    reports = [_format(ctx, sources + headers)]
+    if not ctx.rule.attr.testonly:
+        reports += [_tidy(target, ctx, file, headers) for file in sources]
 
     verdict = ctx.actions.declare_file(ctx.label.name + ".lint/verdict")
     ctx.actions.run_shell(
