@@ -177,10 +177,14 @@ class Service:
     def stderr(self):
         return self.log.read_text(errors="replace")
 
-    def _ended(self):
+    def _hang_up(self):
+        # The daemon waits a moment for connected clients to go; Python's do so only when closed.
         if self.channel:
             self.channel.close()
             self.channel = self.stub = None
+
+    def _ended(self):
+        self._hang_up()
         self.process.stdout.close()
 
     def kill(self):
@@ -191,6 +195,7 @@ class Service:
 
     def terminate(self, timeout=PATIENCE):
         """SIGTERM; returns the exit code."""
+        self._hang_up()
         self.process.terminate()
         code = self.process.wait(timeout)
         self._ended()
@@ -212,6 +217,7 @@ class Service:
     def close(self):
         """Ends the daemon, the agent and every task, and checks what the sanitizers said."""
         if self.running():
+            self._hang_up()
             self.process.terminate()
             try:
                 self.process.wait(PATIENCE)
