@@ -22,8 +22,10 @@ using planner::Outcome;
 
 // An attempt that runs for so long is told to be running.
 constexpr absl::Duration kTellStartAfter = absl::Milliseconds(5);
-// Starting blocks for the time of an exec; ends are told between so many of them.
+// Ends are looked for and told between so many starts.
 constexpr int kStartsAtATime = 8;
+// While there is more to start, nobody waits for the news of one end: those of so long go together.
+constexpr absl::Duration kGatherEnds = absl::Milliseconds(1);
 constexpr size_t kMaxUpdateBytes = 4 << 20;  // in one message, but for a single larger update
 // How long a terminated agent waits for its last updates to be acknowledged.
 constexpr absl::Duration kLastWords = absl::Seconds(3);
@@ -82,6 +84,9 @@ int Agent::WaitMilliseconds() const {
   absl::Duration wait = runner_->UntilDue();
   if (!queue_.empty() && queue_.front().consumption.FitsIn(Free())) return 0;
   absl::Time now = absl::Now();
+  if (!unsent_.empty() && current_ != nullptr && current_->out.empty()) {
+    wait = std::min(wait, tell_by_ - now);
+  }
   if (!started_.empty() && current_ != nullptr) {
     wait = std::min(wait, started_.front().time + kTellStartAfter - now);
   }
@@ -193,6 +198,7 @@ void Agent::HandleHello(Connection* connection, const Hello& hello) {
     answers_.clear();
     unsent_.clear();
     for (const auto& [attempt, update] : ended_) unsent_.push_back(attempt);
+    tell_by_ = absl::InfinitePast();
     spdlog::info("serving a new connection, with {}; {} attempts held", total_.ToString(), held());
   }
   AppendFrame(answer, &connection->out);
@@ -252,6 +258,7 @@ void Agent::HandleCancel(AttemptId attempt, absl::Duration grace) {
 void Agent::HandleQuestion(AttemptId attempt) {
   if (ended_.contains(attempt.value)) {
     unsent_.push_back(attempt.value);
+    tell_by_ = absl::InfinitePast();
     return;
   }
   AttemptUpdate answer;
@@ -344,6 +351,7 @@ void Agent::CollectEnded() {
 void Agent::Tell(AttemptUpdate update) {
   uint64_t attempt = update.attempt.value;
   idle_since_ = absl::Now();
+  if (unsent_.empty()) tell_by_ = idle_since_ + kGatherEnds;
   ended_[attempt] = std::move(update);
   unsent_.push_back(attempt);
 }
@@ -366,7 +374,8 @@ void Agent::FlushUpdates() {
   for (const AttemptUpdate& update : answers_) ToMessage(update, message.add_updates());
   answers_.clear();
   size_t bytes = 0;
-  while (!unsent_.empty()) {
+  bool gathers = !queue_.empty() && absl::Now() < tell_by_;
+  while (!unsent_.empty() && !gathers) {
     auto it = ended_.find(unsent_.front());
     if (it != ended_.end()) {
       bytes += it->second.return_value.size() + it->second.message.size() + 100;

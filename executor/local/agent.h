@@ -95,6 +95,7 @@ class Agent {
   absl::flat_hash_map<uint64_t, absl::Duration> grace_;                 // of what runs
   absl::flat_hash_map<uint64_t, AttemptUpdate> ended_;                  // and not acknowledged
   std::deque<uint64_t> unsent_;                                         // of ended_
+  absl::Time tell_by_;  // how long unsent_ may wait for more to come
   // Starts that are not told yet: most attempts that end at once need no telling of.
   struct Started {
     uint64_t attempt;

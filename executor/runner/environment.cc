@@ -28,25 +28,26 @@ Environment::Environment(char* const* base) {
   }
 }
 
-char* const* Environment::Build(const Variables& variables) {
-  own_.clear();
-  own_.reserve(variables.size());
-  block_.clear();
-  for (std::string& entry : base_) block_.push_back(entry.data());
+void Environment::Build(const Variables& variables, EnvironmentBlock* block) const {
+  // Not to be moved: it is pointed to.
+  block->own.clear();
+  block->own.reserve(variables.size());
+  std::vector<char*>& pointers = block->pointers;
+  pointers.clear();
+  for (const std::string& entry : base_) pointers.push_back(const_cast<char*>(entry.data()));
   absl::flat_hash_map<absl::string_view, size_t> added;
   for (const auto& [name, value] : variables) {
-    own_.push_back(absl::StrCat(name, "=", value));
-    char* entry = own_.back().data();
+    block->own.push_back(absl::StrCat(name, "=", value));
+    char* entry = block->own.back().data();
     if (auto it = index_.find(name); it != index_.end()) {
-      block_[it->second] = entry;
-    } else if (auto [known, is_new] = added.emplace(name, block_.size()); is_new) {
-      block_.push_back(entry);
+      pointers[it->second] = entry;
+    } else if (auto [known, is_new] = added.emplace(name, pointers.size()); is_new) {
+      pointers.push_back(entry);
     } else {
-      block_[known->second] = entry;
+      pointers[known->second] = entry;
     }
   }
-  block_.push_back(nullptr);
-  return block_.data();
+  pointers.push_back(nullptr);
 }
 
 absl::string_view Environment::Get(absl::string_view name) const {

@@ -12,6 +12,12 @@
 
 namespace kartograph::executor {
 
+// NAME=value of one process, with the memory behind it but for that of the base.
+struct EnvironmentBlock {
+  std::vector<std::string> own;
+  std::vector<char*> pointers;  // null-terminated, for execve
+};
+
 // Builds environment blocks over one base environment, which is taken apart once.
 // Thread-compatible.
 class Environment {
@@ -19,10 +25,10 @@ class Environment {
   // `base` as in environ: NAME=value, null-terminated.
   explicit Environment(char* const* base);
 
-  // Base overlaid with `variables`, later ones over earlier ones. The block lives until the next
-  // call.
+  // Base overlaid with `variables`, later ones over earlier ones. The block is good as long as this
+  // lives.
   using Variables = std::vector<std::pair<absl::string_view, absl::string_view>>;
-  char* const* Build(const Variables& variables);
+  void Build(const Variables& variables, EnvironmentBlock* block) const;
 
   // Value in the base; empty where it is not there.
   absl::string_view Get(absl::string_view name) const;
@@ -30,8 +36,6 @@ class Environment {
  private:
   std::vector<std::string> base_;
   absl::flat_hash_map<std::string, size_t> index_;  // name to position in base_
-  std::vector<std::string> own_;
-  std::vector<char*> block_;
 };
 
 // Finds programs the way execvp does, and remembers them for a second, so that a program that is

@@ -13,11 +13,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "executor/runner/spawn.h"
 #include "planner/resources.h"
 
 namespace kartograph::executor {
@@ -30,6 +26,8 @@ using planner::Outcome;
 constexpr int64_t kOrphanCheckNs = 100'000'000;
 // A process that SIGKILL has not ended after so long hangs in the kernel; its attempt ends without.
 constexpr int64_t kGiveUpNs = 10'000'000'000;
+// Processes on their way to their programs; who starts more at once waits for the first of them.
+constexpr size_t kMaxStarting = 8;
 
 int64_t Monotonic() {
   struct timespec now;
@@ -50,8 +48,6 @@ absl::Duration Time(const struct timeval& tv) {
 std::string FormatBytes(uint64_t bytes) {
   return planner::FormatBytes(planner::Quantity::Of(static_cast<int64_t>(bytes)));
 }
-
-bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
 }  // namespace
 
@@ -86,6 +82,7 @@ Runner::Runner(Options options, std::unique_ptr<Sandboxes> sandboxes)
       self_(getpid()) {}
 
 Runner::~Runner() {
+  SettleAll();
   for (auto& [id, attempt] : attempts_) {
     if (attempt->main_ended) continue;
     kill(-attempt->pid, SIGKILL);
@@ -93,30 +90,6 @@ Runner::~Runner() {
     }
     if (options_.cgroups != nullptr) options_.cgroups->TakeBack(std::move(attempt->cgroup));
   }
-}
-
-bool Runner::ReadPayload(const Launch& launch, Failure* failure) {
-  failure->outcome = Outcome::kNotStarted;
-  payload_.Clear();
-  if (!payload_.ParseFromString(launch.payload)) {
-    failure->message = "the payload cannot be read";
-  } else if (payload_.arguments().empty() == payload_.shell().empty()) {
-    failure->message = payload_.shell().empty() ? "there is no command to run"
-                                                : "there are two commands, a list and a shell line";
-  } else if (!payload_.arguments().empty() && payload_.arguments(0).empty()) {
-    failure->message = "the name of the program is empty";
-  }
-  bool has_nul = HasNul(payload_.shell()) || HasNul(payload_.directory()) ||
-                 HasNul(launch.task_name) ||
-                 std::any_of(payload_.arguments().begin(), payload_.arguments().end(), HasNul);
-  for (const auto& [name, value] : payload_.environment()) {
-    if (name.empty() || name.find('=') != std::string::npos) {
-      failure->message = absl::StrCat("\"", name, "\" cannot be the name of a variable");
-    }
-    has_nul = has_nul || HasNul(name) || HasNul(value);
-  }
-  if (has_nul) failure->message = "a command, directory or variable has a NUL byte";
-  return failure->message.empty();
 }
 
 void Runner::Prepare(AttemptId attempt) {
@@ -135,140 +108,54 @@ absl::StatusOr<Sandboxes::Made> Runner::TakeSandbox(AttemptId attempt) {
   return made;
 }
 
-void Runner::UseShell() {
-  static char shell_name[] = "/bin/sh";
-  static char shell_option[] = "-c";
-  argv_ = {shell_name, shell_option, payload_.mutable_shell()->data(), nullptr};
-}
-
-// As make does: a shell that would only execute one program is left out. Nothing that a shell could
-// give a meaning to is in such a line, and a full path is no builtin.
-bool Runner::UseWordsOfShellLine() {
-  const std::string& line = payload_.shell();
-  const bool plain = std::all_of(line.begin(), line.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || absl::StrContains(" _-./:,+@%=", static_cast<char>(c));
-  });
-  if (!plain || line[0] != '/') return false;
-  words_ = absl::StrSplit(line, ' ', absl::SkipEmpty());
-  if (absl::StrContains(words_[0], '=')) return false;  // an assignment
-  argv_.clear();
-  for (std::string& word : words_) argv_.push_back(word.data());
-  argv_.push_back(nullptr);
+bool Runner::SetUp(const Launch& launch, Attempt* attempt, Failure* failure) {
+  StartingProcess* starting = attempt->starting.get();
+  failure->outcome = Outcome::kNotStarted;
+  absl::Status status = starting->command.Read(launch);
+  if (status.ok()) {
+    absl::StatusOr<Sandboxes::Made> sandbox = TakeSandbox(launch.attempt);
+    status = sandbox.status();
+    if (sandbox.ok()) starting->sandbox = *std::move(sandbox);
+  }
+  if (status.ok()) {
+    starting->command.SetUp(launch, attempt->text_id, starting->sandbox.path, environment_);
+    status = starting->command.FindProgram(&programs_, attempt->start_ns);
+  }
+  if (!status.ok()) {
+    failure->message = std::string(status.message());
+    return false;
+  }
+  if (options_.cgroups == nullptr) return true;
+  absl::StatusOr<CgroupPool::Group> group = options_.cgroups->Lend(attempt->ram_limit);
+  if (!group.ok()) {
+    *failure = {Outcome::kRefused, std::string(group.status().message())};
+    return false;
+  }
+  attempt->cgroup = *std::move(group);
   return true;
 }
 
-bool Runner::Launched(const Launch& launch, Attempt* attempt, Failure* failure) {
-  if (!ReadPayload(launch, failure)) return false;
-  absl::StatusOr<Sandboxes::Made> sandbox = TakeSandbox(launch.attempt);
-  if (!sandbox.ok()) {
-    failure->message = std::string(sandbox.status().message());
+bool Runner::Spawn(Attempt* attempt, Failure* failure) {
+  StartingProcess* starting = attempt->starting.get();
+  SpawnRequest request = starting->command.Request();
+  request.stdin_fd = null_fd_.get();
+  request.stdout_fd = starting->sandbox.stdout_file.get();
+  request.stderr_fd = starting->sandbox.stderr_file.get();
+  request.cgroup_fd = attempt->cgroup.fd;
+  int error = starting->spawning.Begin(request, ignored_signals_);
+  if (error != 0) {
+    // The agent's trouble, not the task's.
+    *failure = {Outcome::kRefused, absl::StrCat("cannot make a process: ", strerror(error))};
     return false;
   }
-  const std::string& directory =
-      payload_.directory().empty() ? sandbox->path : payload_.directory();
-  result_path_ = absl::StrCat(sandbox->path, "/result");
-  std::string graph = planner::GraphIdToString(launch.attempt.task().graph());
-  Environment::Variables variables;
-  variables.push_back({"PWD", directory});  // ours is not theirs
-  for (const auto& [name, value] : payload_.environment()) variables.push_back({name, value});
-  variables.push_back({"KARTOGRAPH_GRAPH", graph});
-  variables.push_back({"KARTOGRAPH_TASK", launch.task_name});
-  variables.push_back({"KARTOGRAPH_ATTEMPT", attempt->text_id});
-  variables.push_back({"KARTOGRAPH_RESULT", result_path_});
-
-  bool without_shell = false;
-  if (payload_.arguments().empty()) {
-    without_shell = UseWordsOfShellLine();
-    if (!without_shell) UseShell();
-  } else {
-    argv_.clear();
-    for (std::string& argument : *payload_.mutable_arguments()) argv_.push_back(argument.data());
-    argv_.push_back(nullptr);
-  }
-
-  SpawnRequest request;
-  request.argv = argv_.data();
-  request.environment = environment_.Build(variables);
-  request.directory = directory.c_str();
-  request.stdin_fd = null_fd_.get();
-  request.stdout_fd = sandbox->stdout_file.get();
-  request.stderr_fd = sandbox->stderr_file.get();
-
-  absl::string_view name = argv_[0];
-  absl::string_view path;
-  bool search = name.find('/') == absl::string_view::npos;
-  if (search) {
-    auto own = payload_.environment().find("PATH");
-    path = own != payload_.environment().end() ? absl::string_view(own->second)
-                                               : environment_.Get("PATH");
-    if (path.empty()) path = "/usr/local/bin:/usr/bin:/bin";
-  }
-  auto cannot_start = [&](int error) {
-    failure->message = absl::StrCat("cannot start \"", name, "\": ", strerror(error));
-    if (search) absl::StrAppend(&failure->message, " (searched PATH=", path, ")");
-  };
-
-  if (options_.cgroups != nullptr) {
-    absl::StatusOr<CgroupPool::Group> group = options_.cgroups->Lend(attempt->ram_limit);
-    if (!group.ok()) {
-      failure->outcome = Outcome::kRefused;
-      failure->message = std::string(group.status().message());
-      return false;
-    }
-    attempt->cgroup = *std::move(group);
-    request.cgroup_fd = attempt->cgroup.fd;
-  }
-  SpawnResult result;
-  std::string program(name);
-  for (int tries = 0; tries < 2; ++tries) {
-    if (search) {
-      int error = programs_.Find(name, path, directory, attempt->start_ns, &program);
-      if (error != 0) {
-        cannot_start(error);
-        break;
-      }
-    }
-    request.program = program.c_str();
-    result = Spawn(request, ignored_signals_);
-    if (without_shell && result.pid < 0 && result.step == SpawnResult::Step::kExec) {
-      // A script without a first line, a missing program: the shell knows what to do or to say.
-      without_shell = false;
-      UseShell();
-      request.argv = argv_.data();
-      program = argv_[0];
-      request.program = program.c_str();
-      result = Spawn(request, ignored_signals_);
-    }
-    // What was found a moment ago may have moved.
-    if (!search || result.pid >= 0 || result.step != SpawnResult::Step::kExec) break;
-    programs_.Forget();
-  }
-  if (result.pid < 0 && options_.cgroups != nullptr) {
-    options_.cgroups->TakeBack(std::move(attempt->cgroup));
-  }
-  if (result.pid < 0 && failure->message.empty()) {
-    switch (result.step) {
-      case SpawnResult::Step::kClone:
-        // The agent's trouble, not the task's.
-        failure->outcome = Outcome::kRefused;
-        failure->message = absl::StrCat("cannot make a process: ", strerror(result.error));
-        break;
-      case SpawnResult::Step::kDirectory:
-        failure->message = absl::StrCat("cannot enter the directory \"", directory,
-                                        "\": ", strerror(result.error));
-        break;
-      case SpawnResult::Step::kExec:
-        cannot_start(result.error);
-        break;
-    }
-  }
-  attempt->pid = result.pid;
-  return result.pid >= 0;
+  attempt->pid = starting->spawning.pid();
+  by_pid_[attempt->pid] = attempt;
+  return true;
 }
 
-void Runner::EndWithoutStart(const Launch& launch, Failure failure) {
+void Runner::EndWithoutStart(AttemptId attempt, Failure failure) {
   AttemptUpdate update;
-  update.attempt = launch.attempt;
+  update.attempt = attempt;
   update.outcome = failure.outcome;
   update.message = std::move(failure.message);
   update.end_time = absl::Now();
@@ -276,6 +163,8 @@ void Runner::EndWithoutStart(const Launch& launch, Failure failure) {
 }
 
 bool Runner::Start(const Launch& launch) {
+  ReleaseStarted();
+  while (starting_.size() >= kMaxStarting) Settle(starting_.front());
   auto attempt = std::make_unique<Attempt>();
   attempt->id = launch.attempt;
   attempt->text_id = planner::AttemptIdToString(launch.attempt);
@@ -288,22 +177,74 @@ bool Runner::Start(const Launch& launch) {
   struct rusage own;
   getrusage(RUSAGE_SELF, &own);
   attempt->own_peak_bytes = static_cast<uint64_t>(own.ru_maxrss) << 10;
-  Failure failure;
-  if (!Launched(launch, attempt.get(), &failure)) {
-    EndWithoutStart(launch, std::move(failure));
-    return false;
-  }
+  if (spare_.empty()) spare_.push_back(std::make_unique<StartingProcess>());
+  attempt->starting = std::move(spare_.back());
+  spare_.pop_back();
+  starting_.push_back(attempt.get());
   attempt->serial = ++last_serial_;
-  if (attempt->timeout != absl::InfiniteDuration()) {
-    SetTimer(attempt.get(), Later(attempt->start_ns, attempt->timeout));
-  }
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) {
     ++measured_;
     survey_ns_ = std::min(survey_ns_, Later(attempt->start_ns, options_.sample_period));
   }
-  by_pid_[attempt->pid] = attempt.get();
+  Attempt* started = attempt.get();
   attempts_[launch.attempt.value] = std::move(attempt);
+  Failure failure;
+  if (!SetUp(launch, started, &failure) || !Spawn(started, &failure)) {
+    EndWithoutStart(launch.attempt, std::move(failure));
+    Remove(started);
+    return false;
+  }
+  if (started->timeout != absl::InfiniteDuration()) {
+    SetTimer(started, Later(started->start_ns, started->timeout));
+  }
   return true;
+}
+
+void Runner::Release(Attempt* attempt) {
+  attempt->starting->sandbox = {};
+  spare_.push_back(std::move(attempt->starting));
+  starting_.erase(std::find(starting_.begin(), starting_.end(), attempt));
+}
+
+void Runner::ReleaseStarted() {
+  for (size_t i = 0; i < starting_.size();) {
+    const Spawning& spawning = starting_[i]->starting->spawning;
+    if (spawning.done() && spawning.error() == 0) {
+      Release(starting_[i]);
+    } else {
+      ++i;
+    }
+  }
+}
+
+bool Runner::Settle(Attempt* attempt) {
+  while (attempt->starting != nullptr) {
+    StartingProcess* starting = attempt->starting.get();
+    starting->spawning.Wait();
+    const Spawning::Step step = starting->spawning.step();
+    const int error = starting->spawning.error();
+    if (error == 0) {
+      Release(attempt);
+      return true;
+    }
+    by_pid_.erase(attempt->pid);
+    while (waitpid(attempt->pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    Failure failure = {Outcome::kNotStarted,
+                       std::string(starting->command.Problem(step, error).message())};
+    if (step == Spawning::Step::kExec && starting->command.TryAnotherWay(&programs_, Monotonic()) &&
+        Spawn(attempt, &failure)) {
+      continue;
+    }
+    EndWithoutStart(attempt->id, std::move(failure));
+    Remove(attempt);
+    return false;
+  }
+  return true;
+}
+
+void Runner::SettleAll() {
+  while (!starting_.empty()) Settle(starting_.front());
 }
 
 absl::Time Runner::StartTime(AttemptId attempt) const {
@@ -319,6 +260,8 @@ bool Runner::Cancel(AttemptId id, absl::Duration grace) {
 }
 
 void Runner::BeginEnding(Attempt* attempt, Outcome cause, int64_t now, absl::Duration grace) {
+  // Before, it does not lead its group yet.
+  if (!Settle(attempt)) return;
   if (attempt->cause == Outcome::kNone) {
     attempt->cause = cause;
     attempt->pending_signal = SIGTERM;
@@ -365,6 +308,7 @@ void Runner::Poll(std::vector<AttemptUpdate>* ended) {
   while (read(signal_fd_.get(), &info, sizeof(info)) > 0) {
   }
   Reap();
+  ReleaseStarted();
   int64_t now = Monotonic();
   RunTimers(now);
   if (orphan_check_ns_ <= now) CheckForOrphans(now);
@@ -401,6 +345,12 @@ void Runner::Reap() {
     }
     if (info.si_pid == 0) return;
     auto it = by_pid_.find(info.si_pid);
+    if (it != by_pid_.end() && it->second->starting != nullptr) {
+      // Where it could not become its program, it is waited for and no longer known.
+      Settle(it->second);
+      if (!by_pid_.contains(info.si_pid)) continue;
+      it = by_pid_.find(info.si_pid);
+    }
     if (it == by_pid_.end() || it->second->main_ended) {
       waitpid(info.si_pid, nullptr, 0);
       orphans_.erase(info.si_pid);
@@ -490,10 +440,15 @@ void Runner::Finish(Attempt* attempt) {
       update.message = std::string(result.status().message());
     }
   }
+  ended_.push_back(std::move(update));
+  Remove(attempt);
+}
+
+void Runner::Remove(Attempt* attempt) {
+  if (attempt->starting != nullptr) Release(attempt);
   SetTimer(attempt, kNever);
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) --measured_;
   if (options_.cgroups != nullptr) options_.cgroups->TakeBack(std::move(attempt->cgroup));
-  ended_.push_back(std::move(update));
   by_pid_.erase(attempt->pid);
   attempts_.erase(attempt->id.value);
 }

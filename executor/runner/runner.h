@@ -16,11 +16,12 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "executor/cluster.h"
-#include "executor/payload.pb.h"
 #include "executor/runner/cgroup.h"
+#include "executor/runner/command.h"
 #include "executor/runner/environment.h"
 #include "executor/runner/process_table.h"
 #include "executor/runner/sandbox.h"
+#include "executor/runner/spawn.h"
 #include "planner/ids.h"
 
 namespace kartograph::executor {
@@ -56,8 +57,9 @@ class Runner {
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // Starts `launch` (its agent and resources other than ram are not looked at). Whether it runs
-  // now; where not, its end comes out of the next Poll.
+  // Starts `launch` (its agent and resources other than ram are not looked at). Whether there is a
+  // process now; where not, its end comes out of the next Poll. Does not wait for the process to
+  // become the program: where it cannot, the attempt soon ends as not started.
   bool Start(const Launch& launch);
   // Makes the sandbox of an attempt that will be started soon, so that its start takes less. Does
   // nothing where enough of them are made already.
@@ -87,6 +89,13 @@ class Runner {
   using Outcome = planner::Outcome;
   static constexpr int64_t kNever = INT64_MAX;
 
+  // What a process needs until it has become its program.
+  struct StartingProcess {
+    Command command;
+    Sandboxes::Made sandbox;
+    Spawning spawning;  // the first to be destroyed, as it waits
+  };
+
   struct Attempt {
     planner::AttemptId id;
     std::string text_id;  // "g17.42.1"
@@ -98,6 +107,7 @@ class Runner {
     absl::Duration timeout;
     absl::Duration cancel_grace;
     int64_t timer_ns = kNever;
+    std::unique_ptr<StartingProcess> starting;  // null when it is known to be the program
     // Why we end it; kNone while we do not.
     Outcome cause = Outcome::kNone;
     bool killed = false;      // SIGKILL was sent
@@ -131,13 +141,18 @@ class Runner {
     Outcome outcome;
     std::string message;
   };
-  bool Launched(const Launch& launch, Attempt* attempt, Failure* failure);
-  bool ReadPayload(const Launch& launch, Failure* failure);
+  bool SetUp(const Launch& launch, Attempt* attempt, Failure* failure);
+  bool Spawn(Attempt* attempt, Failure* failure);
   absl::StatusOr<Sandboxes::Made> TakeSandbox(planner::AttemptId attempt);
-  void UseShell();
-  // Whether the shell line is a plain command by its full path, which is then in argv_.
-  bool UseWordsOfShellLine();
-  void EndWithoutStart(const Launch& launch, Failure failure);
+  void EndWithoutStart(planner::AttemptId attempt, Failure failure);
+  // Waits until the attempt's process is its program. Whether it is; where it could not become it,
+  // the attempt has ended and is no more.
+  bool Settle(Attempt* attempt);
+  void SettleAll();
+  // Lets go of what processes that are their programs by now have needed.
+  void ReleaseStarted();
+  void Release(Attempt* attempt);
+  void Remove(Attempt* attempt);
 
   void BeginEnding(Attempt* attempt, Outcome cause, int64_t now, absl::Duration grace);
   void Kill(Attempt* attempt, int64_t now);
@@ -176,11 +191,8 @@ class Runner {
   int64_t orphan_check_ns_ = kNever;
   std::vector<AttemptUpdate> ended_;
 
-  // Kept for their memory.
-  Payload payload_;
-  std::vector<std::string> words_;  // of a shell line
-  std::vector<char*> argv_;
-  std::string result_path_;
+  std::vector<Attempt*> starting_;
+  std::vector<std::unique_ptr<StartingProcess>> spare_;  // kept for their memory
 };
 
 }  // namespace kartograph::executor

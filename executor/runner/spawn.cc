@@ -2,84 +2,121 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdint>
-#include <memory>
 
 namespace kartograph::executor {
 namespace {
 
-// The child runs in the parent's memory until it executes the program. It must not return, allocate
-// or touch anything of the C library that has state, and it is not instrumented: sanitizers would
-// take it for the parent.
+// The child runs in the parent's memory, beside the parent, until it executes the program. It must
+// not return, allocate or touch anything of the C library that has state (errno is the parent's
+// thread's), and it is not instrumented: sanitizers would take it for the parent.
 #define KARTOGRAPH_IN_CHILD __attribute__((no_sanitize("thread,address,undefined"), noinline))
 
-constexpr size_t kStackBytes = 64 << 10;
-constexpr size_t kSignalSetBytes = 8;
+constexpr long kSignalSetBytes = 8;
 
 // As the kernel has it, which is not as the C library has it. All zero: the default disposition.
 struct KernelSigaction {
   unsigned long words[8] = {};
 };
 
-struct Child {
-  const SpawnRequest* request;
-  const int* ignored;
-  size_t ignored_count;
-  pid_t parent;
-  SpawnResult::Step step;
-  int error;
-};
+#if defined(__x86_64__)
+// The result, or -errno.
+KARTOGRAPH_IN_CHILD long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
+  long result = number;
+  register long fourth asm("r10") = d;
+  asm volatile("syscall"
+               : "+a"(result)
+               : "D"(a), "S"(b), "d"(c), "r"(fourth)
+               : "rcx", "r11", "memory");
+  return result;
+}
+constexpr int kBesideTheParent = 0;
+#elif defined(__aarch64__)
+KARTOGRAPH_IN_CHILD long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
+  register long which asm("x8") = number;
+  register long result asm("x0") = a;
+  register long second asm("x1") = b;
+  register long third asm("x2") = c;
+  register long fourth asm("x3") = d;
+  asm volatile("svc #0"
+               : "+r"(result)
+               : "r"(which), "r"(second), "r"(third), "r"(fourth)
+               : "memory");
+  return result;
+}
+constexpr int kBesideTheParent = 0;
+#else
+// Through the C library, which writes errno: so the parent has to stand still.
+KARTOGRAPH_IN_CHILD long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
+  long result = syscall(number, a, b, c, d);
+  return result < 0 ? -errno : result;
+}
+constexpr int kBesideTheParent = CLONE_VFORK;
+#endif
 
-KARTOGRAPH_IN_CHILD int RunChild(void* argument) {
-  Child* child = static_cast<Child*>(argument);
-  const SpawnRequest* request = child->request;
-  syscall(SYS_setsid);
-  syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+KARTOGRAPH_IN_CHILD long Address(const volatile void* pointer) {
+  return reinterpret_cast<long>(pointer);
+}
+
+}  // namespace
+
+KARTOGRAPH_IN_CHILD int Spawning::RunChild(void* argument) {
+  Spawning* self = static_cast<Spawning*>(argument);
+  const SpawnRequest* request = &self->request_;
+  Call(SYS_setsid);
+  Call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   // The parent may have died before it could be watched.
-  if (syscall(SYS_getppid) != child->parent) syscall(SYS_exit, 127);
-  syscall(SYS_dup3, request->stdin_fd, 0, 0);
-  syscall(SYS_dup3, request->stdout_fd, 1, 0);
-  syscall(SYS_dup3, request->stderr_fd, 2, 0);
-  syscall(SYS_close_range, 3u, ~0u, 0u);
-  if (syscall(SYS_chdir, request->directory) != 0) {
-    child->step = SpawnResult::Step::kDirectory;
-    child->error = errno;
-    syscall(SYS_exit, 127);
+  if (Call(SYS_getppid) != self->parent_) Call(SYS_exit, 127);
+  Call(SYS_dup3, request->stdin_fd, 0);
+  Call(SYS_dup3, request->stdout_fd, 1);
+  Call(SYS_dup3, request->stderr_fd, 2);
+  Call(SYS_close_range, 3, ~0u);
+  long result = Call(SYS_chdir, Address(request->directory));
+  if (result != 0) {
+    self->step_ = Step::kDirectory;
+    self->error_ = static_cast<int>(-result);
+    Call(SYS_exit, 127);
   }
   KernelSigaction defaults;
-  for (size_t i = 0; i < child->ignored_count; ++i) {
-    syscall(SYS_rt_sigaction, child->ignored[i], &defaults, nullptr, kSignalSetBytes);
+  for (size_t i = 0; i < self->ignored_count_; ++i) {
+    Call(SYS_rt_sigaction, self->ignored_[i], Address(&defaults), 0, kSignalSetBytes);
   }
   uint64_t no_signals = 0;
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, kSignalSetBytes);
-  syscall(SYS_execve, request->program, request->argv, request->environment);
-  child->step = SpawnResult::Step::kExec;
-  child->error = errno;
-  syscall(SYS_exit, 127);
+  Call(SYS_rt_sigprocmask, SIG_SETMASK, Address(&no_signals), 0, kSignalSetBytes);
+  result = Call(SYS_execve, Address(request->program), Address(request->argv),
+                Address(request->environment));
+  self->step_ = Step::kExec;
+  self->error_ = static_cast<int>(-result);
+  Call(SYS_exit, 127);
   return 127;
+}
+
+pid_t Spawning::Clone() {
+  return clone(RunChild, stack_->bytes + sizeof(stack_->bytes),
+               CLONE_VM | CLONE_CHILD_CLEARTID | kBesideTheParent | SIGCHLD, this, nullptr, nullptr,
+               &running_);
 }
 
 // clone3 with CLONE_INTO_CGROUP; the C library has no wrapper for it. The child starts on a stack
 // of its own and never comes back here.
-pid_t CloneIntoCgroup(int cgroup_fd, char* stack, Child* child) {
+pid_t Spawning::CloneIntoCgroup() {
   struct clone_args args = {};
-  args.flags = CLONE_VM | CLONE_VFORK | CLONE_INTO_CGROUP;
+  args.flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_INTO_CGROUP;
+  args.child_tid = reinterpret_cast<uint64_t>(&running_);
   args.exit_signal = SIGCHLD;
-  args.stack = reinterpret_cast<uint64_t>(stack);
-  args.stack_size = kStackBytes;
-  args.cgroup = static_cast<uint64_t>(cgroup_fd);
+  args.stack = reinterpret_cast<uint64_t>(stack_->bytes);
+  args.stack_size = sizeof(stack_->bytes);
+  args.cgroup = static_cast<uint64_t>(request_.cgroup_fd);
 #if defined(__x86_64__)
   long result = SYS_clone3;
   register int (*run)(void*) asm("r8") = RunChild;
-  register void* argument asm("r9") = child;
+  register void* argument asm("r9") = this;
   asm volatile(
       "syscall\n\t"
       "test %%rax, %%rax\n\t"
@@ -97,7 +134,7 @@ pid_t CloneIntoCgroup(int cgroup_fd, char* stack, Child* child) {
   register long result asm("x0") = reinterpret_cast<long>(&args);
   register long size asm("x1") = sizeof(args);
   register int (*run)(void*) asm("x9") = RunChild;
-  register void* argument asm("x10") = child;
+  register void* argument asm("x10") = this;
   asm volatile(
       "svc #0\n\t"
       "cbnz x0, 1f\n\t"
@@ -110,8 +147,6 @@ pid_t CloneIntoCgroup(int cgroup_fd, char* stack, Child* child) {
       : "r"(number), "r"(size), "r"(run), "r"(argument)
       : "memory", "cc");
 #else
-  (void)args;
-  (void)child;
   long result = -ENOSYS;
 #endif
   if (result < 0) {
@@ -121,8 +156,6 @@ pid_t CloneIntoCgroup(int cgroup_fd, char* stack, Child* child) {
   return static_cast<pid_t>(result);
 }
 
-}  // namespace
-
 bool CanSpawnIntoCgroup() {
 #if defined(__x86_64__) || defined(__aarch64__)
   return true;
@@ -131,39 +164,41 @@ bool CanSpawnIntoCgroup() {
 #endif
 }
 
-SpawnResult Spawn(const SpawnRequest& request, const std::vector<int>& ignored) {
-  struct alignas(16) Stack {
-    char bytes[kStackBytes];
-  };
-  thread_local std::unique_ptr<Stack> stack = std::make_unique<Stack>();
-  Child child = {&request, ignored.data(), ignored.size(), getpid(), SpawnResult::Step::kExec, 0};
+Spawning::Spawning() : stack_(std::make_unique<Stack>()) {}
+
+Spawning::~Spawning() { Wait(); }
+
+int Spawning::Begin(const SpawnRequest& request, const std::vector<int>& ignored) {
+  request_ = request;
+  ignored_ = ignored.data();
+  ignored_count_ = ignored.size();
+  parent_ = getpid();
+  step_ = Step::kExec;
+  error_ = 0;
+  running_.store(1, std::memory_order_release);
 
   // No handler of the caller's may run in the child, where it would work on the caller's memory.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pid_t pid = request.cgroup_fd >= 0 ? CloneIntoCgroup(request.cgroup_fd, stack->bytes, &child)
-                                     : clone(RunChild, stack->bytes + kStackBytes,
-                                             CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
-  int clone_error = errno;
+  pid_ = request.cgroup_fd >= 0 ? CloneIntoCgroup() : Clone();
+  int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid_ >= 0) return 0;
+  running_.store(0, std::memory_order_release);
+  return error;
+}
 
-  SpawnResult result;
-  if (pid < 0) {
-    result.error = clone_error;
-    return result;
+void Spawning::Wait() const {
+  while (!done()) {
+    // Woken, interrupted or not needed any more: looked at again in each case.
+    syscall(SYS_futex, &running_, FUTEX_WAIT, 1, nullptr, nullptr, 0);
   }
+}
+
+int Spawning::error() const {
   // Written by the child, which the compiler does not know of.
-  int error = *static_cast<volatile int*>(&child.error);
-  if (error != 0) {
-    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    result.error = error;
-    result.step = child.step;
-    return result;
-  }
-  result.pid = pid;
-  return result;
+  return *static_cast<const volatile int*>(&error_);
 }
 
 std::vector<int> IgnoredSignals() {
@@ -171,7 +206,7 @@ std::vector<int> IgnoredSignals() {
   for (int signal = 1; signal < NSIG; ++signal) {
     // Asked of the kernel, as the C library hides two signals, which may be inherited ignored too.
     KernelSigaction action;
-    if (syscall(SYS_rt_sigaction, signal, nullptr, &action, kSignalSetBytes) == 0 &&
+    if (Call(SYS_rt_sigaction, signal, 0, Address(&action), kSignalSetBytes) == 0 &&
         action.words[0] == reinterpret_cast<unsigned long>(SIG_IGN)) {
       ignored.push_back(signal);
     }

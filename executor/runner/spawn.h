@@ -4,11 +4,14 @@
 
 #include <sys/types.h>
 
+#include <atomic>
+#include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace kartograph::executor {
 
-// What the new process begins with. All pointers are borrowed for the call.
+// What the new process begins with. All pointers are borrowed until it executes its program.
 struct SpawnRequest {
   const char* program = nullptr;  // for execve: not searched for
   char* const* argv = nullptr;
@@ -22,21 +25,57 @@ struct SpawnRequest {
   int cgroup_fd = -1;
 };
 
-struct SpawnResult {
-  enum class Step { kClone, kDirectory, kExec };
-  pid_t pid = -1;            // -1 where it was not started
-  int error = 0;             // then: errno
-  Step step = Step::kClone;  // and what failed
-};
-
 // Whether cgroup_fd is understood on this architecture.
 bool CanSpawnIntoCgroup();
 
+// A process on its way from its making to its program. As with vfork it runs in the caller's memory
+// until then, but the caller goes on beside it: to wait here is a third of what a short process
+// costs. So this, the request, and all that it points to must stay where they are until done().
+//
 // The process leads a session of its own, has default signal dispositions and an empty signal mask,
-// and is killed when the calling thread ends. Returns once the program has been executed or has
-// failed to be. Signals that the caller ignores are `ignored`: the new process has them back at
-// their defaults.
-SpawnResult Spawn(const SpawnRequest& request, const std::vector<int>& ignored);
+// and is killed when the thread that called Begin ends. Thread-compatible.
+class Spawning {
+ public:
+  Spawning();
+  Spawning(const Spawning&) = delete;
+  Spawning& operator=(const Spawning&) = delete;
+  // Waits.
+  ~Spawning();
+
+  // Makes the process. Signals that the caller ignores are `ignored`: the new process has them back
+  // at their defaults. 0, or errno where there is no process. May be called again when done.
+  int Begin(const SpawnRequest& request, const std::vector<int>& ignored);
+
+  pid_t pid() const { return pid_; }
+  // Whether the program has been executed, or has failed to be.
+  bool done() const { return running_.load(std::memory_order_acquire) == 0; }
+  void Wait() const;
+
+  // When done: what went wrong. The process then ends with status 127, and is to be waited for.
+  enum class Step { kDirectory, kExec };
+  Step step() const { return step_; }
+  int error() const;  // errno; 0: the program was executed
+
+ private:
+  struct Child;
+  static int RunChild(void* spawning);
+  pid_t Clone();
+  pid_t CloneIntoCgroup();
+
+  struct alignas(16) Stack {
+    char bytes[16 << 10];
+  };
+  std::unique_ptr<Stack> stack_;
+  SpawnRequest request_;
+  const int* ignored_ = nullptr;
+  size_t ignored_count_ = 0;
+  pid_t parent_ = 0;
+  pid_t pid_ = -1;
+  // 1 from the start until the kernel, which also wakes who waits on it, clears it.
+  std::atomic<uint32_t> running_ = 0;
+  Step step_ = Step::kExec;  // the child's
+  int error_ = 0;            // the child's
+};
 
 // Signals whose disposition is "ignore" now.
 std::vector<int> IgnoredSignals();

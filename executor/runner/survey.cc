@@ -69,6 +69,7 @@ bool Runner::IsDoomed(const Orphan& orphan) const {
 
 void Runner::Survey(int64_t now) {
   survey_ns_ = kNever;
+  SettleAll();  // a process that is not its program yet has our session and our memory
   std::vector<Process> processes = ScanProcesses();
   absl::flat_hash_map<pid_t, size_t> index;
   index.reserve(processes.size());
