@@ -42,7 +42,7 @@ class NoHistory : public storage::HistoryWriter {
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId, absl::string_view) override {
     return NotHere();
   }
-  absl::StatusOr<std::string> TaskName(planner::TaskKey) override { return NotHere(); }
+  absl::StatusOr<bool> HasGraph(planner::GraphId) override { return false; }
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view) override {
     return std::nullopt;
   }

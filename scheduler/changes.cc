@@ -11,7 +11,9 @@ namespace kartograph::scheduler {
 Changes ChangesOf(const Step& step, const Core& now) {
   Changes changes;
   changes.cluster = step.cluster_changed || !step.launches.empty() || !step.acknowledge.empty();
-  if (step.changed_tasks.empty() && step.ended_graphs.empty()) return changes;
+  if (step.changed_tasks.empty() && step.changed_graphs.empty() && step.ended_graphs.empty()) {
+    return changes;
+  }
 
   std::vector<planner::TaskKey> tasks = step.changed_tasks;
   std::sort(tasks.begin(), tasks.end());
@@ -28,7 +30,7 @@ Changes ChangesOf(const Step& step, const Core& now) {
   }
 
   changes.tasks.reserve(tasks.size());
-  planner::GraphId last_graph = 0;
+  std::vector<planner::GraphId> graphs = step.changed_graphs;
   for (planner::TaskKey key : tasks) {
     Changes::Task change;
     change.task = key;
@@ -55,11 +57,14 @@ Changes ChangesOf(const Step& step, const Core& now) {
       }
     }
     changes.tasks.push_back(std::move(change));
-    if (key.graph() != last_graph && ended == ended_graphs.end()) {
-      last_graph = key.graph();
-      if (std::optional<GraphSnapshot> graph = now.Graph(last_graph)) {
-        changes.graphs.push_back(*std::move(graph));
-      }
+    if (graphs.empty() || graphs.back() != key.graph()) graphs.push_back(key.graph());
+  }
+  std::sort(graphs.begin(), graphs.end());
+  graphs.erase(std::unique(graphs.begin(), graphs.end()), graphs.end());
+  for (planner::GraphId id : graphs) {
+    // Those that ended are no longer there.
+    if (std::optional<GraphSnapshot> graph = now.Graph(id)) {
+      changes.graphs.push_back(*std::move(graph));
     }
   }
   for (const Step::EndedGraph& ended : step.ended_graphs) {

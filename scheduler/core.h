@@ -144,6 +144,7 @@ class Core : public Snapshots {
   LiveGraph* FindLive(planner::GraphId graph);
   void AddLiveTask(LiveGraph& graph, TaskSubmission& task,
                    const std::vector<planner::TaskIndex>& after, uint32_t rank, Step* step);
+  void Close(LiveGraph& graph, Step* step);
   int CancelTasks(LiveGraph& graph, absl::string_view reason, absl::Time now, Step* step);
   void CancelOne(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
                  absl::Time now, Step* step);

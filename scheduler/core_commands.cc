@@ -154,6 +154,7 @@ absl::StatusOr<GraphId> Core::SubmitGraph(GraphSubmission submission, absl::Time
   }
   LiveGraph& live = *graph;
   graphs_[live.id] = std::move(graph);
+  step->changed_graphs.push_back(live.id);
   for (TaskIndex i = 0; i < live.tasks.size(); ++i) {
     if (live.tasks[i].pending == 0) MakeReady(live, i, absl::InfinitePast(), step);
   }
@@ -165,9 +166,12 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
   LiveGraph* graph = FindLive(id);
   if (graph == nullptr) return NoGraph(id);
   if (!graph->open) {
+    const bool failed =
+        graph->fail_fast && graph->counts.by_state[static_cast<int>(TaskState::kFailed)] > 0;
     return absl::FailedPreconditionError(
         absl::StrCat("graph \"", planner::GraphIdToString(id),
-                     "\" is closed; submit it with `open` to add tasks to it later"));
+                     failed ? "\" has a failed task and takes no more, as it is fail_fast"
+                            : "\" is closed; submit it with `open` to add tasks to it later"));
   }
   if (graph->tasks.size() >= options_.max_graph_tasks) {
     return absl::ResourceExhaustedError(absl::StrCat("the graph has ", graph->tasks.size(),
@@ -202,13 +206,18 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
   return graph->key(index);
 }
 
+void Core::Close(LiveGraph& graph, Step* step) {
+  if (!graph.open) return;
+  graph.open = false;
+  step->records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning, false,
+                                                   absl::InfiniteFuture()});
+  step->changed_graphs.push_back(graph.id);
+}
+
 absl::Status Core::CloseGraph(GraphId id, absl::Time now, Step* step) {
   LiveGraph* graph = FindLive(id);
   if (graph == nullptr) return NoGraph(id);
-  if (!graph->open) return absl::OkStatus();
-  graph->open = false;
-  step->records.emplace_back(
-      storage::GraphChanged{id, planner::GraphState::kRunning, false, absl::InfiniteFuture()});
+  Close(*graph, step);
   EndGraphIfDone(id, now, step);
   return absl::OkStatus();
 }
@@ -217,12 +226,7 @@ absl::StatusOr<int> Core::CancelGraph(GraphId id, absl::Time now, Step* step) {
   LiveGraph* graph = FindLive(id);
   if (graph == nullptr) return NoGraph(id);
   const int cancelled = CancelTasks(*graph, "cancelled on request", now, step);
-  // Nothing is added to what was cancelled.
-  if (graph->open) {
-    graph->open = false;
-    step->records.emplace_back(
-        storage::GraphChanged{id, planner::GraphState::kRunning, false, absl::InfiniteFuture()});
-  }
+  Close(*graph, step);  // nothing is added to what was cancelled
   EndGraphIfDone(id, now, step);
   return cancelled;
 }

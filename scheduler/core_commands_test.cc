@@ -300,6 +300,18 @@ TEST_F(OpenGraphTest, AClosedGraphTakesNothing) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Add(Task("b"))));
 }
 
+TEST_F(OpenGraphTest, AFailFastGraphTakesNothingAfterAFailure) {
+  Agent("m", Cpu(2));
+  Submit(Graph({Task("a"), Task("b")}).Open().FailFast());
+  Fails("a");
+  absl::Status added = Add(Task("c"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(added));
+  EXPECT_EQ(std::string(added.message()),
+            "graph \"g1\" has a failed task and takes no more, as it is fail_fast");
+  Ends("b", Outcome::kCancelled);
+  EXPECT_EQ(GraphState(), "failed") << "nobody has to close it";
+}
+
 TEST_F(OpenGraphTest, WhatCanNeverRunIsNotAdded) {
   Agent("m", Cpu(1));
   Submit(Graph({}).Open());

@@ -136,6 +136,7 @@ void Core::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std::strin
                 absl::StrCat("cancelled because \"", graph.task_name(index),
                              "\" failed (the graph is fail_fast)"),
                 now, step);
+    Close(graph, step);
   }
 }
 

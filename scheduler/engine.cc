@@ -124,6 +124,12 @@ absl::StatusOr<TaskKey> Engine::FindTask(GraphId graph, const std::string& name)
   return writer_->FindTask(graph, name);
 }
 
+// Of a graph that is not live.
+bool Engine::HasEnded(GraphId graph) {
+  absl::StatusOr<bool> known = writer_->HasGraph(graph);
+  return known.ok() && *known;
+}
+
 void Engine::AddTask(const std::string& request_id, GraphId graph, TaskSubmission task,
                      absl::Time now, Callback<TaskKey> done) {
   Write(
@@ -134,7 +140,7 @@ void Engine::AddTask(const std::string& request_id, GraphId graph, TaskSubmissio
         const LiveGraph* live = core_->FindGraph(graph);
         if (live == nullptr) {
           const std::string id = planner::GraphIdToString(graph);
-          if (writer_->TaskName(TaskKey::Of(graph, 0)).ok()) {
+          if (HasEnded(graph)) {
             return absl::FailedPreconditionError(
                 absl::StrCat("graph \"", id, "\" has ended and takes no more tasks"));
           }
@@ -178,7 +184,7 @@ void Engine::CloseGraph(const std::string& request_id, GraphId graph, absl::Time
       [&]() -> absl::StatusOr<int64_t> {
         absl::Status status = core_->CloseGraph(graph, now, &step_);
         // A graph that has ended is as closed as can be.
-        if (absl::IsNotFound(status) && writer_->TaskName(TaskKey::Of(graph, 0)).ok()) {
+        if (absl::IsNotFound(status) && HasEnded(graph)) {
           status = absl::OkStatus();
         }
         if (!status.ok()) return status;
@@ -212,7 +218,7 @@ void Engine::CancelGraph(const std::string& request_id, GraphId graph, absl::Tim
       "cancel", request_id, now,
       [&]() -> absl::StatusOr<int64_t> {
         // Nothing is left to cancel in a graph that has ended.
-        if (!core_->IsLive(graph) && writer_->TaskName(TaskKey::Of(graph, 0)).ok()) return 0;
+        if (!core_->IsLive(graph) && HasEnded(graph)) return 0;
         return AsInt64(core_->CancelGraph(graph, now, &step_));
       },
       AsInt(std::move(done)));

@@ -102,6 +102,7 @@ class Engine {
              const std::function<absl::StatusOr<int64_t>()>& apply, Callback<int64_t> done);
   absl::StatusOr<int64_t> Answered(absl::string_view kind, absl::string_view answer) const;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph, const std::string& name);
+  bool HasEnded(planner::GraphId graph);
   absl::StatusOr<int> ApplyRetry(planner::GraphId graph, absl::Time now);
 
   absl::Status LoadCore(absl::Time now);

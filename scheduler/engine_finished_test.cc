@@ -245,6 +245,19 @@ TEST_F(WatcherTest, SeesEachGraphOnce) {
   EXPECT_THAT(last_.graphs, SizeIs(2));
 }
 
+TEST_F(WatcherTest, SeesAGraphThatHasNoTasks) {
+  Submit(Graph({}).Open());
+  Batch();
+  ASSERT_THAT(last_.graphs, SizeIs(1));
+  EXPECT_TRUE(last_.graphs[0].open);
+  Add(1, Task("a"));
+  Batch();
+  Close(1);
+  Batch();
+  ASSERT_THAT(last_.graphs, SizeIs(1));
+  EXPECT_FALSE(last_.graphs[0].open);
+}
+
 TEST_F(WatcherTest, SeesAgentsComeAndGo) {
   Agent(1);
   Batch();

@@ -141,6 +141,20 @@ TEST_F(WriteTest, WhatHasEndedIsAsClosedAndCancelledAsCanBe) {
   EXPECT_EQ(task.value(), 0);
 }
 
+TEST_F(WriteTest, AnEmptyGraphThatHasEndedIsKnown) {
+  Submit(Graph({}).Open());
+  Batch();
+  Close(1);
+  Batch();
+  auto closed = Close(1);
+  auto cancelled = CancelGraph(1);
+  auto added = Add(1, Task("a"));
+  Batch();
+  EXPECT_TRUE(closed.value());
+  EXPECT_EQ(cancelled.value(), 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(added.status())) << added.status();
+}
+
 TEST_F(WriteTest, WhatIsNotThereIsNotFound) {
   Submit(Graph({Task("a")}));
   Batch();

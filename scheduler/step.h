@@ -39,8 +39,10 @@ struct Step {
   bool suppress = false;
   bool revive = false;
 
-  // For those who watch: tasks that changed (some more than once) and graphs that ended.
+  // For those who watch: tasks that changed (some more than once), graphs that changed beside
+  // their tasks, and graphs that ended.
   std::vector<planner::TaskKey> changed_tasks;
+  std::vector<planner::GraphId> changed_graphs;
   // Why tasks ended of which that was written in an earlier step (see Core::CancelOne).
   absl::flat_hash_map<planner::TaskKey, std::string> earlier_reasons;
   struct EndedGraph {

@@ -179,6 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"--max-graph-tasks", "1048577"},
         std::vector<std::string>{"--retention", "-1h"},
         std::vector<std::string>{"--retention", "soon"},
+        std::vector<std::string>{"--retention", "23h"},
         std::vector<std::string>{"--log-level", "loud"}, std::vector<std::string>{"stray"}));
 
 TEST(ConfigTest, AsksForTheState) {

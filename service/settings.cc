@@ -88,9 +88,10 @@ absl::Status SetRetention(absl::string_view text, ServiceConfig& config) {
   } else if (!absl::ParseDuration(text, &duration)) {
     duration = absl::ZeroDuration();
   }
-  // Written so that not-a-number does not pass.
-  if (!(duration > absl::ZeroDuration()) || duration > absl::Hours(24 * 366 * 100)) {
-    return Wrong("must be a time such as 30d, 12h or 90m, or forever");
+  // Written so that not-a-number does not pass. Answers to writes are kept as long, for those who
+  // repeat them.
+  if (!(duration >= absl::Hours(24)) || duration > absl::Hours(24 * 366 * 100)) {
+    return Wrong("must be a time of at least a day, such as 30d or 36h, or forever");
   }
   config.retention = duration;
   return absl::OkStatus();
@@ -137,7 +138,7 @@ constexpr Setting kSettings[] = {
     {"max-graph-tasks", "max-graph-tasks", Kind::kValue, "N",
      "Largest graph that is taken, in tasks. Default 1000000, at most 1048576.", SetMaxGraphTasks},
     {"retention", "retention", Kind::kValue, "TIME",
-     "How long ended graphs are kept, such as 30d. Default forever.", SetRetention},
+     "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention},
     {"log-level", "log-level", Kind::kValue, "LEVEL",
      "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel},
     {"drain", "drain", Kind::kSwitch, "",

@@ -61,8 +61,7 @@ class HistoryWriter {
   // NotFound where the graph has no task of this name.
   virtual absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                                     absl::string_view name) = 0;
-  // The name of a task; NotFound.
-  virtual absl::StatusOr<std::string> TaskName(planner::TaskKey task) = 0;
+  virtual absl::StatusOr<bool> HasGraph(planner::GraphId graph) = 0;
   // Nothing where the request id is new.
   virtual absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) = 0;
   // The oldest deliveries of a queue that are not acknowledged. Stops before `max_bytes` of return

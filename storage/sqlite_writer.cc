@@ -116,14 +116,11 @@ absl::StatusOr<planner::TaskKey> SqliteWriter::FindTask(planner::GraphId graph,
   return planner::TaskKey{static_cast<uint64_t>(rows->Int(0))};
 }
 
-absl::StatusOr<std::string> SqliteWriter::TaskName(planner::TaskKey task) {
+absl::StatusOr<bool> SqliteWriter::HasGraph(planner::GraphId graph) {
   absl::StatusOr<Rows> rows =
-      connection_->Query("SELECT name FROM tasks WHERE key = ?", static_cast<int64_t>(task.value));
+      connection_->Query("SELECT 1 FROM graphs WHERE id = ?", int64_t{graph});
   if (!rows.ok()) return rows.status();
-  absl::StatusOr<bool> found = rows->Next();
-  if (!found.ok()) return found.status();
-  if (!*found) return NoSuchTask(task);
-  return rows->String(0);
+  return rows->Next();
 }
 
 absl::StatusOr<std::optional<std::string>> SqliteWriter::FindRequest(absl::string_view request_id) {

@@ -30,7 +30,7 @@ class SqliteWriter : public HistoryWriter {
   absl::StatusOr<std::string> Payload(planner::TaskKey task) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                             absl::string_view name) override;
-  absl::StatusOr<std::string> TaskName(planner::TaskKey task) override;
+  absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override;
   absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,
                                                    int64_t max_bytes) override;

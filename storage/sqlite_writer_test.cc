@@ -128,7 +128,6 @@ TEST_F(SqliteWriterTest, KeepsUnicodeQuotesAndNulBytesInText) {
   EXPECT_THAT(Visit(1), ElementsAre(Describe(graph), StateAfter(graph), WithoutPayload(task, 0),
                                     Describe(launched), WithoutValue(ended), Describe(task_end)));
   EXPECT_EQ(*history_.writer->Payload(task.task), odd);
-  EXPECT_EQ(*history_.writer->TaskName(task.task), odd);
   EXPECT_EQ(*history_.writer->FindTask(1, odd), task.task);
   EXPECT_EQ(**history_.writer->FindRequest(odd), odd + odd);
   EXPECT_EQ(history_.writer->FinishedOf(odd, 10, 1000)->at(0).last_attempt.return_value, odd);
@@ -166,7 +165,8 @@ TEST_F(SqliteWriterTest, SaysThatAGraphOrTaskIsNotThere) {
   Commit({SomeGraph(1), SomeTask(1, 0, "decode")});
   EXPECT_TRUE(absl::IsNotFound(history_.writer->FindTask(1, "missing").status()));
   EXPECT_TRUE(absl::IsNotFound(history_.writer->FindTask(2, "decode").status()));
-  EXPECT_TRUE(absl::IsNotFound(history_.writer->TaskName(TaskKey::Of(1, 1)).status()));
+  EXPECT_TRUE(*history_.writer->HasGraph(1));
+  EXPECT_FALSE(*history_.writer->HasGraph(2));
   EXPECT_TRUE(absl::IsNotFound(history_.writer->Payload(TaskKey::Of(1, 1)).status()));
   EXPECT_EQ(history_.writer->FindTask(1, "decode")->index(), 0u);
 }

@@ -34,6 +34,12 @@ absl::Status MemoryHistory::Commit(absl::Span<const storage::Record> records) {
   }
   ++commits_;
   for (const storage::Record& record : records) Apply(record);
+  // As it is now, with its attempt: the task may be run again before this is popped.
+  for (const storage::Record& record : records) {
+    if (const auto* queued = std::get_if<storage::FinishedQueued>(&record)) {
+      finished_[queued->client_queue][queued->delivery_id] = FinishedNow(*queued);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -88,7 +94,6 @@ void MemoryHistory::Apply(const storage::Record& record) {
                  [&](const storage::FinishedQueued& r) {
                    Check(r.delivery_id > last_delivery_, "delivery ids do not grow");
                    last_delivery_ = r.delivery_id;
-                   finished_[r.client_queue][r.delivery_id] = r.task;
                  },
                  [&](const storage::FinishedAcknowledged& r) {
                    finished_[r.client_queue].erase(r.delivery_id);
@@ -147,12 +152,8 @@ absl::StatusOr<TaskKey> MemoryHistory::FindTask(GraphId id, absl::string_view na
   return absl::NotFoundError("no such task");
 }
 
-absl::StatusOr<std::string> MemoryHistory::TaskName(TaskKey key) {
-  auto it = graphs_.find(key.graph());
-  if (it == graphs_.end() || key.index() >= it->second.tasks.size()) {
-    return absl::NotFoundError("no such task");
-  }
-  return it->second.tasks[key.index()].submitted.name;
+absl::StatusOr<bool> MemoryHistory::HasGraph(planner::GraphId graph) {
+  return graphs_.contains(graph);
 }
 
 absl::StatusOr<std::optional<std::string>> MemoryHistory::FindRequest(
@@ -162,25 +163,30 @@ absl::StatusOr<std::optional<std::string>> MemoryHistory::FindRequest(
   return it->second;
 }
 
+storage::Finished MemoryHistory::FinishedNow(const storage::FinishedQueued& queued) const {
+  const Task& of = task(queued.task);
+  storage::Finished finished;
+  finished.delivery_id = queued.delivery_id;
+  finished.task = queued.task;
+  finished.task_name = of.submitted.name;
+  Check(of.ended.has_value(), "a delivery of a task that has not ended");
+  finished.ended = *of.ended;
+  for (const auto& [number, attempt] : of.attempts) {
+    if (number <= of.attempts_before || !attempt.second) continue;
+    ++finished.attempts;
+    finished.last_attempt = *attempt.second;
+  }
+  return finished;
+}
+
 absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
     absl::string_view client_queue, int max_tasks, int64_t max_bytes) {
   std::vector<storage::Finished> found;
   int64_t bytes = 0;
-  for (const auto& [delivery, key] : finished_[std::string(client_queue)]) {
-    const Task& of = task(key);
-    storage::Finished finished;
-    finished.delivery_id = delivery;
-    finished.task = key;
-    finished.task_name = of.submitted.name;
-    finished.ended = *of.ended;
-    for (const auto& [number, attempt] : of.attempts) {
-      if (number <= of.attempts_before || !attempt.second) continue;
-      ++finished.attempts;
-      finished.last_attempt = *attempt.second;
-    }
+  for (const auto& [delivery, finished] : finished_[std::string(client_queue)]) {
     bytes += static_cast<int64_t>(finished.last_attempt.return_value.size());
     if (!found.empty() && bytes > max_bytes) break;
-    found.push_back(std::move(finished));
+    found.push_back(finished);
     if (static_cast<int>(found.size()) == max_tasks) break;
   }
   return found;

@@ -50,7 +50,7 @@ class MemoryHistory : public storage::HistoryWriter {
   absl::StatusOr<std::string> Payload(planner::TaskKey task) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                             absl::string_view name) override;
-  absl::StatusOr<std::string> TaskName(planner::TaskKey task) override;
+  absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override;
   absl::StatusOr<std::vector<storage::Finished>> FinishedOf(absl::string_view client_queue,
                                                             int max_tasks,
@@ -60,10 +60,11 @@ class MemoryHistory : public storage::HistoryWriter {
  private:
   void Apply(const storage::Record& record);
   void Visit(const Graph& graph, storage::GraphVisitor& visitor) const;
+  storage::Finished FinishedNow(const storage::FinishedQueued& queued) const;
 
   std::map<planner::GraphId, Graph> graphs_;
   std::map<std::string, std::string> requests_;
-  std::map<std::string, std::map<int64_t, planner::TaskKey>> finished_;
+  std::map<std::string, std::map<int64_t, storage::Finished>> finished_;
   int64_t last_delivery_ = 0;
   int commits_ = 0;
   int failing_ = 0;
