@@ -36,7 +36,28 @@ KARTOGRAPH_IN_CHILD long Call(long number, long a = 0, long b = 0, long c = 0, l
                : "rcx", "r11", "memory");
   return result;
 }
-constexpr int kBesideTheParent = 0;
+
+// SYS_clone (flags, stack, child_tid) or SYS_clone3 (arguments, size). The child starts on a stack
+// of its own with run(argument), and never comes back here. The result, or -errno.
+long CloneAndRun(long number, long a, long b, long child_tid, int (*run)(void*), void* argument) {
+  long result = number;
+  register long fourth asm("r10") = child_tid;
+  register int (*function)(void*) asm("r8") = run;
+  register void* passed asm("r9") = argument;
+  asm volatile(
+      "syscall\n\t"
+      "test %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xor %%ebp, %%ebp\n\t"
+      "mov %%r9, %%rdi\n\t"
+      "call *%%r8\n\t"
+      "ud2\n\t"
+      "1:"
+      : "+a"(result)
+      : "D"(a), "S"(b), "d"(0L), "r"(fourth), "r"(function), "r"(passed)
+      : "rcx", "r11", "memory", "cc");
+  return result;
+}
 #elif defined(__aarch64__)
 KARTOGRAPH_IN_CHILD long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
   register long which asm("x8") = number;
@@ -50,14 +71,35 @@ KARTOGRAPH_IN_CHILD long Call(long number, long a = 0, long b = 0, long c = 0, l
                : "memory");
   return result;
 }
-constexpr int kBesideTheParent = 0;
+
+long CloneAndRun(long number, long a, long b, long child_tid, int (*run)(void*), void* argument) {
+  register long which asm("x8") = number;
+  register long result asm("x0") = a;
+  register long second asm("x1") = b;
+  register long third asm("x2") = 0;
+  register long fourth asm("x3") = 0;
+  register long fifth asm("x4") = child_tid;
+  register int (*function)(void*) asm("x9") = run;
+  register void* passed asm("x10") = argument;
+  asm volatile(
+      "svc #0\n\t"
+      "cbnz x0, 1f\n\t"
+      "mov x29, xzr\n\t"
+      "mov x0, x10\n\t"
+      "blr x9\n\t"
+      "brk #1\n\t"
+      "1:"
+      : "+r"(result)
+      : "r"(which), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(function), "r"(passed)
+      : "memory", "cc");
+  return result;
+}
 #else
 // Through the C library, which writes errno: so the parent has to stand still.
 KARTOGRAPH_IN_CHILD long Call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
   long result = syscall(number, a, b, c, d);
   return result < 0 ? -errno : result;
 }
-constexpr int kBesideTheParent = CLONE_VFORK;
 #endif
 
 KARTOGRAPH_IN_CHILD long Address(const volatile void* pointer) {
@@ -97,63 +139,33 @@ KARTOGRAPH_IN_CHILD int Spawning::RunChild(void* argument) {
   return 127;
 }
 
+// The C library's clone is not used where there is our own: it has no way into a cgroup, and
+// sanitizers take its child for a fork.
 pid_t Spawning::Clone() {
-  return clone(RunChild, stack_->bytes + sizeof(stack_->bytes),
-               CLONE_VM | CLONE_CHILD_CLEARTID | kBesideTheParent | SIGCHLD, this, nullptr, nullptr,
-               &running_);
-}
-
-// clone3 with CLONE_INTO_CGROUP; the C library has no wrapper for it. The child starts on a stack
-// of its own and never comes back here.
-pid_t Spawning::CloneIntoCgroup() {
-  struct clone_args args = {};
-  args.flags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_INTO_CGROUP;
-  args.child_tid = reinterpret_cast<uint64_t>(&running_);
-  args.exit_signal = SIGCHLD;
-  args.stack = reinterpret_cast<uint64_t>(stack_->bytes);
-  args.stack_size = sizeof(stack_->bytes);
-  args.cgroup = static_cast<uint64_t>(request_.cgroup_fd);
-#if defined(__x86_64__)
-  long result = SYS_clone3;
-  register int (*run)(void*) asm("r8") = RunChild;
-  register void* argument asm("r9") = this;
-  asm volatile(
-      "syscall\n\t"
-      "test %%rax, %%rax\n\t"
-      "jnz 1f\n\t"
-      "xor %%ebp, %%ebp\n\t"
-      "mov %%r9, %%rdi\n\t"
-      "call *%%r8\n\t"
-      "ud2\n\t"
-      "1:"
-      : "+a"(result)
-      : "D"(&args), "S"(sizeof(args)), "r"(run), "r"(argument)
-      : "rcx", "r11", "memory", "cc");
-#elif defined(__aarch64__)
-  register long number asm("x8") = SYS_clone3;
-  register long result asm("x0") = reinterpret_cast<long>(&args);
-  register long size asm("x1") = sizeof(args);
-  register int (*run)(void*) asm("x9") = RunChild;
-  register void* argument asm("x10") = this;
-  asm volatile(
-      "svc #0\n\t"
-      "cbnz x0, 1f\n\t"
-      "mov x29, xzr\n\t"
-      "mov x0, x10\n\t"
-      "blr x9\n\t"
-      "brk #1\n\t"
-      "1:"
-      : "+r"(result)
-      : "r"(number), "r"(size), "r"(run), "r"(argument)
-      : "memory", "cc");
-#else
-  long result = -ENOSYS;
-#endif
-  if (result < 0) {
-    errno = static_cast<int>(-result);
-    return -1;
+  constexpr uint64_t kFlags = CLONE_VM | CLONE_CHILD_CLEARTID;
+  char* const end_of_stack = stack_->bytes + sizeof(stack_->bytes);
+#if defined(__x86_64__) || defined(__aarch64__)
+  long result;
+  if (request_.cgroup_fd >= 0) {
+    struct clone_args args = {};
+    args.flags = kFlags | CLONE_INTO_CGROUP;
+    args.child_tid = reinterpret_cast<uint64_t>(&running_);
+    args.exit_signal = SIGCHLD;
+    args.stack = reinterpret_cast<uint64_t>(stack_->bytes);
+    args.stack_size = sizeof(stack_->bytes);
+    args.cgroup = static_cast<uint64_t>(request_.cgroup_fd);
+    result = CloneAndRun(SYS_clone3, Address(&args), sizeof(args), 0, RunChild, this);
+  } else {
+    result = CloneAndRun(SYS_clone, kFlags | SIGCHLD, Address(end_of_stack), Address(&running_),
+                         RunChild, this);
   }
-  return static_cast<pid_t>(result);
+  if (result >= 0) return static_cast<pid_t>(result);
+  errno = static_cast<int>(-result);
+  return -1;
+#else
+  return clone(RunChild, end_of_stack, kFlags | CLONE_VFORK | SIGCHLD, this, nullptr, nullptr,
+               &running_);
+#endif
 }
 
 bool CanSpawnIntoCgroup() {
@@ -181,7 +193,7 @@ int Spawning::Begin(const SpawnRequest& request, const std::vector<int>& ignored
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pid_ = request.cgroup_fd >= 0 ? CloneIntoCgroup() : Clone();
+  pid_ = Clone();
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid_ >= 0) return 0;

@@ -60,7 +60,6 @@ class Spawning {
   struct Child;
   static int RunChild(void* spawning);
   pid_t Clone();
-  pid_t CloneIntoCgroup();
 
   struct alignas(16) Stack {
     char bytes[16 << 10];
