@@ -7,15 +7,11 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "yaml/yaml_tree.h"
 
 namespace kartograph::cli {
 
-// A place in a text file, counted from 1. Line 0 means the file as a whole.
-struct Mark {
-  int line = 0;
-  int column = 0;
-  auto operator<=>(const Mark&) const = default;
-};
+using yaml::Mark;
 
 struct FileProblem {
   Mark mark;

@@ -18,7 +18,7 @@
 #include "cli/task_reader.h"
 #include "cli/wf_format.h"
 #include "cli/yaml_map.h"
-#include "cli/yaml_tree.h"
+#include "yaml/yaml_tree.h"
 
 namespace kartograph::cli {
 namespace {
@@ -133,12 +133,29 @@ bool ReadAll(const std::string& path, std::string* text, FileProblems* problems)
   return true;
 }
 
+bool ParseOneDocument(absl::string_view text, YamlTree* tree, FileProblems* problems) {
+  if (const std::optional<yaml::Problem> problem = tree->Parse(text)) {
+    problems->Add(problem->mark, "", absl::StrCat("this line is not YAML: ", problem->what));
+    return false;
+  }
+  if (tree->empty()) {
+    problems->Add({}, "", "the file is empty; a graph has at least a list of tasks");
+    return false;
+  }
+  if (tree->second_document().line > 0) {
+    problems->Add(tree->second_document(), "",
+                  "a second document starts here; a file holds one graph");
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<GraphFile> ParseGraphFile(absl::string_view text, const GraphFileOptions& options,
                                         FileProblems* problems) {
   YamlTree tree;
-  if (!tree.Parse(text, problems)) return std::nullopt;
+  if (!ParseOneDocument(text, &tree, problems)) return std::nullopt;
   GraphFile file;
   if (IsWfFormat(tree)) {
     ReadWfFormat(tree, options, &file, problems);

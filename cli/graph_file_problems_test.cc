@@ -145,6 +145,19 @@ TEST(GraphFileProblemsTest, SaysWhatAFileWithoutTasksLacks) {
             "f.yaml:1:1: \"just words\" stands where a graph (a mapping with tasks) is expected\n");
 }
 
+TEST(GraphFileProblemsTest, SaysWhereAFileIsNoYaml) {
+  EXPECT_EQ(ProblemsOf(""), "f.yaml: the file is empty; a graph has at least a list of tasks\n");
+  EXPECT_EQ(ProblemsOf("# nothing\n"),
+            "f.yaml: the file is empty; a graph has at least a list of tasks\n");
+  EXPECT_EQ(ProblemsOf("tasks: [1, 2\nb: 3\n"),
+            "f.yaml:2:2: this line is not YAML: did not find expected ',' or ']', while parsing a "
+            "flow sequence from line 1\n");
+  EXPECT_EQ(ProblemsOf("tasks: *nowhere\n"),
+            "f.yaml:1:8: this line is not YAML: no anchor before this alias is named nowhere\n");
+  EXPECT_EQ(ProblemsOf("a: 1\n---\nb: 2\n"),
+            "f.yaml:3:1: a second document starts here; a file holds one graph\n");
+}
+
 TEST(GraphFileProblemsTest, ReportsKeysGivenTwice) {
   EXPECT_EQ(ProblemsOf("name: a\nname: b\ntasks: [{name: a, command: [x], command: [y]}]\n"),
             "f.yaml:2:1: name: is given twice; first on line 1\n"

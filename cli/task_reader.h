@@ -9,7 +9,6 @@
 #include "cli/file_problems.h"
 #include "cli/graph_check.h"
 #include "cli/yaml_map.h"
-#include "cli/yaml_tree.h"
 
 namespace kartograph::cli {
 

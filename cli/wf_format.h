@@ -4,7 +4,7 @@
 
 #include "cli/file_problems.h"
 #include "cli/graph_file.h"
-#include "cli/yaml_tree.h"
+#include "cli/yaml_map.h"
 
 namespace kartograph::cli {
 

@@ -8,9 +8,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "cli/file_problems.h"
-#include "cli/yaml_tree.h"
+#include "yaml/yaml_tree.h"
 
 namespace kartograph::cli {
+
+using yaml::YamlTree;
 
 // Where in the file's structure something stands, such as tasks[3].consumption.ram. A chain on the
 // stack, put into words only for a problem.

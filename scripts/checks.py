@@ -20,12 +20,13 @@ MAX_LINES = 700
 VALUES = {"planner/ids.h", "planner/problems.h", "planner/resources.h", "planner/states.h"}
 MAY_INCLUDE = {
     "api": set(),
+    "yaml": set(),
     "planner": set(),
     "storage": VALUES,
     "executor": VALUES,
     "scheduler": {"planner/", "storage/history.h", "storage/records.h", "executor/cluster.h"},
-    "service": {"api/", "planner/", "storage/", "executor/", "scheduler/"},
-    "cli": {"api/"},
+    "service": {"api/", "yaml/", "planner/", "storage/", "executor/", "scheduler/"},
+    "cli": {"api/", "yaml/"},
     "tests": {""},
     "bench": {""},
     "examples": set(),

@@ -1,7 +1,5 @@
 #include "service/config_file.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -12,85 +10,100 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "service/settings.h"
+#include "yaml/yaml_tree.h"
 
 namespace kartograph::service {
 namespace {
+
+using yaml::Mark;
+using yaml::YamlTree;
+using Kind = YamlTree::Kind;
 
 class Reader {
  public:
   Reader(const std::string& path, ServiceConfig& config, std::vector<std::string>& problems)
       : path_(path), config_(config), problems_(problems) {}
 
-  void Read(const YAML::Node& root) {
-    if (root.IsNull()) return;
-    if (!root.IsMap()) {
-      Add(root.Mark(), "must be a map of settings, such as `cpu: 4`");
+  void Read(absl::string_view text) {
+    if (const std::optional<yaml::Problem> problem = tree_.Parse(text)) {
+      Add(problem->mark, absl::StrCat("is not YAML: ", problem->what, " (line ", problem->mark.line,
+                                      ", column ", problem->mark.column, ")"));
+      return;
+    }
+    if (tree_.second_document().line > 0) {
+      Add(tree_.second_document(), "a second document starts here; a file holds one");
+      return;
+    }
+    if (tree_.empty() || tree_.kind(tree_.root()) == Kind::kNull) return;
+    if (tree_.kind(tree_.root()) != Kind::kMap) {
+      Add(tree_.mark(tree_.root()), "must be a map of settings, such as `cpu: 4`");
       return;
     }
     std::set<std::string> seen;
-    for (const auto& entry : root) {
-      const YAML::Node& key = entry.first;
-      const std::string name = key.IsScalar() ? key.Scalar() : "";
-      if (!seen.insert(name).second) Add(key.Mark(), absl::StrCat(name, ": is there twice"));
+    for (const YamlTree::Pair& pair : tree_.Pairs(tree_.root())) {
+      const std::string name(tree_.text(pair.key));
+      const Mark mark = tree_.mark(pair.key);
+      if (!seen.insert(name).second) Add(mark, absl::StrCat(name, ": is there twice"));
       const auto setting =
           std::find_if(Settings().begin(), Settings().end(),
                        [&](const Setting& candidate) { return candidate.file_key == name; });
       if (setting == Settings().end()) {
-        Add(key.Mark(), absl::StrCat(name, ": is not a setting; there are ", KnownKeys()));
+        Add(mark, absl::StrCat(name, ": is not a setting; there are ", KnownKeys()));
       } else {
-        Apply(*setting, entry.second);
+        Apply(*setting, pair.value);
       }
     }
   }
 
-  void Add(const YAML::Mark& mark, const std::string& what) {
-    // yaml-cpp counts from 0, and has no place for what is not there.
-    problems_.push_back(absl::StrCat(path_, ":", std::max(mark.line, 0) + 1, ": ", what));
+ private:
+  void Add(Mark mark, const std::string& what) {
+    problems_.push_back(absl::StrCat(path_, ":", mark.line, ": ", what));
   }
 
- private:
   static std::string KnownKeys() {
     return absl::StrJoin(Settings(), ", ", [](std::string* out, const Setting& setting) {
       absl::StrAppend(out, setting.file_key);
     });
   }
 
-  void Apply(const Setting& setting, const YAML::Node& value) {
+  void Apply(const Setting& setting, YamlTree::Id value) {
     if (setting.kind != Setting::Kind::kNamed) {
-      if (!value.IsScalar()) {
-        Add(value.Mark(), absl::StrCat(setting.file_key, ": must be a single value"));
+      if (tree_.kind(value) != Kind::kScalar) {
+        Add(tree_.mark(value), absl::StrCat(setting.file_key, ": must be a single value"));
         return;
       }
-      ApplyText(setting, setting.file_key, value, value.Scalar());
+      ApplyText(setting, setting.file_key, value, tree_.text(value));
       return;
     }
-    if (!value.IsMap()) {
-      Add(value.Mark(), absl::StrCat(setting.file_key,
-                                     ": must be a map of names and numbers, such as "
-                                     "`db_connections: 40`"));
+    if (tree_.kind(value) != Kind::kMap) {
+      Add(tree_.mark(value), absl::StrCat(setting.file_key,
+                                          ": must be a map of names and numbers, such as "
+                                          "`db_connections: 40`"));
       return;
     }
-    for (const auto& entry : value) {
-      if (!entry.first.IsScalar() || !entry.second.IsScalar()) {
-        Add(entry.first.Mark(), absl::StrCat(setting.file_key, ": must be names and numbers"));
+    for (const YamlTree::Pair& pair : tree_.Pairs(value)) {
+      if (tree_.kind(pair.key) != Kind::kScalar || tree_.kind(pair.value) != Kind::kScalar) {
+        Add(tree_.mark(pair.key), absl::StrCat(setting.file_key, ": must be names and numbers"));
         continue;
       }
-      ApplyText(setting, absl::StrCat(setting.file_key, ".", entry.first.Scalar()), entry.second,
-                absl::StrCat(entry.first.Scalar(), "=", entry.second.Scalar()));
+      const absl::string_view name = tree_.text(pair.key);
+      ApplyText(setting, absl::StrCat(setting.file_key, ".", name), pair.value,
+                absl::StrCat(name, "=", tree_.text(pair.value)));
     }
   }
 
-  void ApplyText(const Setting& setting, const std::string& name, const YAML::Node& value,
-                 const std::string& text) {
+  void ApplyText(const Setting& setting, const std::string& name, YamlTree::Id value,
+                 absl::string_view text) {
     const absl::Status status = setting.apply(text, config_);
     if (status.ok()) return;
-    Add(value.Mark(),
-        absl::StrCat(name, " = ", value.Scalar(), ": ", std::string(status.message())));
+    Add(tree_.mark(value),
+        absl::StrCat(name, " = ", tree_.text(value), ": ", std::string(status.message())));
   }
 
   const std::string& path_;
   ServiceConfig& config_;
   std::vector<std::string>& problems_;
+  YamlTree tree_;
 };
 
 }  // namespace
@@ -108,15 +121,7 @@ void ReadConfigFile(const std::string& path, ServiceConfig& config,
     }
     return;
   }
-  Reader reader(path, config, problems);
-  // yaml-cpp speaks in exceptions; they end here.
-  try {
-    reader.Read(YAML::Load(text.str()));
-  } catch (const YAML::Exception& error) {
-    reader.Add(error.mark,
-               absl::StrCat("is not YAML: ", error.msg, " (line ", std::max(error.mark.line, 0) + 1,
-                            ", column ", std::max(error.mark.column, 0) + 1, ")"));
-  }
+  Reader(path, config, problems).Read(text.str());
 }
 
 }  // namespace kartograph::service

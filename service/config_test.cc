@@ -140,6 +140,20 @@ TEST(ConfigTest, SaysWhereAFileIsNotYaml) {
               ElementsAre(AllOf(StartsWith(file), HasSubstr("line"), HasSubstr("not YAML"))));
 }
 
+TEST(ConfigTest, RefusesASecondDocument) {
+  const std::string file = WriteFile("two.yaml", "state: /s\n---\ncpu: 1\n");
+  EXPECT_THAT(ProblemsOf({"--config", file}),
+              ElementsAre(AllOf(StartsWith(file + ":3: "), HasSubstr("second document"))));
+}
+
+TEST(ConfigTest, NamesKeysThatAreNoWords) {
+  const std::string file = WriteFile("keys.yaml", "state: /s\n[cpu]: 1\npools: {a: [1]}\ncpu:\n");
+  EXPECT_THAT(ProblemsOf({"--config", file}),
+              ElementsAre(StartsWith(file + ":2: : is not a setting"),
+                          StartsWith(file + ":3: pools: must be names and numbers"),
+                          StartsWith(file + ":4: cpu: must be a single value")));
+}
+
 TEST(ConfigTest, TakesAnEmptyFile) {
   EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", WriteFile("empty.yaml", "")}),
               ElementsAre());

@@ -61,7 +61,7 @@ PACKAGES = {
     "boost": ("libboost1.81-dev", "boost/graph/compressed_sparse_row_graph.hpp", [], []),
     "boost_url": ("libboost-url1.81-dev", "boost/url.hpp", ["boost_url"], ["boost"]),
     "sqlite": ("libsqlite3-dev", "sqlite3.h", ["sqlite3"], []),
-    "yaml_cpp": ("libyaml-cpp-dev", "yaml-cpp/yaml.h", ["yaml-cpp"], []),
+    "libyaml": ("libyaml-dev", "yaml.h", ["yaml"], []),
     "cli11": ("libcli11-dev", "CLI/CLI.hpp", [], []),
     "spdlog": ("libspdlog-dev", "spdlog/spdlog.h", ["spdlog", "fmt"], []),
     "prometheus": ("prometheus-cpp-dev", "prometheus/registry.h", ["prometheus-cpp-core"], []),

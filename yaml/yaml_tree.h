@@ -1,19 +1,33 @@
 // A YAML (or JSON) document in memory: values, order and places, nothing converted.
-#ifndef KARTOGRAPH_CLI_YAML_TREE_H_
-#define KARTOGRAPH_CLI_YAML_TREE_H_
+#ifndef KARTOGRAPH_YAML_YAML_TREE_H_
+#define KARTOGRAPH_YAML_YAML_TREE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "cli/file_problems.h"
 
-namespace kartograph::cli {
+namespace kartograph::yaml {
+
+// A place in a text file, counted from 1; columns count bytes. Line 0 means the file as a whole.
+struct Mark {
+  int line = 0;
+  int column = 0;
+  auto operator<=>(const Mark&) const = default;
+};
+
+// Why a text is not YAML.
+struct Problem {
+  Mark mark;
+  std::string what;  // such as "did not find expected ',' or ']'"
+};
 
 // Holds the nodes of one document flat, in some 40 bytes each, so that files of a hundred thousand
-// tasks are read in seconds; yaml-cpp's own tree takes twice the time and much more room. Aliases
-// are followed silently. Read-only once parsed, and then safe to read from many threads.
+// tasks are read in a fraction of a second. Aliases are followed silently. Read-only once parsed,
+// and then safe to read from many threads.
 class YamlTree {
  public:
   using Id = uint32_t;
@@ -23,9 +37,16 @@ class YamlTree {
     Id value;
   };
 
-  // Reads `text`, which must hold exactly one document. False, with one problem added, where it
-  // is not YAML.
-  bool Parse(absl::string_view text, FileProblems* problems);
+  // So many lists and maps may stand inside each other: who walks a tree may recurse.
+  static constexpr size_t kMaxDepth = 500;
+
+  // Reads the first document of `text`, in UTF-8. With a problem the tree is of no use.
+  std::optional<Problem> Parse(absl::string_view text);
+
+  // Whether the text holds no document: nothing, or comments alone. Then there is no root.
+  bool empty() const { return nodes_.empty(); }
+  // Where a second document starts, of which nothing is read; line 0 where none does.
+  Mark second_document() const { return second_document_; }
 
   Id root() const { return 0; }
   Kind kind(Id id) const { return At(id).kind; }
@@ -34,7 +55,8 @@ class YamlTree {
   Mark mark(Id id) const { return At(id).mark; }
   // Of a scalar; empty for others.
   absl::string_view text(Id id) const;
-  // Whether a scalar stands in quotes (or is a block), so that it can be nothing but a string.
+  // Whether a scalar stands in quotes (or is a block, or has a tag), so that it can be nothing but
+  // a string.
   bool quoted(Id id) const { return At(id).quoted; }
 
   // Of a sequence.
@@ -61,8 +83,9 @@ class YamlTree {
 
   std::vector<Node> nodes_;
   std::string text_;  // of all scalars
+  Mark second_document_;
 };
 
-}  // namespace kartograph::cli
+}  // namespace kartograph::yaml
 
-#endif  // KARTOGRAPH_CLI_YAML_TREE_H_
+#endif  // KARTOGRAPH_YAML_YAML_TREE_H_

@@ -1,0 +1,190 @@
+#include "yaml/yaml_tree.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::yaml {
+namespace {
+
+using Kind = YamlTree::Kind;
+
+YamlTree Parse(absl::string_view text) {
+  YamlTree tree;
+  const std::optional<Problem> problem = tree.Parse(text);
+  EXPECT_FALSE(problem.has_value()) << problem->what;
+  return tree;
+}
+
+// As LINE:COLUMN: what.
+std::string ProblemOf(absl::string_view text) {
+  YamlTree tree;
+  const std::optional<Problem> problem = tree.Parse(text);
+  if (!problem.has_value()) return "none";
+  return absl::StrCat(problem->mark.line, ":", problem->mark.column, ": ", problem->what);
+}
+
+std::string Repeat(absl::string_view text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) absl::StrAppend(&all, text);
+  return all;
+}
+
+TEST(YamlTreeTest, KeepsKindsTextsAndPlaces) {
+  const YamlTree tree = Parse("a: [1, \"2\", ~]\nbc:\n  d: e\n");
+  const YamlTree::Id list = tree.Find(tree.root(), "a");
+  ASSERT_EQ(tree.kind(list), Kind::kSequence);
+  EXPECT_EQ(tree.mark(list), (Mark{1, 4}));
+  const auto items = tree.Items(list);
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(tree.text(items[0]), "1");
+  EXPECT_FALSE(tree.quoted(items[0]));
+  EXPECT_EQ(tree.text(items[1]), "2");
+  EXPECT_TRUE(tree.quoted(items[1]));
+  EXPECT_EQ(tree.kind(items[2]), Kind::kNull);
+  const YamlTree::Id value = tree.Find(tree.Find(tree.root(), "bc"), "d");
+  EXPECT_EQ(tree.text(value), "e");
+  EXPECT_EQ(tree.mark(value), (Mark{3, 6}));
+  EXPECT_EQ(tree.Find(tree.root(), "no"), YamlTree::kNone);
+}
+
+TEST(YamlTreeTest, CountsColumnsInBytes) {
+  const YamlTree tree = Parse("\"\xC3\xA9\xF0\x9F\x98\x80\": [a,\r\n\xE2\x82\xAC, b]\n");
+  const auto items = tree.Items(tree.Pairs(tree.root())[0].value);
+  ASSERT_EQ(items.size(), 3u);
+  EXPECT_EQ(tree.mark(items[0]), (Mark{1, 12}));
+  EXPECT_EQ(tree.mark(items[1]), (Mark{2, 1}));
+  EXPECT_EQ(tree.mark(items[2]), (Mark{2, 6}));
+}
+
+TEST(YamlTreeTest, TakesWhatIsPlainlyNothingAsNull) {
+  const YamlTree tree = Parse("- \n- ~\n- null\n- Null\n- NULL\n- {a, b: , c: ~}\n");
+  const auto items = tree.Items(tree.root());
+  ASSERT_EQ(items.size(), 6u);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(tree.kind(items[i]), Kind::kNull) << i;
+  const auto pairs = tree.Pairs(items[5]);
+  ASSERT_EQ(pairs.size(), 3u);
+  for (const YamlTree::Pair& pair : pairs) {
+    EXPECT_EQ(tree.kind(pair.value), Kind::kNull);
+    EXPECT_EQ(tree.mark(pair.value), tree.mark(pair.key));
+  }
+}
+
+TEST(YamlTreeTest, TakesWhatIsQuotedATextBlockOrTaggedAsString) {
+  const YamlTree tree = Parse("- \"\"\n- 'null'\n- |\n  ~\n- >-\n  ~\n- !!str ~\n- !!str\n");
+  const auto items = tree.Items(tree.root());
+  ASSERT_EQ(items.size(), 6u);
+  const char* const texts[] = {"", "null", "~\n", "~", "~", ""};
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(tree.kind(items[i]), Kind::kScalar) << i;
+    EXPECT_TRUE(tree.quoted(items[i])) << i;
+    EXPECT_EQ(tree.text(items[i]), texts[i]) << i;
+  }
+}
+
+TEST(YamlTreeTest, FollowsAliases) {
+  const YamlTree tree = Parse("a: &x [1, 2]\nb: *x\n*x : c\n");
+  const YamlTree::Id b = tree.Find(tree.root(), "b");
+  EXPECT_EQ(tree.kind(b), Kind::kSequence);
+  EXPECT_EQ(tree.Items(b).size(), 2u);
+  EXPECT_EQ(tree.mark(b), (Mark{1, 4}));
+  EXPECT_EQ(tree.kind(tree.Pairs(tree.root())[2].key), Kind::kSequence);
+}
+
+TEST(YamlTreeTest, TakesTheLastAnchorOfAName) {
+  const YamlTree tree = Parse("[&x 1, *x, &x 2, *x, &x [*x], *x]");
+  const auto items = tree.Items(tree.root());
+  ASSERT_EQ(items.size(), 6u);
+  EXPECT_EQ(tree.text(items[1]), "1");
+  EXPECT_EQ(tree.text(items[3]), "2");
+  EXPECT_EQ(tree.kind(items[5]), Kind::kSequence);
+  EXPECT_EQ(tree.kind(tree.Items(items[4])[0]), Kind::kSequence);  // itself
+}
+
+TEST(YamlTreeTest, RefusesAliasesOfNothing) {
+  EXPECT_EQ(ProblemOf("a: *nowhere\n"), "1:4: no anchor before this alias is named nowhere");
+  EXPECT_EQ(ProblemOf("a: 1\nb: [*x, &x 1]\n"), "2:5: no anchor before this alias is named x");
+}
+
+TEST(YamlTreeTest, ReadsJsonWithItsEscapes) {
+  const YamlTree tree = Parse(
+      "{\n\t\"a\": \"x\\/y \\u00e9 \\ud83d\\ude00 "
+      "\\\\ud83d\\\\ude00\",\n\t\"b\":[true,null,-1.5e3]\n\t}\n");
+  EXPECT_EQ(tree.text(tree.Find(tree.root(), "a")), "x/y \xC3\xA9 \xF0\x9F\x98\x80 \\ud83d\\ude00");
+  EXPECT_EQ(tree.Items(tree.Find(tree.root(), "b")).size(), 3u);
+  EXPECT_EQ(tree.mark(tree.Find(tree.root(), "b")), (Mark{3, 6}));
+}
+
+TEST(YamlTreeTest, SaysWhereATabDisturbs) {
+  EXPECT_EQ(Parse("a:\t1\t# one\n").text(2), "1");
+  EXPECT_EQ(ProblemOf("a:\n\t- b\n"),
+            "2:1: a tab stands where only spaces may, while scanning for the next token");
+}
+
+TEST(YamlTreeTest, ReadsAByteOrderMark) {
+  const YamlTree tree = Parse("\xEF\xBB\xBF{\"a\": 1}");
+  EXPECT_EQ(tree.mark(tree.Find(tree.root(), "a")), (Mark{1, 7}));
+}
+
+TEST(YamlTreeTest, ReadsDirectives) {
+  for (const char* directive : {"%YAML 1.1", "%YAML 1.2", "%TAG ! tag:example.org,2000:"}) {
+    EXPECT_EQ(Parse(absl::StrCat(directive, "\n---\na: b\n...\n")).kind(0), Kind::kMap);
+  }
+  EXPECT_EQ(ProblemOf("%YAML 2.0\n---\na: b\n"), "1:1: found incompatible YAML document");
+}
+
+TEST(YamlTreeTest, RefusesBytesThatAreNoText) {
+  EXPECT_EQ(ProblemOf("a: \xC3\xA9\nb: \xC3\xA9 \xE9.\n"),
+            "2:8: invalid trailing UTF-8 octet (0x2E)");
+  EXPECT_EQ(ProblemOf("a: b\n\xFF"), "2:1: invalid leading UTF-8 octet (0xFF)");
+  EXPECT_EQ(ProblemOf("a: \xC3"), "1:4: incomplete UTF-8 octet sequence");
+  EXPECT_EQ(ProblemOf(absl::string_view("a: b\0c", 6)),
+            "1:5: control characters are not allowed (0x00)");
+  // Further than libyaml reads at once.
+  EXPECT_EQ(ProblemOf(absl::StrCat(Repeat("- a\n", 50'000), "- \x07\n")),
+            "50001:3: control characters are not allowed (0x07)");
+}
+
+TEST(YamlTreeTest, TellsNothingFromADocument) {
+  EXPECT_TRUE(Parse("").empty());
+  EXPECT_TRUE(Parse(" \n# nothing\n").empty());
+  EXPECT_EQ(Parse("---\n").kind(0), Kind::kNull);
+}
+
+TEST(YamlTreeTest, SaysWhereASecondDocumentStarts) {
+  EXPECT_EQ(Parse("---\na: 1\n...\n# no more\n").second_document(), Mark());
+  EXPECT_EQ(Parse("a: 1\n---\nb: 2\n").second_document(), (Mark{3, 1}));
+  EXPECT_EQ(Parse("a: 1\n--- [\n").second_document(), (Mark{2, 5}));
+  EXPECT_EQ(Parse("{\"a\": 1}\n{\"b\": 2}\n").second_document(), (Mark{2, 1}));
+  EXPECT_EQ(ProblemOf("a: 1\n---\n@\n").substr(0, 5), "3:1: ");
+}
+
+TEST(YamlTreeTest, SaysWhereWhatIsNoYamlBreaks) {
+  EXPECT_EQ(ProblemOf("a: [1, 2\nb: 3\n"),
+            "2:2: did not find expected ',' or ']', while parsing a flow sequence from line 1");
+  EXPECT_EQ(ProblemOf("a: {b: 1\n"),
+            "2:1: did not find expected ',' or '}', while parsing a flow mapping from line 1");
+  EXPECT_EQ(ProblemOf("a: \"b\n"),
+            "2:1: found unexpected end of stream, while scanning a quoted scalar from line 1");
+  EXPECT_EQ(ProblemOf("{\"a\": [1]}\n}\n"), "2:1: this bracket closes nothing");
+  EXPECT_EQ(ProblemOf("a: b: c\n"), "1:5: mapping values are not allowed in this context");
+  EXPECT_EQ(ProblemOf("\"\xC3\xA9\": b: c\n"),
+            "1:8: mapping values are not allowed in this context");
+}
+
+TEST(YamlTreeTest, LimitsHowDeepListsAndMapsNest) {
+  const int deep = static_cast<int>(YamlTree::kMaxDepth);
+  EXPECT_EQ(ProblemOf(Repeat("[", deep) + Repeat("]", deep)), "none");
+  const std::string message = "more than 500 lists and mappings inside each other";
+  EXPECT_EQ(ProblemOf(Repeat("[", 100'000)), "1:501: " + message);
+  EXPECT_EQ(ProblemOf(Repeat("[\n", 100'000)), "501:1: " + message);
+  EXPECT_EQ(ProblemOf(Repeat("- ", 100'000)), "1:1001: " + message);
+  EXPECT_EQ(ProblemOf(Repeat("{\"a\":", 100'000)), "1:2501: " + message);
+  EXPECT_TRUE(absl::EndsWith(ProblemOf(Repeat("? ", 100'000)), message));
+}
+
+}  // namespace
+}  // namespace kartograph::yaml
