@@ -38,7 +38,10 @@ class NoHistory : public storage::HistoryWriter {
   absl::Status VisitGraph(planner::GraphId, storage::GraphVisitor&) override { return NotHere(); }
   absl::StatusOr<planner::GraphId> LastGraphId() override { return 0; }
   absl::StatusOr<int64_t> LastDeliveryId() override { return 0; }
-  absl::StatusOr<std::string> Payload(planner::TaskKey) override { return ""; }
+  absl::StatusOr<std::vector<std::string>> Payloads(
+      absl::Span<const planner::TaskKey> tasks) override {
+    return std::vector<std::string>(tasks.size());
+  }
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId, absl::string_view) override {
     return NotHere();
   }

@@ -4,17 +4,6 @@
 #include <chrono>
 #include <cstdlib>
 
-#ifdef __SANITIZE_THREAD__
-// Debian's gRPC is not instrumented, so ThreadSanitizer does not see how it synchronizes what it
-// hands from thread to thread. What happens inside of it, and in its headers, is not ours to judge.
-// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
-extern "C" const char* __tsan_default_options() { return "ignore_noninstrumented_modules=1"; }
-extern "C" const char* __tsan_default_suppressions() {
-  return "race:^grpc::\nrace:^grpc_\nrace:^google::protobuf::\n";
-}
-// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
-#endif
-
 namespace kartograph::cli {
 namespace {
 

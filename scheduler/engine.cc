@@ -399,27 +399,39 @@ void Engine::CarryOut() {
   for (const CancelEffect& cancel : step_.cancels) {
     cluster_->Cancel(cancel.attempt, cancel.agent, cancel.grace);
   }
-  std::vector<executor::Launch> launches;
-  launches.reserve(step_.launches.size());
-  for (executor::Launch& launch : step_.launches) {
-    absl::StatusOr<std::string> payload = writer_->Payload(launch.attempt.task());
-    if (payload.ok()) {
-      launch.payload = *std::move(payload);
-      launches.push_back(std::move(launch));
-      continue;
-    }
-    executor::AttemptUpdate update;
-    update.attempt = launch.attempt;
-    update.agent = launch.agent;
-    update.outcome = planner::Outcome::kRefused;
-    update.message =
-        absl::StrCat("its payload cannot be read: ", std::string(payload.status().message()));
-    own_events_.emplace_back(std::move(update));
-  }
-  if (!launches.empty()) cluster_->Execute(std::move(launches));
+  if (!step_.launches.empty()) Launch();
   if (!step_.acknowledge.empty()) cluster_->Acknowledge(step_.acknowledge);
   if (step_.suppress) cluster_->Suppress();
   if (step_.revive) cluster_->Revive();
+}
+
+void Engine::Launch() {
+  std::vector<TaskKey> tasks;
+  tasks.reserve(step_.launches.size());
+  for (const executor::Launch& launch : step_.launches) tasks.push_back(launch.attempt.task());
+  absl::StatusOr<std::vector<std::string>> payloads = writer_->Payloads(tasks);
+  std::vector<executor::Launch> launches;
+  launches.reserve(tasks.size());
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    executor::Launch& launch = step_.launches[i];
+    if (payloads.ok()) {
+      launch.payload = std::move((*payloads)[i]);
+    } else if (auto alone = writer_->Payloads({tasks[i]}); alone.ok()) {
+      // One that cannot be read keeps no other back.
+      launch.payload = std::move((*alone)[0]);
+    } else {
+      executor::AttemptUpdate update;
+      update.attempt = launch.attempt;
+      update.agent = launch.agent;
+      update.outcome = planner::Outcome::kRefused;
+      update.message =
+          absl::StrCat("its payload cannot be read: ", std::string(alone.status().message()));
+      own_events_.emplace_back(std::move(update));
+      continue;
+    }
+    launches.push_back(std::move(launch));
+  }
+  if (!launches.empty()) cluster_->Execute(std::move(launches));
 }
 
 void Engine::TellWatchers() {

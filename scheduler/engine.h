@@ -108,6 +108,7 @@ class Engine {
   absl::Status LoadCore(absl::Time now);
   void CommitFailed(const absl::Status& status, absl::Time now);
   void CarryOut();
+  void Launch();
   void TellWatchers();
   void ServeWaiters(absl::Time now);
   void PruneIfDue(absl::Time now);

@@ -192,13 +192,13 @@ TEST_F(WriteTest, ALaunchCarriesItsPayload) {
 }
 
 TEST_F(WriteTest, WhatHasNoReadablePayloadIsTriedAgain) {
-  history_.payloads_readable = false;
-  Agent(1);
-  Submit(Graph({Task("a")}));
+  history_.unreadable_payloads = {TaskKey::Of(1, 0)};
+  Agent(2);
+  Submit(Graph({Task("a"), Task("b")}));
   Batch();
-  EXPECT_THAT(cluster_.Asked(), IsEmpty());
+  EXPECT_THAT(cluster_.Asked(), ElementsAre("execute g1.1.1")) << "the others are launched";
   EXPECT_LE(engine_->NextWake(), now_) << "it does not wait for anything else to happen";
-  history_.payloads_readable = true;
+  history_.unreadable_payloads.clear();
   Batch();
   EXPECT_THAT(cluster_.Asked(), testing::Contains("execute g1.0.2"));
   EXPECT_EQ(history_.task(TaskKey::Of(1, 0)).attempts.at(1).second->outcome, Outcome::kRefused);

@@ -89,4 +89,13 @@ void Put(const NewFinished& row, int column, FeedValue value) {
   }
 }
 
+void Put(const WantedPayload& row, int column, FeedValue value) {
+  switch (column) {
+    case 0:
+      return value.Int(row.key);
+    case 1:
+      return value.Int(row.position);
+  }
+}
+
 }  // namespace kartograph::storage

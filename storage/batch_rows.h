@@ -1,4 +1,5 @@
-// The rows that one commit adds to each of the large tables.
+// Rows that go to SQLite many at a time: what one commit adds to each of the large tables, and what
+// is looked up there.
 #ifndef KARTOGRAPH_STORAGE_BATCH_ROWS_H_
 #define KARTOGRAPH_STORAGE_BATCH_ROWS_H_
 
@@ -54,7 +55,15 @@ struct NewFinished {
 };
 void Put(const NewFinished& row, int column, FeedValue value);
 
-// Collects rows and feeds them to one INSERT.
+// A payload that is asked for, and where in the answer it belongs.
+struct WantedPayload {
+  int64_t key;  // the task's
+  int64_t position;
+  static constexpr char kColumns[] = "key, position";
+};
+void Put(const WantedPayload& row, int column, FeedValue value);
+
+// Collects rows and feeds them to one statement.
 template <typename Row>
 class BatchRows : public RowFeed {
  public:

@@ -57,7 +57,10 @@ class HistoryWriter {
   virtual absl::StatusOr<planner::GraphId> LastGraphId() = 0;
   virtual absl::StatusOr<int64_t> LastDeliveryId() = 0;
 
-  virtual absl::StatusOr<std::string> Payload(planner::TaskKey task) = 0;
+  // Of each of these tasks, in this order; NotFound where one is not there. Many at once cost much
+  // less than each alone.
+  virtual absl::StatusOr<std::vector<std::string>> Payloads(
+      absl::Span<const planner::TaskKey> tasks) = 0;
   // NotFound where the graph has no task of this name.
   virtual absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                                     absl::string_view name) = 0;

@@ -24,12 +24,16 @@ absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(
       CommitBatch::Create(writer->connection_.get());
   if (!batch.ok()) return batch.status();
   writer->batch_ = *std::move(batch);
+  if (absl::Status status = RegisterRowFeed(*writer->connection_, "wanted_payloads",
+                                            WantedPayload::kColumns, &writer->wanted_payloads_);
+      !status.ok()) {
+    return status;
+  }
   return writer;
 }
 
 absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
   if (records.empty()) return absl::OkStatus();
-  reading_.reset();
   absl::Status status;
   {
     absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);
@@ -46,7 +50,6 @@ absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
 }
 
 absl::Status SqliteWriter::VisitLive(GraphVisitor& visitor) {
-  reading_.reset();
   std::vector<planner::GraphId> graphs;
   {
     absl::StatusOr<Rows> rows =
@@ -67,7 +70,6 @@ absl::Status SqliteWriter::VisitLive(GraphVisitor& visitor) {
 }
 
 absl::Status SqliteWriter::VisitGraph(planner::GraphId graph, GraphVisitor& visitor) {
-  reading_.reset();
   return ScanGraph(*connection_, decoder_, graph, visitor);
 }
 
@@ -87,19 +89,30 @@ absl::StatusOr<int64_t> SqliteWriter::Counter(absl::string_view name) {
   return *found ? rows->Int(0) : 0;
 }
 
-absl::StatusOr<std::string> SqliteWriter::Payload(planner::TaskKey task) {
-  if (!reading_) {
-    absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kRead);
-    if (!transaction.ok()) return transaction.status();
-    reading_.emplace(*std::move(transaction));
+absl::StatusOr<std::vector<std::string>> SqliteWriter::Payloads(
+    absl::Span<const planner::TaskKey> tasks) {
+  wanted_payloads_.Clear();
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    wanted_payloads_.Add({static_cast<int64_t>(tasks[i].value), static_cast<int64_t>(i)});
   }
-  absl::StatusOr<Rows> rows = connection_->Query("SELECT payload FROM tasks WHERE key = ?",
-                                                 static_cast<int64_t>(task.value));
+  wanted_payloads_.Sort();
+  absl::StatusOr<Rows> rows = connection_->Query(
+      "SELECT position, payload FROM wanted_payloads CROSS JOIN tasks USING (key)");
   if (!rows.ok()) return rows.status();
-  absl::StatusOr<bool> found = rows->Next();
-  if (!found.ok()) return found.status();
-  if (!*found) return NoSuchTask(task);
-  return rows->String(0);
+  std::vector<std::string> payloads(tasks.size());
+  std::vector<bool> found(tasks.size());
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    const size_t position = static_cast<size_t>(rows->Int(0));
+    payloads[position] = rows->String(1);
+    found[position] = true;
+  }
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (!found[i]) return NoSuchTask(tasks[i]);
+  }
+  return payloads;
 }
 
 absl::StatusOr<planner::TaskKey> SqliteWriter::FindTask(planner::GraphId graph,
@@ -135,13 +148,11 @@ absl::StatusOr<std::optional<std::string>> SqliteWriter::FindRequest(absl::strin
 
 absl::StatusOr<std::vector<Finished>> SqliteWriter::FinishedOf(absl::string_view client_queue,
                                                                int max_tasks, int64_t max_bytes) {
-  reading_.reset();
   return ReadFinished(*connection_, decoder_, client_queue, max_tasks, max_bytes);
 }
 
 absl::StatusOr<std::vector<planner::GraphId>> SqliteWriter::Prune(absl::Time before,
                                                                   int max_graphs) {
-  reading_.reset();
   absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);
   if (!transaction.ok()) return transaction.status();
   absl::StatusOr<std::vector<planner::GraphId>> graphs =

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/batch_rows.h"
 #include "storage/commit_batch.h"
 #include "storage/history.h"
 #include "storage/row_decoder.h"
@@ -27,7 +28,8 @@ class SqliteWriter : public HistoryWriter {
   absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;
   absl::StatusOr<int64_t> LastDeliveryId() override;
-  absl::StatusOr<std::string> Payload(planner::TaskKey task) override;
+  absl::StatusOr<std::vector<std::string>> Payloads(
+      absl::Span<const planner::TaskKey> tasks) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                             absl::string_view name) override;
   absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;
@@ -44,12 +46,11 @@ class SqliteWriter : public HistoryWriter {
 
   // In this order, so that the connection is closed before the lock is given up.
   const std::unique_ptr<StateLock> lock_;
-  std::unique_ptr<CommitBatch> batch_;  // its row feeds are used by the connection
+  // Row feeds, which the connection uses.
+  std::unique_ptr<CommitBatch> batch_;
+  BatchRows<WantedPayload> wanted_payloads_;
   const std::unique_ptr<Connection> connection_;
   RowDecoder decoder_;
-  // Payloads are read in one transaction until something else is done: to begin and end one takes
-  // longer than to read a payload. No other connection writes, so what it sees is not old.
-  std::optional<Transaction> reading_;
 };
 
 }  // namespace kartograph::storage

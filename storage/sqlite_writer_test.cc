@@ -127,7 +127,7 @@ TEST_F(SqliteWriterTest, KeepsUnicodeQuotesAndNulBytesInText) {
   Commit({graph, task, launched, ended, task_end, DeliveryOf(1, 1, 0, odd), answered});
   EXPECT_THAT(Visit(1), ElementsAre(Describe(graph), StateAfter(graph), WithoutPayload(task, 0),
                                     Describe(launched), WithoutValue(ended), Describe(task_end)));
-  EXPECT_EQ(*history_.writer->Payload(task.task), odd);
+  EXPECT_THAT(*history_.writer->Payloads({task.task}), ElementsAre(odd));
   EXPECT_EQ(*history_.writer->FindTask(1, odd), task.task);
   EXPECT_EQ(**history_.writer->FindRequest(odd), odd + odd);
   EXPECT_EQ(history_.writer->FinishedOf(odd, 10, 1000)->at(0).last_attempt.return_value, odd);
@@ -167,7 +167,8 @@ TEST_F(SqliteWriterTest, SaysThatAGraphOrTaskIsNotThere) {
   EXPECT_TRUE(absl::IsNotFound(history_.writer->FindTask(2, "decode").status()));
   EXPECT_TRUE(*history_.writer->HasGraph(1));
   EXPECT_FALSE(*history_.writer->HasGraph(2));
-  EXPECT_TRUE(absl::IsNotFound(history_.writer->Payload(TaskKey::Of(1, 1)).status()));
+  EXPECT_TRUE(
+      absl::IsNotFound(history_.writer->Payloads({TaskKey::Of(1, 0), TaskKey::Of(1, 1)}).status()));
   EXPECT_EQ(history_.writer->FindTask(1, "decode")->index(), 0u);
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,15 +52,20 @@ class Answer {
 class SpiedHistory : public MemoryHistory {
  public:
   std::function<void()> before_commit;
-  bool payloads_readable = true;
+  std::set<planner::TaskKey> unreadable_payloads;
 
   absl::Status Commit(absl::Span<const storage::Record> records) override {
     if (before_commit) before_commit();
     return MemoryHistory::Commit(records);
   }
-  absl::StatusOr<std::string> Payload(planner::TaskKey task) override {
-    if (!payloads_readable) return absl::UnavailableError("the disk does not answer");
-    return MemoryHistory::Payload(task);
+  absl::StatusOr<std::vector<std::string>> Payloads(
+      absl::Span<const planner::TaskKey> tasks) override {
+    for (planner::TaskKey task : tasks) {
+      if (unreadable_payloads.contains(task)) {
+        return absl::UnavailableError("the disk does not answer");
+      }
+    }
+    return MemoryHistory::Payloads(tasks);
   }
 };
 

@@ -138,8 +138,10 @@ absl::StatusOr<GraphId> MemoryHistory::LastGraphId() {
   return graphs_.empty() ? 0 : graphs_.rbegin()->first;
 }
 
-absl::StatusOr<std::string> MemoryHistory::Payload(TaskKey key) {
-  return task(key).submitted.payload;
+absl::StatusOr<std::vector<std::string>> MemoryHistory::Payloads(absl::Span<const TaskKey> keys) {
+  std::vector<std::string> payloads;
+  for (TaskKey key : keys) payloads.push_back(task(key).submitted.payload);
+  return payloads;
 }
 
 absl::StatusOr<TaskKey> MemoryHistory::FindTask(GraphId id, absl::string_view name) {

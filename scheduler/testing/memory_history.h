@@ -47,7 +47,8 @@ class MemoryHistory : public storage::HistoryWriter {
   absl::Status VisitGraph(planner::GraphId graph, storage::GraphVisitor& visitor) override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;
   absl::StatusOr<int64_t> LastDeliveryId() override { return last_delivery_; }
-  absl::StatusOr<std::string> Payload(planner::TaskKey task) override;
+  absl::StatusOr<std::vector<std::string>> Payloads(
+      absl::Span<const planner::TaskKey> tasks) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                             absl::string_view name) override;
   absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;
