@@ -27,6 +27,7 @@ MAY_INCLUDE = {
     "scheduler": {"planner/", "storage/history.h", "storage/records.h", "executor/cluster.h"},
     "service": {"api/", "yaml/", "planner/", "storage/", "executor/", "scheduler/"},
     "cli": {"api/", "yaml/"},
+    "third_party": set(),
     "tests": {""},
     "bench": {""},
     "examples": set(),
