@@ -258,6 +258,18 @@ def browser(environment):
     return tally
 
 
+def on_binaries(name, mode, suite):
+    """Runs a suite on the real binaries, built first: with --only nothing else has done it."""
+    log = LOGS / f"{name}-build.log"
+    flags = [f"--config={mode}", "--symlink_prefix=/"] if mode else []
+    if run_logged(bazel("build", *flags, "//service:kartographd", "//cli:kartograph"), log):
+        print(tail(log))
+        tally = Tally()
+        tally.failures.append(f"tests/{name} (does not build)")
+        return tally
+    return suite()
+
+
 def skip(what, why):
     tally = Tally()
     tally.skips.append((what, why))
@@ -298,10 +310,12 @@ def main(arguments):
         "unit": lambda: unit_tests(mode, environment),
         "lint": lambda: skip("lint", other_build) if mode else lint(),
         "checks": lambda: skip("checks", other_build) if mode else structure(),
-        "e2e": lambda: pytest_suite("e2e", "tests/e2e", with_binaries),
+        "e2e": lambda: on_binaries(
+            "e2e", mode, lambda: pytest_suite("e2e", "tests/e2e", with_binaries)),
         "example": lambda: skip("example", other_build) if mode else pytest_suite(
             "example", "examples/map_release/tests", environment),
-        "browser": lambda: skip("browser", other_build) if mode else browser(environment),
+        "browser": lambda: skip("browser", other_build) if mode else on_binaries(
+            "browser", mode, lambda: browser(environment)),
     }
     total = Tally()
     for part, step in steps.items():

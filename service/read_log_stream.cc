@@ -85,6 +85,7 @@ void ReadLogStream::OnChunk(absl::StatusOr<executor::LogChunk> chunk) {
     offset_ = chunk->offset + static_cast<int64_t>(chunk->data.size());
     message_.set_offset(chunk->offset);
     message_.set_data(std::move(chunk->data));
+    writing_ = true;
     StartWrite(&message_);
     return;
   }
@@ -97,6 +98,7 @@ void ReadLogStream::OnChunk(absl::StatusOr<executor::LogChunk> chunk) {
 }
 
 void ReadLogStream::OnWriteDone(bool ok) {
+  writing_ = false;
   if (!ok) {
     End(absl::CancelledError("the client went away"));
     return;

@@ -45,6 +45,9 @@ class ReadLogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse>
   std::shared_ptr<ChangeHub::Watch> watch_;  // only where it follows
   std::atomic<bool> waiting_{false};
   std::atomic<bool> cancelled_{false};
+  // What comes before a write is ordered before what comes after it by gRPC, but ThreadSanitizer
+  // does not see into that.
+  std::atomic<bool> writing_{false};
 
   planner::GraphId graph_ = 0;
   Queries::LogSource source_;
