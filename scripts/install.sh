@@ -11,7 +11,8 @@ missing_packages() {
     wanted+=("$name")
   done <"$list"
   local installed
-  installed=" $(dpkg-query -W -f='${db:Status-Status}=${Package} ' "${wanted[@]}" 2>/dev/null) "
+  # It fails where one of them is unknown, which under `set -e` would end this without a word.
+  installed=" $(dpkg-query -W -f='${db:Status-Status}=${Package} ' "${wanted[@]}" 2>/dev/null || true) "
   for name in "${wanted[@]}"; do
     [[ $installed == *" installed=$name "* ]] || echo "$name"
   done
