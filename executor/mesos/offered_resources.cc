@@ -1,0 +1,110 @@
+#include "executor/mesos/offered_resources.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::executor::mesos {
+namespace {
+
+using planner::Quantity;
+using planner::Resource;
+
+constexpr int64_t kMiB = 1 << 20;
+
+// Whether Mesos counts it in MiB and we in bytes.
+bool InMebibytes(absl::string_view mesos_name) {
+  return mesos_name == "mem" || mesos_name == "disk";
+}
+
+std::optional<Resource> OurName(absl::string_view mesos_name) {
+  if (mesos_name == "cpus") return Resource::Cpu();
+  if (mesos_name == "mem") return Resource::Ram();
+  // Under our names they would be taken for other resources of the agent.
+  if (mesos_name == Resource::Cpu().name() || mesos_name == Resource::Ram().name()) {
+    return std::nullopt;
+  }
+  absl::StatusOr<Resource> resource = Resource::Intern(mesos_name);
+  if (!resource.ok()) return std::nullopt;
+  return *resource;
+}
+
+// Mesos's own precision is a thousandth. What it offers is rounded to that, as Mesos does, so that
+// 0.1 is not a little less.
+std::optional<Quantity> Offered(absl::string_view name, double value) {
+  if (!(value > 0) || value > 1e12) return std::nullopt;
+  const int64_t milli = std::llround(value * 1000);
+  return Quantity::FromMilli(InMebibytes(name) ? milli * kMiB : milli);
+}
+
+// Rounded up to Mesos's precision: a task gets what it was promised.
+double Mesos(absl::string_view name, Quantity quantity) {
+  int64_t milli = quantity.milli();
+  if (InMebibytes(name)) milli = (milli + kMiB - 1) / kMiB;
+  return static_cast<double>(milli) / 1000.0;
+}
+
+}  // namespace
+
+void OfferedResources::AddOne(const kartograph::mesos::Resource& resource) {
+  if (resource.type() != kartograph::mesos::Value::SCALAR || resource.has_disk() ||
+      resource.has_shared()) {
+    return;
+  }
+  if (resource.has_revocable() && revocable_ == Revocable::kIgnored) return;
+  const std::optional<Resource> name = OurName(resource.name());
+  const std::optional<Quantity> quantity = Offered(resource.name(), resource.scalar().value());
+  if (!name || !quantity) return;
+  Piece piece{*name, *quantity, resource};
+  piece.mesos.clear_scalar();
+  const auto at = std::find_if(pieces_.begin(), pieces_.end(), [&](const Piece& other) {
+    return (resource.reservations_size() > 0) > (other.mesos.reservations_size() > 0);
+  });
+  pieces_.insert(at, std::move(piece));
+  available_.Set(*name, available_.Get(*name) + *quantity);
+}
+
+Quantity OfferedResources::Left(Resource resource, bool revocable) const {
+  Quantity left;
+  for (const Piece& piece : pieces_) {
+    if (piece.resource == resource && piece.mesos.has_revocable() == revocable) left += piece.left;
+  }
+  return left;
+}
+
+absl::StatusOr<std::vector<kartograph::mesos::Resource>> OfferedResources::Take(
+    const planner::ResourceVector& wanted) {
+  for (const auto& [resource, quantity] : wanted) {
+    if (std::max(Left(resource, false), Left(resource, true)) < quantity) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the offer has ", available_.ToString(), ", not ", wanted.ToString()));
+    }
+  }
+  std::vector<kartograph::mesos::Resource> taken;
+  for (const auto& [resource, quantity] : wanted) {
+    const bool revocable = Left(resource, false) < quantity;
+    Quantity missing = quantity;
+    for (Piece& piece : pieces_) {
+      if (piece.resource != resource || piece.mesos.has_revocable() != revocable) continue;
+      if (missing.is_zero()) break;
+      Quantity part = std::min(missing, piece.left);
+      if (part.is_zero()) continue;
+      missing -= part;
+      kartograph::mesos::Resource& used = taken.emplace_back(piece.mesos);
+      used.mutable_scalar()->set_value(Mesos(used.name(), part));
+      // Rounding up takes the rest of the thousandth with it.
+      if (InMebibytes(used.name())) {
+        part = std::min(piece.left, Quantity::FromMilli((part.milli() + kMiB - 1) / kMiB * kMiB));
+      }
+      piece.left -= part;
+      available_.Set(resource, available_.Get(resource) - part);
+    }
+  }
+  return taken;
+}
+
+}  // namespace kartograph::executor::mesos
