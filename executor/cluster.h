@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -36,6 +37,10 @@ struct Offer {
   // order in which they were sent, each as soon as its consumption fits into what is free. Only
   // with a lease.
   int backlog = 0;
+  // What the agent says of itself, such as {"rack", "b3"}; in order of names.
+  std::vector<std::pair<std::string, std::string>> attributes;
+  // The agent is taken away for maintenance then.
+  absl::Time unavailable_from = absl::InfiniteFuture();
 };
 
 // What an attempt really used.
@@ -49,10 +54,13 @@ struct Usage {
 struct AttemptUpdate {
   planner::AttemptId attempt;
   AgentId agent;
-  planner::Outcome outcome = planner::Outcome::kNone;  // kNone: it runs
-  int exit_status = 0;                                 // for kSucceeded and kExited
-  int signal = 0;                                      // for kSignalled
-  std::string message;                                 // for people: why it ended so; may be empty
+  planner::Outcome outcome = planner::Outcome::kNone;  // kNone: it has not ended
+  // Its agent cannot be reached: whether it runs nobody knows, so it keeps all that it holds until
+  // a later update says more. Only with kNone.
+  bool unreachable = false;
+  int exit_status = 0;  // for kSucceeded and kExited
+  int signal = 0;       // for kSignalled
+  std::string message;  // for people: why it ended so; may be empty
   absl::Time start_time =
       absl::InfinitePast();  // when the process was started, by the agent's clock
   absl::Time end_time = absl::InfinitePast();
@@ -74,9 +82,25 @@ struct OfferRescinded {
 struct AgentLost {
   AgentId agent;
 };
+// The agent does not answer for now; updates tell of its attempts. Its offers are void. An offer or
+// an update of it says that it is back.
+struct AgentUnreachable {
+  AgentId agent;
+};
+// What an agent's host says of itself now and then. Counters grow from the host's start.
+struct HostReport {
+  AgentId agent;
+  absl::Time time;
+  int cpus = 0;     // of the host, whatever of them is offered
+  double load = 0;  // processes that run or wait to, mean of a minute
+  absl::Duration cpu_user, cpu_system, cpu_idle, cpu_wait;  // over all its cpus
+  uint64_t ram_bytes = 0, ram_available_bytes = 0;
+  uint64_t disk_bytes = 0, disk_free_bytes = 0;  // of the file system of the sandboxes
+  uint64_t received_bytes = 0, sent_bytes = 0;   // over all network interfaces but loopback
+};
 
-using ClusterEvent =
-    std::variant<Connected, Disconnected, Offer, OfferRescinded, AttemptUpdate, AgentLost>;
+using ClusterEvent = std::variant<Connected, Disconnected, Offer, OfferRescinded, AttemptUpdate,
+                                  AgentLost, AgentUnreachable, HostReport>;
 
 // Receives a cluster's events, in order, from one thread of the cluster's at a time. Must not
 // block.
@@ -136,10 +160,14 @@ class Cluster {
   // cluster never heard of arrives as kLost.
   virtual void Reconcile(std::vector<KnownAttempt> attempts) = 0;
 
-  // Resources not wanted for now (nothing waits), and wanted again. A cluster that leases may
-  // ignore both.
+  // Gives offers back for which nothing is waiting that fits. What they held comes again with more
+  // of the same agent, or after Revive. Only for offers that are no leases.
+  virtual void Decline(const std::vector<OfferId>& offers) = 0;
+  // No resources are wanted for now: nothing waits for any. A cluster that leases may ignore it.
   virtual void Suppress() = 0;
-  virtual void Revive() = 0;
+  // Resources are wanted, also such as were declined: what waits for an agent consumes these, each
+  // distinct consumption once. A cluster that leases may ignore it.
+  virtual void Revive(const std::vector<planner::ResourceVector>& wanted) = 0;
 
   // Reads what an attempt has written; `done` is called once, from any thread, possibly before the
   // return. NotFound where the log is not there (any more).

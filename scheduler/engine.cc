@@ -402,7 +402,7 @@ void Engine::CarryOut() {
   if (!step_.launches.empty()) Launch();
   if (!step_.acknowledge.empty()) cluster_->Acknowledge(step_.acknowledge);
   if (step_.suppress) cluster_->Suppress();
-  if (step_.revive) cluster_->Revive();
+  if (step_.revive) cluster_->Revive({});
 }
 
 void Engine::Launch() {

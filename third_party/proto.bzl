@@ -2,12 +2,13 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_library")
 
-def cc_proto(name, srcs, grpc = False, visibility = None):
+def cc_proto(name, srcs, deps = [], grpc = False, visibility = None):
     """A cc_library of the generated code, included as "<path of the .proto without .proto>.pb.h".
 
     Args:
       name: of the library.
       srcs: .proto files of this package; they import each other by their path from the root.
+      deps: other cc_proto libraries whose .proto files these import.
       grpc: also generate service stubs (.grpc.pb.h).
       visibility: of the library.
     """
@@ -23,11 +24,16 @@ def cc_proto(name, srcs, grpc = False, visibility = None):
     flags = "--cpp_out=$(GENDIR)"
     if grpc:
         flags += " --grpc_out=$(GENDIR) --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin"
+    native.filegroup(
+        name = name + "_srcs",
+        srcs = srcs,
+        visibility = visibility,
+    )
     native.genrule(
         name = name + "_generated",
-        srcs = srcs,
+        srcs = srcs + [dep + "_srcs" for dep in deps],
         outs = headers + sources,
-        cmd = "/usr/bin/protoc -I. %s $(SRCS)" % flags,
+        cmd = "/usr/bin/protoc -I. %s %s" % (flags, " ".join(["$(location %s)" % src for src in srcs])),
         message = "Generating C++ for",
     )
     cc_library(
@@ -37,5 +43,5 @@ def cc_proto(name, srcs, grpc = False, visibility = None):
         # Generated code is not held to our warnings.
         copts = ["-w"],
         visibility = visibility,
-        deps = ["@protobuf//:protobuf"] + (["@grpc//:grpc"] if grpc else []),
+        deps = deps + ["@protobuf//:protobuf"] + (["@grpc//:grpc"] if grpc else []),
     )

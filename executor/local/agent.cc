@@ -163,7 +163,7 @@ void Agent::Read(Connection* connection) {
 void Agent::HandleMessage(Connection* connection, ToAgent* message) {
   if (message->has_hello()) HandleHello(connection, message->hello());
   if (connection == current_) {
-    for (Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);
+    for (wire::Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);
     for (const Cancel& cancel : message->cancels()) {
       HandleCancel({cancel.attempt()}, absl::Nanoseconds(cancel.grace_ns()));
     }
@@ -178,7 +178,7 @@ void Agent::HandleHello(Connection* connection, const Hello& hello) {
   Welcome* welcome = answer.mutable_welcome();
   welcome->set_protocol_version(kProtocolVersion);
   welcome->set_held_attempts(static_cast<int64_t>(held()));
-  absl::StatusOr<planner::ResourceVector> resources = FromMessage(hello.resources());
+  absl::StatusOr<planner::ResourceVector> resources = wire::FromMessage(hello.resources());
   bool accepted = hello.protocol_version() >= kOldestProtocolVersion &&
                   hello.oldest_protocol_version() <= kProtocolVersion && resources.ok();
   welcome->set_accepted(accepted);
@@ -216,14 +216,14 @@ bool Agent::Holds(AttemptId attempt) const {
          ended_.contains(attempt.value);
 }
 
-void Agent::HandleLaunch(Launch* message) {
+void Agent::HandleLaunch(wire::Launch* message) {
   AttemptId attempt = {message->attempt()};
   if (Holds(attempt)) return;
   AttemptUpdate refusal;
   refusal.attempt = attempt;
   refusal.outcome = Outcome::kRefused;
   refusal.end_time = absl::Now();
-  absl::StatusOr<executor::Launch> launch = FromMessage(message);
+  absl::StatusOr<executor::Launch> launch = wire::FromMessage(message);
   if (!launch.ok()) {
     refusal.message = std::string(launch.status().message());
   } else if (terminating_) {
@@ -367,11 +367,11 @@ void Agent::FlushUpdates() {
       AttemptUpdate update;
       update.attempt.value = attempt;
       update.start_time = time;
-      ToMessage(update, message.add_updates());
+      wire::ToMessage(update, message.add_updates());
     }
     started_.pop_front();
   }
-  for (const AttemptUpdate& update : answers_) ToMessage(update, message.add_updates());
+  for (const AttemptUpdate& update : answers_) wire::ToMessage(update, message.add_updates());
   answers_.clear();
   size_t bytes = 0;
   bool gathers = !queue_.empty() && absl::Now() < tell_by_;
@@ -380,7 +380,7 @@ void Agent::FlushUpdates() {
     if (it != ended_.end()) {
       bytes += it->second.return_value.size() + it->second.message.size() + 100;
       if (message.updates_size() > 0 && bytes > kMaxUpdateBytes) break;
-      ToMessage(it->second, message.add_updates());
+      wire::ToMessage(it->second, message.add_updates());
     }
     unsent_.pop_front();
   }

@@ -16,6 +16,7 @@
 #include "executor/local/agent.pb.h"
 #include "executor/local/protocol.h"
 #include "executor/runner/runner.h"
+#include "executor/wire/attempt.h"
 #include "planner/resources.h"
 
 namespace kartograph::executor::local {
@@ -57,7 +58,7 @@ class Agent {
   void Read(Connection* connection);
   void HandleMessage(Connection* connection, ToAgent* message);
   void HandleHello(Connection* connection, const Hello& hello);
-  void HandleLaunch(Launch* message);
+  void HandleLaunch(wire::Launch* message);
   void HandleCancel(planner::AttemptId attempt, absl::Duration grace);
   void HandleQuestion(planner::AttemptId attempt);
   void HandleLeave(Connection* connection);

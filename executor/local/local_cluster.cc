@@ -19,6 +19,7 @@
 #include "executor/local/agent_process.h"
 #include "executor/local/protocol.h"
 #include "executor/runner/sandbox.h"
+#include "executor/wire/attempt.h"
 
 namespace kartograph::executor {
 namespace {
@@ -47,8 +48,10 @@ class LocalCluster : public Cluster {
   void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) override;
   void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
   void Reconcile(std::vector<KnownAttempt> attempts) override;
-  void Suppress() override {}  // there is nobody else to use what is not wanted
-  void Revive() override {}
+  // It leases, and there is nobody else to use what is not wanted.
+  void Decline(const std::vector<OfferId>&) override {}
+  void Suppress() override {}
+  void Revive(const std::vector<planner::ResourceVector>&) override {}
   void ReadLog(const LogRequest& request,
                std::function<void(absl::StatusOr<LogChunk>)> done) override;
   void Discard(planner::GraphId graph) override;
@@ -148,7 +151,7 @@ void LocalCluster::Execute(std::vector<Launch> launches) {
   size_t bytes = 0;
   for (Launch& launch : launches) {
     bytes += launch.payload.size();
-    ToMessage(std::move(launch), message.add_launches());
+    wire::ToMessage(std::move(launch), message.add_launches());
     if (bytes < kMaxLaunchBytes) continue;
     Send(message);
     message.Clear();
@@ -282,7 +285,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   ToAgent greeting;
   greeting.mutable_hello()->set_protocol_version(local::kProtocolVersion);
   greeting.mutable_hello()->set_oldest_protocol_version(local::kOldestProtocolVersion);
-  local::ToMessage(options_.resources, greeting.mutable_hello()->mutable_resources());
+  wire::ToMessage(options_.resources, greeting.mutable_hello()->mutable_resources());
   std::string out;
   AppendFrame(greeting, &out);
   absl::Time until = absl::Now() + kWelcomePatience;
@@ -385,8 +388,8 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
     absl::StatusOr<bool> got = link->reader.Next(&message);
     if (!got.ok()) ended = absl::UnavailableError(got.status().message());
     if (!got.ok() || !*got) break;
-    for (local::Update& one : *message.mutable_updates()) {
-      AttemptUpdate update = FromMessage(&one);
+    for (wire::Update& one : *message.mutable_updates()) {
+      AttemptUpdate update = wire::FromMessage(&one);
       update.agent = kLocalAgentId;
       events.push_back(std::move(update));
     }

@@ -1,4 +1,4 @@
-// The agent's protocol: versions, framing, the socket, and the values of cluster.h as messages.
+// The agent's protocol: versions, framing and the socket.
 #ifndef KARTOGRAPH_EXECUTOR_LOCAL_PROTOCOL_H_
 #define KARTOGRAPH_EXECUTOR_LOCAL_PROTOCOL_H_
 
@@ -7,7 +7,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "executor/cluster.h"
 #include "executor/local/agent.pb.h"
 #include "executor/runner/sandbox.h"
 
@@ -46,18 +45,6 @@ absl::StatusOr<Descriptor> Connect(const std::string& state_dir);
 void RemoveSocket(const std::string& state_dir);
 
 std::string SandboxRoot(const std::string& state_dir);
-
-void ToMessage(const planner::ResourceVector& resources,
-               google::protobuf::RepeatedPtrField<Quantity>* message);
-// InvalidArgument for a name that is none.
-absl::StatusOr<planner::ResourceVector> FromMessage(
-    const google::protobuf::RepeatedPtrField<Quantity>& message);
-// The message takes the strings of the launch.
-void ToMessage(executor::Launch launch, Launch* message);
-// The launch takes the strings of the message.
-absl::StatusOr<executor::Launch> FromMessage(Launch* message);
-void ToMessage(const AttemptUpdate& update, Update* message);
-AttemptUpdate FromMessage(Update* message);
 
 }  // namespace kartograph::executor::local
 

@@ -63,59 +63,6 @@ TEST(FramingTest, RefusesWhatIsNoMessage) {
   EXPECT_FALSE(reader.Next(&got).ok());
 }
 
-TEST(MessagesTest, KeepEveryField) {
-  executor::Launch launch;
-  launch.attempt = {12345};
-  launch.task_name = "decode";
-  launch.consumption = {{planner::Resource::Cpu(), planner::Quantity::FromMilli(500)},
-                        {planner::Resource::Named("gpu"), planner::Quantity::Of(2)}};
-  launch.payload = std::string("a\0b", 3);
-  launch.timeout = absl::Seconds(30);
-  launch.cancel_grace = absl::Milliseconds(1500);
-  Launch message;
-  ToMessage(launch, &message);
-  absl::StatusOr<executor::Launch> back = FromMessage(&message);
-  ASSERT_TRUE(back.ok());
-  EXPECT_EQ(back->attempt, launch.attempt);
-  EXPECT_EQ(back->task_name, launch.task_name);
-  EXPECT_EQ(back->consumption, launch.consumption);
-  EXPECT_EQ(back->payload, launch.payload);
-  EXPECT_EQ(back->timeout, launch.timeout);
-  EXPECT_EQ(back->cancel_grace, launch.cancel_grace);
-  launch.timeout = absl::InfiniteDuration();
-  Launch endless;
-  ToMessage(launch, &endless);
-  EXPECT_EQ(FromMessage(&endless)->timeout, absl::InfiniteDuration());
-
-  AttemptUpdate update;
-  update.attempt = {12345};
-  update.outcome = planner::Outcome::kSignalled;
-  update.signal = 11;
-  update.exit_status = 3;
-  update.message = "killed";
-  update.start_time = absl::FromUnixNanos(1700000000123456789);
-  update.end_time = absl::FromUnixNanos(1700000001123456789);
-  update.usage = {1 << 20, absl::Milliseconds(5), absl::Seconds(1)};
-  update.return_value = std::string("\0x", 2);
-  Update sent;
-  ToMessage(update, &sent);
-  AttemptUpdate got = FromMessage(&sent);
-  EXPECT_EQ(got.attempt, update.attempt);
-  EXPECT_EQ(got.outcome, update.outcome);
-  EXPECT_EQ(got.signal, 11);
-  EXPECT_EQ(got.exit_status, 3);
-  EXPECT_EQ(got.message, "killed");
-  EXPECT_EQ(got.start_time, update.start_time);
-  EXPECT_EQ(got.end_time, update.end_time);
-  EXPECT_EQ(got.usage.peak_ram_bytes, update.usage.peak_ram_bytes);
-  EXPECT_EQ(got.usage.cpu_time, update.usage.cpu_time);
-  EXPECT_EQ(got.usage.wall_time, update.usage.wall_time);
-  EXPECT_EQ(got.return_value, update.return_value);
-  Update nothing;
-  ToMessage(AttemptUpdate(), &nothing);
-  EXPECT_EQ(FromMessage(&nothing).start_time, absl::InfinitePast());
-}
-
 // One side of a connection, waiting for what it reads.
 class Peer {
  public:

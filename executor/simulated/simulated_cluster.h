@@ -83,8 +83,9 @@ class SimulatedCluster : public Cluster {
   void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) override;
   void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
   void Reconcile(std::vector<KnownAttempt> attempts) override;
+  void Decline(const std::vector<OfferId>&) override {}
   void Suppress() override {}
-  void Revive() override {}
+  void Revive(const std::vector<planner::ResourceVector>&) override {}
   void ReadLog(const LogRequest& request,
                std::function<void(absl::StatusOr<LogChunk>)> done) override;
   void Discard(planner::GraphId) override {}

@@ -73,8 +73,9 @@ class RecordingCluster : public executor::Cluster {
     for (const KnownAttempt& known : attempts) Note("reconcile ", known.attempt);
   }
   // Not noted: they come with almost everything.
+  void Decline(const std::vector<executor::OfferId>&) override {}
   void Suppress() override {}
-  void Revive() override {}
+  void Revive(const std::vector<planner::ResourceVector>&) override {}
   void ReadLog(const executor::LogRequest&,
                std::function<void(absl::StatusOr<executor::LogChunk>)> done) override {
     done(absl::NotFoundError("no logs here"));

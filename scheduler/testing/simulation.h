@@ -51,8 +51,11 @@ class CrashingCluster : public executor::Cluster {
   void Reconcile(std::vector<KnownAttempt> attempts) override {
     if (Effect()) cluster_->Reconcile(std::move(attempts));
   }
+  void Decline(const std::vector<executor::OfferId>& offers) override { cluster_->Decline(offers); }
   void Suppress() override { cluster_->Suppress(); }
-  void Revive() override { cluster_->Revive(); }
+  void Revive(const std::vector<planner::ResourceVector>& wanted) override {
+    cluster_->Revive(wanted);
+  }
   void ReadLog(const executor::LogRequest& request,
                std::function<void(absl::StatusOr<executor::LogChunk>)> done) override {
     cluster_->ReadLog(request, std::move(done));

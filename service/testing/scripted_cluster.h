@@ -33,8 +33,9 @@ class ScriptedCluster final : public executor::Cluster {
               absl::Duration grace) override;
   void Acknowledge(const std::vector<planner::AttemptId>&) override {}
   void Reconcile(std::vector<KnownAttempt> attempts) override;
+  void Decline(const std::vector<executor::OfferId>&) override {}
   void Suppress() override {}
-  void Revive() override {}
+  void Revive(const std::vector<planner::ResourceVector>&) override {}
   void ReadLog(const executor::LogRequest& request,
                std::function<void(absl::StatusOr<executor::LogChunk>)> done) override;
   void Discard(planner::GraphId) override {}

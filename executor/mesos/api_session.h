@@ -1,0 +1,80 @@
+// A session with an endpoint of Mesos's v1 HTTP API, scheduler's or executor's: the stream of
+// events that SUBSCRIBE opens, and the calls beside it.
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_API_SESSION_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_API_SESSION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace boost::asio {
+class io_context;
+namespace ssl {
+class context;
+}
+}  // namespace boost::asio
+
+namespace kartograph::executor::mesos {
+
+struct Endpoint {
+  bool tls = false;
+  std::string host;  // a name or an address
+  uint16_t port = 0;
+  std::string target;  // such as "/api/v1/scheduler"
+
+  std::string ToString() const;  // "http://host:port/target"
+};
+
+// Why a session ended, or was not to be had.
+struct SessionEnd {
+  enum class Kind {
+    kUnreachable,    // no connection, or none that answers
+    kRedirected,     // another one leads: `location`
+    kNotServing,     // 503: there is no leader yet, or it is not ready
+    kNotAuthorized,  // 401 or 403
+    kRefused,        // another status than the protocol has; the message has its text
+    kLost,           // the connection ended, cleanly or not
+    kBroken,         // what came is not the protocol
+  };
+  Kind kind = Kind::kLost;
+  std::string message;   // one line, for people, with the endpoint in it
+  std::string location;  // a URL, perhaps without scheme ("//host:port")
+};
+
+// Bound to the thread that runs the io_context. Events come in order; calls are sent in order, many
+// at once on a connection of their own, and carry the stream's id (Mesos-Stream-Id).
+class ApiSession {
+ public:
+  struct Options {
+    Endpoint endpoint;
+    std::string authorization;                           // the header's value; empty: none
+    boost::asio::ssl::context* tls_context = nullptr;    // needed for a TLS endpoint; outlives this
+    absl::Duration connect_timeout = absl::Seconds(10);  // until the answer to SUBSCRIBE begins
+  };
+  struct Handlers {
+    // One record of the stream: a serialized Event.
+    std::function<void(absl::string_view record)> on_record;
+    // Once; nothing comes after it, and calls without an answer get none.
+    std::function<void(const SessionEnd& end)> on_end;
+  };
+  // `subscribe` is a serialized Call. No handler runs before the return; handlers may destroy the
+  // session.
+  static std::unique_ptr<ApiSession> Open(boost::asio::io_context& io, Options options,
+                                          std::string subscribe, Handlers handlers);
+  // Closes the connections; no handler runs any more.
+  virtual ~ApiSession() = default;
+
+  // Sends a serialized Call, after the stream stands. `done` may be null; it gets Ok for an
+  // accepted call, InvalidArgument with the other side's words for a refused one. It is not called
+  // when the session ends first.
+  virtual void Call(std::string call, std::function<void(const absl::Status&)> done) = 0;
+};
+
+}  // namespace kartograph::executor::mesos
+
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_API_SESSION_H_
