@@ -60,6 +60,8 @@ PACKAGES = {
     "grpc": ("libgrpc++-dev", "grpcpp/grpcpp.h", ["grpc++_reflection", "grpc++", "grpc", "gpr"], ["absl", "protobuf"]),
     "boost": ("libboost1.81-dev", "boost/graph/compressed_sparse_row_graph.hpp", [], []),
     "boost_url": ("libboost-url1.81-dev", "boost/url.hpp", ["boost_url"], ["boost"]),
+    "openssl": ("libssl-dev", "openssl/ssl.h", ["ssl", "crypto"], []),
+    "zookeeper": ("libzookeeper-mt-dev", "zookeeper/zookeeper.h", ["zookeeper_mt"], []),
     "sqlite": ("libsqlite3-dev", "sqlite3.h", ["sqlite3"], []),
     "libyaml": ("libyaml-dev", "yaml.h", ["yaml"], []),
     "cli11": ("libcli11-dev", "CLI/CLI.hpp", [], []),
