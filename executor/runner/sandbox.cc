@@ -23,10 +23,6 @@ namespace {
 constexpr absl::string_view kDiscardedPrefix = "discarded.";
 constexpr int kFolderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-std::string FolderOf(planner::AttemptId attempt) {
-  return absl::StrCat(attempt.task().graph(), "/", attempt.task().index(), ".", attempt.number());
-}
-
 // Asks ext4 to place each folder made in this one away from the others (as chattr +T). Otherwise
 // all sandboxes are made beside whatever else is in that part of the disk, and where many files
 // were deleted there in the last minutes, ext4 steps over every one of them again for each new
@@ -109,6 +105,10 @@ absl::Status ErrnoStatus(int error, absl::string_view what) {
   }
 }
 
+std::string SandboxFolder(planner::AttemptId attempt) {
+  return absl::StrCat(attempt.task().graph(), "/", attempt.task().index(), ".", attempt.number());
+}
+
 absl::StatusOr<std::unique_ptr<Sandboxes>> Sandboxes::Open(std::string root) {
   if (mkdir(root.c_str(), 0777) != 0 && errno != EEXIST) {
     return ErrnoStatus(errno, absl::StrCat("cannot make the folder of sandboxes ", root));
@@ -137,7 +137,7 @@ bool Sandboxes::MakeGraphFolder(planner::GraphId graph) {
 }
 
 absl::StatusOr<Sandboxes::Made> Sandboxes::Make(planner::AttemptId attempt) {
-  std::string relative = FolderOf(attempt);
+  std::string relative = SandboxFolder(attempt);
   Made made;
   made.path = absl::StrCat(root_, "/", relative);
   auto fail = [&made](int error) {
@@ -197,7 +197,7 @@ absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const
 absl::StatusOr<std::string> Sandboxes::ReadResult(planner::AttemptId attempt,
                                                   int64_t max_bytes) const {
   // Most attempts have none, and one look is enough to know.
-  if (faccessat(folder_.get(), absl::StrCat(FolderOf(attempt), "/result").c_str(), F_OK,
+  if (faccessat(folder_.get(), absl::StrCat(SandboxFolder(attempt), "/result").c_str(), F_OK,
                 AT_SYMLINK_NOFOLLOW) != 0) {
     return std::string();
   }

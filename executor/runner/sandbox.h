@@ -37,6 +37,9 @@ class Descriptor {
 // PermissionDenied, or Unavailable.
 absl::Status ErrnoStatus(int error, absl::string_view what);
 
+// The folder of an attempt's sandbox, from the root of all: "17/42.1".
+std::string SandboxFolder(planner::AttemptId attempt);
+
 // All sandboxes of an agent. Reading and removing are thread-safe; making is for one thread.
 class Sandboxes {
  public:
