@@ -203,9 +203,10 @@ std::string Core::WhyNotPlaced(const ResourceVector& agent_part,
   }
   for (const ResourceVector::Entry& entry : agent_part) {
     Quantity most_free;
-    for (planner::Packer::AgentId i = 0; i < agents_.size(); ++i) {
-      if (agents_[i].connected)
-        most_free = std::max(most_free, packer_.free(i).Get(entry.resource));
+    for (const Agent& agent : agents_) {
+      if (!agent.connected) continue;
+      const Quantity free = agent.capacity.Get(entry.resource) - agent.held.Get(entry.resource);
+      most_free = std::max(most_free, free);
     }
     if (entry.quantity > most_free) {
       return absl::StrCat("waits for ", entry.resource.name(), ": needs ",
@@ -213,7 +214,8 @@ std::string Core::WhyNotPlaced(const ResourceVector& agent_part,
                           FormatQuantity(entry, most_free), " free");
     }
   }
-  return absl::StrCat("waits for an agent with ", agent_part.ToString(), " free together");
+  return absl::StrCat(leases_ ? "waits for an agent with " : "waits for an offer of an agent with ",
+                      agent_part.ToString(), " free together");
 }
 
 }  // namespace kartograph::scheduler

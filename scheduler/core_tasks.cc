@@ -68,6 +68,7 @@ void Core::MakeReady(LiveGraph& graph, TaskIndex index, absl::Time not_before, S
   LiveTask& task = graph.tasks[index];
   if (not_before == absl::InfinitePast()) {
     packer_.AddReady(task.consumption, graph.ready_key(index));
+    demand_changed_ = true;
   } else {
     task.delayed = true;
     delayed_until_[graph.key(index)] = not_before;
@@ -212,7 +213,7 @@ void Core::EndGraphIfDone(planner::GraphId id, absl::Time now, Step* step) {
 }
 
 absl::Time Core::NextTimer() const {
-  return timers_.empty() ? absl::InfiniteFuture() : timers_.top().time;
+  return timers_.empty() ? revive_at_ : std::min(revive_at_, timers_.top().time);
 }
 
 void Core::OnTime(absl::Time now, Step* step) {
@@ -226,6 +227,7 @@ void Core::OnTime(absl::Time now, Step* step) {
     LiveTask& task = graph->tasks[timer.task.index()];
     task.delayed = false;
     packer_.AddReady(task.consumption, graph->ready_key(timer.task.index()));
+    demand_changed_ = true;
     step->changed_tasks.push_back(timer.task);
   }
 }
