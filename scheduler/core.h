@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -116,6 +117,7 @@ class Core : public Snapshots {
     bool running = false;
     absl::Time launch_time;
     absl::Time start_time = absl::InfinitePast();
+    absl::Time unreachable_since = absl::InfiniteFuture();  // finite: its agent cannot be reached
   };
 
   struct Agent {
@@ -169,13 +171,18 @@ class Core : public Snapshots {
   void OnOffer(executor::Offer offer, Step* step);
   void OnRescinded(const executor::OfferId& id, Step* step);
   void OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step);
+  void OnAgentUnreachable(const executor::AgentId& id);
   void RefreshAgent(AgentIndex agent);
   void DeclineOffers(Step* step);
   void TellDemand(absl::Time now, Step* step);
 
   // core_cluster.cc: attempts
   void OnAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
+  void EndAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
   void OnAttemptAlive(const executor::AttemptUpdate& update, Attempt& attempt, Step* step);
+  void OnAttemptUnreachable(planner::AttemptId id, Attempt& attempt, absl::Time now, Step* step);
+  void OnAttemptReachable(planner::AttemptId id, Attempt& attempt, Step* step);
+  void GiveUpUnreachable(absl::Time now, Step* step);
   void Hold(Attempt& attempt);
   absl::Duration RetryDelay(const LiveGraph& graph, const LiveTask& task) const;
   void Release(const Attempt& attempt);
@@ -187,6 +194,7 @@ class Core : public Snapshots {
 
   // core_snapshot.cc
   std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task) const;
+  std::string Unreachable(const LiveGraph& graph, planner::TaskIndex task) const;
   std::string WhyNotPlaced(const planner::ResourceVector& agent_part,
                            const planner::ResourceVector& pool_part) const;
   AttemptSnapshot SnapshotOf(planner::AttemptId id, const Attempt& attempt) const;
@@ -215,6 +223,10 @@ class Core : public Snapshots {
   planner::ResourceVector largest_seen_;
   bool agent_seen_ = false;
   absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
+  int64_t unreachable_attempts_ = 0;
+  // When attempts are given up that cannot be reached. Empty without a connection: then nothing is
+  // known of them.
+  absl::btree_set<std::pair<absl::Time, planner::AttemptId>> give_up_;
 
   struct Timer {
     absl::Time time;

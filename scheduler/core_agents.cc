@@ -54,6 +54,7 @@ void Core::OnConnected(Step* step) {
 void Core::OnDisconnected(Step*) {
   connected_ = false;
   offering_.clear();
+  give_up_.clear();
   for (AgentIndex i = 0; i < agents_.size(); ++i) {
     agents_[i].connected = false;
     agents_[i].offers.clear();
@@ -122,7 +123,8 @@ void Core::RefreshAgent(AgentIndex index) {
   }
   packer_.SetCapacity(index, agent.capacity);
   packer_.SetFree(index, std::move(free));
-  packer_.SetUsable(index, true);
+  // Without an offer there is no room even for what consumes nothing.
+  packer_.SetUsable(index, agent.lease || !agent.offers.empty());
   StartBacklog(index);
   UpdateBacklogRoom(index);
 }
@@ -148,6 +150,15 @@ void Core::OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step) 
     update.end_time = now;
     OnAttempt(std::move(update), now, step);
   }
+}
+
+void Core::OnAgentUnreachable(const executor::AgentId& id) {
+  auto it = agent_index_.find(id);
+  if (it == agent_index_.end()) return;
+  Agent& agent = agents_[it->second];
+  agent.connected = false;
+  agent.offers.clear();
+  RefreshAgent(it->second);
 }
 
 void Core::DeclineOffers(Step* step) {

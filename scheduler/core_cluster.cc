@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/strings/str_cat.h"
 #include "scheduler/core.h"
 
 namespace kartograph::scheduler {
@@ -42,6 +43,8 @@ void Core::OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* st
     OnRescinded(rescinded->id, step);
   } else if (auto* lost = std::get_if<executor::AgentLost>(&event)) {
     OnAgentLost(lost->agent, now, step);
+  } else if (auto* unreachable = std::get_if<executor::AgentUnreachable>(&event)) {
+    OnAgentUnreachable(unreachable->agent);
   }
 }
 
@@ -108,18 +111,28 @@ void Core::LearnWallTime(const Attempt& attempt, absl::Duration wall_time) {
 void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
   auto it = attempts_.find(update.attempt);
   if (it == attempts_.end()) {
-    if (update.outcome == Outcome::kNone) {
-      // The history does not know it: it must not run.
-      step->cancels.push_back({update.attempt, update.agent, absl::Seconds(10)});
-    } else {
+    if (update.outcome != Outcome::kNone) {
       step->acknowledge.push_back(update.attempt);  // known to have ended; the news came twice
+    } else if (!update.unreachable) {
+      // The history does not know it, or has given it up: it must not run.
+      step->cancels.push_back({update.attempt, update.agent, absl::Seconds(10)});
     }
     return;
   }
-  if (update.outcome == Outcome::kNone) {
+  if (update.outcome != Outcome::kNone) {
+    step->acknowledge.push_back(update.attempt);
+    EndAttempt(std::move(update), now, step);
+  } else if (update.unreachable) {
+    OnAttemptUnreachable(update.attempt, it->second, now, step);
+  } else {
     OnAttemptAlive(update, it->second, step);
-    return;
   }
+}
+
+// Of an attempt that is alive.
+void Core::EndAttempt(AttemptUpdate update, absl::Time now, Step* step) {
+  auto it = attempts_.find(update.attempt);
+  OnAttemptReachable(update.attempt, it->second, step);
   const Attempt attempt = it->second;
   attempts_.erase(it);
   if (update.outcome == Outcome::kSucceeded || update.outcome == Outcome::kExited) {
@@ -127,7 +140,6 @@ void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
   }
   Release(attempt);
   ++totals_.ended_by_outcome[static_cast<size_t>(update.outcome)];
-  step->acknowledge.push_back(update.attempt);
   const planner::TaskKey key = update.attempt.task();
   AttemptOver(*FindLive(key.graph()), key.index(), update, now, step);
   step->records.emplace_back(storage::AttemptEnded{
@@ -138,8 +150,61 @@ void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
   EndGraphIfDone(key.graph(), now, step);
 }
 
+void Core::OnAttemptUnreachable(AttemptId id, Attempt& attempt, absl::Time now, Step* step) {
+  const LiveGraph& graph = *FindGraph(id.task().graph());
+  if (attempt.unreachable_since == absl::InfiniteFuture()) {
+    attempt.unreachable_since = now;
+    ++unreachable_attempts_;
+    step->changed_tasks.push_back(id.task());
+    step->cluster_changed = true;
+  }
+  const absl::Duration timeout =
+      graph.policies[graph.tasks[id.task().index()].policy].unreachable_timeout;
+  if (timeout != absl::InfiniteDuration()) {
+    give_up_.insert({attempt.unreachable_since + timeout, id});
+  }
+}
+
+void Core::OnAttemptReachable(AttemptId id, Attempt& attempt, Step* step) {
+  if (attempt.unreachable_since == absl::InfiniteFuture()) return;
+  const LiveGraph& graph = *FindGraph(id.task().graph());
+  give_up_.erase({attempt.unreachable_since +
+                      graph.policies[graph.tasks[id.task().index()].policy].unreachable_timeout,
+                  id});
+  attempt.unreachable_since = absl::InfiniteFuture();
+  --unreachable_attempts_;
+  step->changed_tasks.push_back(id.task());
+  step->cluster_changed = true;
+}
+
+void Core::GiveUpUnreachable(absl::Time now, Step* step) {
+  while (!give_up_.empty() && give_up_.begin()->first <= now) {
+    const AttemptId id = give_up_.begin()->second;
+    const Attempt& attempt = attempts_.at(id);
+    const LiveGraph& graph = *FindGraph(id.task().graph());
+    const TaskPolicy& policy = graph.policies[graph.tasks[id.task().index()].policy];
+    AttemptUpdate update;
+    update.attempt = id;
+    update.agent = agents_[attempt.agent].id;
+    update.outcome = Outcome::kUnreachable;
+    update.message = absl::StrCat("its agent could not be reached for ",
+                                  absl::FormatDuration(policy.unreachable_timeout));
+    update.start_time = attempt.start_time;
+    update.end_time = now;
+    // So that it does not go on beside the next one when its agent is back.
+    step->cancels.push_back({id, update.agent, policy.cancel_grace});
+    EndAttempt(std::move(update), now, step);
+  }
+}
+
 void Core::OnAttemptAlive(const AttemptUpdate& update, Attempt& attempt, Step* step) {
   Agent& agent = agents_[attempt.agent];
+  OnAttemptReachable(update.attempt, attempt, step);
+  if (!agent.connected && !agent.lease) {
+    agent.connected = true;
+    RefreshAgent(attempt.agent);
+    step->cluster_changed = true;
+  }
   if (update.start_time == absl::InfinitePast()) {
     // In the agent's backlog. After a restart we had to assume that it held its resources.
     if (attempt.holds && !attempt.running && agent.max_backlog > 0 &&

@@ -213,10 +213,14 @@ void Core::EndGraphIfDone(planner::GraphId id, absl::Time now, Step* step) {
 }
 
 absl::Time Core::NextTimer() const {
-  return timers_.empty() ? revive_at_ : std::min(revive_at_, timers_.top().time);
+  absl::Time next = revive_at_;
+  if (!timers_.empty()) next = std::min(next, timers_.top().time);
+  if (!give_up_.empty()) next = std::min(next, give_up_.begin()->first);
+  return next;
 }
 
 void Core::OnTime(absl::Time now, Step* step) {
+  GiveUpUnreachable(now, step);
   while (!timers_.empty() && timers_.top().time <= now) {
     const Timer timer = timers_.top();
     timers_.pop();

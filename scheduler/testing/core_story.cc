@@ -156,6 +156,12 @@ void CoreStory::Runs(absl::string_view task) {
   Tell(std::move(update));
 }
 
+void CoreStory::OutOfReach(absl::string_view task) {
+  executor::AttemptUpdate update = Update(task, Outcome::kNone);
+  update.unreachable = true;
+  Tell(std::move(update));
+}
+
 void CoreStory::Succeeds(absl::string_view task, absl::Duration wall_time) {
   executor::AttemptUpdate update = Update(task, Outcome::kSucceeded);
   update.start_time = now_ - wall_time;

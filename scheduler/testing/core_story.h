@@ -43,6 +43,7 @@ class CoreStory {
   void Offer(const std::string& offer, const std::string& agent, planner::ResourceVector resources);
   static executor::Offer MakeOffer(const std::string& offer, const std::string& agent,
                                    planner::ResourceVector resources);
+  void AgentOutOfReach(const std::string& name) { Tell(executor::AgentUnreachable{name}); }
   void LoseAgent(const std::string& name) { Tell(executor::AgentLost{name}); }
   planner::GraphId Submit(const Graph& graph);
   absl::Status TrySubmit(const Graph& graph);
@@ -53,6 +54,7 @@ class CoreStory {
   // The newest attempt of a task.
   void Queued(absl::string_view task);  // it waits in its agent's backlog
   void Runs(absl::string_view task);
+  void OutOfReach(absl::string_view task);  // its agent cannot be reached
   void Succeeds(absl::string_view task, absl::Duration wall_time = absl::Minutes(1));
   void Fails(absl::string_view task);  // exits with status 1
   void Ends(absl::string_view task, planner::Outcome outcome, std::string message = "");
