@@ -18,11 +18,22 @@ using Kind = YamlTree::Kind;
 
 constexpr absl::string_view kDefaultsKeys[] = {
     "consumption", "environment",     "directory",    "timeout",  "max_attempts",
-    "retry_delay", "max_retry_delay", "cancel_grace", "priority",
+    "retry_delay", "max_retry_delay", "cancel_grace", "priority", "unreachable_timeout",
 };
 constexpr absl::string_view kTaskKeys[] = {
-    "name",    "command",      "after",       "consumption",     "environment",  "directory",
-    "timeout", "max_attempts", "retry_delay", "max_retry_delay", "cancel_grace", "priority",
+    "name",
+    "command",
+    "after",
+    "consumption",
+    "environment",
+    "directory",
+    "timeout",
+    "max_attempts",
+    "retry_delay",
+    "max_retry_delay",
+    "cancel_grace",
+    "priority",
+    "unreachable_timeout",
 };
 
 }  // namespace
@@ -97,6 +108,10 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path, v1::Ta
   } else if (entry.key == "cancel_grace") {
     if (!nothing) {
       ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_cancel_grace, spec);
+    }
+  } else if (entry.key == "unreachable_timeout") {
+    if (!nothing) {
+      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_unreachable_timeout, spec);
     }
   } else if (entry.key == "max_attempts") {
     if (!nothing) {

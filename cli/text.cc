@@ -71,6 +71,12 @@ absl::string_view Word(v1::Outcome outcome) {
       return "lost";
     case v1::OUTCOME_REFUSED:
       return "refused";
+    case v1::OUTCOME_DROPPED:
+      return "dropped";
+    case v1::OUTCOME_GONE:
+      return "gone";
+    case v1::OUTCOME_UNREACHABLE:
+      return "unreachable";
     default:
       return "";
   }

@@ -27,7 +27,7 @@ inline constexpr int kTaskBits = 20;
 inline constexpr int kAttemptBits = 11;
 // A graph holds at most this many tasks.
 inline constexpr uint32_t kMaxTasks = 1u << kTaskBits;
-// A task is launched at most this many times, refused and lost launches included.
+// A task is launched at most this many times, launches that spend no attempt included.
 inline constexpr uint32_t kMaxLaunches = (1u << kAttemptBits) - 1;
 
 // One task of one graph. The value is below 2^52.

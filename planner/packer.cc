@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <limits>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace kartograph::planner {
 namespace {
 
@@ -68,9 +70,10 @@ void Packer::SetUsable(AgentId id, bool usable) {
 void Packer::SetFree(AgentId id, ResourceVector free) {
   Agent& agent = agents_[id];
   const Quantity cpu_before = agent.free.Get(Resource::Cpu());
+  const bool more = !free.FitsIn(agent.free);
   agent.free = std::move(free);
   Reindex(id, cpu_before, agent.usable);
-  MarkFreed(id);
+  if (more) MarkFreed(id);
 }
 
 void Packer::Take(AgentId id, ClassId consumption) {
@@ -181,6 +184,24 @@ void Packer::Plan(std::vector<Placement>* placements) {
   for (AgentId id : freed_) agents_[id].freed = false;
   freed_.clear();
   pools_freed_ = false;
+}
+
+bool Packer::AnythingWanted() const {
+  return std::any_of(active_.begin(), active_.end(), [&](ClassId id) {
+    const Class& c = classes_[id];
+    return !c.ready.empty() && c.pool_part.FitsIn(pool_free_);
+  });
+}
+
+std::vector<ResourceVector> Packer::Wanted() const {
+  std::vector<ResourceVector> wanted;
+  absl::flat_hash_set<ResourceVector> seen;
+  for (ClassId id : active_) {
+    const Class& c = classes_[id];
+    if (c.ready.empty() || !c.pool_part.FitsIn(pool_free_)) continue;
+    if (seen.insert(c.agent_part).second) wanted.push_back(c.agent_part);
+  }
+  return wanted;
 }
 
 void Packer::PlanDirect(std::vector<Placement>* placements) {

@@ -93,6 +93,11 @@ class Packer {
   // but for the backlog, have taken their resources. Appends to `placements`.
   void Plan(std::vector<Placement>* placements);
 
+  // Whether a task is ready whose units of pools are free, so that more of an agent would let it
+  // go; and what such tasks need of an agent, each need once.
+  bool AnythingWanted() const;
+  std::vector<ResourceVector> Wanted() const;
+
   // The usable agent on which the consumption fits best now, if any.
   std::optional<AgentId> BestFit(const ResourceVector& need) const;
 

@@ -358,6 +358,31 @@ TEST(PackerBacklogTest, WhatTheAgentCouldNeverRunDoesNotGoThere) {
   EXPECT_EQ(story.packer.ready_count(), 1u) << "nobody has five cores";
 }
 
+TEST(PackerWantedTest, IsWhatReadyTasksNeedOfAnAgent) {
+  Story story({{kDb, Quantity::Of(2)}});
+  EXPECT_FALSE(story.packer.AnythingWanted());
+  story.Ready(0, Cpu(1));
+  story.Ready(1, CpuDb(1, 1));
+  story.Ready(2, Cpu(2));
+  EXPECT_TRUE(story.packer.AnythingWanted());
+  EXPECT_THAT(story.packer.Wanted(), ElementsAre(Cpu(1), Cpu(2)));
+  story.Agent(Cpu(2));
+  story.Plan();
+  EXPECT_THAT(story.packer.Wanted(), ElementsAre(Cpu(2)));
+}
+
+TEST(PackerWantedTest, IsNothingWhereAPoolIsEmpty) {
+  Story story({{kDb, Quantity::Of(2)}});
+  story.Agent(Cpu(4));
+  story.Ready(0, CpuDb(1, 2));
+  story.Ready(1, CpuDb(1, 1));
+  story.Plan();
+  EXPECT_FALSE(story.packer.AnythingWanted());
+  EXPECT_THAT(story.packer.Wanted(), IsEmpty());
+  story.packer.GivePools(story.packer.Intern(CpuDb(1, 2)));
+  EXPECT_THAT(story.packer.Wanted(), ElementsAre(Cpu(1)));
+}
+
 TEST(PackerBacklogTest, NothingWaitsOnAnAgentThatIsNotUsable) {
   Story story;
   story.Agent(Cpu(1));

@@ -62,6 +62,12 @@ absl::string_view ToString(Outcome outcome) {
       return "lost";
     case Outcome::kRefused:
       return "refused";
+    case Outcome::kDropped:
+      return "dropped";
+    case Outcome::kGone:
+      return "gone";
+    case Outcome::kUnreachable:
+      return "unreachable";
   }
   return "unknown";
 }

@@ -12,7 +12,7 @@ namespace kartograph::planner {
 //   kWaiting --> kReady --> kLaunching --> kRunning --> kSucceeded
 //      |           |            |             |-------> kFailed      no attempts left
 //      |           |            |             '-------> kReady       attempts left, after back-off
-//      |           |            '---------------------> kReady       refused or lost: no attempt is
+//      |           |            '---------------------> kReady       the cluster's doing: none
 //      spent |           '--> kCancelled (from every state that is not final)
 //      '--> kSkipped    a task before it failed, was cancelled or was skipped
 enum class TaskState : uint8_t {
@@ -49,12 +49,15 @@ enum class Outcome : uint8_t {
   kResultTooLarge = 8,  // the return value is over the limit
   kLost = 9,            // its agent went away or never heard of it; no attempt is spent
   kRefused = 10,        // the cluster did not take it; no attempt is spent
+  kDropped = 11,        // it never reached its agent; no attempt is spent
+  kGone = 12,           // its agent is gone for good; no attempt is spent
+  kUnreachable = 13,    // given up: its agent could not be reached for longer than the task's
+                        // unreachable_timeout; no attempt is spent
 };
+inline constexpr int kOutcomes = 14;  // size of an array indexed by Outcome
 
 // Whether an attempt that ended so counts against the task's max_attempts.
-inline bool SpendsAttempt(Outcome outcome) {
-  return outcome != Outcome::kLost && outcome != Outcome::kRefused;
-}
+inline bool SpendsAttempt(Outcome outcome) { return outcome < Outcome::kLost; }
 
 // Lower-case words as the command line, the page and the logs show them ("out of memory").
 absl::string_view ToString(TaskState state);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -77,7 +78,8 @@ class Core : public Snapshots {
   absl::Time NextTimer() const;
   void OnTime(absl::Time now, Step* step);
 
-  // Places what is ready. Does nothing while launching is stopped.
+  // Places what is ready, unless launching is stopped; gives back offers of which nothing was used,
+  // and says what is wanted.
   void Plan(absl::Time now, Step* step);
   void StopLaunching() { launching_ = false; }
 
@@ -115,6 +117,7 @@ class Core : public Snapshots {
     bool running = false;
     absl::Time launch_time;
     absl::Time start_time = absl::InfinitePast();
+    absl::Time unreachable_since = absl::InfiniteFuture();  // finite: its agent cannot be reached
   };
 
   struct Agent {
@@ -161,26 +164,37 @@ class Core : public Snapshots {
   void AttemptOver(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
                    absl::Time now, Step* step);
 
-  // core_cluster.cc: agents and attempts
+  // core_agents.cc: agents, offers and what is wanted
   AgentIndex AgentOf(const executor::AgentId& id);
   void OnConnected(Step* step);
   void OnDisconnected(Step* step);
   void OnOffer(executor::Offer offer, Step* step);
   void OnRescinded(const executor::OfferId& id, Step* step);
-  void OnAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
-  void OnAttemptAlive(const executor::AttemptUpdate& update, Attempt& attempt, Step* step);
   void OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step);
+  void OnAgentUnreachable(const executor::AgentId& id);
   void RefreshAgent(AgentIndex agent);
+  void DeclineOffers(Step* step);
+  void TellDemand(absl::Time now, Step* step);
+
+  // core_cluster.cc: attempts
+  void OnAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
+  void EndAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
+  void OnAttemptAlive(const executor::AttemptUpdate& update, Attempt& attempt, Step* step);
+  void OnAttemptUnreachable(planner::AttemptId id, Attempt& attempt, absl::Time now, Step* step);
+  void OnAttemptReachable(planner::AttemptId id, Attempt& attempt, Step* step);
+  void GiveUpUnreachable(absl::Time now, Step* step);
   void Hold(Attempt& attempt);
   absl::Duration RetryDelay(const LiveGraph& graph, const LiveTask& task) const;
-  void Release(planner::AttemptId id, const Attempt& attempt);
+  void Release(const Attempt& attempt);
   void StartBacklog(AgentIndex agent);
   void UpdateBacklogRoom(AgentIndex agent);
   void LearnWallTime(const Attempt& attempt, absl::Duration wall_time);
+  void Place(absl::Time now, Step* step);
   void Launch(const planner::Packer::Placement& placement, absl::Time now, Step* step);
 
   // core_snapshot.cc
   std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task) const;
+  std::string Unreachable(const LiveGraph& graph, planner::TaskIndex task) const;
   std::string WhyNotPlaced(const planner::ResourceVector& agent_part,
                            const planner::ResourceVector& pool_part) const;
   AttemptSnapshot SnapshotOf(planner::AttemptId id, const Attempt& attempt) const;
@@ -190,16 +204,29 @@ class Core : public Snapshots {
   int64_t last_delivery_;
   bool launching_ = true;
   bool connected_ = false;
-  bool suppressed_ = false;
+  bool leases_ = false;  // this cluster leases: it need not be told what is wanted
+
+  // What a cluster that offers was told that is wanted.
+  enum class Demand : uint8_t { kUnknown, kNothing, kSomething };
+  Demand demand_ = Demand::kUnknown;
+  // Since the last revival a task became ready or an attempt ended: more may be free, or fit.
+  bool demand_changed_ = false;
+  absl::Time revived_ = absl::InfinitePast();
+  absl::Time revive_at_ = absl::InfiniteFuture();  // when Plan will say so, having said it just now
 
   absl::btree_map<planner::GraphId, std::unique_ptr<LiveGraph>> graphs_;
   planner::Packer packer_;
   std::vector<Agent> agents_;
   absl::flat_hash_map<executor::AgentId, AgentIndex> agent_index_;
+  std::vector<AgentIndex> offering_;  // agents with open offers, and some that had
   // The most of each resource that any one agent ever had.
   planner::ResourceVector largest_seen_;
   bool agent_seen_ = false;
   absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
+  int64_t unreachable_attempts_ = 0;
+  // When attempts are given up that cannot be reached. Empty without a connection: then nothing is
+  // known of them.
+  absl::btree_set<std::pair<absl::Time, planner::AttemptId>> give_up_;
 
   struct Timer {
     absl::Time time;

@@ -1,6 +1,8 @@
-// Agents, offers and attempts: what the cluster tells, and what is launched on it.
+// Attempts: what the cluster tells of them, and what is launched on it.
 #include <algorithm>
+#include <iterator>
 
+#include "absl/strings/str_cat.h"
 #include "scheduler/core.h"
 
 namespace kartograph::scheduler {
@@ -25,17 +27,6 @@ double Smoothed(double mean, double sample) {
 
 }  // namespace
 
-Core::AgentIndex Core::AgentOf(const executor::AgentId& id) {
-  auto [it, is_new] = agent_index_.emplace(id, static_cast<AgentIndex>(agents_.size()));
-  if (is_new) {
-    packer_.AddAgent();
-    Agent& agent = agents_.emplace_back();
-    agent.id = id;
-    agent.name = id;
-  }
-  return it->second;
-}
-
 void Core::OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* step) {
   if (auto* update = std::get_if<AttemptUpdate>(&event)) {
     OnAttempt(std::move(*update), now, step);
@@ -52,101 +43,9 @@ void Core::OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* st
     OnRescinded(rescinded->id, step);
   } else if (auto* lost = std::get_if<executor::AgentLost>(&event)) {
     OnAgentLost(lost->agent, now, step);
+  } else if (auto* unreachable = std::get_if<executor::AgentUnreachable>(&event)) {
+    OnAgentUnreachable(unreachable->agent);
   }
-}
-
-void Core::OnConnected(Step* step) {
-  OnDisconnected(step);
-  connected_ = true;
-  suppressed_ = false;
-  // In order of ids: a hash map's order is no order.
-  std::vector<AttemptId> alive;
-  alive.reserve(attempts_.size());
-  for (const auto& [id, attempt] : attempts_) alive.push_back(id);
-  std::sort(alive.begin(), alive.end());
-  for (AttemptId id : alive) {
-    const executor::AgentId& agent = agents_[attempts_.at(id).agent].id;
-    step->reconcile.push_back({id, agent});
-    // A cancel may have been lost with the connection.
-    const LiveGraph* graph = FindGraph(id.task().graph());
-    const LiveTask& task = graph->tasks[id.task().index()];
-    if (task.cancelling) {
-      step->cancels.push_back({id, agent, graph->policies[task.policy].cancel_grace});
-    }
-  }
-}
-
-void Core::OnDisconnected(Step*) {
-  connected_ = false;
-  for (AgentIndex i = 0; i < agents_.size(); ++i) {
-    agents_[i].connected = false;
-    agents_[i].offers.clear();
-    RefreshAgent(i);
-  }
-}
-
-void Core::OnOffer(executor::Offer offer, Step*) {
-  const AgentIndex index = AgentOf(offer.agent);
-  Agent& agent = agents_[index];
-  agent.name = offer.agent_name;
-  agent.connected = true;
-  agent.lease = offer.lease;
-  agent.max_backlog = offer.lease ? offer.backlog : 0;
-  agent_seen_ = true;
-  if (offer.lease) {
-    agent.offers.clear();
-    agent.capacity = std::move(offer.resources);
-  } else {
-    agent.offers.push_back(std::move(offer));
-    // What was offered at once is the least that the agent has.
-    planner::ResourceVector offered;
-    for (const executor::Offer& open : agent.offers) offered += open.resources;
-    for (const auto& entry : offered) {
-      if (entry.quantity > agent.capacity.Get(entry.resource)) {
-        agent.capacity.Set(entry.resource, entry.quantity);
-      }
-    }
-  }
-  for (const auto& entry : agent.capacity) {
-    if (entry.quantity > largest_seen_.Get(entry.resource)) {
-      largest_seen_.Set(entry.resource, entry.quantity);
-    }
-  }
-  RefreshAgent(index);
-}
-
-void Core::OnRescinded(const executor::OfferId& id, Step*) {
-  for (AgentIndex i = 0; i < agents_.size(); ++i) {
-    Agent& agent = agents_[i];
-    auto offer = std::find_if(agent.offers.begin(), agent.offers.end(),
-                              [&](const executor::Offer& o) { return o.id == id; });
-    if (offer == agent.offers.end()) continue;
-    agent.offers.erase(offer);
-    RefreshAgent(i);
-    return;
-  }
-}
-
-// Tells the packer what the agent has.
-void Core::RefreshAgent(AgentIndex index) {
-  Agent& agent = agents_[index];
-  if (!agent.connected) {
-    packer_.SetUsable(index, false);
-    packer_.SetBacklogRoom(index, 0);
-    return;
-  }
-  planner::ResourceVector free;
-  if (agent.lease) {
-    free = agent.capacity;
-    free -= agent.held;
-  } else {
-    for (const executor::Offer& offer : agent.offers) free += offer.resources;
-  }
-  packer_.SetCapacity(index, agent.capacity);
-  packer_.SetFree(index, std::move(free));
-  packer_.SetUsable(index, true);
-  StartBacklog(index);
-  UpdateBacklogRoom(index);
 }
 
 void Core::Hold(Attempt& attempt) {
@@ -157,10 +56,10 @@ void Core::Hold(Attempt& attempt) {
   if (agent.lease) packer_.Take(attempt.agent, attempt.consumption);
 }
 
-void Core::Release(AttemptId id, const Attempt& attempt) {
-  (void)id;
+void Core::Release(const Attempt& attempt) {
   Agent& agent = agents_[attempt.agent];
   --agent.attempts;
+  demand_changed_ = true;
   if (!attempt.holds) {
     --agent.backlog_size;
     UpdateBacklogRoom(attempt.agent);
@@ -212,26 +111,35 @@ void Core::LearnWallTime(const Attempt& attempt, absl::Duration wall_time) {
 void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
   auto it = attempts_.find(update.attempt);
   if (it == attempts_.end()) {
-    if (update.outcome == Outcome::kNone) {
-      // The history does not know it: it must not run.
-      step->cancels.push_back({update.attempt, update.agent, absl::Seconds(10)});
-    } else {
+    if (update.outcome != Outcome::kNone) {
       step->acknowledge.push_back(update.attempt);  // known to have ended; the news came twice
+    } else if (!update.unreachable) {
+      // The history does not know it, or has given it up: it must not run.
+      step->cancels.push_back({update.attempt, update.agent, absl::Seconds(10)});
     }
     return;
   }
-  if (update.outcome == Outcome::kNone) {
+  if (update.outcome != Outcome::kNone) {
+    step->acknowledge.push_back(update.attempt);
+    EndAttempt(std::move(update), now, step);
+  } else if (update.unreachable) {
+    OnAttemptUnreachable(update.attempt, it->second, now, step);
+  } else {
     OnAttemptAlive(update, it->second, step);
-    return;
   }
+}
+
+// Of an attempt that is alive.
+void Core::EndAttempt(AttemptUpdate update, absl::Time now, Step* step) {
+  auto it = attempts_.find(update.attempt);
+  OnAttemptReachable(update.attempt, it->second, step);
   const Attempt attempt = it->second;
   attempts_.erase(it);
   if (update.outcome == Outcome::kSucceeded || update.outcome == Outcome::kExited) {
     LearnWallTime(attempt, update.usage.wall_time);
   }
-  Release(update.attempt, attempt);
+  Release(attempt);
   ++totals_.ended_by_outcome[static_cast<size_t>(update.outcome)];
-  step->acknowledge.push_back(update.attempt);
   const planner::TaskKey key = update.attempt.task();
   AttemptOver(*FindLive(key.graph()), key.index(), update, now, step);
   step->records.emplace_back(storage::AttemptEnded{
@@ -242,8 +150,61 @@ void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
   EndGraphIfDone(key.graph(), now, step);
 }
 
+void Core::OnAttemptUnreachable(AttemptId id, Attempt& attempt, absl::Time now, Step* step) {
+  const LiveGraph& graph = *FindGraph(id.task().graph());
+  if (attempt.unreachable_since == absl::InfiniteFuture()) {
+    attempt.unreachable_since = now;
+    ++unreachable_attempts_;
+    step->changed_tasks.push_back(id.task());
+    step->cluster_changed = true;
+  }
+  const absl::Duration timeout =
+      graph.policies[graph.tasks[id.task().index()].policy].unreachable_timeout;
+  if (timeout != absl::InfiniteDuration()) {
+    give_up_.insert({attempt.unreachable_since + timeout, id});
+  }
+}
+
+void Core::OnAttemptReachable(AttemptId id, Attempt& attempt, Step* step) {
+  if (attempt.unreachable_since == absl::InfiniteFuture()) return;
+  const LiveGraph& graph = *FindGraph(id.task().graph());
+  give_up_.erase({attempt.unreachable_since +
+                      graph.policies[graph.tasks[id.task().index()].policy].unreachable_timeout,
+                  id});
+  attempt.unreachable_since = absl::InfiniteFuture();
+  --unreachable_attempts_;
+  step->changed_tasks.push_back(id.task());
+  step->cluster_changed = true;
+}
+
+void Core::GiveUpUnreachable(absl::Time now, Step* step) {
+  while (!give_up_.empty() && give_up_.begin()->first <= now) {
+    const AttemptId id = give_up_.begin()->second;
+    const Attempt& attempt = attempts_.at(id);
+    const LiveGraph& graph = *FindGraph(id.task().graph());
+    const TaskPolicy& policy = graph.policies[graph.tasks[id.task().index()].policy];
+    AttemptUpdate update;
+    update.attempt = id;
+    update.agent = agents_[attempt.agent].id;
+    update.outcome = Outcome::kUnreachable;
+    update.message = absl::StrCat("its agent could not be reached for ",
+                                  absl::FormatDuration(policy.unreachable_timeout));
+    update.start_time = attempt.start_time;
+    update.end_time = now;
+    // So that it does not go on beside the next one when its agent is back.
+    step->cancels.push_back({id, update.agent, policy.cancel_grace});
+    EndAttempt(std::move(update), now, step);
+  }
+}
+
 void Core::OnAttemptAlive(const AttemptUpdate& update, Attempt& attempt, Step* step) {
   Agent& agent = agents_[attempt.agent];
+  OnAttemptReachable(update.attempt, attempt, step);
+  if (!agent.connected && !agent.lease) {
+    agent.connected = true;
+    RefreshAgent(attempt.agent);
+    step->cluster_changed = true;
+  }
   if (update.start_time == absl::InfinitePast()) {
     // In the agent's backlog. After a restart we had to assume that it held its resources.
     if (attempt.holds && !attempt.running && agent.max_backlog > 0 &&
@@ -266,29 +227,6 @@ void Core::OnAttemptAlive(const AttemptUpdate& update, Attempt& attempt, Step* s
   attempt.running = true;
   LiveGraph* graph = FindLive(update.attempt.task().graph());
   SetState(*graph, update.attempt.task().index(), TaskState::kRunning, step);
-}
-
-void Core::OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step) {
-  auto it = agent_index_.find(id);
-  if (it == agent_index_.end()) return;
-  const AgentIndex index = it->second;
-  agents_[index].connected = false;
-  agents_[index].offers.clear();
-  RefreshAgent(index);
-  std::vector<AttemptId> lost;
-  for (const auto& [attempt_id, attempt] : attempts_) {
-    if (attempt.agent == index) lost.push_back(attempt_id);
-  }
-  std::sort(lost.begin(), lost.end());
-  for (AttemptId attempt_id : lost) {
-    AttemptUpdate update;
-    update.attempt = attempt_id;
-    update.agent = id;
-    update.outcome = Outcome::kLost;
-    update.message = "its agent was lost";
-    update.end_time = now;
-    OnAttempt(std::move(update), now, step);
-  }
 }
 
 void Core::Launch(const planner::Packer::Placement& placement, absl::Time now, Step* step) {
@@ -322,7 +260,13 @@ void Core::Launch(const planner::Packer::Placement& placement, absl::Time now, S
 }
 
 void Core::Plan(absl::Time now, Step* step) {
-  if (!launching_) return;
+  if (launching_) Place(now, step);
+  // The plan placed all that fits: what is offered still is of no use now.
+  DeclineOffers(step);
+  TellDemand(now, step);
+}
+
+void Core::Place(absl::Time now, Step* step) {
   placements_.clear();
   packer_.Plan(&placements_);
   for (const planner::Packer::Placement& placement : placements_) Launch(placement, now, step);
@@ -338,12 +282,6 @@ void Core::Plan(absl::Time now, Step* step) {
       RefreshAgent(placement.agent);
     }
   }
-  const bool wanted = packer_.ready_count() > 0 || !delayed_until_.empty();
-  if (connected_ && wanted == suppressed_) {
-    suppressed_ = !wanted;
-    (wanted ? step->revive : step->suppress) = true;
-    (wanted ? step->suppress : step->revive) = false;
-  }
 }
 
 absl::Duration Core::AgentsBusyFor() const {
@@ -355,25 +293,6 @@ absl::Duration Core::AgentsBusyFor() const {
                      absl::Microseconds(agent.mean_wall_us * agent.backlog_size / agent.holding));
   }
   return least == absl::InfiniteDuration() ? absl::ZeroDuration() : least;
-}
-
-std::vector<executor::ClusterEvent> Core::AdoptableState() const {
-  std::vector<executor::ClusterEvent> events;
-  if (!connected_) return events;
-  events.emplace_back(executor::Connected{});
-  for (const Agent& agent : agents_) {
-    if (!agent.connected) continue;
-    for (const executor::Offer& offer : agent.offers) events.emplace_back(offer);
-    if (!agent.lease) continue;
-    executor::Offer offer;
-    offer.agent = agent.id;
-    offer.agent_name = agent.name;
-    offer.resources = agent.capacity;
-    offer.lease = true;
-    offer.backlog = agent.max_backlog;
-    events.emplace_back(std::move(offer));
-  }
-  return events;
 }
 
 }  // namespace kartograph::scheduler

@@ -25,7 +25,6 @@ std::vector<Task> Many(int n, const ResourceVector& consumption = Cpu(1)) {
 }
 
 class LeaseTest : public ::testing::Test, protected CoreStory {};
-class OfferTest : public ::testing::Test, protected CoreStory {};
 class ConnectionTest : public ::testing::Test, protected CoreStory {};
 class BacklogTest : public ::testing::Test, protected CoreStory {
  protected:
@@ -153,72 +152,6 @@ TEST_F(LeaseTest, EachTaskGoesWhereTheLeastIsLeftOver) {
   EXPECT_THAT(places, ElementsAre("a on small", "b on large"));
 }
 
-TEST_F(OfferTest, OneLaunchUsesTheWholeOfferUp) {
-  Offer("o1", "m", Cpu(4));
-  Submit(Graph({Task("a")}));
-  EXPECT_THAT(Started(), ElementsAre("a"));
-  Submit(Graph({Task("b")}));
-  EXPECT_THAT(Started(), IsEmpty()) << "what was left comes back with another offer";
-  Offer("o2", "m", Cpu(3));
-  EXPECT_THAT(Started(), ElementsAre("b"));
-}
-
-TEST_F(OfferTest, ManyTasksGoIntoOneOffer) {
-  Submit(Graph(Many(5)));
-  Offer("o1", "m", Cpu(3));
-  EXPECT_THAT(Started(), ElementsAre("t0", "t1", "t2"));
-}
-
-TEST_F(OfferTest, OffersOfOneAgentAreUsedTogether) {
-  Offer("o1", "m", Cpu(1));
-  Offer("o2", "m", Cpu(1));
-  Offer("o3", "n", Cpu(1));
-  Submit(Graph({Task("a").Needs(Cpu(2))}));
-  EXPECT_THAT(Started(), ElementsAre("a"));
-}
-
-TEST_F(OfferTest, ARescindedOfferIsNotUsed) {
-  Offer("o1", "m", Cpu(2));
-  Offer("o2", "m", Cpu(1));
-  Rescind("o1");
-  Rescind("unknown");
-  Submit(Graph(Many(2)));
-  EXPECT_THAT(Started(), ElementsAre("t0"));
-}
-
-TEST_F(OfferTest, WhatAnAttemptFreesComesWithANewOfferOnly) {
-  Offer("o1", "m", Cpu(1));
-  Submit(Graph(Many(2)));
-  Started();
-  Succeeds("t0");
-  EXPECT_THAT(Started(), IsEmpty());
-  Offer("o2", "m", Cpu(1));
-  EXPECT_THAT(Started(), ElementsAre("t1"));
-}
-
-TEST_F(OfferTest, OffersAreVoidAfterALostConnection) {
-  Offer("o1", "m", Cpu(1));
-  Disconnect();
-  Connect();
-  Submit(Graph({Task("a")}));
-  EXPECT_THAT(Started(), IsEmpty());
-}
-
-TEST_F(OfferTest, AreSuppressedWhileNothingWaitsAndRevivedWhenSomethingDoes) {
-  Connect();
-  EXPECT_TRUE(TakeSuppress()) << "nothing waits";
-  Submit(Graph({Task("a").Attempts(2)}));
-  EXPECT_TRUE(TakeRevive());
-  EXPECT_FALSE(TakeSuppress());
-  Offer("o1", "m", Cpu(1));
-  EXPECT_TRUE(TakeSuppress()) << "it runs, nothing else waits";
-  Fails("a");
-  EXPECT_TRUE(TakeRevive()) << "it will be tried again";
-  Wait(absl::Seconds(1));
-  EXPECT_FALSE(TakeRevive()) << "said once";
-  EXPECT_FALSE(TakeSuppress());
-}
-
 TEST_F(ConnectionTest, NothingIsLaunchedWhileThereIsNone) {
   Agent("m", Cpu(1));
   Disconnect();
@@ -257,9 +190,10 @@ TEST_F(ConnectionTest, ACancelThatMayHaveBeenLostIsAskedForAgain) {
 }
 
 TEST_F(ConnectionTest, ANewConnectionWithoutAnEndOfTheOldVoidsItsOffers) {
-  Offer("o1", "m", Cpu(1));
   Connect();
   Submit(Graph({Task("a")}));
+  executor::Offer offer = MakeOffer("o1", "m", Cpu(1));
+  Tell({offer, executor::Connected{}});
   EXPECT_THAT(Started(), IsEmpty());
 }
 
@@ -401,12 +335,13 @@ TEST_F(PoolTest, AnAttemptOutOfReachKeepsItsUnits) {
 }
 
 TEST_F(PoolTest, WithoutALeaseTheUnitsComeBackAllTheSame) {
-  Offer("o1", "m", Cpu(1));
   Submit(Graph(Many(2, With(Cpu(1), "db_connections", 2))));
+  Offer("o1", "m", Cpu(1));
   EXPECT_THAT(Started(), ElementsAre("t0"));
   Offer("o2", "m", Cpu(1));
   EXPECT_THAT(Started(), IsEmpty());
   Succeeds("t0");
+  Offer("o3", "m", Cpu(1));
   EXPECT_THAT(Started(), ElementsAre("t1"));
 }
 

@@ -92,8 +92,8 @@ void Core::AddLiveTask(LiveGraph& graph, TaskSubmission& task, const std::vector
   live.priority = task.priority;
   live.max_attempts = static_cast<uint16_t>(std::clamp(task.max_attempts, 1, 1000));
   live.consumption = InternConsumption(task.consumption);
-  live.policy =
-      graph.InternPolicy({task.timeout, task.retry_delay, task.max_retry_delay, task.cancel_grace});
+  live.policy = graph.InternPolicy({task.timeout, task.retry_delay, task.max_retry_delay,
+                                    task.cancel_grace, task.unreachable_timeout});
   graph.AppendName(task.name);
   ++graph.unfinished;
   for (TaskCounts* counts : {&graph.counts, &counts_}) {
@@ -103,7 +103,7 @@ void Core::AddLiveTask(LiveGraph& graph, TaskSubmission& task, const std::vector
   step->records.emplace_back(storage::TaskSubmitted{
       graph.key(index), std::move(task.name), std::move(task.payload), std::move(task.consumption),
       after, task.timeout, task.retry_delay, task.max_retry_delay, task.cancel_grace,
-      live.max_attempts, task.priority});
+      live.max_attempts, task.priority, task.unreachable_timeout});
   step->changed_tasks.push_back(graph.key(index));
 }
 

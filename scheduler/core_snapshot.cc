@@ -21,6 +21,10 @@ std::string FormatQuantity(const ResourceVector::Entry& entry, Quantity quantity
                                                     : quantity.ToString();
 }
 
+std::string Utc(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
 }  // namespace
 
 std::vector<GraphId> Core::LiveGraphs() const {
@@ -78,6 +82,7 @@ AttemptSnapshot Core::SnapshotOf(planner::AttemptId id, const Attempt& attempt) 
           attempt.running ? TaskState::kRunning : TaskState::kLaunching,
           attempt.launch_time,
           attempt.start_time,
+          attempt.unreachable_since,
           packer_.consumption(attempt.consumption)};
 }
 
@@ -145,11 +150,11 @@ std::string Core::WhyNotRunning(const LiveGraph& graph, TaskIndex index) const {
     }
     case TaskState::kReady: {
       if (auto it = delayed_until_.find(graph.key(index)); it != delayed_until_.end()) {
-        return absl::StrCat(
-            "waits until ", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", it->second, absl::UTCTimeZone()),
-            task.spent > 0 ? absl::StrCat(" to be tried again (attempt ", task.spent + 1, " of ",
-                                          task.max_attempts, ")")
-                           : " to be launched again");
+        return absl::StrCat("waits until ", Utc(it->second),
+                            task.spent > 0
+                                ? absl::StrCat(" to be tried again (attempt ", task.spent + 1,
+                                               " of ", task.max_attempts, ")")
+                                : " to be launched again");
       }
       if (!launching_) return "the service is stopping and launches nothing";
       return WhyNotPlaced(packer_.agent_part(task.consumption),
@@ -157,6 +162,7 @@ std::string Core::WhyNotRunning(const LiveGraph& graph, TaskIndex index) const {
     }
     case TaskState::kLaunching: {
       if (!connected_) return "its cluster is not connected; what became of it is not known yet";
+      if (std::string why = Unreachable(graph, index); !why.empty()) return why;
       auto it = attempts_.find(planner::AttemptId::Of(graph.key(index), task.launches));
       if (it != attempts_.end() && !it->second.holds) {
         return absl::StrCat("waits on agent ", agents_[it->second.agent].name, " for its turn");
@@ -164,10 +170,22 @@ std::string Core::WhyNotRunning(const LiveGraph& graph, TaskIndex index) const {
       return task.cancelling ? "is being cancelled" : "is being started";
     }
     case TaskState::kRunning:
+      if (std::string why = Unreachable(graph, index); !why.empty()) return why;
       return task.cancelling ? "is being cancelled" : "";
     default:
       return "";
   }
+}
+
+// Empty where its attempt can be reached, or has not been said to be out of reach.
+std::string Core::Unreachable(const LiveGraph& graph, TaskIndex index) const {
+  if (unreachable_attempts_ == 0) return "";
+  const LiveTask& task = graph.tasks[index];
+  auto it = attempts_.find(planner::AttemptId::Of(graph.key(index), task.launches));
+  if (it == attempts_.end() || it->second.unreachable_since == absl::InfiniteFuture()) return "";
+  return absl::StrCat(task.cancelling ? "is being cancelled; " : "",
+                      "its agent cannot be reached since ", Utc(it->second.unreachable_since),
+                      "; whether it runs is not known");
 }
 
 std::string Core::WhyNotPlaced(const ResourceVector& agent_part,
@@ -203,9 +221,10 @@ std::string Core::WhyNotPlaced(const ResourceVector& agent_part,
   }
   for (const ResourceVector::Entry& entry : agent_part) {
     Quantity most_free;
-    for (planner::Packer::AgentId i = 0; i < agents_.size(); ++i) {
-      if (agents_[i].connected)
-        most_free = std::max(most_free, packer_.free(i).Get(entry.resource));
+    for (const Agent& agent : agents_) {
+      if (!agent.connected) continue;
+      const Quantity free = agent.capacity.Get(entry.resource) - agent.held.Get(entry.resource);
+      most_free = std::max(most_free, free);
     }
     if (entry.quantity > most_free) {
       return absl::StrCat("waits for ", entry.resource.name(), ": needs ",
@@ -213,7 +232,8 @@ std::string Core::WhyNotPlaced(const ResourceVector& agent_part,
                           FormatQuantity(entry, most_free), " free");
     }
   }
-  return absl::StrCat("waits for an agent with ", agent_part.ToString(), " free together");
+  return absl::StrCat(leases_ ? "waits for an agent with " : "waits for an offer of an agent with ",
+                      agent_part.ToString(), " free together");
 }
 
 }  // namespace kartograph::scheduler

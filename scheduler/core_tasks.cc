@@ -68,6 +68,7 @@ void Core::MakeReady(LiveGraph& graph, TaskIndex index, absl::Time not_before, S
   LiveTask& task = graph.tasks[index];
   if (not_before == absl::InfinitePast()) {
     packer_.AddReady(task.consumption, graph.ready_key(index));
+    demand_changed_ = true;
   } else {
     task.delayed = true;
     delayed_until_[graph.key(index)] = not_before;
@@ -212,10 +213,14 @@ void Core::EndGraphIfDone(planner::GraphId id, absl::Time now, Step* step) {
 }
 
 absl::Time Core::NextTimer() const {
-  return timers_.empty() ? absl::InfiniteFuture() : timers_.top().time;
+  absl::Time next = revive_at_;
+  if (!timers_.empty()) next = std::min(next, timers_.top().time);
+  if (!give_up_.empty()) next = std::min(next, give_up_.begin()->first);
+  return next;
 }
 
 void Core::OnTime(absl::Time now, Step* step) {
+  GiveUpUnreachable(now, step);
   while (!timers_.empty() && timers_.top().time <= now) {
     const Timer timer = timers_.top();
     timers_.pop();
@@ -226,6 +231,7 @@ void Core::OnTime(absl::Time now, Step* step) {
     LiveTask& task = graph->tasks[timer.task.index()];
     task.delayed = false;
     packer_.AddReady(task.consumption, graph->ready_key(timer.task.index()));
+    demand_changed_ = true;
     step->changed_tasks.push_back(timer.task);
   }
 }

@@ -371,7 +371,9 @@ void Engine::CommitFailed(const absl::Status& status, absl::Time now) {
   batch_tasks_.clear();
   std::vector<executor::ClusterEvent> cluster = core_->AdoptableState();
   if (core_->connected()) {
-    std::move(step_.used_offers.begin(), step_.used_offers.end(), std::back_inserter(cluster));
+    for (auto* offers : {&step_.used_offers, &step_.declined_offers}) {
+      std::move(offers->begin(), offers->end(), std::back_inserter(cluster));
+    }
   }
   // Ends that the history knew before are acknowledged all the same; nobody would ask about them
   // again.
@@ -401,8 +403,14 @@ void Engine::CarryOut() {
   }
   if (!step_.launches.empty()) Launch();
   if (!step_.acknowledge.empty()) cluster_->Acknowledge(step_.acknowledge);
+  if (!step_.declined_offers.empty()) {
+    std::vector<executor::OfferId> declined;
+    declined.reserve(step_.declined_offers.size());
+    for (executor::Offer& offer : step_.declined_offers) declined.push_back(std::move(offer.id));
+    cluster_->Decline(declined);
+  }
   if (step_.suppress) cluster_->Suppress();
-  if (step_.revive) cluster_->Revive({});
+  if (step_.revive) cluster_->Revive(*step_.revive);
 }
 
 void Engine::Launch() {

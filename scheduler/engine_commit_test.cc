@@ -109,16 +109,32 @@ TEST_F(FailedCommitTest, WhatCouldNotBeLaunchedIsLaunchedLater) {
   EXPECT_EQ(history_.task(TaskKey::Of(1, 0)).attempts.size(), 1u);
 }
 
-TEST_F(FailedCommitTest, AnOfferThatWasToBeUsedIsNotForgotten) {
-  executor::Offer offer = Lease("m", Cpu(1));
-  offer.lease = false;
-  Tell({executor::Connected{}, offer});
-  Submit(Graph({Task("a")}));
+TEST_F(FailedCommitTest, AnOfferThatWasToBeUsedOrDeclinedIsNotForgotten) {
+  executor::Offer used = Lease("m", Cpu(1));
+  used.lease = false;
+  executor::Offer declined = used;
+  declined.id = declined.agent = "n";
+  Submit(Graph({Task("a").Needs(Cpu(2))}));
+  Batch();
+  Tell({executor::Connected{}, used, declined});
+  Submit(Graph({Task("b")}));
   DiskIsFull();
   Batch();
+  EXPECT_THAT(cluster_.Declined(), IsEmpty());
   DiskHasRoomAgain();
-  auto submit = Submit(Graph({Task("a")}));
+  EXPECT_THAT(cluster_.Declined(), testing::UnorderedElementsAre("lease of m", "n"));
+}
+
+TEST_F(FailedCommitTest, AnOfferThatWasToBeUsedIsUsedByWhatIsLeftToDo) {
+  Submit(Graph({Task("a")}));
   Batch();
+  executor::Offer offer = Lease("m", Cpu(1));
+  offer.lease = false;
+  DiskIsFull();
+  Tell({executor::Connected{}, offer});
+  Batch();
+  EXPECT_THAT(cluster_.Asked(), IsEmpty());
+  DiskHasRoomAgain();
   EXPECT_THAT(cluster_.Asked(), Contains("execute g1.0.1"));
 }
 

@@ -22,6 +22,7 @@ struct TaskPolicy {
   absl::Duration retry_delay = absl::Seconds(1);
   absl::Duration max_retry_delay = absl::Minutes(5);
   absl::Duration cancel_grace = absl::Seconds(10);
+  absl::Duration unreachable_timeout = absl::InfiniteDuration();
   bool operator==(const TaskPolicy&) const = default;
 };
 

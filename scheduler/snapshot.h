@@ -37,8 +37,8 @@ struct TaskSnapshot {
   planner::TaskKey task;
   planner::TaskState state = planner::TaskState::kWaiting;
   uint32_t attempts = 0;  // launched since the last reset
-  // Why it is not running yet, in one sentence; empty for running and final tasks (the history has
-  // their reason).
+  // Why it is not running yet, or what is not known of it, in one sentence; empty where nothing is
+  // to be said, and for final tasks (the history has their reason).
   std::string reason;
 };
 
@@ -65,6 +65,7 @@ struct AttemptSnapshot {
   planner::TaskState state = planner::TaskState::kLaunching;
   absl::Time launch_time;
   absl::Time start_time = absl::InfinitePast();
+  absl::Time unreachable_since = absl::InfiniteFuture();  // finite: its agent cannot be reached
   planner::ResourceVector consumption;
 };
 
@@ -80,7 +81,7 @@ struct ClusterSnapshot {
 // Counters since the process started, for metrics.
 struct Totals {
   int64_t launched = 0;
-  std::array<int64_t, 11> ended_by_outcome{};  // index: planner::Outcome
+  std::array<int64_t, planner::kOutcomes> ended_by_outcome{};  // index: planner::Outcome
   int64_t commits = 0;
   int64_t records = 0;
   absl::Duration commit_time;  // in all

@@ -3,6 +3,7 @@
 #define KARTOGRAPH_SCHEDULER_STEP_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
+#include "planner/resources.h"
 #include "scheduler/live_graph.h"
 #include "scheduler/snapshot.h"
 #include "storage/records.h"
@@ -32,12 +34,14 @@ struct Step {
   std::vector<executor::Cluster::KnownAttempt> reconcile;
   // Without their payloads, which are read from the history.
   std::vector<executor::Launch> launches;
-  // What the launches use up, for a core that takes over if they are not made.
+  // What the launches use up, and what is to be declined: both for a core that takes over if this
+  // step is not carried out.
   std::vector<executor::Offer> used_offers;
+  std::vector<executor::Offer> declined_offers;
   std::vector<CancelEffect> cancels;
   std::vector<planner::AttemptId> acknowledge;
   bool suppress = false;
-  bool revive = false;
+  std::optional<std::vector<planner::ResourceVector>> revive;  // what is wanted
 
   // For those who watch: tasks that changed (some more than once), graphs that changed beside
   // their tasks, and graphs that ended.

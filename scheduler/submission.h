@@ -20,6 +20,8 @@ struct TaskSubmission {
   absl::Duration retry_delay = absl::Seconds(1);
   absl::Duration max_retry_delay = absl::Minutes(5);
   absl::Duration cancel_grace = absl::Seconds(10);
+  // How long to wait for an agent that cannot be reached before an attempt on it is given up.
+  absl::Duration unreachable_timeout = absl::InfiniteDuration();
   int32_t max_attempts = 1;
   int32_t priority = 0;
 };

@@ -155,6 +155,11 @@ void ConvertTimes(const v1::TaskSpec& spec, absl::string_view task,
         ConvertDuration(spec.cancel_grace(), absl::StrCat(task, ".cancel_grace"),
                         submission.cancel_grace, problems);
   }
+  if (spec.has_unreachable_timeout()) {
+    submission.unreachable_timeout =
+        ConvertDuration(spec.unreachable_timeout(), absl::StrCat(task, ".unreachable_timeout"),
+                        absl::InfiniteDuration(), problems);
+  }
 }
 
 }  // namespace

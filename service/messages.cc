@@ -71,6 +71,9 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   *spec.mutable_max_retry_delay() = ToMessage(task.max_retry_delay);
   spec.set_priority(task.priority);
   *spec.mutable_cancel_grace() = ToMessage(task.cancel_grace);
+  if (task.unreachable_timeout != absl::InfiniteDuration()) {
+    *spec.mutable_unreachable_timeout() = ToMessage(task.unreachable_timeout);
+  }
   return spec;
 }
 
@@ -184,6 +187,9 @@ void Overlay(const scheduler::TaskSnapshot& live,
       attempt.set_state(ToMessage(snapshot.state));
       if (IsFinite(snapshot.start_time)) {
         *attempt.mutable_start_time() = ToMessage(snapshot.start_time);
+      }
+      if (IsFinite(snapshot.unreachable_since)) {
+        *attempt.mutable_unreachable_since() = ToMessage(snapshot.unreachable_since);
       }
     }
   }

@@ -70,6 +70,7 @@ TaskSubmitted SomeTask(planner::GraphId graph, planner::TaskIndex index, std::st
   record.cancel_grace = absl::Seconds(11);
   record.max_attempts = 4;
   record.priority = -5;
+  record.unreachable_timeout = absl::Minutes(15);
   return record;
 }
 
@@ -143,7 +144,8 @@ std::string Describe(const TaskSubmitted& task) {
                       " retry_delay=", EncodeDuration(task.retry_delay),
                       " max_retry_delay=", EncodeDuration(task.max_retry_delay)) +
          absl::StrCat(" cancel_grace=", EncodeDuration(task.cancel_grace),
-                      " max_attempts=", task.max_attempts, " priority=", task.priority);
+                      " max_attempts=", task.max_attempts, " priority=", task.priority,
+                      " unreachable_timeout=", EncodeDuration(task.unreachable_timeout));
 }
 
 std::string Describe(const AttemptLaunched& launched) {

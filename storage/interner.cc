@@ -29,6 +29,12 @@ absl::StatusOr<int64_t> FindOrInsert(Connection& connection, const char* select,
   return connection.last_insert_id();
 }
 
+// NULL: no limit.
+std::optional<int64_t> EncodeLimit(absl::Duration limit) {
+  if (limit == absl::InfiniteDuration()) return std::nullopt;
+  return EncodeDuration(limit);
+}
+
 constexpr char kSelectQueue[] = "SELECT id FROM queues WHERE name = ?";
 
 }  // namespace
@@ -39,17 +45,19 @@ absl::StatusOr<int64_t> Interner::SettingsOf(const TaskSubmitted& task) {
   std::optional<int64_t> id = settings_.Find(settings);
   if (!id.has_value()) {
     const std::string consumption = EncodeConsumption(task.consumption);
-    std::optional<int64_t> timeout;
-    if (task.timeout != absl::InfiniteDuration()) timeout = EncodeDuration(task.timeout);
+    const std::optional<int64_t> timeout = EncodeLimit(task.timeout);
+    const std::optional<int64_t> unreachable = EncodeLimit(task.unreachable_timeout);
     absl::StatusOr<int64_t> row = FindOrInsert(
         connection_,
         "SELECT id FROM settings WHERE consumption = ? AND timeout_us IS ? AND retry_delay_us = ? "
-        "AND max_retry_delay_us = ? AND cancel_grace_us = ? AND max_attempts = ? AND priority = ?",
+        "AND max_retry_delay_us = ? AND cancel_grace_us = ? AND max_attempts = ? AND priority = ? "
+        "AND unreachable_timeout_us IS ?",
         "INSERT INTO settings (consumption, timeout_us, retry_delay_us, max_retry_delay_us, "
-        "cancel_grace_us, max_attempts, priority) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "cancel_grace_us, max_attempts, priority, unreachable_timeout_us) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         absl::string_view(consumption), timeout, EncodeDuration(task.retry_delay),
         EncodeDuration(task.max_retry_delay), EncodeDuration(task.cancel_grace),
-        int64_t{task.max_attempts}, int64_t{task.priority});
+        int64_t{task.max_attempts}, int64_t{task.priority}, unreachable);
     if (!row.ok()) return row.status();
     id = *row;
     settings_.Add(settings, *id);

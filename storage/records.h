@@ -46,6 +46,7 @@ struct TaskSubmitted {
   absl::Duration cancel_grace;
   int32_t max_attempts = 1;
   int32_t priority = 0;
+  absl::Duration unreachable_timeout = absl::InfiniteDuration();
 };
 
 // Written before the cluster is told.

@@ -68,7 +68,7 @@ absl::Status RowDecoder::Attempt(const Rows& rows, bool return_value, AttemptRow
   AttemptEnded& ended = attempt.ended;
   ended.attempt = launched.attempt;
   const int64_t outcome = rows.Int(3);  // 0 where it is NULL
-  if (outcome < 0 || outcome > static_cast<int64_t>(planner::Outcome::kRefused)) {
+  if (outcome < 0 || outcome >= planner::kOutcomes) {
     return Damaged("an attempt's outcome is", outcome);
   }
   ended.outcome = static_cast<planner::Outcome>(outcome);
@@ -109,7 +109,7 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   if (auto it = settings_.find(id); it != settings_.end()) return &it->second;
   absl::StatusOr<Rows> rows = connection_.Query(
       "SELECT consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, "
-      "max_attempts, priority FROM settings WHERE id = ?",
+      "max_attempts, priority, unreachable_timeout_us FROM settings WHERE id = ?",
       id);
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> found = rows->Next();
@@ -120,12 +120,16 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   if (settings_.size() >= kKept) settings_.clear();
   Settings& settings = settings_[id];
   settings.consumption = *std::move(consumption);
-  settings.timeout = rows->IsNull(1) ? absl::InfiniteDuration() : DecodeDuration(rows->Int(1));
+  const auto limit = [&](int column) {
+    return rows->IsNull(column) ? absl::InfiniteDuration() : DecodeDuration(rows->Int(column));
+  };
+  settings.timeout = limit(1);
   settings.retry_delay = DecodeDuration(rows->Int(2));
   settings.max_retry_delay = DecodeDuration(rows->Int(3));
   settings.cancel_grace = DecodeDuration(rows->Int(4));
   settings.max_attempts = static_cast<int32_t>(rows->Int(5));
   settings.priority = static_cast<int32_t>(rows->Int(6));
+  settings.unreachable_timeout = limit(7);
   return &settings;
 }
 

@@ -51,6 +51,30 @@ TEST(SchemaTest, OpensADatabaseOfTheFirstVersion) {
   EXPECT_EQ(history.reader->GetGraph(1)->graph.name, "old");
 }
 
+TEST(SchemaTest, ATaskOfTheFirstVersionHasNoUnreachableTimeout) {
+  TestFolder folder;
+  {
+    std::unique_ptr<Connection> connection = Open(folder);
+    ASSERT_TRUE(MigrateSchema(*connection, Migrations().first(1)).ok());
+    ASSERT_TRUE(connection
+                    ->Execute("INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, "
+                              "submit_us, tasks) VALUES (1, 'old', '', 0, 0, 1, 0, 1);"
+                              "INSERT INTO settings VALUES (1, '{\"cpu\":1}', NULL, 1000000, "
+                              "2000000, 3000000, 2, 7);"
+                              "INSERT INTO tasks VALUES (1 << 20, 'a', 1, '[]', x'');")
+                    .ok());
+  }
+  History history = OpenIn(folder);
+  TaskSubmitted more = SomeTask(1, 1, "b");
+  more.unreachable_timeout = absl::Minutes(3);
+  ASSERT_TRUE(history.writer->Commit({more}).ok());
+  const absl::StatusOr<TaskRow> old = history.reader->GetTask(1, "a");
+  ASSERT_TRUE(old.ok()) << old.status();
+  EXPECT_EQ(old->task.priority, 7);
+  EXPECT_EQ(old->task.unreachable_timeout, absl::InfiniteDuration());
+  EXPECT_EQ(history.reader->GetTask(1, "b")->task.unreachable_timeout, absl::Minutes(3));
+}
+
 TEST(SchemaTest, TakesOnlyTheMissingStepsAndKeepsTheData) {
   TestFolder folder;
   std::unique_ptr<Connection> connection = Open(folder);
@@ -129,11 +153,13 @@ TEST(SchemaTest, ViewsForOperatorsNameStatesAndOutcomes) {
   TestFolder folder;
   {
     History history = OpenIn(folder);
-    ASSERT_TRUE(history.writer
-                    ->Commit({SomeGraph(1), SomeTask(1, 0, "decode"), LaunchOf(1, 0, 1),
-                              AttemptEndOf(1, 0, 1, planner::Outcome::kOutOfMemory),
-                              LaunchOf(1, 0, 2), TaskEndOf(1, 0, planner::TaskState::kFailed)})
-                    .ok());
+    ASSERT_TRUE(
+        history.writer
+            ->Commit({SomeGraph(1), SomeTask(1, 0, "decode"), LaunchOf(1, 0, 1),
+                      AttemptEndOf(1, 0, 1, planner::Outcome::kOutOfMemory), LaunchOf(1, 0, 2),
+                      AttemptEndOf(1, 0, 2, planner::Outcome::kUnreachable), LaunchOf(1, 0, 3),
+                      TaskEndOf(1, 0, planner::TaskState::kFailed)})
+            .ok());
   }
   std::unique_ptr<Connection> connection = Open(folder);
   EXPECT_EQ(*connection->QueryInt("SELECT count(*) FROM graph_list WHERE graph = 'g1' AND state = "
@@ -145,6 +171,8 @@ TEST(SchemaTest, ViewsForOperatorsNameStatesAndOutcomes) {
   EXPECT_EQ(*connection->QueryInt("SELECT count(*) FROM attempt_list WHERE task = 'decode' AND "
                                   "number = 1 AND outcome = 'out of memory' AND agent = 'host-1'"),
             1);
+  EXPECT_EQ(
+      *connection->QueryInt("SELECT count(*) FROM attempt_list WHERE outcome = 'unreachable'"), 1);
   EXPECT_EQ(*connection->QueryInt("SELECT count(*) FROM attempt_list WHERE outcome = 'alive'"), 1);
 }
 

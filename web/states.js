@@ -45,7 +45,7 @@ export function outcomeWords(attempt) {
   switch (attempt.outcome) {
     case undefined:
     case 'OUTCOME_UNSPECIFIED':
-      return taskState(attempt.state).key;
+      return attempt.unreachableSince ? 'out of reach' : taskState(attempt.state).key;
     case 'OUTCOME_EXITED':
       return `exit status ${attempt.exitStatus}`;
     case 'OUTCOME_SIGNALLED': {
@@ -68,6 +68,9 @@ export function attemptState(attempt) {
     case 'OUTCOME_CANCELLED':
     case 'OUTCOME_LOST':
     case 'OUTCOME_REFUSED':
+    case 'OUTCOME_DROPPED':
+    case 'OUTCOME_GONE':
+    case 'OUTCOME_UNREACHABLE':
       return taskState('TASK_STATE_CANCELLED');
     default:
       return taskState('TASK_STATE_FAILED');

@@ -106,6 +106,15 @@ void SimulatedCluster::Happen(Event& event) {
     case Event::Kind::kOfferRest:
       if (!agents_[event.agent].offered) MakeOffer(event.agent);
       break;
+    case Event::Kind::kDecline:
+      if (event.connection == connection_ && connected_) OnDecline(event.declined);
+      break;
+    case Event::Kind::kSuppress:
+      if (event.connection == connection_ && connected_) suppressed_ = true;
+      break;
+    case Event::Kind::kRevive:
+      if (event.connection == connection_ && connected_) OnRevive();
+      break;
     case Event::Kind::kTell:
       if (event.connection == connection_ && connected_) to_tell_.push_back(std::move(event.told));
       break;
@@ -309,9 +318,9 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
   } else {
     // What an open offer holds cannot be offered a second time.
     if (agent.offered) {
+      agent_of_offer_.erase(agent.offer);
       Tell(OfferRescinded{agent.offer});
     }
-    offer.id = absl::StrCat("offer-", ++offers_);
     offer.resources = agent.capacity;
     offer.resources -= agent.used;
     for (AttemptId id : agent.queue) {
@@ -324,6 +333,15 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
       agent.offered = false;
       return;
     }
+    const bool unwanted =
+        suppressed_ || (agent.declined && offer.resources.FitsIn(*agent.declined));
+    if (unwanted) {
+      agent.offered = false;
+      return;
+    }
+    offer.id = absl::StrCat("offer-", ++offers_);
+    agent_of_offer_[offer.id] = index;
+    agent.offered_resources = offer.resources;
   }
   agent.offered = true;
   agent.offer = offer.id;
@@ -351,9 +369,12 @@ absl::Status SimulatedCluster::Start(ClusterListener listener) {
 
 void SimulatedCluster::Connect() {
   connected_ = true;
+  suppressed_ = false;
+  agent_of_offer_.clear();
   to_tell_.emplace_back(Connected{});
   for (uint32_t i = 0; i < agents_.size(); ++i) {
     agents_[i].offered = false;
+    agents_[i].declined.reset();
     MakeOffer(i);
   }
   // An end is repeated until it is acknowledged.
@@ -466,6 +487,53 @@ void SimulatedCluster::Answer(const std::vector<KnownAttempt>& attempts) {
     unknown.message = "unknown to the cluster";
     unknown.end_time = now_;
     Tell(std::move(unknown));
+  }
+}
+
+void SimulatedCluster::Decline(const std::vector<OfferId>& offers) {
+  if (!connected_ || options_.lease) return;
+  Event event;
+  event.kind = Event::Kind::kDecline;
+  event.connection = connection_;
+  event.declined = offers;
+  SendToAgents(std::move(event));
+}
+
+void SimulatedCluster::Suppress() {
+  if (!connected_ || options_.lease) return;
+  Event event;
+  event.kind = Event::Kind::kSuppress;
+  event.connection = connection_;
+  SendToAgents(std::move(event));
+}
+
+void SimulatedCluster::Revive(const std::vector<planner::ResourceVector>&) {
+  if (!connected_ || options_.lease) return;
+  Event event;
+  event.kind = Event::Kind::kRevive;
+  event.connection = connection_;
+  SendToAgents(std::move(event));
+}
+
+void SimulatedCluster::OnDecline(const std::vector<OfferId>& offers) {
+  for (const OfferId& id : offers) {
+    auto it = agent_of_offer_.find(id);
+    if (it == agent_of_offer_.end()) continue;
+    const uint32_t index = it->second;
+    Agent& agent = agents_[index];
+    agent_of_offer_.erase(it);
+    if (!agent.offered || agent.offer != id) continue;
+    agent.offered = false;
+    agent.declined = std::move(agent.offered_resources);
+    MakeOffer(index);  // for the case that more is free by now
+  }
+}
+
+void SimulatedCluster::OnRevive() {
+  suppressed_ = false;
+  for (uint32_t i = 0; i < agents_.size(); ++i) {
+    agents_[i].declined.reset();
+    if (!agents_[i].offered) MakeOffer(i);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <random>
 #include <string>
@@ -34,7 +35,8 @@ struct SimulatedFaults {
 struct SimulatedClusterOptions {
   std::vector<planner::ResourceVector> agents;
   // True: each agent is one lease, as on the local cluster. False: what is free is offered, and
-  // again when an attempt ends, as on Mesos.
+  // again when an attempt ends, as on Mesos; what was declined comes again only when more is free
+  // on its agent, or after Revive.
   bool lease = true;
   int backlog = 0;
   absl::Duration latency = absl::ZeroDuration();  // of every message, one way
@@ -83,9 +85,9 @@ class SimulatedCluster : public Cluster {
   void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) override;
   void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
   void Reconcile(std::vector<KnownAttempt> attempts) override;
-  void Decline(const std::vector<OfferId>&) override {}
-  void Suppress() override {}
-  void Revive(const std::vector<planner::ResourceVector>&) override {}
+  void Decline(const std::vector<OfferId>& offers) override;
+  void Suppress() override;
+  void Revive(const std::vector<planner::ResourceVector>& wanted) override;
   void ReadLog(const LogRequest& request,
                std::function<void(absl::StatusOr<LogChunk>)> done) override;
   void Discard(planner::GraphId) override {}
@@ -111,6 +113,8 @@ class SimulatedCluster : public Cluster {
     bool doomed = false;
     bool offered = false;  // an offer without a lease is open
     OfferId offer;
+    planner::ResourceVector offered_resources;
+    std::optional<planner::ResourceVector> declined;
   };
   // Something that happens at a time; what, depends on which fields are set.
   struct Event {
@@ -120,7 +124,10 @@ class SimulatedCluster : public Cluster {
       kAsk,        // a reconciliation reaches the agents
       kOfferRest,  // what a launch left of an offer is offered anew
       kEnd,        // a process ends
-      kTell,       // an event reaches the scheduler
+      kDecline,    // offers are given back
+      kSuppress,
+      kRevive,
+      kTell,  // an event reaches the scheduler
       kLoseAgent,
       kDisconnect,
       kConnect,
@@ -131,6 +138,7 @@ class SimulatedCluster : public Cluster {
     uint32_t agent = 0;
     std::vector<Launch> launches;
     std::vector<KnownAttempt> asked;
+    std::vector<OfferId> declined;
     ClusterEvent told;
   };
 
@@ -155,6 +163,8 @@ class SimulatedCluster : public Cluster {
   void LoseAgent(uint32_t agent);
   uint32_t AddAgent(planner::ResourceVector capacity);
   void MakeOffer(uint32_t agent);
+  void OnDecline(const std::vector<OfferId>& offers);
+  void OnRevive();
   void Connect();
   AttemptUpdate UpdateOf(planner::AttemptId id, const Attempt& attempt) const;
 
@@ -166,6 +176,7 @@ class SimulatedCluster : public Cluster {
   std::mt19937_64 random_;
   absl::Time now_;
   bool connected_ = false;
+  bool suppressed_ = false;  // no offers are wanted
   uint64_t connection_ = 0;
   uint64_t sequence_ = 0;
   uint64_t offers_ = 0;
@@ -173,6 +184,7 @@ class SimulatedCluster : public Cluster {
 
   std::vector<Agent> agents_;
   absl::flat_hash_map<AgentId, uint32_t> agent_index_;
+  absl::flat_hash_map<OfferId, uint32_t> agent_of_offer_;  // open ones, and some that were
   absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
   std::vector<Due> events_;  // a heap, the earliest first
   std::vector<ClusterEvent> to_tell_;

@@ -241,6 +241,37 @@ TEST(SimulatedClusterTest, WithoutLeasesALaunchUsesItsOfferUpAndTheRestIsOffered
               ElementsAre("g1.0.1 succeeded", "rescinded offer-2", "offer of agent-0: cpu=4"));
 }
 
+TEST(SimulatedClusterTest, WhatWasDeclinedComesAgainWithMoreOrWhenRevived) {
+  SimulatedClusterOptions options = Options(4);
+  options.lease = false;
+  Story story(options);
+  story.Now();
+  story.Launch({0});
+  story.Launch({1}, 2);
+  EXPECT_THAT(story.Now(), Contains("offer of agent-0: cpu=1"));
+  story.cluster().Decline({"offer-3", "offer-1", "unknown"});
+  EXPECT_THAT(story.After(absl::Seconds(9)), IsEmpty());
+  story.cluster().Revive({});
+  EXPECT_THAT(story.Now(), ElementsAre("offer of agent-0: cpu=1"));
+  story.cluster().Decline({"offer-4"});
+  EXPECT_THAT(story.After(absl::Seconds(1)),
+              ElementsAre("g1.0.1 succeeded", "offer of agent-0: cpu=2", "g1.1.1 succeeded",
+                          "rescinded offer-5", "offer of agent-0: cpu=4"));
+}
+
+TEST(SimulatedClusterTest, NothingIsOfferedWhileSuppressed) {
+  SimulatedClusterOptions options = Options(2);
+  options.lease = false;
+  Story story(options);
+  story.Now();
+  story.Launch({0});
+  story.cluster().Suppress();
+  story.Now();
+  EXPECT_THAT(story.After(absl::Seconds(10)), Not(Contains("offer of agent-0: cpu=2")));
+  story.cluster().Revive({});
+  EXPECT_THAT(story.Now(), ElementsAre("offer of agent-0: cpu=2"));
+}
+
 TEST(SimulatedClusterTest, WithoutLeasesWhatDoesNotFitIsRefused) {
   SimulatedClusterOptions options = Options(1);
   options.lease = false;

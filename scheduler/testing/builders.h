@@ -61,6 +61,10 @@ class Task {
     task_.timeout = timeout;
     return *this;
   }
+  Task& UnreachableTimeout(absl::Duration timeout) {
+    task_.unreachable_timeout = timeout;
+    return *this;
+  }
   Task& Priority(int priority) {
     task_.priority = priority;
     return *this;

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace kartograph::scheduler {
 
@@ -47,12 +48,24 @@ void CoreStory::Batch() {
     }
   }
   suppress_ |= step_.suppress;
-  revive_ |= step_.revive;
+  if (step_.revive) {
+    revive_ = absl::StrJoin(*step_.revive, ", ", [](std::string* out, const auto& wanted) {
+      absl::StrAppend(out, wanted.ToString());
+    });
+  }
+  for (const executor::Offer& offer : step_.declined_offers) declined_.push_back(offer.id);
   step_.Clear();
 }
 
 void CoreStory::Tell(executor::ClusterEvent event) {
   core_->OnClusterEvent(std::move(event), now_, &step_);
+  Batch();
+}
+
+void CoreStory::Tell(std::vector<executor::ClusterEvent> events) {
+  for (executor::ClusterEvent& event : events) {
+    core_->OnClusterEvent(std::move(event), now_, &step_);
+  }
   Batch();
 }
 
@@ -76,12 +89,17 @@ void CoreStory::Agent(const std::string& name, planner::ResourceVector resources
 void CoreStory::Offer(const std::string& id, const std::string& agent,
                       planner::ResourceVector resources) {
   if (!core_->connected()) Connect();
+  Tell(MakeOffer(id, agent, std::move(resources)));
+}
+
+executor::Offer CoreStory::MakeOffer(const std::string& id, const std::string& agent,
+                                     planner::ResourceVector resources) {
   executor::Offer offer;
   offer.id = id;
   offer.agent = agent;
   offer.agent_name = agent;
   offer.resources = std::move(resources);
-  Tell(std::move(offer));
+  return offer;
 }
 
 planner::GraphId CoreStory::Submit(const Graph& graph) {
@@ -135,6 +153,12 @@ void CoreStory::Queued(absl::string_view task) { Tell(Update(task, Outcome::kNon
 void CoreStory::Runs(absl::string_view task) {
   executor::AttemptUpdate update = Update(task, Outcome::kNone);
   update.start_time = now_;
+  Tell(std::move(update));
+}
+
+void CoreStory::OutOfReach(absl::string_view task) {
+  executor::AttemptUpdate update = Update(task, Outcome::kNone);
+  update.unreachable = true;
   Tell(std::move(update));
 }
 

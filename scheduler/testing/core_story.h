@@ -4,6 +4,7 @@
 #define KARTOGRAPH_SCHEDULER_TESTING_CORE_STORY_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,7 +41,9 @@ class CoreStory {
   void Agent(const std::string& name, planner::ResourceVector resources, int backlog = 0);
   // An offer without a lease.
   void Offer(const std::string& offer, const std::string& agent, planner::ResourceVector resources);
-  void Rescind(const std::string& offer) { Tell(executor::OfferRescinded{offer}); }
+  static executor::Offer MakeOffer(const std::string& offer, const std::string& agent,
+                                   planner::ResourceVector resources);
+  void AgentOutOfReach(const std::string& name) { Tell(executor::AgentUnreachable{name}); }
   void LoseAgent(const std::string& name) { Tell(executor::AgentLost{name}); }
   planner::GraphId Submit(const Graph& graph);
   absl::Status TrySubmit(const Graph& graph);
@@ -51,10 +54,12 @@ class CoreStory {
   // The newest attempt of a task.
   void Queued(absl::string_view task);  // it waits in its agent's backlog
   void Runs(absl::string_view task);
+  void OutOfReach(absl::string_view task);  // its agent cannot be reached
   void Succeeds(absl::string_view task, absl::Duration wall_time = absl::Minutes(1));
   void Fails(absl::string_view task);  // exits with status 1
   void Ends(absl::string_view task, planner::Outcome outcome, std::string message = "");
   void Tell(executor::ClusterEvent event);
+  void Tell(std::vector<executor::ClusterEvent> events);  // at once
   void Wait(absl::Duration time);
   // The core is thrown away and built anew from the history; nothing is connected yet.
   void Restart();
@@ -70,7 +75,9 @@ class CoreStory {
   std::vector<absl::Duration> CancelGraces();                   // of the cancels
   std::vector<std::pair<std::string, std::string>> Finished();  // names and states, as delivered
   bool TakeSuppress() { return std::exchange(suppress_, false); }
-  bool TakeRevive() { return std::exchange(revive_, false); }
+  // What was said to be wanted with the last revival, "cpu=1, cpu=2"; nothing without one.
+  std::optional<std::string> TakeRevive() { return std::exchange(revive_, std::nullopt); }
+  std::vector<std::string> Declined() { return std::exchange(declined_, {}); }  // offers
 
   // --- what is ---
   planner::TaskKey Key(absl::string_view task);
@@ -101,7 +108,8 @@ class CoreStory {
   std::vector<std::string> reconciled_;
   std::vector<std::pair<std::string, std::string>> finished_;
   bool suppress_ = false;
-  bool revive_ = false;
+  std::optional<std::string> revive_;
+  std::vector<std::string> declined_;
 };
 
 }  // namespace kartograph::scheduler

@@ -23,6 +23,11 @@ class RecordingCluster : public executor::Cluster {
     std::lock_guard lock(mutex_);
     return std::exchange(asked_, {});
   }
+  // Offers that were declined since the last call.
+  std::vector<executor::OfferId> Declined() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(declined_, {});
+  }
   // The oldest launch not taken yet; waits for one.
   executor::Launch TakeLaunch() {
     std::unique_lock lock(mutex_);
@@ -72,8 +77,11 @@ class RecordingCluster : public executor::Cluster {
     std::lock_guard lock(mutex_);
     for (const KnownAttempt& known : attempts) Note("reconcile ", known.attempt);
   }
+  void Decline(const std::vector<executor::OfferId>& offers) override {
+    std::lock_guard lock(mutex_);
+    declined_.insert(declined_.end(), offers.begin(), offers.end());
+  }
   // Not noted: they come with almost everything.
-  void Decline(const std::vector<executor::OfferId>&) override {}
   void Suppress() override {}
   void Revive(const std::vector<planner::ResourceVector>&) override {}
   void ReadLog(const executor::LogRequest&,
@@ -95,6 +103,7 @@ class RecordingCluster : public executor::Cluster {
   std::condition_variable launched_;
   executor::ClusterListener listener_;
   std::vector<std::string> asked_;
+  std::vector<executor::OfferId> declined_;
   std::deque<executor::Launch> launches_;
   absl::Status start_;
 };

@@ -1,0 +1,217 @@
+// Agents and their offers: what is there, what of it is used, and what is wanted of the cluster.
+#include <algorithm>
+#include <iterator>
+
+#include "scheduler/core.h"
+
+namespace kartograph::scheduler {
+
+using executor::AttemptUpdate;
+using planner::AttemptId;
+using planner::Outcome;
+
+namespace {
+
+// A cluster answers a revival with all that is free at once, so that nothing idles until it would
+// next offer of itself; but that is work for it, however many short tasks end here.
+constexpr absl::Duration kReviveInterval = absl::Milliseconds(100);
+
+}  // namespace
+
+Core::AgentIndex Core::AgentOf(const executor::AgentId& id) {
+  auto [it, is_new] = agent_index_.emplace(id, static_cast<AgentIndex>(agents_.size()));
+  if (is_new) {
+    packer_.AddAgent();
+    Agent& agent = agents_.emplace_back();
+    agent.id = id;
+    agent.name = id;
+  }
+  return it->second;
+}
+
+void Core::OnConnected(Step* step) {
+  OnDisconnected(step);
+  connected_ = true;
+  leases_ = false;
+  demand_ = Demand::kUnknown;
+  // In order of ids: a hash map's order is no order.
+  std::vector<AttemptId> alive;
+  alive.reserve(attempts_.size());
+  for (const auto& [id, attempt] : attempts_) alive.push_back(id);
+  std::sort(alive.begin(), alive.end());
+  for (AttemptId id : alive) {
+    const executor::AgentId& agent = agents_[attempts_.at(id).agent].id;
+    step->reconcile.push_back({id, agent});
+    // A cancel may have been lost with the connection.
+    const LiveGraph* graph = FindGraph(id.task().graph());
+    const LiveTask& task = graph->tasks[id.task().index()];
+    if (task.cancelling) {
+      step->cancels.push_back({id, agent, graph->policies[task.policy].cancel_grace});
+    }
+  }
+}
+
+void Core::OnDisconnected(Step*) {
+  connected_ = false;
+  offering_.clear();
+  give_up_.clear();
+  for (AgentIndex i = 0; i < agents_.size(); ++i) {
+    agents_[i].connected = false;
+    agents_[i].offers.clear();
+    RefreshAgent(i);
+  }
+}
+
+void Core::OnOffer(executor::Offer offer, Step*) {
+  const AgentIndex index = AgentOf(offer.agent);
+  Agent& agent = agents_[index];
+  agent.name = offer.agent_name;
+  agent.connected = true;
+  agent.lease = offer.lease;
+  agent.max_backlog = offer.lease ? offer.backlog : 0;
+  agent_seen_ = true;
+  if (offer.lease) {
+    leases_ = true;
+    agent.offers.clear();
+    agent.capacity = std::move(offer.resources);
+  } else {
+    if (agent.offers.empty()) offering_.push_back(index);
+    agent.offers.push_back(std::move(offer));
+    // What is offered and held at once is the least that the agent has.
+    planner::ResourceVector least = agent.held;
+    for (const executor::Offer& open : agent.offers) least += open.resources;
+    for (const auto& entry : least) {
+      if (entry.quantity > agent.capacity.Get(entry.resource)) {
+        agent.capacity.Set(entry.resource, entry.quantity);
+      }
+    }
+  }
+  for (const auto& entry : agent.capacity) {
+    if (entry.quantity > largest_seen_.Get(entry.resource)) {
+      largest_seen_.Set(entry.resource, entry.quantity);
+    }
+  }
+  RefreshAgent(index);
+}
+
+void Core::OnRescinded(const executor::OfferId& id, Step*) {
+  for (AgentIndex i : offering_) {
+    Agent& agent = agents_[i];
+    auto offer = std::find_if(agent.offers.begin(), agent.offers.end(),
+                              [&](const executor::Offer& o) { return o.id == id; });
+    if (offer == agent.offers.end()) continue;
+    agent.offers.erase(offer);
+    RefreshAgent(i);
+    return;
+  }
+}
+
+// Tells the packer what the agent has.
+void Core::RefreshAgent(AgentIndex index) {
+  Agent& agent = agents_[index];
+  if (!agent.connected) {
+    packer_.SetUsable(index, false);
+    packer_.SetBacklogRoom(index, 0);
+    return;
+  }
+  planner::ResourceVector free;
+  if (agent.lease) {
+    free = agent.capacity;
+    free -= agent.held;
+  } else {
+    for (const executor::Offer& offer : agent.offers) free += offer.resources;
+  }
+  packer_.SetCapacity(index, agent.capacity);
+  packer_.SetFree(index, std::move(free));
+  // Without an offer there is no room even for what consumes nothing.
+  packer_.SetUsable(index, agent.lease || !agent.offers.empty());
+  StartBacklog(index);
+  UpdateBacklogRoom(index);
+}
+
+void Core::OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step) {
+  auto it = agent_index_.find(id);
+  if (it == agent_index_.end()) return;
+  const AgentIndex index = it->second;
+  agents_[index].connected = false;
+  agents_[index].offers.clear();
+  RefreshAgent(index);
+  std::vector<AttemptId> lost;
+  for (const auto& [attempt_id, attempt] : attempts_) {
+    if (attempt.agent == index) lost.push_back(attempt_id);
+  }
+  std::sort(lost.begin(), lost.end());
+  for (AttemptId attempt_id : lost) {
+    AttemptUpdate update;
+    update.attempt = attempt_id;
+    update.agent = id;
+    update.outcome = Outcome::kLost;
+    update.message = "its agent was lost";
+    update.end_time = now;
+    OnAttempt(std::move(update), now, step);
+  }
+}
+
+void Core::OnAgentUnreachable(const executor::AgentId& id) {
+  auto it = agent_index_.find(id);
+  if (it == agent_index_.end()) return;
+  Agent& agent = agents_[it->second];
+  agent.connected = false;
+  agent.offers.clear();
+  RefreshAgent(it->second);
+}
+
+void Core::DeclineOffers(Step* step) {
+  for (AgentIndex index : offering_) {
+    Agent& agent = agents_[index];
+    if (agent.offers.empty()) continue;
+    std::move(agent.offers.begin(), agent.offers.end(), std::back_inserter(step->declined_offers));
+    agent.offers.clear();
+    RefreshAgent(index);
+  }
+  offering_.clear();
+}
+
+// Says what is wanted of a cluster that offers, whenever that makes a difference to it.
+void Core::TellDemand(absl::Time now, Step* step) {
+  revive_at_ = absl::InfiniteFuture();
+  if (!connected_ || leases_) return;
+  if (!launching_ || !packer_.AnythingWanted()) {
+    if (demand_ == Demand::kNothing) return;
+    demand_ = Demand::kNothing;
+    step->suppress = true;
+    return;
+  }
+  if (demand_ == Demand::kSomething) {
+    if (!demand_changed_) return;
+    if (now < revived_ + kReviveInterval) {
+      revive_at_ = revived_ + kReviveInterval;
+      return;
+    }
+  }
+  demand_ = Demand::kSomething;
+  demand_changed_ = false;
+  revived_ = now;
+  step->revive = packer_.Wanted();
+}
+
+std::vector<executor::ClusterEvent> Core::AdoptableState() const {
+  std::vector<executor::ClusterEvent> events;
+  if (!connected_) return events;
+  events.emplace_back(executor::Connected{});
+  for (const Agent& agent : agents_) {
+    if (!agent.connected) continue;
+    for (const executor::Offer& offer : agent.offers) events.emplace_back(offer);
+    if (!agent.lease) continue;
+    executor::Offer offer;
+    offer.agent = agent.id;
+    offer.agent_name = agent.name;
+    offer.resources = agent.capacity;
+    offer.lease = true;
+    offer.backlog = agent.max_backlog;
+    events.emplace_back(std::move(offer));
+  }
+  return events;
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,197 @@
+// Clusters that offer: what becomes of offers, and when more is wanted.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "scheduler/testing/core_story.h"
+
+namespace kartograph::scheduler {
+namespace {
+
+using planner::Outcome;
+using planner::ResourceVector;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Optional;
+
+std::vector<Task> Many(int n, const ResourceVector& consumption = Cpu(1)) {
+  std::vector<Task> tasks;
+  for (int i = 0; i < n; ++i) tasks.push_back(Task(absl::StrCat("t", i)).Needs(consumption));
+  return tasks;
+}
+
+class OfferTest : public ::testing::Test, protected CoreStory {};
+class DemandTest : public ::testing::Test, protected CoreStory {
+ protected:
+  DemandTest() : CoreStory(With({}, "db_connections", 1)) {}
+};
+
+TEST_F(OfferTest, OneLaunchUsesTheWholeOfferUp) {
+  Submit(Graph({Task("a")}));
+  Offer("o1", "m", Cpu(4));
+  EXPECT_THAT(Started(), ElementsAre("a"));
+  Submit(Graph({Task("b")}));
+  EXPECT_THAT(Started(), IsEmpty()) << "what was left comes back with another offer";
+  Offer("o2", "m", Cpu(3));
+  EXPECT_THAT(Started(), ElementsAre("b"));
+  EXPECT_THAT(Declined(), IsEmpty());
+}
+
+TEST_F(OfferTest, ManyTasksGoIntoOneOffer) {
+  Submit(Graph(Many(5)));
+  Offer("o1", "m", Cpu(3));
+  EXPECT_THAT(Started(), ElementsAre("t0", "t1", "t2"));
+}
+
+TEST_F(OfferTest, OffersOfOneAgentAreUsedTogether) {
+  Submit(Graph({Task("a").Needs(Cpu(2))}));
+  Tell({MakeOffer("o1", "m", Cpu(1)), MakeOffer("o2", "m", Cpu(1)), MakeOffer("o3", "n", Cpu(1))});
+  EXPECT_THAT(Started(), ElementsAre("a"));
+  EXPECT_THAT(Declined(), ElementsAre("o3"));
+}
+
+TEST_F(OfferTest, ARescindedOfferIsNotUsed) {
+  Submit(Graph(Many(2)));
+  Tell({MakeOffer("o1", "m", Cpu(2)), MakeOffer("o2", "m", Cpu(1)), executor::OfferRescinded{"o1"},
+        executor::OfferRescinded{"unknown"}});
+  EXPECT_THAT(Started(), ElementsAre("t0"));
+}
+
+TEST_F(OfferTest, WhatAnAttemptFreesComesWithANewOfferOnly) {
+  Submit(Graph(Many(2)));
+  Offer("o1", "m", Cpu(1));
+  Started();
+  Succeeds("t0");
+  EXPECT_THAT(Started(), IsEmpty());
+  Offer("o2", "m", Cpu(1));
+  EXPECT_THAT(Started(), ElementsAre("t1"));
+}
+
+TEST_F(OfferTest, OffersAreVoidAfterALostConnection) {
+  Submit(Graph({Task("a")}));
+  Tell({MakeOffer("o1", "m", Cpu(1)), executor::Disconnected{"gone"}, executor::Connected{}});
+  EXPECT_THAT(Started(), IsEmpty());
+  EXPECT_THAT(Declined(), IsEmpty()) << "there is nothing to give back";
+}
+
+TEST_F(OfferTest, WhatNothingFitsIsDeclinedAtOnce) {
+  Offer("o1", "m", Cpu(4));
+  EXPECT_THAT(Declined(), ElementsAre("o1")) << "nothing waits";
+  Submit(Graph({Task("a").Needs(Cpu(2))}));
+  Offer("o2", "m", Cpu(1));
+  EXPECT_THAT(Declined(), ElementsAre("o2")) << "too small";
+  Offer("o3", "m", Cpu(2));
+  EXPECT_THAT(Started(), ElementsAre("a"));
+  EXPECT_THAT(Declined(), IsEmpty());
+}
+
+TEST_F(OfferTest, WhatIsHeldAndWhatIsOfferedIsTheLeastAnAgentHas) {
+  Submit(Graph(Many(3)));
+  Offer("o1", "m", Cpu(1));
+  Offer("o2", "m", Cpu(1));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(2));
+  Offer("o3", "m", Cpu(4));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(6));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].used, Cpu(3));
+}
+
+TEST_F(OfferTest, ALeaseIsNeverDeclinedAndItsClusterNotToldWhatIsWanted) {
+  Agent("m", Cpu(1));
+  TakeSuppress();
+  Submit(Graph(Many(2)));
+  Succeeds("t0");
+  Succeeds("t1");
+  EXPECT_THAT(Declined(), IsEmpty());
+  EXPECT_FALSE(TakeSuppress());
+  EXPECT_FALSE(TakeRevive());
+}
+
+TEST_F(OfferTest, WhileTheServiceStopsAllIsDeclinedAndNothingWanted) {
+  Submit(Graph(Many(2)));
+  Connect();
+  EXPECT_TRUE(TakeRevive());
+  core().StopLaunching();
+  Offer("o1", "m", Cpu(1));
+  EXPECT_THAT(Declined(), ElementsAre("o1"));
+  EXPECT_TRUE(TakeSuppress());
+}
+
+TEST_F(DemandTest, IsSuppressedWhileNothingWaitsAndRevivedWhenSomethingDoes) {
+  Connect();
+  EXPECT_TRUE(TakeSuppress()) << "nothing waits";
+  Wait(absl::Seconds(1));
+  EXPECT_FALSE(TakeSuppress()) << "said once";
+  Submit(Graph({Task("a").Attempts(2).RetryDelay(absl::Seconds(1))}));
+  EXPECT_THAT(TakeRevive(), Optional(std::string("cpu=1")));
+  EXPECT_FALSE(TakeSuppress());
+  Offer("o1", "m", Cpu(1));
+  EXPECT_TRUE(TakeSuppress()) << "it runs, nothing else waits";
+  Fails("a");
+  EXPECT_FALSE(TakeRevive()) << "it waits out its back-off";
+  Wait(absl::Seconds(1));
+  EXPECT_TRUE(TakeRevive());
+  Wait(absl::Seconds(1));
+  EXPECT_FALSE(TakeRevive()) << "said once";
+  EXPECT_FALSE(TakeSuppress());
+}
+
+TEST_F(DemandTest, OfDistinctConsumptionsEachIsSaidOnceAndWithoutItsPools) {
+  Submit(Graph({Task("a"), Task("b"), Task("c").Needs(With(Cpu(1), "db_connections", 1)),
+                Task("d").Needs(Cpu(2)), Task("e").Needs(Cpu(3)).After({"a"})}));
+  Connect();
+  EXPECT_THAT(TakeRevive(), Optional(std::string("cpu=1, cpu=2")));
+}
+
+TEST_F(DemandTest, WhatWaitsForAPoolWantsNothingOfAgents) {
+  Submit(Graph(Many(2, With(Cpu(1), "db_connections", 1))));
+  Offer("o1", "m", Cpu(1));
+  EXPECT_THAT(Started(), ElementsAre("t0"));
+  EXPECT_TRUE(TakeSuppress());
+  TakeRevive();
+  Succeeds("t0");
+  EXPECT_THAT(TakeRevive(), Optional(std::string("cpu=1"))) << "its unit is free again";
+}
+
+TEST_F(DemandTest, AnEndRevivesBecauseMoreIsFreeNow) {
+  Submit(Graph(Many(3)));
+  Offer("o1", "m", Cpu(1));
+  TakeRevive();
+  Wait(absl::Seconds(1));
+  EXPECT_FALSE(TakeRevive());
+  Succeeds("t0");
+  EXPECT_TRUE(TakeRevive());
+}
+
+TEST_F(DemandTest, RevivalsKeepTheirDistance) {
+  Submit(Graph(Many(10)));
+  Offer("o1", "m", Cpu(4));
+  Wait(absl::Seconds(1));
+  Succeeds("t0");
+  EXPECT_TRUE(TakeRevive());
+  Wait(absl::Milliseconds(40));
+  Succeeds("t1");
+  Succeeds("t2");
+  EXPECT_FALSE(TakeRevive()) << "the last was a moment ago";
+  EXPECT_EQ(core().NextTimer(), now() + absl::Milliseconds(60));
+  Wait(absl::Milliseconds(60));
+  EXPECT_TRUE(TakeRevive());
+  EXPECT_EQ(core().NextTimer(), absl::InfiniteFuture());
+  Succeeds("t3");
+  Disconnect();
+  EXPECT_EQ(core().NextTimer(), absl::InfiniteFuture()) << "nobody is there to hear it";
+}
+
+TEST_F(DemandTest, AfterANewConnectionItIsSaidAgain) {
+  Submit(Graph(Many(1)));
+  Connect();
+  EXPECT_TRUE(TakeRevive());
+  Disconnect();
+  Connect();
+  EXPECT_TRUE(TakeRevive());
+}
+
+}  // namespace
+}  // namespace kartograph::scheduler
