@@ -384,7 +384,7 @@ void TaskExecutor::ArmTimer(Clock::time_point now) {
 }
 
 bool TaskExecutor::IsIdle() const {
-  return running_.empty() && unacknowledged_.empty() && !runner_->tidying();
+  return subscribed_ && running_.empty() && unacknowledged_.empty() && !runner_->tidying();
 }
 
 void TaskExecutor::BeginEnd(int status, const std::string& reason) {

@@ -39,7 +39,7 @@ class TaskExecutor {
     ExecutorEnvironment environment;
     // Needed for an agent that speaks TLS; outlives this.
     boost::asio::ssl::context* tls_context = nullptr;
-    // With no attempt and nothing to acknowledge for so long, it is done.
+    // With the agent there, no attempt and nothing to acknowledge for so long, it is done.
     absl::Duration idle_exit = absl::Minutes(1);
     absl::Duration report_interval = absl::Seconds(10);
     // A larger return value stays in its sandbox, and the update says where.
