@@ -48,8 +48,8 @@ class Reader {
     return value == "1" || value == "true";
   }
 
-  void Fail(std::string problem) {
-    if (status_.ok()) status_ = absl::InvalidArgumentError(std::move(problem));
+  void Fail(absl::string_view problem) {
+    if (status_.ok()) status_ = absl::InvalidArgumentError(problem);
   }
   const absl::Status& status() const { return status_; }
 
