@@ -77,7 +77,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string Request(absl::string_view body) const {
     const Endpoint& to = options_.endpoint;
     std::string request = absl::StrCat(
-        "POST ", to.target, " HTTP/1.1\r\nHost: ", to.host, ":", to.port,
+        "POST ", to.target, " HTTP/1.1\r\nHost: ", HostPort{to.host, to.port}.ToString(),
         "\r\nContent-Type: application/x-protobuf\r\nAccept: application/x-protobuf\r\n");
     if (!options_.authorization.empty()) {
       absl::StrAppend(&request, "Authorization: ", options_.authorization, "\r\n");
@@ -256,10 +256,6 @@ class Handle final : public ApiSession {
 };
 
 }  // namespace
-
-std::string Endpoint::ToString() const {
-  return absl::StrCat(tls ? "https://" : "http://", host, ":", port, target);
-}
 
 std::unique_ptr<ApiSession> ApiSession::Open(asio::io_context& io, Options options,
                                              std::string subscribe, Handlers handlers) {

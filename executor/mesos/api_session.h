@@ -3,7 +3,6 @@
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_API_SESSION_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_API_SESSION_H_
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "executor/mesos/endpoint.h"
 
 namespace boost::asio {
 class io_context;
@@ -20,15 +20,6 @@ class context;
 }  // namespace boost::asio
 
 namespace kartograph::executor::mesos {
-
-struct Endpoint {
-  bool tls = false;
-  std::string host;  // a name or an address
-  uint16_t port = 0;
-  std::string target;  // such as "/api/v1/scheduler"
-
-  std::string ToString() const;  // "http://host:port/target"
-};
 
 // Why a session ended, or was not to be had.
 struct SessionEnd {
