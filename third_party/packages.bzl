@@ -105,9 +105,11 @@ _debian_package = repository_rule(
     local = True,
 )
 
-# Debian builds spdlog as a shared library upon its own fmt; the headers must be told both.
+# What the headers must be told of the libraries: Debian builds spdlog as a shared library upon its
+# own fmt; ZooKeeper's has calls that wait, as it has threads.
 _MACROS = {
     "spdlog": ["SPDLOG_COMPILED_LIB", "SPDLOG_SHARED_LIB", "SPDLOG_FMT_EXTERNAL"],
+    "zookeeper": ["THREADED"],
 }
 
 def debian_packages():

@@ -21,9 +21,7 @@ bool MayBeInHost(char c) {
          !absl::StrContains("[]/?#@,\"<>\\", c);
 }
 
-bool MayBeInAddress(char c) {
-  return c == ':' || c == '.' || c == '%' || absl::ascii_isalnum(c);
-}
+bool MayBeInAddress(char c) { return c == ':' || c == '.' || c == '%' || absl::ascii_isalnum(c); }
 
 }  // namespace
 
