@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
 #include <utility>
 #include <vector>
@@ -51,6 +52,7 @@ asio::awaitable<absl::Status> HttpConnection::Connect(std::string host, uint16_t
   tcp().socket().set_option(asio::socket_base::keep_alive(true), error);
   if (!tls_) co_return absl::OkStatus();
   SSL_set_tlsext_host_name(tls_->native_handle(), host.c_str());
+  tls_->set_verify_callback(asio::ssl::host_name_verification(host), error);
   auto [refused] = co_await tls_->async_handshake(asio::ssl::stream_base::client, kAwaitResult);
   co_return ToStatus(refused, "no TLS");
 }

@@ -50,6 +50,17 @@ double Mesos(absl::string_view name, Quantity quantity) {
 
 }  // namespace
 
+kartograph::mesos::Resource MesosResource(Resource resource, Quantity quantity) {
+  kartograph::mesos::Resource made;
+  absl::string_view name = resource.name();
+  if (resource == Resource::Cpu()) name = "cpus";
+  if (resource == Resource::Ram()) name = "mem";
+  made.set_name(std::string(name));
+  made.set_type(kartograph::mesos::Value::SCALAR);
+  made.mutable_scalar()->set_value(Mesos(name, quantity));
+  return made;
+}
+
 void OfferedResources::AddOne(const kartograph::mesos::Resource& resource) {
   if (resource.type() != kartograph::mesos::Value::SCALAR || resource.has_disk() ||
       resource.has_shared()) {

@@ -10,6 +10,9 @@
 
 namespace kartograph::executor::mesos {
 
+// As a scalar that nobody has reserved, rounded up to Mesos's precision.
+kartograph::mesos::Resource MesosResource(planner::Resource resource, planner::Quantity quantity);
+
 // The scalar resources of one offer or of several of the same agent. Mesos's "cpus" are our cpu,
 // its "mem" and "disk" (MiB) our ram and disk (bytes), every other scalar keeps its name. An offer
 // may lack any of them. Ranges and sets, volumes and shared resources are of no use to a task here

@@ -1,0 +1,106 @@
+#include "executor/mesos/open_offers.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace kartograph::executor::mesos {
+
+using kartograph::mesos::Attribute;
+using kartograph::mesos::Value;
+
+namespace {
+
+std::string TextOf(const Attribute& attribute) {
+  switch (attribute.type()) {
+    case Value::SCALAR:
+      return absl::StrCat(attribute.scalar().value());
+    case Value::SET:
+      return absl::StrJoin(attribute.set().item(), ",");
+    case Value::RANGES:
+      return absl::StrJoin(attribute.ranges().range(), ",",
+                           [](std::string* out, const Value::Range& range) {
+                             absl::StrAppend(out, range.begin(), "-", range.end());
+                           });
+    default:
+      return attribute.text().value();
+  }
+}
+
+std::string RoleOf(const kartograph::mesos::Offer& offer) {
+  return offer.has_allocation_info() ? offer.allocation_info().role() : "*";
+}
+
+}  // namespace
+
+AgentId ToAgentId(const AgentKey& key, const std::vector<std::string>& roles) {
+  return key.role == roles.front() ? key.agent : absl::StrCat(key.agent, "@", key.role);
+}
+
+AgentKey ToAgentKey(const AgentId& id, const std::vector<std::string>& roles) {
+  const size_t at = id.find('@');
+  if (at == std::string::npos) return {id, roles.front()};
+  return {id.substr(0, at), id.substr(at + 1)};
+}
+
+Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
+  const AgentKey key = {offer.agent_id().value(), RoleOf(offer)};
+  Offer told;
+  told.id = offer.id().value();
+  told.agent = ToAgentId(key, options_.roles);
+  told.agent_name = offer.hostname();
+  OfferedResources offered(options_.revocable);
+  offered.Add(offer.resources());
+  const bool needs_executor = executors_->Find(offer.executor_ids(), key.role) == nullptr;
+  const planner::ResourceVector& own = executors_->options().resources;
+  if (!needs_executor || own.FitsIn(offered.available())) told.resources = offered.available();
+  if (needs_executor && !told.resources.empty()) told.resources -= own;
+  for (const Attribute& attribute : offer.attributes()) {
+    told.attributes.emplace_back(attribute.name(), TextOf(attribute));
+  }
+  std::sort(told.attributes.begin(), told.attributes.end());
+  if (offer.has_unavailability()) {
+    told.unavailable_from = absl::FromUnixNanos(offer.unavailability().start().nanoseconds());
+  }
+  by_agent_[told.agent].push_back(told.id);
+  offers_[told.id] = offer;
+  return told;
+}
+
+bool OpenOffers::Remove(const OfferId& id) {
+  auto it = offers_.find(id);
+  if (it == offers_.end()) return false;
+  const AgentId agent =
+      ToAgentId({it->second.agent_id().value(), RoleOf(it->second)}, options_.roles);
+  offers_.erase(it);
+  auto of_agent = by_agent_.find(agent);
+  std::vector<OfferId>& ids = of_agent->second;
+  ids.erase(std::remove(ids.begin(), ids.end(), id), ids.end());
+  if (ids.empty()) by_agent_.erase(of_agent);
+  return true;
+}
+
+void OpenOffers::Clear() {
+  offers_.clear();
+  by_agent_.clear();
+}
+
+std::optional<OpenOffers::Taken> OpenOffers::Take(const AgentId& agent) {
+  auto it = by_agent_.find(agent);
+  if (it == by_agent_.end()) return std::nullopt;
+  Taken taken = {ToAgentKey(agent, options_.roles), std::move(it->second),
+                 OfferedResources(options_.revocable)};
+  by_agent_.erase(it);
+  for (const OfferId& id : taken.ids) {
+    const kartograph::mesos::Offer& offer = offers_.at(id);
+    taken.resources.Add(offer.resources());
+    if (taken.executor == nullptr) {
+      taken.executor = executors_->Find(offer.executor_ids(), taken.key.role);
+    }
+    offers_.erase(id);
+  }
+  return taken;
+}
+
+}  // namespace kartograph::executor::mesos
