@@ -119,8 +119,10 @@ absl::StatusOr<ExecutorEnvironment> ReadExecutorEnvironment(
   const std::string token = reader.Optional(kToken);
   if (!token.empty()) environment.authorization = absl::StrCat("Bearer ", token);
   environment.checkpoint = reader.Flag("MESOS_CHECKPOINT");
-  environment.recovery_timeout = reader.Duration("MESOS_RECOVERY_TIMEOUT", absl::Minutes(15));
-  environment.max_backoff = reader.Duration("MESOS_SUBSCRIPTION_BACKOFF_MAX", absl::Seconds(2));
+  environment.recovery_timeout =
+      reader.Duration("MESOS_RECOVERY_TIMEOUT", environment.recovery_timeout);
+  environment.max_backoff =
+      reader.Duration("MESOS_SUBSCRIPTION_BACKOFF_MAX", environment.max_backoff);
   environment.shutdown_grace =
       reader.Duration("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", environment.shutdown_grace);
   if (!reader.status().ok()) return reader.status();

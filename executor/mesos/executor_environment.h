@@ -21,8 +21,8 @@ struct ExecutorEnvironment {
   // The agent may go and come back: attempts go on for `recovery_timeout` without it, and tries to
   // reach it are at most `max_backoff` apart.
   bool checkpoint = false;
-  absl::Duration recovery_timeout;
-  absl::Duration max_backoff;
+  absl::Duration recovery_timeout = absl::Minutes(15);
+  absl::Duration max_backoff = absl::Seconds(2);
   // So long after SHUTDOWN the agent kills all that is left.
   absl::Duration shutdown_grace = absl::Seconds(5);
   // Of a TLS agent: the certificates to trust (a file in PEM; empty: the system's), and whether the

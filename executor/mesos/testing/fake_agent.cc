@@ -64,6 +64,8 @@ asio::awaitable<void> FakeAgent::Accept() {
   while (true) {
     auto [error, socket] = co_await acceptor_.async_accept(kResult);
     if (error) co_return;
+    boost::system::error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
     auto shared = std::make_shared<Socket>(std::move(socket));
     sockets_.push_back(shared);
     asio::co_spawn(io_, Serve(std::move(shared)), asio::detached);
@@ -124,6 +126,7 @@ void FakeAgent::HandleSubscribe(const std::shared_ptr<Socket>& socket, const Cal
 
 void FakeAgent::HandleUpdate(const v1::TaskStatus& status) {
   updates_.push_back(status);
+  if (status.state() != v1::TASK_RUNNING && status.state() != v1::TASK_KILLING) ++ended_;
   if (!acknowledges_) return;
   Event event;
   event.set_type(Event::ACKNOWLEDGED);

@@ -46,6 +46,8 @@ class FakeAgent {
   const std::vector<Call>& subscriptions() const { return subscriptions_; }  // accepted ones
   const std::vector<Call>& messages() const { return messages_; }
   const std::string& authorization() const { return authorization_; }  // of the last request
+  // Tasks whose end it was told, repeated ones included.
+  uint32_t ended() const { return ended_; }
   // In order, the repeated ones of later subscriptions first to last; those of one task.
   std::vector<kartograph::mesos::TaskStatus> updates(const std::string& task_id) const;
 
@@ -65,6 +67,7 @@ class FakeAgent {
   bool acknowledges_ = true;
   std::vector<Event> first_;
   int tries_ = 0;
+  uint32_t ended_ = 0;
   kartograph::mesos::FrameworkInfo framework_;
   std::vector<Call> subscriptions_;
   std::vector<Call> messages_;
