@@ -157,10 +157,12 @@ class ZookeeperFinder final : public MasterFinder {
     if (handle_ != nullptr) zookeeper_close(handle_);
     handle_ = nullptr;
     session_.reset();
+    connected_ = false;
   }
 
   void SessionChanged(int state) {
     if (state == ZOO_CONNECTED_STATE) {
+      connected_ = true;
       reopen_.cancel();
       List();
     } else if (state == ZOO_EXPIRED_SESSION_STATE) {
@@ -168,7 +170,9 @@ class ZookeeperFinder final : public MasterFinder {
     } else if (state == ZOO_AUTH_FAILED_STATE) {
       Keep(absl::StrCat(Named(), " does not accept the user ", address_.user));
       After(reopen_, options_.retry_delay, &ZookeeperFinder::Open);
-    } else {
+    } else if (connected_) {
+      // Not for each attempt to have it back.
+      connected_ = false;
       Keep(NoConnection());
       After(reopen_, 2 * options_.session_timeout, &ZookeeperFinder::Open);
     }
@@ -287,6 +291,7 @@ class ZookeeperFinder final : public MasterFinder {
   zhandle_t* handle_ = nullptr;
   std::unique_ptr<Session> session_;  // outlives the handle
   int64_t sessions_ = 0;
+  bool connected_ = false;
   std::string wanted_;  // the node that leads, which may not have been read yet
   std::optional<Leader> leader_;
   std::thread thread_;

@@ -73,6 +73,17 @@ clientid_t ClientOf(int64_t session) {
   return client;
 }
 
+// Tells whoever waits that a session stands, or never will.
+void OnSession(zhandle_t*, int type, int state, const char*, void* context) {
+  auto* known = static_cast<absl::Notification*>(context);
+  if (type == ZOO_SESSION_EVENT && !known->HasBeenNotified() &&
+      (state == ZOO_CONNECTED_STATE || state == ZOO_EXPIRED_SESSION_STATE)) {
+    known->Notify();
+  }
+}
+
+void OnLog(const char*) {}
+
 absl::Status ToStatus(int code, absl::string_view path) {
   if (code == ZOK) return absl::OkStatus();
   return absl::UnknownError(absl::StrCat(path, ": ", zerror(code)));
@@ -150,16 +161,8 @@ absl::Status ZookeeperServer::Start() {
           std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>())));
     }
     absl::Notification connected;
-    zhandle_t* handle = zookeeper_init2(
-        hosts().c_str(),
-        [](zhandle_t*, int type, int state, const char*, void* context) {
-          auto* notification = static_cast<absl::Notification*>(context);
-          if (type == ZOO_SESSION_EVENT && state == ZOO_CONNECTED_STATE &&
-              !notification->HasBeenNotified()) {
-            notification->Notify();
-          }
-        },
-        10000, nullptr, &connected, 0, [](const char*) {});
+    zhandle_t* handle =
+        zookeeper_init2(hosts().c_str(), &OnSession, 10000, nullptr, &connected, 0, &OnLog);
     const bool answers =
         handle != nullptr && connected.WaitForNotificationWithTimeout(absl::Seconds(1));
     zookeeper_close(handle);
@@ -199,27 +202,15 @@ std::vector<int64_t> ZookeeperServer::Watching(absl::string_view path) const {
   return sessions;
 }
 
-struct ZookeeperClient::Connection {
-  absl::Notification connected;
-};
-
 ZookeeperClient::ZookeeperClient(const std::string& hosts, const std::string& user, int64_t session)
-    : connected_(std::make_unique<Connection>()) {
+    : known_(std::make_unique<absl::Notification>()) {
   const clientid_t client = ClientOf(session);
-  handle_ = zookeeper_init2(
-      hosts.c_str(),
-      [](zhandle_t*, int type, int state, const char*, void* context) {
-        absl::Notification& connected = static_cast<Connection*>(context)->connected;
-        if (type == ZOO_SESSION_EVENT && state == ZOO_CONNECTED_STATE &&
-            !connected.HasBeenNotified()) {
-          connected.Notify();
-        }
-      },
-      30000, session == 0 ? nullptr : &client, connected_.get(), 0, [](const char*) {});
+  handle_ = zookeeper_init2(hosts.c_str(), &OnSession, 30000, session == 0 ? nullptr : &client,
+                            known_.get(), 0, &OnLog);
   if (!user.empty()) {
     zoo_add_auth(handle_, "digest", user.data(), static_cast<int>(user.size()), nullptr, nullptr);
   }
-  connected_->connected.WaitForNotificationWithTimeout(kPatience);
+  known_->WaitForNotificationWithTimeout(kPatience);
 }
 
 ZookeeperClient::~ZookeeperClient() { zookeeper_close(handle_); }

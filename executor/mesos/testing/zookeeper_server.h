@@ -65,9 +65,7 @@ class ZookeeperClient {
   absl::Status Delete(const std::string& path);
 
  private:
-  struct Connection;
-
-  std::unique_ptr<Connection> connected_;
+  std::unique_ptr<absl::Notification> known_;  // the session stands, or is over
   _zhandle* handle_ = nullptr;
 };
 
