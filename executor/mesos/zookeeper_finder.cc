@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -26,6 +27,13 @@ namespace {
 
 namespace asio = boost::asio;
 
+template <typename ToText>
+std::string Joined(const std::vector<HostPort>& hosts, ToText to_text) {
+  return absl::StrJoin(hosts, ",", [&](std::string* out, const HostPort& host) {
+    absl::StrAppend(out, std::invoke(to_text, host));
+  });
+}
+
 // The client looks up addresses and says good-bye in blocking calls; so it has a thread of its own,
 // the worker, which owns everything here but what is named otherwise. The client's own threads only
 // post to it.
@@ -40,9 +48,7 @@ class ZookeeperFinder final : public MasterFinder {
         address_(std::move(address)),
         options_(options),
         is_alive_(alive_),
-        hosts_(absl::StrJoin(
-            address_.hosts, ",",
-            [](std::string* out, const HostPort& host) { absl::StrAppend(out, host.ToString()); })),
+        hosts_(Joined(address_.hosts, &HostPort::ToString)),
         reopen_(worker_),
         retry_(worker_) {
     found_ = absl::UnavailableError(NoConnection());
@@ -123,7 +129,11 @@ class ZookeeperFinder final : public MasterFinder {
   void Open() {
     Close();
     session_ = std::make_unique<Session>(Session{this, ++sessions_});
-    handle_ = zookeeper_init2(hosts_.c_str(), &OnSession,
+    // The client takes the last colon for the port's, and knows no brackets.
+    const std::string hosts = Joined(address_.hosts, [](const HostPort& host) {
+      return absl::StrCat(host.host, ":", host.port);
+    });
+    handle_ = zookeeper_init2(hosts.c_str(), &OnSession,
                               static_cast<int>(absl::ToInt64Milliseconds(options_.session_timeout)),
                               nullptr, session_.get(), ZOO_NO_LOG_CLIENTENV, &OnLog);
     if (handle_ == nullptr) {
@@ -147,10 +157,12 @@ class ZookeeperFinder final : public MasterFinder {
     if (handle_ != nullptr) zookeeper_close(handle_);
     handle_ = nullptr;
     session_.reset();
+    connected_ = false;
   }
 
   void SessionChanged(int state) {
     if (state == ZOO_CONNECTED_STATE) {
+      connected_ = true;
       reopen_.cancel();
       List();
     } else if (state == ZOO_EXPIRED_SESSION_STATE) {
@@ -158,7 +170,9 @@ class ZookeeperFinder final : public MasterFinder {
     } else if (state == ZOO_AUTH_FAILED_STATE) {
       Keep(absl::StrCat(Named(), " does not accept the user ", address_.user));
       After(reopen_, options_.retry_delay, &ZookeeperFinder::Open);
-    } else {
+    } else if (connected_) {
+      // Not for each attempt to have it back.
+      connected_ = false;
       Keep(NoConnection());
       After(reopen_, 2 * options_.session_timeout, &ZookeeperFinder::Open);
     }
@@ -277,6 +291,7 @@ class ZookeeperFinder final : public MasterFinder {
   zhandle_t* handle_ = nullptr;
   std::unique_ptr<Session> session_;  // outlives the handle
   int64_t sessions_ = 0;
+  bool connected_ = false;
   std::string wanted_;  // the node that leads, which may not have been read yet
   std::optional<Leader> leader_;
   std::thread thread_;

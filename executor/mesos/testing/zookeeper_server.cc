@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 
 namespace kartograph::executor::mesos {
@@ -41,21 +42,21 @@ int Connect(int port) {
   return -1;
 }
 
-// Below the ports that the kernel gives away, so that it stays free while the server is down.
-int FreePort() {
-  for (int i = 0; i < 10000; ++i) {
-    const int port = 15000 + (getpid() + i * 7) % 15000;
-    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool is_free =
-        bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-    close(listener);
-    if (is_free) return port;
+// A socket that keeps a free port of 127.0.0.1 from everyone but who asks to use it again, as the
+// server does: so it stays ours while the server is down.
+int KeepPort(int* port) {
+  const int keeper = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  socklen_t size = sizeof(address);
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (bind(keeper, generic, size) == 0 && getsockname(keeper, generic, &size) == 0) {
+    *port = ntohs(address.sin_port);
   }
-  return 0;
+  const int yes = 1;
+  setsockopt(keeper, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  return keeper;
 }
 
 // The password of a session: the server makes it of the id by Java's generator of random numbers.
@@ -72,6 +73,17 @@ clientid_t ClientOf(int64_t session) {
   return client;
 }
 
+// Tells whoever waits that a session stands, or never will.
+void OnSession(zhandle_t*, int type, int state, const char*, void* context) {
+  auto* known = static_cast<absl::Notification*>(context);
+  if (type == ZOO_SESSION_EVENT && !known->HasBeenNotified() &&
+      (state == ZOO_CONNECTED_STATE || state == ZOO_EXPIRED_SESSION_STATE)) {
+    known->Notify();
+  }
+}
+
+void OnLog(const char*) {}
+
 absl::Status ToStatus(int code, absl::string_view path) {
   if (code == ZOK) return absl::OkStatus();
   return absl::UnknownError(absl::StrCat(path, ": ", zerror(code)));
@@ -85,11 +97,14 @@ bool ZookeeperServer::IsInstalled() {
 }
 
 ZookeeperServer::ZookeeperServer(const std::string& folder)
-    : folder_(absl::StrCat(folder, "/zookeeper")), port_(FreePort()) {
+    : folder_(absl::StrCat(folder, "/zookeeper")), keeper_(KeepPort(&port_)) {
   Wipe();
 }
 
-ZookeeperServer::~ZookeeperServer() { Kill(); }
+ZookeeperServer::~ZookeeperServer() {
+  Kill();
+  close(keeper_);
+}
 
 std::string ZookeeperServer::hosts() const { return absl::StrCat("127.0.0.1:", port_); }
 
@@ -103,7 +118,7 @@ bool ZookeeperServer::Spawn() {
   std::ofstream(config) << "tickTime=100\ndataDir=" << folder_
                         << "/data\nclientPortAddress=127.0.0.1\nclientPort=" << port_
                         << "\nminSessionTimeout=200\nmaxSessionTimeout=60000\nmaxClientCnxns=0\n"
-                           "admin.enableServer=false\n4lw.commands.whitelist=cons\n";
+                           "admin.enableServer=false\n4lw.commands.whitelist=wchp\n";
   const std::string classes = absl::StrJoin(
       {"zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-simple", "netty-all", "snappy-java",
        "metrics-core", "commons-cli", "commons-io"},
@@ -146,16 +161,8 @@ absl::Status ZookeeperServer::Start() {
           std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>())));
     }
     absl::Notification connected;
-    zhandle_t* handle = zookeeper_init2(
-        hosts().c_str(),
-        [](zhandle_t*, int type, int state, const char*, void* context) {
-          auto* notification = static_cast<absl::Notification*>(context);
-          if (type == ZOO_SESSION_EVENT && state == ZOO_CONNECTED_STATE &&
-              !notification->HasBeenNotified()) {
-            notification->Notify();
-          }
-        },
-        10000, nullptr, &connected, 0, [](const char*) {});
+    zhandle_t* handle =
+        zookeeper_init2(hosts().c_str(), &OnSession, 10000, nullptr, &connected, 0, &OnLog);
     const bool answers =
         handle != nullptr && connected.WaitForNotificationWithTimeout(absl::Seconds(1));
     zookeeper_close(handle);
@@ -171,46 +178,39 @@ void ZookeeperServer::Kill() {
   pid_ = -1;
 }
 
-std::vector<int64_t> ZookeeperServer::Sessions() const {
+std::vector<int64_t> ZookeeperServer::Watching(absl::string_view path) const {
   std::vector<int64_t> sessions;
   const int connection = Connect(port_);
   if (connection < 0) return sessions;
   std::string answer;
-  if (send(connection, "cons", 4, MSG_NOSIGNAL) == 4) {
+  if (send(connection, "wchp", 4, MSG_NOSIGNAL) == 4) {
     char buffer[4096];
     ssize_t got = 0;
     while ((got = read(connection, buffer, sizeof(buffer))) > 0) answer.append(buffer, got);
   }
   close(connection);
-  const std::vector<absl::string_view> parts = absl::StrSplit(answer, "sid=");
-  for (size_t i = 1; i < parts.size(); ++i) {
+  // A line for each path, and one with a tabulator for each session after it.
+  bool here = false;
+  for (absl::string_view line : absl::StrSplit(answer, '\n')) {
     int64_t id = 0;
-    if (absl::SimpleHexAtoi(parts[i].substr(0, parts[i].find(',')), &id)) sessions.push_back(id);
+    if (!absl::ConsumePrefix(&line, "\t")) {
+      here = line == path;
+    } else if (here && absl::SimpleHexAtoi(line, &id)) {
+      sessions.push_back(id);
+    }
   }
   return sessions;
 }
 
-struct ZookeeperClient::Connection {
-  absl::Notification connected;
-};
-
 ZookeeperClient::ZookeeperClient(const std::string& hosts, const std::string& user, int64_t session)
-    : connected_(std::make_unique<Connection>()) {
+    : known_(std::make_unique<absl::Notification>()) {
   const clientid_t client = ClientOf(session);
-  handle_ = zookeeper_init2(
-      hosts.c_str(),
-      [](zhandle_t*, int type, int state, const char*, void* context) {
-        absl::Notification& connected = static_cast<Connection*>(context)->connected;
-        if (type == ZOO_SESSION_EVENT && state == ZOO_CONNECTED_STATE &&
-            !connected.HasBeenNotified()) {
-          connected.Notify();
-        }
-      },
-      30000, session == 0 ? nullptr : &client, connected_.get(), 0, [](const char*) {});
+  handle_ = zookeeper_init2(hosts.c_str(), &OnSession, 30000, session == 0 ? nullptr : &client,
+                            known_.get(), 0, &OnLog);
   if (!user.empty()) {
     zoo_add_auth(handle_, "digest", user.data(), static_cast<int>(user.size()), nullptr, nullptr);
   }
-  connected_->connected.WaitForNotificationWithTimeout(kPatience);
+  known_->WaitForNotificationWithTimeout(kPatience);
 }
 
 ZookeeperClient::~ZookeeperClient() { zookeeper_close(handle_); }

@@ -37,14 +37,15 @@ class ZookeeperServer {
   void Kill();
   // Forgets all data and sessions; not while it runs.
   void Wipe();
-  // The ids of the sessions that are connected.
-  std::vector<int64_t> Sessions() const;
+  // The sessions that watch the data of the node.
+  std::vector<int64_t> Watching(absl::string_view path) const;
 
  private:
   bool Spawn();
 
   std::string folder_;
   int port_ = 0;
+  int keeper_;  // a socket
   pid_t pid_ = -1;
 };
 
@@ -64,9 +65,7 @@ class ZookeeperClient {
   absl::Status Delete(const std::string& path);
 
  private:
-  struct Connection;
-
-  std::unique_ptr<Connection> connected_;
+  std::unique_ptr<absl::Notification> known_;  // the session stands, or is over
   _zhandle* handle_ = nullptr;
 };
 
