@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "cli/commands.h"
 #include "cli/duration.h"
@@ -42,11 +43,38 @@ std::string Use(const v1::Agent& agent) {
   return use;
 }
 
+// What is to be known of an agent beside its use: its attributes, its host's load, and when it
+// goes.
+std::string Notes(const v1::Agent& agent) {
+  std::string notes;
+  const auto add = [&notes](absl::string_view note) {
+    absl::StrAppend(&notes, notes.empty() ? "" : ", ", note);
+  };
+  if (agent.has_unavailable_from()) {
+    add(absl::StrCat("taken away ", LocalTime(agent.unavailable_from())));
+  }
+  if (agent.has_host()) {
+    if (agent.host().has_cpu_busy()) {
+      add(absl::StrFormat("cpu %.0f%% busy", agent.host().cpu_busy() * 100));
+    }
+    add(absl::StrFormat("load %.1f", agent.host().load()));
+    add(absl::StrCat(FormatBytes(static_cast<double>(agent.host().ram_available_bytes())),
+                     " ram available"));
+  }
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>(agent.attributes().begin(), agent.attributes().end())) {
+    add(absl::StrCat(Printable(name), "=", Printable(value)));
+  }
+  return notes;
+}
+
 void PrintAgents(const v1::Cluster& cluster, std::ostream* out) {
-  Table agents({"AGENT", "ATTEMPTS", "USE"});
+  const bool noted = std::any_of(cluster.agents().begin(), cluster.agents().end(),
+                                 [](const v1::Agent& agent) { return !Notes(agent).empty(); });
+  Table agents({"AGENT", "ATTEMPTS", "USE", noted ? "NOTES" : ""});
   for (const v1::Agent& agent : cluster.agents()) {
     agents.Row({agent.name(), absl::StrCat(agent.attempts()),
-                agent.connected() ? Use(agent) : "not connected"});
+                agent.connected() ? Use(agent) : "not connected", Notes(agent)});
   }
   *out << (agents.empty() ? "No agents.\n" : agents.ToString());
   if (cluster.agent_count() > cluster.agents_size()) {

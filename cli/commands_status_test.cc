@@ -109,6 +109,24 @@ TEST_F(CommandsStatusTest, ShowsTheClusterWithPoolsGraphsAndFailures) {
   EXPECT_EQ(Json<v1::Cluster>().pools(0).waiting_tasks(), 12);
 }
 
+TEST_F(CommandsStatusTest, TellsWhatAgentsSayOfThemselves) {
+  v1::Agent* plain = service().cluster.add_agents();
+  plain->set_name("plain");
+  plain->set_connected(true);
+  v1::Agent* agent = service().cluster.add_agents();
+  agent->set_name("m");
+  agent->set_connected(true);
+  (*agent->mutable_attributes())["rack"] = "b3";
+  (*agent->mutable_attributes())["disk"] = "ssd";
+  agent->mutable_host()->set_cpu_busy(0.314);
+  agent->mutable_host()->set_load(2.5);
+  agent->mutable_host()->set_ram_available_bytes(1 << 30);
+  EXPECT_EQ(Status(context_, {}), kDone);
+  EXPECT_TRUE(Printed("NOTES\n")) << out_.str();
+  EXPECT_TRUE(Printed("cpu 31% busy, load 2.5, 1GiB ram available, disk=ssd, rack=b3\n"))
+      << out_.str();
+}
+
 TEST_F(CommandsStatusTest, ListsGraphsByStateUpToALimit) {
   service().page_size = 1;
   EXPECT_EQ(List(context_, {.limit = 2}), kDone);

@@ -164,6 +164,22 @@ TEST(GraphFileProblemsTest, ReportsKeysGivenTwice) {
             "f.yaml:3:33: tasks[0].command: is given twice; first on line 3\n");
 }
 
+TEST(GraphFileProblemsTest, ChecksAContainer) {
+  EXPECT_EQ(ProblemsOf("tasks:\n"
+                       "  - name: a\n"
+                       "    command: [x]\n"
+                       "    container:\n"
+                       "      imag: alpine\n"
+                       "      volumes:\n"
+                       "        - {host_path: maps, container_path: /data}\n"
+                       "        - {host_path: /maps}\n"),
+            "f.yaml:5:7: tasks[0].container: \"imag\" is not a known key; did you mean \"image\"?\n"
+            "f.yaml:7:11: tasks[0].container.volumes[0]: host_path must be an absolute path on the "
+            "agent's host\n"
+            "f.yaml:8:11: tasks[0].container.volumes[1]: a volume needs host_path and "
+            "container_path\n");
+}
+
 TEST(GraphFileProblemsTest, SaysACycleAsAPathOfNames) {
   EXPECT_EQ(
       ProblemsOf("tasks:\n"

@@ -37,6 +37,12 @@ tasks:
     retry_delay: 100ms
     max_retry_delay: 1m
     cancel_grace: 0
+    unreachable_timeout: 15m
+    container:
+      image: "alpine:3"
+      volumes:
+        - {host_path: /maps, container_path: /data, read_only: true}
+        - {host_path: /tmp/out, container_path: out}
     priority: -5
   - name: load
     command: |
@@ -71,6 +77,13 @@ tasks:
   EXPECT_TRUE(decode.has_cancel_grace());
   EXPECT_EQ(decode.cancel_grace().seconds(), 0);
   EXPECT_EQ(decode.priority(), -5);
+  EXPECT_EQ(decode.unreachable_timeout().seconds(), 900);
+  EXPECT_EQ(decode.container().image(), "alpine:3");
+  ASSERT_EQ(decode.container().volumes_size(), 2);
+  EXPECT_EQ(decode.container().volumes(0).host_path(), "/maps");
+  EXPECT_EQ(decode.container().volumes(0).container_path(), "/data");
+  EXPECT_TRUE(decode.container().volumes(0).read_only());
+  EXPECT_FALSE(decode.container().volumes(1).read_only());
   EXPECT_EQ(file.tasks[1].command().shell(), "set -e\necho done\n");
   EXPECT_EQ(file.tasks[1].command().arguments_size(), 0);
   ASSERT_EQ(file.tasks[1].after_size(), 1);
@@ -85,10 +98,27 @@ TEST(GraphFileTest, LeavesWhatIsNotGivenToTheService) {
   EXPECT_FALSE(file.spec.fail_fast());
   const v1::TaskSpec& task = file.tasks[0];
   EXPECT_FALSE(task.has_timeout() || task.has_retry_delay() || task.has_max_retry_delay() ||
-               task.has_cancel_grace());
+               task.has_cancel_grace() || task.has_unreachable_timeout() || task.has_container());
   EXPECT_EQ(task.max_attempts(), 0);
   EXPECT_EQ(task.consumption_size(), 0);
   EXPECT_EQ(task.command().directory(), "");
+}
+
+TEST(GraphFileTest, ATasksContainerReplacesTheDefaultOneAndMayBeEmpty) {
+  const GraphFile file = Parse(R"(
+defaults:
+  container: {image: "alpine:3", volumes: [{host_path: /a, container_path: /a}]}
+tasks:
+  - {name: a, command: [x]}
+  - {name: b, command: [x], container: {image: "debian:12"}}
+  - {name: c, command: [x], container: {}}
+)");
+  EXPECT_EQ(file.tasks[0].container().image(), "alpine:3");
+  EXPECT_EQ(file.tasks[0].container().volumes_size(), 1);
+  EXPECT_EQ(file.tasks[1].container().image(), "debian:12");
+  EXPECT_EQ(file.tasks[1].container().volumes_size(), 0);
+  EXPECT_TRUE(file.tasks[2].has_container());
+  EXPECT_EQ(file.tasks[2].container().image(), "");
 }
 
 TEST(GraphFileTest, MergesATasksOwnValuesOverTheDefaults) {

@@ -17,8 +17,9 @@ namespace {
 using Kind = YamlTree::Kind;
 
 constexpr absl::string_view kDefaultsKeys[] = {
-    "consumption", "environment",     "directory",    "timeout",  "max_attempts",
-    "retry_delay", "max_retry_delay", "cancel_grace", "priority", "unreachable_timeout",
+    "consumption",  "environment",         "directory",       "timeout",
+    "max_attempts", "retry_delay",         "max_retry_delay", "cancel_grace",
+    "priority",     "unreachable_timeout", "container",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -34,7 +35,11 @@ constexpr absl::string_view kTaskKeys[] = {
     "cancel_grace",
     "priority",
     "unreachable_timeout",
+    "container",
 };
+
+constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
+constexpr absl::string_view kVolumeKeys[] = {"host_path", "container_path", "read_only"};
 
 }  // namespace
 
@@ -109,6 +114,8 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path, v1::Ta
     if (!nothing) {
       ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_cancel_grace, spec);
     }
+  } else if (entry.key == "container") {
+    if (!nothing) ReadContainer(entry.value, field, spec->mutable_container());
   } else if (entry.key == "unreachable_timeout") {
     if (!nothing) {
       ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_unreachable_timeout, spec);
@@ -242,6 +249,54 @@ void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Comma
     std::string path = (std::filesystem::path(folder_) / directory).lexically_normal().string();
     if (path.size() > 1 && path.back() == '/') path.pop_back();
     command->set_directory(std::move(path));
+  }
+}
+
+// A task's container takes the place of the default one as a whole.
+void TaskReader::ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Container* container) {
+  container->Clear();
+  for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
+    const FieldPath field(&path, entry.key);
+    if (entry.key == "image") {
+      if (tree_.kind(entry.value) != Kind::kNull) {
+        ReadString(entry.value, field, container->mutable_image());
+      }
+    } else if (entry.key == "volumes") {
+      if (tree_.kind(entry.value) == Kind::kNull) continue;
+      if (tree_.kind(entry.value) != Kind::kSequence) {
+        ReportWrongType(tree_, entry.value, field, "a list of volumes", problems_);
+        continue;
+      }
+      const std::vector<YamlTree::Id> items = tree_.Items(entry.value);
+      for (size_t i = 0; i < items.size(); ++i) {
+        ReadVolume(items[i], FieldPath(&field, i), container->add_volumes());
+      }
+    } else {
+      ReportUnknownKey(entry, path, kContainerKeys, problems_);
+    }
+  }
+}
+
+void TaskReader::ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Container::Volume* volume) {
+  for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
+    const FieldPath field(&path, entry.key);
+    if (entry.key == "host_path") {
+      ReadString(entry.value, field, volume->mutable_host_path());
+    } else if (entry.key == "container_path") {
+      ReadString(entry.value, field, volume->mutable_container_path());
+    } else if (entry.key == "read_only") {
+      bool read_only = false;
+      ReadBool(entry.value, field, &read_only);
+      volume->set_read_only(read_only);
+    } else {
+      ReportUnknownKey(entry, path, kVolumeKeys, problems_);
+    }
+  }
+  if (volume->host_path().empty() || volume->container_path().empty()) {
+    problems_->Add(tree_.mark(id), path.ToString(), "a volume needs host_path and container_path");
+  } else if (volume->host_path()[0] != '/') {
+    problems_->Add(tree_.mark(id), path.ToString(),
+                   "host_path must be an absolute path on the agent's host");
   }
 }
 

@@ -36,6 +36,8 @@ class TaskReader {
   void ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec);
   void ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command);
   void ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command);
+  void ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Container* container);
+  void ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Container::Volume* volume);
   void ReadAfter(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec, TaskNode* node);
   void ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_allowed,
                     google::protobuf::Duration* (v1::TaskSpec::*mutable_field)(),

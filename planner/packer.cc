@@ -138,7 +138,21 @@ double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
   return leftover;
 }
 
-std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need) const {
+void Packer::SetExpected(ClassId id, int64_t microseconds) {
+  Class& c = classes_[id];
+  if (microseconds < c.expected_us) c.fresh = true;
+  c.expected_us = microseconds;
+}
+
+void Packer::SetHorizon(AgentId id, int64_t microseconds) {
+  Agent& agent = agents_[id];
+  // More may fit into a longer time, as into more resources.
+  if (microseconds > agent.horizon_us) MarkFreed(id);
+  agent.horizon_us = microseconds;
+}
+
+std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
+                                               int64_t expected_us) const {
   std::optional<AgentId> best;
   double best_leftover = std::numeric_limits<double>::infinity();
   int candidates = 0;
@@ -147,7 +161,7 @@ std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need) const
       cpu.is_zero() ? Quantity::FromMilli(std::numeric_limits<int64_t>::min()) : cpu;
   for (auto it = by_free_cpu_.lower_bound({from, 0}); it != by_free_cpu_.end(); ++it) {
     const Agent& agent = agents_[it->second];
-    if (!need.FitsIn(agent.free)) continue;
+    if (!need.FitsIn(agent.free) || expected_us > agent.horizon_us) continue;
     const double leftover = Leftover(need, agent);
     if (!best || leftover < best_leftover) {
       best = it->second;
@@ -160,7 +174,7 @@ std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need) const
 
 std::optional<Packer::AgentId> Packer::FindAgent(Class& c) const {
   if (c.fresh || freed_.size() > kFewFreed) {
-    std::optional<AgentId> agent = BestFit(c.agent_part);
+    std::optional<AgentId> agent = BestFit(c.agent_part, c.expected_us);
     c.fresh = agent.has_value();
     return agent;
   }
@@ -169,6 +183,7 @@ std::optional<Packer::AgentId> Packer::FindAgent(Class& c) const {
   for (AgentId id : freed_) {
     const Agent& agent = agents_[id];
     if (!agent.usable || !c.agent_part.FitsIn(agent.free)) continue;
+    if (c.expected_us > agent.horizon_us) continue;
     const double leftover = Leftover(c.agent_part, agent);
     if (!best || leftover < best_leftover || (leftover == best_leftover && id < *best)) {
       best = id;
@@ -259,7 +274,7 @@ void Packer::PlanBacklog(std::vector<Placement>* placements) {
     auto agent =
         std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(), [&](AgentId candidate) {
           const Agent& a = agents_[candidate];
-          return a.usable && c.agent_part.FitsIn(a.capacity);
+          return a.usable && c.agent_part.FitsIn(a.capacity) && c.expected_us <= a.horizon_us;
         });
     if (agent == with_backlog_room_.end()) continue;
     const AgentId chosen = *agent;

@@ -3,6 +3,7 @@
 #define KARTOGRAPH_PLANNER_PACKER_H_
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -42,6 +43,8 @@ class Packer {
   using ClassId = uint32_t;  // a distinct consumption
   using AgentId = uint32_t;  // 0, 1, ... in order of AddAgent
 
+  static constexpr int64_t kNoHorizon = std::numeric_limits<int64_t>::max();
+
   struct Placement {
     TaskKey task;
     ClassId consumption = 0;
@@ -64,6 +67,9 @@ class Packer {
   // Whether tasks that consume this are short enough to wait in an agent's backlog.
   void SetShort(ClassId id, bool is_short) { classes_[id].is_short = is_short; }
 
+  // How long tasks that consume this are expected to run; 0 until it is set.
+  void SetExpected(ClassId id, int64_t microseconds);
+
   // --- agents ---
   AgentId AddAgent();
   // Nothing is placed on an agent that is not usable.
@@ -77,6 +83,10 @@ class Packer {
   // How many more attempts the agent takes beyond its free resources, provided that each would fit
   // into its capacity.
   void SetBacklogRoom(AgentId agent, int room);
+
+  // How much longer the agent is there: what is expected to run longer is kept off it. kNoHorizon:
+  // no end is known. To be told again as time passes, unless it has none.
+  void SetHorizon(AgentId agent, int64_t microseconds);
 
   // --- pools ---
   const ResourceVector& pools() const { return pools_; }
@@ -98,8 +108,8 @@ class Packer {
   bool AnythingWanted() const;
   std::vector<ResourceVector> Wanted() const;
 
-  // The usable agent on which the consumption fits best now, if any.
-  std::optional<AgentId> BestFit(const ResourceVector& need) const;
+  // The usable agent on which the consumption fits best now and that is there for so long, if any.
+  std::optional<AgentId> BestFit(const ResourceVector& need, int64_t expected_us = 0) const;
 
  private:
   struct Class {
@@ -111,6 +121,7 @@ class Packer {
     bool fresh = true;
     bool is_short = false;
     bool active = false;  // in active_
+    int64_t expected_us = 0;
   };
   struct Agent {
     ResourceVector free;
@@ -118,6 +129,7 @@ class Packer {
     int backlog_room = 0;
     bool usable = false;
     bool freed = false;  // in freed_
+    int64_t horizon_us = kNoHorizon;
   };
 
   void Reindex(AgentId agent, Quantity cpu_before, bool usable_before);

@@ -133,6 +133,10 @@ class Core : public Snapshots {
     int max_backlog = 0;
     std::deque<planner::AttemptId> backlog;  // some may have ended or begun
     int backlog_size = 0;
+    std::vector<std::pair<std::string, std::string>> attributes;  // as in Offer
+    absl::Time unavailable_from = absl::InfiniteFuture();
+    std::optional<executor::HostReport> host;  // the last two reports
+    std::optional<executor::HostReport> host_before;
     double mean_wall_us = 0;   // of ended attempts, newer ones weigh more; 0: none yet
     bool launched_on = false;  // in this plan
   };
@@ -141,7 +145,8 @@ class Core : public Snapshots {
   void LoadTaskStates(Loader& loader, size_t which, absl::Time now, Step* step);
 
   // core_commands.cc
-  planner::Packer::ClassId InternConsumption(const planner::ResourceVector& consumption);
+  planner::Packer::ClassId InternConsumption(const planner::ResourceVector& consumption,
+                                             absl::Duration timeout);
   std::optional<planner::Problem> Infeasible(absl::string_view task_name,
                                              const planner::ResourceVector& consumption) const;
   LiveGraph* FindLive(planner::GraphId graph);
@@ -172,6 +177,10 @@ class Core : public Snapshots {
   void OnRescinded(const executor::OfferId& id, Step* step);
   void OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step);
   void OnAgentUnreachable(const executor::AgentId& id);
+  void OnHostReport(executor::HostReport report);
+  void SetUnavailableFrom(AgentIndex agent, absl::Time time);
+  void RefreshHorizons(absl::Time now);
+  absl::Duration ExpectedWallTime(planner::Packer::ClassId consumption) const;
   void RefreshAgent(AgentIndex agent);
   void DeclineOffers(Step* step);
   void TellDemand(absl::Time now, Step* step);
@@ -195,8 +204,9 @@ class Core : public Snapshots {
   // core_snapshot.cc
   std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task) const;
   std::string Unreachable(const LiveGraph& graph, planner::TaskIndex task) const;
-  std::string WhyNotPlaced(const planner::ResourceVector& agent_part,
-                           const planner::ResourceVector& pool_part) const;
+  std::string WhyNotPlaced(planner::Packer::ClassId consumption) const;
+  const Agent* FitsButForMaintenance(planner::Packer::ClassId consumption) const;
+  AgentSnapshot SnapshotOf(const Agent& agent) const;
   AttemptSnapshot SnapshotOf(planner::AttemptId id, const Attempt& attempt) const;
 
   const CoreOptions options_;
@@ -218,7 +228,9 @@ class Core : public Snapshots {
   planner::Packer packer_;
   std::vector<Agent> agents_;
   absl::flat_hash_map<executor::AgentId, AgentIndex> agent_index_;
-  std::vector<AgentIndex> offering_;  // agents with open offers, and some that had
+  absl::btree_set<AgentIndex> leaving_;  // agents that will be taken away for maintenance
+  absl::Time planned_;                   // the last time Plan was called
+  std::vector<AgentIndex> offering_;     // agents with open offers, and some that had
   // The most of each resource that any one agent ever had.
   planner::ResourceVector largest_seen_;
   bool agent_seen_ = false;
@@ -241,6 +253,8 @@ class Core : public Snapshots {
 
   // How long tasks of a consumption run, newer ones weigh more; index: ClassId.
   std::vector<double> mean_wall_us_;
+  // How long they may run, as long as none of them has; index: ClassId.
+  std::vector<absl::Duration> longest_timeout_;
   std::vector<planner::Packer::Placement> placements_;  // kept to save its allocation
   TaskCounts counts_;                                   // over all live graphs
   Totals totals_;

@@ -1,6 +1,7 @@
 // Agents and their offers: what is there, what of it is used, and what is wanted of the cluster.
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "scheduler/core.h"
 
@@ -55,6 +56,7 @@ void Core::OnDisconnected(Step*) {
   connected_ = false;
   offering_.clear();
   give_up_.clear();
+  while (!leaving_.empty()) SetUnavailableFrom(*leaving_.begin(), absl::InfiniteFuture());
   for (AgentIndex i = 0; i < agents_.size(); ++i) {
     agents_[i].connected = false;
     agents_[i].offers.clear();
@@ -68,6 +70,8 @@ void Core::OnOffer(executor::Offer offer, Step*) {
   agent.name = offer.agent_name;
   agent.connected = true;
   agent.lease = offer.lease;
+  agent.attributes = offer.attributes;
+  SetUnavailableFrom(index, offer.unavailable_from);
   agent.max_backlog = offer.lease ? offer.backlog : 0;
   agent_seen_ = true;
   if (offer.lease) {
@@ -106,6 +110,32 @@ void Core::OnRescinded(const executor::OfferId& id, Step*) {
   }
 }
 
+void Core::SetUnavailableFrom(AgentIndex index, absl::Time time) {
+  agents_[index].unavailable_from = time;
+  if (time != absl::InfiniteFuture()) {
+    leaving_.insert(index);
+  } else if (leaving_.erase(index) > 0) {
+    packer_.SetHorizon(index, planner::Packer::kNoHorizon);
+  }
+}
+
+// What the packer knows of agents that go: it has no clock. Costs nothing while none does.
+void Core::RefreshHorizons(absl::Time now) {
+  planned_ = now;
+  if (leaving_.empty()) return;
+  for (AgentIndex index : leaving_) {
+    packer_.SetHorizon(index, absl::ToInt64Microseconds(std::max(
+                                  agents_[index].unavailable_from - now, absl::ZeroDuration())));
+  }
+  for (planner::Packer::ClassId id = 0; id < packer_.class_count(); ++id) {
+    packer_.SetExpected(id, absl::ToInt64Microseconds(ExpectedWallTime(id)));
+  }
+}
+
+absl::Duration Core::ExpectedWallTime(planner::Packer::ClassId id) const {
+  return mean_wall_us_[id] > 0 ? absl::Microseconds(2 * mean_wall_us_[id]) : longest_timeout_[id];
+}
+
 // Tells the packer what the agent has.
 void Core::RefreshAgent(AgentIndex index) {
   Agent& agent = agents_[index];
@@ -135,6 +165,7 @@ void Core::OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step) 
   const AgentIndex index = it->second;
   agents_[index].connected = false;
   agents_[index].offers.clear();
+  SetUnavailableFrom(index, absl::InfiniteFuture());
   RefreshAgent(index);
   std::vector<AttemptId> lost;
   for (const auto& [attempt_id, attempt] : attempts_) {
@@ -159,6 +190,13 @@ void Core::OnAgentUnreachable(const executor::AgentId& id) {
   agent.connected = false;
   agent.offers.clear();
   RefreshAgent(it->second);
+}
+
+void Core::OnHostReport(executor::HostReport report) {
+  auto it = agent_index_.find(report.agent);
+  if (it == agent_index_.end()) return;  // it has nothing for us
+  Agent& agent = agents_[it->second];
+  agent.host_before = std::exchange(agent.host, std::move(report));
 }
 
 void Core::DeclineOffers(Step* step) {
@@ -204,12 +242,17 @@ std::vector<executor::ClusterEvent> Core::AdoptableState() const {
     for (const executor::Offer& offer : agent.offers) events.emplace_back(offer);
     if (!agent.lease) continue;
     executor::Offer offer;
+    offer.attributes = agent.attributes;
+    offer.unavailable_from = agent.unavailable_from;
     offer.agent = agent.id;
     offer.agent_name = agent.name;
     offer.resources = agent.capacity;
     offer.lease = true;
     offer.backlog = agent.max_backlog;
     events.emplace_back(std::move(offer));
+  }
+  for (const Agent& agent : agents_) {
+    if (agent.host) events.emplace_back(*agent.host);
   }
   return events;
 }

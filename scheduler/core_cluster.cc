@@ -45,6 +45,8 @@ void Core::OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* st
     OnAgentLost(lost->agent, now, step);
   } else if (auto* unreachable = std::get_if<executor::AgentUnreachable>(&event)) {
     OnAgentUnreachable(unreachable->agent);
+  } else if (auto* report = std::get_if<executor::HostReport>(&event)) {
+    OnHostReport(std::move(*report));
   }
 }
 
@@ -199,7 +201,14 @@ void Core::GiveUpUnreachable(absl::Time now, Step* step) {
 
 void Core::OnAttemptAlive(const AttemptUpdate& update, Attempt& attempt, Step* step) {
   Agent& agent = agents_[attempt.agent];
-  OnAttemptReachable(update.attempt, attempt, step);
+  if (attempt.unreachable_since != absl::InfiniteFuture()) {
+    OnAttemptReachable(update.attempt, attempt, step);
+    const LiveGraph& graph = *FindGraph(update.attempt.task().graph());
+    const LiveTask& task = graph.tasks[update.attempt.task().index()];
+    if (task.cancelling) {  // nobody heard of it
+      step->cancels.push_back({update.attempt, agent.id, graph.policies[task.policy].cancel_grace});
+    }
+  }
   if (!agent.connected && !agent.lease) {
     agent.connected = true;
     RefreshAgent(attempt.agent);
@@ -260,6 +269,7 @@ void Core::Launch(const planner::Packer::Placement& placement, absl::Time now, S
 }
 
 void Core::Plan(absl::Time now, Step* step) {
+  RefreshHorizons(now);
   if (launching_) Place(now, step);
   // The plan placed all that fits: what is offered still is of no use now.
   DeclineOffers(step);

@@ -40,9 +40,16 @@ const LiveGraph* Core::FindGraph(GraphId graph) const {
   return it == graphs_.end() ? nullptr : it->second.get();
 }
 
-planner::Packer::ClassId Core::InternConsumption(const planner::ResourceVector& consumption) {
+planner::Packer::ClassId Core::InternConsumption(const planner::ResourceVector& consumption,
+                                                 absl::Duration timeout) {
   const planner::Packer::ClassId id = packer_.Intern(consumption);
-  if (mean_wall_us_.size() < packer_.class_count()) mean_wall_us_.resize(packer_.class_count(), 0);
+  if (mean_wall_us_.size() < packer_.class_count()) {
+    mean_wall_us_.resize(packer_.class_count(), 0);
+    longest_timeout_.resize(packer_.class_count());
+  }
+  // Without a limit it is taken to run for an hour.
+  longest_timeout_[id] = std::max(longest_timeout_[id],
+                                  timeout == absl::InfiniteDuration() ? absl::Hours(1) : timeout);
   return id;
 }
 
@@ -91,7 +98,7 @@ void Core::AddLiveTask(LiveGraph& graph, TaskSubmission& task, const std::vector
   live.rank = rank;
   live.priority = task.priority;
   live.max_attempts = static_cast<uint16_t>(std::clamp(task.max_attempts, 1, 1000));
-  live.consumption = InternConsumption(task.consumption);
+  live.consumption = InternConsumption(task.consumption, task.timeout);
   live.policy = graph.InternPolicy({task.timeout, task.retry_delay, task.max_retry_delay,
                                     task.cancel_grace, task.unreachable_timeout});
   graph.AppendName(task.name);

@@ -32,7 +32,7 @@ void Core::Loader::OnTask(const storage::TaskSubmitted& task, uint32_t attempts_
   live.max_attempts = static_cast<uint16_t>(task.max_attempts);
   live.attempts_before = static_cast<uint16_t>(attempts_before);
   live.launches = live.attempts_before;
-  live.consumption = core_.InternConsumption(task.consumption);
+  live.consumption = core_.InternConsumption(task.consumption, task.timeout);
   live.policy = graph.InternPolicy({task.timeout, task.retry_delay, task.max_retry_delay,
                                     task.cancel_grace, task.unreachable_timeout});
   graph.AppendName(task.name);

@@ -193,5 +193,110 @@ TEST_F(DemandTest, AfterANewConnectionItIsSaidAgain) {
   EXPECT_TRUE(TakeRevive());
 }
 
+class MaintenanceTest : public ::testing::Test, protected CoreStory {
+ protected:
+  // Agent m offers one core, and goes in so long.
+  void Leaving(absl::Duration in) {
+    if (!core().connected()) Connect();
+    executor::Offer offer = MakeOffer(absl::StrCat("o", ++offers_), "m", Cpu(1));
+    offer.unavailable_from = now() + in;
+    Tell(std::move(offer));
+  }
+  int offers_ = 0;
+};
+
+TEST_F(MaintenanceTest, WhatMayRunLongerIsKeptOff) {
+  Submit(Graph({Task("short").Timeout(absl::Minutes(10))}));
+  Leaving(absl::Minutes(9));
+  EXPECT_THAT(Started(), IsEmpty());
+  EXPECT_EQ(Reason("short"),
+            "waits for another agent: m is about to be taken away for maintenance at "
+            "2023-11-14T22:22:20Z, and this is expected to run for 10m");
+  EXPECT_THAT(Declined(), ElementsAre("o1"));
+  Leaving(absl::Minutes(10));
+  EXPECT_THAT(Started(), ElementsAre("short"));
+}
+
+TEST_F(MaintenanceTest, WithoutALimitATaskIsTakenToRunForAnHour) {
+  Submit(Graph({Task("a")}));
+  Leaving(absl::Minutes(59));
+  EXPECT_THAT(Started(), IsEmpty());
+  Leaving(absl::Hours(1));
+  EXPECT_THAT(Started(), ElementsAre("a"));
+}
+
+TEST_F(MaintenanceTest, WhatIsKnownToBeShortGoesThere) {
+  Submit(Graph(Many(3)));
+  Offer("first", "n", Cpu(1));
+  Succeeds("t0", absl::Minutes(1));
+  Started();
+  Leaving(absl::Minutes(1));
+  EXPECT_THAT(Started(), IsEmpty()) << "half of them may run longer";
+  Leaving(absl::Minutes(2));
+  EXPECT_THAT(Started(), ElementsAre("t1"));
+}
+
+TEST_F(MaintenanceTest, TimePassesAndPlansMayChange) {
+  Agent("n", Cpu(1));
+  Submit(Graph(Many(3, Cpu(1))));
+  EXPECT_THAT(Started(), ElementsAre("t0"));
+  executor::Offer lease = MakeOffer("lease of m", "m", Cpu(1));
+  lease.lease = true;
+  lease.unavailable_from = now() + absl::Minutes(90);
+  Tell(lease);
+  EXPECT_THAT(Started(), ElementsAre("t1"));
+  Wait(absl::Minutes(31));
+  Ends("t1", Outcome::kRefused);
+  EXPECT_THAT(Started(), IsEmpty()) << "59 minutes are left";
+  lease.unavailable_from = absl::InfiniteFuture();
+  Tell(lease);
+  EXPECT_THAT(Started(), ElementsAre("t1"));
+}
+
+class HostTest : public ::testing::Test, protected CoreStory {
+ protected:
+  HostSnapshot Host() { return core().Cluster(1, 0).agents.at(0).host.value(); }
+};
+
+TEST_F(HostTest, WhatAnAgentSaysOfItselfIsShown) {
+  executor::Offer offer = MakeOffer("o1", "m", Cpu(1));
+  offer.attributes = {{"rack", "b3"}};
+  offer.unavailable_from = now() + absl::Hours(1);
+  executor::HostReport stranger;
+  stranger.agent = "never seen";
+  Tell({executor::Connected{}, offer, stranger});
+  const AgentSnapshot agent = core().Cluster(1, 0).agents.at(0);
+  EXPECT_THAT(agent.attributes, ElementsAre(testing::Pair("rack", "b3")));
+  EXPECT_EQ(agent.unavailable_from, now() + absl::Hours(1));
+  EXPECT_FALSE(agent.host);
+}
+
+TEST_F(HostTest, RatesAreOverTheTimeBetweenTheLastTwoReports) {
+  Offer("o1", "m", Cpu(1));
+  executor::HostReport report;
+  report.agent = "m";
+  report.time = now();
+  report.load = 1.5;
+  report.cpu_user = absl::Seconds(100);
+  report.cpu_idle = absl::Seconds(900);
+  report.received_bytes = 1000;
+  report.sent_bytes = 5000;
+  Tell(report);
+  EXPECT_EQ(Host().report.load, 1.5);
+  EXPECT_FALSE(Host().cpu_busy || Host().received_per_second || Host().sent_per_second);
+  report.time += absl::Seconds(10);
+  report.cpu_system += absl::Seconds(10);
+  report.cpu_wait += absl::Seconds(30);
+  report.received_bytes += 200;
+  Tell(report);
+  EXPECT_EQ(Host().cpu_busy, 0.25);
+  EXPECT_EQ(Host().received_per_second, 20);
+  EXPECT_EQ(Host().sent_per_second, 0);
+  report.time += absl::Seconds(10);
+  report.sent_bytes = 0;
+  Tell(report);
+  EXPECT_FALSE(Host().cpu_busy) << "the host was started anew";
+}
+
 }  // namespace
 }  // namespace kartograph::scheduler

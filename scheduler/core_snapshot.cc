@@ -21,6 +21,29 @@ std::string FormatQuantity(const ResourceVector::Entry& entry, Quantity quantity
                                                     : quantity.ToString();
 }
 
+HostSnapshot HostSnapshotOf(const executor::HostReport& last,
+                            const std::optional<executor::HostReport>& before) {
+  HostSnapshot host{last, std::nullopt, std::nullopt, std::nullopt};
+  if (!before || last.time <= before->time) return host;
+  const auto cpu = [](const executor::HostReport& report) {
+    return report.cpu_user + report.cpu_system + report.cpu_idle + report.cpu_wait;
+  };
+  const absl::Duration busy =
+      last.cpu_user + last.cpu_system - before->cpu_user - before->cpu_system;
+  const absl::Duration all = cpu(last) - cpu(*before);
+  // Counters that fell: the host was started anew.
+  if (busy < absl::ZeroDuration() || all <= absl::ZeroDuration() ||
+      last.received_bytes < before->received_bytes || last.sent_bytes < before->sent_bytes) {
+    return host;
+  }
+  const double seconds = absl::ToDoubleSeconds(last.time - before->time);
+  host.cpu_busy = std::min(absl::FDivDuration(busy, all), 1.0);
+  host.received_per_second =
+      static_cast<double>(last.received_bytes - before->received_bytes) / seconds;
+  host.sent_per_second = static_cast<double>(last.sent_bytes - before->sent_bytes) / seconds;
+  return host;
+}
+
 std::string Utc(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
@@ -74,6 +97,14 @@ std::vector<TaskSnapshot> Core::Tasks(GraphId id, TaskIndex from, int limit,
   return found;
 }
 
+AgentSnapshot Core::SnapshotOf(const Agent& agent) const {
+  AgentSnapshot snapshot{agent.id,         agent.name,   agent.connected,
+                         agent.capacity,   agent.held,   agent.attempts,
+                         agent.attributes, std::nullopt, agent.unavailable_from};
+  if (agent.host) snapshot.host = HostSnapshotOf(*agent.host, agent.host_before);
+  return snapshot;
+}
+
 AttemptSnapshot Core::SnapshotOf(planner::AttemptId id, const Attempt& attempt) const {
   const Agent& agent = agents_[attempt.agent];
   return {id,
@@ -106,8 +137,7 @@ ClusterSnapshot Core::Cluster(int max_agents, int max_attempts) const {
     if (!agent.connected && agent.attempts == 0) continue;
     ++snapshot.agent_count;
     if (static_cast<int>(snapshot.agents.size()) >= max_agents) continue;
-    snapshot.agents.push_back(
-        {agent.id, agent.name, agent.connected, agent.capacity, agent.held, agent.attempts});
+    snapshot.agents.push_back(SnapshotOf(agent));
   }
   for (const ResourceVector::Entry& pool : options_.pools) {
     PoolSnapshot p{std::string(pool.resource.name()), pool.quantity,
@@ -157,8 +187,7 @@ std::string Core::WhyNotRunning(const LiveGraph& graph, TaskIndex index) const {
                                 : " to be launched again");
       }
       if (!launching_) return "the service is stopping and launches nothing";
-      return WhyNotPlaced(packer_.agent_part(task.consumption),
-                          packer_.pool_part(task.consumption));
+      return WhyNotPlaced(task.consumption);
     }
     case TaskState::kLaunching: {
       if (!connected_) return "its cluster is not connected; what became of it is not known yet";
@@ -188,8 +217,23 @@ std::string Core::Unreachable(const LiveGraph& graph, TaskIndex index) const {
                       "; whether it runs is not known");
 }
 
-std::string Core::WhyNotPlaced(const ResourceVector& agent_part,
-                               const ResourceVector& pool_part) const {
+// An agent on which there is room, but not time enough; nullptr where another has both.
+const Core::Agent* Core::FitsButForMaintenance(planner::Packer::ClassId id) const {
+  if (leaving_.empty()) return nullptr;
+  const Agent* leaving = nullptr;
+  for (const Agent& agent : agents_) {
+    ResourceVector free = agent.capacity;
+    free -= agent.held;
+    if (!agent.connected || !packer_.agent_part(id).FitsIn(free)) continue;
+    if (agent.unavailable_from - planned_ >= ExpectedWallTime(id)) return nullptr;
+    if (leaving == nullptr) leaving = &agent;
+  }
+  return leaving;
+}
+
+std::string Core::WhyNotPlaced(planner::Packer::ClassId id) const {
+  const ResourceVector& agent_part = packer_.agent_part(id);
+  const ResourceVector& pool_part = packer_.pool_part(id);
   for (const ResourceVector::Entry& entry : pool_part) {
     const Quantity capacity = options_.pools.Get(entry.resource);
     const Quantity free = packer_.pool_free().Get(entry.resource);
@@ -218,6 +262,12 @@ std::string Core::WhyNotPlaced(const ResourceVector& agent_part,
   if (!feasible) {
     return absl::StrCat("can never run as things are: no single agent has ", agent_part.ToString(),
                         " together");
+  }
+  if (const Agent* leaving = FitsButForMaintenance(id); leaving != nullptr) {
+    return absl::StrCat("waits for another agent: ", leaving->name,
+                        " is about to be taken away for maintenance at ",
+                        Utc(leaving->unavailable_from), ", and this is expected to run for ",
+                        absl::FormatDuration(absl::Trunc(ExpectedWallTime(id), absl::Seconds(1))));
   }
   for (const ResourceVector::Entry& entry : agent_part) {
     Quantity most_free;

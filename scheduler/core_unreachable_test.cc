@@ -114,6 +114,14 @@ TEST_F(UnreachableTest, ACancelledTaskThatIsGivenUpIsCancelled) {
   EXPECT_EQ(State("a"), "cancelled");
 }
 
+TEST_F(UnreachableTest, ACancelThatNobodyHeardIsAskedForAgain) {
+  LoseSightOf(Task("a"));
+  ASSERT_TRUE(Cancel("a").ok());
+  EXPECT_THAT(Cancels(), ElementsAre("g1.0.1"));
+  Runs("a");
+  EXPECT_THAT(Cancels(), ElementsAre("g1.0.1"));
+}
+
 TEST_F(UnreachableTest, WithoutAConnectionNothingIsGivenUp) {
   LoseSightOf(Task("a").UnreachableTimeout(absl::Minutes(5)));
   Disconnect();

@@ -69,6 +69,7 @@ class World {
 
   int restarts() const { return simulation_.restarts(); }
   int lost_agents() const { return cluster_.lost_agents(); }
+  int lost_sights() const { return cluster_.lost_sights(); }
 
  private:
   int Below(int n) { return static_cast<int>(random_() % static_cast<uint64_t>(n)); }
@@ -88,6 +89,7 @@ class World {
     auto fault = [this](double most) { return Chance(0.5) ? 0.0 : most * Below(100) / 100.0; };
     options.faults.refuse_launch = fault(0.3);
     options.faults.lose_agent = fault(0.05);
+    options.faults.lose_sight = fault(0.05);
     options.faults.repeat_update = fault(0.5);
     options.faults.late_update = fault(0.5);
     options.faults.drop_connection = fault(0.05);
@@ -280,6 +282,7 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
   const bool alone = chosen != nullptr && absl::SimpleAtoi(chosen, &only);
   int restarts = 0;
   int lost_agents = 0;
+  int lost_sights = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     if (alone && seed != only) continue;
     SCOPED_TRACE(absl::StrCat("KARTOGRAPH_SEED=", seed));
@@ -287,12 +290,14 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
     world.Run();
     restarts += world.restarts();
     lost_agents += world.lost_agents();
+    lost_sights += world.lost_sights();
     if (::testing::Test::HasFailure()) return;
   }
   if (alone) return;
   // The faults must really have happened.
   EXPECT_GT(restarts, static_cast<int>(count) / 20);
   EXPECT_GT(lost_agents, static_cast<int>(count) / 20);
+  EXPECT_GT(lost_sights, static_cast<int>(count) / 20);
 }
 
 // Sanitizers make it many times slower.

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "executor/cluster.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
@@ -42,6 +44,14 @@ struct TaskSnapshot {
   std::string reason;
 };
 
+// What an agent's host said of itself last; rates are over the time since the report before.
+struct HostSnapshot {
+  executor::HostReport report;
+  std::optional<double> cpu_busy;             // fraction of all its cpus
+  std::optional<double> received_per_second;  // bytes
+  std::optional<double> sent_per_second;      // bytes
+};
+
 struct AgentSnapshot {
   std::string agent;
   std::string name;
@@ -49,6 +59,9 @@ struct AgentSnapshot {
   planner::ResourceVector capacity;
   planner::ResourceVector used;
   int attempts = 0;
+  std::vector<std::pair<std::string, std::string>> attributes;  // as in executor::Offer
+  std::optional<HostSnapshot> host;
+  absl::Time unavailable_from = absl::InfiniteFuture();
 };
 
 struct PoolSnapshot {

@@ -1,14 +1,18 @@
 #include "service/convert.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "executor/payload.pb.h"
 #include "planner/resources.h"
 
@@ -18,6 +22,7 @@ namespace {
 constexpr size_t kMaxNameLength = 256;
 constexpr size_t kMaxRequestIdLength = 128;
 constexpr size_t kMaxShownValue = 200;
+constexpr size_t kMaxImageLength = 1024;
 constexpr int32_t kMaxAttempts = 1000;
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
@@ -64,6 +69,46 @@ void CheckEnvironment(const google::protobuf::Map<std::string, std::string>& env
   }
 }
 
+void ConvertContainer(const v1::Container& container, absl::string_view field,
+                      executor::Container& converted, ProblemList& problems) {
+  const bool bad_image =
+      std::any_of(container.image().begin(), container.image().end(),
+                  [](unsigned char c) { return absl::ascii_isspace(c) || absl::ascii_iscntrl(c); });
+  if (bad_image || container.image().size() > kMaxImageLength) {
+    problems.Add(absl::StrCat(field, ".image"), container.image(),
+                 absl::StrCat("must be the name of an image such as alpine:3, without blanks and "
+                              "of at most ",
+                              kMaxImageLength, " bytes"));
+  }
+  converted.set_image(container.image());
+  absl::flat_hash_set<absl::string_view> places;
+  for (int i = 0; i < container.volumes_size(); ++i) {
+    const v1::Container::Volume& volume = container.volumes(i);
+    const std::string at = absl::StrCat(field, ".volumes[", i, "]");
+    if (!absl::StartsWith(volume.host_path(), "/")) {
+      problems.Add(absl::StrCat(at, ".host_path"), volume.host_path(),
+                   "must be an absolute path on the agent's host");
+    }
+    const std::vector<absl::string_view> parts = absl::StrSplit(volume.container_path(), '/');
+    if (volume.container_path().empty()) {
+      problems.Add(absl::StrCat(at, ".container_path"), "",
+                   "is empty: say where in the container the volume is to be");
+    } else if (std::find(parts.begin(), parts.end(), "..") != parts.end()) {
+      problems.Add(absl::StrCat(at, ".container_path"), volume.container_path(),
+                   "must not lead upwards with \"..\"");
+    } else if (!places.insert(volume.container_path()).second) {
+      problems.Add(absl::StrCat(at, ".container_path"), volume.container_path(),
+                   "is the place of two volumes; give each its own");
+    }
+    CheckNoNul(volume.host_path(), absl::StrCat(at, ".host_path"), problems);
+    CheckNoNul(volume.container_path(), absl::StrCat(at, ".container_path"), problems);
+    executor::Container::Volume& added = *converted.add_volumes();
+    added.set_host_path(volume.host_path());
+    added.set_container_path(volume.container_path());
+    added.set_read_only(volume.read_only());
+  }
+}
+
 std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
                            ProblemList& problems) {
   const std::string field = absl::StrCat(task, ".command");
@@ -99,6 +144,10 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
   payload.set_shell(command.shell());
   *payload.mutable_environment() = command.environment();
   payload.set_directory(command.directory());
+  if (spec.has_container()) {
+    ConvertContainer(spec.container(), absl::StrCat(task, ".container"),
+                     *payload.mutable_container(), problems);
+  }
   return payload.SerializeAsString();
 }
 

@@ -1,7 +1,6 @@
 #include "service/convert.h"
 
 #include <gmock/gmock.h>
-#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "executor/payload.pb.h"
 #include "planner/states.h"
-#include "service/messages.h"
 
 namespace kartograph::service {
 namespace {
@@ -60,6 +58,7 @@ TEST(ConvertTaskTest, FillsInTheDefaults) {
   EXPECT_EQ(task.retry_delay, absl::Seconds(1));
   EXPECT_EQ(task.max_retry_delay, absl::Minutes(5));
   EXPECT_EQ(task.cancel_grace, absl::Seconds(10));
+  EXPECT_EQ(task.unreachable_timeout, absl::InfiniteDuration());
   EXPECT_EQ(task.max_attempts, 1);
   EXPECT_EQ(task.priority, 0);
 }
@@ -76,6 +75,8 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   *spec.mutable_retry_delay() = Span(0);
   *spec.mutable_max_retry_delay() = Span(60);
   *spec.mutable_cancel_grace() = Span(0);
+  *spec.mutable_unreachable_timeout() = Span(90);
+  spec.mutable_container()->set_image("alpine:3");
   spec.set_max_attempts(1000);
   spec.set_priority(-3);
   ProblemList problems;
@@ -88,6 +89,7 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   EXPECT_EQ(task.retry_delay, absl::ZeroDuration());
   EXPECT_EQ(task.max_retry_delay, absl::Minutes(1));
   EXPECT_EQ(task.cancel_grace, absl::ZeroDuration());
+  EXPECT_EQ(task.unreachable_timeout, absl::Seconds(90));
   EXPECT_EQ(task.max_attempts, 1000);
   EXPECT_EQ(task.priority, -3);
   executor::Payload payload;
@@ -95,6 +97,7 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   EXPECT_THAT(payload.arguments(), ElementsAre("true", "x y"));
   EXPECT_EQ(payload.environment().at("LANG"), "C");
   EXPECT_EQ(payload.directory(), "/tmp");
+  EXPECT_EQ(payload.container().image(), "alpine:3");
 }
 
 TEST(ConvertTaskTest, StopsTheDoublingNotBelowTheFirstDelay) {
@@ -201,6 +204,27 @@ TEST(ConvertTaskTest, WantsAnAbsoluteDirectory) {
                                                   Says("absolute"))));
 }
 
+TEST(ConvertTaskTest, ChecksTheContainer) {
+  v1::TaskSpec spec = Task();
+  spec.mutable_container()->set_image("alpine 3");
+  const auto add = [&](const char* host_path, const char* container_path) {
+    v1::Container::Volume& volume = *spec.mutable_container()->add_volumes();
+    volume.set_host_path(host_path);
+    volume.set_container_path(container_path);
+  };
+  add("maps", "/a");
+  add("/maps", "");
+  add("/maps", "a/../b");
+  add("/maps", "/a");
+  const std::string field = "tasks[\"a\"].container";
+  EXPECT_THAT(ProblemsOf(spec),
+              ElementsAre(AllOf(At(field + ".image"), Was("alpine 3"), Says("alpine:3")),
+                          AllOf(At(field + ".volumes[0].host_path"), Says("absolute")),
+                          AllOf(At(field + ".volumes[1].container_path"), Says("empty")),
+                          AllOf(At(field + ".volumes[2].container_path"), Says("..")),
+                          AllOf(At(field + ".volumes[3].container_path"), Says("two volumes"))));
+}
+
 TEST(ConvertTaskTest, ChecksAttempts) {
   for (int32_t attempts : {-1, 1001, INT32_MIN, INT32_MAX}) {
     v1::TaskSpec spec = Task();
@@ -217,9 +241,11 @@ TEST_P(DurationTest, IsRefusedInEveryField) {
   *spec.mutable_retry_delay() = GetParam();
   *spec.mutable_max_retry_delay() = GetParam();
   *spec.mutable_cancel_grace() = GetParam();
+  *spec.mutable_unreachable_timeout() = GetParam();
   EXPECT_THAT(ProblemsOf(spec),
               ElementsAre(At("tasks[\"a\"].timeout"), At("tasks[\"a\"].retry_delay"),
-                          At("tasks[\"a\"].max_retry_delay"), At("tasks[\"a\"].cancel_grace")));
+                          At("tasks[\"a\"].max_retry_delay"), At("tasks[\"a\"].cancel_grace"),
+                          At("tasks[\"a\"].unreachable_timeout")));
 }
 INSTANTIATE_TEST_SUITE_P(Wrong, DurationTest,
                          testing::Values(Span(-1), Span(0, -1), Span(1, -1), Span(-1, 1),
@@ -323,73 +349,6 @@ TEST(ConvertTest, MakesUtf8OfAnything) {
   EXPECT_EQ(ToUtf8("a\xC3"), "a" + replacement);                               // cut off
   EXPECT_EQ(ToUtf8("\xC0\x80"), replacement + replacement);                    // over-long
   EXPECT_EQ(ToUtf8("\xED\xA0\x80"), replacement + replacement + replacement);  // surrogate
-}
-
-TEST(MessagesTest, NumbersOfStatesAreTheContracts) {
-  EXPECT_EQ(ToMessage(planner::TaskState::kWaiting), v1::TASK_STATE_WAITING);
-  EXPECT_EQ(ToMessage(planner::TaskState::kReady), v1::TASK_STATE_READY);
-  EXPECT_EQ(ToMessage(planner::TaskState::kLaunching), v1::TASK_STATE_LAUNCHING);
-  EXPECT_EQ(ToMessage(planner::TaskState::kRunning), v1::TASK_STATE_RUNNING);
-  EXPECT_EQ(ToMessage(planner::TaskState::kSucceeded), v1::TASK_STATE_SUCCEEDED);
-  EXPECT_EQ(ToMessage(planner::TaskState::kFailed), v1::TASK_STATE_FAILED);
-  EXPECT_EQ(ToMessage(planner::TaskState::kCancelled), v1::TASK_STATE_CANCELLED);
-  EXPECT_EQ(ToMessage(planner::TaskState::kSkipped), v1::TASK_STATE_SKIPPED);
-  EXPECT_EQ(ToMessage(planner::GraphState::kRunning), v1::GRAPH_STATE_RUNNING);
-  EXPECT_EQ(ToMessage(planner::GraphState::kSucceeded), v1::GRAPH_STATE_SUCCEEDED);
-  EXPECT_EQ(ToMessage(planner::GraphState::kFailed), v1::GRAPH_STATE_FAILED);
-  EXPECT_EQ(ToMessage(planner::GraphState::kCancelled), v1::GRAPH_STATE_CANCELLED);
-  EXPECT_EQ(ToMessage(planner::Outcome::kNone), v1::OUTCOME_UNSPECIFIED);
-  EXPECT_EQ(ToMessage(planner::Outcome::kSucceeded), v1::OUTCOME_SUCCEEDED);
-  EXPECT_EQ(ToMessage(planner::Outcome::kExited), v1::OUTCOME_EXITED);
-  EXPECT_EQ(ToMessage(planner::Outcome::kSignalled), v1::OUTCOME_SIGNALLED);
-  EXPECT_EQ(ToMessage(planner::Outcome::kTimedOut), v1::OUTCOME_TIMED_OUT);
-  EXPECT_EQ(ToMessage(planner::Outcome::kOutOfMemory), v1::OUTCOME_OUT_OF_MEMORY);
-  EXPECT_EQ(ToMessage(planner::Outcome::kCancelled), v1::OUTCOME_CANCELLED);
-  EXPECT_EQ(ToMessage(planner::Outcome::kNotStarted), v1::OUTCOME_NOT_STARTED);
-  EXPECT_EQ(ToMessage(planner::Outcome::kResultTooLarge), v1::OUTCOME_RESULT_TOO_LARGE);
-  EXPECT_EQ(ToMessage(planner::Outcome::kLost), v1::OUTCOME_LOST);
-  EXPECT_EQ(ToMessage(planner::Outcome::kRefused), v1::OUTCOME_REFUSED);
-}
-
-TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
-  v1::TaskSpec spec = Task();
-  (*spec.mutable_consumption())["cpu"] = 0;
-  (*spec.mutable_consumption())["ram"] = 5;
-  spec.add_after("before");
-  *spec.mutable_timeout() = Span(7, 1000);
-  *spec.mutable_retry_delay() = Span(1);
-  *spec.mutable_max_retry_delay() = Span(300);
-  *spec.mutable_cancel_grace() = Span(10);
-  spec.set_max_attempts(3);
-  spec.set_priority(2);
-  ProblemList problems;
-  const scheduler::TaskSubmission task = ConvertTask(spec, 0, problems);
-  storage::TaskRow row;
-  row.task = {.task = {},
-              .name = task.name,
-              .payload = task.payload,
-              .consumption = task.consumption,
-              .after = {0},
-              .timeout = task.timeout,
-              .retry_delay = task.retry_delay,
-              .max_retry_delay = task.max_retry_delay,
-              .cancel_grace = task.cancel_grace,
-              .max_attempts = task.max_attempts,
-              .priority = task.priority};
-  const std::vector<std::string> after = {"before"};
-  EXPECT_TRUE(
-      google::protobuf::util::MessageDifferencer::Equals(ToMessage(row, true, after).spec(), spec));
-}
-
-TEST(MessagesTest, ProblemsStayBelowTheirLimit) {
-  ProblemList problems;
-  for (int i = 0; i < 90; ++i) {
-    problems.Add(absl::StrCat("field", i), std::string(150, 'v'), std::string(100, 'm'));
-  }
-  const v1::Problems message = ProblemsMessage(problems.ToStatus(), 4096);
-  EXPECT_LE(message.ByteSizeLong(), 4096u + 16);
-  EXPECT_GT(message.problems_size(), 10);
-  EXPECT_EQ(message.total(), 90);
 }
 
 }  // namespace

@@ -60,6 +60,16 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
     command.set_shell(payload.shell());
     *command.mutable_environment() = payload.environment();
     command.set_directory(payload.directory());
+    if (payload.has_container()) {
+      v1::Container& container = *spec.mutable_container();
+      container.set_image(payload.container().image());
+      for (const executor::Container::Volume& volume : payload.container().volumes()) {
+        v1::Container::Volume& added = *container.add_volumes();
+        added.set_host_path(volume.host_path());
+        added.set_container_path(volume.container_path());
+        added.set_read_only(volume.read_only());
+      }
+    }
   }
   SetConsumption(task.consumption, *spec.mutable_consumption());
   // Where it is not named it would be read as the default of 1.
@@ -226,6 +236,30 @@ v1::Agent ToMessage(const scheduler::AgentSnapshot& agent) {
   SetConsumption(agent.capacity, *message.mutable_capacity());
   SetConsumption(agent.used, *message.mutable_used());
   message.set_attempts(agent.attempts);
+  for (const auto& [name, value] : agent.attributes) {
+    (*message.mutable_attributes())[ToUtf8(name)] = ToUtf8(value);
+  }
+  if (agent.host) *message.mutable_host() = ToMessage(*agent.host);
+  if (IsFinite(agent.unavailable_from)) {
+    *message.mutable_unavailable_from() = ToMessage(agent.unavailable_from);
+  }
+  return message;
+}
+
+v1::Host ToMessage(const scheduler::HostSnapshot& host) {
+  v1::Host message;
+  *message.mutable_time() = ToMessage(host.report.time);
+  message.set_cpus(host.report.cpus);
+  message.set_load(host.report.load);
+  if (host.cpu_busy) message.set_cpu_busy(*host.cpu_busy);
+  message.set_ram_bytes(host.report.ram_bytes);
+  message.set_ram_available_bytes(host.report.ram_available_bytes);
+  message.set_disk_bytes(host.report.disk_bytes);
+  message.set_disk_free_bytes(host.report.disk_free_bytes);
+  if (host.received_per_second) {
+    message.set_received_bytes_per_second(*host.received_per_second);
+  }
+  if (host.sent_per_second) message.set_sent_bytes_per_second(*host.sent_per_second);
   return message;
 }
 

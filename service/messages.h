@@ -36,6 +36,7 @@ void Overlay(const scheduler::TaskSnapshot& live,
 
 v1::FinishedTask ToMessage(const storage::Finished& finished);
 v1::Agent ToMessage(const scheduler::AgentSnapshot& agent);
+v1::Host ToMessage(const scheduler::HostSnapshot& host);
 v1::Pool ToMessage(const scheduler::PoolSnapshot& pool);
 
 // What an INVALID_ARGUMENT carries. Stops before `max_bytes`; `total` counts all.

@@ -332,6 +332,9 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
     running.set_state(ToMessage(attempt.state));
     *running.mutable_launch_time() = ToMessage(attempt.launch_time);
     SetConsumption(attempt.consumption, *running.mutable_consumption());
+    if (attempt.unreachable_since != absl::InfiniteFuture()) {
+      *running.mutable_unreachable_since() = ToMessage(attempt.unreachable_since);
+    }
   }
   *message.mutable_counts() = ToMessage(view->cluster.counts);
   message.set_version(options_.version);

@@ -1,10 +1,11 @@
 // The cluster's panels: tasks by state, what runs where, pools, agents.
 
 import {countsBar, stateMark, updateStateMark, useBar} from './bars.js';
-import {showElapsed} from './clock.js';
+import {now as shownTime, showElapsed} from './clock.js';
 import {h, setText, setTitled, syncList} from './dom.js';
 import {
-  formatConsumption, formatCount, formatCounted, parseTime, sortedResources,
+  formatConsumption, formatCount, formatCounted, formatHost, formatMoment, parseTime,
+  sortedResources,
 } from './format.js';
 import {TASK_STATES, taskState} from './states.js';
 import {graphHref, taskHref} from './routes.js';
@@ -89,7 +90,7 @@ function runningRow(attempt) {
       updateStateMark(state, taskState(now.state));
       setTitled(task, now.taskName);
       setTitled(graph, now.graphName || now.graphId);
-      setTitled(agent, now.agent);
+      setTitled(agent, now.unreachableSince ? `${now.agent} (out of reach)` : now.agent);
       setTitled(use, formatConsumption(now.consumption));
       showElapsed(elapsed, parseTime(now.launchTime));
     },
@@ -181,8 +182,10 @@ function agentRow() {
   const attempts = h('span', {class: 'quiet'});
   const away = h('span', {class: 'away'}, 'not reachable');
   const bars = h('div', {class: 'uses'});
+  const host = h('div', {class: 'host'});
   return {
-    node: h('li', {class: 'agent-row'}, h('div', {class: 'line'}, name, away, attempts), bars),
+    node: h('li', {class: 'agent-row'}, h('div', {class: 'line'}, name, away, attempts), bars,
+            host),
     update({agent}) {
       setTitled(name, agent.name || agent.agentId);
       away.hidden = Boolean(agent.connected);
@@ -190,6 +193,13 @@ function agentRow() {
       setText(attempts, count > 0         ? formatCounted(count, 'attempt')
                         : agent.connected ? 'idle'
                                           : '');
+      const goes = parseTime(agent.unavailableFrom);
+      setTitled(host, [
+        goes === null ? '' : `taken away ${formatMoment(goes, shownTime())}`,
+        formatHost(agent.host),
+        ...Object.entries(agent.attributes ?? {}).sort().map(([key, value]) => `${key}=${value}`),
+      ].filter(Boolean).join(' · '));
+      host.hidden = host.textContent === '';
       // What is used without being offered is shown as well: over is over.
       const capacity = {...agent.used, ...agent.capacity};
       syncList(bars, sortedResources(capacity).map(([resource]) => ({

@@ -60,6 +60,22 @@ export function formatConsumption(quantities) {
       .join(' · ');
 }
 
+// What a host said of itself: "31% busy · load 2.5 of 8 cores · 3.2 GiB ram free".
+export function formatHost(host) {
+  if (!host) return '';
+  const parts = [];
+  if (host.cpuBusy !== undefined) parts.push(`${Math.round(host.cpuBusy * 100)}% busy`);
+  parts.push(`load ${formatCount(Number(host.load ?? 0).toFixed(1))} of ` +
+             formatCounted(host.cpus ?? 0, 'core'));
+  if (Number(host.ramBytes ?? 0) > 0) parts.push(`${formatBytes(host.ramAvailableBytes)} ram free`);
+  if (Number(host.diskBytes ?? 0) > 0) parts.push(`${formatBytes(host.diskFreeBytes)} disk free`);
+  if (host.receivedBytesPerSecond !== undefined && host.sentBytesPerSecond !== undefined) {
+    parts.push(`${formatBytes(host.receivedBytesPerSecond)}/s in, ` +
+               `${formatBytes(host.sentBytesPerSecond)}/s out`);
+  }
+  return parts.join(' · ');
+}
+
 // Whole percent, rounded down: 100 only when all is done, and 0 only when nothing is.
 export function percentDone(done, total) {
   if (!(total > 0)) return 0;

@@ -24,6 +24,9 @@ absl::Status Command::Read(const Launch& launch) {
   if (!payload_.ParseFromString(launch.payload)) {
     return absl::FailedPreconditionError("the payload cannot be read");
   }
+  if (payload_.has_container()) {
+    return absl::FailedPreconditionError("containers need a Mesos cluster (--cluster mesos:...)");
+  }
   if (payload_.arguments().empty() == payload_.shell().empty()) {
     return absl::FailedPreconditionError(payload_.shell().empty()
                                              ? "there is no command to run"

@@ -205,6 +205,9 @@ TEST_F(RunnerTest, SaysWhyAProgramCannotBeStarted) {
   broken.attempt = Id(7);
   broken.payload = "\xff\xff\xff";
   EXPECT_EQ(Run(broken).message, "the payload cannot be read");
+  payload.mutable_container()->set_image("alpine:3");
+  EXPECT_EQ(Run(WithPayload(8, payload)).message,
+            "containers need a Mesos cluster (--cluster mesos:...)");
 }
 
 TEST_F(RunnerTest, SearchesThePathOfTheTask) {

@@ -12,14 +12,6 @@ namespace kartograph::executor {
 using planner::AttemptId;
 using planner::Outcome;
 
-namespace {
-
-constexpr auto kLater = [](const auto& a, const auto& b) {
-  return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
-};
-
-}  // namespace
-
 SimulatedCluster::SimulatedCluster(SimulatedClusterOptions options, RunOf run_of, Observer observer)
     : options_(std::move(options)),
       faults_(options_.faults),
@@ -51,7 +43,7 @@ absl::Duration SimulatedCluster::ALittle() {
 
 void SimulatedCluster::Schedule(absl::Time time, Event event) {
   events_.push_back({time, ++sequence_, std::make_unique<Event>(std::move(event))});
-  std::push_heap(events_.begin(), events_.end(), kLater);
+  std::push_heap(events_.begin(), events_.end(), Later);
 }
 
 absl::Time SimulatedCluster::NextEventTime() const {
@@ -61,7 +53,7 @@ absl::Time SimulatedCluster::NextEventTime() const {
 
 void SimulatedCluster::AdvanceTo(absl::Time time) {
   while (!events_.empty() && events_.front().time <= time) {
-    std::pop_heap(events_.begin(), events_.end(), kLater);
+    std::pop_heap(events_.begin(), events_.end(), Later);
     Due due = std::move(events_.back());
     events_.pop_back();
     now_ = std::max(now_, due.time);
@@ -88,7 +80,7 @@ void SimulatedCluster::Happen(Event& event) {
         unknown.outcome = Outcome::kLost;
         unknown.end_time = now_;
         Tell(std::move(unknown));
-      } else if (it->second.phase != Phase::kEnded) {
+      } else if (it->second.phase != Phase::kEnded && !agents_[it->second.agent].unreachable) {
         End(event.attempt, Outcome::kCancelled);
       }
       break;
@@ -120,6 +112,12 @@ void SimulatedCluster::Happen(Event& event) {
       break;
     case Event::Kind::kLoseAgent:
       LoseAgent(event.agent);
+      break;
+    case Event::Kind::kLoseSight:
+      LoseSight(event.agent);
+      break;
+    case Event::Kind::kSeeAgain:
+      SeeAgain(event.agent);
       break;
     case Event::Kind::kDisconnect:
       if (event.connection != connection_ || !connected_) break;
@@ -168,6 +166,12 @@ AttemptUpdate SimulatedCluster::UpdateOf(AttemptId id, const Attempt& attempt) c
   update.attempt = id;
   update.agent = agents_[attempt.agent].id;
   update.outcome = attempt.phase == Phase::kEnded ? attempt.outcome : Outcome::kNone;
+  const Agent& agent = agents_[attempt.agent];
+  if (agent.unreachable && update.outcome != Outcome::kDropped) {
+    update.outcome = Outcome::kNone;
+    update.unreachable = true;
+    return update;
+  }
   if (update.outcome == Outcome::kExited) update.exit_status = 1;
   if (update.outcome == Outcome::kRefused) update.message = "refused by the simulated cluster";
   update.start_time = attempt.start_time;
@@ -179,6 +183,7 @@ AttemptUpdate SimulatedCluster::UpdateOf(AttemptId id, const Attempt& attempt) c
 }
 
 void SimulatedCluster::TellUpdate(AttemptId id, const Attempt& attempt) {
+  if (agents_[attempt.agent].unreachable) return;  // told when it is back
   const absl::Duration late = Chance(faults_.late_update) ? ALittle() : absl::ZeroDuration();
   Tell(UpdateOf(id, attempt), late);
   if (Chance(faults_.repeat_update)) Tell(UpdateOf(id, attempt), ALittle());
@@ -198,6 +203,13 @@ void SimulatedCluster::Arrive(std::vector<Launch> launches) {
       attempt.outcome = Outcome::kLost;
       attempt.end_time = now_;
       TellUpdate(launch.attempt, attempt);
+      continue;
+    }
+    if (agent.unreachable) {
+      attempt.phase = Phase::kEnded;
+      attempt.outcome = Outcome::kDropped;
+      attempt.end_time = now_;
+      Tell(UpdateOf(launch.attempt, attempt));
       continue;
     }
     if (Chance(faults_.refuse_launch)) {
@@ -231,6 +243,12 @@ void SimulatedCluster::Arrive(std::vector<Launch> launches) {
       agent.doomed = true;
       Event event;
       event.kind = Event::Kind::kLoseAgent;
+      event.agent = attempt.agent;
+      Schedule(now_ + ALittle(), std::move(event));
+    }
+    if (Chance(faults_.lose_sight)) {
+      Event event;
+      event.kind = Event::Kind::kLoseSight;
       event.agent = attempt.agent;
       Schedule(now_ + ALittle(), std::move(event));
     }
@@ -303,9 +321,42 @@ void SimulatedCluster::LoseAgent(uint32_t index) {
   MakeOffer(AddAgent(agents_[index].capacity));
 }
 
+std::vector<AttemptId> SimulatedCluster::AttemptsOn(uint32_t agent) const {
+  std::vector<AttemptId> ids;
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt.agent == agent) ids.push_back(id);
+  }
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+void SimulatedCluster::LoseSight(uint32_t index) {
+  Agent& agent = agents_[index];
+  if (!agent.alive || agent.unreachable) return;
+  ++lost_sights_;
+  agent.unreachable = true;
+  agent.offered = false;
+  Tell(AgentUnreachable{agent.id});
+  for (AttemptId id : AttemptsOn(index)) {
+    if (attempts_.at(id).phase != Phase::kEnded) Tell(UpdateOf(id, attempts_.at(id)));
+  }
+  Event event;
+  event.kind = Event::Kind::kSeeAgain;
+  event.agent = index;
+  Schedule(now_ + ALittle(), std::move(event));
+}
+
+void SimulatedCluster::SeeAgain(uint32_t index) {
+  Agent& agent = agents_[index];
+  agent.unreachable = false;
+  if (!agent.alive) return;
+  for (AttemptId id : AttemptsOn(index)) TellUpdate(id, attempts_.at(id));
+  MakeOffer(index);
+}
+
 void SimulatedCluster::MakeOffer(uint32_t index) {
   Agent& agent = agents_[index];
-  if (!agent.alive || !connected_) return;
+  if (!agent.alive || agent.unreachable || !connected_) return;
   Offer offer;
   offer.agent = agent.id;
   offer.agent_name = agent.id;
@@ -353,193 +404,6 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
     Schedule(now_ + options_.latency + ALittle(), std::move(event));
   }
   Tell(std::move(offer));
-}
-
-// --- Cluster ---
-
-absl::Status SimulatedCluster::Start(ClusterListener listener) {
-  listener_ = std::move(listener);
-  ++connection_;
-  Event event;
-  event.kind = Event::Kind::kConnect;
-  event.connection = connection_;
-  Schedule(now_, std::move(event));
-  return absl::OkStatus();
-}
-
-void SimulatedCluster::Connect() {
-  connected_ = true;
-  suppressed_ = false;
-  agent_of_offer_.clear();
-  to_tell_.emplace_back(Connected{});
-  for (uint32_t i = 0; i < agents_.size(); ++i) {
-    agents_[i].offered = false;
-    agents_[i].declined.reset();
-    MakeOffer(i);
-  }
-  // An end is repeated until it is acknowledged.
-  std::vector<AttemptId> ended;
-  for (const auto& [id, attempt] : attempts_) {
-    if (attempt.phase == Phase::kEnded) ended.push_back(id);
-  }
-  std::sort(ended.begin(), ended.end());
-  for (AttemptId id : ended) Tell(UpdateOf(id, attempts_.at(id)));
-}
-
-void SimulatedCluster::Stop() {
-  connected_ = false;
-  listener_ = nullptr;
-  to_tell_.clear();
-  ++connection_;
-  // What is on the way to an agent arrives now or never: not after the next scheduler has asked
-  // about it.
-  std::vector<Due> events = std::move(events_);
-  events_.clear();
-  std::sort(events.begin(), events.end(), [](const Due& a, const Due& b) { return kLater(b, a); });
-  for (Due& due : events) {
-    const Event::Kind kind = due.event->kind;
-    const bool to_agent =
-        kind == Event::Kind::kArrive || kind == Event::Kind::kCancel || kind == Event::Kind::kAsk;
-    if (!to_agent) {
-      events_.push_back(std::move(due));
-      std::push_heap(events_.begin(), events_.end(), kLater);
-    } else if (Chance(0.5)) {
-      Happen(*due.event);
-    }
-  }
-}
-
-void SimulatedCluster::Execute(std::vector<Launch> launches) {
-  if (!connected_) return;  // lost on the way; a reconciliation will tell
-  std::vector<uint32_t> used;
-  if (!options_.lease) {
-    for (const Launch& launch : launches) {
-      if (auto it = agent_index_.find(launch.agent); it != agent_index_.end()) {
-        agents_[it->second].offered = false;  // a launch uses its offer up
-        used.push_back(it->second);
-      }
-    }
-    std::sort(used.begin(), used.end());
-    used.erase(std::unique(used.begin(), used.end()), used.end());
-  }
-  Event event;
-  event.kind = Event::Kind::kArrive;
-  event.launches = std::move(launches);
-  SendToAgents(std::move(event));
-  // What a launch left of an offer is offered anew.
-  for (uint32_t agent : used) {
-    Event rest;
-    rest.kind = Event::Kind::kOfferRest;
-    rest.agent = agent;
-    SendToAgents(std::move(rest));
-  }
-}
-
-// All that goes to agents keeps its order, so that an answer about an attempt never overtakes its
-// launch.
-void SimulatedCluster::SendToAgents(Event event) {
-  if (options_.latency == absl::ZeroDuration()) {
-    Happen(event);
-  } else {
-    Schedule(now_ + options_.latency, std::move(event));
-  }
-}
-
-void SimulatedCluster::Cancel(AttemptId attempt, const AgentId&, absl::Duration) {
-  if (!connected_) return;
-  Event event;
-  event.kind = Event::Kind::kCancel;
-  event.attempt = attempt;
-  SendToAgents(std::move(event));
-}
-
-void SimulatedCluster::Acknowledge(const std::vector<AttemptId>& attempts) {
-  for (AttemptId id : attempts) {
-    auto it = attempts_.find(id);
-    if (it == attempts_.end()) continue;
-    if (it->second.phase != Phase::kEnded) {
-      std::fprintf(stderr, "an attempt that has not ended was acknowledged\n");
-      std::abort();
-    }
-    attempts_.erase(it);
-  }
-}
-
-void SimulatedCluster::Reconcile(std::vector<KnownAttempt> attempts) {
-  if (!connected_) return;
-  Event event;
-  event.kind = Event::Kind::kAsk;
-  event.asked = std::move(attempts);
-  SendToAgents(std::move(event));
-}
-
-void SimulatedCluster::Answer(const std::vector<KnownAttempt>& attempts) {
-  for (const KnownAttempt& known : attempts) {
-    auto it = attempts_.find(known.attempt);
-    if (it != attempts_.end()) {
-      Tell(UpdateOf(known.attempt, it->second));
-      continue;
-    }
-    AttemptUpdate unknown;
-    unknown.attempt = known.attempt;
-    unknown.agent = known.agent;
-    unknown.outcome = Outcome::kLost;
-    unknown.message = "unknown to the cluster";
-    unknown.end_time = now_;
-    Tell(std::move(unknown));
-  }
-}
-
-void SimulatedCluster::Decline(const std::vector<OfferId>& offers) {
-  if (!connected_ || options_.lease) return;
-  Event event;
-  event.kind = Event::Kind::kDecline;
-  event.connection = connection_;
-  event.declined = offers;
-  SendToAgents(std::move(event));
-}
-
-void SimulatedCluster::Suppress() {
-  if (!connected_ || options_.lease) return;
-  Event event;
-  event.kind = Event::Kind::kSuppress;
-  event.connection = connection_;
-  SendToAgents(std::move(event));
-}
-
-void SimulatedCluster::Revive(const std::vector<planner::ResourceVector>&) {
-  if (!connected_ || options_.lease) return;
-  Event event;
-  event.kind = Event::Kind::kRevive;
-  event.connection = connection_;
-  SendToAgents(std::move(event));
-}
-
-void SimulatedCluster::OnDecline(const std::vector<OfferId>& offers) {
-  for (const OfferId& id : offers) {
-    auto it = agent_of_offer_.find(id);
-    if (it == agent_of_offer_.end()) continue;
-    const uint32_t index = it->second;
-    Agent& agent = agents_[index];
-    agent_of_offer_.erase(it);
-    if (!agent.offered || agent.offer != id) continue;
-    agent.offered = false;
-    agent.declined = std::move(agent.offered_resources);
-    MakeOffer(index);  // for the case that more is free by now
-  }
-}
-
-void SimulatedCluster::OnRevive() {
-  suppressed_ = false;
-  for (uint32_t i = 0; i < agents_.size(); ++i) {
-    agents_[i].declined.reset();
-    if (!agents_[i].offered) MakeOffer(i);
-  }
-}
-
-void SimulatedCluster::ReadLog(const LogRequest&,
-                               std::function<void(absl::StatusOr<LogChunk>)> done) {
-  done(absl::NotFoundError("simulated attempts write no logs"));
 }
 
 }  // namespace kartograph::executor

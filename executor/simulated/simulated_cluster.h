@@ -23,6 +23,8 @@ namespace kartograph::executor {
 struct SimulatedFaults {
   double refuse_launch = 0;  // a launch comes back as kRefused
   double lose_agent = 0;     // at each launch: its agent dies a little later, with all on it
+  // At each launch: its agent cannot be reached from a little later on, for a little.
+  double lose_sight = 0;
   double repeat_update = 0;  // an update arrives a second time, later
   double late_update = 0;    // an update is overtaken by others
   double drop_connection =
@@ -79,6 +81,8 @@ class SimulatedCluster : public Cluster {
   // No process runs anywhere, and every end was acknowledged.
   bool Idle() const { return attempts_.empty(); }
   int lost_agents() const { return lost_agents_; }
+  // How often an agent could not be reached for a while.
+  int lost_sights() const { return lost_sights_; }
 
   absl::Status Start(ClusterListener listener) override;
   void Execute(std::vector<Launch> launches) override;
@@ -111,6 +115,7 @@ class SimulatedCluster : public Cluster {
     std::deque<planner::AttemptId> queue;
     bool alive = true;
     bool doomed = false;
+    bool unreachable = false;
     bool offered = false;  // an offer without a lease is open
     OfferId offer;
     planner::ResourceVector offered_resources;
@@ -129,6 +134,8 @@ class SimulatedCluster : public Cluster {
       kRevive,
       kTell,  // an event reaches the scheduler
       kLoseAgent,
+      kLoseSight,  // an agent cannot be reached
+      kSeeAgain,
       kDisconnect,
       kConnect,
       kRescind,
@@ -148,6 +155,10 @@ class SimulatedCluster : public Cluster {
     uint64_t sequence = 0;
     std::unique_ptr<Event> event;
   };
+  // The order that has the earliest on top of a heap.
+  static bool Later(const Due& a, const Due& b) {
+    return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
+  }
 
   bool Chance(double probability);
   absl::Duration ALittle();
@@ -161,6 +172,9 @@ class SimulatedCluster : public Cluster {
   void Admit(uint32_t agent);
   void End(planner::AttemptId id, planner::Outcome outcome);
   void LoseAgent(uint32_t agent);
+  void LoseSight(uint32_t agent);
+  void SeeAgain(uint32_t agent);
+  std::vector<planner::AttemptId> AttemptsOn(uint32_t agent) const;
   uint32_t AddAgent(planner::ResourceVector capacity);
   void MakeOffer(uint32_t agent);
   void OnDecline(const std::vector<OfferId>& offers);
@@ -181,6 +195,7 @@ class SimulatedCluster : public Cluster {
   uint64_t sequence_ = 0;
   uint64_t offers_ = 0;
   int lost_agents_ = 0;
+  int lost_sights_ = 0;
 
   std::vector<Agent> agents_;
   absl::flat_hash_map<AgentId, uint32_t> agent_index_;

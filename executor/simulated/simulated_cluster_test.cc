@@ -43,10 +43,14 @@ std::string ToString(const ClusterEvent& event) {
     return absl::StrCat("rescinded ", rescinded->id);
   }
   if (const auto* lost = std::get_if<AgentLost>(&event)) return absl::StrCat("lost ", lost->agent);
+  if (const auto* away = std::get_if<AgentUnreachable>(&event)) {
+    return absl::StrCat("out of reach ", away->agent);
+  }
   const auto& update = std::get<AttemptUpdate>(event);
   std::string text = planner::AttemptIdToString(update.attempt);
   if (update.outcome != Outcome::kNone)
     return absl::StrCat(text, " ", planner::ToString(update.outcome));
+  if (update.unreachable) return absl::StrCat(text, " out of reach");
   return absl::StrCat(text, update.start_time == absl::InfinitePast() ? " queued" : " runs");
 }
 
@@ -272,6 +276,24 @@ TEST(SimulatedClusterTest, NothingIsOfferedWhileSuppressed) {
   EXPECT_THAT(story.Now(), ElementsAre("offer of agent-0: cpu=2"));
 }
 
+TEST(SimulatedClusterTest, AnAgentOutOfReachComesBackWithItsNews) {
+  SimulatedClusterOptions options = Options(2);
+  options.lease = false;
+  options.faults.lose_sight = 1;
+  options.faults.longest_delay = absl::Milliseconds(500);
+  Story story(options, absl::Seconds(1));
+  story.Now();
+  story.Launch({0});
+  story.cluster().StopFaults();
+  std::vector<std::string> told = story.After(absl::Milliseconds(500));
+  EXPECT_THAT(told, Contains("out of reach agent-0"));
+  EXPECT_THAT(told, Contains("g1.0.1 out of reach"));
+  EXPECT_EQ(story.cluster().lost_sights(), 1);
+  told = story.After(absl::Seconds(2));
+  EXPECT_THAT(told, Contains("g1.0.1 succeeded"));
+  EXPECT_THAT(told, Contains("offer of agent-0: cpu=2"));
+}
+
 TEST(SimulatedClusterTest, WithoutLeasesWhatDoesNotFitIsRefused) {
   SimulatedClusterOptions options = Options(1);
   options.lease = false;
@@ -317,7 +339,7 @@ std::vector<std::string> LogOf(uint64_t seed, bool lease) {
   options.backlog = lease ? 100 : 0;
   options.latency = absl::Milliseconds(2);
   options.seed = seed;
-  options.faults = {0.1, 0.05, 0.3, 0.3, 0.05, 0.2, absl::Milliseconds(50)};
+  options.faults = {0.1, 0.05, 0.05, 0.3, 0.3, 0.05, 0.2, absl::Milliseconds(50)};
   std::vector<std::string> log;
   std::vector<ClusterEvent> events;
   std::optional<SimulatedCluster> cluster;

@@ -31,6 +31,12 @@ def formatted(run, function, cases):
     ("formatConsumption", [(({"licence": 1, "ram": 2**20, "cpu": 0.25},),
                             "0.25 cores · 1 MiB · 1 licence"),
                            (({"cpu": 1, "gpu": 0},), "1 core"), ((None,), "")]),
+    ("formatHost", [((None,), ""), (({"load": 1.25, "cpus": 8},), "load 1.3 of 8 cores"),
+                    (({"cpuBusy": 0.314, "load": 2, "cpus": 4, "ramBytes": "4294967296",
+                       "ramAvailableBytes": "1073741824", "diskBytes": "10", "diskFreeBytes": "5",
+                       "receivedBytesPerSecond": 2048, "sentBytesPerSecond": 0},),
+                     "31% busy · load 2 of 4 cores · 1 GiB ram free · 5 B disk free · "
+                     "2 KiB/s in, 0 B/s out")]),
     ("percentDone", [((0, 10), 0), ((1, 1000), 1), ((999999, 1000000), 99), ((7, 7), 100),
                      ((0, 0), 0)]),
     ("formatElapsed", [((-5,), "0s"), ((999,), "0s"), ((59999,), "59s"), ((184000,), "3m 04s"),
