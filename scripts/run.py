@@ -27,7 +27,8 @@ from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, styl
 RUN = CACHE / "run"
 STATE = RUN / "state"
 RELEASE = ROOT / "release"
-TARGETS = ["//service:kartographd", "//cli:kartograph", "//executor/local:kartograph-local-agent"]
+TARGETS = ["//service:kartographd", "//cli:kartograph", "//executor/local:kartograph-local-agent",
+           "//executor/mesos:kartograph-executor"]
 # The daemon's own defaults, so that `kartograph` finds it without being told where.
 GRPC, HTTP = ("127.0.0.1", 50061), ("127.0.0.1", 50062)
 STEPS = 6

@@ -9,10 +9,29 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "executor/mesos/master_address.h"
 #include "planner/resources.h"
 #include "service/address.h"
 
 namespace kartograph::service {
+
+// What kartographd is to Mesos.
+struct MesosConfig {
+  std::string name = "kartograph";
+  std::string user;  // empty: the one kartographd runs as
+  std::vector<std::string> roles = {"*"};
+  std::string principal;
+  std::string secret_file;
+  std::string ca_file;
+  absl::Duration failover_timeout = absl::Hours(24 * 7);
+  bool checkpoint = true;
+  bool revocable = false;
+  std::string advertise;      // host under which agents and browsers reach --http
+  std::string executor_path;  // on the agents; empty: they fetch it from here
+  planner::Quantity executor_cpu = planner::Quantity::FromMilli(10);
+  planner::Quantity executor_ram = planner::Quantity::Of(32 << 20);
+  std::string abandon;
+};
 
 struct ServiceConfig {
   std::string state;  // folder of everything that must survive
@@ -28,6 +47,9 @@ struct ServiceConfig {
   std::string log_level = "info";
   bool drain = false;
   std::string agent_binary;  // empty: found beside kartographd
+  // Where the tasks run on Mesos; nothing: on this machine.
+  std::optional<executor::mesos::MasterAddress> mesos_master;
+  MesosConfig mesos;
 };
 
 struct CommandLine {

@@ -15,12 +15,15 @@
 #include "absl/time/clock.h"
 #include "executor/local/detect_resources.h"
 #include "executor/local/local_cluster.h"
+#include "executor/mesos/mesos_cluster.h"
 #include "scheduler/scheduler.h"
 #include "service/change_hub.h"
 #include "service/event_feed.h"
+#include "service/find_program.h"
 #include "service/grpc_server.h"
 #include "service/http_api.h"
 #include "service/http_server.h"
+#include "service/mesos_options.h"
 #include "service/queries.h"
 #include "service/version.h"
 #include "service/web_files.h"
@@ -63,29 +66,6 @@ absl::StatusOr<std::string> PrepareState(const std::string& state) {
   return path.string();
 }
 
-absl::StatusOr<std::string> FindAgent(const std::string& configured) {
-  std::error_code error;
-  std::vector<fs::path> places;
-  if (!configured.empty()) {
-    places.push_back(fs::absolute(configured, error));
-  } else {
-    const fs::path self = fs::read_symlink("/proc/self/exe", error);
-    places.push_back(self.parent_path() / kAgentName);
-    places.push_back(self.parent_path().parent_path() / "executor" / "local" / kAgentName);
-    places.push_back(fs::path(self.string() + ".runfiles") / "kartograph" / "executor" / "local" /
-                     kAgentName);
-  }
-  std::string tried;
-  for (const fs::path& place : places) {
-    if (fs::is_regular_file(place, error) && access(place.c_str(), X_OK) == 0) {
-      return place.string();
-    }
-    absl::StrAppend(&tried, tried.empty() ? "" : ", ", place.string());
-  }
-  return absl::NotFoundError(
-      absl::StrCat("no program ", kAgentName, " at ", tried, "; name it with --agent-binary FILE"));
-}
-
 absl::Status CheckAddress(const Address& address, absl::string_view flag) {
   absl::Status status = CheckCanListen(address);
   if (status.ok()) return status;
@@ -118,11 +98,10 @@ class DaemonImpl final : public Daemon {
     // What can fail without a trace comes first.
     if (absl::Status status = CheckAddress(config_.grpc, "--grpc"); !status.ok()) return status;
     if (absl::Status status = CheckAddress(config_.http, "--http"); !status.ok()) return status;
-    const absl::StatusOr<std::string> agent = FindAgent(config_.agent_binary);
-    if (!agent.ok()) return agent.status();
     const absl::StatusOr<std::string> state = PrepareState(config_.state);
     if (!state.ok()) return state.status();
-    if (absl::Status status = Open(*state, *agent); !status.ok()) return InState(status, *state);
+    if (absl::Status status = MakeCluster(*state); !status.ok()) return InState(status, *state);
+    if (absl::Status status = Open(*state); !status.ok()) return InState(status, *state);
     return Listen();
   }
 
@@ -150,19 +129,35 @@ class DaemonImpl final : public Daemon {
   }
 
  private:
-  absl::Status Open(const std::string& state, const std::string& agent) {
-    absl::StatusOr<storage::History> history =
-        storage::OpenHistory({.path = absl::StrCat(state, "/history.sqlite")});
-    if (!history.ok()) return history.status();
-    history_ = *std::move(history);
-
+  absl::Status MakeCluster(const std::string& state) {
+    if (config_.mesos_master) {
+      absl::StatusOr<MesosOptions> options = MakeMesosOptions(config_, state);
+      if (!options.ok()) return options.status();
+      served_.executor = std::move(options->executor);
+      served_.executor_path = std::move(options->executor_path);
+      auto cluster = executor::CreateMesosCluster(std::move(options->cluster));
+      if (!cluster.ok()) return cluster.status();
+      cluster_ = *std::move(cluster);
+      return absl::OkStatus();
+    }
+    absl::StatusOr<std::string> agent =
+        FindProgram(kAgentName, "executor/local", config_.agent_binary, "--agent-binary");
+    if (!agent.ok()) return agent.status();
     executor::LocalClusterOptions options;
     options.state_dir = state;
-    options.agent_binary = agent;
+    options.agent_binary = *std::move(agent);
     options.resources = Offered(config_);
     auto cluster = executor::CreateLocalCluster(std::move(options));
     if (!cluster.ok()) return cluster.status();
     cluster_ = *std::move(cluster);
+    return absl::OkStatus();
+  }
+
+  absl::Status Open(const std::string& state) {
+    absl::StatusOr<storage::History> history =
+        storage::OpenHistory({.path = absl::StrCat(state, "/history.sqlite")});
+    if (!history.ok()) return history.status();
+    history_ = *std::move(history);
 
     scheduler::SchedulerOptions scheduling;
     scheduling.pools = config_.pools;
@@ -197,8 +192,9 @@ class DaemonImpl final : public Daemon {
     grpc_address_ = {config_.grpc.host, static_cast<uint16_t>(grpc_->port())};
 
     api_ = std::make_unique<HttpApi>(
-        HttpApi::Options{.version = kVersion, .start_time = now, .files = WebFiles()}, parts,
-        feed_.get(), probes_.get());
+        HttpApi::Options{
+            .version = kVersion, .start_time = now, .files = WebFiles(), .served = served_},
+        parts, feed_.get(), probes_.get());
     HttpServerOptions options;
     options.address = config_.http;
     auto http = HttpServer::Start(std::move(options), [this](HttpRequest request, HttpReply reply) {
@@ -222,6 +218,7 @@ class DaemonImpl final : public Daemon {
   bool stopped_ = false;
   Address grpc_address_;
   Address http_address_;
+  HttpApi::Served served_;
   // In order of standing upon each other.
   storage::History history_;
   std::unique_ptr<executor::Cluster> cluster_;

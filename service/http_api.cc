@@ -66,6 +66,12 @@ void HttpApi::Handle(HttpRequest request, HttpReply reply) {
       return response;
     });
   }
+  if (options_.served.executor != nullptr && request.path == options_.served.executor_path) {
+    HttpResponse response;
+    response.content_type = "application/octet-stream";
+    response.body = *options_.served.executor;
+    return reply(std::move(response));
+  }
   ServeFile(request, reply);
 }
 

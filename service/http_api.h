@@ -4,6 +4,7 @@
 #define KARTOGRAPH_SERVICE_HTTP_API_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,10 +21,16 @@ namespace kartograph::service {
 // Finds who answers a request and turns the answer into text. Thread-safe.
 class HttpApi {
  public:
+  // kartograph-executor, for the agents of Mesos.
+  struct Served {
+    std::shared_ptr<const std::string> executor;  // null: none
+    std::string executor_path;
+  };
   struct Options {
     std::string version;
     absl::Time start_time;
     absl::Span<const WebFile> files;
+    Served served = {};
   };
   // `probes` answers health and metrics, so that these do not wait behind anything else. All
   // outlive this, and are stopped before this ends.

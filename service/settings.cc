@@ -1,12 +1,15 @@
 #include "service/settings.h"
 
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "planner/ids.h"
+#include "service/mesos_settings.h"
 
 namespace kartograph::service {
 namespace {
@@ -26,8 +29,17 @@ absl::Status SetAddress(absl::string_view text, Address& value) {
   return absl::OkStatus();
 }
 
-absl::Status SetCluster(absl::string_view text, ServiceConfig&) {
-  return text == "local" ? absl::OkStatus() : Wrong("must be local: there is no other kind yet");
+absl::Status SetCluster(absl::string_view text, ServiceConfig& config) {
+  config.mesos_master.reset();
+  if (text == "local") return absl::OkStatus();
+  if (!absl::ConsumePrefix(&text, "mesos:")) {
+    return Wrong("must be local, or mesos: and its masters, such as mesos:http://host:5050");
+  }
+  absl::StatusOr<executor::mesos::MasterAddress> address =
+      executor::mesos::ParseMasterAddress(text);
+  if (!address.ok()) return address.status();
+  config.mesos_master = *std::move(address);
+  return absl::OkStatus();
 }
 
 absl::Status SetCpu(absl::string_view text, ServiceConfig& config) {
@@ -122,7 +134,10 @@ constexpr Setting kSettings[] = {
     {"http", "http", Kind::kValue, "HOST:PORT",
      "Where to listen for HTTP: status page, API as JSON, metrics. Default 127.0.0.1:50062.",
      [](absl::string_view text, ServiceConfig& c) { return SetAddress(text, c.http); }},
-    {"cluster", "cluster", Kind::kValue, "KIND", "Where tasks run. Default local: on this machine.",
+    {"cluster", "cluster", Kind::kValue, "CLUSTER",
+     "Where tasks run. Default local: on this machine. On Mesos: mesos:http://host:port[,...] "
+     "names "
+     "its masters, mesos:zk://host[,...]/path the ZooKeeper that knows them.",
      SetCluster},
     {"cpu", "cpu", Kind::kValue, "N",
      "Cores that tasks on this machine may use. Default: all there are.", SetCpu},
@@ -153,7 +168,15 @@ constexpr Setting kSettings[] = {
 
 }  // namespace
 
-absl::Span<const Setting> Settings() { return kSettings; }
+absl::Span<const Setting> Settings() {
+  static const std::vector<Setting>& all = *[] {
+    auto* settings = new std::vector<Setting>(std::begin(kSettings), std::end(kSettings));
+    const absl::Span<const Setting> mesos = MesosSettings();
+    settings->insert(settings->end(), mesos.begin(), mesos.end());
+    return settings;
+  }();
+  return all;
+}
 
 absl::Status CheckConfig(const ServiceConfig& config) {
   if (config.state.empty()) {
@@ -163,6 +186,7 @@ absl::Status CheckConfig(const ServiceConfig& config) {
     return Wrong(absl::StrCat("--http = ", config.http.ToString(),
                               ": is the address of gRPC already; choose another port"));
   }
+  if (absl::Status status = CheckMesosConfig(config); !status.ok()) return status;
   for (const auto& entry : config.pools) {
     if (config.resources.Get(entry.resource).is_zero()) continue;
     return Wrong(absl::StrCat("--pool = ", entry.resource.name(),

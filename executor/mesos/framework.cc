@@ -139,7 +139,11 @@ void Framework::OnEvent(const Event& event) {
     default:
       break;
   }
-  if (!told_connected_) return;
+  if (!told_connected_) {
+    // While we register: Mesos would wait for ever for an answer to what is dropped.
+    early_.push_back(event);
+    return;
+  }
   switch (event.type()) {
     case Event::OFFERS:
       return OnOffers(event.offers());
@@ -163,6 +167,7 @@ void Framework::OnEvent(const Event& event) {
 
 void Framework::OnSubscribed(const Event::Subscribed& subscribed) {
   const std::string& id = subscribed.framework_id().value();
+  early_.clear();
   if (abandoning_) return GiveUpOld();
   if (id_.id.empty()) return Register(id);
   if (id_.id != id) {
@@ -228,11 +233,13 @@ void Framework::BeConnected() {
   next_reconcile_all_ = absl::Now() + options_.repeat.longest;
   spdlog::info("mesos: subscribed to {} as framework {}", subscription_.master(), id_.id);
   tell_({Connected{}});
+  for (const Event& event : std::exchange(early_, {})) OnEvent(event);
   ScheduleDue();
 }
 
 void Framework::OnLost(const std::string& reason) {
   offers_.Clear();
+  early_.clear();
   reconciling_ = false;
   // The same reason again, while it is tried again and again, is no news.
   if (!told_connected_ && reason == told_reason_) return;

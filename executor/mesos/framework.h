@@ -146,6 +146,7 @@ class Framework {
   bool told_connected_ = false;
   bool stopped_ = false;
   std::string told_reason_;
+  std::vector<Event> early_;  // that came before we were ready for them
 
   std::vector<planner::ResourceVector> wanted_;
   absl::flat_hash_map<planner::AttemptId, Live> live_;
