@@ -153,6 +153,13 @@ function facts(task, route) {
   add('in', spec.command?.directory, 'code');
   add('with', Object.entries(spec.command?.environment ?? {}).sort()
                   .map(([name, value]) => `${name}=${value}`).join('\n'), 'code');
+  if (spec.container) {
+    add('container', [
+      spec.container.image || "the host's file system",
+      ...(spec.container.volumes ?? []).map((volume) =>
+          `${volume.hostPath} at ${volume.containerPath}${volume.readOnly ? ', read only' : ''}`),
+    ].join('\n'), 'code');
+  }
   add('consumes', formatConsumption(task.consumption ?? spec.consumption));
   if (spec.after?.length) {
     all.push({
@@ -162,6 +169,8 @@ function facts(task, route) {
   }
   const timeout = parseDuration(spec.timeout);
   add('limit', timeout === null ? '' : formatSpan(timeout));
+  const unreachable = parseDuration(spec.unreachableTimeout);
+  add('given up', unreachable === null ? '' : `after ${formatSpan(unreachable)} out of reach`);
   if (spec.maxAttempts > 1) {
     const wait = parseDuration(spec.retryDelay);
     add('tries', `at most ${formatCount(spec.maxAttempts)}` +
