@@ -180,9 +180,8 @@ void Master::OnSchedulerCall(const HttpRequest& request, const HttpReplier& repl
     UpdateFramework(framework, call.update_framework());
     return reply->Reply(200);
   }
-  // As the real one, which answers as soon as it knows that it will do something.
-  reply->Reply(202);
   Handle(framework, call);
+  reply->Reply(202);
 }
 
 // --- Subscriptions ------------------------------------------------------------------------------

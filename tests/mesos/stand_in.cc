@@ -79,9 +79,13 @@ std::string StandIn::address() const { return absl::StrCat("127.0.0.1:", port())
 
 void StandIn::Wait(const std::function<void()>& job) {
   std::promise<void> done;
+  // Twice, so that it comes after what a call has set off that was answered already: the loop
+  // takes in what its own thread posts when a handler returns.
   loop_.Post([&] {
-    job();
-    done.set_value();
+    loop_.Post([&] {
+      job();
+      done.set_value();
+    });
   });
   done.get_future().wait();
 }
