@@ -58,7 +58,7 @@ class Master final : public AgentListener {
     uint64_t connection = 0;  // counts them
     absl::flat_hash_map<std::string, std::shared_ptr<Task>> tasks;
     absl::flat_hash_map<std::string, std::shared_ptr<Task>> unreachable;
-    std::set<std::string> inverse_offers;
+    std::map<std::string, std::string> inverse_offers;  // to their agents
     const std::string& id() const { return info.id().value(); }
   };
   enum class Known { kRegistered, kRecovered, kUnreachable, kGone };

@@ -107,7 +107,7 @@ void Master::SendInverseOffers(AgentRecord* record) {
     offer->mutable_framework_id()->set_value(framework_id);
     offer->mutable_agent_id()->set_value(record->agent->id());
     *offer->mutable_unavailability() = *record->unavailability;
-    framework->inverse_offers.insert(id);
+    framework->inverse_offers[id] = record->agent->id();
     Send(framework, event);
   }
 }
@@ -115,6 +115,17 @@ void Master::SendInverseOffers(AgentRecord* record) {
 void Master::Drain(AgentRecord* record, std::optional<mesos::Unavailability> unavailability) {
   record->unavailability = std::move(unavailability);
   RemoveOffersOf(record);
+  for (auto& [framework_id, framework] : frameworks_) {
+    const std::map<std::string, std::string> offers = framework.inverse_offers;
+    for (const auto& [id, agent_id] : offers) {
+      if (agent_id != record->agent->id()) continue;
+      framework.inverse_offers.erase(id);
+      Event event;
+      event.set_type(Event::RESCIND_INVERSE_OFFER);
+      event.mutable_rescind_inverse_offer()->mutable_inverse_offer_id()->set_value(id);
+      Send(&framework, event);
+    }
+  }
   if (record->known == Known::kRegistered) SendInverseOffers(record);
   Allocate();
 }
@@ -426,24 +437,6 @@ void Master::Reregister(AgentRecord* record) {
   }
   Tell(agent, [](Agent* agent) { agent->ResendUpdates(); });
   Allocate();
-}
-
-void Master::AddForeignTask(AgentRecord* record, const std::string& task_id) {
-  for (auto& [id, framework] : frameworks_) {
-    mesos::TaskInfo info;
-    info.set_name(task_id);
-    info.mutable_task_id()->set_value(task_id);
-    info.mutable_agent_id()->set_value(record->agent->id());
-    auto task = std::make_shared<Task>();
-    task->id = task_id;
-    task->framework_id = id;
-    task->agent_id = record->agent->id();
-    framework.tasks[task_id] = task;
-    record->tasks[JoinKey(id, task_id)] = task;
-    Tell(record->agent, [framework = framework.info, info](Agent* agent) {
-      agent->LaunchForeign(framework, info);
-    });
-  }
 }
 
 }  // namespace kartograph::stand_in
