@@ -1,19 +1,19 @@
 #include "tests/mesos/process.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -27,6 +27,19 @@ std::vector<char*> Pointers(const std::vector<std::string>& words) {
   for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// As much as there is: a process may end while its files are read.
+std::string ReadAll(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return "";
+  std::string text;
+  char bytes[4096];
+  for (ssize_t count = 0; (count = read(file, bytes, sizeof(bytes))) > 0;) {
+    text.append(bytes, static_cast<size_t>(count));
+  }
+  close(file);
+  return text;
 }
 
 }  // namespace
@@ -104,30 +117,29 @@ void Process::Signal(int signal) {
 }
 
 void EndProcessesOf(const std::string& sandbox) {
-  std::error_code error;
   // What is killed may have started others meanwhile.
   for (bool found = true; found;) {
     found = false;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    DIR* proc = opendir("/proc");
+    if (proc == nullptr) return;
+    while (const dirent* entry = readdir(proc)) {
       int pid = 0;
-      if (!absl::SimpleAtoi(entry.path().filename().string(), &pid) || pid == getpid()) continue;
-      std::ifstream stat(entry.path() / "stat");
-      const std::string text{std::istreambuf_iterator<char>(stat), {}};
-      const size_t bracket = text.rfind(')');
-      if (bracket == text.npos || text.compare(bracket, 3, ") Z") == 0 ||
-          text.compare(bracket, 3, ") X") == 0) {
+      if (!absl::SimpleAtoi(entry->d_name, &pid) || pid == getpid()) continue;
+      const std::string folder = absl::StrCat("/proc/", pid);
+      const std::string stat = ReadAll(folder + "/stat");
+      const size_t bracket = stat.rfind(')');
+      if (bracket == stat.npos || stat.compare(bracket, 3, ") Z") == 0 ||
+          stat.compare(bracket, 3, ") X") == 0) {
         continue;
       }
-      std::ifstream file(entry.path() / "environ");
-      const std::string environment{std::istreambuf_iterator<char>(file), {}};
-      const std::string directory =
-          std::filesystem::read_symlink(entry.path() / "cwd", error).string();
-      if (environment.find(sandbox) == environment.npos &&
-          directory.compare(0, sandbox.size(), sandbox) != 0) {
-        continue;
-      }
-      if (kill(pid, SIGKILL) == 0) found = true;
+      char directory[PATH_MAX];
+      const ssize_t length = readlink((folder + "/cwd").c_str(), directory, sizeof(directory));
+      const std::string cwd(directory, static_cast<size_t>(std::max<ssize_t>(length, 0)));
+      const bool ours = ReadAll(folder + "/environ").find(sandbox) != std::string::npos ||
+                        cwd.compare(0, sandbox.size(), sandbox) == 0;
+      if (ours && kill(pid, SIGKILL) == 0) found = true;
     }
+    closedir(proc);
   }
 }
 
