@@ -26,6 +26,7 @@ namespace {
 // An answer larger than this is none that we asked for.
 constexpr uint64_t kMaxAnswer = 64 << 20;
 constexpr uint64_t kPieceBytes = 64 << 10;
+constexpr uint64_t kMaxResult = 16 << 20;  // as kartograph-executor's
 
 std::string PathOf(planner::AttemptId attempt, const std::string& file) {
   return absl::StrCat("/sandboxes/", attempt.task().graph(), "/", attempt.task().index(), ".",
@@ -188,14 +189,19 @@ AgentFiles::Result<LogChunk> AgentFiles::FindAndRead(LogPlace place, int64_t off
                                              " of ", task, " (any more)"));
 }
 
-AgentFiles::Result<std::string> AgentFiles::ReadAll(std::string agent, std::string path,
-                                                    int64_t bytes) {
-  absl::StatusOr<Endpoint> endpoint = co_await FindAgent(std::move(agent), Endpoint());
+AgentFiles::Result<std::string> AgentFiles::ReadAll(std::string agent, Endpoint master,
+                                                    std::string path, int64_t bytes) {
+  absl::StatusOr<Endpoint> endpoint = co_await FindAgent(std::move(agent), std::move(master));
   if (!endpoint.ok()) co_return endpoint.status();
   std::string value;
-  while (static_cast<int64_t>(value.size()) < bytes) {
+  while (bytes < 0 || static_cast<int64_t>(value.size()) < bytes) {
     auto piece = co_await ReadPiece(*endpoint, path, value.size(), kPieceBytes);
     if (!piece.ok()) co_return piece.status();
+    if (bytes < 0 && piece->size() > kMaxResult) {
+      co_return absl::OutOfRangeError(absl::StrCat("the return value has ", piece->size(),
+                                                   " bytes; at most ", kMaxResult, " are kept"));
+    }
+    if (piece->data().empty() && bytes < 0) co_return value;
     if (piece->data().empty()) {
       co_return absl::NotFoundError(
           absl::StrCat(path, " has ", value.size(), " bytes, not ", bytes));
@@ -217,9 +223,10 @@ void AgentFiles::ReadLog(LogPlace place, int64_t offset, int64_t max_bytes,
       });
 }
 
-void AgentFiles::ReadWhole(const std::string& agent, const std::string& path, int64_t bytes,
+void AgentFiles::ReadWhole(const std::string& agent, const Endpoint& master,
+                           const std::string& path, int64_t bytes,
                            std::function<void(absl::StatusOr<std::string>)> done) {
-  asio::co_spawn(io_, ReadAll(agent, path, bytes),
+  asio::co_spawn(io_, ReadAll(agent, master, path, bytes),
                  [alive = alive_, done = std::move(done)](std::exception_ptr,
                                                           absl::StatusOr<std::string> value) {
                    if (*alive) done(std::move(value));

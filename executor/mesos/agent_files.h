@@ -51,9 +51,10 @@ class AgentFiles {
   // Offsets as in LogRequest.
   void ReadLog(LogPlace place, int64_t offset, int64_t max_bytes,
                std::function<void(absl::StatusOr<LogChunk>)> done);
-  // A file of so many bytes; NotFound also where there are less.
-  void ReadWhole(const std::string& agent, const std::string& path, int64_t bytes,
-                 std::function<void(absl::StatusOr<std::string>)> done);
+  // A file of so many bytes; NotFound also where there are less. With a negative number whatever is
+  // there, and OutOfRange where that is more than 16 MiB.
+  void ReadWhole(const std::string& agent, const Endpoint& master, const std::string& path,
+                 int64_t bytes, std::function<void(absl::StatusOr<std::string>)> done);
 
  private:
   template <typename T>
@@ -66,7 +67,7 @@ class AgentFiles {
                                                                uint64_t offset, uint64_t length);
   Result<LogChunk> ReadFrom(Endpoint agent, std::string path, int64_t offset, int64_t max_bytes);
   Result<LogChunk> FindAndRead(LogPlace place, int64_t offset, int64_t max_bytes);
-  Result<std::string> ReadAll(std::string agent, std::string path, int64_t bytes);
+  Result<std::string> ReadAll(std::string agent, Endpoint master, std::string path, int64_t bytes);
 
   boost::asio::io_context& io_;
   const Options options_;

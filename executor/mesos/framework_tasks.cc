@@ -97,32 +97,30 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   operation->set_type(kartograph::mesos::Offer::Operation::LAUNCH);
 
   kartograph::mesos::ExecutorInfo executor;
-  std::vector<Launch> refused;
-  if (taken->executor != nullptr) {
-    executor = *taken->executor;
-  } else {
-    auto resources = taken->resources.Take(executors_.options().resources);
-    if (resources.ok()) {
-      executor = executors_.New(*resources, taken->key.role);
-    } else {
-      refused = std::exchange(launches, {});
-    }
-  }
-  std::vector<Launch> sent;
+  if (taken->executor != nullptr) executor = *taken->executor;
+  std::vector<Launch> sent, refused;
   const absl::Time now = absl::Now();
   for (Launch& launch : launches) {
+    const bool command = WantsContainer(launch);
+    if (!command && !executor.has_executor_id()) {
+      auto own = taken->resources.Take(executors_.options().resources);
+      if (own.ok()) executor = executors_.New(*own, taken->key.role);
+    }
     auto resources =
         taken->resources.Take(launch.consumption.empty() ? kLeast : launch.consumption);
-    if (!resources.ok()) {
+    if (!resources.ok() || (!command && !executor.has_executor_id())) {
       refused.push_back(std::move(launch));
       continue;
     }
     *operation->mutable_launch()->add_task_infos() =
-        ExecutorTask(launch, taken->key.agent, *resources, executor);
+        command ? CommandTask(launch, taken->key.agent, *resources)
+                : ExecutorTask(launch, taken->key.agent, *resources, executor);
     Live& live = live_[launch.attempt];
     live.agent = launch.agent;
     live.launched_here = true;
-    live.executor = executor.executor_id().value();
+    live.context.command = command;
+    live.executor =
+        command ? planner::AttemptIdToString(launch.attempt) : executor.executor_id().value();
     to_reconcile_.Add(launch.attempt, now + options_.confirm_after);
     launch.payload.clear();
     sent.push_back(std::move(launch));
@@ -130,7 +128,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   Refuse(refused, "what was offered has less than was thought");
   // An ACCEPT that launches nothing is a DECLINE; the offer comes again.
   if (sent.empty()) call.mutable_accept()->clear_operations();
-  if (!sent.empty()) {
+  if (executor.has_executor_id()) {
     running_executors_[taken->key.agent].insert(executor.executor_id().value());
   }
   subscription_.Call(call, [this, sent = std::move(sent)](const absl::Status& status) {
@@ -152,7 +150,7 @@ void Framework::OnStatus(const TaskStatus& status) {
   auto it = live_.find(*attempt);
   StatusContext context;
   if (it != live_.end()) context = it->second.context;
-  context.command = status.executor_id().value() == task;
+  context.command |= status.executor_id().value() == task;
   StatusNews news = ReadStatus(status, context);
   news.update.attempt = *attempt;
   news.update.agent =
@@ -196,7 +194,10 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews ne
   ended.uuid = status.uuid();
   if (!news.return_value_file.empty()) {
     ended.update = std::move(news.update);
-    return FetchReturnValue(attempt, status.executor_id().value(), news, kFirstFetchBackOff);
+    const std::string executor = news.return_value_bytes == kAnySize
+                                     ? planner::AttemptIdToString(attempt)
+                                     : status.executor_id().value();
+    return FetchReturnValue(attempt, executor, news, kFirstFetchBackOff);
   }
   ended.update = news.update;
   tell_({std::move(news.update)});
@@ -210,13 +211,21 @@ void Framework::FetchReturnValue(AttemptId attempt, const std::string& executor,
   const std::string path =
       absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", news.return_value_file);
   files_.ReadWhole(
-      it->second.mesos_agent, path, news.return_value_bytes,
+      it->second.mesos_agent, subscription_.endpoint(), path, news.return_value_bytes,
       [this, attempt, executor, news, back_off](absl::StatusOr<std::string> value) {
         auto ended = ended_.find(attempt);
         if (ended == ended_.end()) return;
         AttemptUpdate& update = ended->second.update;
         if (value.ok()) {
           update.return_value = *std::move(value);
+          return tell_({update});
+        }
+        if (absl::IsNotFound(value.status()) && news.return_value_bytes == kAnySize) {
+          return tell_({update});  // it wrote none
+        }
+        if (absl::IsOutOfRange(value.status())) {
+          update.outcome = Outcome::kResultTooLarge;
+          update.message = std::string(value.status().message());
           return tell_({update});
         }
         if (absl::IsNotFound(value.status())) {

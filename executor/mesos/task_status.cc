@@ -18,6 +18,9 @@ using planner::Outcome;
 
 namespace {
 
+// In the sandbox; see CommandTask.
+constexpr char kCommandResult[] = "result";
+
 absl::Time TimeOf(const TaskStatus& status) {
   return status.has_timestamp()
              ? absl::FromUnixNanos(static_cast<int64_t>(status.timestamp() * 1e9))
@@ -68,6 +71,10 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews*
   }
   const TaskStatus::Reason reason = status.reason();
   if (status.source() == TaskStatus::SOURCE_MASTER && !status.has_uuid()) news->bare = true;
+  if (context.command && !news->bare && status.state() != kartograph::mesos::TASK_KILLED) {
+    news->return_value_file = kCommandResult;
+    news->return_value_bytes = kAnySize;
+  }
   switch (status.state()) {
     case kartograph::mesos::TASK_FINISHED:
       return End(news, Outcome::kSucceeded, "");

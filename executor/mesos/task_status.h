@@ -22,10 +22,12 @@ struct StatusNews {
   // The task has ended, but this comes from the master's memory and lacks how. The agent's own
   // update, which repeats until it is acknowledged, says more.
   bool bare = false;
-  // Where a return value is that was too large to be sent: a path in the executor's sandbox.
+  // Where a return value is that was not sent: a path in the executor's sandbox.
   std::string return_value_file;
-  int64_t return_value_bytes = 0;
+  int64_t return_value_bytes = 0;  // or kAnySize
 };
+// A return value of any size, or none, may be in the file.
+inline constexpr int64_t kAnySize = -1;
 
 // A status that says neither that the task lives nor how it ended counts as lost.
 //
