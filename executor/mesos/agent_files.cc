@@ -189,8 +189,8 @@ AgentFiles::Result<LogChunk> AgentFiles::FindAndRead(LogPlace place, int64_t off
 }
 
 AgentFiles::Result<std::string> AgentFiles::ReadAll(std::string agent, std::string path,
-                                                    int64_t bytes) {
-  absl::StatusOr<Endpoint> endpoint = co_await FindAgent(std::move(agent), Endpoint());
+                                                    int64_t bytes, Endpoint master) {
+  absl::StatusOr<Endpoint> endpoint = co_await FindAgent(std::move(agent), std::move(master));
   if (!endpoint.ok()) co_return endpoint.status();
   std::string value;
   while (static_cast<int64_t>(value.size()) < bytes) {
@@ -218,8 +218,9 @@ void AgentFiles::ReadLog(LogPlace place, int64_t offset, int64_t max_bytes,
 }
 
 void AgentFiles::ReadWhole(const std::string& agent, const std::string& path, int64_t bytes,
+                           const Endpoint& master,
                            std::function<void(absl::StatusOr<std::string>)> done) {
-  asio::co_spawn(io_, ReadAll(agent, path, bytes),
+  asio::co_spawn(io_, ReadAll(agent, path, bytes, master),
                  [alive = alive_, done = std::move(done)](std::exception_ptr,
                                                           absl::StatusOr<std::string> value) {
                    if (*alive) done(std::move(value));

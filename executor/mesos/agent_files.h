@@ -53,7 +53,7 @@ class AgentFiles {
                std::function<void(absl::StatusOr<LogChunk>)> done);
   // A file of so many bytes; NotFound also where there are less.
   void ReadWhole(const std::string& agent, const std::string& path, int64_t bytes,
-                 std::function<void(absl::StatusOr<std::string>)> done);
+                 const Endpoint& master, std::function<void(absl::StatusOr<std::string>)> done);
 
  private:
   template <typename T>
@@ -66,7 +66,7 @@ class AgentFiles {
                                                                uint64_t offset, uint64_t length);
   Result<LogChunk> ReadFrom(Endpoint agent, std::string path, int64_t offset, int64_t max_bytes);
   Result<LogChunk> FindAndRead(LogPlace place, int64_t offset, int64_t max_bytes);
-  Result<std::string> ReadAll(std::string agent, std::string path, int64_t bytes);
+  Result<std::string> ReadAll(std::string agent, std::string path, int64_t bytes, Endpoint master);
 
   boost::asio::io_context& io_;
   const Options options_;

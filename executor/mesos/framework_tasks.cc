@@ -52,8 +52,11 @@ bool IsEnd(const TaskStatus& status) {
 // --- launching ---
 
 void Framework::Execute(std::vector<Launch> launches) {
-  // Launches that are lost with the connection are asked about when it is back.
-  if (!told_connected_) return;
+  if (!told_connected_) {
+    // Lost with the connection, and asked about when it is back.
+    for (const Launch& launch : launches) live_[launch.attempt].agent = launch.agent;
+    return;
+  }
   std::vector<AgentId> order;
   absl::flat_hash_map<AgentId, std::vector<Launch>> by_agent;
   for (Launch& launch : launches) {
@@ -194,8 +197,10 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews ne
   Ended& ended = ended_[attempt];
   ended.mesos_agent = status.agent_id().value();
   ended.uuid = status.uuid();
+  if (ended.fetching) return;
   if (!news.return_value_file.empty()) {
     ended.update = std::move(news.update);
+    ended.fetching = true;
     return FetchReturnValue(attempt, status.executor_id().value(), news, kFirstFetchBackOff);
   }
   ended.update = news.update;
@@ -206,21 +211,22 @@ void Framework::FetchReturnValue(AttemptId attempt, const std::string& executor,
                                  const StatusNews& news, absl::Duration back_off) {
   auto it = ended_.find(attempt);
   if (it == ended_.end()) return;
-  if (executor.empty()) return;
   const std::string path =
       absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", news.return_value_file);
   files_.ReadWhole(
-      it->second.mesos_agent, path, news.return_value_bytes,
+      it->second.mesos_agent, path, news.return_value_bytes, subscription_.endpoint(),
       [this, attempt, executor, news, back_off](absl::StatusOr<std::string> value) {
         auto ended = ended_.find(attempt);
         if (ended == ended_.end()) return;
         AttemptUpdate& update = ended->second.update;
         if (value.ok()) {
+          ended->second.fetching = false;
           update.return_value = *std::move(value);
           return tell_({update});
         }
         if (absl::IsNotFound(value.status())) {
           // It succeeded for nobody: what it returned is lost, so it runs again.
+          ended->second.fetching = false;
           update.outcome = Outcome::kLost;
           update.message =
               absl::StrCat("its return value is lost: ", std::string(value.status().message()));
@@ -298,7 +304,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
   const absl::Time now = absl::Now();
   for (const Cluster::KnownAttempt& known : attempts) {
     if (auto ended = ended_.find(known.attempt); ended != ended_.end()) {
-      events.emplace_back(ended->second.update);
+      if (!ended->second.fetching) events.emplace_back(ended->second.update);
       continue;
     }
     auto [it, is_new] = live_.try_emplace(known.attempt);
@@ -316,13 +322,11 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
     }
     if (is_new && is_new_) {
       id_file_.Remove().IgnoreError();
-      subscription_.Call(MakeCall(Call::TEARDOWN), [this](const absl::Status&) {
-        StopForGood(absl::StrCat(
-            "attempts of the history run under a framework whose id is not in ", id_file_.path(),
-            ": write it there (Mesos's page lists frameworks with their ids), or start kartographd "
-            "with --mesos-abandon unknown, after making sure that nothing of it runs any more"));
-      });
-      return;
+      leaving_ = absl::StrCat(
+          "attempts of the history run under a framework whose id is not in ", id_file_.path(),
+          ": write it there (Mesos's page lists frameworks with their ids), or start kartographd "
+          "with --mesos-abandon unknown, after making sure that nothing of it runs any more");
+      return Leave();
     }
     if (is_new) {
       live.agent = known.agent;
