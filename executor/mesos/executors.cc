@@ -39,6 +39,7 @@ Executors::Executors(Options options, std::function<std::string()> random_suffix
 void Executors::SetFramework(const std::string& framework_id) {
   if (framework_id == framework_id_) return;
   known_.clear();
+  ended_.clear();
   framework_id_ = framework_id;
   digest_ = Digest(absl::StrCat(Describe().SerializeAsString(), options_.resources.ToString()));
 }
@@ -77,6 +78,7 @@ const ExecutorInfo* Executors::Find(
     absl::string_view role) {
   const std::string plain = Prefix(role, true);
   for (const kartograph::mesos::ExecutorID& id : running) {
+    if (ended_.contains(id.value())) continue;
     if (auto it = known_.find(id.value()); it != known_.end()) {
       const auto& resources = it->second.resources();
       if (resources.empty() || resources[0].allocation_info().role() == role) return &it->second;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "executor/mesos/protocol/mesos.pb.h"
 #include "planner/resources.h"
@@ -43,7 +44,10 @@ class Executors {
   kartograph::mesos::ExecutorInfo New(const std::vector<kartograph::mesos::Resource>& resources,
                                       absl::string_view role);
   // It has ended: its id is not used again.
-  void Forget(const std::string& executor_id) { known_.erase(executor_id); }
+  void Forget(const std::string& executor_id) {
+    known_.erase(executor_id);
+    ended_.insert(executor_id);
+  }
 
   const Options& options() const { return options_; }
   static bool IsOurs(absl::string_view executor_id);
@@ -57,6 +61,7 @@ class Executors {
   std::string framework_id_;
   std::string digest_;
   absl::flat_hash_map<std::string, kartograph::mesos::ExecutorInfo> known_;
+  absl::flat_hash_set<std::string> ended_;  // offers that are older may still name them
 };
 
 }  // namespace kartograph::executor::mesos

@@ -169,6 +169,7 @@ void Framework::OnSubscribed(const Event::Subscribed& subscribed) {
   const std::string& id = subscribed.framework_id().value();
   early_.clear();
   if (abandoning_) return GiveUpOld();
+  if (!leaving_.empty()) return Leave();
   if (id_.id.empty()) return Register(id);
   if (id_.id != id) {
     return StopForGood(absl::StrCat("the master calls this framework ", id, ", but it is ", id_.id,
@@ -224,6 +225,15 @@ void Framework::GiveUpOld() {
   });
 }
 
+// Mesos keeps nothing of a framework under which nothing was launched. Where the stream ends before
+// the answer, the next subscription shows whether it is still there.
+void Framework::Leave() {
+  subscription_.Call(MakeCall(Call::TEARDOWN), [this](const absl::Status& status) {
+    if (!status.ok()) return subscription_.Restart(std::string(status.message()));
+    StopForGood(leaving_);
+  });
+}
+
 void Framework::BeConnected() {
   executors_.SetFramework(id_.id);
   offers_.Clear();
@@ -252,6 +262,7 @@ void Framework::OnLost(const std::string& reason) {
 void Framework::OnError(const std::string& message) {
   const bool removed =
       absl::StrContains(message, "removed") || absl::StrContains(message, "ompleted");
+  if (removed && !leaving_.empty()) return StopForGood(leaving_);
   if (removed && (id_.provisional || abandoning_)) {
     // It has nothing to lose, or was to go anyhow.
     if (absl::Status gone = id_file_.Remove(); !gone.ok()) {

@@ -88,7 +88,8 @@ class Framework {
   struct Ended {
     AttemptUpdate update;
     std::string mesos_agent;
-    std::string uuid;  // empty: Mesos wants no acknowledgement
+    std::string uuid;       // empty: Mesos wants no acknowledgement
+    bool fetching = false;  // not told yet: its return value is still to be read
   };
   struct Kill {
     AgentId agent;
@@ -104,6 +105,7 @@ class Framework {
   void Register(const std::string& id);
   void Confirm();
   void GiveUpOld();
+  void Leave();
   void OnError(const std::string& message);
   void OnLost(const std::string& reason);
   void StopForGood(const std::string& reason);
@@ -120,6 +122,8 @@ class Framework {
              StatusNews news);
   void FetchReturnValue(planner::AttemptId attempt, const std::string& executor,
                         const StatusNews& news, int tries);
+  void OnReturnValue(planner::AttemptId attempt, const std::string& executor,
+                     const StatusNews& news, int tries, absl::StatusOr<std::string> value);
   void SendAcknowledgement(const std::string& mesos_agent, const std::string& task,
                            const std::string& uuid);
   void SendKill(const std::string& task, const std::string& mesos_agent, absl::Duration grace);
@@ -142,6 +146,8 @@ class Framework {
   bool is_new_ = false;      // registered by this process, and nothing was launched yet
   bool abandoned_ = false;   // an older one was given up by this process
   bool abandoning_ = false;  // subscribed as the older one, to tear it down
+  // Why the framework is to be torn down, ours as it is; empty: it is not.
+  std::string leaving_;
   bool told_connected_ = false;
   bool stopped_ = false;
   std::string told_reason_;

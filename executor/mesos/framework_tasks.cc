@@ -56,7 +56,7 @@ bool IsEnd(const TaskStatus& status) {
 void Framework::Execute(std::vector<Launch> launches) {
   is_new_ = false;
   if (!told_connected_) {
-    // They are asked about when the connection is back.
+    // Lost with the connection, and asked about when it is back.
     for (const Launch& launch : launches) live_[launch.attempt].agent = launch.agent;
     return;
   }
@@ -197,8 +197,11 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews ne
   Ended& ended = ended_[attempt];
   ended.mesos_agent = status.agent_id().value();
   ended.uuid = status.uuid();
+  if (ended.fetching) return;
   if (!news.return_value_file.empty()) {
     ended.update = std::move(news.update);
+    ended.fetching = true;
+    // Mesos's command executor may not say who it is; its id is the task's.
     const std::string executor = news.return_value_bytes == kAnySize
                                      ? planner::AttemptIdToString(attempt)
                                      : status.executor_id().value();
@@ -212,43 +215,46 @@ void Framework::FetchReturnValue(AttemptId attempt, const std::string& executor,
                                  const StatusNews& news, int tries) {
   auto it = ended_.find(attempt);
   if (it == ended_.end()) return;
-  if (executor.empty()) return;
   const std::string path =
       absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", news.return_value_file);
   files_.ReadWhole(it->second.mesos_agent, subscription_.endpoint(), path, news.return_value_bytes,
                    [this, attempt, executor, news, tries](absl::StatusOr<std::string> value) {
-                     auto ended = ended_.find(attempt);
-                     if (ended == ended_.end()) return;
-                     AttemptUpdate& update = ended->second.update;
-                     if (value.ok()) {
-                       update.return_value = *std::move(value);
-                       return tell_({update});
-                     }
-                     if (absl::IsNotFound(value.status()) && news.return_value_bytes == kAnySize) {
-                       return tell_({update});  // it wrote none
-                     }
-                     if (absl::IsOutOfRange(value.status())) {
-                       update.outcome = Outcome::kResultTooLarge;
-                       update.message = std::string(value.status().message());
-                       return tell_({update});
-                     }
-                     if (absl::IsNotFound(value.status()) || tries >= kMaxFetches) {
-                       // It succeeded for nobody: what it returned is lost, so it runs again.
-                       update.outcome = Outcome::kLost;
-                       update.message = absl::StrCat("its return value is lost: ",
-                                                     std::string(value.status().message()));
-                       return tell_({update});
-                     }
-                     spdlog::warn("mesos: the return value of {} cannot be read yet: {}",
-                                  planner::AttemptIdToString(attempt), value.status().ToString());
-                     auto timer = std::make_shared<boost::asio::steady_timer>(io_);
-                     timer->expires_after(absl::ToChronoNanoseconds(kFetchBackOff * tries));
-                     timer->async_wait([this, timer, attempt, executor, news,
-                                        tries](const boost::system::error_code& error) {
-                       if (!error && !stopped_)
-                         FetchReturnValue(attempt, executor, news, tries + 1);
-                     });
+                     OnReturnValue(attempt, executor, news, tries, std::move(value));
                    });
+}
+
+void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
+                              const StatusNews& news, int tries,
+                              absl::StatusOr<std::string> value) {
+  auto ended = ended_.find(attempt);
+  if (ended == ended_.end()) return;
+  const bool none = absl::IsNotFound(value.status());
+  if (!value.ok() && !none && !absl::IsOutOfRange(value.status()) && tries < kMaxFetches) {
+    spdlog::warn("mesos: the return value of {} cannot be read yet: {}",
+                 planner::AttemptIdToString(attempt), value.status().ToString());
+    auto timer = std::make_shared<boost::asio::steady_timer>(io_);
+    timer->expires_after(absl::ToChronoNanoseconds(kFetchBackOff * tries));
+    timer->async_wait(
+        [this, timer, attempt, executor, news, tries](const boost::system::error_code& error) {
+          if (!error && !stopped_) FetchReturnValue(attempt, executor, news, tries + 1);
+        });
+    return;
+  }
+  ended->second.fetching = false;
+  AttemptUpdate& update = ended->second.update;
+  const bool optional = news.return_value_bytes == kAnySize;
+  if (value.ok()) {
+    update.return_value = *std::move(value);
+  } else if (absl::IsOutOfRange(value.status())) {
+    update.outcome = Outcome::kResultTooLarge;
+    update.message = std::string(value.status().message());
+  } else if (!none || !optional) {
+    // It succeeded for nobody: what it returned is lost, so it runs again.
+    update.outcome = Outcome::kLost;
+    update.message =
+        absl::StrCat("its return value is lost: ", std::string(value.status().message()));
+  }
+  tell_({update});
 }
 
 void Framework::RememberExecutor(AttemptId attempt, const std::string& executor) {
@@ -311,7 +317,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
   const absl::Time now = absl::Now();
   for (const Cluster::KnownAttempt& known : attempts) {
     if (auto ended = ended_.find(known.attempt); ended != ended_.end()) {
-      events.emplace_back(ended->second.update);
+      if (!ended->second.fetching) events.emplace_back(ended->second.update);
       continue;
     }
     auto [it, is_new] = live_.try_emplace(known.attempt);
@@ -329,13 +335,11 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
     }
     if (is_new && is_new_) {
       id_file_.Remove().IgnoreError();
-      subscription_.Call(MakeCall(Call::TEARDOWN), [this](const absl::Status&) {
-        StopForGood(absl::StrCat(
-            "attempts of the history run under a framework whose id is not in ", id_file_.path(),
-            ": write it there (Mesos's page lists frameworks with their ids), or start kartographd "
-            "with --mesos-abandon unknown, after making sure that nothing of it runs any more"));
-      });
-      return;
+      leaving_ = absl::StrCat(
+          "attempts of the history run under a framework whose id is not in ", id_file_.path(),
+          ": write it there (Mesos's page lists frameworks with their ids), or start kartographd "
+          "with --mesos-abandon unknown, after making sure that nothing of it runs any more");
+      return Leave();
     }
     if (is_new) {
       live.agent = known.agent;

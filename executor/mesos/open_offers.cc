@@ -52,10 +52,15 @@ Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   told.agent_name = offer.hostname();
   OfferedResources offered(options_.revocable);
   offered.Add(offer.resources());
-  const bool needs_executor = executors_->Find(offer.executor_ids(), key.role) == nullptr;
+  OfAgent& of_agent = by_agent_[told.agent];
+  const bool needs_executor =
+      of_agent.reduced.empty() && executors_->Find(offer.executor_ids(), key.role) == nullptr;
   const planner::ResourceVector& own = executors_->options().resources;
   if (!needs_executor || own.FitsIn(offered.available())) told.resources = offered.available();
-  if (needs_executor && !told.resources.empty()) told.resources -= own;
+  if (needs_executor && !told.resources.empty()) {
+    told.resources -= own;
+    of_agent.reduced = told.id;
+  }
   for (const Attribute& attribute : offer.attributes()) {
     told.attributes.emplace_back(attribute.name(), TextOf(attribute));
   }
@@ -63,7 +68,7 @@ Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   if (offer.has_unavailability()) {
     told.unavailable_from = absl::FromUnixNanos(offer.unavailability().start().nanoseconds());
   }
-  by_agent_[told.agent].push_back(told.id);
+  of_agent.ids.push_back(told.id);
   offers_[told.id] = offer;
   return told;
 }
@@ -75,8 +80,9 @@ bool OpenOffers::Remove(const OfferId& id) {
       ToAgentId({it->second.agent_id().value(), RoleOf(it->second)}, options_.roles);
   offers_.erase(it);
   auto of_agent = by_agent_.find(agent);
-  std::vector<OfferId>& ids = of_agent->second;
+  std::vector<OfferId>& ids = of_agent->second.ids;
   ids.erase(std::remove(ids.begin(), ids.end(), id), ids.end());
+  if (of_agent->second.reduced == id) of_agent->second.reduced.clear();
   if (ids.empty()) by_agent_.erase(of_agent);
   return true;
 }
@@ -89,7 +95,7 @@ void OpenOffers::Clear() {
 std::optional<OpenOffers::Taken> OpenOffers::Take(const AgentId& agent) {
   auto it = by_agent_.find(agent);
   if (it == by_agent_.end()) return std::nullopt;
-  Taken taken = {ToAgentKey(agent, options_.roles), std::move(it->second),
+  Taken taken = {ToAgentKey(agent, options_.roles), std::move(it->second.ids),
                  OfferedResources(options_.revocable)};
   by_agent_.erase(it);
   for (const OfferId& id : taken.ids) {

@@ -28,7 +28,7 @@ AgentId ToAgentId(const AgentKey& key, const std::vector<std::string>& roles);
 AgentKey ToAgentKey(const AgentId& id, const std::vector<std::string>& roles);
 
 // Thread-compatible. What an executor of ours needs for itself is kept out of what the scheduler
-// sees of an agent where none runs yet.
+// sees of an agent where none runs yet, once however many of its offers are open.
 class OpenOffers {
  public:
   struct Options {
@@ -63,7 +63,11 @@ class OpenOffers {
   const Options options_;
   Executors* const executors_;
   absl::flat_hash_map<OfferId, kartograph::mesos::Offer> offers_;
-  absl::flat_hash_map<AgentId, std::vector<OfferId>> by_agent_;
+  struct OfAgent {
+    std::vector<OfferId> ids;
+    OfferId reduced;  // the one that the executor's own resources are kept out of; empty: none
+  };
+  absl::flat_hash_map<AgentId, OfAgent> by_agent_;
 };
 
 }  // namespace kartograph::executor::mesos

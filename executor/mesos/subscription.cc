@@ -79,6 +79,8 @@ void Subscription::Open(Endpoint endpoint) {
   session_ = ApiSession::Open(io_, std::move(options), handlers_.subscribe().SerializeAsString(),
                               {[this](absl::string_view record) { OnRecord(record); },
                                [this](const SessionEnd& end) { OnEnd(end); }});
+  last_heard_ = absl::Now();
+  WatchHeart();
 }
 
 void Subscription::OnRecord(absl::string_view record) {

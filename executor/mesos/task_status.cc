@@ -182,7 +182,7 @@ StatusNews ReadStatus(const TaskStatus& status, const StatusContext& context) {
       }
       break;
     case kartograph::mesos::TASK_ERROR:
-      if (absl::StrContains(status.message(), "more resources") ||
+      if (absl::StrContains(status.message(), "more than available") ||
           absl::StrContains(status.message(), "not compatible") ||
           status.reason() == TaskStatus::REASON_INVALID_OFFERS) {
         End(&news, Outcome::kRefused, status.message());
