@@ -115,6 +115,9 @@ class Agent {
   bool reachable() const { return !partitioned_ && !down_; }
   bool partitioned() const { return partitioned_; }
   void set_partitioned(bool value) { partitioned_ = value; }
+  // Whether operators get no files of it for now.
+  bool hides_files() const { return hides_files_; }
+  void set_hides_files(bool value) { hides_files_ = value; }
   bool down() const { return down_; }
   // The agent's process dies, its executors do not; after `down` it is back and waits for them.
   void Restart(absl::Duration down);
@@ -174,6 +177,7 @@ class Agent {
   int port_ = 0;
   bool partitioned_ = false;
   bool down_ = false;
+  bool hides_files_ = false;
   bool recovering_ = false;  // is back, and waits for its executors
   std::map<std::string, mesos::FrameworkInfo> frameworks_;
   absl::flat_hash_map<std::string, TaskPtr> tasks_;

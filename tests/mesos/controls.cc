@@ -28,6 +28,8 @@ absl::Status ApplyToAgent(Master& master, Master::AgentRecord* record, const std
     master.MarkUnreachable(record);
   } else if (what == "gone") {
     master.MarkGone(record);
+  } else if (what == "hide_files") {
+    agent->set_hides_files(request.Query("on").value_or("1") != "0");
   } else if (what == "restart") {
     absl::StatusOr<absl::Duration> down = MillisecondsOf(request, "down_ms", absl::ZeroDuration());
     if (!down.ok()) return down.status();

@@ -22,6 +22,7 @@
 //   /agent/N/unreachable       partitioned, and the master knows
 //   /agent/N/lost              unreachable, and all that it runs is dead
 //   /agent/N/gone              for good
+//   /agent/N/hide_files?on     reading its files fails (503)
 //   /agent/N/restart?down_ms=  its process is away for so long; its executors stay
 //   /agent/N/kill_executor?executor=&signal=   without an id: all of them
 //   /agent/N/drain?in_ms=&for_ms=  unavailable from then on, with inverse offers; without for_ms

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "executor/mesos/protocol/operator.pb.h"
 #include "tests/mesos/operator_json.h"
 
 namespace kartograph::stand_in {
@@ -82,6 +83,47 @@ void Read(const fs::path& path, const HttpRequest& request, const HttpReplier& r
       {{"Content-Type", "application/json"}});
 }
 
+// The v1 API: one call, one answer.
+void OnOperatorCall(const Agent& agent, const HttpRequest& request, const HttpReplier& reply) {
+  mesos::AgentCall call;
+  if (request.method != "POST" || !call.ParseFromString(request.body)) {
+    return reply->Reply(400, "Failed to parse body into Call protobuf");
+  }
+  mesos::AgentResponse response;
+  if (call.type() == mesos::AgentCall::GET_EXECUTORS) {
+    auto* lists = response.mutable_get_executors();
+    for (const auto& [key, executor] : agent.executors()) {
+      *lists->add_executors()->mutable_executor_info() = executor->info;
+    }
+    for (const auto& executor : agent.completed()) {
+      *lists->add_completed_executors()->mutable_executor_info() = executor->info;
+    }
+  } else if (agent.hides_files()) {
+    return reply->Reply(503);
+  } else if (call.type() == mesos::AgentCall::READ_FILE) {
+    const fs::path path = Resolve(agent, call.read_file().path());
+    std::error_code error;
+    if (path.empty() || !fs::exists(path, error)) return reply->Reply(404);
+    if (fs::is_directory(path, error)) return reply->Reply(400, "Cannot read a directory.\n");
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    if (!file) return reply->Reply(500, "Failed to open file at '" + path.string() + "'.\n");
+    const int64_t size = file.tellg();
+    const int64_t offset = static_cast<int64_t>(call.read_file().offset());
+    int64_t length = call.read_file().has_length()
+                         ? std::min(static_cast<int64_t>(call.read_file().length()), kMaxRead)
+                         : kMaxRead;
+    length = std::clamp<int64_t>(size - offset, 0, length);
+    std::string data(static_cast<size_t>(length), '\0');
+    file.seekg(offset);
+    file.read(data.data(), length);
+    response.mutable_read_file()->set_size(static_cast<uint64_t>(size));
+    response.mutable_read_file()->set_data(data);
+  } else {
+    return reply->Reply(501);
+  }
+  reply->Reply(200, response.SerializeAsString(), {{"Content-Type", "application/x-protobuf"}});
+}
+
 }  // namespace
 
 void OnAgentRequest(Agent* agent, const HttpRequest& request, const HttpReplier& reply) {
@@ -91,6 +133,7 @@ void OnAgentRequest(Agent* agent, const HttpRequest& request, const HttpReplier&
   if (path == "/api/v1/executor") return agent->OnExecutorCall(request, reply);
   // Nobody hears it.
   if (agent->partitioned() || agent->down()) return reply->Close();
+  if (path == "/api/v1") return OnOperatorCall(*agent, request, reply);
   if (path == "/state") {
     return reply->Reply(200, AgentJson(*agent), {{"Content-Type", "application/json"}});
   }

@@ -1,4 +1,5 @@
-// An agent's endpoint: the executor API, its state, and the files of its sandboxes.
+// An agent's endpoint: the executor API, the operators' API, its state, and the
+// files of its sandboxes.
 #ifndef KARTOGRAPH_TESTS_MESOS_FILES_H_
 #define KARTOGRAPH_TESTS_MESOS_FILES_H_
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "executor/mesos/protocol/operator.pb.h"
 #include "tests/mesos/operator_json.h"
 #include "tests/mesos/validation.h"
 
@@ -86,7 +87,8 @@ void Master::Refuse(const HttpReplier& reply, const std::string& type, int statu
 void Master::OnRequest(const HttpRequest& request, const HttpReplier& reply) {
   const bool scheduler =
       request.path == "/api/v1/scheduler" || request.path == "/master/api/v1/scheduler";
-  if (scheduler && !Authenticated(request)) {
+  const bool operators = request.path == "/api/v1" || request.path == "/master/api/v1";
+  if ((scheduler || operators) && !Authenticated(request)) {
     return Refuse(reply, "", 401, "");
   }
   if (!faults_.redirect.empty()) {
@@ -96,6 +98,7 @@ void Master::OnRequest(const HttpRequest& request, const HttpReplier& reply) {
   }
   if (faults_.no_leader) return Refuse(reply, "", 503, "No leader elected");
   if (scheduler) return OnSchedulerCall(request, reply);
+  if (operators) return OnOperatorCall(request, reply);
   const std::string path = absl::StartsWith(request.path, "/master/")
                                ? request.path.substr(strlen("/master"))
                                : request.path;
@@ -106,6 +109,22 @@ void Master::OnRequest(const HttpRequest& request, const HttpReplier& reply) {
     return reply->Reply(200, *json, {{"Content-Type", kJson}});
   }
   reply->Reply(404, "");
+}
+
+void Master::OnOperatorCall(const HttpRequest& request, const HttpReplier& reply) {
+  mesos::MasterCall call;
+  if (request.method != "POST" || !call.ParseFromString(request.body)) {
+    return Refuse(reply, "", 400, "Failed to parse body into Call protobuf");
+  }
+  if (call.type() != mesos::MasterCall::GET_AGENTS) return Refuse(reply, "", 501, "");
+  mesos::MasterResponse response;
+  for (const auto& [id, record] : agents_) {
+    if (record.known != Known::kRegistered) continue;
+    auto* agent = response.mutable_get_agents()->add_agents();
+    *agent->mutable_agent_info() = record.agent->Info();
+    agent->set_pid(absl::StrCat("slave(1)@127.0.0.1:", record.agent->port()));
+  }
+  reply->Reply(200, response.SerializeAsString(), {{"Content-Type", kProtobuf}});
 }
 
 void Master::OnSchedulerCall(const HttpRequest& request, const HttpReplier& reply) {

@@ -134,6 +134,8 @@ class Master final : public AgentListener {
 
   // master.cc: HTTP, subscriptions.
   void OnSchedulerCall(const HttpRequest& request, const HttpReplier& reply);
+  // The operators' v1 API; knows GET_AGENTS.
+  void OnOperatorCall(const HttpRequest& request, const HttpReplier& reply);
   bool Authenticated(const HttpRequest& request) const;
   void Refuse(const HttpReplier& reply, const std::string& type, int status,
               const std::string& message);
