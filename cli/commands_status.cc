@@ -122,7 +122,9 @@ int ClusterStatus(const Context& context) {
   std::ostream& out = *context.out;
   out << "Kartograph" << (cluster->version().empty() ? "" : " ") << cluster->version() << " at "
       << context.client->address() << ", up " << FormatSpan(now - FromProto(cluster->start_time()))
-      << (cluster->connected() ? "" : ", NOT connected to its cluster") << "\n\n";
+      << (cluster->connected() ? "" : ", NOT connected to its cluster")
+      << (cluster->disconnect_reason().empty() ? "" : ": ") << cluster->disconnect_reason()
+      << "\n\n";
   PrintAgents(*cluster, &out);
   out << "\n";
   if (graphs->graphs().empty()) {

@@ -98,7 +98,7 @@ std::string FormatBytes(double bytes) {
 }
 
 std::string FormatQuantity(absl::string_view resource, double quantity) {
-  if (resource == "ram") return FormatBytes(quantity);
+  if (resource == "ram" || resource == "disk") return FormatBytes(quantity);
   std::string number = absl::StrFormat("%.3f", quantity);
   while (number.back() == '0') number.pop_back();
   if (number.back() == '.') number.pop_back();

@@ -172,7 +172,7 @@ class Core : public Snapshots {
   // core_agents.cc: agents, offers and what is wanted
   AgentIndex AgentOf(const executor::AgentId& id);
   void OnConnected(Step* step);
-  void OnDisconnected(Step* step);
+  void OnDisconnected(std::string reason);
   void OnOffer(executor::Offer offer, Step* step);
   void OnRescinded(const executor::OfferId& id, Step* step);
   void OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step);
@@ -214,7 +214,8 @@ class Core : public Snapshots {
   int64_t last_delivery_;
   bool launching_ = true;
   bool connected_ = false;
-  bool leases_ = false;  // this cluster leases: it need not be told what is wanted
+  std::string disconnect_reason_;  // for people; empty while nothing was said
+  bool leases_ = false;            // this cluster leases: it need not be told what is wanted
 
   // What a cluster that offers was told that is wanted.
   enum class Demand : uint8_t { kUnknown, kNothing, kSomething };

@@ -31,7 +31,7 @@ Core::AgentIndex Core::AgentOf(const executor::AgentId& id) {
 }
 
 void Core::OnConnected(Step* step) {
-  OnDisconnected(step);
+  OnDisconnected("");
   connected_ = true;
   leases_ = false;
   demand_ = Demand::kUnknown;
@@ -52,8 +52,9 @@ void Core::OnConnected(Step* step) {
   }
 }
 
-void Core::OnDisconnected(Step*) {
+void Core::OnDisconnected(std::string reason) {
   connected_ = false;
+  disconnect_reason_ = std::move(reason);
   offering_.clear();
   give_up_.clear();
   while (!leaving_.empty()) SetUnavailableFrom(*leaving_.begin(), absl::InfiniteFuture());
@@ -235,7 +236,7 @@ void Core::TellDemand(absl::Time now, Step* step) {
 
 std::vector<executor::ClusterEvent> Core::AdoptableState() const {
   std::vector<executor::ClusterEvent> events;
-  if (!connected_) return events;
+  if (!connected_) return {executor::Disconnected{disconnect_reason_}};
   events.emplace_back(executor::Connected{});
   for (const Agent& agent : agents_) {
     if (!agent.connected) continue;

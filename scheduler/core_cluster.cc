@@ -37,8 +37,8 @@ void Core::OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* st
     OnOffer(std::move(*offer), step);
   } else if (std::holds_alternative<executor::Connected>(event)) {
     OnConnected(step);
-  } else if (std::holds_alternative<executor::Disconnected>(event)) {
-    OnDisconnected(step);
+  } else if (auto* away = std::get_if<executor::Disconnected>(&event)) {
+    OnDisconnected(std::move(away->reason));
   } else if (auto* rescinded = std::get_if<executor::OfferRescinded>(&event)) {
     OnRescinded(rescinded->id, step);
   } else if (auto* lost = std::get_if<executor::AgentLost>(&event)) {

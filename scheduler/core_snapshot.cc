@@ -132,6 +132,7 @@ std::vector<AttemptSnapshot> Core::Attempts(TaskKey task) const {
 ClusterSnapshot Core::Cluster(int max_agents, int max_attempts) const {
   ClusterSnapshot snapshot;
   snapshot.connected = connected_;
+  snapshot.disconnect_reason = disconnect_reason_;
   for (const Agent& agent : agents_) {
     // An agent that is gone and has nothing left is history.
     if (!agent.connected && agent.attempts == 0) continue;
@@ -247,7 +248,10 @@ std::string Core::WhyNotPlaced(planner::Packer::ClassId id) const {
                           capacity.ToString(), " free");
     }
   }
-  if (!connected_) return "waits for the cluster: it is not connected";
+  if (!connected_) {
+    return absl::StrCat("waits for the cluster: it is not connected",
+                        disconnect_reason_.empty() ? "" : ": ", disconnect_reason_);
+  }
   if (!agent_seen_) return "waits for the cluster: it has offered nothing yet";
   bool feasible = false;
   for (const Agent& agent : agents_) feasible |= agent_part.FitsIn(agent.capacity);

@@ -84,6 +84,7 @@ struct AttemptSnapshot {
 
 struct ClusterSnapshot {
   bool connected = false;
+  std::string disconnect_reason;      // where it is not; may be empty
   std::vector<AgentSnapshot> agents;  // at most the number asked for
   int64_t agent_count = 0;
   std::vector<PoolSnapshot> pools;

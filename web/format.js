@@ -33,14 +33,14 @@ export function formatBytes(bytes) {
 
 // A quantity of a resource with its unit: "2 cores", "512 MiB", "3 db_connections".
 export function formatQuantity(resource, value) {
-  if (resource === 'ram') return formatBytes(value);
+  if (resource === 'ram' || resource === 'disk') return formatBytes(value);
   if (resource === 'cpu') return formatCounted(value, 'core');
   return `${formatCount(value)} ${resource}`;
 }
 
 // "1.5 of 2 cores", "256 MiB of 1 GiB", "2 of 4". The name of any other resource stands beside.
 export function formatUse(resource, used, capacity) {
-  if (resource === 'ram') return `${formatBytes(used)} of ${formatBytes(capacity)}`;
+  if (resource === 'ram' || resource === 'disk') return `${formatBytes(used)} of ${formatBytes(capacity)}`;
   if (resource === 'cpu') return `${formatCount(used)} of ${formatCounted(capacity, 'core')}`;
   return `${formatCount(used)} of ${formatCount(capacity)}`;
 }

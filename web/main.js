@@ -155,6 +155,7 @@ function renderService() {
   showElapsed(byId('uptime'), parseTime(cluster.startTime), 'up for %');
   const away = byId('cluster-away');
   away.hidden = cluster.connected !== false;
+  setText(byId('cluster-away-reason'), cluster.disconnectReason ?? '');
   byId('updated').hidden = (cluster.version ?? '') === firstVersion;
 }
 

@@ -58,6 +58,7 @@ class LocalCluster : public Cluster {
 
  private:
   void Send(const ToAgent& message);
+  void GiveUp(const AgentId& agent);
   void Wake();
   bool stopping() {
     std::lock_guard lock(mutex_);
@@ -96,7 +97,7 @@ class LocalCluster : public Cluster {
   bool told_connected_ = false;
   std::string told_reason_;
   bool staying_ = false;
-  bool replaced_ = false;
+  bool ended_for_good_ = false;
 
   // Guards what follows.
   std::mutex mutex_;
@@ -106,6 +107,7 @@ class LocalCluster : public Cluster {
   std::string out_;        // not sent yet
   ToAgent kept_;           // for the next connection
   bool discarded_ = true;  // something may have to be removed
+  AgentId foreign_agent_;  // not empty: the history belongs to another cluster
 };
 
 absl::Status LocalCluster::Start(ClusterListener listener) {
@@ -178,8 +180,20 @@ void LocalCluster::Acknowledge(const std::vector<planner::AttemptId>& attempts) 
 void LocalCluster::Reconcile(std::vector<KnownAttempt> attempts) {
   if (attempts.empty()) return;
   ToAgent message;
-  for (const KnownAttempt& known : attempts) message.add_asked(known.attempt.value);
+  for (const KnownAttempt& known : attempts) {
+    if (known.agent != kLocalAgentId) return GiveUp(known.agent);
+    message.add_asked(known.attempt.value);
+  }
   Send(message);
+}
+
+// Answered as lost, it would run a second time here.
+void LocalCluster::GiveUp(const AgentId& agent) {
+  {
+    std::lock_guard lock(mutex_);
+    foreign_agent_ = agent;
+  }
+  Wake();
 }
 
 void LocalCluster::ReadLog(const LogRequest& request,
@@ -231,7 +245,7 @@ bool LocalCluster::WaitFor(int socket, bool output, absl::Duration patience) {
 
 void LocalCluster::Run() {
   absl::Duration back_off = kFirstBackOff;
-  while (!stopping() && !replaced_) {
+  while (!stopping() && !ended_for_good_) {
     absl::StatusOr<Link> link = Open();
     absl::Status ended = link.status();
     if (link.ok()) {
@@ -241,7 +255,7 @@ void LocalCluster::Run() {
     }
     if (stopping()) return;
     Disconnect(ended);
-    if (replaced_) return;
+    if (ended_for_good_) return;
     absl::Time until = absl::Now() + back_off;
     while (!stopping() && absl::Now() < until) {
       WaitFor(-1, false, until - absl::Now() + absl::Milliseconds(1));
@@ -355,6 +369,14 @@ absl::Status LocalCluster::Serve(Link* link) {
       local::SendSome(socket_, &out_);
       output = !out_.empty();
       if (stopping_) break;
+      if (!foreign_agent_.empty()) {
+        ended_for_good_ = true;
+        ended = absl::FailedPreconditionError(absl::StrCat(
+            "attempts of the history run on agent ", foreign_agent_,
+            " of another cluster; start kartographd with the --cluster it had before until they "
+            "have ended"));
+        break;
+      }
     }
     WaitFor(link->socket.get(), output, absl::InfiniteDuration());
     bool open = link->reader.ReadFrom(link->socket.get());
@@ -395,7 +417,7 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
     }
     if (message.staying()) staying_ = true;
     if (message.replaced()) {
-      replaced_ = true;
+      ended_for_good_ = true;
       ended = absl::UnavailableError(
           absl::StrCat("another kartographd has taken over the agent of ", options_.state_dir));
     }

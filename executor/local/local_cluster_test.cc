@@ -337,6 +337,15 @@ TEST_F(LocalClusterTest, CancelsWhatWaitsWithoutStartingIt) {
   EXPECT_EQ(client.WaitEnd(Id(9)).outcome, Outcome::kLost);
 }
 
+TEST_F(LocalClusterTest, DoesNotRunAgainWhatRunsOnAnotherCluster) {
+  Client client(options_);
+  ASSERT_TRUE(client.WaitConnected());
+  client->Reconcile({{Id(0), kLocalAgentId}, {Id(1), "S7"}});
+  ASSERT_TRUE(client.WaitDisconnected());
+  EXPECT_THAT(client.reason(), HasSubstr("agent S7 of another cluster"));
+  EXPECT_FALSE(client.HasEnded(Id(1)));
+}
+
 TEST_F(LocalClusterTest, ARepeatedLaunchRunsOnce) {
   Client client(options_);
   ASSERT_TRUE(client.WaitConnected());

@@ -83,7 +83,6 @@ class Framework {
     AgentId agent;
     StatusContext context;
     std::string executor;  // empty: not known
-    bool launched_here = false;
   };
   // An end that is told and not acknowledged.
   struct Ended {
@@ -120,7 +119,7 @@ class Framework {
   void OnEnd(planner::AttemptId attempt, const kartograph::mesos::TaskStatus& status,
              StatusNews news);
   void FetchReturnValue(planner::AttemptId attempt, const std::string& executor,
-                        const StatusNews& news, absl::Duration back_off);
+                        const StatusNews& news, int tries);
   void SendAcknowledgement(const std::string& mesos_agent, const std::string& task,
                            const std::string& uuid);
   void SendKill(const std::string& task, const std::string& mesos_agent, absl::Duration grace);
@@ -140,7 +139,7 @@ class Framework {
   AgentFiles files_;
 
   StoredFrameworkId id_;
-  bool is_new_ = false;      // registered by this process
+  bool is_new_ = false;      // registered by this process, and nothing was launched yet
   bool abandoned_ = false;   // an older one was given up by this process
   bool abandoning_ = false;  // subscribed as the older one, to tear it down
   bool told_connected_ = false;

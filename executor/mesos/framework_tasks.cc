@@ -24,8 +24,10 @@ constexpr size_t kMaxAsked = 1000;
 constexpr int kBareAsked = 6;
 // Ended attempts whose executor is remembered, for their logs; others are searched for.
 constexpr size_t kMaxRemembered = 200000;
-constexpr absl::Duration kFirstFetchBackOff = absl::Seconds(1);
-constexpr absl::Duration kLongestFetchBackOff = absl::Minutes(1);
+// Return values that are fetched: the wait grows by so much with each try; then its agent is given
+// up.
+constexpr absl::Duration kFetchBackOff = absl::Seconds(1);
+constexpr int kMaxFetches = 30;
 // What is left of an offer comes again at once.
 constexpr double kRestRefusalSeconds = 0;
 // Mesos knows no task without resources.
@@ -52,8 +54,12 @@ bool IsEnd(const TaskStatus& status) {
 // --- launching ---
 
 void Framework::Execute(std::vector<Launch> launches) {
-  // Launches that are lost with the connection are asked about when it is back.
-  if (!told_connected_) return;
+  is_new_ = false;
+  if (!told_connected_) {
+    // They are asked about when the connection is back.
+    for (const Launch& launch : launches) live_[launch.attempt].agent = launch.agent;
+    return;
+  }
   std::vector<AgentId> order;
   absl::flat_hash_map<AgentId, std::vector<Launch>> by_agent;
   for (Launch& launch : launches) {
@@ -117,7 +123,6 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
                 : ExecutorTask(launch, taken->key.agent, *resources, executor);
     Live& live = live_[launch.attempt];
     live.agent = launch.agent;
-    live.launched_here = true;
     live.context.command = command;
     live.executor =
         command ? planner::AttemptIdToString(launch.attempt) : executor.executor_id().value();
@@ -197,54 +202,53 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews ne
     const std::string executor = news.return_value_bytes == kAnySize
                                      ? planner::AttemptIdToString(attempt)
                                      : status.executor_id().value();
-    return FetchReturnValue(attempt, executor, news, kFirstFetchBackOff);
+    return FetchReturnValue(attempt, executor, news, 1);
   }
   ended.update = news.update;
   tell_({std::move(news.update)});
 }
 
 void Framework::FetchReturnValue(AttemptId attempt, const std::string& executor,
-                                 const StatusNews& news, absl::Duration back_off) {
+                                 const StatusNews& news, int tries) {
   auto it = ended_.find(attempt);
   if (it == ended_.end()) return;
   if (executor.empty()) return;
   const std::string path =
       absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", news.return_value_file);
-  files_.ReadWhole(
-      it->second.mesos_agent, subscription_.endpoint(), path, news.return_value_bytes,
-      [this, attempt, executor, news, back_off](absl::StatusOr<std::string> value) {
-        auto ended = ended_.find(attempt);
-        if (ended == ended_.end()) return;
-        AttemptUpdate& update = ended->second.update;
-        if (value.ok()) {
-          update.return_value = *std::move(value);
-          return tell_({update});
-        }
-        if (absl::IsNotFound(value.status()) && news.return_value_bytes == kAnySize) {
-          return tell_({update});  // it wrote none
-        }
-        if (absl::IsOutOfRange(value.status())) {
-          update.outcome = Outcome::kResultTooLarge;
-          update.message = std::string(value.status().message());
-          return tell_({update});
-        }
-        if (absl::IsNotFound(value.status())) {
-          // It succeeded for nobody: what it returned is lost, so it runs again.
-          update.outcome = Outcome::kLost;
-          update.message =
-              absl::StrCat("its return value is lost: ", std::string(value.status().message()));
-          return tell_({update});
-        }
-        spdlog::warn("mesos: the return value of {} cannot be read yet: {}",
-                     planner::AttemptIdToString(attempt), value.status().ToString());
-        auto timer = std::make_shared<boost::asio::steady_timer>(io_);
-        timer->expires_after(absl::ToChronoNanoseconds(back_off));
-        timer->async_wait([this, timer, attempt, executor, news,
-                           back_off](const boost::system::error_code& error) {
-          if (error || stopped_) return;
-          FetchReturnValue(attempt, executor, news, std::min(back_off * 2, kLongestFetchBackOff));
-        });
-      });
+  files_.ReadWhole(it->second.mesos_agent, subscription_.endpoint(), path, news.return_value_bytes,
+                   [this, attempt, executor, news, tries](absl::StatusOr<std::string> value) {
+                     auto ended = ended_.find(attempt);
+                     if (ended == ended_.end()) return;
+                     AttemptUpdate& update = ended->second.update;
+                     if (value.ok()) {
+                       update.return_value = *std::move(value);
+                       return tell_({update});
+                     }
+                     if (absl::IsNotFound(value.status()) && news.return_value_bytes == kAnySize) {
+                       return tell_({update});  // it wrote none
+                     }
+                     if (absl::IsOutOfRange(value.status())) {
+                       update.outcome = Outcome::kResultTooLarge;
+                       update.message = std::string(value.status().message());
+                       return tell_({update});
+                     }
+                     if (absl::IsNotFound(value.status()) || tries >= kMaxFetches) {
+                       // It succeeded for nobody: what it returned is lost, so it runs again.
+                       update.outcome = Outcome::kLost;
+                       update.message = absl::StrCat("its return value is lost: ",
+                                                     std::string(value.status().message()));
+                       return tell_({update});
+                     }
+                     spdlog::warn("mesos: the return value of {} cannot be read yet: {}",
+                                  planner::AttemptIdToString(attempt), value.status().ToString());
+                     auto timer = std::make_shared<boost::asio::steady_timer>(io_);
+                     timer->expires_after(absl::ToChronoNanoseconds(kFetchBackOff * tries));
+                     timer->async_wait([this, timer, attempt, executor, news,
+                                        tries](const boost::system::error_code& error) {
+                       if (!error && !stopped_)
+                         FetchReturnValue(attempt, executor, news, tries + 1);
+                     });
+                   });
 }
 
 void Framework::RememberExecutor(AttemptId attempt, const std::string& executor) {
