@@ -132,6 +132,21 @@ def test_one_executor_runs_all_tasks_of_an_agent(both):
     assert len({service.log_of(graph, f"t{i}") for i in range(12)}) == 1
 
 
+def test_a_task_with_a_container_runs_under_mesoss_own_executor(both, folder):
+    cluster, service = both
+    good = task("good", shell=f"printf value > $KARTOGRAPH_RESULT; echo $KARTOGRAPH_TASK; "
+                              f"touch {folder}/ran")
+    bad = task("bad", shell="exit 3")
+    for spec in (good, bad):
+        spec.container.SetInParent()
+    graph = service.submit([good, bad])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_FAILED
+    good, bad = service.task(graph, "good"), service.task(graph, "bad")
+    assert (folder / "ran").exists() and good.return_value == b"value"
+    assert service.log_of(graph, "good") == b"good\n"
+    assert (outcome_name(bad.attempts[0].outcome), bad.attempts[0].exit_status) == ("EXITED", 3)
+
+
 def test_an_agent_of_which_the_executor_needs_the_rest_takes_no_task(mesos):
     # 4 cores are there, but not for a task of 4 and the executor's 0.01.
     cluster = mesos.cluster(resources="cpus:4;mem:1024")
