@@ -44,3 +44,12 @@ def test_it_registers_says_hello_and_leaves_nothing_behind(mesos, tasks, resourc
 def test_a_wrong_master_is_told():
     ended = hello("--master", "nowhere")
     assert ended.returncode == 2 and "http://host:5050" in ended.stderr
+
+
+def test_tasks_that_cannot_run_are_given_up_and_told(mesos):
+    cluster = mesos.cluster()
+    ended = hello("--master", f"http://{cluster.master}", "--tasks", 1, "--executor", "/no/such/file")
+    assert ended.returncode == 1, ended.stdout
+    said = ended.stdout.splitlines()
+    assert sum(line.startswith("hello-0: lost") for line in said) == 3, ended.stdout
+    assert said[-1] == "not everyone said hello"
