@@ -70,7 +70,9 @@ struct AttemptUpdate {
 
 // The connection is up; earlier offers are void. After this the scheduler asks Reconcile about what
 // it launched.
-struct Connected {};
+struct Connected {
+  std::string description;  // for people: as whom, and with whom
+};
 // All offers are void; nothing is known of the attempts until the connection is back.
 struct Disconnected {
   std::string reason;

@@ -30,7 +30,7 @@ MAY_INCLUDE = {
     "third_party": set(),
     "tests": {""},
     "bench": {""},
-    "examples": set(),
+    "examples": {""},
 }
 # A scheduler's test runs against the simulated cluster and a real history.
 TEST_MAY_INCLUDE = {"scheduler": {"executor/simulated/", "storage/"}}

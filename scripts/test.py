@@ -5,7 +5,7 @@ usage: ./test [--asan | --tsan] [--only PART]...
   --asan, --tsan   build with the address or the thread sanitizer (into folders of their own) and run
                    the unit and end-to-end tests with that
   --only PART      run only this part, can be given several times:
-                   unit, lint, checks, e2e, example, browser
+                   unit, lint, checks, e2e, mesos, example, browser
 
 environment:
   KARTOGRAPH_DATA         folder of recorded workflows and scheduling problems; tests that read it
@@ -33,7 +33,9 @@ from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, styl
                     tail, trim_bazel_cache)
 
 LOGS = CACHE / "test"
-PARTS = ["unit", "lint", "checks", "e2e", "example", "browser"]
+PARTS = ["unit", "lint", "checks", "e2e", "mesos", "example", "browser"]
+BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos:kartograph-executor",
+            "//tests/mesos:stand_in_main", "//examples/hello_mesos"]
 PLAYWRIGHT = "playwright==1.*"
 SUITE_LIMIT = 15 * 60  # seconds; a suite that takes longer hangs
 
@@ -262,7 +264,7 @@ def on_binaries(name, mode, suite):
     """Runs a suite on the real binaries, built first: with --only nothing else has done it."""
     log = LOGS / f"{name}-build.log"
     flags = [f"--config={mode}", "--symlink_prefix=/"] if mode else []
-    if run_logged(bazel("build", *flags, "//service:kartographd", "//cli:kartograph"), log):
+    if run_logged(bazel("build", *flags, *BINARIES), log):
         print(tail(log))
         tally = Tally()
         tally.failures.append(f"tests/{name} (does not build)")
@@ -280,7 +282,10 @@ def binaries(mode):
     """What the end-to-end tests start."""
     folder = built(mode)
     return {"KARTOGRAPHD": str(folder / "service" / "kartographd"),
-            "KARTOGRAPH": str(folder / "cli" / "kartograph")}
+            "KARTOGRAPH": str(folder / "cli" / "kartograph"),
+            "KARTOGRAPH_EXECUTOR": str(folder / "executor" / "mesos" / "kartograph-executor"),
+            "KARTOGRAPH_STAND_IN": str(folder / "tests" / "mesos" / "stand_in_main"),
+            "KARTOGRAPH_HELLO_MESOS": str(folder / "examples" / "hello_mesos" / "hello_mesos")}
 
 
 def data_folder():
@@ -312,6 +317,8 @@ def main(arguments):
         "checks": lambda: skip("checks", other_build) if mode else structure(),
         "e2e": lambda: on_binaries(
             "e2e", mode, lambda: pytest_suite("e2e", "tests/e2e", with_binaries)),
+        "mesos": lambda: on_binaries(
+            "mesos", mode, lambda: pytest_suite("mesos", "tests/mesos", with_binaries)),
         "example": lambda: skip("example", other_build) if mode else pytest_suite(
             "example", "examples/map_release/tests", environment),
         "browser": lambda: skip("browser", other_build) if mode else on_binaries(

@@ -241,8 +241,10 @@ void Framework::BeConnected() {
   told_connected_ = true;
   told_reason_.clear();
   next_reconcile_all_ = absl::Now() + options_.repeat.longest;
-  spdlog::info("mesos: subscribed to {} as framework {}", subscription_.master(), id_.id);
-  tell_({Connected{}});
+  const std::string description =
+      absl::StrCat("framework ", id_.id, " at ", subscription_.master());
+  spdlog::info("mesos: subscribed as {}", description);
+  tell_({Connected{description}});
   for (const Event& event : std::exchange(early_, {})) OnEvent(event);
   ScheduleDue();
 }

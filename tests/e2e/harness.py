@@ -129,11 +129,12 @@ class Service:
     `folder` is the test's; the state is in it. Flags given here hold for every start.
     """
 
-    def __init__(self, folder, *flags, state=None, limits=None):
+    def __init__(self, folder, *flags, state=None, limits=None, listen="127.0.0.1:0"):
         self.folder = pathlib.Path(folder)
         self.state = pathlib.Path(state) if state else self.folder / "state"
         self.flags = [str(flag) for flag in flags]
         self.limits = limits  # called in the child before the program starts
+        self.listen = listen  # for HTTP
         self.process = self.channel = self.stub = None
         self.grpc = self.http = None
         self.starts = 0
@@ -143,7 +144,7 @@ class Service:
         self.starts += 1
         self.log = self.folder / f"kartographd.{self.starts}.log"
         words = [KARTOGRAPHD, "--state", self.state, "--grpc", "127.0.0.1:0", "--http",
-                 "127.0.0.1:0", *self.flags, *more]
+                 self.listen, *self.flags, *more]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 list(map(str, words)), cwd=self.folder, stdin=subprocess.DEVNULL,

@@ -1,0 +1,203 @@
+"""What is particular to tasks on Mesos: values and logs that agents keep, offers, and the executor."""
+
+import importlib.util
+import json
+import socket
+import subprocess
+import threading
+import uuid
+
+import grpc
+import pytest
+
+from harness import (PATIENCE, ROOT, cli, eventually, one_document, outcome_name, pb,
+                     processes_with, task)
+
+EXAMPLE = ROOT / "examples" / "map_release"
+
+
+def load(name, path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tiny = load("tiny_world", EXAMPLE / "tests" / "conftest.py")
+topology, published = tiny.topology, tiny.published  # fixtures: the tiny world
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_return_values_come_whole_whatever_their_size(shared):
+    sizes = [0, 1, 65537, 512 << 10, 1 << 20]
+    graph = shared.submit([task(f"t{size}", "/usr/bin/python3", "-c", f"""
+import os
+open(os.environ["KARTOGRAPH_RESULT"], "wb").write(bytes(i * 7 % 251 for i in range({size})))
+""") for size in sizes])
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    for size in sizes:
+        value = shared.task(graph, f"t{size}").return_value
+        assert value == bytes(i * 7 % 251 for i in range(size))
+
+
+def test_a_log_is_followed_while_its_task_runs_and_read_after_it(shared, folder):
+    gate = folder / "gate"
+    graph = shared.submit([task("a", shell=f"echo first; while [ ! -e {gate} ]; do sleep 0.02; done; "
+                                           "seq 100000; echo last >&2")])
+    shared.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    eventually(lambda: shared.log_of(graph, "a") == b"first\n", "the first line is there")
+    followed = []
+    follower = threading.Thread(
+        target=lambda: followed.append(shared.cli("logs", graph, "a", "--follow").stdout))
+    follower.start()
+    gate.touch()
+    follower.join(PATIENCE)
+    whole = "first\n" + "".join(f"{i}\n" for i in range(1, 100001))
+    assert followed == [whole]
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert shared.log_of(graph, "a").decode() == whole
+    assert shared.log_of(graph, "a", offset=-7) == b"100000\n"
+    assert shared.log_of(graph, "a", stream=pb.LOG_STREAM_STDERR) == b"last\n"
+
+
+def test_logs_are_found_again_by_a_service_that_has_started_since(mesos):
+    cluster = mesos.cluster()
+    service = mesos.service(cluster)
+    graph = service.submit([task("a", shell="echo here")])
+    service.wait_for_graph(graph)
+    service.kill()
+    service.start()
+    service.wait_for_agent()
+    assert service.log_of(graph, "a") == b"here\n"
+    # Also when its executor has gone.
+    cluster.do("/agent/0/kill_executor")
+    assert service.log_of(graph, "a") == b"here\n"
+
+
+def test_agents_fetch_the_executor_from_the_service(mesos):
+    cluster = mesos.cluster()
+    service = mesos.service(cluster, executor=None, listen=f"127.0.0.1:{free_port()}")
+    graph = service.submit([task(f"t{i}", shell="printf yes > $KARTOGRAPH_RESULT")
+                            for i in range(5)])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert service.task(graph, "t4").return_value == b"yes"
+    assert cluster.state()["counters"]["downloads"] == 1
+    assert "only this machine reaches" in service.stderr()
+
+
+def test_work_goes_to_all_agents_and_what_waits_says_why(mesos, folder):
+    cluster = mesos.cluster("--agents", 2, "--attributes", "rack:b3")
+    service, gate = mesos.service(cluster), folder / "gate"
+    graph = service.submit([task(f"t{i}", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done",
+                                 consumption={"cpu": 4}) for i in range(3)])
+    eventually(lambda: list(service.states(graph).values()).count("RUNNING") == 2, "two run")
+    agents = service.call("GetCluster", pb.GetClusterRequest()).agents
+    assert len(agents) == 2 and all(dict(agent.attributes) == {"rack": "b3"} for agent in agents)
+    assert len({task["agent_id"] for task in cluster.state()["tasks"]}) == 2
+    assert "cpu" in service.cli("status", graph).stdout
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+
+
+def test_what_no_agent_has_is_refused(shared):
+    with pytest.raises(grpc.RpcError) as error:
+        shared.submit([task("large", consumption={"cpu": 400})])
+    assert "at most 4" in error.value.details()
+
+
+def test_nothing_is_held_while_nothing_is_wanted(both):
+    cluster, service = both
+    graph = service.submit([task(f"t{i}") for i in range(20)])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    # Offers are given back, and no more are asked for, until there is work again.
+    eventually(lambda: not cluster.state()["offers"], "no offer is held")
+    offered = cluster.state()["counters"]["offers"]
+    assert cluster.calls("SUPPRESS") >= 1
+    graph = service.submit([task("again")])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert cluster.state()["counters"]["offers"] > offered
+    assert cluster.state()["counters"]["overpromised"] == 0
+
+
+def test_one_executor_runs_all_tasks_of_an_agent(both):
+    cluster, service = both
+    graph = service.submit([task(f"t{i}", shell="echo $PPID", consumption={"cpu": 1})
+                            for i in range(12)])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert len({service.log_of(graph, f"t{i}") for i in range(12)}) == 1
+
+
+def test_a_task_with_a_container_runs_under_mesoss_own_executor(both, folder):
+    cluster, service = both
+    good = task("good", shell=f"printf value > $KARTOGRAPH_RESULT; echo $KARTOGRAPH_TASK; "
+                              f"touch {folder}/ran")
+    bad = task("bad", shell="exit 3")
+    for spec in (good, bad):
+        spec.container.SetInParent()
+    graph = service.submit([good, bad])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_FAILED
+    good, bad = service.task(graph, "good"), service.task(graph, "bad")
+    assert (folder / "ran").exists() and good.return_value == b"value"
+    assert service.log_of(graph, "good") == b"good\n"
+    assert (outcome_name(bad.attempts[0].outcome), bad.attempts[0].exit_status) == ("EXITED", 3)
+
+
+def test_an_agent_of_which_the_executor_needs_the_rest_takes_no_task(mesos):
+    # 4 cores are there, but not for a task of 4 and the executor's 0.01.
+    cluster = mesos.cluster(resources="cpus:4;mem:1024")
+    service = mesos.service(cluster)
+    service.wait_for_agent()
+    with pytest.raises(grpc.RpcError) as error:
+        service.submit([task("large", consumption={"cpu": 4})])
+    assert "at most 3.99" in error.value.details()
+    graph = service.submit([task("small", consumption={"cpu": 3.99})])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+
+
+def test_a_cancel_reaches_a_task_that_waits_to_be_ended_politely(both, folder):
+    _, service = both
+    mark, up = uuid.uuid4().hex, folder / "up"
+    graph = service.submit([task(
+        "deaf", "/usr/bin/python3", "-c",
+        "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "open(sys.argv[2], 'w').close(); time.sleep(1000)", mark, up, grace=0.3)])
+    eventually(up.exists, "it is up")
+    service.cancel(graph)
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_CANCELLED
+    assert processes_with(mark) == []
+    assert outcome_name(service.task(graph, "deaf").attempts[0].outcome) == "CANCELLED"
+
+
+@pytest.fixture
+def release(folder, topology, published):
+    """(the graph file, the folder of the release) of the example, for the tiny world."""
+    (folder / "world.json").write_text(json.dumps(topology))
+    (folder / "published.json").write_text(json.dumps(published))
+    graph = folder / "graph.yaml"
+    subprocess.run(["/usr/bin/python3", "-B", EXAMPLE / "make_graph.py", "--data",
+                    folder / "world.json", "--release", folder / "release", "--out", graph,
+                    "--published", folder / "published.json"], check=True)
+    return graph, folder / "release"
+
+
+def test_the_example_is_released(mesos, release):
+    graph_file, made = release
+    cluster = mesos.cluster("--agents", 2)
+    service = mesos.service(cluster, "--pool", "db_connections=4")
+    submitted = cli("submit", graph_file, "--wait", "--json", server=service.grpc,
+                    timeout=4 * PATIENCE)
+    assert submitted.returncode == 0, submitted.stderr
+    graph = one_document(submitted.stdout)
+    assert graph["state"] == "GRAPH_STATE_SUCCEEDED"
+    assert "<svg" in (made / "world.svg").read_text()
+    # The example's own proof: no pool was over its limit, every task ran after those before it.
+    tasks = made.parent / "tasks.json"
+    tasks.write_text(service.cli("status", graph["graphId"], "--json", "--tasks").stdout)
+    proof = subprocess.run(["/usr/bin/python3", "-B", EXAMPLE / "prove.py", tasks],
+                           capture_output=True, text=True, check=False)
+    assert proof.returncode == 0, proof.stdout + proof.stderr
