@@ -82,7 +82,9 @@ void Core::OnOffer(executor::Offer offer, Step*) {
   } else {
     if (agent.offers.empty()) offering_.push_back(index);
     agent.offers.push_back(std::move(offer));
-    // What is offered and held at once is the least that the agent has.
+    // What is offered and held at once is the least that the agent has; unless an attempt has freed
+    // what it held and its end is not known here yet. So it is seen anew when nothing is held.
+    if (agent.attempts == 0) agent.capacity = planner::ResourceVector();
     planner::ResourceVector least = agent.held;
     for (const executor::Offer& open : agent.offers) least += open.resources;
     for (const auto& entry : least) {

@@ -98,6 +98,16 @@ TEST_F(OfferTest, WhatIsHeldAndWhatIsOfferedIsTheLeastAnAgentHas) {
   EXPECT_EQ(core().Cluster(1, 0).agents[0].used, Cpu(3));
 }
 
+TEST_F(OfferTest, WhatWasFreedBeforeItsEndIsKnownDoesNotCountTwiceForEver) {
+  Submit(Graph({Task("a").Needs(Cpu(4))}));
+  Offer("o1", "m", Cpu(4));
+  EXPECT_THAT(Started(), ElementsAre("a"));
+  Offer("o2", "m", Cpu(4));  // overtakes the end of a
+  Succeeds("a");
+  Offer("o3", "m", Cpu(4));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(4));
+}
+
 TEST_F(OfferTest, ALeaseIsNeverDeclinedAndItsClusterNotToldWhatIsWanted) {
   Agent("m", Cpu(1));
   TakeSuppress();
