@@ -65,7 +65,9 @@ def test_a_wrong_secret_is_told_and_never_printed(mesos, folder):
     service = mesos.service(cluster, *flags)
     eventually(lambda: "401" in service.stderr(), lambda: f"it is told: {service.stderr()}")
     assert "wrong-guess" not in service.stderr()
-    assert not service.call("GetCluster", pb.GetClusterRequest()).connected
+    told = service.call("GetCluster", pb.GetClusterRequest())
+    assert not told.connected and "401" in told.disconnect_reason
+    assert "401" in service.cli("status").stdout
     graph = service.submit([task("a")])
     assert service.terminate() == 0
     secret.write_text("right\n")
