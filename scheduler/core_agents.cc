@@ -84,9 +84,9 @@ void Core::OnOffer(executor::Offer offer, Step*) {
     agent.offers.push_back(std::move(offer));
     // What is offered and held at once is the least that the agent has; unless an attempt has freed
     // what it held and its end is not known here yet. So it is seen anew when nothing is held.
-    if (agent.attempts == 0) agent.capacity = planner::ResourceVector();
     planner::ResourceVector least = agent.held;
     for (const executor::Offer& open : agent.offers) least += open.resources;
+    if (agent.attempts == 0) agent.capacity = least;
     for (const auto& entry : least) {
       if (entry.quantity > agent.capacity.Get(entry.resource)) {
         agent.capacity.Set(entry.resource, entry.quantity);
