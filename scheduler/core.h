@@ -126,6 +126,7 @@ class Core : public Snapshots {
     bool lease = false;
     bool connected = false;
     planner::ResourceVector capacity;
+    planner::ResourceVector most;         // that it may have; the capacity at least
     std::vector<executor::Offer> offers;  // open ones, where there is no lease
     planner::ResourceVector held;         // by attempts that hold their resources
     int attempts = 0;                     // alive

@@ -65,6 +65,16 @@ void Core::OnDisconnected(std::string reason) {
   }
 }
 
+namespace {
+
+void RaiseTo(const planner::ResourceVector& least, planner::ResourceVector& most) {
+  for (const auto& [resource, quantity] : least) {
+    if (quantity > most.Get(resource)) most.Set(resource, quantity);
+  }
+}
+
+}  // namespace
+
 void Core::OnOffer(executor::Offer offer, Step*) {
   const AgentIndex index = AgentOf(offer.agent);
   Agent& agent = agents_[index];
@@ -82,22 +92,20 @@ void Core::OnOffer(executor::Offer offer, Step*) {
   } else {
     if (agent.offers.empty()) offering_.push_back(index);
     agent.offers.push_back(std::move(offer));
-    // What is offered and held at once is the least that the agent has; unless an attempt has freed
-    // what it held and its end is not known here yet. So it is seen anew when nothing is held.
-    planner::ResourceVector least = agent.held;
-    for (const executor::Offer& open : agent.offers) least += open.resources;
-    if (agent.attempts == 0) agent.capacity = least;
-    for (const auto& entry : least) {
-      if (entry.quantity > agent.capacity.Get(entry.resource)) {
-        agent.capacity.Set(entry.resource, entry.quantity);
-      }
-    }
+    // What the agent has is seen best while nothing is held. Later, what is offered at once is the
+    // least it has; what is held does not count with it, as an attempt may have freed it whose end
+    // is not known here yet. Only after a restart there is nothing better to go by.
+    planner::ResourceVector offered;
+    for (const executor::Offer& open : agent.offers) offered += open.resources;
+    planner::ResourceVector both = offered;
+    both += agent.held;
+    if (agent.capacity.empty() || agent.attempts == 0) agent.capacity = both;
+    RaiseTo(offered, agent.capacity);
+    // A graph is not refused for what may be there.
+    RaiseTo(both, agent.most);
   }
-  for (const auto& entry : agent.capacity) {
-    if (entry.quantity > largest_seen_.Get(entry.resource)) {
-      largest_seen_.Set(entry.resource, entry.quantity);
-    }
-  }
+  RaiseTo(agent.capacity, agent.most);
+  RaiseTo(agent.most, largest_seen_);
   RefreshAgent(index);
 }
 

@@ -70,7 +70,7 @@ std::optional<Problem> Core::Infeasible(absl::string_view task_name,
   // Before the first offer nobody knows what agents there are: then it waits, and says so.
   if (!agent_seen_ || agent_part.empty()) return std::nullopt;
   for (const Agent& agent : agents_) {
-    if (agent_part.FitsIn(agent.capacity)) return std::nullopt;
+    if (agent_part.FitsIn(agent.most)) return std::nullopt;
   }
   for (const auto& entry : agent_part) {
     const planner::Quantity largest = largest_seen_.Get(entry.resource);

@@ -88,24 +88,26 @@ TEST_F(OfferTest, WhatNothingFitsIsDeclinedAtOnce) {
   EXPECT_THAT(Declined(), IsEmpty());
 }
 
-TEST_F(OfferTest, WhatIsHeldAndWhatIsOfferedIsTheLeastAnAgentHas) {
-  Submit(Graph(Many(3)));
-  Offer("o1", "m", Cpu(1));
-  Offer("o2", "m", Cpu(1));
-  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(2));
-  Offer("o3", "m", Cpu(4));
-  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(6));
-  EXPECT_EQ(core().Cluster(1, 0).agents[0].used, Cpu(3));
-}
-
-TEST_F(OfferTest, WhatWasFreedBeforeItsEndIsKnownDoesNotCountTwiceForEver) {
+TEST_F(OfferTest, WhatAnAgentHasIsSeenWhileNothingIsHeld) {
   Submit(Graph({Task("a").Needs(Cpu(4))}));
   Offer("o1", "m", Cpu(4));
   EXPECT_THAT(Started(), ElementsAre("a"));
   Offer("o2", "m", Cpu(4));  // overtakes the end of a
-  Succeeds("a");
-  Offer("o3", "m", Cpu(4));
   EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(4));
+  Offer("o3", "m", Cpu(6));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(6)) << "so much was offered at once";
+  Succeeds("a");
+  Offer("o4", "m", Cpu(5));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(5));
+}
+
+TEST_F(OfferTest, NoGraphIsRefusedThatFitsIntoWhatIsHeldAndOffered) {
+  Submit(Graph({Task("a").Needs(Cpu(2))}));
+  Offer("o1", "m", Cpu(2));
+  Started();
+  Offer("o2", "m", Cpu(3));
+  Submit(Graph({Task("b").Needs(Cpu(5))}));
+  EXPECT_THAT(Started(), IsEmpty());
 }
 
 TEST_F(OfferTest, ALeaseIsNeverDeclinedAndItsClusterNotToldWhatIsWanted) {

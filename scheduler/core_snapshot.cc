@@ -254,7 +254,7 @@ std::string Core::WhyNotPlaced(planner::Packer::ClassId id) const {
   }
   if (!agent_seen_) return "waits for the cluster: it has offered nothing yet";
   bool feasible = false;
-  for (const Agent& agent : agents_) feasible |= agent_part.FitsIn(agent.capacity);
+  for (const Agent& agent : agents_) feasible |= agent_part.FitsIn(agent.most);
   for (const ResourceVector::Entry& entry : agent_part) {
     const Quantity largest = largest_seen_.Get(entry.resource);
     if (!feasible && entry.quantity > largest) {
