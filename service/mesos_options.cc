@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "executor/mesos/credentials.h"
+#include "executor/mesos/digest.h"
 #include "service/find_program.h"
 
 namespace kartograph::service {
@@ -40,13 +40,6 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path) {
     return absl::NotFoundError(absl::StrCat("cannot read ", path));
   }
   return content;
-}
-
-// Another one has another address, so that agents never mistake one version for another. FNV-1a.
-std::string Digest(const std::string& content) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : content) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return absl::StrFormat("%016x", hash);
 }
 
 Address Advertised(const ServiceConfig& config) {
@@ -96,7 +89,9 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
   if (!file.ok()) return file.status();
   absl::StatusOr<std::string> content = ReadWhole(*file);
   if (!content.ok()) return content.status();
-  options.executor_path = absl::StrCat("/executor/", Digest(*content), "/", kExecutorName);
+  // Another version has another address, so that no agent takes one for the other.
+  options.executor_path =
+      absl::StrCat("/executor/", executor::mesos::Digest(*content), "/", kExecutorName);
   options.executor = std::make_shared<const std::string>(*std::move(content));
   framework.executors.url = absl::StrCat("http://", advertised.ToString(), options.executor_path);
   if (advertised.IsLoopback()) {

@@ -4,7 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "executor/mesos/digest.h"
 #include "executor/mesos/offered_resources.h"
 
 namespace kartograph::executor::mesos {
@@ -16,13 +16,6 @@ namespace {
 
 constexpr char kName[] = "kartograph-executor";
 constexpr char kIdPrefix[] = "kartograph-";
-
-// FNV-1a: the same in every build, which a hash table's function is not.
-std::string Digest(absl::string_view text) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return absl::StrFormat("%016x", hash);
-}
 
 bool IsPlain(const std::vector<Resource>& resources) {
   for (const Resource& resource : resources) {

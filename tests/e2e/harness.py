@@ -394,3 +394,16 @@ def greatest_overlap(attempts, weight=lambda attempt: 1):
         now += change
         most = max(most, now)
     return most
+
+
+def random_graph(rng, trace, size=60):
+    """Tasks with random order, length and licences; each writes its name to `trace` once."""
+    tasks = []
+    for i in range(size):
+        after = rng.sample([t.name for t in tasks], min(len(tasks), rng.randint(0, 3)))
+        delay = rng.choice([0, 0, 0.02, 0.1, 0.3])
+        # One write of one line: what a task does, it does once.
+        tasks.append(task(f"t{i}", shell=f"sleep {delay}; echo t{i} >> {trace}; "
+                                         f"printf value{i} > $KARTOGRAPH_RESULT",
+                          after=after, consumption={"cpu": 0.5, "licences": rng.choice([0, 1])}))
+    return tasks

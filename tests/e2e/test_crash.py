@@ -9,7 +9,7 @@ import uuid
 import grpc
 
 from harness import (SANITIZER, eventually, is_alive, outcome_name, pb, processes_of_state,
-                     processes_with, task)
+                     processes_with, random_graph, task)
 
 ROUNDS = 2 if SANITIZER else 4
 
@@ -53,18 +53,6 @@ def test_a_task_that_ended_while_the_service_was_down_is_not_run_again(start, fo
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
     a = service.task(graph, "a")
     assert lines(trace) == ["a"] and len(a.attempts) == 1 and a.return_value == b"kept"
-
-
-def random_graph(rng, trace, size=60):
-    tasks = []
-    for i in range(size):
-        after = rng.sample([t.name for t in tasks], min(len(tasks), rng.randint(0, 3)))
-        delay = rng.choice([0, 0, 0.02, 0.1, 0.3])
-        # One write of one line: what a task does, it does once.
-        tasks.append(task(f"t{i}", shell=f"sleep {delay}; echo t{i} >> {trace}; "
-                                         f"printf value{i} > $KARTOGRAPH_RESULT",
-                          after=after, consumption={"cpu": 0.5, "licences": rng.choice([0, 1])}))
-    return tasks
 
 
 def test_kills_at_random_moments_lose_nothing_and_run_nothing_twice(start, folder):
