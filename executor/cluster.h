@@ -80,6 +80,17 @@ struct Disconnected {
 struct OfferRescinded {
   OfferId id;
 };
+// All that an agent has for us, whether it is offered now or not. A cluster that knows its agents
+// tells this of each, before the first offer where it can, and again when it has changed; offers
+// are told as ever. Not for agents that are leased.
+struct AgentCapacity {
+  AgentId agent;
+  std::string agent_name;
+  planner::ResourceVector resources;
+  // The most that one attempt can have: less where there are kinds that cannot be used together.
+  planner::ResourceVector for_one_attempt;
+  std::vector<std::pair<std::string, std::string>> attributes;  // as in Offer
+};
 // The agent is gone for good, and every attempt on it with it. Its offers are void.
 struct AgentLost {
   AgentId agent;
@@ -102,7 +113,7 @@ struct HostReport {
 };
 
 using ClusterEvent = std::variant<Connected, Disconnected, Offer, OfferRescinded, AttemptUpdate,
-                                  AgentLost, AgentUnreachable, HostReport>;
+                                  AgentCapacity, AgentLost, AgentUnreachable, HostReport>;
 
 // Receives a cluster's events, in order, from one thread of the cluster's at a time. Must not
 // block.

@@ -126,7 +126,8 @@ class Core : public Snapshots {
     bool lease = false;
     bool connected = false;
     planner::ResourceVector capacity;
-    planner::ResourceVector most;         // that it may have; the capacity at least
+    bool capacity_told = false;           // by the cluster; otherwise it is learnt from offers
+    planner::ResourceVector most;         // that one attempt may have
     std::vector<executor::Offer> offers;  // open ones, where there is no lease
     planner::ResourceVector held;         // by attempts that hold their resources
     int attempts = 0;                     // alive
@@ -175,6 +176,7 @@ class Core : public Snapshots {
   void OnConnected(Step* step);
   void OnDisconnected(std::string reason);
   void OnOffer(executor::Offer offer, Step* step);
+  void OnAgentCapacity(executor::AgentCapacity told);
   void OnRescinded(const executor::OfferId& id, Step* step);
   void OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step);
   void OnAgentUnreachable(const executor::AgentId& id);

@@ -92,19 +92,37 @@ void Core::OnOffer(executor::Offer offer, Step*) {
   } else {
     if (agent.offers.empty()) offering_.push_back(index);
     agent.offers.push_back(std::move(offer));
-    // What the agent has is seen best while nothing is held. Later, what is offered at once is the
-    // least it has; what is held does not count with it, as an attempt may have freed it whose end
-    // is not known here yet. Only after a restart there is nothing better to go by.
+    // Where nobody has told, what the agent has is seen best while nothing is held. Later, what is
+    // offered at once is the least it has; what is held does not count with it, as an attempt may
+    // have freed it whose end is not known here yet. Only after a restart there is nothing better
+    // to go by.
     planner::ResourceVector offered;
     for (const executor::Offer& open : agent.offers) offered += open.resources;
     planner::ResourceVector both = offered;
     both += agent.held;
-    if (agent.capacity.empty() || agent.attempts == 0) agent.capacity = both;
+    if (!agent.capacity_told && (agent.capacity.empty() || agent.attempts == 0)) {
+      agent.capacity = both;
+    }
     RaiseTo(offered, agent.capacity);
+    RaiseTo(offered, agent.most);
     // A graph is not refused for what may be there.
-    RaiseTo(both, agent.most);
+    if (!agent.capacity_told) RaiseTo(both, agent.most);
   }
-  RaiseTo(agent.capacity, agent.most);
+  if (!agent.capacity_told) RaiseTo(agent.capacity, agent.most);
+  RaiseTo(agent.most, largest_seen_);
+  RefreshAgent(index);
+}
+
+void Core::OnAgentCapacity(executor::AgentCapacity told) {
+  const AgentIndex index = AgentOf(told.agent);
+  Agent& agent = agents_[index];
+  agent.name = std::move(told.agent_name);
+  agent.connected = true;
+  agent.attributes = std::move(told.attributes);
+  agent.capacity_told = true;
+  agent.capacity = std::move(told.resources);
+  agent.most = std::move(told.for_one_attempt);
+  agent_seen_ = true;
   RaiseTo(agent.most, largest_seen_);
   RefreshAgent(index);
 }
@@ -250,6 +268,10 @@ std::vector<executor::ClusterEvent> Core::AdoptableState() const {
   events.emplace_back(executor::Connected{});
   for (const Agent& agent : agents_) {
     if (!agent.connected) continue;
+    if (agent.capacity_told) {
+      events.emplace_back(executor::AgentCapacity{agent.id, agent.name, agent.capacity, agent.most,
+                                                  agent.attributes});
+    }
     for (const executor::Offer& offer : agent.offers) events.emplace_back(offer);
     if (!agent.lease) continue;
     executor::Offer offer;

@@ -35,6 +35,8 @@ void Core::OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* st
   step->cluster_changed = true;
   if (auto* offer = std::get_if<executor::Offer>(&event)) {
     OnOffer(std::move(*offer), step);
+  } else if (auto* told = std::get_if<executor::AgentCapacity>(&event)) {
+    OnAgentCapacity(std::move(*told));
   } else if (std::holds_alternative<executor::Connected>(event)) {
     OnConnected(step);
   } else if (auto* away = std::get_if<executor::Disconnected>(&event)) {

@@ -110,6 +110,47 @@ TEST_F(OfferTest, NoGraphIsRefusedThatFitsIntoWhatIsHeldAndOffered) {
   EXPECT_THAT(Started(), IsEmpty());
 }
 
+executor::AgentCapacity Told(const std::string& agent, const ResourceVector& resources,
+                             const ResourceVector& for_one_attempt) {
+  return {agent, "host of " + agent, resources, for_one_attempt, {{"rack", "b3"}}};
+}
+
+TEST_F(OfferTest, AnAgentIsKnownBeforeItOffersAnything) {
+  Tell({executor::Connected{}, Told("m", Cpu(4), Cpu(4))});
+  const ClusterSnapshot cluster = core().Cluster(1, 0);
+  ASSERT_EQ(cluster.agents.size(), 1u);
+  EXPECT_EQ(cluster.agents[0].name, "host of m");
+  EXPECT_EQ(cluster.agents[0].capacity, Cpu(4));
+  EXPECT_THAT(cluster.agents[0].attributes, ElementsAre(testing::Pair("rack", "b3")));
+  Submit(Graph({Task("a").Needs(Cpu(3))}));
+  EXPECT_THAT(Started(), IsEmpty());
+  EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=3 free together");
+  Offer("o1", "m", Cpu(3));
+  EXPECT_THAT(Started(), ElementsAre("a"));
+}
+
+TEST_F(OfferTest, WhatIsToldOfAnAgentIsBelievedRatherThanWhatItOffers) {
+  Tell({executor::Connected{}, Told("m", Cpu(8), Cpu(8))});
+  // Others use it, too: so much is offered.
+  Offer("o1", "m", Cpu(2));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(8));
+  Submit(Graph({Task("a").Needs(Cpu(6)), Task("b").Needs(Cpu(2))}));
+  Offer("o2", "m", Cpu(2));
+  EXPECT_THAT(Started(), ElementsAre("b"));
+  EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=6 free together");
+  // It has become less.
+  Tell(Told("m", Cpu(4), Cpu(4)));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(4));
+  EXPECT_THAT(Reason("a"), testing::HasSubstr("can never run as things are"));
+}
+
+TEST_F(OfferTest, AnAttemptCanHaveLessThanAllThatIsThere) {
+  Tell({executor::Connected{}, Told("m", Cpu(5), Cpu(3))});
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(5));
+  EXPECT_THAT(TrySubmit(Graph({Task("a").Needs(Cpu(4))})).message(),
+              testing::HasSubstr("ask for at most 3"));
+}
+
 TEST_F(OfferTest, ALeaseIsNeverDeclinedAndItsClusterNotToldWhatIsWanted) {
   Agent("m", Cpu(1));
   TakeSuppress();

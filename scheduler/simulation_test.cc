@@ -84,6 +84,7 @@ class World {
     }
     options.lease = style.lease;
     options.backlog = style.backlog;
+    options.tell_capacity = !style.lease && Chance(0.5);
     options.latency = style.latency ? absl::Milliseconds(Below(20)) : absl::ZeroDuration();
     options.seed = seed;
     auto fault = [this](double most) { return Chance(0.5) ? 0.0 : most * Below(100) / 100.0; };

@@ -22,6 +22,7 @@ struct MesosConfig {
   std::vector<std::string> roles = {"*"};
   std::string principal;
   std::string secret_file;
+  bool tls = false;  // towards masters that are found in ZooKeeper
   std::string ca_file;
   absl::Duration failover_timeout = absl::Hours(24 * 7);
   bool checkpoint = true;

@@ -63,6 +63,7 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
 
   MesosOptions options;
   options.cluster.master = *config.mesos_master;
+  if (mesos.tls) options.cluster.master.tls = true;
   options.cluster.ca_file = mesos.ca_file;
   executor::mesos::FrameworkOptions& framework = options.cluster.framework;
   framework.name = mesos.name;

@@ -76,6 +76,9 @@ constexpr Setting kSettings[] = {
     {"mesos-secret-file", "mesos-secret-file", Kind::kValue, "FILE",
      "The principal's secret: alone, after the principal, or as Mesos's JSON.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.secret_file); }},
+    {"mesos-tls", "mesos-tls", Kind::kSwitch, "",
+     "Speak TLS to masters that are found in ZooKeeper; of others their https:// says so.",
+     [](absl::string_view text, ServiceConfig& c) { return SetSwitch(text, c.mesos.tls); }},
     {"mesos-ca", "mesos-ca", Kind::kValue, "FILE",
      "PEM file of the authorities that sign the certificates of master and agents. Default: the "
      "system's.",
@@ -117,6 +120,11 @@ absl::Span<const Setting> MesosSettings() { return kSettings; }
 
 absl::Status CheckMesosConfig(const ServiceConfig& config) {
   if (!config.mesos_master) return absl::OkStatus();
+  if (config.mesos.tls && !config.mesos_master->zookeeper && !config.mesos_master->tls) {
+    return Wrong(
+        "--mesos-tls: is for masters that are found in ZooKeeper; name these with "
+        "mesos:https:// in --cluster");
+  }
   if (config.http.port == 0 && config.mesos.executor_path.empty()) {
     return Wrong(
         "--http: needs a port of its own with --cluster mesos:, as the agents fetch "

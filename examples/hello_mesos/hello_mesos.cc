@@ -133,9 +133,10 @@ class Hello {
     });
   }
 
-  // The agents of offers that are void have nothing of which this program would have to know.
+  // What agents have beside their offers, or no more, is nothing of which this program has to know.
   void On(executor::OfferRescinded&) {}
   void On(executor::AgentUnreachable&) {}
+  void On(executor::AgentCapacity&) {}
   void On(executor::HostReport&) {}
   void On(executor::AgentLost& lost) {
     std::vector<AttemptId> attempts;

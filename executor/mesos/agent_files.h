@@ -8,12 +8,11 @@
 #include <memory>
 #include <string>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "executor/cluster.h"
-#include "executor/mesos/api_session.h"
-#include "executor/mesos/protocol/mesos.pb.h"
+#include "executor/mesos/agent_directory.h"
+#include "executor/mesos/endpoint.h"
+#include "executor/mesos/operator_api.h"
 #include "executor/mesos/protocol/operator.pb.h"
 #include "planner/ids.h"
 
@@ -23,19 +22,12 @@ namespace kartograph::executor::mesos {
 // (any more), Unavailable where its agent does not answer.
 class AgentFiles {
  public:
-  struct Options {
-    std::string authorization;                         // as in ApiSession
-    boost::asio::ssl::context* tls_context = nullptr;  // as in ApiSession
-    absl::Duration timeout = absl::Seconds(10);        // of one answer
-  };
-  AgentFiles(boost::asio::io_context& io, Options options)
-      : io_(io), options_(std::move(options)) {}
+  // `api` and `directory` outlive this.
+  AgentFiles(boost::asio::io_context& io, OperatorApi* api, AgentDirectory* directory)
+      : io_(io), api_(*api), directory_(*directory) {}
 
   // No callback is called any more.
   void Stop() { *alive_ = false; }
-
-  // Where the agent's API is, as its offers say.
-  void LearnAgent(const std::string& agent, const kartograph::mesos::URL& url);
 
   // The virtual path under which an agent shows an executor's sandbox.
   static std::string SandboxOf(const std::string& framework, const std::string& executor);
@@ -60,8 +52,6 @@ class AgentFiles {
   template <typename T>
   using Result = boost::asio::awaitable<absl::StatusOr<T>>;
 
-  Result<std::string> Post(Endpoint to, std::string body);
-  Result<Endpoint> FindAgent(std::string agent, Endpoint master);
   Result<kartograph::mesos::AgentResponse> Ask(Endpoint agent, kartograph::mesos::AgentCall call);
   Result<kartograph::mesos::AgentResponse::ReadFile> ReadPiece(Endpoint agent, std::string path,
                                                                uint64_t offset, uint64_t length);
@@ -70,8 +60,8 @@ class AgentFiles {
   Result<std::string> ReadAll(std::string agent, Endpoint master, std::string path, int64_t bytes);
 
   boost::asio::io_context& io_;
-  const Options options_;
-  absl::flat_hash_map<std::string, Endpoint> agents_;
+  OperatorApi& api_;
+  AgentDirectory& directory_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

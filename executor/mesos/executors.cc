@@ -1,11 +1,14 @@
 #include "executor/mesos/executors.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "executor/mesos/digest.h"
-#include "executor/mesos/offered_resources.h"
 
 namespace kartograph::executor::mesos {
 
@@ -17,11 +20,21 @@ namespace {
 constexpr char kName[] = "kartograph-executor";
 constexpr char kIdPrefix[] = "kartograph-";
 
-bool IsPlain(const std::vector<Resource>& resources) {
+// What an executor's own resources are, in a word of its id, so that a later process can describe
+// it: "u" unreserved, "r" reserved somehow, then the names of those that are revocable: "u.cpus".
+constexpr char kUnreserved = 'u';
+constexpr char kReserved = 'r';
+
+std::string KindOf(const std::vector<Resource>& resources) {
+  bool reserved = false;
+  absl::btree_set<std::string> revocable;
   for (const Resource& resource : resources) {
-    if (resource.reservations_size() > 0 || resource.has_revocable()) return false;
+    reserved |= resource.reservations_size() > 0;
+    if (resource.has_revocable()) revocable.insert(resource.name());
   }
-  return true;
+  std::string kind(1, reserved ? kReserved : kUnreserved);
+  for (const std::string& name : revocable) absl::StrAppend(&kind, ".", name);
+  return kind;
 }
 
 }  // namespace
@@ -41,8 +54,8 @@ bool Executors::IsOurs(absl::string_view executor_id) {
   return absl::StartsWith(executor_id, kIdPrefix);
 }
 
-std::string Executors::Prefix(absl::string_view role, bool plain) const {
-  return absl::StrCat(kIdPrefix, digest_, "-", Digest(role).substr(0, 4), plain ? "-u-" : "-r-");
+std::string Executors::Prefix(absl::string_view role) const {
+  return absl::StrCat(kIdPrefix, digest_, "-", Digest(role).substr(0, 4), "-");
 }
 
 ExecutorInfo Executors::Describe() const {
@@ -66,28 +79,31 @@ ExecutorInfo Executors::Describe() const {
   return info;
 }
 
+// The description of one for this role; null where it cannot be known.
+const ExecutorInfo* Executors::Known(const std::string& id, absl::string_view role) {
+  absl::string_view rest = id;
+  if (!absl::ConsumePrefix(&rest, Prefix(role))) return nullptr;
+  if (auto it = known_.find(id); it != known_.end()) return &it->second;
+  // Of an earlier kartographd. What was reserved for us then, nobody knows.
+  const std::vector<absl::string_view> kind = absl::StrSplit(rest.substr(0, rest.find('-')), '.');
+  if (kind[0] != absl::string_view(&kUnreserved, 1)) return nullptr;
+  ExecutorInfo info = Describe();
+  info.mutable_executor_id()->set_value(id);
+  for (const auto& [resource, quantity] : options_.resources) {
+    Resource& own = *info.add_resources() = MesosResource(resource, quantity);
+    own.mutable_allocation_info()->set_role(std::string(role));
+    if (std::find(kind.begin() + 1, kind.end(), own.name()) != kind.end()) own.mutable_revocable();
+  }
+  return &(known_[id] = std::move(info));
+}
+
 const ExecutorInfo* Executors::Find(
     const google::protobuf::RepeatedPtrField<kartograph::mesos::ExecutorID>& running,
-    absl::string_view role) {
-  const std::string plain = Prefix(role, true);
+    absl::string_view role, const OfferedResources& offered) {
   for (const kartograph::mesos::ExecutorID& id : running) {
     if (ended_.contains(id.value())) continue;
-    if (auto it = known_.find(id.value()); it != known_.end()) {
-      const auto& resources = it->second.resources();
-      if (resources.empty() || resources[0].allocation_info().role() == role) return &it->second;
-      continue;
-    }
-    if (!absl::StartsWith(id.value(), plain)) continue;
-    // Of an earlier kartographd: it was started with resources that nobody had reserved.
-    ExecutorInfo info = Describe();
-    info.mutable_executor_id()->set_value(id.value());
-    std::vector<Resource> whole;
-    for (const auto& [resource, quantity] : options_.resources) {
-      Resource& piece = whole.emplace_back(MesosResource(resource, quantity));
-      piece.mutable_allocation_info()->set_role(std::string(role));
-    }
-    for (Resource& piece : whole) *info.add_resources() = std::move(piece);
-    return &(known_[id.value()] = std::move(info));
+    const ExecutorInfo* info = Known(id.value(), role);
+    if (info != nullptr && offered.GoWith(info->resources())) return info;
   }
   return nullptr;
 }
@@ -95,7 +111,7 @@ const ExecutorInfo* Executors::Find(
 ExecutorInfo Executors::New(const std::vector<Resource>& resources, absl::string_view role) {
   ExecutorInfo info = Describe();
   info.mutable_executor_id()->set_value(
-      absl::StrCat(Prefix(role, IsPlain(resources)), random_suffix_()));
+      absl::StrCat(Prefix(role), KindOf(resources), "-", random_suffix_()));
   for (const Resource& resource : resources) *info.add_resources() = resource;
   known_[info.executor_id().value()] = info;
   return info;

@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
+#include "executor/mesos/offered_resources.h"
 #include "executor/mesos/protocol/mesos.pb.h"
 #include "planner/resources.h"
 
@@ -35,11 +36,11 @@ class Executors {
   // Before all others; what was known of another framework is forgotten.
   void SetFramework(const std::string& framework_id);
 
-  // The executor of ours among these that a task of `role` can be launched on; null where there is
-  // none. Valid until the next call.
+  // The executor of ours among these that a task of `role` can be launched on with what is offered;
+  // null where there is none. Valid until the next call.
   const kartograph::mesos::ExecutorInfo* Find(
       const google::protobuf::RepeatedPtrField<kartograph::mesos::ExecutorID>& running,
-      absl::string_view role);
+      absl::string_view role, const OfferedResources& offered);
   // One to be started with these resources, which are options().resources out of an offer.
   kartograph::mesos::ExecutorInfo New(const std::vector<kartograph::mesos::Resource>& resources,
                                       absl::string_view role);
@@ -54,7 +55,9 @@ class Executors {
 
  private:
   kartograph::mesos::ExecutorInfo Describe() const;
-  std::string Prefix(absl::string_view role, bool plain) const;
+  // How ids of executors for this role begin.
+  std::string Prefix(absl::string_view role) const;
+  const kartograph::mesos::ExecutorInfo* Known(const std::string& id, absl::string_view role);
 
   const Options options_;
   const std::function<std::string()> random_suffix_;

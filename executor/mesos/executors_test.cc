@@ -34,6 +34,16 @@ class ExecutorsTest : public testing::Test {
     executors.SetFramework(framework);
     return executors;
   }
+  // The executor that offers of ordinary resources, or of `offered`, find.
+  static const v1::ExecutorInfo* Find(Executors& executors, const std::vector<std::string>& ids,
+                                      const std::string& role,
+                                      const std::vector<v1::Resource>& offered = {}) {
+    Ids running;
+    for (const std::string& id : ids) running.Add()->set_value(id);
+    OfferedResources resources(OfferedResources::Revocable::kUsed);
+    resources.Add(offered.empty() ? Own(executors, role) : offered);
+    return executors.Find(running, role, resources);
+  }
   static std::vector<v1::Resource> Own(const Executors& executors, const std::string& role,
                                        bool reserved = false) {
     std::vector<v1::Resource> resources;
@@ -44,10 +54,13 @@ class ExecutorsTest : public testing::Test {
     }
     return resources;
   }
-  static Ids Running(const std::vector<std::string>& ids) {
-    Ids running;
-    for (const std::string& id : ids) running.Add()->set_value(id);
-    return running;
+  // With revocable cpus.
+  static std::vector<v1::Resource> Revocable(const Executors& executors, const std::string& role) {
+    std::vector<v1::Resource> resources = Own(executors, role);
+    for (v1::Resource& piece : resources) {
+      if (piece.name() == "cpus") piece.mutable_revocable();
+    }
+    return resources;
   }
 
   int suffixes_ = 0;
@@ -81,13 +94,30 @@ TEST_F(ExecutorsTest, OneThatIsThereIsStartedByItsPath) {
 TEST_F(ExecutorsTest, OneThatRunsIsFoundAsItWasStarted) {
   Executors executors = Make(Fetched());
   const v1::ExecutorInfo info = executors.New(Own(executors, "kg", true), "kg");
-  const v1::ExecutorInfo* found =
-      executors.Find(Running({"another", info.executor_id().value()}), "kg");
+  const std::string& id = info.executor_id().value();
+  const v1::ExecutorInfo* found = Find(executors, {"another", id}, "kg");
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->SerializeAsString(), info.SerializeAsString());
-  EXPECT_EQ(executors.Find(Running({info.executor_id().value()}), "other"), nullptr);
-  EXPECT_EQ(executors.Find(Running({"another"}), "kg"), nullptr);
-  EXPECT_EQ(executors.Find({}, "kg"), nullptr);
+  EXPECT_EQ(Find(executors, {id}, "other"), nullptr);
+  EXPECT_EQ(Find(executors, {"another"}, "kg"), nullptr);
+  EXPECT_EQ(Find(executors, {}, "kg"), nullptr);
+}
+
+TEST_F(ExecutorsTest, RevocableResourcesHaveAnExecutorOfTheirOwn) {
+  Executors executors = Make(Fetched());
+  const std::vector<v1::Resource> revocable = Revocable(executors, "kg");
+  const std::string firm = executors.New(Own(executors, "kg"), "kg").executor_id().value();
+  EXPECT_EQ(Find(executors, {firm}, "kg", revocable), nullptr);
+  const v1::ExecutorInfo info = executors.New(revocable, "kg");
+  const std::string& id = info.executor_id().value();
+  EXPECT_EQ(Find(executors, {firm, id}, "kg", revocable)->executor_id().value(), id);
+  EXPECT_EQ(Find(executors, {firm, id}, "kg")->executor_id().value(), firm);
+  // And a later process describes it the same.
+  Executors later = Make(Fetched());
+  const v1::ExecutorInfo* found = Find(later, {firm, id}, "kg", revocable);
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->SerializeAsString(), info.SerializeAsString());
+  EXPECT_EQ(Find(later, {id}, "kg"), nullptr);
 }
 
 TEST_F(ExecutorsTest, EveryStartHasAnIdOfItsOwn) {
@@ -99,43 +129,47 @@ TEST_F(ExecutorsTest, EveryStartHasAnIdOfItsOwn) {
 TEST_F(ExecutorsTest, OneOfAnEarlierProcessIsFoundWhereItIsDescribedTheSame) {
   Executors earlier = Make(Fetched());
   const v1::ExecutorInfo info = earlier.New(Own(earlier, "kg"), "kg");
-  const Ids running = Running({info.executor_id().value()});
+  const std::vector<std::string> running = {info.executor_id().value()};
   Executors same = Make(Fetched());
-  const v1::ExecutorInfo* found = same.Find(running, "kg");
+  const v1::ExecutorInfo* found = Find(same, running, "kg");
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->SerializeAsString(), info.SerializeAsString());
-  EXPECT_EQ(same.Find(running, "other"), nullptr);
+  EXPECT_EQ(Find(same, running, "other"), nullptr);
 
   Executors::Options options = Fetched();
   options.arguments = {"--idle-exit=2m"};
-  EXPECT_EQ(Make(options).Find(running, "kg"), nullptr);
+  Executors other_arguments = Make(options);
+  EXPECT_EQ(Find(other_arguments, running, "kg"), nullptr);
   options = Fetched();
   options.resources.Set(planner::Resource::Cpu(), Quantity::FromMilli(200));
-  EXPECT_EQ(Make(options).Find(running, "kg"), nullptr);
-  EXPECT_EQ(Make(Fetched(), "f-2").Find(running, "kg"), nullptr);
+  Executors other_resources = Make(options);
+  EXPECT_EQ(Find(other_resources, running, "kg"), nullptr);
+  Executors other_framework = Make(Fetched(), "f-2");
+  EXPECT_EQ(Find(other_framework, running, "kg"), nullptr);
 }
 
 TEST_F(ExecutorsTest, OneOfAnEarlierProcessOnReservedResourcesIsNotUsed) {
   Executors earlier = Make(Fetched());
   const v1::ExecutorInfo info = earlier.New(Own(earlier, "kg", true), "kg");
   // Which reservations they were, nobody knows.
-  EXPECT_EQ(Make(Fetched()).Find(Running({info.executor_id().value()}), "kg"), nullptr);
+  Executors later = Make(Fetched());
+  EXPECT_EQ(Find(later, {info.executor_id().value()}, "kg"), nullptr);
 }
 
 TEST_F(ExecutorsTest, OneThatHasEndedIsNotUsedAgain) {
   Executors executors = Make(Fetched());
   const std::string id = executors.New(Own(executors, "kg"), "kg").executor_id().value();
   executors.Forget(id);
-  EXPECT_EQ(executors.Find(Running({id}), "kg"), nullptr);
+  EXPECT_EQ(Find(executors, {id}, "kg"), nullptr);
 }
 
 TEST_F(ExecutorsTest, AnotherFrameworkStartsItsOwn) {
   Executors executors = Make(Fetched());
   const std::string id = executors.New(Own(executors, "kg"), "kg").executor_id().value();
   executors.SetFramework("f-1");
-  EXPECT_NE(executors.Find(Running({id}), "kg"), nullptr);
+  EXPECT_NE(Find(executors, {id}, "kg"), nullptr);
   executors.SetFramework("f-2");
-  EXPECT_EQ(executors.Find(Running({id}), "kg"), nullptr);
+  EXPECT_EQ(Find(executors, {id}, "kg"), nullptr);
   EXPECT_EQ(executors.New({}, "kg").framework_id().value(), "f-2");
 }
 

@@ -3,14 +3,16 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <iterator>
 #include <random>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "executor/mesos/protocol/framework_message.pb.h"
+#include "executor/mesos/steady_now.h"
 #include "executor/wire/attempt.h"
 
 namespace kartograph::executor::mesos {
@@ -24,10 +26,19 @@ constexpr char kUnknown[] = "unknown";
 constexpr size_t kMaxFilters = 32;
 // Who still works on an agent is asked again about its maintenance after so long.
 constexpr double kInverseRefusalSeconds = 60;
+// From an offer of an agent that was not known to the next question: others may come with it.
+constexpr absl::Duration kNewAgentDelay = absl::Seconds(1);
+// Agents with gpus are offered only to frameworks that say they know what to do with them.
+constexpr char kGpus[] = "gpus";
 
 std::string RandomSuffix() {
   std::random_device random;
   return absl::StrFormat("%08x", random());
+}
+
+OfferedResources::Revocable RevocableOf(const FrameworkOptions& options) {
+  return options.revocable ? OfferedResources::Revocable::kUsed
+                           : OfferedResources::Revocable::kIgnored;
 }
 
 }  // namespace
@@ -38,16 +49,18 @@ Framework::Framework(boost::asio::io_context& io, FrameworkOptions options, Tell
       tell_(std::move(tell)),
       id_file_(options_.id_file),
       executors_(options_.executors, RandomSuffix),
-      offers_({options_.roles, options_.revocable ? OfferedResources::Revocable::kUsed
-                                                  : OfferedResources::Revocable::kIgnored},
-              &executors_),
+      offers_({options_.roles, RevocableOf(options_)}, &executors_),
       subscription_(io, options_.subscription,
                     {[this] { return Subscribe(); }, [this](const Event& event) { OnEvent(event); },
                      [this](const std::string& reason) { OnLost(reason); }}),
-      files_(io, {options_.subscription.authorization, options_.subscription.tls_context}),
+      operator_api_(io, {options_.subscription.authorization, options_.subscription.tls_context}),
+      agents_(io, &operator_api_,
+              {options_.roles, RevocableOf(options_), options_.executors.resources}),
+      files_(io, &operator_api_, &agents_),
       to_kill_(options_.repeat),
       to_reconcile_(options_.repeat),
-      due_(io) {}
+      due_(io),
+      agents_due_(io) {}
 
 absl::Status Framework::Prepare() {
   absl::StatusOr<StoredFrameworkId> stored = id_file_.Read();
@@ -74,7 +87,9 @@ void Framework::Stop() {
   stopped_ = true;
   subscription_.Stop();
   files_.Stop();
+  agents_.Stop();
   due_.cancel();
+  agents_due_.cancel();
 }
 
 // --- what we are ---
@@ -106,6 +121,11 @@ FrameworkInfo Framework::Describe() const {
     info.add_capabilities()->set_type(type);
   }
   if (options_.revocable) info.add_capabilities()->set_type(Capability::REVOCABLE_RESOURCES);
+  const planner::Resource gpus = planner::Resource::Named(kGpus);
+  if (std::any_of(wanted_.begin(), wanted_.end(),
+                  [&](const auto& wanted) { return !wanted.Get(gpus).is_zero(); })) {
+    info.add_capabilities()->set_type(Capability::GPU_RESOURCES);
+  }
   if (wanted_.empty() || wanted_.size() > kMaxFilters) return info;
   kartograph::mesos::OfferFilters filters;
   for (const planner::ResourceVector& wanted : wanted_) {
@@ -237,14 +257,16 @@ void Framework::Leave() {
 void Framework::BeConnected() {
   executors_.SetFramework(id_.id);
   offers_.Clear();
+  agents_.ForgetAll();
   reconciling_ = false;
   told_connected_ = true;
   told_reason_.clear();
-  next_reconcile_all_ = absl::Now() + options_.repeat.longest;
+  next_reconcile_all_ = SteadyNow() + options_.repeat.longest;
   const std::string description =
       absl::StrCat("framework ", id_.id, " at ", subscription_.master());
   spdlog::info("mesos: subscribed as {}", description);
   tell_({Connected{description}});
+  AskForAgents();
   for (const Event& event : std::exchange(early_, {})) OnEvent(event);
   ScheduleDue();
 }
@@ -305,7 +327,7 @@ void Framework::StopForGood(const std::string& reason) {
 void Framework::OnOffers(const Event::Offers& offers) {
   std::vector<ClusterEvent> events;
   for (const kartograph::mesos::Offer& offer : offers.offers()) {
-    files_.LearnAgent(offer.agent_id().value(), offer.url());
+    if (agents_.Learn(offer)) AskForAgentsIn(kNewAgentDelay);
     for (const kartograph::mesos::ExecutorID& id : offer.executor_ids()) {
       if (Executors::IsOurs(id.value())) {
         running_executors_[offer.agent_id().value()].insert(id.value());
@@ -314,6 +336,35 @@ void Framework::OnOffers(const Event::Offers& offers) {
     events.emplace_back(offers_.Add(offer));
   }
   tell_(std::move(events));
+}
+
+// Without an answer, agents are known by what they offer.
+void Framework::AskForAgents() {
+  agents_.AskWhatTheyHave(
+      subscription_.endpoint(), [this](absl::StatusOr<std::vector<AgentCapacity>> news) {
+        if (!told_connected_) return;
+        if (!news.ok()) {
+          spdlog::log(agents_refused_ ? spdlog::level::debug : spdlog::level::warn,
+                      "mesos: the master does not say what agents there are: {}",
+                      news.status().ToString());
+        } else if (!news->empty()) {
+          tell_({std::make_move_iterator(news->begin()), std::make_move_iterator(news->end())});
+        }
+        agents_refused_ = !news.ok();
+      });
+  AskForAgentsIn(options_.ask_for_agents_every);
+}
+
+void Framework::AskForAgentsIn(absl::Duration delay) {
+  const absl::Time at = SteadyNow() + delay;
+  if (at >= agents_due_at_) return;
+  agents_due_at_ = at;
+  agents_due_.expires_after(absl::ToChronoNanoseconds(delay));
+  agents_due_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    agents_due_at_ = absl::InfiniteFuture();
+    if (told_connected_) AskForAgents();
+  });
 }
 
 void Framework::Decline(const std::vector<OfferId>& offers) {
@@ -378,6 +429,7 @@ void Framework::OnFailure(const Event::Failure& failure) {
     return;  // its tasks have updates of their own
   }
   running_executors_.erase(agent);
+  agents_.Forget(agent);
   std::vector<ClusterEvent> events;
   for (const std::string& role : options_.roles) {
     events.emplace_back(AgentUnreachable{ToAgentId({agent, role}, options_.roles)});

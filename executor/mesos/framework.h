@@ -15,10 +15,12 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "executor/cluster.h"
+#include "executor/mesos/agent_directory.h"
 #include "executor/mesos/agent_files.h"
 #include "executor/mesos/executors.h"
 #include "executor/mesos/framework_id.h"
 #include "executor/mesos/open_offers.h"
+#include "executor/mesos/operator_api.h"
 #include "executor/mesos/protocol/scheduler.pb.h"
 #include "executor/mesos/repeater.h"
 #include "executor/mesos/subscription.h"
@@ -47,6 +49,8 @@ struct FrameworkOptions {
   Repeater::Options repeat;
   // How often all attempts are compared with what Mesos knows.
   absl::Duration reconcile_every = absl::Minutes(10);
+  // How often the master is asked what agents there are, and what they have.
+  absl::Duration ask_for_agents_every = absl::Minutes(1);
   // Declined offers stay away so long, unless REVIVE calls them back.
   absl::Duration refuse_for = absl::Hours(1);
 };
@@ -111,6 +115,8 @@ class Framework {
   void StopForGood(const std::string& reason);
   void BeConnected();
   void OnOffers(const Event::Offers& offers);
+  void AskForAgents();
+  void AskForAgentsIn(absl::Duration delay);
   void OnInverseOffers(const Event::InverseOffers& offers);
   void OnFailure(const Event::Failure& failure);
   void OnMessage(const Event::Message& message);
@@ -140,6 +146,8 @@ class Framework {
   Executors executors_;
   OpenOffers offers_;
   Subscription subscription_;
+  OperatorApi operator_api_;
+  AgentDirectory agents_;
   AgentFiles files_;
 
   StoredFrameworkId id_;
@@ -163,6 +171,9 @@ class Framework {
   absl::Time next_reconcile_all_ = absl::InfiniteFuture();
   boost::asio::steady_timer due_;
   absl::Time due_at_ = absl::InfiniteFuture();
+  boost::asio::steady_timer agents_due_;
+  absl::Time agents_due_at_ = absl::InfiniteFuture();
+  bool agents_refused_ = false;  // by the last answer
   // Executors of ours, by agent, and under which one ended attempts ran.
   absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> running_executors_;
   absl::flat_hash_map<planner::AttemptId, std::string> executor_of_;

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "executor/mesos/framework.h"
-#include "executor/mesos/protocol/framework_message.pb.h"
+#include "executor/mesos/steady_now.h"
 #include "executor/mesos/task_info.h"
 
 namespace kartograph::executor::mesos {
@@ -105,7 +105,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   kartograph::mesos::ExecutorInfo executor;
   if (taken->executor != nullptr) executor = *taken->executor;
   std::vector<Launch> sent, refused;
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   for (Launch& launch : launches) {
     const bool command = WantsContainer(launch);
     if (!command && !executor.has_executor_id()) {
@@ -185,7 +185,7 @@ void Framework::OnStatus(const TaskStatus& status) {
 
 void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews news) {
   if (news.bare && live_.contains(attempt) && to_reconcile_.asked(attempt) < kBareAsked) {
-    to_reconcile_.Add(attempt, absl::Now() + options_.repeat.first);
+    to_reconcile_.Add(attempt, SteadyNow() + options_.repeat.first);
     return;
   }
   if (news.bare && ended_.contains(attempt)) return;  // better known already
@@ -301,7 +301,7 @@ void Framework::Cancel(AttemptId attempt, const AgentId& agent, absl::Duration g
   if (auto ended = ended_.find(attempt); ended != ended_.end()) return;  // its end is on its way
   kills_[attempt] = {agent, grace};
   to_kill_.Remove(attempt);
-  to_kill_.Add(attempt, absl::Now());
+  to_kill_.Add(attempt, SteadyNow());
   SendDue();
 }
 
@@ -314,7 +314,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
         "start kartographd with --cluster local until they have ended, or cancel them there");
   }
   std::vector<ClusterEvent> events;
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   for (const Cluster::KnownAttempt& known : attempts) {
     if (auto ended = ended_.find(known.attempt); ended != ended_.end()) {
       if (!ended->second.fetching) events.emplace_back(ended->second.update);
@@ -328,7 +328,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
       update.agent = known.agent;
       update.outcome = Outcome::kLost;
       update.message = "the framework it ran under was given up";
-      update.end_time = now;
+      update.end_time = absl::Now();
       live_.erase(it);
       events.emplace_back(std::move(update));
       continue;
@@ -355,7 +355,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
 // --- what is repeated ---
 
 void Framework::ReconcileAll() {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   for (const auto& [attempt, live] : live_) to_reconcile_.Add(attempt, now);
   // And what Mesos knows and we do not: the answers show it.
   Call call = MakeCall(Call::RECONCILE);
@@ -366,7 +366,7 @@ void Framework::ReconcileAll() {
 
 void Framework::SendDue() {
   if (!told_connected_) return;
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   for (AttemptId attempt : to_kill_.TakeDue(now, kMaxAsked)) {
     const Kill& kill = kills_.at(attempt);
     SendKill(planner::AttemptIdToString(attempt), MesosAgent(kill.agent), kill.grace);
@@ -395,9 +395,9 @@ void Framework::ScheduleDue() {
   if (!told_connected_ || stopped_) return;
   absl::Time at = std::min(to_kill_.NextTime(), next_reconcile_all_);
   if (!reconciling_) at = std::min(at, to_reconcile_.NextTime());
-  if (at >= due_at_ && due_at_ > absl::Now()) return;
+  if (at >= due_at_ && due_at_ > SteadyNow()) return;
   due_at_ = at;
-  due_.expires_after(absl::ToChronoNanoseconds(std::max(at - absl::Now(), absl::ZeroDuration())));
+  due_.expires_after(absl::ToChronoNanoseconds(std::max(at - SteadyNow(), absl::ZeroDuration())));
   due_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_) return;
     due_at_ = absl::InfiniteFuture();

@@ -12,8 +12,9 @@
 namespace kartograph::executor::mesos {
 
 struct MasterAddress {
-  bool zookeeper = false;       // the hosts are ZooKeeper's, which knows the masters
-  bool tls = false;             // towards the masters; only where not in ZooKeeper
+  bool zookeeper = false;  // the hosts are ZooKeeper's, which knows the masters
+  // Towards the masters. ZooKeeper does not know it, so that an address with zk:// never says so.
+  bool tls = false;
   std::vector<HostPort> hosts;  // at least one
   std::string path;             // in ZooKeeper: where the masters register, such as "/mesos"
   std::string user, password;   // of ZooKeeper; empty: none

@@ -46,7 +46,7 @@ std::optional<std::string> LeadingNode(const std::vector<std::string>& names) {
   return *leading;
 }
 
-absl::StatusOr<Endpoint> ParseMasterNode(absl::string_view name, absl::string_view data) {
+absl::StatusOr<Endpoint> ParseMasterNode(absl::string_view name, absl::string_view data, bool tls) {
   const auto wrong = [&](absl::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat("the leading master's node ", name, " ", what));
   };
@@ -67,13 +67,18 @@ absl::StatusOr<Endpoint> ParseMasterNode(absl::string_view name, absl::string_vi
   }
   Endpoint endpoint;
   int64_t port = 0;
+  std::string hostname, ip;
   if (info.has_address()) {
-    endpoint.host = info.address().ip().empty() ? info.address().hostname() : info.address().ip();
+    hostname = info.address().hostname();
+    ip = info.address().ip();
     port = info.address().port();
   } else {
-    endpoint.host = info.ip() != 0 ? ToText(info.ip()) : info.hostname();
+    hostname = info.hostname();
+    if (info.ip() != 0) ip = ToText(info.ip());
     port = info.port();
   }
+  endpoint.tls = tls;
+  endpoint.host = ip.empty() || (tls && !hostname.empty()) ? hostname : ip;
   if (endpoint.host.empty()) return wrong("names no host");
   if (port < 1 || port > 65535) return wrong("names no port");
   endpoint.port = static_cast<uint16_t>(port);

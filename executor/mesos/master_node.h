@@ -17,9 +17,11 @@ namespace kartograph::executor::mesos {
 // `names`. Nodes of other things are passed over.
 std::optional<std::string> LeadingNode(const std::vector<std::string>& names);
 
-// Where the master answers that wrote `data` into the node of that name; `target` is empty.
-// InvalidArgument where it is not to be understood.
-absl::StatusOr<Endpoint> ParseMasterNode(absl::string_view name, absl::string_view data);
+// Where the master answers that wrote `data` into the node of that name; `target` is empty. Over
+// TLS it is addressed by its name, if it has one, as certificates have names; otherwise by its IP
+// address. InvalidArgument where it is not to be understood.
+absl::StatusOr<Endpoint> ParseMasterNode(absl::string_view name, absl::string_view data,
+                                         bool tls = false);
 
 }  // namespace kartograph::executor::mesos
 

@@ -53,6 +53,15 @@ TEST(MasterNodeTest, ReadsWhatMastersWrite) {
   EXPECT_EQ(Parsed(R"({"hostname":"m1","port":5051})"), "http://m1:5051");
 }
 
+TEST(MasterNodeTest, OverTlsAMasterIsAddressedByName) {
+  const auto parsed = [](absl::string_view data) {
+    return ParseMasterNode("json.info_0000000001", data, /*tls=*/true)->ToString();
+  };
+  EXPECT_EQ(parsed(R"({"address":{"hostname":"m1","ip":"10.0.0.1","port":5050}})"),
+            "https://m1:5050");
+  EXPECT_EQ(parsed(R"({"address":{"ip":"10.0.0.1","port":5050}})"), "https://10.0.0.1:5050");
+}
+
 TEST(MasterNodeTest, ReadsWhatOldMastersWrite) {
   kartograph::mesos::MasterInfo info;
   info.set_ip(16777226);

@@ -13,6 +13,7 @@ namespace {
 
 using planner::Quantity;
 using planner::Resource;
+using planner::ResourceVector;
 
 constexpr int64_t kMiB = 1 << 20;
 
@@ -76,28 +77,38 @@ void OfferedResources::AddOne(const kartograph::mesos::Resource& resource) {
     return (resource.reservations_size() > 0) > (other.mesos.reservations_size() > 0);
   });
   pieces_.insert(at, std::move(piece));
-  available_.Set(*name, available_.Get(*name) + *quantity);
+  ResourceVector& total = resource.has_revocable() ? revocable_total_ : firm_total_;
+  total.Set(*name, total.Get(*name) + *quantity);
+  Quantity left;
+  for (const Piece& other : pieces_) {
+    if (other.resource == *name && other.mesos.has_revocable() == UsesRevocable(*name)) {
+      left += other.left;
+    }
+  }
+  available_.Set(*name, left);
 }
 
-Quantity OfferedResources::Left(Resource resource, bool revocable) const {
-  Quantity left;
-  for (const Piece& piece : pieces_) {
-    if (piece.resource == resource && piece.mesos.has_revocable() == revocable) left += piece.left;
+bool OfferedResources::GoWith(
+    const google::protobuf::RepeatedPtrField<kartograph::mesos::Resource>& executors_own) const {
+  for (const kartograph::mesos::Resource& own : executors_own) {
+    const std::optional<Resource> name = OurName(own.name());
+    if (!name) continue;
+    const bool offered =
+        !firm_total_.Get(*name).is_zero() || !revocable_total_.Get(*name).is_zero();
+    if (offered && own.has_revocable() != UsesRevocable(*name)) return false;
   }
-  return left;
+  return true;
 }
 
 absl::StatusOr<std::vector<kartograph::mesos::Resource>> OfferedResources::Take(
     const planner::ResourceVector& wanted) {
-  for (const auto& [resource, quantity] : wanted) {
-    if (std::max(Left(resource, false), Left(resource, true)) < quantity) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the offer has ", available_.ToString(), ", not ", wanted.ToString()));
-    }
+  if (!wanted.FitsIn(available_)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the offer has ", available_.ToString(), ", not ", wanted.ToString()));
   }
   std::vector<kartograph::mesos::Resource> taken;
   for (const auto& [resource, quantity] : wanted) {
-    const bool revocable = Left(resource, false) < quantity;
+    const bool revocable = UsesRevocable(resource);
     Quantity missing = quantity;
     for (Piece& piece : pieces_) {
       if (piece.resource != resource || piece.mesos.has_revocable() != revocable) continue;

@@ -18,6 +18,11 @@ kartograph::mesos::Resource MesosResource(planner::Resource resource, planner::Q
 // may lack any of them. Ranges and sets, volumes and shared resources are of no use to a task here
 // and stay in the offer; so do revocable ones unless they are wanted.
 //
+// Mesos refuses a task that mixes revocable and other resources of one name, and one that differs
+// in this from its executor. So of each name only the kind of which more was offered is used, the
+// one that cannot be revoked where there is as much; the rest stays in the offer, and is what the
+// next one has more of.
+//
 // Reserved resources are the same to a task as unreserved ones, but Mesos must be told which of
 // them it uses: so each piece keeps its role, its reservations and whether it is revocable, and
 // what is reserved for us is used up first, as nobody else can have it. Thread-compatible.
@@ -34,10 +39,20 @@ class OfferedResources {
   }
 
   const planner::ResourceVector& available() const { return available_; }
+  // Both kinds of every name, whatever has been taken.
+  planner::ResourceVector all() const {
+    planner::ResourceVector sum = firm_total_;
+    sum += revocable_total_;
+    return sum;
+  }
+
+  // Whether a task out of these resources could have an executor that holds those, as far as
+  // revocable ones go.
+  bool GoWith(
+      const google::protobuf::RepeatedPtrField<kartograph::mesos::Resource>& executors_own) const;
 
   // Takes `wanted` out, in Mesos's terms; ResourceExhausted, and nothing taken, where it is not
-  // there. Mesos refuses a task that mixes revocable and other resources of one name: each is taken
-  // from what cannot be revoked where that is enough, and else from what can.
+  // there.
   absl::StatusOr<std::vector<kartograph::mesos::Resource>> Take(
       const planner::ResourceVector& wanted);
 
@@ -49,10 +64,14 @@ class OfferedResources {
   };
 
   void AddOne(const kartograph::mesos::Resource& resource);
-  planner::Quantity Left(planner::Resource resource, bool revocable) const;
+  bool UsesRevocable(planner::Resource resource) const {
+    return revocable_total_.Get(resource) > firm_total_.Get(resource);
+  }
 
   Revocable revocable_;
   std::vector<Piece> pieces_;  // those that are reserved for us first
+  // What was added of both kinds, whatever has been taken.
+  planner::ResourceVector firm_total_, revocable_total_;
   planner::ResourceVector available_;
 };
 

@@ -114,14 +114,36 @@ TEST(OfferedResourcesTest, TakesNothingWhereNotAllIsThere) {
   EXPECT_THAT(Taken(offered, {}), IsEmpty());
 }
 
-TEST(OfferedResourcesTest, RevocableResourcesAreNeverMixedWithOthers) {
-  OfferedResources offered = From(Scalar("cpus", "1") + Scalar("cpus", "3", "revocable {}"),
-                                  OfferedResources::Revocable::kUsed);
+TEST(OfferedResourcesTest, OfEachNameTheKindIsUsedOfWhichThereIsMore) {
+  OfferedResources offered =
+      From(Scalar("cpus", "1") + Scalar("cpus", "3", "revocable {}") + Scalar("mem", "64") +
+               Scalar("mem", "64", "revocable {}") + Scalar("gpus", "1", "revocable {}"),
+           OfferedResources::Revocable::kUsed);
+  const ResourceVector usable = {{Resource::Cpu(), Quantity::Of(3)},
+                                 {Resource::Ram(), Quantity::Of(64 << 20)},
+                                 {Resource::Named("gpus"), Quantity::Of(1)}};
+  EXPECT_EQ(offered.available(), usable);
   EXPECT_THAT(Taken(offered, {{Resource::Cpu(), Quantity::Of(4)}}),
               ElementsAre("RESOURCE_EXHAUSTED"));
-  EXPECT_THAT(Taken(offered, {{Resource::Cpu(), Quantity::Of(1)}}), ElementsAre("cpus=1"));
-  EXPECT_THAT(Taken(offered, {{Resource::Cpu(), Quantity::Of(2)}}),
-              ElementsAre("cpus=2 revocable"));
+  EXPECT_THAT(Taken(offered, usable),
+              ElementsAre("cpus=3 revocable", "mem=64", "gpus=1 revocable"));
+  // Also when less is left of it than of the other.
+  EXPECT_THAT(Taken(offered, {{Resource::Cpu(), Quantity::Of(1)}}),
+              ElementsAre("RESOURCE_EXHAUSTED"));
+  EXPECT_TRUE(offered.available().empty()) << offered.available().ToString();
+}
+
+TEST(OfferedResourcesTest, GoesWithExecutorsThatHoldTheSameKind) {
+  const auto goes = [](const std::string& offered, const std::string& own) {
+    return From(offered, OfferedResources::Revocable::kUsed).GoWith(OfferOf(own).resources());
+  };
+  const std::string firm = Scalar("cpus", "1"), revocable = Scalar("cpus", "1", "revocable {}");
+  EXPECT_TRUE(goes(firm, firm));
+  EXPECT_TRUE(goes(revocable, revocable + Scalar("mem", "32")));
+  EXPECT_FALSE(goes(firm, revocable));
+  EXPECT_FALSE(goes(revocable, firm + Scalar("mem", "32")));
+  EXPECT_TRUE(goes(Scalar("mem", "1"), revocable)) << "no task takes of it";
+  EXPECT_TRUE(goes(firm, ""));
 }
 
 TEST(OfferedResourcesTest, PromisesNoLessMemoryThanWasAsked) {

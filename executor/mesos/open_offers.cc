@@ -44,6 +44,17 @@ AgentKey ToAgentKey(const AgentId& id, const std::vector<std::string>& roles) {
   return {id.substr(0, at), id.substr(at + 1)};
 }
 
+std::vector<std::pair<std::string, std::string>> AttributesOf(
+    const google::protobuf::RepeatedPtrField<Attribute>& attributes) {
+  std::vector<std::pair<std::string, std::string>> texts;
+  texts.reserve(static_cast<size_t>(attributes.size()));
+  for (const Attribute& attribute : attributes) {
+    texts.emplace_back(attribute.name(), TextOf(attribute));
+  }
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
 Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   const AgentKey key = {offer.agent_id().value(), RoleOf(offer)};
   Offer told;
@@ -53,18 +64,15 @@ Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   OfferedResources offered(options_.revocable);
   offered.Add(offer.resources());
   OfAgent& of_agent = by_agent_[told.agent];
-  const bool needs_executor =
-      of_agent.reduced.empty() && executors_->Find(offer.executor_ids(), key.role) == nullptr;
+  const bool needs_executor = of_agent.reduced.empty() &&
+                              executors_->Find(offer.executor_ids(), key.role, offered) == nullptr;
   const planner::ResourceVector& own = executors_->options().resources;
   if (!needs_executor || own.FitsIn(offered.available())) told.resources = offered.available();
   if (needs_executor && !told.resources.empty()) {
     told.resources -= own;
     of_agent.reduced = told.id;
   }
-  for (const Attribute& attribute : offer.attributes()) {
-    told.attributes.emplace_back(attribute.name(), TextOf(attribute));
-  }
-  std::sort(told.attributes.begin(), told.attributes.end());
+  told.attributes = AttributesOf(offer.attributes());
   if (offer.has_unavailability()) {
     told.unavailable_from = absl::FromUnixNanos(offer.unavailability().start().nanoseconds());
   }
@@ -98,14 +106,14 @@ std::optional<OpenOffers::Taken> OpenOffers::Take(const AgentId& agent) {
   Taken taken = {ToAgentKey(agent, options_.roles), std::move(it->second.ids),
                  OfferedResources(options_.revocable)};
   by_agent_.erase(it);
+  google::protobuf::RepeatedPtrField<kartograph::mesos::ExecutorID> running;
   for (const OfferId& id : taken.ids) {
     const kartograph::mesos::Offer& offer = offers_.at(id);
     taken.resources.Add(offer.resources());
-    if (taken.executor == nullptr) {
-      taken.executor = executors_->Find(offer.executor_ids(), taken.key.role);
-    }
+    running.MergeFrom(offer.executor_ids());
     offers_.erase(id);
   }
+  taken.executor = executors_->Find(running, taken.key.role, taken.resources);
   return taken;
 }
 

@@ -24,6 +24,9 @@ struct AgentKey {
   std::string agent;
   std::string role;
 };
+// Sorted by name, as text.
+std::vector<std::pair<std::string, std::string>> AttributesOf(
+    const google::protobuf::RepeatedPtrField<kartograph::mesos::Attribute>& attributes);
 AgentId ToAgentId(const AgentKey& key, const std::vector<std::string>& roles);
 AgentKey ToAgentKey(const AgentId& id, const std::vector<std::string>& roles);
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "executor/mesos/endpoint.h"
 
 namespace kartograph::executor::mesos {
@@ -15,7 +14,7 @@ using SchedulerCall = kartograph::mesos::scheduler::Call;
 namespace {
 
 constexpr int kMaxHops = 5;
-// So many heartbeats may be missed: one may be late when the master is busy.
+// After so many heartbeats without a word: one may be late when the master is busy.
 constexpr int kHeartbeatsMissed = 4;
 
 }  // namespace
@@ -79,7 +78,7 @@ void Subscription::Open(Endpoint endpoint) {
   session_ = ApiSession::Open(io_, std::move(options), handlers_.subscribe().SerializeAsString(),
                               {[this](absl::string_view record) { OnRecord(record); },
                                [this](const SessionEnd& end) { OnEnd(end); }});
-  last_heard_ = absl::Now();
+  silent_heartbeats_ = 0;
   WatchHeart();
 }
 
@@ -88,7 +87,7 @@ void Subscription::OnRecord(absl::string_view record) {
   if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
     return Lost(absl::StrCat(endpoint_.ToString(), " sends what is no event"), false);
   }
-  last_heard_ = absl::Now();
+  silent_heartbeats_ = -1;  // the one that is under way does not count
   if (event.type() == Event::HEARTBEAT) return;
   if (event.type() == Event::SUBSCRIBED) {
     subscribed_ = true;
@@ -107,8 +106,7 @@ void Subscription::WatchHeart() {
   heart_.expires_after(absl::ToChronoNanoseconds(heartbeat_));
   heart_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_ || !session_) return;
-    // By the number of looks as well as by the clock, which may jump.
-    if (absl::Now() - last_heard_ > kHeartbeatsMissed * heartbeat_) {
+    if (++silent_heartbeats_ >= kHeartbeatsMissed) {
       return Lost(absl::StrCat(endpoint_.ToString(), " has been silent for ",
                                absl::FormatDuration(kHeartbeatsMissed * heartbeat_)),
                   false);

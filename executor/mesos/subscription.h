@@ -78,8 +78,8 @@ class Subscription {
   std::string master_;
   absl::Duration back_off_;
   absl::Duration heartbeat_;
-  absl::Time last_heard_;
-  int hops_ = 0;  // redirections since the last try of our own
+  int silent_heartbeats_ = 0;  // whole intervals without a record
+  int hops_ = 0;               // redirections since the last try of our own
   bool subscribed_ = false;
   bool stopped_ = false;
 };

@@ -210,7 +210,7 @@ class ZookeeperFinder final : public MasterFinder {
     // The watch of the children tells who follows.
     if (code == ZNONODE) return;
     if (code != ZOK) return Failed(code, PathOf(node));
-    absl::StatusOr<Endpoint> endpoint = ParseMasterNode(node, data);
+    absl::StatusOr<Endpoint> endpoint = ParseMasterNode(node, data, address_.tls);
     if (!endpoint.ok()) {
       return Lose(
           absl::StrCat(endpoint.status().message(), " (in ", address_.path, " of ", Named(), ")"));

@@ -357,6 +357,9 @@ void SimulatedCluster::SeeAgain(uint32_t index) {
 void SimulatedCluster::MakeOffer(uint32_t index) {
   Agent& agent = agents_[index];
   if (!agent.alive || agent.unreachable || !connected_) return;
+  if (options_.tell_capacity) {
+    Tell(AgentCapacity{agent.id, agent.id, agent.capacity, agent.capacity, {}});
+  }
   Offer offer;
   offer.agent = agent.id;
   offer.agent_name = agent.id;

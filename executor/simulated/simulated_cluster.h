@@ -41,6 +41,8 @@ struct SimulatedClusterOptions {
   // on its agent, or after Revive.
   bool lease = true;
   int backlog = 0;
+  // What an agent has is told before each offer of it; only without leases.
+  bool tell_capacity = false;
   absl::Duration latency = absl::ZeroDuration();  // of every message, one way
   absl::Time start = absl::UnixEpoch();
   uint64_t seed = 1;

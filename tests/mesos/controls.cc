@@ -105,6 +105,8 @@ absl::Status ApplyControl(Master& master, const HttpRequest& request) {
     faults.cuts_next_event = true;
   } else if (what == "byte_chunks") {
     faults.byte_chunks = on;
+  } else if (what == "hide_agents") {
+    faults.hides_agents = on;
   } else if (what == "next") {
     if (!absl::SimpleAtoi(request.Query("status").value_or("503"), &faults.next_status)) {
       return absl::InvalidArgumentError("`status` is a number");

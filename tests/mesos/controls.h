@@ -7,6 +7,7 @@
 //   /close                     every framework's stream is closed
 //   /cut_record                the next event ends in its middle, and the connection with it
 //   /byte_chunks?on            streams that begin from now on come byte by byte
+//   /hide_agents?on            operators are not told what agents there are (403)
 //   /next?status=503&message=  the answer to the next call; 400 likewise
 //   /drop_accept               the next ACCEPT is answered with 202 and forgotten
 //   /error?message=            every framework gets an ERROR
@@ -26,8 +27,9 @@
 //   /agent/N/restart?down_ms=  its process is away for so long; its executors stay
 //   /agent/N/kill_executor?executor=&signal=   without an id: all of them
 //   /agent/N/drain?in_ms=&for_ms=  unavailable from then on, with inverse offers; without for_ms
-//   for ever /agent/N/undrain /agent/N/foreign_task?id=  a task runs of which its framework does
-//   not know
+//                              for ever
+//   /agent/N/undrain
+//   /agent/N/foreign_task?id=  a task runs of which its framework does not know
 #ifndef KARTOGRAPH_TESTS_MESOS_CONTROLS_H_
 #define KARTOGRAPH_TESTS_MESOS_CONTROLS_H_
 

@@ -117,11 +117,14 @@ void Master::OnOperatorCall(const HttpRequest& request, const HttpReplier& reply
     return Refuse(reply, "", 400, "Failed to parse body into Call protobuf");
   }
   if (call.type() != mesos::MasterCall::GET_AGENTS) return Refuse(reply, "", 501, "");
+  if (faults_.hides_agents) return Refuse(reply, "", 403, "");
   mesos::MasterResponse response;
   for (const auto& [id, record] : agents_) {
     if (record.known != Known::kRegistered) continue;
     auto* agent = response.mutable_get_agents()->add_agents();
     *agent->mutable_agent_info() = record.agent->Info();
+    agent->set_active(true);
+    *agent->mutable_total_resources() = agent->agent_info().resources();
     agent->set_pid(absl::StrCat("slave(1)@127.0.0.1:", record.agent->port()));
   }
   reply->Reply(200, response.SerializeAsString(), {{"Content-Type", kProtobuf}});

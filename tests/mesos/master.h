@@ -29,6 +29,7 @@ struct Faults {
   bool no_leader = false;
   bool silent = false;  // no events at all; connections stay
   bool byte_chunks = false;
+  bool hides_agents = false;  // from operators
   bool repeats_updates = false;
   bool reorders_updates = false;
   int next_status = 0;       // 503, 400: the answer to the next call

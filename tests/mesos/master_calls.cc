@@ -137,6 +137,7 @@ std::string Master::ValidateTask(const Framework& framework, const AgentRecord& 
   *task_pool = *std::move(pool);
   *executor_pool = Pool();
   Pool total = *task_pool;
+  Pool both = *task_pool;  // with an executor that runs already, too
   if (task.has_executor()) {
     mesos::ExecutorInfo executor = task.executor();
     if (executor.has_framework_id() && executor.framework_id().value() != framework.id()) {
@@ -148,6 +149,7 @@ std::string Master::ValidateTask(const Framework& framework, const AgentRecord& 
       return absl::StrCat("Executor uses invalid resources: ",
                           std::string(pool.status().message()));
     }
+    both.Add(*pool);
     const auto running =
         record.executors.find(JoinKey(framework.id(), executor.executor_id().value()));
     if (running == record.executors.end()) {
@@ -159,8 +161,8 @@ std::string Master::ValidateTask(const Framework& framework, const AgentRecord& 
           executor.executor_id().value());
     }
   }
-  if (total.MixesRevocable()) {
-    return "Task mixes revocable and non-revocable resources";
+  if (both.MixesRevocable()) {
+    return "Task and its executor mix revocable and non-revocable resources";
   }
   if (!left.Contains(total)) {
     return absl::StrCat("Total resources ", total.ToString(),

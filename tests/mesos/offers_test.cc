@@ -9,6 +9,7 @@
 namespace kartograph::stand_in {
 namespace {
 
+using executor::AgentCapacity;
 using executor::Connected;
 using executor::Launch;
 using executor::Offer;
@@ -59,6 +60,76 @@ TEST_F(OffersTest, TheExecutorIsKeptOutOfAnAgentOnceAndOnlyWhereNoneRuns) {
       [](const Offer& later) { return later.resources == CpuAndRam(3.5, 4096 - 64); });
   mesos().Inspect([](const Master& master) {
     EXPECT_EQ(master.agents().begin()->second.executors.size(), 1u);
+  });
+}
+
+TEST_F(OffersTest, WhatAgentsHaveIsToldWhetherTheyOfferItOrNot) {
+  options_.roles = {"kg"};
+  settings_.agents = {
+      {"node-1", "cpus:2;mem:1024;cpus(kg):1;cpus(other):4;mem(other):512;cpus{REV}:9", "rack:r3"}};
+  StartAll();
+  const AgentCapacity first = kartograph().Await<AgentCapacity>();
+  EXPECT_EQ(first.agent, kartograph().AwaitOffer().agent);
+  EXPECT_EQ(first.agent_name, "node-1");
+  EXPECT_EQ(first.resources, CpuAndRam(2.5, 1024 - 64)) << "others' reservations are theirs";
+  EXPECT_EQ(first.for_one_attempt, first.resources);
+  EXPECT_THAT(first.attributes, ElementsAre(Pair("rack", "r3")));
+  kartograph().cluster().Suppress();
+  AwaitCalls("SUPPRESS", 1);
+  // Nothing is news when it is asked again, but after a new connection all is.
+  Control("/close");
+  kartograph().Await<Connected>();
+  EXPECT_EQ(kartograph().Await<AgentCapacity>().agent, first.agent);
+  Control("/add_agent?resources=cpus:8;mem:2048");
+  kartograph().cluster().Revive({CpuAndRam(4, 1024)});
+  EXPECT_EQ(kartograph().Await<AgentCapacity>().resources, CpuAndRam(7.5, 2048 - 64))
+      << "an agent that was not known is asked about";
+  EXPECT_FALSE(kartograph().Has<AgentCapacity>());
+}
+
+TEST_F(OffersTest, AnAttemptIsToldToHaveOneKindOfAnAgentsResources) {
+  options_.revocable = true;
+  settings_.agents[0].resources = "cpus:2;mem:1024;cpus{REV}:3";
+  StartAll();
+  const AgentCapacity told = kartograph().Await<AgentCapacity>();
+  EXPECT_EQ(told.resources, CpuAndRam(4.5, 1024 - 64));
+  EXPECT_EQ(told.for_one_attempt, CpuAndRam(2.5, 1024 - 64));
+}
+
+TEST_F(OffersTest, AMasterThatDoesNotSayWhatAgentsThereAreIsWorkedWith) {
+  StartMesos();
+  Control("/hide_agents?on=1");
+  StartKartograph();
+  const Launch launch = LaunchOn(kartograph().AwaitOffer().agent, "quick", 0);
+  kartograph().cluster().Execute({launch});
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kSucceeded);
+  EXPECT_FALSE(kartograph().Has<AgentCapacity>());
+}
+
+TEST_F(OffersTest, AgentsWithGpusOfferWhileATaskWaitsForOne) {
+  settings_.agents = {{"gpu", "cpus:4;mem:1024;gpus:2", ""}, {"plain", "cpus:4;mem:1024", ""}};
+  StartAll();
+  planner::ResourceVector need = CpuAndRam(1, 64);
+  need.Set(planner::Resource::Named("gpus"), planner::Quantity::Of(2));
+  kartograph().Await<AgentCapacity>(
+      [&](const AgentCapacity& told) { return need.FitsIn(told.for_one_attempt); });
+  EXPECT_EQ(kartograph().AwaitOffer().agent_name, "plain");
+  EXPECT_FALSE(kartograph().Has<Offer>());
+  kartograph().cluster().Revive({need});
+  const Offer offer = kartograph().AwaitOffer();
+  EXPECT_EQ(offer.agent_name, "gpu");
+  Launch launch = LaunchOn(offer.agent, "quick", 0);
+  launch.consumption = need;
+  kartograph().cluster().Execute({launch});
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kSucceeded);
+  // And without one they are left to others.
+  Control("/rescind");
+  kartograph().cluster().Revive({CpuAndRam(1, 64)});
+  AwaitMesos([](const Master& master) {
+    for (const auto& capability : master.frameworks().begin()->second.info.capabilities()) {
+      if (capability.type() == mesos::FrameworkInfo::Capability::GPU_RESOURCES) return false;
+    }
+    return true;
   });
 }
 
@@ -220,6 +291,38 @@ TEST_F(OffersTest, RevocableResourcesAreUsedOnRequest) {
   launch.consumption = CpuAndRam(2, 128);
   kartograph().cluster().Execute({launch});
   EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kSucceeded);
+}
+
+TEST_F(OffersTest, RevocableAndOtherResourcesOfAnAgentAreUsedOneAfterTheOther) {
+  settings_.agents[0].resources = "cpus:2;mem:1024;cpus{REV}:3";
+  options_.revocable = true;
+  StartAll();
+  const Offer offer = kartograph().AwaitOffer();
+  EXPECT_EQ(offer.resources, CpuAndRam(2.5, 1024 - 64)) << "of each name one kind";
+  Launch revocable = LaunchOn(offer.agent, "forever", 0);
+  revocable.consumption = CpuAndRam(2.5, 128);
+  kartograph().cluster().Execute({revocable});
+  kartograph().AwaitRunning(revocable.attempt);
+  // An executor on the other kind is started beside the first.
+  EXPECT_EQ(kartograph().AwaitOffer().resources, CpuAndRam(1.5, 1024 - 64 - 128 - 64));
+  Launch firm = LaunchOn(offer.agent, "forever", 1);
+  firm.consumption = CpuAndRam(1.5, 128);
+  kartograph().cluster().Execute({firm});
+  kartograph().AwaitRunning(firm.attempt);
+  mesos().Inspect([](const Master& master) {
+    EXPECT_EQ(master.agents().begin()->second.executors.size(), 2u);
+  });
+  // With both there, neither is started again.
+  kartograph().cluster().Cancel(revocable.attempt, offer.agent, absl::ZeroDuration());
+  kartograph().AwaitEnd(revocable.attempt);
+  kartograph().cluster().Acknowledge({revocable.attempt});
+  EXPECT_EQ(kartograph()
+                .Await<Offer>([](const Offer& offer) {
+                  return offer.resources.Get(planner::Resource::Cpu()) >
+                         planner::Quantity::FromMilli(1500);
+                })
+                .resources,
+            CpuAndRam(2.5, 1024 - 64 - 128 - 64));
 }
 
 }  // namespace

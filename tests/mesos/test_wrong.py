@@ -41,6 +41,7 @@ def test_a_wrong_cluster_is_refused(folder, cluster, word):
      ["--mesos-failover-timeout", "168h"]),
     (["--mesos-executor-path", EXECUTOR, "--mesos-checkpoint", "maybe"],
      ["--mesos-checkpoint", "true or false"]),
+    (["--mesos-executor-path", EXECUTOR, "--mesos-tls"], ["--mesos-tls", "mesos:https://"]),
     (["--mesos-executor-path", EXECUTOR, "--mesos-ca", "/no/such.pem"], ["/no/such.pem"]),
     (["--mesos-executor-path", EXECUTOR, "--mesos-secret-file", "/no/such/secret",
       "--mesos-principal", "me"], ["/no/such/secret"])])
