@@ -64,16 +64,22 @@ class HttpConnection {
     }
     co_return ToStatus(error, "no answer");
   }
-  // Reads some of a body.
+  // Reads some of a body: waits until there is something, and takes all of it that has come, in
+  // however many chunks.
   template <typename Parser>
   boost::asio::awaitable<Error> ReadSome(Parser& parser) {
+    Error error;
     if (tls_) {
-      auto [error, bytes] =
-          co_await boost::beast::http::async_read_some(*tls_, buffer_, parser, kAwaitResult);
-      co_return error;
+      error = std::get<0>(
+          co_await boost::beast::http::async_read_some(*tls_, buffer_, parser, kAwaitResult));
+    } else {
+      error = std::get<0>(
+          co_await boost::beast::http::async_read_some(*plain_, buffer_, parser, kAwaitResult));
     }
-    auto [error, bytes] =
-        co_await boost::beast::http::async_read_some(*plain_, buffer_, parser, kAwaitResult);
+    while (!error && buffer_.size() > 0 && !parser.is_done()) {
+      buffer_.consume(parser.put(buffer_.data(), error));
+      if (error == boost::beast::http::error::need_more) co_return Error();
+    }
     co_return error;
   }
 

@@ -4,9 +4,11 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <iterator>
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "executor/mesos/master_finder.h"
@@ -39,7 +41,7 @@ class MesosCluster : public Cluster {
       : master_(std::move(options.master)), tls_(asio::ssl::context::tls_client) {
     options.framework.subscription.tls_context = &tls_;
     framework_.emplace(io_, std::move(options.framework),
-                       [this](std::vector<ClusterEvent> events) { listener_(std::move(events)); });
+                       [this](std::vector<ClusterEvent> events) { Tell(std::move(events)); });
   }
   ~MesosCluster() override {
     if (!thread_.joinable()) return;
@@ -116,9 +118,16 @@ class MesosCluster : public Cluster {
   }
 
  private:
+  // What came with one read is told at once: the scheduler wakes up, and commits, once for it.
+  void Tell(std::vector<ClusterEvent> events) {
+    if (to_tell_.empty()) asio::post(io_, [this] { listener_(std::exchange(to_tell_, {})); });
+    std::move(events.begin(), events.end(), std::back_inserter(to_tell_));
+  }
+
   const mesos::MasterAddress master_;
   asio::ssl::context tls_;
   ClusterListener listener_;
+  std::vector<ClusterEvent> to_tell_;
   asio::io_context io_{1};
   std::optional<mesos::Framework> framework_;  // destroyed before io_, which it uses
   std::thread thread_;

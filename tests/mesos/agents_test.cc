@@ -98,6 +98,10 @@ TEST_F(AgentsTest, AnExecutorsEndIsItsAttemptsAndItsIdIsNotUsedAgain) {
   EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kLost);
   AwaitMesos(
       [](const Master& master) { return master.agents().begin()->second.executors.empty(); });
+  // The answer comes after the news of the executor, on the same stream.
+  const Launch unknown = LaunchOn(stale.agent, "", 2);
+  kartograph().Reconcile(unknown);
+  kartograph().AwaitEnd(unknown.attempt);
   const Launch next = LaunchOn(stale.agent, "quick", 1);
   kartograph().cluster().Execute({next});
   EXPECT_EQ(kartograph().AwaitEnd(next.attempt).outcome, Outcome::kSucceeded);

@@ -89,19 +89,22 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(Loop& loop, const Option
     return absl::InternalError(absl::StrCat("cannot watch a process: ", strerror(errno)));
   }
   process->descriptor_.reset(new Descriptor{{loop.io(), descriptor}});
-  process->descriptor_->stream.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                                          [self = process.get()](boost::system::error_code error) {
-                                            if (error) return;
-                                            int status = 0;
-                                            if (waitpid(self->pid_, &status, 0) != self->pid_)
-                                              return;
-                                            self->ended_ = true;
-                                            // It may destroy the process, and with it itself.
-                                            const std::function<void(int)> on_end =
-                                                std::move(self->on_end_);
-                                            on_end(status);
-                                          });
+  process->AwaitEnd();
   return process;
+}
+
+void Process::AwaitEnd() {
+  const auto wait_read = boost::asio::posix::stream_descriptor::wait_read;
+  descriptor_->stream.async_wait(wait_read, [this](boost::system::error_code error) {
+    if (error) return;
+    int status = 0;
+    // What Asio says may have been of an earlier descriptor with the same number.
+    if (waitpid(pid_, &status, WNOHANG) != pid_) return AwaitEnd();
+    ended_ = true;
+    // It may destroy the process, and with it itself.
+    const std::function<void(int)> on_end = std::move(on_end_);
+    on_end(status);
+  });
 }
 
 Process::~Process() {

@@ -34,6 +34,7 @@ class Process {
  private:
   struct Descriptor;  // readable once it has ended
   Process();
+  void AwaitEnd();
 
   int pid_ = -1;
   bool ended_ = false;
