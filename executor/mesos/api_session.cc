@@ -74,17 +74,20 @@ class Session : public std::enable_shared_from_this<Session> {
     handlers_.on_end(end);
   }
 
-  std::string Request(absl::string_view body) const {
+  // How every request begins; the body's length and the body follow.
+  std::string RequestHead(absl::string_view stream_id) const {
     const Endpoint& to = options_.endpoint;
-    std::string request = absl::StrCat(
+    std::string head = absl::StrCat(
         "POST ", to.target, " HTTP/1.1\r\nHost: ", HostPort{to.host, to.port}.ToString(),
         "\r\nContent-Type: application/x-protobuf\r\nAccept: application/x-protobuf\r\n");
     if (!options_.authorization.empty()) {
-      absl::StrAppend(&request, "Authorization: ", options_.authorization, "\r\n");
+      absl::StrAppend(&head, "Authorization: ", options_.authorization, "\r\n");
     }
-    if (!stream_id_.empty()) absl::StrAppend(&request, "Mesos-Stream-Id: ", stream_id_, "\r\n");
-    absl::StrAppend(&request, "Content-Length: ", body.size(), "\r\n\r\n", body);
-    return request;
+    if (!stream_id.empty()) absl::StrAppend(&head, "Mesos-Stream-Id: ", stream_id, "\r\n");
+    return absl::StrCat(head, "Content-Length: ");
+  }
+  void AppendRequest(absl::string_view body, std::string* requests) const {
+    absl::StrAppend(requests, head_, body.size(), "\r\n\r\n", body);
   }
 
   // The end that an answer means, which is not the protocol's.
@@ -113,7 +116,8 @@ class Session : public std::enable_shared_from_this<Session> {
     absl::Status status =
         co_await s.stream_.Connect(s.options_.endpoint.host, s.options_.endpoint.port);
     if (status.ok()) {
-      const std::string request = s.Request(subscribe);
+      std::string request;
+      s.AppendRequest(subscribe, &request);
       status = co_await s.stream_.Write(request);
     }
     http::response_parser<http::buffer_body> parser;
@@ -129,7 +133,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     const auto& head = parser.get();
     if (auto id = head.find("Mesos-Stream-Id"); id != head.end()) {
-      s.stream_id_ = std::string(id->value());
+      s.head_ = s.RequestHead({id->value().data(), id->value().size()});
     }
     s.stream_.SetTimeout(absl::InfiniteDuration());
     asio::co_spawn(s.io_, RunCalls(self), asio::detached);
@@ -204,7 +208,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::vector<Waiting> batch;
     std::string requests;
     while (!queue_.empty() && batch.size() < kMaxBatch) {
-      requests += Request(queue_.front().call);
+      AppendRequest(queue_.front().call, &requests);
       batch.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
@@ -239,7 +243,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<HttpConnection> calls_;
   asio::steady_timer wake_;  // cancelled when there are calls to send
   std::deque<Waiting> queue_;
-  std::string stream_id_;
+  std::string head_ = RequestHead("");  // without a stream's id before there is a stream
   bool closed_ = false;
 };
 

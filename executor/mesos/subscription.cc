@@ -83,7 +83,7 @@ void Subscription::Open(Endpoint endpoint) {
 }
 
 void Subscription::OnRecord(absl::string_view record) {
-  Event event;
+  Event& event = event_;
   if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
     return Lost(absl::StrCat(endpoint_.ToString(), " sends what is no event"), false);
   }

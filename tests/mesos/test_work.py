@@ -10,8 +10,9 @@ import uuid
 import grpc
 import pytest
 
-from harness import (PATIENCE, ROOT, cli, eventually, one_document, outcome_name, pb,
-                     processes_with, task)
+from harness import (PATIENCE, ROOT, Service, cli, eventually, one_document, outcome_name, pb,
+                     problems_of, processes_with, task)
+from conftest import EXECUTOR
 
 EXAMPLE = ROOT / "examples" / "map_release"
 
@@ -63,6 +64,28 @@ def test_a_log_is_followed_while_its_task_runs_and_read_after_it(shared, folder)
     assert shared.log_of(graph, "a").decode() == whole
     assert shared.log_of(graph, "a", offset=-7) == b"100000\n"
     assert shared.log_of(graph, "a", stream=pb.LOG_STREAM_STDERR) == b"last\n"
+
+
+def test_what_agents_have_is_known_while_another_framework_uses_it(mesos, folder):
+    cluster = mesos.cluster()
+    first = mesos.service(cluster)
+    hog = first.submit([task("hog", "sleep", 1000, grace=0, consumption={"cpu": 4})])
+    first.wait_for_task(hog, "hog", pb.TASK_STATE_RUNNING)
+    second = Service(folder, "--cluster", f"mesos:http://{cluster.master}",
+                     "--mesos-executor-path", EXECUTOR)
+    mesos.services.append(second)
+    second.start()
+    agent = second.wait_for_agent()
+    assert agent.capacity["cpu"] == 4 and not agent.used
+    waiting = second.submit([task("a", consumption={"cpu": 2})])
+    eventually(lambda: second.task(waiting, "a").reason.startswith("waits for an offer"),
+               lambda: f"it waits for an offer: {second.task(waiting, 'a').reason}")
+    with pytest.raises(grpc.RpcError) as refused:
+        second.submit([task("b", consumption={"cpu": 5})])
+    assert [problem.message for problem in problems_of(refused.value)] == [
+        "is more than any agent has; ask for at most 4"]
+    first.cancel(hog)
+    assert second.wait_for_graph(waiting).state == pb.GRAPH_STATE_SUCCEEDED
 
 
 def test_logs_are_found_again_by_a_service_that_has_started_since(mesos):
