@@ -153,6 +153,7 @@ std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) 
 }
 
 void AgentDirectory::Forget(const std::string& agent) {
+  ++asked_;
   known_.erase(agent);
   for (const std::string& role : options_.roles) {
     told_.erase(ToAgentId({agent, role}, options_.roles));
@@ -160,6 +161,7 @@ void AgentDirectory::Forget(const std::string& agent) {
 }
 
 void AgentDirectory::ForgetAll() {
+  ++asked_;
   known_.clear();
   told_.clear();
 }

@@ -40,10 +40,11 @@ class AgentDirectory {
   boost::asio::awaitable<absl::StatusOr<Endpoint>> Find(std::string agent, Endpoint master);
 
   // Asks the master what all agents have for us. `done` gets what is news since the last answer; of
-  // several calls that wait only the last is answered, and none after Stop.
+  // several calls that wait only the last is answered, and none after Forget or Stop.
   using Done = std::function<void(absl::StatusOr<std::vector<AgentCapacity>>)>;
   void AskWhatTheyHave(Endpoint master, Done done);
-  // The next answer has news of it again, or of all.
+  // The next answer has news of it again, or of all. One that is under way is not told any more: it
+  // may be older.
   void Forget(const std::string& agent);
   void ForgetAll();
   void Stop() { ++asked_; }

@@ -26,8 +26,8 @@ constexpr char kUnknown[] = "unknown";
 constexpr size_t kMaxFilters = 32;
 // Who still works on an agent is asked again about its maintenance after so long.
 constexpr double kInverseRefusalSeconds = 60;
-// From an offer of an agent that was not known to the next question: others may come with it.
-constexpr absl::Duration kNewAgentDelay = absl::Seconds(1);
+// When an agent has come or gone the master is asked after so long: others may with it.
+constexpr absl::Duration kChangedAgentsDelay = absl::Seconds(1);
 // Agents with gpus are offered only to frameworks that say they know what to do with them.
 constexpr char kGpus[] = "gpus";
 
@@ -327,7 +327,7 @@ void Framework::StopForGood(const std::string& reason) {
 void Framework::OnOffers(const Event::Offers& offers) {
   std::vector<ClusterEvent> events;
   for (const kartograph::mesos::Offer& offer : offers.offers()) {
-    if (agents_.Learn(offer)) AskForAgentsIn(kNewAgentDelay);
+    if (agents_.Learn(offer)) AskForAgentsIn(kChangedAgentsDelay);
     for (const kartograph::mesos::ExecutorID& id : offer.executor_ids()) {
       if (Executors::IsOurs(id.value())) {
         running_executors_[offer.agent_id().value()].insert(id.value());
@@ -430,6 +430,7 @@ void Framework::OnFailure(const Event::Failure& failure) {
   }
   running_executors_.erase(agent);
   agents_.Forget(agent);
+  AskForAgentsIn(kChangedAgentsDelay);
   std::vector<ClusterEvent> events;
   for (const std::string& role : options_.roles) {
     events.emplace_back(AgentUnreachable{ToAgentId({agent, role}, options_.roles)});

@@ -79,8 +79,8 @@ class Subscription {
   absl::Duration back_off_;
   absl::Duration heartbeat_;
   kartograph::mesos::scheduler::Event event_;  // that is at hand; keeps its memory for the next
-  int silent_heartbeats_ = 0;  // whole intervals without a record
-  int hops_ = 0;               // redirections since the last try of our own
+  int silent_heartbeats_ = 0;                  // whole intervals without a record
+  int hops_ = 0;                               // redirections since the last try of our own
   bool subscribed_ = false;
   bool stopped_ = false;
 };
