@@ -7,7 +7,9 @@
 Without --master on a stand-in for Mesos whose tasks take no time, with 1, 10 and 1,000 agents of 16 cores:
 what is measured is Kartograph with its durable history and the protocol. Latencies are of the stand-in
 (from an offer to the ACCEPT that uses it; from a task's end to its ACKNOWLEDGE) and of the history (from a
-task's launch to its start); each as median and 99th percentile, in milliseconds.
+task's launch to its start); each as median and 99th percentile, in milliseconds. With many tasks they are
+mostly the time that a task queues behind others; the first line is of tasks that come one after the other,
+so that it shows what Kartograph adds to each.
 
 With --master on a real cluster: as many times /bin/true under kartograph-executor, and the same under
 Mesos's own command executor (`container: {}`), and their ratio, which is what to quote.
@@ -30,13 +32,15 @@ import time
 import urllib.request
 
 TICKS = os.sysconf("SC_CLK_TCK")
+CHAIN = 1000
 
 
-def write_graph(path, tasks, cpu, more=""):
+def write_graph(path, tasks, cpu, more="", chain=False):
     with open(path, "w", encoding="utf-8") as out:
         out.write(f"name: mesos-bench\ndefaults: {{consumption: {{cpu: {cpu}}}{more}}}\ntasks:\n")
         for i in range(tasks):
-            out.write(f"- {{name: t{i}, command: [/bin/true]}}\n")
+            after = f", after: [t{i - 1}]" if chain and i else ""
+            out.write(f"- {{name: t{i}, command: [/bin/true]{after}}}\n")
 
 
 class Process:
@@ -98,18 +102,21 @@ def run_graph(options, service, graph):
 
 
 def on_stand_in(options, folder):
-    print(f"{options.tasks} tasks of no length, 1 cpu each, on agents of 16; offers every 10 ms")
+    print(f"{options.tasks} tasks of no length, 1 cpu each, on agents of 16; offers every 10 ms; "
+          f"first {CHAIN}, one after the other")
     print(f"{'agents':>8} {'tasks/s':>9} {'cpu us/task':>12} {'offer to accept':>18} "
           f"{'end to acknowledge':>20} {'launch to start':>18}")
-    write_graph(folder / "graph.yaml", options.tasks, 1)
-    for agents in options.agents or (1, 10, 1000):
-        here = folder / str(agents)
+    write_graph(folder / "chain.yaml", CHAIN, 1, chain=True)
+    write_graph(folder / "many.yaml", options.tasks, 1)
+    rows = [(1, CHAIN, "chain")] + [(n, options.tasks, "many") for n in options.agents or (1, 10, 1000)]
+    for agents, tasks, graph in rows:
+        here = folder / f"{graph}-{agents}"
         here.mkdir()
         cluster = Process(here / "stand_in.log", options.bin / "tests/mesos/stand_in_main", "--agents",
                           agents, "--resources", "cpus:16.01;mem:4096", "--allocation-ms", 10,
                           "--exit-with-stdin")
         service = start_service(options, here, f"http://{cluster.said['master']}")
-        wall, cpu, starts = run_graph(options, service, folder / "graph.yaml")
+        wall, cpu, starts = run_graph(options, service, folder / f"{graph}.yaml")
         with urllib.request.urlopen(f"http://{cluster.said['control']}/state") as answer:
             state = json.load(answer)
         service.stop()
@@ -117,7 +124,7 @@ def on_stand_in(options, folder):
 
         def pair(name):
             return f"{state[name]['p50_ms']:.1f} / {state[name]['p99_ms']:.1f}"
-        print(f"{agents:8} {options.tasks / wall:9.0f} {cpu:12.0f} {pair('offer_to_accept'):>18} "
+        print(f"{agents:8} {tasks / wall:9.0f} {cpu:12.0f} {pair('offer_to_accept'):>18} "
               f"{pair('end_to_acknowledge'):>20} {f'{starts[0]:.1f} / {starts[1]:.1f}':>18}", flush=True)
 
 
