@@ -173,7 +173,8 @@ class Hello {
     launch.task_name = NameOf(attempt);
     launch.consumption = NeedOfATask();
     executor::Payload payload;
-    payload.set_shell("printf 'Hello, Mesos, from a task on %s' \"$(hostname)\"");
+    // Long enough to be seen running: of what ends at once the executor tells only the end.
+    payload.set_shell("printf 'Hello, Mesos, from a task on %s' \"$(hostname)\"; sleep 0.2");
     launch.payload = payload.SerializeAsString();
     return launch;
   }

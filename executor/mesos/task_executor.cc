@@ -240,8 +240,17 @@ void TaskExecutor::Launch(v1::TaskInfo task) {
   }
   running_[launch->attempt.value] = {agent, launch->cancel_grace};
   if (!runner_->Start(*launch)) return;  // its end comes out of the runner
-  update.start_time = runner_->StartTime(launch->attempt);
-  Tell(std::move(update), v1::TASK_RUNNING, agent);
+  to_tell_running_.emplace_back(Clock::now() + Chrono(options_.tell_running_after),
+                                launch->attempt);
+}
+
+void TaskExecutor::TellRunning(AttemptId attempt) {
+  auto it = running_.find(attempt.value);
+  if (it == running_.end() || std::exchange(it->second.told, true)) return;
+  AttemptUpdate update;
+  update.attempt = attempt;
+  update.start_time = runner_->StartTime(attempt);
+  Tell(std::move(update), v1::TASK_RUNNING, it->second.agent);
 }
 
 void TaskExecutor::Kill(const Event::Kill& kill) {
@@ -262,6 +271,7 @@ void TaskExecutor::Kill(const Event::Kill& kill) {
   }
   if (!runner_->Cancel(*attempt, grace)) return;  // it has ended
   if (std::exchange(running.cancelled, true) || !tells_killing_) return;
+  TellRunning(*attempt);
   AttemptUpdate update;
   update.attempt = *attempt;
   update.start_time = runner_->StartTime(*attempt);
@@ -346,8 +356,13 @@ void TaskExecutor::ScheduleTurn() {
 
 void TaskExecutor::Turn() {
   if (done_told_) return;
-  CollectEnded();
   const Clock::time_point now = Clock::now();
+  while (!to_tell_running_.empty() && (to_tell_running_.front().first <= now ||
+                                       !running_.contains(to_tell_running_.front().second.value))) {
+    TellRunning(to_tell_running_.front().second);
+    to_tell_running_.pop_front();
+  }
+  CollectEnded();
   if (recover_by_ <= now) {
     BeginEnd(1, absl::StrCat("without the agent for ",
                              absl::FormatDuration(options_.environment.recovery_timeout)));
@@ -372,6 +387,7 @@ void TaskExecutor::Turn() {
 
 void TaskExecutor::ArmTimer(Clock::time_point now) {
   Clock::time_point due = std::min(report_at_, now + Chrono(runner_->UntilDue()));
+  if (!to_tell_running_.empty()) due = std::min(due, to_tell_running_.front().first);
   if (ending_) {
     due = std::min({due, end_by_, last_words_by_});
   } else {

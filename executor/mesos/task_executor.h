@@ -8,10 +8,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -24,6 +26,7 @@
 #include "executor/mesos/sandbox_remover.h"
 #include "executor/mesos/unacknowledged.h"
 #include "executor/runner/runner.h"
+#include "planner/ids.h"
 
 namespace kartograph::executor::mesos {
 
@@ -41,6 +44,9 @@ class TaskExecutor {
     boost::asio::ssl::context* tls_context = nullptr;
     // With the agent there, no attempt and nothing to acknowledge for so long, it is done.
     absl::Duration idle_exit = absl::Minutes(1);
+    // That an attempt runs is told after so long. One that ends sooner has its end as its only
+    // update: each costs agent, master and framework a message, and the agent a write to its disk.
+    absl::Duration tell_running_after = absl::Milliseconds(20);
     absl::Duration report_interval = absl::Seconds(10);
     // A larger return value stays in its sandbox, and the update says where.
     size_t max_sent_result_bytes = 512 << 10;
@@ -64,6 +70,7 @@ class TaskExecutor {
   struct Running {
     kartograph::mesos::AgentID agent;
     absl::Duration cancel_grace;
+    bool told = false;       // that it runs
     bool cancelled = false;  // the framework wants its end
   };
 
@@ -84,6 +91,7 @@ class TaskExecutor {
   void Kill(const kartograph::mesos::executor::Event::Kill& kill);
   void OnMessage(const std::string& data);
   void CollectEnded();
+  void TellRunning(planner::AttemptId attempt);
   void Tell(AttemptUpdate update, kartograph::mesos::TaskState state,
             const kartograph::mesos::AgentID& agent);
   kartograph::mesos::TaskStatus NewStatus(const std::string& task_id,
@@ -118,6 +126,8 @@ class TaskExecutor {
 
   Unacknowledged unacknowledged_;
   absl::flat_hash_map<uint64_t, Running> running_;  // by attempt
+  // When attempts are told to run, in this order; some may have ended.
+  std::deque<std::pair<Clock::time_point, planner::AttemptId>> to_tell_running_;
   std::vector<AttemptUpdate> just_ended_;
   Clock::time_point report_at_ = kNever;
   Clock::time_point idle_exit_at_ = kNever;

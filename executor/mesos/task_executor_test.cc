@@ -46,6 +46,7 @@ class TaskExecutorTest : public testing::Test {
     options_.environment.checkpoint = true;
     options_.environment.recovery_timeout = absl::Minutes(15);
     options_.environment.max_backoff = absl::Milliseconds(20);
+    options_.tell_running_after = absl::ZeroDuration();
   }
   ~TaskExecutorTest() override {
     executor_.reset();
@@ -254,6 +255,37 @@ TEST_F(TaskExecutorTest, RefusesWhatIsNoAttempt) {
   ASSERT_TRUE(WaitState(3, v1::TASK_ERROR));
   EXPECT_EQ(Last(3).message(), "the task's data is a launch of g17.2.1, its id is g17.3.1");
   EXPECT_EQ(agent_.updates("nonsense").at(0).state(), v1::TASK_ERROR);
+}
+
+TEST_F(TaskExecutorTest, OfAShortAttemptOnlyTheEndIsTold) {
+  options_.tell_running_after = absl::Hours(1);
+  StartAndSubscribe();
+  const absl::Time before = absl::Now();
+  agent_.Send({LaunchEvent(Shell(1, "exit 3"))});
+  ASSERT_TRUE(WaitState(1, v1::TASK_FAILED));
+  EXPECT_THAT(States(1), ElementsAre(v1::TASK_FAILED));
+  EXPECT_EQ(OutcomeOf(Last(1)), Outcome::kExited);
+  EXPECT_GE(Data(Last(1)).start_ns(), absl::ToUnixNanos(before));
+  EXPECT_GE(Data(Last(1)).end_ns(), Data(Last(1)).start_ns());
+}
+
+TEST_F(TaskExecutorTest, OfALongerOneIsToldThatItRuns) {
+  options_.tell_running_after = absl::Milliseconds(1);
+  StartAndSubscribe();
+  agent_.Send({LaunchEvent(Shell(1, "exec sleep 1000"))});
+  EXPECT_TRUE(WaitState(1, v1::TASK_RUNNING));
+}
+
+TEST_F(TaskExecutorTest, ItIsToldThatItRunsBeforeThatItIsKilled) {
+  agent_.framework().add_capabilities()->set_type(
+      v1::FrameworkInfo::Capability::TASK_KILLING_STATE);
+  options_.tell_running_after = absl::Hours(1);
+  StartAndSubscribe();
+  agent_.Send({LaunchEvent(Shell(1, "touch ready; exec sleep 1000"))});
+  ASSERT_TRUE(WaitFile(1, "ready"));
+  agent_.Send({KillEvent(1)});
+  ASSERT_TRUE(WaitState(1, v1::TASK_KILLED));
+  EXPECT_THAT(States(1), ElementsAre(v1::TASK_RUNNING, v1::TASK_KILLING, v1::TASK_KILLED));
 }
 
 TEST_F(TaskExecutorTest, IgnoresARepeatedLaunch) {

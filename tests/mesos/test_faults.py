@@ -174,7 +174,8 @@ def test_an_agent_out_of_reach_keeps_its_task_which_runs_on(mesos, folder):
     cluster = mesos.cluster()
     service, gate, trace = mesos.service(cluster), folder / "gate", folder / "trace"
     graph = service.submit([gated("a", trace, gate)])
-    eventually(lambda: lines(trace) == ["a"], "the task runs")
+    service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    eventually(lambda: lines(trace) == ["a"], "the task has begun")
     cluster.do("/agent/0/unreachable")
     eventually(lambda: "reach" in service.cli("status", graph, "--tasks").stdout,
                lambda: f"status says so: {service.cli('status', graph, '--tasks').stdout}")
