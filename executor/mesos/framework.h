@@ -47,6 +47,10 @@ struct FrameworkOptions {
   // are repeated.
   absl::Duration confirm_after = absl::Seconds(30);
   Repeater::Options repeat;
+  // How long an attempt that the master does not know is held to be out of reach: a master that has
+  // lost its registry knows no agent until it has come back, which Mesos gives them ten minutes for
+  // (--agent_reregister_timeout).
+  absl::Duration unknown_for = absl::Minutes(10);
   // How often all attempts are compared with what Mesos knows.
   absl::Duration reconcile_every = absl::Minutes(10);
   // How often the master is asked what agents there are, and what they have.
@@ -86,7 +90,8 @@ class Framework {
   struct Live {
     AgentId agent;
     StatusContext context;
-    std::string executor;  // empty: not known
+    std::string executor;                               // empty: not known
+    absl::Time unknown_since = absl::InfiniteFuture();  // to the master; a SteadyNow
   };
   // An end that is told and not acknowledged.
   struct Ended {
@@ -124,6 +129,7 @@ class Framework {
   void LaunchOn(const AgentId& agent, std::vector<Launch> launches);
   void Refuse(const std::vector<Launch>& launches, const std::string& reason);
   void OnStatus(const kartograph::mesos::TaskStatus& status);
+  bool MayComeBack(planner::AttemptId attempt, Live& live);
   void OnEnd(planner::AttemptId attempt, const kartograph::mesos::TaskStatus& status,
              StatusNews news);
   void FetchReturnValue(planner::AttemptId attempt, const std::string& executor,

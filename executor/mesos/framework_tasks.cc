@@ -163,6 +163,11 @@ void Framework::OnStatus(const TaskStatus& status) {
           ? it->second.agent
           : ToAgentId({status.agent_id().value(), options_.roles.front()}, options_.roles);
   if (status.has_executor_id()) RememberExecutor(*attempt, status.executor_id().value());
+  if (it != live_.end() && status.state() != kartograph::mesos::TASK_UNKNOWN) {
+    it->second.unknown_since = absl::InfiniteFuture();
+  } else if (it != live_.end() && MayComeBack(*attempt, it->second)) {
+    return;
+  }
   if (news.update.outcome != Outcome::kNone) {
     OnEnd(*attempt, status, std::move(news));
     ScheduleDue();
@@ -181,6 +186,25 @@ void Framework::OnStatus(const TaskStatus& status) {
     }
   }
   tell_({std::move(news.update)});
+}
+
+// Of an attempt that the master does not know: "the task may or may not still be running", as its
+// documentation says. Told as out of reach and asked about again, for a time.
+bool Framework::MayComeBack(AttemptId attempt, Live& live) {
+  const absl::Time now = SteadyNow();
+  const bool is_news = live.unknown_since == absl::InfiniteFuture();
+  if (is_news) live.unknown_since = now;
+  if (now - live.unknown_since >= options_.unknown_for) return false;
+  to_reconcile_.Add(attempt, now + options_.repeat.first);
+  if (is_news) {
+    AttemptUpdate update;
+    update.attempt = attempt;
+    update.agent = live.agent;
+    update.unreachable = true;
+    tell_({std::move(update)});
+  }
+  ScheduleDue();
+  return true;
 }
 
 void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews news) {

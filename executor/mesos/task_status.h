@@ -34,10 +34,12 @@ inline constexpr int64_t kAnySize = -1;
 //   staging, starting               alive, not started
 //   running, killing                alive, started
 //   unreachable                     alive, nobody knows
-//   finished, failed, killed        ended, by its data (kartograph-executor) or message (Mesos's
-//   own) dropped                         kRefused for an invalid offer, else kDropped gone, gone by
-//   operator          kGone; kDropped where it was never confirmed lost, unknown, executor ended
-//   kLost error                           kRefused where resources were missing, else kNotStarted
+//   finished, failed, killed        ended, by its data (kartograph-executor) or by its message
+//                                   (Mesos's own)
+//   dropped                         kRefused for an invalid offer, else kDropped
+//   gone, gone by operator          kGone; kDropped where it was never confirmed
+//   lost, unknown, executor ended   kLost
+//   error                           kRefused where resources were missing, else kNotStarted
 StatusNews ReadStatus(const kartograph::mesos::TaskStatus& status, const StatusContext& context);
 
 // "Command exited with status 3", "Command terminated with signal Segmentation fault (core

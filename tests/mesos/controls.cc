@@ -128,7 +128,7 @@ absl::Status ApplyControl(Master& master, const HttpRequest& request) {
     absl::StatusOr<absl::Duration> delay =
         MillisecondsOf(request, "agents_ms", absl::ZeroDuration());
     if (!delay.ok()) return delay.status();
-    master.FailOver(*delay);
+    master.FailOver(*delay, request.Query("registry").value_or("") != "lost");
   } else {
     return absl::NotFoundError("no such control: " + request.path);
   }

@@ -16,7 +16,9 @@
 //   /repeat_updates?on         each update is sent twice
 //   /reorder_updates?on        updates of different tasks come in another order
 //   /resend_updates            agents repeat what is not acknowledged, now
-//   /failover?agents_ms=       another master, without memory, to which agents come after that time
+//   /failover?agents_ms=       another master, without memory, to which agents come after that
+//   time;
+//                              &registry=lost: it does not know that there are any
 //   /add_agent?resources=&attributes=
 //   /agent/N/partition         messages to and from it are lost, until
 //   /agent/N/heal              it is back, with its tasks

@@ -110,6 +110,32 @@ TEST_F(LaunchesTest, AttemptsOutliveAMasterWithoutMemory) {
   EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kCancelled);
 }
 
+TEST_F(LaunchesTest, WhatAMasterDoesNotKnowMayRunYet) {
+  StartAll();
+  const Launch launch = kartograph().Run("forever", 0);
+  Control("/failover?agents_ms=300&registry=lost");
+  kartograph().Await<Connected>();
+  kartograph().Forget();
+  kartograph().Reconcile(launch);
+  kartograph().AwaitUnreachable(launch.attempt);
+  // Its agent is back, and with it the attempt.
+  kartograph().AwaitRunning(launch.attempt);
+  EXPECT_FALSE(kartograph().Has<AttemptUpdate>(
+      [](const AttemptUpdate& update) { return update.outcome != Outcome::kNone; }));
+}
+
+TEST_F(LaunchesTest, WhatNoMasterKnowsForLongIsLost) {
+  options_.unknown_for = absl::Milliseconds(200);
+  StartAll();
+  const Launch launch = kartograph().Run("forever", 0);
+  Control("/failover?agents_ms=3600000&registry=lost");
+  kartograph().Await<Connected>();
+  kartograph().Forget();
+  kartograph().Reconcile(launch);
+  kartograph().AwaitUnreachable(launch.attempt);
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kLost);
+}
+
 TEST_F(LaunchesTest, AnEndIsToldUntilItIsAcknowledged) {
   StartAll();
   const Launch launch = kartograph().Run("quick", 0);
@@ -198,6 +224,7 @@ TEST_F(LaunchesTest, AKillIsRepeatedUntilTheEndComes) {
 }
 
 TEST_F(LaunchesTest, WhatMesosNeverHeardOfSpendsNoAttempt) {
+  options_.unknown_for = absl::ZeroDuration();
   StartAll();
   // The first process of a framework would know of all its attempts.
   RestartKartograph();

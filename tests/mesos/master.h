@@ -62,7 +62,8 @@ class Master final : public AgentListener {
     std::map<std::string, std::string> inverse_offers;  // to their agents
     const std::string& id() const { return info.id().value(); }
   };
-  enum class Known { kRegistered, kRecovered, kUnreachable, kGone };
+  // kForgotten: it has been registered, but not with this master, nor is it in its registry.
+  enum class Known { kRegistered, kRecovered, kUnreachable, kGone, kForgotten };
   struct AgentRecord {
     Agent* agent = nullptr;
     Known known = Known::kRegistered;
@@ -108,7 +109,7 @@ class Master final : public AgentListener {
   // An empty `unavailability` ends the maintenance.
   void Drain(AgentRecord* record, std::optional<mesos::Unavailability> unavailability);
   // Another master takes over, which knows nothing until agents and frameworks come.
-  void FailOver(absl::Duration agents_return_after);
+  void FailOver(absl::Duration agents_return_after, bool keeps_registry);
   // A task that no framework has launched here: it runs on the agent, and uses nothing.
   void AddForeignTask(AgentRecord* record, const std::string& task_id);
 

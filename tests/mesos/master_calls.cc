@@ -325,7 +325,8 @@ void Master::Reconcile(Framework* framework, const Call::Reconcile& reconcile) {
       return one.second.known == Known::kRecovered;
     });
     const auto agent = agents_.find(asked.agent_id().value());
-    const bool agent_known = asked.has_agent_id() && agent != agents_.end();
+    const bool agent_known =
+        asked.has_agent_id() && agent != agents_.end() && agent->second.known != Known::kForgotten;
     // It may be on an agent that has yet to come back: nobody can tell.
     if (agent_known ? agent->second.known == Known::kRecovered
                     : !asked.has_agent_id() && any_recovered) {

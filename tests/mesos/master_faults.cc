@@ -31,7 +31,7 @@ void Master::RescindOffers() {
   for (const std::string& offer : offers) RemoveOffer(offer, /*rescind=*/true);
 }
 
-void Master::FailOver(absl::Duration agents_return_after) {
+void Master::FailOver(absl::Duration agents_return_after, bool keeps_registry) {
   for (auto& [id, framework] : frameworks_) {
     if (framework.stream) framework.stream->Close();
   }
@@ -47,13 +47,16 @@ void Master::FailOver(absl::Duration agents_return_after) {
     record = AgentRecord();
     record.agent = agent;
     record.connected = false;
-    // Which agents are unreachable or gone is in the registry, which outlives masters.
-    record.known = known == Known::kRegistered ? Known::kRecovered : known;
+    // Which agents there are, are unreachable or gone, is in the registry, which outlives masters.
+    record.known = !keeps_registry               ? Known::kForgotten
+                   : known == Known::kRegistered ? Known::kRecovered
+                                                 : known;
     record.unreachable_since = unreachable_since;
   }
   loop_.After(agents_return_after, [this] {
     for (auto& [id, record] : agents_) {
-      if (record.known == Known::kRecovered && record.agent->reachable()) Reregister(&record);
+      const bool is_away = record.known == Known::kRecovered || record.known == Known::kForgotten;
+      if (is_away && record.agent->reachable()) Reregister(&record);
     }
   });
 }

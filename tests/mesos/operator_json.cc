@@ -66,6 +66,8 @@ std::string KnownText(Master::Known known) {
       return "unreachable";
     case Master::Known::kGone:
       return "gone";
+    case Master::Known::kForgotten:
+      return "forgotten";
   }
   return "";
 }
