@@ -146,13 +146,15 @@ class SchedulerThread : public Scheduler {
   };
 
   void Receive(std::vector<executor::ClusterEvent> events) {
-    std::lock_guard lock(mutex_);
-    if (mail_.events.empty()) {
-      mail_.events = std::move(events);
-    } else {
-      std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
+    {
+      std::lock_guard lock(mutex_);
+      if (mail_.events.empty()) {
+        mail_.events = std::move(events);
+      } else {
+        std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
+      }
     }
-    mail_came_.notify_one();
+    mail_came_.notify_one();  // who wakes up finds the lock free
   }
 
   template <typename T, typename F>
