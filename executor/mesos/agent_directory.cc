@@ -61,12 +61,12 @@ bool MayUseReservation(absl::string_view role, absl::string_view reserved) {
   return role == reserved || absl::StartsWith(role, absl::StrCat(reserved, "/"));
 }
 
-bool AgentDirectory::Learn(const kartograph::mesos::Offer& offer) {
+bool AgentDirectory::Learn(const kartograph::mesos::Offer& offer, const Endpoint& master) {
   const bool is_new = known_.insert(offer.agent_id().value()).second;
   const kartograph::mesos::Address& address = offer.url().address();
   if (address.port() <= 0 || address.port() > 65535) return is_new;
   Endpoint& endpoint = endpoints_[offer.agent_id().value()];
-  endpoint.tls = offer.url().scheme() == "https";
+  endpoint.tls = master.tls || offer.url().scheme() == "https";
   // Certificates have names.
   const bool by_name = address.ip().empty() || (endpoint.tls && !address.hostname().empty());
   endpoint.host = by_name ? address.hostname() : address.ip();

@@ -34,8 +34,10 @@ class AgentDirectory {
   AgentDirectory(boost::asio::io_context& io, OperatorApi* api, Options options)
       : io_(io), api_(*api), options_(std::move(options)) {}
 
-  // Where the agent's API is, as an offer of it says. Whether the agent was not known before.
-  bool Learn(const kartograph::mesos::Offer& offer);
+  // Where the agent's API is, as an offer of it from this master says. Masters write "http" even
+  // where agents speak TLS only: they do where the master does. Whether the agent was not known
+  // before.
+  bool Learn(const kartograph::mesos::Offer& offer, const Endpoint& master);
   // Asks the master where nothing is known of it. Unavailable or NotFound, for people.
   boost::asio::awaitable<absl::StatusOr<Endpoint>> Find(std::string agent, Endpoint master);
 

@@ -327,7 +327,7 @@ void Framework::StopForGood(const std::string& reason) {
 void Framework::OnOffers(const Event::Offers& offers) {
   std::vector<ClusterEvent> events;
   for (const kartograph::mesos::Offer& offer : offers.offers()) {
-    if (agents_.Learn(offer)) AskForAgentsIn(kChangedAgentsDelay);
+    if (agents_.Learn(offer, subscription_.endpoint())) AskForAgentsIn(kChangedAgentsDelay);
     for (const kartograph::mesos::ExecutorID& id : offer.executor_ids()) {
       if (Executors::IsOurs(id.value())) {
         running_executors_[offer.agent_id().value()].insert(id.value());
