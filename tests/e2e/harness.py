@@ -384,9 +384,12 @@ def instant(timestamp):
 
 
 def greatest_overlap(attempts, weight=lambda attempt: 1):
-    """The greatest sum of weights of attempts that ran at one time, from their start to their end."""
+    """The greatest sum of weights of attempts that ran at one time, from their start to their end.
+    Those that never started, such as refused ones, did not run."""
     edges = []
     for attempt in attempts:
+        if not attempt.HasField("start_time"):
+            continue
         edges.append((instant(attempt.start_time), 1, weight(attempt)))
         edges.append((instant(attempt.end_time), 0, -weight(attempt)))
     most = now = 0
