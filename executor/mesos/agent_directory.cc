@@ -1,6 +1,5 @@
 #include "executor/mesos/agent_directory.h"
 
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cstdint>

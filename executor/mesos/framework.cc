@@ -26,7 +26,7 @@ constexpr char kUnknown[] = "unknown";
 constexpr size_t kMaxFilters = 32;
 // Who still works on an agent is asked again about its maintenance after so long.
 constexpr double kInverseRefusalSeconds = 60;
-// When an agent has come or gone the master is asked after so long: others may with it.
+// From when an agent has come or gone to the next question what agents there are.
 constexpr absl::Duration kChangedAgentsDelay = absl::Seconds(1);
 // Agents with gpus are offered only to frameworks that say they know what to do with them.
 constexpr char kGpus[] = "gpus";
@@ -59,8 +59,7 @@ Framework::Framework(boost::asio::io_context& io, FrameworkOptions options, Tell
       files_(io, &operator_api_, &agents_),
       to_kill_(options_.repeat),
       to_reconcile_(options_.repeat),
-      due_(io),
-      agents_due_(io) {}
+      due_(io) {}
 
 absl::Status Framework::Prepare() {
   absl::StatusOr<StoredFrameworkId> stored = id_file_.Read();
@@ -89,7 +88,6 @@ void Framework::Stop() {
   files_.Stop();
   agents_.Stop();
   due_.cancel();
-  agents_due_.cancel();
 }
 
 // --- what we are ---
@@ -327,7 +325,7 @@ void Framework::StopForGood(const std::string& reason) {
 void Framework::OnOffers(const Event::Offers& offers) {
   std::vector<ClusterEvent> events;
   for (const kartograph::mesos::Offer& offer : offers.offers()) {
-    if (agents_.Learn(offer, subscription_.endpoint())) AskForAgentsIn(kChangedAgentsDelay);
+    if (agents_.Learn(offer, subscription_.endpoint())) AskForAgentsSoon();
     for (const kartograph::mesos::ExecutorID& id : offer.executor_ids()) {
       if (Executors::IsOurs(id.value())) {
         running_executors_[offer.agent_id().value()].insert(id.value());
@@ -352,19 +350,13 @@ void Framework::AskForAgents() {
         }
         agents_refused_ = !news.ok();
       });
-  AskForAgentsIn(options_.ask_for_agents_every);
+  next_ask_for_agents_ = SteadyNow() + options_.ask_for_agents_every;
 }
 
-void Framework::AskForAgentsIn(absl::Duration delay) {
-  const absl::Time at = SteadyNow() + delay;
-  if (at >= agents_due_at_) return;
-  agents_due_at_ = at;
-  agents_due_.expires_after(absl::ToChronoNanoseconds(delay));
-  agents_due_.async_wait([this](const boost::system::error_code& error) {
-    if (error || stopped_) return;
-    agents_due_at_ = absl::InfiniteFuture();
-    if (told_connected_) AskForAgents();
-  });
+// Others may have come or gone with the one that has.
+void Framework::AskForAgentsSoon() {
+  next_ask_for_agents_ = std::min(next_ask_for_agents_, SteadyNow() + kChangedAgentsDelay);
+  ScheduleDue();
 }
 
 void Framework::Decline(const std::vector<OfferId>& offers) {
@@ -430,7 +422,7 @@ void Framework::OnFailure(const Event::Failure& failure) {
   }
   running_executors_.erase(agent);
   agents_.Forget(agent);
-  AskForAgentsIn(kChangedAgentsDelay);
+  AskForAgentsSoon();
   std::vector<ClusterEvent> events;
   for (const std::string& role : options_.roles) {
     events.emplace_back(AgentUnreachable{ToAgentId({agent, role}, options_.roles)});

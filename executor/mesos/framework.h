@@ -121,7 +121,7 @@ class Framework {
   void BeConnected();
   void OnOffers(const Event::Offers& offers);
   void AskForAgents();
-  void AskForAgentsIn(absl::Duration delay);
+  void AskForAgentsSoon();
   void OnInverseOffers(const Event::InverseOffers& offers);
   void OnFailure(const Event::Failure& failure);
   void OnMessage(const Event::Message& message);
@@ -175,10 +175,9 @@ class Framework {
   Repeater to_reconcile_;
   bool reconciling_ = false;  // a RECONCILE is on its way
   absl::Time next_reconcile_all_ = absl::InfiniteFuture();
+  absl::Time next_ask_for_agents_ = absl::InfiniteFuture();
   boost::asio::steady_timer due_;
   absl::Time due_at_ = absl::InfiniteFuture();
-  boost::asio::steady_timer agents_due_;
-  absl::Time agents_due_at_ = absl::InfiniteFuture();
   bool agents_refused_ = false;  // by the last answer
   // Executors of ours, by agent, and under which one ended attempts ran.
   absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> running_executors_;

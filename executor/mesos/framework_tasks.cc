@@ -192,17 +192,14 @@ void Framework::OnStatus(const TaskStatus& status) {
 // documentation says. Told as out of reach and asked about again, for a time.
 bool Framework::MayComeBack(AttemptId attempt, Live& live) {
   const absl::Time now = SteadyNow();
-  const bool is_news = live.unknown_since == absl::InfiniteFuture();
-  if (is_news) live.unknown_since = now;
+  live.unknown_since = std::min(live.unknown_since, now);
   if (now - live.unknown_since >= options_.unknown_for) return false;
   to_reconcile_.Add(attempt, now + options_.repeat.first);
-  if (is_news) {
-    AttemptUpdate update;
-    update.attempt = attempt;
-    update.agent = live.agent;
-    update.unreachable = true;
-    tell_({std::move(update)});
-  }
+  AttemptUpdate update;
+  update.attempt = attempt;
+  update.agent = live.agent;
+  update.unreachable = true;
+  tell_({std::move(update)});
   ScheduleDue();
   return true;
 }
@@ -396,6 +393,7 @@ void Framework::SendDue() {
     SendKill(planner::AttemptIdToString(attempt), MesosAgent(kill.agent), kill.grace);
   }
   if (now >= next_reconcile_all_) ReconcileAll();
+  if (now >= next_ask_for_agents_) AskForAgents();
   // One at a time: a master that is slow to answer is not asked more.
   if (!reconciling_ && to_reconcile_.NextTime() <= now) {
     Call call = MakeCall(Call::RECONCILE);
@@ -417,7 +415,7 @@ void Framework::SendDue() {
 
 void Framework::ScheduleDue() {
   if (!told_connected_ || stopped_) return;
-  absl::Time at = std::min(to_kill_.NextTime(), next_reconcile_all_);
+  absl::Time at = std::min({to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_});
   if (!reconciling_) at = std::min(at, to_reconcile_.NextTime());
   if (at >= due_at_ && due_at_ > SteadyNow()) return;
   due_at_ = at;

@@ -1,5 +1,6 @@
 #include "executor/mesos/mesos_cluster.h"
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>

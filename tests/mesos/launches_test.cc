@@ -124,6 +124,19 @@ TEST_F(LaunchesTest, WhatAMasterDoesNotKnowMayRunYet) {
       [](const AttemptUpdate& update) { return update.outcome != Outcome::kNone; }));
 }
 
+TEST_F(LaunchesTest, ThatAMasterDoesNotKnowItIsToldAfterEachConnection) {
+  StartAll();
+  const Launch launch = kartograph().Run("forever", 0);
+  Control("/failover?agents_ms=3600000&registry=lost");
+  for (int i = 0; i < 2; ++i) {
+    kartograph().Await<Connected>();
+    kartograph().Forget();
+    kartograph().Reconcile(launch);
+    kartograph().AwaitUnreachable(launch.attempt);
+    Control("/close");
+  }
+}
+
 TEST_F(LaunchesTest, WhatNoMasterKnowsForLongIsLost) {
   options_.unknown_for = absl::Milliseconds(200);
   StartAll();
