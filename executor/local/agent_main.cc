@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/descriptor.h"
 #include "executor/local/agent.h"
 #include "executor/local/leftovers.h"
 #include "executor/runner/cgroup.h"

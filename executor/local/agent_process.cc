@@ -14,7 +14,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "executor/runner/sandbox.h"
+#include "base/descriptor.h"
+#include "base/errno_status.h"
 
 namespace kartograph::executor::local {
 namespace {

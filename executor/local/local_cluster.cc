@@ -15,6 +15,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/descriptor.h"
+#include "base/errno_status.h"
 #include "executor/local/agent.pb.h"
 #include "executor/local/agent_process.h"
 #include "executor/local/protocol.h"

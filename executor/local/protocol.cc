@@ -12,6 +12,7 @@
 
 #include "absl/base/internal/endian.h"
 #include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
 
 namespace kartograph::executor::local {
 namespace {

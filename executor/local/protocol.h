@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/descriptor.h"
 #include "executor/local/agent.pb.h"
-#include "executor/runner/sandbox.h"
 
 namespace kartograph::executor::local {
 

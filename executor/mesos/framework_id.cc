@@ -10,7 +10,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "executor/runner/sandbox.h"
+#include "base/descriptor.h"
+#include "base/errno_status.h"
 
 namespace kartograph::executor::mesos {
 namespace {

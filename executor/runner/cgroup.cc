@@ -15,8 +15,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "base/descriptor.h"
+#include "base/errno_status.h"
+#include "base/small_file.h"
 #include "executor/runner/process_table.h"
-#include "executor/runner/sandbox.h"
 #include "executor/runner/spawn.h"
 
 namespace kartograph::executor {

@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "executor/runner/sandbox.h"
+#include "base/descriptor.h"
 
 namespace kartograph::executor {
 namespace {

@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/small_file.h"
 
 namespace kartograph::executor {
 namespace {
@@ -127,24 +128,6 @@ std::optional<uint64_t> ReadProportionalMemory(pid_t pid) {
     if (words.size() >= 2 && absl::SimpleAtoi(words[1], &kilobytes)) return kilobytes << 10;
   }
   return std::nullopt;
-}
-
-std::optional<std::string> ReadSmallFile(const std::string& path) {
-  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  std::string text;
-  char buffer[16384];
-  while (true) {
-    ssize_t bytes = read(fd, buffer, sizeof(buffer));
-    if (bytes < 0) {
-      close(fd);
-      return std::nullopt;
-    }
-    if (bytes == 0) break;
-    text.append(buffer, bytes);
-  }
-  close(fd);
-  return text;
 }
 
 }  // namespace kartograph::executor

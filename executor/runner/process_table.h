@@ -37,9 +37,6 @@ std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view 
 // Nothing where it is gone or may not be read.
 std::optional<uint64_t> ReadProportionalMemory(pid_t pid);
 
-// Reads a small file whole; nothing where it cannot be read.
-std::optional<std::string> ReadSmallFile(const std::string& path);
-
 }  // namespace kartograph::executor
 
 #endif  // KARTOGRAPH_EXECUTOR_RUNNER_PROCESS_TABLE_H_

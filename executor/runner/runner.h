@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/descriptor.h"
 #include "executor/cluster.h"
 #include "executor/runner/cgroup.h"
 #include "executor/runner/command.h"

@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/errno_status.h"
 
 namespace kartograph::executor {
 namespace {
@@ -73,37 +74,6 @@ void RemoveAll(int folder, const char* name, bool (*stop)(void*), void* argument
 }
 
 }  // namespace
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) Reset(other.Release());
-  return *this;
-}
-
-int Descriptor::Release() { return std::exchange(fd_, -1); }
-
-void Descriptor::Reset(int fd) {
-  if (fd_ >= 0) close(fd_);
-  fd_ = fd;
-}
-
-absl::Status ErrnoStatus(int error, absl::string_view what) {
-  std::string message = absl::StrCat(what, ": ", strerror(error));
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-    case ELOOP:
-      return absl::NotFoundError(message);
-    case ENOSPC:
-    case EDQUOT:
-      return absl::ResourceExhaustedError(message);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
 
 std::string SandboxFolder(planner::AttemptId attempt) {
   return absl::StrCat(attempt.task().graph(), "/", attempt.task().index(), ".", attempt.number());

@@ -11,31 +11,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/descriptor.h"
 #include "planner/ids.h"
 
 namespace kartograph::executor {
-
-// Owns a descriptor, closes it.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.Release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor() { Reset(); }
-
-  int get() const { return fd_; }
-  bool ok() const { return fd_ >= 0; }
-  int Release();
-  void Reset(int fd = -1);
-
- private:
-  int fd_ = -1;
-};
-
-// errno as a status, with `what` before its text: NotFound, ResourceExhausted (no space),
-// PermissionDenied, or Unavailable.
-absl::Status ErrnoStatus(int error, absl::string_view what);
 
 // The folder of an attempt's sandbox, from the root of all: "17/42.1".
 std::string SandboxFolder(planner::AttemptId attempt);

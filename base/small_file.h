@@ -1,0 +1,27 @@
+// Files that are read whole.
+#ifndef KARTOGRAPH_BASE_SMALL_FILE_H_
+#define KARTOGRAPH_BASE_SMALL_FILE_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace kartograph {
+
+// The most that is read of a small file, where nothing else is said: what is in /proc, credentials,
+// settings, an id.
+inline constexpr size_t kMaxSmallFileBytes = 4 << 20;
+
+// Reads a file whole. NotFound, PermissionDenied or Unavailable as in ErrnoStatus; OutOfRange where
+// it has more than `max_bytes`.
+absl::StatusOr<std::string> ReadFile(const std::string& path,
+                                     size_t max_bytes = kMaxSmallFileBytes);
+
+// The same; nothing where it cannot be read. For what may come and go, such as processes.
+std::optional<std::string> ReadSmallFile(const std::string& path);
+
+}  // namespace kartograph
+
+#endif  // KARTOGRAPH_BASE_SMALL_FILE_H_
