@@ -77,6 +77,8 @@ absl::string_view Word(v1::Outcome outcome) {
       return "gone";
     case v1::OUTCOME_UNREACHABLE:
       return "unreachable";
+    case v1::OUTCOME_AGENT_FAILED:
+      return "agent failed";
     default:
       return "";
   }

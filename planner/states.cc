@@ -68,6 +68,8 @@ absl::string_view ToString(Outcome outcome) {
       return "gone";
     case Outcome::kUnreachable:
       return "unreachable";
+    case Outcome::kAgentFailed:
+      return "agent failed";
   }
   return "unknown";
 }

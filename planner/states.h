@@ -53,8 +53,10 @@ enum class Outcome : uint8_t {
   kGone = 12,           // its agent is gone for good; no attempt is spent
   kUnreachable = 13,    // given up: its agent could not be reached for longer than the task's
                         // unreachable_timeout; no attempt is spent
+  kAgentFailed = 14,    // its agent could not start it for reasons of its own, such as a full disk;
+                        // no attempt is spent, and it is tried elsewhere
 };
-inline constexpr int kOutcomes = 14;  // size of an array indexed by Outcome
+inline constexpr int kOutcomes = 15;  // size of an array indexed by Outcome
 
 // Whether an attempt that ended so counts against the task's max_attempts.
 inline bool SpendsAttempt(Outcome outcome) { return outcome < Outcome::kLost; }

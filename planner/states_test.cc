@@ -37,8 +37,8 @@ TEST(StatesTest, FourStatesAreFinal) {
 }
 
 TEST(StatesTest, OnlyWhatTheClusterDidToItSpendsNoAttempt) {
-  const std::set<Outcome> forgiven = {Outcome::kLost, Outcome::kRefused, Outcome::kDropped,
-                                      Outcome::kGone, Outcome::kUnreachable};
+  const std::set<Outcome> forgiven = {Outcome::kLost, Outcome::kRefused,     Outcome::kDropped,
+                                      Outcome::kGone, Outcome::kUnreachable, Outcome::kAgentFailed};
   for (int i = 1; i < kOutcomes; ++i) {
     const Outcome outcome = static_cast<Outcome>(i);
     EXPECT_EQ(SpendsAttempt(outcome), !forgiven.contains(outcome)) << ToString(outcome);

@@ -71,6 +71,7 @@ export function attemptState(attempt) {
     case 'OUTCOME_DROPPED':
     case 'OUTCOME_GONE':
     case 'OUTCOME_UNREACHABLE':
+    case 'OUTCOME_AGENT_FAILED':
       return taskState('TASK_STATE_CANCELLED');
     default:
       return taskState('TASK_STATE_FAILED');
