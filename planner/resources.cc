@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -19,7 +21,7 @@ namespace kartograph::planner {
 namespace {
 
 constexpr double kMaxUnits = 1e15;
-constexpr size_t kMaxNames = 4096;
+static_assert(Quantity::Max() == Quantity::Of(static_cast<int64_t>(kMaxUnits)));
 
 struct Unit {
   absl::string_view name;
@@ -49,38 +51,107 @@ class NameTable {
     return *table;
   }
 
+  std::optional<uint16_t> Find(absl::string_view name) {
+    std::shared_lock lock(mutex_);
+    auto it = ids_.find(name);
+    if (it == ids_.end()) return std::nullopt;
+    return it->second;
+  }
+
   absl::StatusOr<uint16_t> Intern(absl::string_view name) {
-    {
-      std::shared_lock lock(mutex_);
-      if (auto it = ids_.find(name); it != ids_.end()) return it->second;
-    }
+    if (std::optional<uint16_t> kept = FindKept(name)) return *kept;
+    std::lock_guard lock(mutex_);
+    absl::StatusOr<uint16_t> id = FindOrAdd(name);
+    if (id.ok()) names_[*id].kept = true;
+    return id;
+  }
+
+  // Sets `held` where the name is not kept; whoever gets it so returns it with Release.
+  absl::StatusOr<uint16_t> Hold(absl::string_view name, bool* held) {
+    *held = false;
+    if (std::optional<uint16_t> kept = FindKept(name)) return *kept;
+    std::lock_guard lock(mutex_);
+    absl::StatusOr<uint16_t> id = FindOrAdd(name);
+    if (!id.ok() || names_[*id].kept) return id;
+    *held = true;
+    ++names_[*id].holders;
+    return id;
+  }
+
+  void Release(uint16_t id) {
+    std::lock_guard lock(mutex_);
+    Name& name = names_[id];
+    if (--name.holders > 0 || name.kept) return;
+    ids_.erase(name.text);
+    free_.push_back(id);
+  }
+
+  bool IsKept(uint16_t id) {
+    std::shared_lock lock(mutex_);
+    return names_[id].kept;
+  }
+
+  void Keep(uint16_t id) {
+    std::lock_guard lock(mutex_);
+    names_[id].kept = true;
+  }
+
+  absl::string_view Text(uint16_t id) {
+    std::shared_lock lock(mutex_);
+    return names_[id].text;
+  }
+
+  size_t Count() {
+    std::shared_lock lock(mutex_);
+    return ids_.size();
+  }
+
+ private:
+  struct Name {
+    std::string text;
+    uint32_t holders = 0;
+    bool kept = false;
+  };
+
+  NameTable() {
+    for (absl::string_view name : {"cpu", "ram"}) Intern(name).IgnoreError();
+  }
+
+  std::optional<uint16_t> FindKept(absl::string_view name) {
+    std::shared_lock lock(mutex_);
+    auto it = ids_.find(name);
+    if (it == ids_.end() || !names_[it->second].kept) return std::nullopt;
+    return it->second;
+  }
+
+  // With the lock.
+  absl::StatusOr<uint16_t> FindOrAdd(absl::string_view name) {
+    if (auto it = ids_.find(name); it != ids_.end()) return it->second;
     if (!IsResourceName(name)) {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", name.substr(0, 80),
                        "\" is not a resource's name: 1 to 64 letters, digits, '_', '-' or '.', "
                        "starting with a letter"));
     }
-    std::lock_guard lock(mutex_);
-    if (auto it = ids_.find(name); it != ids_.end()) return it->second;
-    if (names_.size() >= kMaxNames) {
-      return absl::ResourceExhaustedError("more than 4096 different resource names are in use");
+    if (ids_.size() >= Resource::kMaxNames) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(Resource::kMaxNames, " different resource names are in use already"));
     }
-    names_.emplace_back(std::string(name));
-    uint16_t id = static_cast<uint16_t>(names_.size() - 1);
-    ids_.emplace(names_.back(), id);
+    uint16_t id = static_cast<uint16_t>(names_.size());
+    if (free_.empty()) {
+      names_.emplace_back();
+    } else {
+      id = free_.back();
+      free_.pop_back();
+    }
+    names_[id] = {std::string(name), 0, false};
+    ids_.emplace(name, id);
     return id;
   }
 
-  absl::string_view Name(uint16_t id) {
-    std::shared_lock lock(mutex_);
-    return names_[id];
-  }
-
- private:
-  NameTable() : names_{"cpu", "ram"}, ids_{{"cpu", 0}, {"ram", 1}} {}
-
-  std::shared_mutex mutex_;        // guards what follows
-  std::deque<std::string> names_;  // a deque keeps its strings in place
+  std::shared_mutex mutex_;  // guards what follows
+  std::deque<Name> names_;   // by id; a deque keeps them in place
+  std::vector<uint16_t> free_;
   absl::flat_hash_map<std::string, uint16_t> ids_;
 };
 
@@ -95,10 +166,19 @@ absl::StatusOr<Quantity> Quantity::FromUnits(double units) {
   return FromMilli(static_cast<int64_t>(std::ceil(units * 1000 - 1e-6)));
 }
 
+absl::StatusOr<Quantity> Quantity::FromOutside(int64_t milli) {
+  if (milli < 0) return absl::InvalidArgumentError("is negative; give a number from 0 on");
+  if (milli > Max().milli()) {
+    return absl::InvalidArgumentError("is over 10^15; give a smaller number");
+  }
+  return FromMilli(milli);
+}
+
 std::string Quantity::ToString() const {
-  const int64_t magnitude = milli_ < 0 ? -milli_ : milli_;
+  const uint64_t magnitude =
+      milli_ < 0 ? -static_cast<uint64_t>(milli_) : static_cast<uint64_t>(milli_);
   std::string text = absl::StrCat(milli_ < 0 ? "-" : "", magnitude / 1000);
-  if (int64_t fraction = magnitude % 1000; fraction != 0) {
+  if (uint64_t fraction = magnitude % 1000; fraction != 0) {
     std::string digits = absl::StrCat(1000 + fraction).substr(1);
     digits.erase(digits.find_last_not_of('0') + 1);
     absl::StrAppend(&text, ".", digits);
@@ -118,7 +198,49 @@ Resource Resource::Named(absl::string_view name) {
   return *resource;
 }
 
-absl::string_view Resource::name() const { return NameTable::Get().Name(id_); }
+std::optional<Resource> Resource::Find(absl::string_view name) {
+  const std::optional<uint16_t> id = NameTable::Get().Find(name);
+  if (!id) return std::nullopt;
+  return Resource(*id);
+}
+
+size_t Resource::Count() { return NameTable::Get().Count(); }
+
+absl::string_view Resource::name() const { return NameTable::Get().Text(id_); }
+
+ResourceNames::~ResourceNames() {
+  for (Resource resource : held_) NameTable::Get().Release(resource.id());
+}
+
+absl::StatusOr<Resource> ResourceNames::Intern(absl::string_view name) {
+  bool held = false;
+  absl::StatusOr<uint16_t> id = NameTable::Get().Hold(name, &held);
+  if (!id.ok()) return id.status();
+  const Resource resource(*id);
+  const bool is_new = std::find(seen_.begin(), seen_.end(), resource) == seen_.end();
+  if (held && !is_new && std::find(held_.begin(), held_.end(), resource) != held_.end()) {
+    NameTable::Get().Release(*id);  // once is enough
+    return resource;
+  }
+  if (is_new && seen_.size() >= kMaxNames) {
+    if (held) NameTable::Get().Release(*id);
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "is one resource too many: a graph can ask for ", kMaxNames, " different ones"));
+  }
+  if (is_new) seen_.push_back(resource);
+  if (held) held_.push_back(resource);
+  return resource;
+}
+
+void ResourceNames::Keep(const ResourceVector& accepted) {
+  for (const ResourceVector::Entry& entry : accepted) {
+    if (!NameTable::Get().IsKept(entry.resource.id())) NameTable::Get().Keep(entry.resource.id());
+  }
+}
+
+void ResourceNames::KeepAll() {
+  for (Resource resource : held_) NameTable::Get().Keep(resource.id());
+}
 
 ResourceVector::ResourceVector(std::initializer_list<Entry> entries) {
   for (const Entry& entry : entries) Set(entry.resource, entry.quantity);

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -81,6 +83,29 @@ TEST(QuantityTest, OrdersByAmount) {
   EXPECT_EQ(Quantity::Of(3) - Quantity::Of(5), Quantity::Of(-2));
 }
 
+TEST(QuantityTest, SumsStayAtTheEndInsteadOfChangingTheirSign) {
+  Quantity sum;
+  for (int i = 0; i < 100; ++i) {
+    const Quantity before = sum;
+    sum += Quantity::Max();
+    EXPECT_GE(sum, before);
+  }
+  EXPECT_EQ(sum, Quantity::FromMilli(INT64_MAX));
+  for (int i = 0; i < 100; ++i) sum -= Quantity::Max();
+  EXPECT_EQ(sum - Quantity::FromMilli(INT64_MAX), Quantity::FromMilli(INT64_MIN));
+  EXPECT_EQ(Quantity() - Quantity::FromMilli(INT64_MIN), Quantity::FromMilli(INT64_MAX));
+  EXPECT_EQ(Quantity::FromMilli(INT64_MIN).ToString(), "-9223372036854775.808");
+}
+
+TEST(QuantityTest, WhatComesFromOutsideIsFromZeroToTheMost) {
+  EXPECT_EQ(*Quantity::FromOutside(0), Quantity());
+  EXPECT_EQ(*Quantity::FromOutside(1500), Quantity::FromMilli(1500));
+  EXPECT_EQ(*Quantity::FromOutside(Quantity::Max().milli()), Quantity::Max());
+  for (int64_t wrong : {INT64_MIN, int64_t{-1}, Quantity::Max().milli() + 1, INT64_MAX}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(Quantity::FromOutside(wrong).status())) << wrong;
+  }
+}
+
 TEST(ResourceTest, CpuAndRamAreThereFromTheBeginning) {
   EXPECT_EQ(Resource::Named("cpu"), Resource::Cpu());
   EXPECT_EQ(Resource::Named("ram"), Resource::Ram());
@@ -126,6 +151,81 @@ TEST(ResourceTest, AllThreadsGetTheSameResourceForAName) {
     EXPECT_EQ(seen[0][i].name(), absl::StrCat("thread.", i));
     for (const std::vector<Resource>& mine : seen) EXPECT_EQ(mine[i], seen[0][i]);
   }
+}
+
+TEST(ResourceTest, IsFoundOnlyWhenItIsThere) {
+  EXPECT_EQ(Resource::Find("cpu"), Resource::Cpu());
+  EXPECT_EQ(Resource::Find("never.named"), std::nullopt);
+  EXPECT_EQ(Resource::Find("never.named"), std::nullopt) << "looking adds nothing";
+}
+
+TEST(ResourceNamesTest, WhatIsRefusedTakesNoPlace) {
+  const size_t before = Resource::Count();
+  for (int i = 0; i < 5000; ++i) {
+    ResourceNames names;
+    ASSERT_TRUE(names.Intern(absl::StrCat("refused.", i)).ok());
+    EXPECT_EQ(Resource::Count(), before + 1);
+  }
+  EXPECT_EQ(Resource::Count(), before);
+  EXPECT_EQ(Resource::Find("refused.17"), std::nullopt);
+  EXPECT_TRUE(Resource::Intern("good.after.refused").ok());
+  EXPECT_EQ(Resource::Count(), before + 1);
+}
+
+TEST(ResourceNamesTest, WhatIsAcceptedStays) {
+  {
+    ResourceNames names;
+    const Resource accepted = *names.Intern("accepted");
+    EXPECT_TRUE(names.Intern("beside.it").ok());
+    ResourceNames::Keep({{accepted, Quantity::Of(1)}, {Resource::Cpu(), Quantity::Of(1)}});
+  }
+  ASSERT_TRUE(Resource::Find("accepted").has_value());
+  EXPECT_EQ(Resource::Find("accepted")->name(), "accepted");
+  EXPECT_EQ(Resource::Find("beside.it"), std::nullopt);
+  {
+    ResourceNames names;
+    EXPECT_TRUE(names.Intern("all.kept").ok());
+    names.KeepAll();
+  }
+  EXPECT_TRUE(Resource::Find("all.kept").has_value());
+}
+
+TEST(ResourceNamesTest, ANameIsThereAsLongAsSomebodyHoldsIt) {
+  auto one = std::make_unique<ResourceNames>();
+  auto other = std::make_unique<ResourceNames>();
+  const Resource held = *one->Intern("held.twice");
+  EXPECT_EQ(*one->Intern("held.twice"), held) << "the same again counts once";
+  EXPECT_EQ(*other->Intern("held.twice"), held);
+  one.reset();
+  EXPECT_EQ(Resource::Find("held.twice"), held);
+  EXPECT_EQ(held.name(), "held.twice");
+  other.reset();
+  EXPECT_EQ(Resource::Find("held.twice"), std::nullopt);
+}
+
+TEST(ResourceNamesTest, OneGraphNamesAFew) {
+  ResourceNames names;
+  for (size_t i = 0; i < ResourceNames::kMaxNames; ++i) {
+    ASSERT_TRUE(names.Intern(absl::StrCat("one.graph.", i)).ok());
+  }
+  const size_t before = Resource::Count();
+  EXPECT_TRUE(absl::IsResourceExhausted(names.Intern("one.graph.more").status()));
+  EXPECT_EQ(Resource::Count(), before);
+  EXPECT_TRUE(names.Intern("one.graph.7").ok()) << "what it has named already it may name again";
+}
+
+TEST(ResourceNamesTest, TheTableHasAnEndAndGivesPlacesBack) {
+  std::vector<std::unique_ptr<ResourceNames>> graphs;
+  for (size_t i = 0; Resource::Count() < Resource::kMaxNames; ++i) {
+    if (i % ResourceNames::kMaxNames == 0) graphs.push_back(std::make_unique<ResourceNames>());
+    ASSERT_TRUE(graphs.back()->Intern(absl::StrCat("full.", i)).ok());
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(Resource::Intern("one.more").status()));
+  EXPECT_TRUE(Resource::Intern("full.1").ok());
+  graphs.clear();
+  const absl::StatusOr<Resource> more = Resource::Intern("one.more");
+  ASSERT_TRUE(more.ok());
+  EXPECT_EQ(more->name(), "one.more");
 }
 
 TEST(ResourceVectorTest, WhatIsNotInItIsZero) {

@@ -2,6 +2,26 @@
 
 namespace kartograph::planner {
 
+std::optional<TaskState> TaskStateFromNumber(int64_t number) {
+  if (number < static_cast<int64_t>(TaskState::kWaiting) || number >= kTaskStates) {
+    return std::nullopt;
+  }
+  return static_cast<TaskState>(number);
+}
+
+std::optional<GraphState> GraphStateFromNumber(int64_t number) {
+  if (number < static_cast<int64_t>(GraphState::kRunning) ||
+      number > static_cast<int64_t>(GraphState::kCancelled)) {
+    return std::nullopt;
+  }
+  return static_cast<GraphState>(number);
+}
+
+std::optional<Outcome> OutcomeFromNumber(int64_t number) {
+  if (number < 0 || number >= kOutcomes) return std::nullopt;
+  return static_cast<Outcome>(number);
+}
+
 absl::string_view ToString(TaskState state) {
   switch (state) {
     case TaskState::kWaiting:

@@ -4,6 +4,7 @@
 #define KARTOGRAPH_PLANNER_STATES_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/strings/string_view.h"
 
@@ -60,6 +61,12 @@ inline constexpr int kOutcomes = 15;  // size of an array indexed by Outcome
 
 // Whether an attempt that ended so counts against the task's max_attempts.
 inline bool SpendsAttempt(Outcome outcome) { return outcome < Outcome::kLost; }
+
+// The state or outcome that has this number in a row, a message or a file; nullopt where none has.
+// Numbers from outside become states and outcomes here and nowhere else.
+std::optional<TaskState> TaskStateFromNumber(int64_t number);
+std::optional<GraphState> GraphStateFromNumber(int64_t number);
+std::optional<Outcome> OutcomeFromNumber(int64_t number);
 
 // Lower-case words as the command line, the page and the logs show them ("out of memory").
 absl::string_view ToString(TaskState state);

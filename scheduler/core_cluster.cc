@@ -113,6 +113,13 @@ void Core::LearnWallTime(const Attempt& attempt, absl::Duration wall_time) {
 }
 
 void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
+  // Clusters check what they are told; an outcome that there is not would be written, and the
+  // history refused at the next start.
+  if (!planner::OutcomeFromNumber(static_cast<int64_t>(update.outcome))) {
+    update.message = absl::StrCat("it ended in a way that is not known here: ",
+                                  static_cast<int64_t>(update.outcome));
+    update.outcome = Outcome::kLost;
+  }
   auto it = attempts_.find(update.attempt);
   if (it == attempts_.end()) {
     if (update.outcome != Outcome::kNone) {

@@ -50,6 +50,17 @@ TEST_F(LeaseTest, WhatAnAttemptFreesIsUsedAgainAtOnce) {
   EXPECT_THAT(Started(), ElementsAre("t3"));
 }
 
+TEST_F(LeaseTest, AnOutcomeThatThereIsNotIsALossAndNeverWritten) {
+  Agent("m", Cpu(1));
+  Submit(Graph({Task("a")}));
+  EXPECT_THAT(Started(), ElementsAre("a"));
+  Ends("a", static_cast<Outcome>(200));
+  EXPECT_EQ(core().totals().ended_by_outcome[static_cast<size_t>(Outcome::kLost)], 1);
+  EXPECT_THAT(Started(), ElementsAre("a"));
+  Succeeds("a");
+  EXPECT_EQ(GraphState(), "succeeded");
+}
+
 TEST_F(LeaseTest, ANewerLeaseReplacesTheOlderAndCountsWhatRunsAlready) {
   Agent("m", Cpu(1));
   Submit(Graph(Many(4)));

@@ -44,6 +44,7 @@ planner::Packer::ClassId Core::InternConsumption(const planner::ResourceVector& 
                                                  absl::Duration timeout) {
   const planner::Packer::ClassId id = packer_.Intern(consumption);
   if (mean_wall_us_.size() < packer_.class_count()) {
+    planner::ResourceNames::Keep(consumption);  // it is accepted
     mean_wall_us_.resize(packer_.class_count(), 0);
     longest_timeout_.resize(packer_.class_count());
   }

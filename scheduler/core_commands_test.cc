@@ -59,6 +59,32 @@ TEST_F(SubmitTest, AWrongGraphLeavesNothingBehindAndUsesNoNumber) {
   EXPECT_EQ(Submit(Graph({Task("a")})), 1u);
 }
 
+TEST_F(SubmitTest, NamesOfAGraphThatIsRefusedTakeNoPlace) {
+  Agent("m", Cpu(1));
+  const size_t before = planner::Resource::Count();
+  for (int i = 0; i < 5000; ++i) {
+    planner::ResourceNames names;
+    const planner::Resource unknown = *names.Intern(absl::StrCat("nobody.has.", i));
+    const absl::Status status =
+        TrySubmit(Graph({Task("a").Needs({{unknown, planner::Quantity::Of(1)}})}));
+    ASSERT_TRUE(absl::IsInvalidArgument(status));
+  }
+  EXPECT_EQ(planner::Resource::Count(), before);
+}
+
+TEST_F(SubmitTest, NamesOfAGraphThatIsTakenStay) {
+  planner::Quantity one = planner::Quantity::Of(1);
+  {
+    // No agent was seen yet, so it waits for one that has it.
+    planner::ResourceNames names;
+    Submit(Graph({Task("a").Needs({{*names.Intern("rare.thing"), one}})}));
+  }
+  const std::optional<planner::Resource> kept = planner::Resource::Find("rare.thing");
+  ASSERT_TRUE(kept.has_value());
+  Agent("m", {{*kept, one}});
+  EXPECT_THAT(Started(), ElementsAre("a"));
+}
+
 TEST_F(SubmitTest, AGraphWithoutTasksMustBeOpen) {
   EXPECT_THAT(planner::ProblemsOf(TrySubmit(Graph({}))), SizeIs(1));
   EXPECT_TRUE(TrySubmit(Graph({}).Open()).ok());

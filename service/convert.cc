@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/utf8.h"
 #include "executor/payload.pb.h"
 #include "planner/resources.h"
 
@@ -152,7 +153,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
 }
 
 planner::ResourceVector ConvertConsumption(const v1::TaskSpec& spec, absl::string_view task,
-                                           ProblemList& problems) {
+                                           planner::ResourceNames& names, ProblemList& problems) {
   planner::ResourceVector consumption;
   consumption.Set(planner::Resource::Cpu(), planner::Quantity::Of(1));
   for (const auto& [name, units] : spec.consumption()) {
@@ -163,7 +164,7 @@ planner::ResourceVector ConvertConsumption(const v1::TaskSpec& spec, absl::strin
       problems.Add(field, absl::StrCat(units), std::string(quantity.status().message()));
       continue;
     }
-    const absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(name);
+    const absl::StatusOr<planner::Resource> resource = names.Intern(name);
     if (!resource.ok()) {
       problems.Add(field, name, std::string(resource.status().message()));
       continue;
@@ -218,7 +219,7 @@ void ProblemList::Add(std::string field, absl::string_view value, std::string me
     problems_.emplace_back();
     return;
   }
-  std::string shown = ToUtf8(value.substr(0, kMaxShownValue));
+  std::string shown = ValidUtf8(value.substr(0, kMaxShownValue));
   for (char& c : shown) {
     if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
   }
@@ -281,20 +282,20 @@ scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_
 }
 
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
-                                      ProblemList& problems) {
+                                      planner::ResourceNames& names, ProblemList& problems) {
   return ConvertTask(spec,
                      IsName(spec.name()) ? absl::StrCat("tasks[\"", spec.name(), "\"]")
                                          : absl::StrCat("tasks[", index, "]"),
-                     problems);
+                     names, problems);
 }
 
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
-                                      ProblemList& problems) {
+                                      planner::ResourceNames& names, ProblemList& problems) {
   CheckName(spec.name(), absl::StrCat(field, ".name"), problems);
   scheduler::TaskSubmission submission;
   submission.name = spec.name();
   submission.payload = ConvertCommand(spec, field, problems);
-  submission.consumption = ConvertConsumption(spec, field, problems);
+  submission.consumption = ConvertConsumption(spec, field, names, problems);
   submission.after.assign(spec.after().begin(), spec.after().end());
   ConvertTimes(spec, field, submission, problems);
   if (spec.max_attempts() < 0 || spec.max_attempts() > kMaxAttempts) {
@@ -352,38 +353,6 @@ std::vector<planner::TaskState> ConvertTaskStates(
     converted.push_back(static_cast<planner::TaskState>(states[i]));
   }
   return converted;
-}
-
-std::string ToUtf8(absl::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  size_t i = 0;
-  while (i < text.size()) {
-    const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
-    const unsigned char lead = byte(i);
-    const size_t length = lead < 0x80             ? 1
-                          : (lead & 0xE0) == 0xC0 ? 2
-                          : (lead & 0xF0) == 0xE0 ? 3
-                          : (lead & 0xF8) == 0xF0 ? 4
-                                                  : 0;
-    bool good = length > 0 && i + length <= text.size();
-    uint32_t code = length == 1 ? lead : lead & (0xFFu >> (length + 1));
-    for (size_t k = 1; good && k < length; ++k) {
-      good = (byte(i + k) & 0xC0) == 0x80;
-      code = (code << 6) | (byte(i + k) & 0x3F);
-    }
-    // Over-long forms, surrogates and what is beyond Unicode are not UTF-8 either.
-    constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-    good = good && code >= kLeast[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
-    if (good) {
-      out.append(text.data() + i, length);
-      i += length;
-    } else {
-      out.append("\xEF\xBF\xBD");
-      ++i;
-    }
-  }
-  return out;
 }
 
 }  // namespace kartograph::service

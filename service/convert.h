@@ -38,12 +38,13 @@ class ProblemList {
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
                                         ProblemList& problems);
 
-// `index` is the task's place in its submission and names it where its own name is wrong.
+// `index` is the task's place in its submission and names it where its own name is wrong. `names`
+// are those of the whole graph, and live until the scheduler has answered.
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
-                                      ProblemList& problems);
+                                      planner::ResourceNames& names, ProblemList& problems);
 // The same with a given field, such as `task`.
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
-                                      ProblemList& problems);
+                                      planner::ResourceNames& names, ProblemList& problems);
 
 void CheckRequestId(absl::string_view request_id, ProblemList& problems);
 // Adds a problem where `name` breaks the rule for names of tasks, graphs and queues.
@@ -66,9 +67,6 @@ uint32_t ConvertPageToken(absl::string_view token, char kind, ProblemList& probl
 
 std::vector<planner::TaskState> ConvertTaskStates(
     const google::protobuf::RepeatedField<int>& states, ProblemList& problems);
-
-// Replaces what is not UTF-8, which a protobuf string must be, by U+FFFD.
-std::string ToUtf8(absl::string_view text);
 
 }  // namespace kartograph::service
 

@@ -31,8 +31,9 @@ v1::TaskSpec Task(const std::string& name = "a") {
 }
 
 std::vector<planner::Problem> ProblemsOf(const v1::TaskSpec& spec) {
+  planner::ResourceNames names;
   ProblemList problems;
-  ConvertTask(spec, 7, problems);
+  ConvertTask(spec, 7, names, problems);
   return problems.problems();
 }
 
@@ -48,8 +49,9 @@ google::protobuf::Duration Span(int64_t seconds, int32_t nanos = 0) {
 }
 
 TEST(ConvertTaskTest, FillsInTheDefaults) {
+  planner::ResourceNames names;
   ProblemList problems;
-  const scheduler::TaskSubmission task = ConvertTask(Task(), 0, problems);
+  const scheduler::TaskSubmission task = ConvertTask(Task(), 0, names, problems);
   EXPECT_THAT(problems.problems(), IsEmpty());
   EXPECT_EQ(task.name, "a");
   EXPECT_EQ(task.consumption.Get(planner::Resource::Cpu()), planner::Quantity::Of(1));
@@ -79,8 +81,9 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   spec.mutable_container()->set_image("alpine:3");
   spec.set_max_attempts(1000);
   spec.set_priority(-3);
+  planner::ResourceNames names;
   ProblemList problems;
-  const scheduler::TaskSubmission task = ConvertTask(spec, 0, problems);
+  const scheduler::TaskSubmission task = ConvertTask(spec, 0, names, problems);
   EXPECT_THAT(problems.problems(), IsEmpty());
   EXPECT_TRUE(task.consumption.Get(planner::Resource::Cpu()).is_zero());
   EXPECT_EQ(task.consumption.Get(planner::Resource::Ram()), planner::Quantity::Of(1024));
@@ -103,8 +106,9 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
 TEST(ConvertTaskTest, StopsTheDoublingNotBelowTheFirstDelay) {
   v1::TaskSpec spec = Task();
   *spec.mutable_retry_delay() = Span(3600);
+  planner::ResourceNames names;
   ProblemList problems;
-  EXPECT_EQ(ConvertTask(spec, 0, problems).max_retry_delay, absl::Hours(1));
+  EXPECT_EQ(ConvertTask(spec, 0, names, problems).max_retry_delay, absl::Hours(1));
   *spec.mutable_max_retry_delay() = Span(60);
   EXPECT_THAT(ProblemsOf(spec),
               ElementsAre(AllOf(At("tasks[\"a\"].max_retry_delay"), Says("retry_delay"))));
@@ -340,15 +344,6 @@ TEST(ConvertTest, RefusesStatesThatAreNone) {
   ProblemList problems;
   EXPECT_THAT(ConvertTaskStates(states, problems), ElementsAre(planner::TaskState::kRunning));
   EXPECT_THAT(problems.problems(), ElementsAre(At("states[1]"), At("states[2]")));
-}
-
-TEST(ConvertTest, MakesUtf8OfAnything) {
-  EXPECT_EQ(ToUtf8("caf\xC3\xA9 \xF0\x9F\x97\xBA"), "caf\xC3\xA9 \xF0\x9F\x97\xBA");
-  const std::string replacement = "\xEF\xBF\xBD";
-  EXPECT_EQ(ToUtf8("\xFF"), replacement);
-  EXPECT_EQ(ToUtf8("a\xC3"), "a" + replacement);                               // cut off
-  EXPECT_EQ(ToUtf8("\xC0\x80"), replacement + replacement);                    // over-long
-  EXPECT_EQ(ToUtf8("\xED\xA0\x80"), replacement + replacement + replacement);  // surrogate
 }
 
 }  // namespace

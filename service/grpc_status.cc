@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "service/convert.h"
 #include "service/messages.h"
 
@@ -54,7 +55,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase& c
     context.AddTrailingMetadata(kProblemsHeader, serialized);
   }
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      CutMessage(ToUtf8(status.message()), left));
+                      CutMessage(ValidUtf8(status.message()), left));
 }
 
 }  // namespace kartograph::service

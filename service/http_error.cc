@@ -2,6 +2,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "absl/status/status.h"
+#include "base/utf8.h"
 #include "planner/problems.h"
 #include "service/convert.h"
 #include "service/http_server.h"
@@ -38,7 +39,7 @@ int HttpStatus(absl::StatusCode code) {
 }
 
 void Put(google::protobuf::Struct& object, const char* key, absl::string_view value) {
-  (*object.mutable_fields())[key].set_string_value(ToUtf8(value));
+  (*object.mutable_fields())[key].set_string_value(ValidUtf8(value));
 }
 
 }  // namespace

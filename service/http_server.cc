@@ -19,6 +19,23 @@
 #include "absl/time/clock.h"
 
 namespace kartograph::service {
+
+std::optional<HttpRequest> ParseTarget(absl::string_view target) {
+  const auto parsed =
+      boost::urls::parse_origin_form(boost::core::string_view(target.data(), target.size()));
+  if (!parsed) return std::nullopt;
+  HttpRequest request;
+  for (const auto& segment : parsed->segments()) {
+    request.segments.emplace_back(segment.begin(), segment.end());
+    absl::StrAppend(&request.path, "/", request.segments.back());
+  }
+  if (request.path.empty()) request.path = "/";
+  for (const auto& param : parsed->params()) {
+    request.query.emplace_back(std::string(param.key.begin(), param.key.end()),
+                               std::string(param.value.begin(), param.value.end()));
+  }
+  return request;
+}
 namespace {
 
 namespace beast = boost::beast;
@@ -55,23 +72,6 @@ struct Shared {
   std::shared_ptr<Mailbox> mailbox;
   std::set<std::shared_ptr<Session>> sessions;  // used on the server's thread
 };
-
-std::optional<HttpRequest> ParseTarget(absl::string_view target) {
-  const auto parsed =
-      boost::urls::parse_origin_form(boost::core::string_view(target.data(), target.size()));
-  if (!parsed) return std::nullopt;
-  HttpRequest request;
-  for (const auto& segment : parsed->segments()) {
-    request.segments.emplace_back(segment.begin(), segment.end());
-    absl::StrAppend(&request.path, "/", request.segments.back());
-  }
-  if (request.path.empty()) request.path = "/";
-  for (const auto& param : parsed->params()) {
-    request.query.emplace_back(std::string(param.key.begin(), param.key.end()),
-                               std::string(param.value.begin(), param.value.end()));
-  }
-  return request;
-}
 
 // One connection, used and destroyed on the server's thread alone: others know it weakly.
 class Session final : public std::enable_shared_from_this<Session> {

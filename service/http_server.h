@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "service/address.h"
 
@@ -21,6 +23,10 @@ struct HttpRequest {
   std::vector<std::string> segments;
   std::vector<std::pair<std::string, std::string>> query;  // decoded
 };
+
+// The request of a target such as "/api/graphs?page_size=5"; nullopt where it is not a path and a
+// query.
+std::optional<HttpRequest> ParseTarget(absl::string_view target);
 
 // A connection on which the server goes on sending. Thread-safe.
 class HttpStream {

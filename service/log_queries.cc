@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "base/utf8.h"
 #include "service/queries.h"
 
 namespace kartograph::service {
@@ -125,7 +126,7 @@ absl::StatusOr<std::string> Queries::LogTail(const storage::FailureRow& failure)
     chunk = ReadChunk(request);
   }
   if (!chunk.ok()) return chunk.status();
-  return ToUtf8(chunk->data);
+  return ValidUtf8(chunk->data);
 }
 
 }  // namespace kartograph::service

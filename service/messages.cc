@@ -1,6 +1,7 @@
 #include "service/messages.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "executor/payload.pb.h"
 #include "planner/ids.h"
 #include "planner/problems.h"
@@ -31,7 +32,7 @@ v1::Attempt AttemptMessage(const storage::AttemptRow& row) {
   v1::Attempt attempt;
   attempt.set_attempt_id(planner::AttemptIdToString(launched.attempt));
   attempt.set_number(static_cast<int32_t>(launched.attempt.number()));
-  attempt.set_agent(launched.agent_name.empty() ? launched.agent : launched.agent_name);
+  attempt.set_agent(ValidUtf8(launched.agent_name.empty() ? launched.agent : launched.agent_name));
   *attempt.mutable_launch_time() = ToMessage(launched.launch_time);
   attempt.set_state(v1::TASK_STATE_LAUNCHING);
   if (ended.outcome == planner::Outcome::kNone) return attempt;
@@ -39,7 +40,7 @@ v1::Attempt AttemptMessage(const storage::AttemptRow& row) {
   attempt.set_outcome(ToMessage(ended.outcome));
   attempt.set_exit_status(ended.exit_status);
   attempt.set_signal(ended.signal);
-  attempt.set_message(ToUtf8(ended.message));
+  attempt.set_message(ValidUtf8(ended.message));
   if (IsFinite(ended.start_time)) *attempt.mutable_start_time() = ToMessage(ended.start_time);
   if (IsFinite(ended.end_time)) *attempt.mutable_end_time() = ToMessage(ended.end_time);
   v1::Usage& usage = *attempt.mutable_usage();
@@ -171,7 +172,7 @@ v1::Task ToMessage(const storage::TaskRow& row, bool full, absl::Span<const std:
   SetConsumption(row.task.consumption, *task.mutable_consumption());
   if (row.ended) {
     task.set_state(ToMessage(row.ended->state));
-    task.set_reason(ToUtf8(row.ended->reason));
+    task.set_reason(ValidUtf8(row.ended->reason));
     *task.mutable_end_time() = ToMessage(row.ended->end_time);
   }
   if (full) {
@@ -187,7 +188,7 @@ void Overlay(const scheduler::TaskSnapshot& live,
              absl::Span<const scheduler::AttemptSnapshot> attempts, v1::Task& task) {
   task.set_state(ToMessage(live.state));
   if (!planner::IsFinal(live.state)) {
-    task.set_reason(ToUtf8(live.reason));
+    task.set_reason(ValidUtf8(live.reason));
     task.clear_end_time();
   }
   for (const scheduler::AttemptSnapshot& snapshot : attempts) {
@@ -221,7 +222,7 @@ v1::FinishedTask ToMessage(const storage::Finished& finished) {
   exception.set_state(ToMessage(finished.ended.state));
   exception.set_outcome(ToMessage(last.outcome));
   exception.set_message(
-      ToUtf8(finished.ended.reason.empty() ? last.message : finished.ended.reason));
+      ValidUtf8(finished.ended.reason.empty() ? last.message : finished.ended.reason));
   exception.set_exit_status(last.exit_status);
   exception.set_signal(last.signal);
   exception.set_value(last.return_value);
@@ -230,14 +231,14 @@ v1::FinishedTask ToMessage(const storage::Finished& finished) {
 
 v1::Agent ToMessage(const scheduler::AgentSnapshot& agent) {
   v1::Agent message;
-  message.set_agent_id(ToUtf8(agent.agent));
-  message.set_name(ToUtf8(agent.name));
+  message.set_agent_id(ValidUtf8(agent.agent));
+  message.set_name(ValidUtf8(agent.name));
   message.set_connected(agent.connected);
   SetConsumption(agent.capacity, *message.mutable_capacity());
   SetConsumption(agent.used, *message.mutable_used());
   message.set_attempts(agent.attempts);
   for (const auto& [name, value] : agent.attributes) {
-    (*message.mutable_attributes())[ToUtf8(name)] = ToUtf8(value);
+    (*message.mutable_attributes())[ValidUtf8(name)] = ValidUtf8(value);
   }
   if (agent.host) *message.mutable_host() = ToMessage(*agent.host);
   if (IsFinite(agent.unavailable_from)) {
@@ -278,9 +279,9 @@ v1::Problems ProblemsMessage(const absl::Status& status, size_t max_bytes) {
   size_t bytes = 0;
   for (const planner::Problem& problem : planner::ProblemsOf(status, &total)) {
     v1::Problem& told = *message.add_problems();
-    told.set_field(ToUtf8(problem.field));
-    told.set_value(ToUtf8(problem.value));
-    told.set_message(ToUtf8(problem.message));
+    told.set_field(ValidUtf8(problem.field));
+    told.set_value(ValidUtf8(problem.value));
+    told.set_message(ValidUtf8(problem.message));
     bytes += told.ByteSizeLong() + 4;
     if (bytes > max_bytes && message.problems_size() > 1) {
       message.mutable_problems()->RemoveLast();

@@ -67,8 +67,9 @@ TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
   volume.set_read_only(true);
   spec.set_max_attempts(3);
   spec.set_priority(2);
+  planner::ResourceNames names;
   ProblemList problems;
-  const scheduler::TaskSubmission task = ConvertTask(spec, 0, problems);
+  const scheduler::TaskSubmission task = ConvertTask(spec, 0, names, problems);
   storage::TaskRow row;
   row.task = {.task = {},
               .name = task.name,

@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "base/utf8.h"
 #include "service/inspect.h"
 #include "service/messages.h"
 
@@ -286,7 +287,7 @@ absl::StatusOr<v1::ListFailuresResponse> Queries::ListFailures(
     failure.set_graph_id(planner::GraphIdToString(row.ended.task.graph()));
     failure.set_graph_name(row.graph_name);
     failure.set_task_name(row.task_name);
-    failure.set_message(ToUtf8(row.ended.reason));
+    failure.set_message(ValidUtf8(row.ended.reason));
     *failure.mutable_end_time() = ToMessage(row.ended.end_time);
     // A failure without its log is better than no answer.
     failure.set_log_tail(LogTail(row).value_or(""));
@@ -329,7 +330,7 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
     running.set_graph_name(view->graph_names.at(keys[i].graph()));
     running.set_task_name((*names)[i]);
     running.set_attempt_id(planner::AttemptIdToString(attempt.attempt));
-    running.set_agent(ToUtf8(attempt.agent_name.empty() ? attempt.agent : attempt.agent_name));
+    running.set_agent(ValidUtf8(attempt.agent_name.empty() ? attempt.agent : attempt.agent_name));
     running.set_state(ToMessage(attempt.state));
     *running.mutable_launch_time() = ToMessage(attempt.launch_time);
     SetConsumption(attempt.consumption, *running.mutable_consumption());

@@ -89,7 +89,8 @@ absl::Status SubmitGraphStream::Take() {
                      parts_.max_graph_tasks, " (kartographd --max-graph-tasks)"));
   }
   for (const v1::TaskSpec& spec : message_.tasks().tasks()) {
-    graph_.tasks.push_back(ConvertTask(spec, static_cast<int64_t>(graph_.tasks.size()), problems_));
+    graph_.tasks.push_back(
+        ConvertTask(spec, static_cast<int64_t>(graph_.tasks.size()), names_, problems_));
   }
   return absl::OkStatus();
 }

@@ -33,6 +33,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   bool started_ = false;
   int64_t bytes_ = 0;
   std::string request_id_;
+  planner::ResourceNames names_;  // of the graph, until the scheduler has answered
   scheduler::GraphSubmission graph_;
   ProblemList problems_;
 };

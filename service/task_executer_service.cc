@@ -60,7 +60,8 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   ProblemList problems;
   CheckRequestId(request->request_id(), problems);
   if (!request->has_task()) problems.Add("task", "", "is missing: say what to run");
-  scheduler::TaskSubmission task = ConvertTask(request->task(), "task", problems);
+  const auto names = std::make_shared<planner::ResourceNames>();
+  scheduler::TaskSubmission task = ConvertTask(request->task(), "task", *names, problems);
   planner::GraphId graph = 0;
   if (!request->graph_id().empty()) {
     graph = ConvertGraphId(request->graph_id(), problems);
@@ -78,22 +79,24 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   response->set_task_name(task.name);
   if (graph != 0) {
     response->set_graph_id(request->graph_id());
-    parts_.scheduler->AddTask(
-        request->request_id(), graph, std::move(task),
-        [reply](const absl::StatusOr<planner::TaskKey>& added) { reply.Finish(added.status()); });
+    parts_.scheduler->AddTask(request->request_id(), graph, std::move(task),
+                              [reply, names](const absl::StatusOr<planner::TaskKey>& added) {
+                                reply.Finish(added.status());
+                              });
     return reply.reactor;
   }
   scheduler::GraphSubmission alone;
   alone.name = task.name;
   alone.client_queue = request->client_queue();
   alone.tasks.push_back(std::move(task));
-  parts_.scheduler->SubmitGraph(request->request_id(), std::move(alone),
-                                [reply, response](const absl::StatusOr<planner::GraphId>& made) {
-                                  if (made.ok()) {
-                                    response->set_graph_id(planner::GraphIdToString(*made));
-                                  }
-                                  reply.Finish(made.status());
-                                });
+  parts_.scheduler->SubmitGraph(
+      request->request_id(), std::move(alone),
+      [reply, response, names](const absl::StatusOr<planner::GraphId>& made) {
+        if (made.ok()) {
+          response->set_graph_id(planner::GraphIdToString(*made));
+        }
+        reply.Finish(made.status());
+      });
   return reply.reactor;
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "base/utf8.h"
 #include "service/convert.h"
 #include "service/grpc_status.h"
 #include "service/messages.h"
@@ -102,7 +103,7 @@ void WatchGraphStream::SendNext() {
     change.set_task_name(task.name);
     change.set_state(ToMessage(task.state));
     change.set_attempts(static_cast<int32_t>(task.attempts));
-    change.set_reason(ToUtf8(task.reason));
+    change.set_reason(ValidUtf8(task.reason));
     bytes += change.ByteSizeLong();
     unsent_.pop_front();
   }

@@ -77,6 +77,7 @@ std::string EncodeConsumption(const planner::ResourceVector& consumption) {
 
 absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json) {
   planner::ResourceVector consumption;
+  planner::ResourceNames names;
   absl::string_view rest = json;
   if (!absl::ConsumePrefix(&rest, "{") || !absl::ConsumeSuffix(&rest, "}")) {
     return Damaged("a consumption", json);
@@ -86,18 +87,22 @@ absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json
     if (colon == absl::string_view::npos || !absl::ConsumePrefix(&rest, "\"")) {
       return Damaged("a consumption", json);
     }
-    absl::StatusOr<planner::Resource> resource =
-        planner::Resource::Intern(rest.substr(0, colon - 1));
-    if (!resource.ok()) return Damaged("a consumption", json);
+    const absl::string_view name = rest.substr(0, colon - 1);
     rest.remove_prefix(colon + 1);
     const size_t comma = rest.find(',');
     int64_t milli = 0;
     if (!ParseMilli(rest.substr(0, comma), milli)) return Damaged("a consumption", json);
-    consumption.Set(*resource, planner::Quantity::FromMilli(milli));
+    const absl::StatusOr<planner::Quantity> quantity = planner::Quantity::FromOutside(milli);
+    if (!quantity.ok()) return Damaged("a consumption", json);
+    const absl::StatusOr<planner::Resource> resource = names.Intern(name);
+    if (absl::IsResourceExhausted(resource.status())) return resource.status();
+    if (!resource.ok()) return Damaged("a consumption", json);
+    consumption.Set(*resource, *quantity);
     if (comma == absl::string_view::npos) break;
     rest.remove_prefix(comma + 1);
     if (rest.empty()) return Damaged("a consumption", json);
   }
+  names.KeepAll();
   return consumption;
 }
 

@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "storage/file_system.h"
 #include "storage/schema.h"
 #include "storage/sqlite.h"
 #include "storage/sqlite_reader.h"
@@ -16,16 +18,30 @@ namespace {
 constexpr char kWriterSetup[] =
     "PRAGMA page_size = 8192;"
     "PRAGMA auto_vacuum = NONE;"
-    "PRAGMA journal_mode = WAL;"
     "PRAGMA cache_size = -65536;"
     "PRAGMA journal_size_limit = 67108864;"
     "PRAGMA temp_store = MEMORY;"
     // Debian's SQLite would overwrite what is deleted, which is every acknowledged delivery.
     "PRAGMA secure_delete = OFF;";
 
+// SQLite says nothing where it cannot: it stays in the mode it was in.
+absl::Status UseWal(Connection& connection) {
+  absl::StatusOr<Rows> rows = connection.Query("PRAGMA journal_mode = WAL");
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> row = rows->Next();
+  if (!row.ok()) return row.status();
+  if (*row && rows->String(0) == "wal") return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the file system of ", connection.path(),
+                   " cannot hold a run history (it shares no memory between programs, so SQLite "
+                   "cannot keep a write-ahead log there): give a folder on a local disk with "
+                   "--state"));
+}
+
 }  // namespace
 
 absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const HistoryTuning& tuning) {
+  if (absl::Status status = CheckFileSystem(options.path); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<StateLock>> lock = StateLock::Acquire(options.path);
   if (!lock.ok()) return lock.status();
 
@@ -42,6 +58,7 @@ absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const History
     return SqliteStatus(nullptr, SQLITE_READONLY, options.path);
   }
   absl::Status status = (*connection)->Execute(kWriterSetup);
+  if (status.ok()) status = UseWal(**connection);
   if (status.ok()) {
     status =
         (*connection)

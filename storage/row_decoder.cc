@@ -1,6 +1,7 @@
 #include "storage/row_decoder.h"
 
 #include <cstddef>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "storage/encoding.h"
@@ -36,11 +37,8 @@ KeyRange KeyRange::AttemptsOf(planner::TaskKey task) {
 }
 
 absl::Status RowDecoder::Graph(const Rows& rows, GraphRow& graph) {
-  const int64_t state = rows.Int(5);
-  if (state < static_cast<int64_t>(planner::GraphState::kRunning) ||
-      state > static_cast<int64_t>(planner::GraphState::kCancelled)) {
-    return Damaged("a graph's state is", state);
-  }
+  const std::optional<planner::GraphState> state = planner::GraphStateFromNumber(rows.Int(5));
+  if (!state) return Damaged("a graph's state is", rows.Int(5));
   graph.graph.graph = static_cast<planner::GraphId>(rows.Int(0));
   graph.graph.name = rows.String(1);
   graph.graph.client_queue = rows.String(2);
@@ -48,7 +46,7 @@ absl::Status RowDecoder::Graph(const Rows& rows, GraphRow& graph) {
   graph.graph.open = rows.Int(4) != 0;
   graph.graph.submit_time = DecodeTime(rows.Int(6));
   graph.state.graph = graph.graph.graph;
-  graph.state.state = static_cast<planner::GraphState>(state);
+  graph.state.state = *state;
   graph.state.open = graph.graph.open;
   graph.state.end_time = rows.IsNull(7) ? absl::InfiniteFuture() : DecodeTime(rows.Int(7));
   graph.tasks = rows.Int(8);
@@ -67,11 +65,10 @@ absl::Status RowDecoder::Attempt(const Rows& rows, bool return_value, AttemptRow
 
   AttemptEnded& ended = attempt.ended;
   ended.attempt = launched.attempt;
-  const int64_t outcome = rows.Int(3);  // 0 where it is NULL
-  if (outcome < 0 || outcome >= planner::kOutcomes) {
-    return Damaged("an attempt's outcome is", outcome);
-  }
-  ended.outcome = static_cast<planner::Outcome>(outcome);
+  // 0 where it is NULL.
+  const std::optional<planner::Outcome> outcome = planner::OutcomeFromNumber(rows.Int(3));
+  if (!outcome) return Damaged("an attempt's outcome is", rows.Int(3));
+  ended.outcome = *outcome;
   ended.exit_status = static_cast<int32_t>(rows.Int(4));
   ended.signal = static_cast<int32_t>(rows.Int(5));
   ended.start_time = rows.IsNull(6) ? absl::InfinitePast() : DecodeTime(rows.Int(6));
@@ -86,12 +83,11 @@ absl::Status RowDecoder::Attempt(const Rows& rows, bool return_value, AttemptRow
 }
 
 absl::Status RowDecoder::TaskEnd(const Rows& rows, int column, TaskEnded& ended) {
-  const int64_t state = rows.Int(column);
-  if (state < static_cast<int64_t>(TaskState::kSucceeded) ||
-      state > static_cast<int64_t>(TaskState::kSkipped)) {
-    return Damaged("a task ended in state", state);
+  const std::optional<TaskState> state = planner::TaskStateFromNumber(rows.Int(column));
+  if (!state || !planner::IsFinal(*state)) {
+    return Damaged("a task ended in state", rows.Int(column));
   }
-  ended.state = static_cast<TaskState>(state);
+  ended.state = *state;
   ended.end_time = DecodeTime(rows.Int(column + 1));
   const absl::string_view reason = rows.Bytes(column + 2);
   ended.reason.assign(reason.data(), reason.size());

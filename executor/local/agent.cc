@@ -166,7 +166,7 @@ void Agent::HandleMessage(Connection* connection, ToAgent* message) {
   if (connection == current_) {
     for (wire::Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);
     for (const Cancel& cancel : message->cancels()) {
-      HandleCancel({cancel.attempt()}, absl::Nanoseconds(cancel.grace_ns()));
+      HandleCancel({cancel.attempt()}, absl::Nanoseconds(std::max<int64_t>(cancel.grace_ns(), 0)));
     }
     for (uint64_t attempt : message->acknowledged()) ended_.erase(attempt);
     for (uint64_t attempt : message->asked()) HandleQuestion({attempt});
@@ -179,7 +179,8 @@ void Agent::HandleHello(Connection* connection, const Hello& hello) {
   Welcome* welcome = answer.mutable_welcome();
   welcome->set_protocol_version(kProtocolVersion);
   welcome->set_held_attempts(static_cast<int64_t>(held()));
-  absl::StatusOr<planner::ResourceVector> resources = wire::FromMessage(hello.resources());
+  planner::ResourceNames names;
+  absl::StatusOr<planner::ResourceVector> resources = wire::FromMessage(hello.resources(), &names);
   bool accepted = hello.protocol_version() >= kOldestProtocolVersion &&
                   hello.oldest_protocol_version() <= kProtocolVersion && resources.ok();
   welcome->set_accepted(accepted);
@@ -193,6 +194,7 @@ void Agent::HandleHello(Connection* connection, const Hello& hello) {
       current_->broken = true;
     }
     current_ = connection;
+    names.KeepAll();
     total_ = *std::move(resources);
     // What runs is asked for; what has ended is told again.
     started_.clear();
@@ -224,15 +226,20 @@ void Agent::HandleLaunch(wire::Launch* message) {
   refusal.attempt = attempt;
   refusal.outcome = Outcome::kRefused;
   refusal.end_time = absl::Now();
-  absl::StatusOr<executor::Launch> launch = wire::FromMessage(message);
+  planner::ResourceNames names;
+  absl::StatusOr<executor::Launch> launch = wire::FromMessage(message, &names);
   if (!launch.ok()) {
-    refusal.message = std::string(launch.status().message());
+    // It would be the same the next time: not to be sent again and again.
+    refusal.outcome = Outcome::kNotStarted;
+    refusal.message =
+        absl::StrCat("its launch cannot be read: ", std::string(launch.status().message()));
   } else if (terminating_) {
     refusal.message = "the agent is ending";
   } else if (!launch->consumption.FitsIn(total_)) {
     refusal.message = absl::StrCat("needs ", launch->consumption.ToString(),
                                    ", the agent has only ", total_.ToString());
   } else {
+    names.KeepAll();
     queued_[attempt.value] = launch->cancel_grace;
     queue_.push_back(*std::move(launch));
     return;

@@ -18,8 +18,8 @@
 #include "absl/time/clock.h"
 #include "base/descriptor.h"
 #include "executor/local/agent.h"
+#include "executor/local/cgroup_setting.h"
 #include "executor/local/leftovers.h"
-#include "executor/runner/cgroup.h"
 
 namespace kartograph::executor::local {
 namespace {
@@ -58,20 +58,6 @@ Descriptor LockPidFile(const std::string& state_dir) {
     spdlog::warn("cannot write the pid file");
   }
   return fd;
-}
-
-std::unique_ptr<CgroupPool> MakeCgroupPool(const std::string& cgroup) {
-  if (cgroup == "off") return nullptr;
-  absl::StatusOr<std::string> parent = cgroup;
-  if (cgroup == "auto") parent = PrepareOwnCgroup();
-  absl::StatusOr<std::unique_ptr<CgroupPool>> pool = parent.status();
-  if (parent.ok()) pool = CgroupPool::Create(*parent);
-  if (!pool.ok()) {
-    spdlog::info("memory limits are kept by measuring: {}", std::string(pool.status().message()));
-    return nullptr;
-  }
-  spdlog::info("memory limits are kept by cgroups in {}", *parent);
-  return *std::move(pool);
 }
 
 int Main(int argc, char** argv) {

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +19,8 @@
 #include "absl/time/clock.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
+#include "base/pidfd.h"
+#include "base/utf8.h"
 #include "executor/local/agent.pb.h"
 #include "executor/local/agent_process.h"
 #include "executor/local/protocol.h"
@@ -36,6 +40,9 @@ constexpr size_t kMaxLaunchBytes = 8 << 20;
 constexpr absl::Duration kStartPatience = absl::Seconds(15);
 constexpr absl::Duration kWelcomePatience = absl::Seconds(10);
 constexpr absl::Duration kLeavePatience = absl::Seconds(3);
+// An agent that sends what is no message so many times in a row, anew after each connection, is
+// ended: it would hold up everything for ever.
+constexpr int kMaxUnreadable = 3;
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(20);
 constexpr absl::Duration kLongestBackOff = absl::Seconds(5);
 
@@ -73,12 +80,14 @@ class LocalCluster : public Cluster {
   struct Link {
     Descriptor socket;
     FrameReader reader;
+    Descriptor agent;  // pidfd
   };
   absl::StatusOr<Link> Open();
   absl::StatusOr<Link> Greet();
   // Until the connection ends; says why.
   absl::Status Serve(Link* link);
   absl::Status HandleMessages(Link* link);
+  absl::Status Unreadable(Link* link, const absl::Status& why);
   void Leave(Link* link);
   void Disconnect(const absl::Status& reason);
   // Until `socket` is ready, something woke us, or the time is over (false).
@@ -100,6 +109,7 @@ class LocalCluster : public Cluster {
   std::string told_reason_;
   bool staying_ = false;
   bool ended_for_good_ = false;
+  int unreadable_ = 0;  // connections in a row that soon ended with what is no message
 
   // Guards what follows.
   std::mutex mutex_;
@@ -253,7 +263,10 @@ void LocalCluster::Run() {
     if (link.ok()) {
       absl::Time begin = absl::Now();
       ended = Serve(&*link);
-      if (absl::Now() - begin > kLongestBackOff) back_off = kFirstBackOff;
+      if (absl::Now() - begin > kLongestBackOff) {
+        back_off = kFirstBackOff;
+        unreadable_ = 0;
+      }
     }
     if (stopping()) return;
     Disconnect(ended);
@@ -298,6 +311,12 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   if (!socket.ok()) return socket.status();
   Link link;
   link.socket = *std::move(socket);
+  struct ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(link.socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0 &&
+      peer.pid != getpid()) {
+    link.agent = OpenPidfd(peer.pid);
+  }
   ToAgent greeting;
   greeting.mutable_hello()->set_protocol_version(local::kProtocolVersion);
   greeting.mutable_hello()->set_oldest_protocol_version(local::kOldestProtocolVersion);
@@ -316,7 +335,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
     }
     FromAgent answer;
     absl::StatusOr<bool> got = link.reader.Next(&answer);
-    if (!got.ok()) return absl::FailedPreconditionError(got.status().message());
+    if (!got.ok()) return Unreadable(&link, got.status());
     if (*got && answer.has_welcome()) {
       const local::Welcome& welcome = answer.welcome();
       bool same = welcome.protocol_version() == local::kProtocolVersion;
@@ -356,7 +375,7 @@ absl::Status LocalCluster::Serve(Link* link) {
   offer.agent = kLocalAgentId;
   char name[256] = "localhost";
   gethostname(name, sizeof(name) - 1);
-  offer.agent_name = name;
+  offer.agent_name = ValidUtf8(name);
   offer.resources = options_.resources;
   offer.lease = true;
   offer.backlog = options_.backlog;
@@ -410,12 +429,18 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
   while (true) {
     FromAgent message;
     absl::StatusOr<bool> got = link->reader.Next(&message);
-    if (!got.ok()) ended = absl::UnavailableError(got.status().message());
+    if (!got.ok()) ended = Unreadable(link, got.status());
     if (!got.ok() || !*got) break;
     for (wire::Update& one : *message.mutable_updates()) {
-      AttemptUpdate update = wire::FromMessage(&one);
-      update.agent = kLocalAgentId;
-      events.push_back(std::move(update));
+      const planner::AttemptId attempt{one.attempt()};
+      absl::StatusOr<AttemptUpdate> update = wire::FromMessage(&one);
+      if (!update.ok()) {
+        spdlog::warn("local cluster: the end of {} cannot be read: {}",
+                     planner::AttemptIdToString(attempt), std::string(update.status().message()));
+        update = wire::UnreadableEnd(attempt, update.status());
+      }
+      update->agent = kLocalAgentId;
+      events.push_back(*std::move(update));
     }
     if (message.staying()) staying_ = true;
     if (message.replaced()) {
@@ -426,6 +451,19 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
   }
   Tell(std::move(events));
   return ended;
+}
+
+absl::Status LocalCluster::Unreadable(Link* link, const absl::Status& why) {
+  if (++unreadable_ < kMaxUnreadable) {
+    return absl::UnavailableError(
+        absl::StrCat("the agent does not speak as it should: ", std::string(why.message())));
+  }
+  unreadable_ = 0;
+  if (link->agent.ok()) SendSignal(link->agent, SIGKILL);
+  return absl::UnavailableError(
+      absl::StrCat("the agent did not speak as it should ", kMaxUnreadable, " times in a row (",
+                   std::string(why.message()),
+                   "), so it is ended and another one started; attempts that it held run again"));
 }
 
 void LocalCluster::Leave(Link* link) {

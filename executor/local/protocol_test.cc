@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -112,8 +113,17 @@ class VersionsTest : public ::testing::Test {
                       std::lock_guard lock(mutex_);
                       changed_.notify_all();
                       for (ClusterEvent& event : events) {
-                        if (std::get_if<Connected>(&event)) connected_ = true;
-                        if (auto* gone = std::get_if<Disconnected>(&event)) reason_ = gone->reason;
+                        if (std::get_if<Connected>(&event)) {
+                          connected_ = true;
+                          ++connected_after_;
+                        }
+                        if (auto* gone = std::get_if<Disconnected>(&event)) {
+                          reason_ = gone->reason;
+                          connected_after_ = 0;
+                        }
+                        if (auto* update = std::get_if<AttemptUpdate>(&event)) {
+                          updates_.push_back(*update);
+                        }
                       }
                     })
                     .ok());
@@ -126,6 +136,12 @@ class VersionsTest : public ::testing::Test {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, absl::ToChronoSeconds(kPatience), [this] { return !reason_.empty(); });
     return reason_;
+  }
+  std::vector<AttemptUpdate> WaitUpdates(size_t n) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, absl::ToChronoSeconds(kPatience),
+                      [this, n] { return updates_.size() >= n; });
+    return updates_;
   }
   // A connection to an agent that this test plays.
   Peer AcceptAsAgent(const Descriptor& listener) {
@@ -145,7 +161,9 @@ class VersionsTest : public ::testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool connected_ = false;
+  int connected_after_ = 0;  // connections since the last `reason_`
   std::string reason_;
+  std::vector<AttemptUpdate> updates_;
   std::unique_ptr<Cluster> cluster_;
 };
 
@@ -198,6 +216,76 @@ TEST_F(VersionsTest, TalksToABusyAgentThatIsCompatible) {
   });
   cluster_.reset();
   agent.join();
+}
+
+// An end that cannot be read is an end all the same: told, acknowledged, and in nobody's way.
+TEST_F(VersionsTest, AnEndThatCannotBeReadIsTakenForALoss) {
+  absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  StartCluster();
+  Peer peer = AcceptAsAgent(*listener);
+  ToAgent message;
+  ASSERT_TRUE(peer.Receive(&message));
+  peer.Send(Greeting(kProtocolVersion, true, 2));
+  FromAgent ends;
+  ends.add_updates()->set_attempt(1);
+  ends.mutable_updates(0)->set_outcome(256);
+  ends.add_updates()->set_attempt(2);
+  ends.mutable_updates(1)->set_outcome(2);
+  ends.mutable_updates(1)->set_message("\xFF");
+  peer.Send(ends);
+  const std::vector<AttemptUpdate> updates = WaitUpdates(2);
+  ASSERT_EQ(updates.size(), 2u);
+  EXPECT_EQ(updates[0].attempt.value, 1u);
+  EXPECT_EQ(updates[0].outcome, planner::Outcome::kLost);
+  EXPECT_EQ(updates[1].outcome, planner::Outcome::kExited);
+  EXPECT_EQ(updates[1].message, "\xEF\xBF\xBD");
+  std::thread agent([&peer] {
+    ToAgent last;
+    EXPECT_TRUE(peer.Receive(&last));
+    FromAgent answer;
+    answer.set_staying(true);
+    peer.Send(answer);
+  });
+  cluster_.reset();
+  agent.join();
+}
+
+// A process that is no agent, and sends what is no message after each welcome: it is ended after a
+// few, and an agent started.
+TEST_F(VersionsTest, AnAgentThatCannotBeUnderstoodIsReplaced) {
+  absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    // Listening again makes the socket this process's own.
+    if (listen(listener->get(), 16) != 0 || write(ready[1], "r", 1) != 1) _exit(1);
+    std::string out;
+    AppendFrame(Greeting(kProtocolVersion, true, 0), &out);
+    out += std::string("\x04\0\0\0\xFF\xFF\xFF\xFF", 8);
+    for (;;) {
+      const int socket = accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC);
+      if (socket >= 0 && send(socket, out.data(), out.size(), MSG_NOSIGNAL) < 0) _exit(1);
+    }
+  }
+  ASSERT_GT(child, 0);
+  char byte;
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  close(ready[0]);
+  close(ready[1]);
+  listener->Reset();
+  StartCluster();
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  // The agent that came instead does its work.
+  std::unique_lock lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(lock, absl::ToChronoSeconds(kPatience), [this] {
+    return connected_ && reason_.find("another one started") != std::string::npos &&
+           connected_after_ > 0;
+  })) << reason_;
 }
 
 TEST_F(VersionsTest, TheAgentRefusesAnotherVersionAndLeavesWhenAsked) {

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/utf8.h"
 #include "executor/mesos/open_offers.h"
 
 namespace kartograph::executor::mesos {
@@ -132,7 +133,7 @@ std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) 
     for (const std::string& role : options_.roles) {
       AgentCapacity has;
       has.agent = ToAgentId({id, role}, options_.roles);
-      has.agent_name = known.agent_info().hostname();
+      has.agent_name = ValidUtf8(known.agent_info().hostname());
       OfferedResources resources(options_.revocable);
       resources.Add(ForRole(known.total_resources(), role));
       if (options_.executor.FitsIn(resources.available())) {

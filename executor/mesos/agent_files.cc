@@ -18,6 +18,12 @@ namespace {
 
 constexpr uint64_t kPieceBytes = 64 << 10;
 constexpr uint64_t kMaxResult = 16 << 20;  // as kartograph-executor's
+constexpr int64_t kMaxFileBytes = int64_t{1} << 62;
+
+absl::Status TooLarge(uint64_t bytes) {
+  return absl::OutOfRangeError(
+      absl::StrCat("the return value has ", bytes, " bytes; at most ", kMaxResult, " are kept"));
+}
 
 std::string PathOf(planner::AttemptId attempt, const std::string& file) {
   return absl::StrCat("/sandboxes/", attempt.task().graph(), "/", attempt.task().index(), ".",
@@ -59,7 +65,9 @@ AgentFiles::Result<LogChunk> AgentFiles::ReadFrom(Endpoint agent, std::string pa
   if (offset < 0) {
     auto nothing = co_await ReadPiece(agent, path, 0, 0);
     if (!nothing.ok()) co_return nothing.status();
-    offset = std::max<int64_t>(0, static_cast<int64_t>(nothing->size()) + offset);
+    // What the agent says may be any number; before the beginning there is nothing.
+    const uint64_t size = std::min<uint64_t>(nothing->size(), kMaxFileBytes);
+    offset = std::max<int64_t>(0, static_cast<int64_t>(size) + std::max(offset, -kMaxFileBytes));
   }
   const uint64_t length =
       std::min(static_cast<uint64_t>(std::max<int64_t>(max_bytes, 0)), kPieceBytes);
@@ -105,20 +113,19 @@ AgentFiles::Result<std::string> AgentFiles::ReadAll(std::string agent, Endpoint 
                                                     std::string path, int64_t bytes) {
   absl::StatusOr<Endpoint> endpoint = co_await directory_.Find(std::move(agent), std::move(master));
   if (!endpoint.ok()) co_return endpoint.status();
+  if (bytes > static_cast<int64_t>(kMaxResult)) co_return TooLarge(static_cast<uint64_t>(bytes));
   std::string value;
   while (bytes < 0 || static_cast<int64_t>(value.size()) < bytes) {
     auto piece = co_await ReadPiece(*endpoint, path, value.size(), kPieceBytes);
     if (!piece.ok()) co_return piece.status();
-    if (bytes < 0 && piece->size() > kMaxResult) {
-      co_return absl::OutOfRangeError(absl::StrCat("the return value has ", piece->size(),
-                                                   " bytes; at most ", kMaxResult, " are kept"));
-    }
+    if (bytes < 0 && piece->size() > kMaxResult) co_return TooLarge(piece->size());
     if (piece->data().empty() && bytes < 0) co_return value;
     if (piece->data().empty()) {
       co_return absl::NotFoundError(
           absl::StrCat(path, " has ", value.size(), " bytes, not ", bytes));
     }
     value += piece->data();
+    if (value.size() > kMaxResult) co_return TooLarge(value.size());
   }
   value.resize(static_cast<size_t>(bytes));
   co_return value;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -119,9 +120,9 @@ FrameworkInfo Framework::Describe() const {
     info.add_capabilities()->set_type(type);
   }
   if (options_.revocable) info.add_capabilities()->set_type(Capability::REVOCABLE_RESOURCES);
-  const planner::Resource gpus = planner::Resource::Named(kGpus);
-  if (std::any_of(wanted_.begin(), wanted_.end(),
-                  [&](const auto& wanted) { return !wanted.Get(gpus).is_zero(); })) {
+  const std::optional<planner::Resource> gpus = planner::Resource::Find(kGpus);
+  if (gpus && std::any_of(wanted_.begin(), wanted_.end(),
+                          [&](const auto& wanted) { return !wanted.Get(*gpus).is_zero(); })) {
     info.add_capabilities()->set_type(Capability::GPU_RESOURCES);
   }
   if (wanted_.empty() || wanted_.size() > kMaxFilters) return info;
@@ -433,9 +434,13 @@ void Framework::OnFailure(const Event::Failure& failure) {
 void Framework::OnMessage(const Event::Message& message) {
   kartograph::mesos::FromExecutor news;
   if (!news.ParseFromString(message.data()) || !news.has_host()) return;
-  HostReport report = wire::FromMessage(news.host());
-  report.agent = ToAgentId({message.agent_id().value(), options_.roles.front()}, options_.roles);
-  tell_({std::move(report)});
+  absl::StatusOr<HostReport> report = wire::FromMessage(news.host());
+  if (!report.ok()) {
+    return spdlog::debug("mesos: what {} says of its host cannot be read: {}",
+                         message.agent_id().value(), std::string(report.status().message()));
+  }
+  report->agent = ToAgentId({message.agent_id().value(), options_.roles.front()}, options_.roles);
+  tell_({*std::move(report)});
 }
 
 void Framework::Discard(planner::GraphId graph) {

@@ -145,6 +145,10 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
 
 void Framework::OnStatus(const TaskStatus& status) {
   const std::string& task = status.task_id().value();
+  if (!status.has_state()) {
+    // Of a newer Mesos. Not acknowledged, so it is repeated; and the attempt is asked about on.
+    return spdlog::warn("mesos: the state of {} is one that is not known here", task);
+  }
   const std::optional<AttemptId> attempt = planner::ParseAttemptId(task);
   if (!attempt) {
     // Nothing of ours, but under our name: it must not run.

@@ -22,24 +22,30 @@ bool InMebibytes(absl::string_view mesos_name) {
   return mesos_name == "mem" || mesos_name == "disk";
 }
 
-std::optional<Resource> OurName(absl::string_view mesos_name) {
+// What Mesos calls so; nothing for names that cannot be ours, and without `intern` for such as
+// nobody has used yet.
+std::optional<Resource> OurName(absl::string_view mesos_name, bool intern) {
   if (mesos_name == "cpus") return Resource::Cpu();
   if (mesos_name == "mem") return Resource::Ram();
   // Under our names they would be taken for other resources of the agent.
   if (mesos_name == Resource::Cpu().name() || mesos_name == Resource::Ram().name()) {
     return std::nullopt;
   }
+  if (!intern) return Resource::Find(mesos_name);
   absl::StatusOr<Resource> resource = Resource::Intern(mesos_name);
   if (!resource.ok()) return std::nullopt;
   return *resource;
 }
 
 // Mesos's own precision is a thousandth. What it offers is rounded to that, as Mesos does, so that
-// 0.1 is not a little less.
+// 0.1 is not a little less. What is more than anything has, as where an operator took MiB for
+// bytes, is as much as a quantity can be.
 std::optional<Quantity> Offered(absl::string_view name, double value) {
-  if (!(value > 0) || value > 1e12) return std::nullopt;
-  const int64_t milli = std::llround(value * 1000);
-  return Quantity::FromMilli(InMebibytes(name) ? milli * kMiB : milli);
+  if (!(value > 0) || std::isinf(value)) return std::nullopt;  // not-a-number among it
+  const int64_t unit = InMebibytes(name) ? kMiB : 1;
+  const double most = static_cast<double>(Quantity::Max().milli() / unit);
+  if (value * 1000 >= most) return Quantity::Max();
+  return Quantity::FromMilli(std::llround(value * 1000) * unit);
 }
 
 // Rounded up to Mesos's precision: a task gets what it was promised.
@@ -68,9 +74,10 @@ void OfferedResources::AddOne(const kartograph::mesos::Resource& resource) {
     return;
   }
   if (resource.has_revocable() && revocable_ == Revocable::kIgnored) return;
-  const std::optional<Resource> name = OurName(resource.name());
   const std::optional<Quantity> quantity = Offered(resource.name(), resource.scalar().value());
-  if (!name || !quantity) return;
+  if (!quantity) return;
+  const std::optional<Resource> name = OurName(resource.name(), true);
+  if (!name) return;
   Piece piece{*name, *quantity, resource};
   piece.mesos.clear_scalar();
   const auto at = std::find_if(pieces_.begin(), pieces_.end(), [&](const Piece& other) {
@@ -78,20 +85,20 @@ void OfferedResources::AddOne(const kartograph::mesos::Resource& resource) {
   });
   pieces_.insert(at, std::move(piece));
   ResourceVector& total = resource.has_revocable() ? revocable_total_ : firm_total_;
-  total.Set(*name, total.Get(*name) + *quantity);
+  total.Set(*name, std::min(total.Get(*name) + *quantity, Quantity::Max()));
   Quantity left;
   for (const Piece& other : pieces_) {
     if (other.resource == *name && other.mesos.has_revocable() == UsesRevocable(*name)) {
       left += other.left;
     }
   }
-  available_.Set(*name, left);
+  available_.Set(*name, std::min(left, Quantity::Max()));
 }
 
 bool OfferedResources::GoWith(
     const google::protobuf::RepeatedPtrField<kartograph::mesos::Resource>& executors_own) const {
   for (const kartograph::mesos::Resource& own : executors_own) {
-    const std::optional<Resource> name = OurName(own.name());
+    const std::optional<Resource> name = OurName(own.name(), false);
     if (!name) continue;
     const bool offered =
         !firm_total_.Get(*name).is_zero() || !revocable_total_.Get(*name).is_zero();

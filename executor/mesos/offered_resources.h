@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_OFFERED_RESOURCES_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_OFFERED_RESOURCES_H_
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -32,7 +33,8 @@ class OfferedResources {
   explicit OfferedResources(Revocable revocable = Revocable::kIgnored) : revocable_(revocable) {}
 
   // Adds those of an offer. What Mesos names in a way that we cannot (see planner::Resource), or
-  // with a quantity that is none, is left out.
+  // with a quantity that is none, is left out. More than a quantity can be counts as the most it
+  // can be, in each piece and in their sum.
   template <typename Resources>
   void Add(const Resources& resources) {
     for (const kartograph::mesos::Resource& resource : resources) AddOne(resource);
@@ -42,7 +44,9 @@ class OfferedResources {
   // Both kinds of every name, whatever has been taken.
   planner::ResourceVector all() const {
     planner::ResourceVector sum = firm_total_;
-    sum += revocable_total_;
+    for (const auto& [resource, quantity] : revocable_total_) {
+      sum.Set(resource, std::min(sum.Get(resource) + quantity, planner::Quantity::Max()));
+    }
     return sum;
   }
 

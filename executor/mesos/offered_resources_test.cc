@@ -168,5 +168,36 @@ TEST(OfferedResourcesTest, KeepsWhatItDoesNotKnow) {
   EXPECT_EQ((*taken)[0].SerializeAsString(), resource.SerializeAsString());
 }
 
+TEST(OfferedResourcesTest, WhatIsMoreThanAnythingHasIsAsMuchAsAQuantityCanBe) {
+  // An operator who wrote bytes for MiB: 16 GiB became 16 PiB.
+  for (const char* mem : {"17179869184", "1e12", "1e18", "1e300"}) {
+    OfferedResources offered = From(Scalar("cpus", "4") + Scalar("mem", mem));
+    EXPECT_EQ(offered.available().Get(Resource::Ram()), Quantity::Max()) << mem;
+    EXPECT_EQ(offered.available().Get(Resource::Cpu()), Quantity::Of(4));
+    EXPECT_FALSE(offered.available().HasNegative());
+    // A task of a usual size still gets what it asks for.
+    EXPECT_THAT(Taken(offered, {{Resource::Ram(), Quantity::Of(64 << 20)}}), ElementsAre("mem=64"));
+  }
+}
+
+TEST(OfferedResourcesTest, SumsOfManyPiecesStayInRange) {
+  OfferedResources offered(OfferedResources::Revocable::kUsed);
+  for (int i = 0; i < 100; ++i) {
+    offered.Add(
+        OfferOf(Scalar("disk", "1e12") + Scalar("disk", "1e12", "revocable { }")).resources());
+  }
+  const Resource disk = Resource::Named("disk");
+  EXPECT_EQ(offered.available().Get(disk), Quantity::Max());
+  EXPECT_EQ(offered.all().Get(disk), Quantity::Max());
+}
+
+TEST(OfferedResourcesTest, WhatIsNoQuantityIsLeftOutAndItsNameWithIt) {
+  const size_t names = Resource::Count();
+  for (const char* value : {"0", "-1", "-inf", "nan"}) {
+    EXPECT_TRUE(From(Scalar(absl::StrCat("odd", value), value)).available().empty()) << value;
+  }
+  EXPECT_EQ(Resource::Count(), names);
+}
+
 }  // namespace
 }  // namespace kartograph::executor::mesos

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/utf8.h"
+#include "executor/wire/attempt.h"
 
 namespace kartograph::executor::mesos {
 
@@ -49,7 +51,7 @@ std::vector<std::pair<std::string, std::string>> AttributesOf(
   std::vector<std::pair<std::string, std::string>> texts;
   texts.reserve(static_cast<size_t>(attributes.size()));
   for (const Attribute& attribute : attributes) {
-    texts.emplace_back(attribute.name(), TextOf(attribute));
+    texts.emplace_back(ValidUtf8(attribute.name()), ValidUtf8(TextOf(attribute)));
   }
   std::sort(texts.begin(), texts.end());
   return texts;
@@ -60,7 +62,7 @@ Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   Offer told;
   told.id = offer.id().value();
   told.agent = ToAgentId(key, options_.roles);
-  told.agent_name = offer.hostname();
+  told.agent_name = ValidUtf8(offer.hostname());
   OfferedResources offered(options_.revocable);
   offered.Add(offer.resources());
   OfAgent& of_agent = by_agent_[told.agent];
@@ -74,7 +76,10 @@ Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   }
   told.attributes = AttributesOf(offer.attributes());
   if (offer.has_unavailability()) {
-    told.unavailable_from = absl::FromUnixNanos(offer.unavailability().start().nanoseconds());
+    // One that lies beyond all clocks is none; what is long past is under way.
+    told.unavailable_from =
+        wire::TimeFromNanos(std::max<int64_t>(offer.unavailability().start().nanoseconds(), 0))
+            .value_or(absl::InfiniteFuture());
   }
   of_agent.ids.push_back(told.id);
   offers_[told.id] = offer;

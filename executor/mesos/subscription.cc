@@ -1,5 +1,7 @@
 #include "executor/mesos/subscription.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -16,6 +18,9 @@ namespace {
 constexpr int kMaxHops = 5;
 // After so many heartbeats without a word: one may be late when the master is busy.
 constexpr int kHeartbeatsMissed = 4;
+// Whatever the master announces.
+constexpr absl::Duration kShortestHeartbeat = absl::Milliseconds(10);
+constexpr absl::Duration kLongestHeartbeat = absl::Hours(1);
 
 }  // namespace
 
@@ -85,7 +90,14 @@ void Subscription::Open(Endpoint endpoint) {
 void Subscription::OnRecord(absl::string_view record) {
   Event& event = event_;
   if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
-    return Lost(absl::StrCat(endpoint_.ToString(), " sends what is no event"), false);
+    if (!subscribed_) {
+      return Lost(absl::StrCat(endpoint_.ToString(), " answers with what is no event"), false);
+    }
+    // Where the next one begins is known. What came with this one is repeated or asked for again,
+    // and would come again after each new subscription.
+    spdlog::warn("mesos: {} sends an event of {} bytes that cannot be read, which is left out",
+                 endpoint_.ToString(), record.size());
+    return;
   }
   silent_heartbeats_ = -1;  // the one that is under way does not count
   if (event.type() == Event::HEARTBEAT) return;
@@ -95,7 +107,8 @@ void Subscription::OnRecord(absl::string_view record) {
         absl::StrCat(endpoint_.tls ? "https://" : "http://", endpoint_.host, ":", endpoint_.port);
     back_off_ = options_.first_back_off;
     heartbeat_ = event.subscribed().heartbeat_interval_seconds() > 0
-                     ? absl::Seconds(event.subscribed().heartbeat_interval_seconds())
+                     ? std::clamp(absl::Seconds(event.subscribed().heartbeat_interval_seconds()),
+                                  kShortestHeartbeat, kLongestHeartbeat)
                      : options_.heartbeat;
     WatchHeart();
   }

@@ -64,16 +64,18 @@ v1::TaskState StateOf(Outcome outcome) {
 
 // The attempt of a task; the message of an error says what is wrong with it.
 absl::StatusOr<executor::Launch> ReadLaunch(const std::string& task_id, const std::string& data) {
+  planner::ResourceNames names;
   wire::Launch message;
   if (!message.ParseFromString(data)) {
     return absl::InvalidArgumentError("the task's data is no launch of an attempt");
   }
-  absl::StatusOr<executor::Launch> launch = wire::FromMessage(&message);
+  absl::StatusOr<executor::Launch> launch = wire::FromMessage(&message, &names);
   if (launch.ok() && planner::AttemptIdToString(launch->attempt) != task_id) {
     return absl::InvalidArgumentError(absl::StrCat("the task's data is a launch of ",
                                                    planner::AttemptIdToString(launch->attempt),
                                                    ", its id is ", task_id));
   }
+  if (launch.ok()) names.KeepAll();
   return launch;
 }
 
@@ -318,7 +320,7 @@ v1::TaskStatus TaskExecutor::NewStatus(const std::string& task_id, v1::TaskState
 
 void TaskExecutor::Tell(AttemptUpdate update, v1::TaskState state, const v1::AgentID& agent) {
   v1::TaskStatus status = NewStatus(planner::AttemptIdToString(update.attempt), state, agent);
-  status.set_message(update.message);
+  status.set_message(wire::MessageText(update.message));
   if (update.outcome == Outcome::kOutOfMemory) {
     status.set_reason(v1::TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY);
   } else if (update.outcome == Outcome::kTimedOut) {

@@ -1,8 +1,8 @@
 #include "executor/mesos/task_status.h"
 
-#include <signal.h>
 #include <string.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -22,9 +22,8 @@ namespace {
 constexpr char kCommandResult[] = "result";
 
 absl::Time TimeOf(const TaskStatus& status) {
-  return status.has_timestamp()
-             ? absl::FromUnixNanos(static_cast<int64_t>(status.timestamp() * 1e9))
-             : absl::InfinitePast();
+  if (!status.has_timestamp()) return absl::InfinitePast();
+  return wire::TimeFromSeconds(status.timestamp()).value_or(absl::InfinitePast());
 }
 
 // Whether it is the agent or the master that speaks, because nothing ran or all around it ended.
@@ -50,7 +49,7 @@ std::string Because(absl::string_view what, const TaskStatus& status) {
 
 void End(StatusNews* news, Outcome outcome, std::string message) {
   news->update.outcome = outcome;
-  news->update.message = std::move(message);
+  news->update.message = wire::MessageText(message);
 }
 
 // Finished, failed or killed.
@@ -59,13 +58,23 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews*
   AttemptUpdate& update = news->update;
   if (!context.command && status.has_data() && details.ParseFromString(status.data()) &&
       details.outcome() != 0) {
-    news->return_value_file = details.return_value_file();
-    news->return_value_bytes = details.return_value_bytes();
-    update = wire::FromMessage(&details);
+    const std::string file = details.return_value_file();
+    const int64_t bytes = details.return_value_bytes();
+    absl::StatusOr<AttemptUpdate> end = wire::FromMessage(&details);
+    if (!end.ok()) {
+      update = wire::UnreadableEnd(update.attempt, end.status());
+      return;
+    }
+    news->return_value_file = file;
+    news->return_value_bytes = bytes;
+    update = *std::move(end);
     return;
   }
   update.start_time = context.start_time;
   update.end_time = TimeOf(status);
+  if (update.end_time != absl::InfinitePast()) {
+    update.end_time = std::max(update.end_time, update.start_time);
+  }
   if (update.start_time != absl::InfinitePast() && update.end_time > update.start_time) {
     update.usage.wall_time = update.end_time - update.start_time;
   }
@@ -103,7 +112,6 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews*
   }
   if (IsExecutorsEnd(reason))
     return End(news, Outcome::kLost, Because("its executor ended", status));
-  update.message = status.message();
   if (ReadCommandEnd(status.message(), &update)) return;
   End(news, news->bare ? Outcome::kLost : Outcome::kNotStarted, status.message());
 }
@@ -114,14 +122,19 @@ bool ReadCommandEnd(absl::string_view message, AttemptUpdate* update) {
   absl::string_view rest = message;
   if (absl::ConsumePrefix(&rest, "Command exited with status ")) {
     const size_t digits = rest.find_first_not_of("0123456789");
-    if (!absl::SimpleAtoi(rest.substr(0, digits), &update->exit_status)) return false;
-    update->outcome = update->exit_status == 0 ? Outcome::kSucceeded : Outcome::kExited;
+    int exit_status = 0;
+    if (!absl::SimpleAtoi(rest.substr(0, digits), &exit_status) ||
+        exit_status > wire::kMaxExitStatus) {
+      return false;
+    }
+    update->exit_status = exit_status;
+    update->outcome = exit_status == 0 ? Outcome::kSucceeded : Outcome::kExited;
     update->message.clear();
     return true;
   }
   if (!absl::ConsumePrefix(&rest, "Command terminated with signal ")) return false;
   absl::ConsumeSuffix(&rest, " (core dumped)");
-  for (int signal = 1; signal < NSIG; ++signal) {
+  for (int signal = 1; signal <= wire::kMaxSignal; ++signal) {
     const char* name = sigdescr_np(signal);
     if (name == nullptr || !absl::StartsWith(rest, name)) continue;
     update->outcome = Outcome::kSignalled;
@@ -144,8 +157,8 @@ StatusNews ReadStatus(const TaskStatus& status, const StatusContext& context) {
     case kartograph::mesos::TASK_KILLING: {
       wire::Update details;
       if (!context.command && status.has_data() && details.ParseFromString(status.data()) &&
-          details.has_start_ns()) {
-        update.start_time = absl::FromUnixNanos(details.start_ns());
+          wire::TimeFromNanos(details.start_ns()) && details.has_start_ns()) {
+        update.start_time = *wire::TimeFromNanos(details.start_ns());
       } else if (update.start_time == absl::InfinitePast()) {
         update.start_time = TimeOf(status);
       }

@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 
+#include "base/utf8.h"
 #include "executor/wire/attempt.h"
 
 namespace kartograph::executor::mesos {
@@ -252,6 +255,85 @@ TEST(TaskStatusTest, TheMastersMemoryLacksHowItEnded) {
     status.clear_uuid();
     EXPECT_TRUE(ReadStatus(status, Confirmed()).bare);
   }
+}
+
+TaskStatus WithOutcome(v1::TaskState state, int32_t outcome) {
+  wire::Update data;
+  data.set_outcome(outcome);
+  TaskStatus status = Status(state);
+  status.set_data(data.SerializeAsString());
+  return status;
+}
+
+TEST(TaskStatusTest, AnEndThatCannotBeReadIsLostAndSaysWhy) {
+  // 256 is 0, "it lives", in a byte.
+  for (const int32_t outcome : {-1, 99, 256, 257}) {
+    for (const v1::TaskState state : {v1::TASK_FINISHED, v1::TASK_FAILED, v1::TASK_KILLED}) {
+      const StatusNews news = ReadStatus(WithOutcome(state, outcome), Confirmed());
+      EXPECT_EQ(news.update.outcome, Outcome::kLost) << outcome;
+      EXPECT_THAT(news.update.message, HasSubstr("cannot be read"));
+      EXPECT_EQ(news.return_value_file, "");
+    }
+  }
+}
+
+TEST(TaskStatusTest, AReturnValueOutsideOfTheSandboxIsNotFetched) {
+  wire::Update data;
+  data.set_outcome(1);
+  data.set_return_value_file("../../../secret");
+  data.set_return_value_bytes(10);
+  TaskStatus status = Status(v1::TASK_FINISHED);
+  status.set_data(data.SerializeAsString());
+  EXPECT_EQ(ReadStatus(status, Confirmed()).return_value_file, "");
+  EXPECT_EQ(ReadStatus(status, Confirmed()).update.outcome, Outcome::kLost);
+  // A size below zero has a meaning of its own here, and not for a peer.
+  data.set_return_value_file("result");
+  data.set_return_value_bytes(kAnySize);
+  status.set_data(data.SerializeAsString());
+  EXPECT_EQ(ReadStatus(status, Confirmed()).return_value_file, "");
+}
+
+TEST(TaskStatusTest, TimesThatAreNoneCountAsNotGiven) {
+  for (const double timestamp : {-1.0, 1e300, std::numeric_limits<double>::infinity(),
+                                 std::numeric_limits<double>::quiet_NaN()}) {
+    TaskStatus status = Status(v1::TASK_RUNNING);
+    status.set_timestamp(timestamp);
+    EXPECT_EQ(ReadStatus(status, {}).update.start_time, absl::InfinitePast()) << timestamp;
+    status.set_state(v1::TASK_FINISHED);
+    EXPECT_EQ(ReadStatus(status, Command()).update.end_time, absl::InfinitePast()) << timestamp;
+  }
+  wire::Update data;
+  data.set_start_ns(INT64_MIN);
+  TaskStatus status = Status(v1::TASK_RUNNING);
+  status.set_data(data.SerializeAsString());
+  EXPECT_EQ(ReadStatus(status, Confirmed()).update.start_time, absl::FromUnixMillis(1000500));
+}
+
+TEST(TaskStatusTest, NoAttemptEndsBeforeItStarted) {
+  StatusContext context = Command();
+  context.start_time = absl::FromUnixSeconds(2000);  // its end is told with 1000.5
+  const AttemptUpdate update = ReadStatus(Status(v1::TASK_FINISHED), context).update;
+  EXPECT_EQ(update.end_time, update.start_time);
+  EXPECT_EQ(update.usage.wall_time, absl::ZeroDuration());
+}
+
+TEST(TaskStatusTest, WordsOfMesosAreUtf8AndNotEndless) {
+  for (const v1::TaskState state : {v1::TASK_FAILED, v1::TASK_ERROR, v1::TASK_LOST, v1::TASK_GONE,
+                                    v1::TASK_DROPPED, v1::TASK_KILLED}) {
+    const TaskStatus status = Status(state, std::nullopt, std::string(100000, '\xFF'));
+    const std::string message = ReadStatus(status, Confirmed()).update.message;
+    EXPECT_TRUE(IsValidUtf8(message));
+    EXPECT_LE(message.size(), wire::kMaxMessageBytes);
+    EXPECT_NE(message, "");
+  }
+}
+
+TEST(TaskStatusTest, AnExitStatusThatThereIsNotIsNoEndOfACommand) {
+  AttemptUpdate update;
+  EXPECT_FALSE(ReadCommandEnd("Command exited with status 256", &update));
+  EXPECT_FALSE(ReadCommandEnd("Command exited with status 99999999999999999999", &update));
+  EXPECT_TRUE(ReadCommandEnd("Command exited with status 255", &update));
+  EXPECT_EQ(update.exit_status, 255);
 }
 
 }  // namespace

@@ -1,28 +1,57 @@
-// The values of cluster.h as messages, and back.
+// The values of cluster.h as messages, and back. What a peer sends is checked here: every number
+// has its range, and nothing that lies outside goes further.
 #ifndef KARTOGRAPH_EXECUTOR_WIRE_ATTEMPT_H_
 #define KARTOGRAPH_EXECUTOR_WIRE_ATTEMPT_H_
 
+#include <optional>
+#include <string>
+
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "executor/cluster.h"
 #include "executor/wire/attempt.pb.h"
 #include "planner/resources.h"
 
 namespace kartograph::executor::wire {
 
+// Of an attempt's message; what is longer is cut.
+inline constexpr size_t kMaxMessageBytes = 4 << 10;
+// The largest status of a process that has exited, and the largest signal.
+inline constexpr int kMaxExitStatus = 255;
+inline constexpr int kMaxSignal = 64;
+
+// Text from the system, a task or a peer as an attempt's message: well-formed UTF-8 of at most
+// kMaxMessageBytes.
+std::string MessageText(absl::string_view text);
+
+// A clock of somebody else, nanoseconds or seconds since 1970. nullopt for what lies outside of
+// 1970 to 2200, as a clock that was never set does.
+std::optional<absl::Time> TimeFromNanos(int64_t nanos);
+std::optional<absl::Time> TimeFromSeconds(double seconds);
+
 void ToMessage(const planner::ResourceVector& resources,
                google::protobuf::RepeatedPtrField<Quantity>* message);
-// InvalidArgument for a name that is none.
+// InvalidArgument for a name or a quantity that is none. The names are `names`' until they are
+// kept.
 absl::StatusOr<planner::ResourceVector> FromMessage(
-    const google::protobuf::RepeatedPtrField<Quantity>& message);
+    const google::protobuf::RepeatedPtrField<Quantity>& message, planner::ResourceNames* names);
 // The message takes the strings of the launch.
 void ToMessage(executor::Launch launch, Launch* message);
-// The launch takes the strings of the message.
-absl::StatusOr<executor::Launch> FromMessage(Launch* message);
+// The launch takes the strings of the message. InvalidArgument as above, and for times below zero.
+absl::StatusOr<executor::Launch> FromMessage(Launch* message, planner::ResourceNames* names);
 void ToMessage(const AttemptUpdate& update, Update* message);
-AttemptUpdate FromMessage(Update* message);
+// InvalidArgument for an end that does not say how it came about: an outcome, status or signal that
+// there is not, a return value in a place where none can be. Only for ends: then the attempt is
+// over all the same; see UnreadableEnd. Clocks may be wrong: a time out of range counts as not
+// given, one of end before the start as the start, and a duration below zero as zero.
+absl::StatusOr<AttemptUpdate> FromMessage(Update* message);
+// What becomes of an attempt whose end cannot be read: it is lost, and runs again.
+AttemptUpdate UnreadableEnd(planner::AttemptId attempt, const absl::Status& why);
 void ToMessage(const executor::HostReport& report, HostReport* message);
-// `agent` is empty, as in an update's.
-executor::HostReport FromMessage(const HostReport& message);
+// `agent` is empty, as in an update's. InvalidArgument for counts below zero, a time or a load that
+// is none.
+absl::StatusOr<executor::HostReport> FromMessage(const HostReport& message);
 
 }  // namespace kartograph::executor::wire
 

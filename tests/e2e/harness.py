@@ -129,12 +129,14 @@ class Service:
     `folder` is the test's; the state is in it. Flags given here hold for every start.
     """
 
-    def __init__(self, folder, *flags, state=None, limits=None, listen="127.0.0.1:0"):
+    def __init__(self, folder, *flags, state=None, limits=None, listen="127.0.0.1:0",
+                 environment=None):
         self.folder = pathlib.Path(folder)
         self.state = pathlib.Path(state) if state else self.folder / "state"
         self.flags = [str(flag) for flag in flags]
         self.limits = limits  # called in the child before the program starts
         self.listen = listen  # for HTTP
+        self.environment = environment  # changes of ours; values may be bytes
         self.process = self.channel = self.stub = None
         self.grpc = self.http = None
         self.starts = 0
@@ -148,7 +150,8 @@ class Service:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 list(map(str, words)), cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=log, start_new_session=True, preexec_fn=self.limits)
+                stdout=subprocess.PIPE, stderr=log, start_new_session=True, preexec_fn=self.limits,
+                env={**os.environ, **(self.environment or {})})
         self.grpc, self.http = self._ready()
         self.channel = grpc.insecure_channel(
             self.grpc, options=[("grpc.max_receive_message_length", -1),

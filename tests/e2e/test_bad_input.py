@@ -1,6 +1,7 @@
 """Bad input: a clear error with all problems, and nothing stored."""
 
 import math
+import os
 import socket
 
 import grpc
@@ -176,3 +177,32 @@ def test_a_wrong_request_names_its_field(shared, request_message, method, words)
         shared.call(method, request_message)
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert words in error.value.details()
+
+
+def test_a_path_that_is_no_utf8_is_told_and_holds_nobody_up(start):
+    # The reason of the failure quotes the PATH that was searched, which is ours.
+    path = os.environb[b"PATH"] + b":/opt/caf\xe9/bin:/opt/\xff"
+    service = start("--cpu", "1", environment={"PATH": path})
+    graph = service.submit([task("missing", "no-such-program"), task("fine")])
+    service.wait_for_graph(graph)
+    assert service.states(graph) == {"missing": "FAILED", "fine": "SUCCEEDED"}
+    (attempt,) = service.task(graph, "missing").attempts
+    assert "no-such-program" in attempt.message
+    assert attempt.message.endswith("/opt/caf\ufffd/bin:/opt/\ufffd)")
+    after = service.submit([task("after")])
+    service.wait_for_graph(after)
+    assert service.states(after) == {"after": "SUCCEEDED"}
+
+
+def test_names_of_resources_that_were_refused_are_in_nobodys_way(shared):
+    for part in range(100):
+        with pytest.raises(grpc.RpcError):
+            shared.submit([task("no", consumption={f"nobody.has.{part}.{i}": 1 for i in range(50)})])
+    graph = shared.submit([task("yes", consumption={"licences": 1})])
+    shared.wait_for_graph(graph)
+    assert shared.states(graph) == {"yes": "SUCCEEDED"}
+
+
+def test_a_graph_names_a_few_resources_at_most(shared):
+    error = refused(shared, [task(f"t{i}", consumption={f"many.{i}": 1}) for i in range(65)])
+    assert any("64" in problem.message for problem in problems_of(error))

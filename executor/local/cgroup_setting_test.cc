@@ -1,0 +1,23 @@
+#include "executor/local/cgroup_setting.h"
+
+#include <gtest/gtest.h>
+
+namespace kartograph::executor::local {
+namespace {
+
+TEST(CgroupSettingTest, OffMakesNone) { EXPECT_EQ(MakeCgroupPool("off"), nullptr); }
+
+// Ordinary folders, with no control groups in them.
+TEST(CgroupSettingTest, AFolderThatIsNoneOfControlGroupsMakesNone) {
+  EXPECT_EQ(MakeCgroupPool(testing::TempDir()), nullptr);
+  EXPECT_EQ(MakeCgroupPool(testing::TempDir() + "/that-is-not-there"), nullptr);
+}
+
+// Whether it can be had is the machine's matter; that the agent lives on is ours.
+TEST(CgroupSettingTest, AutoMakesOneOrNone) {
+  const std::unique_ptr<CgroupPool> pool = MakeCgroupPool("auto");
+  if (pool != nullptr) EXPECT_TRUE(pool->has_memory());
+}
+
+}  // namespace
+}  // namespace kartograph::executor::local

@@ -1,0 +1,29 @@
+// Graph files as `kartograph submit` reads them.
+#include <optional>
+
+#include "base/utf8.h"
+#include "cli/graph_file.h"
+#include "tests/fuzz/expect.h"
+
+using kartograph::cli::FileProblems;
+using kartograph::cli::GraphFile;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size > (64 << 10)) return 0;
+  FileProblems problems;
+  const std::optional<GraphFile> file =
+      kartograph::cli::ParseGraphFile(kartograph::InputText(data, size), {}, &problems);
+  if (!file) {
+    FUZZ_EXPECT(!problems.empty());
+    return 0;
+  }
+  FUZZ_EXPECT(file->tasks.size() == file->marks.size());
+  for (const auto& task : file->tasks) {
+    // What protobuf would refuse to send or to read.
+    FUZZ_EXPECT(kartograph::IsValidUtf8(task.name()));
+    FUZZ_EXPECT(kartograph::IsValidUtf8(task.command().shell()));
+    kartograph::v1::TaskSpec again;
+    FUZZ_EXPECT(again.ParseFromString(task.SerializeAsString()));
+  }
+  return 0;
+}

@@ -1,0 +1,28 @@
+// Targets of HTTP requests and their parameters.
+#include <optional>
+#include <string>
+
+#include "service/http_params.h"
+#include "service/http_server.h"
+#include "tests/fuzz/expect.h"
+
+namespace service = kartograph::service;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::optional<service::HttpRequest> request =
+      service::ParseTarget(kartograph::InputText(data, size));
+  if (!request) return 0;
+  FUZZ_EXPECT(!request->path.empty() && request->path[0] == '/');
+  service::HttpParams params(*request);
+  params.Text("name");
+  params.Required("graph_id");
+  params.Int32("page_size");
+  params.Int64("offset");
+  params.Bool("follow");
+  params.TaskStates("states");
+  params.GraphState("state");
+  params.LogStream("stream");
+  const absl::Status status = params.Check();
+  service::ErrorResponse(status.ok() ? absl::NotFoundError(request->path) : status);
+  return 0;
+}
