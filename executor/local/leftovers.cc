@@ -18,7 +18,7 @@ namespace {
 
 // Living processes that have to go.
 std::vector<Process> FindLeftovers(const std::string& prefix) {
-  std::vector<Process> processes = ScanProcesses();
+  const std::vector<Process> processes = ScanProcesses().value_or(std::vector<Process>());
   absl::flat_hash_map<pid_t, pid_t> parents;
   for (const Process& process : processes) parents[process.pid] = process.parent;
   absl::flat_hash_set<pid_t> spared;
@@ -60,7 +60,7 @@ int KillLeftovers(const std::string& sandbox_root, absl::Duration patience) {
     std::vector<Process> found = FindLeftovers(absl::StrCat(sandbox_root, "/"));
     if (found.empty() || absl::Now() >= until) return static_cast<int>(killed.size());
     for (const Process& process : found) {
-      kill(process.pid, SIGKILL);
+      SignalProcess(process, SIGKILL);
       killed.insert({process.pid, process.start_ticks});
     }
     absl::SleepFor(absl::Milliseconds(2));

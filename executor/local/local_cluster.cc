@@ -232,7 +232,8 @@ void LocalCluster::RemoveDiscarded() {
       if (stopping_) return;  // what is left is removed after the next start
       discarded_ = false;
     }
-    sandboxes_->RemoveDiscarded([this] { return stopping(); });
+    absl::Status removed = sandboxes_->RemoveDiscarded([this] { return stopping(); });
+    if (!removed.ok()) spdlog::warn("sandboxes: {}", std::string(removed.message()));
   }
 }
 

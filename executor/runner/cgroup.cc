@@ -95,14 +95,11 @@ absl::StatusOr<std::unique_ptr<CgroupPool>> CgroupPool::Create(std::string paren
 
 CgroupPool::~CgroupPool() {
   for (auto* groups : {&free_, &busy_}) {
-    for (Group& group : *groups) {
-      close(group.fd);
-      rmdir(group.path.c_str());
-    }
+    for (const Group& group : *groups) Drop(group);
   }
 }
 
-absl::StatusOr<CgroupPool::Group> CgroupPool::Lend(uint64_t memory_limit) {
+absl::StatusOr<CgroupPool::Group> CgroupPool::Acquire(uint64_t memory_limit) {
   for (size_t i = 0; i < busy_.size();) {
     if (HasProcesses(busy_[i])) {
       ++i;
@@ -111,47 +108,63 @@ absl::StatusOr<CgroupPool::Group> CgroupPool::Lend(uint64_t memory_limit) {
       busy_.erase(busy_.begin() + static_cast<ptrdiff_t>(i));
     }
   }
-  Group group;
-  if (!free_.empty()) {
-    group = std::move(free_.back());
+  // One that was removed under us is dropped, and another tried.
+  while (!free_.empty()) {
+    Group group = std::move(free_.back());
     free_.pop_back();
-  } else {
-    // Unlike the names of an earlier agent's, which may still have processes.
-    group.path = absl::StrCat(parent_, "/", kGroupPrefix, getpid(), "-", ++made_);
-    if (mkdir(group.path.c_str(), 0755) != 0 && errno != EEXIST) {
-      return ErrnoStatus(errno, absl::StrCat("cannot make the cgroup ", group.path));
-    }
-    group.fd = open(group.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (group.fd < 0) {
-      return ErrnoStatus(errno, absl::StrCat("cannot open the cgroup ", group.path));
-    }
-    if (has_memory_) {
-      // The tree ends as one. Swap would only hide what is used.
-      absl::Status status = WriteFile(absl::StrCat(group.path, "/memory.oom.group"), "1");
-      WriteFile(absl::StrCat(group.path, "/memory.swap.max"), "0").IgnoreError();
-      if (!status.ok()) {
-        free_.push_back(std::move(group));
-        return status;
-      }
-    }
+    if (Begin(&group, memory_limit).ok()) return group;
+    Drop(group);
   }
-  if (has_memory_) {
-    absl::Status status = WriteFile(absl::StrCat(group.path, "/memory.max"),
-                                    memory_limit == 0 ? "max" : absl::StrCat(memory_limit));
-    if (!status.ok()) {
-      free_.push_back(std::move(group));
-      return status;
-    }
-    group.peak_before = ParseCgroupNumber(ReadOrEmpty(absl::StrCat(group.path, "/memory.peak")));
-    group.oom_kills_before =
-        ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/memory.events")), "oom_kill");
-  }
-  group.cpu_before = absl::Microseconds(
-      ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/cpu.stat")), "usage_usec"));
-  return group;
+  absl::StatusOr<Group> group = Make();
+  if (!group.ok()) return group.status();
+  absl::Status status = Begin(&*group, memory_limit);
+  if (status.ok()) return group;
+  Drop(*group);
+  return status;
 }
 
-void CgroupPool::TakeBack(Group group) {
+absl::StatusOr<CgroupPool::Group> CgroupPool::Make() {
+  Group group;
+  // Unlike the names of an earlier agent's, which may still have processes.
+  group.path = absl::StrCat(parent_, "/", kGroupPrefix, getpid(), "-", ++made_);
+  if (mkdir(group.path.c_str(), 0755) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, absl::StrCat("cannot make the cgroup ", group.path));
+  }
+  absl::Status status;
+  group.fd = open(group.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (group.fd < 0) {
+    status = ErrnoStatus(errno, absl::StrCat("cannot open the cgroup ", group.path));
+  } else if (has_memory_) {
+    // The tree ends as one. Swap would only hide what is used.
+    status = WriteFile(absl::StrCat(group.path, "/memory.oom.group"), "1");
+    WriteFile(absl::StrCat(group.path, "/memory.swap.max"), "0").IgnoreError();
+  }
+  if (status.ok()) return group;
+  Drop(group);
+  return status;
+}
+
+absl::Status CgroupPool::Begin(Group* group, uint64_t memory_limit) const {
+  if (has_memory_) {
+    absl::Status status = WriteFile(absl::StrCat(group->path, "/memory.max"),
+                                    memory_limit == 0 ? "max" : absl::StrCat(memory_limit));
+    if (!status.ok()) return status;
+    group->peak_before = ParseCgroupNumber(ReadOrEmpty(absl::StrCat(group->path, "/memory.peak")));
+    group->oom_kills_before =
+        ParseCgroupKey(ReadOrEmpty(absl::StrCat(group->path, "/memory.events")), "oom_kill");
+  }
+  absl::StatusOr<std::string> cpu = ReadFile(absl::StrCat(group->path, "/cpu.stat"));
+  if (!cpu.ok()) return cpu.status();
+  group->cpu_before = absl::Microseconds(ParseCgroupKey(*cpu, "usage_usec"));
+  return absl::OkStatus();
+}
+
+void CgroupPool::Drop(const Group& group) {
+  if (group.fd >= 0) close(group.fd);
+  rmdir(group.path.c_str());
+}
+
+void CgroupPool::Release(Group group) {
   if (group.fd < 0) return;
   (HasProcesses(group) ? busy_ : free_).push_back(std::move(group));
 }
@@ -161,7 +174,9 @@ absl::Status CgroupPool::Kill(const Group& group) const {
 }
 
 bool CgroupPool::HasProcesses(const Group& group) const {
-  return ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/cgroup.events")), "populated") != 0;
+  const absl::StatusOr<std::string> events = ReadFile(absl::StrCat(group.path, "/cgroup.events"));
+  if (absl::IsNotFound(events.status())) return false;  // it was removed
+  return !events.ok() || ParseCgroupKey(*events, "populated") != 0;
 }
 
 std::vector<pid_t> CgroupPool::Processes(const Group& group) const {
@@ -180,14 +195,15 @@ uint64_t CgroupPool::PeakMemory(const Group& group) const {
 }
 
 absl::Duration CgroupPool::CpuTime(const Group& group) const {
-  return absl::Microseconds(
-             ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/cpu.stat")), "usage_usec")) -
-         group.cpu_before;
+  const uint64_t used =
+      ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/cpu.stat")), "usage_usec");
+  return std::max(absl::ZeroDuration(), absl::Microseconds(used) - group.cpu_before);
 }
 
 uint64_t CgroupPool::OomKills(const Group& group) const {
-  return ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/memory.events")), "oom_kill") -
-         group.oom_kills_before;
+  const uint64_t kills =
+      ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/memory.events")), "oom_kill");
+  return kills > group.oom_kills_before ? kills - group.oom_kills_before : 0;
 }
 
 absl::StatusOr<std::string> PrepareOwnCgroup() {

@@ -19,11 +19,11 @@ namespace kartograph::executor {
 // Makes groups below one folder and uses them again. Thread-compatible.
 class CgroupPool {
  public:
-  // One group, lent. A value without meaning where there is none (fd is -1).
+  // One group in use. A value without meaning where there is none (fd is -1).
   struct Group {
     int fd = -1;  // of its folder, for SpawnRequest::cgroup_fd; the pool's
     std::string path;
-    // The counters when it was lent, as the kernel counts for the life of the group.
+    // The counters when it was acquired, as the kernel counts for the life of the group.
     uint64_t peak_before = 0;
     absl::Duration cpu_before;
     uint64_t oom_kills_before = 0;
@@ -39,17 +39,18 @@ class CgroupPool {
   ~CgroupPool();
 
   // A group without processes, with this limit (bytes; 0: none).
-  absl::StatusOr<Group> Lend(uint64_t memory_limit);
-  // Takes it back. One that still has processes is kept aside until it has none.
-  void TakeBack(Group group);
+  absl::StatusOr<Group> Acquire(uint64_t memory_limit);
+  // One that still has processes is kept aside until it has none.
+  void Release(Group group);
 
   // Kills every process in it.
   absl::Status Kill(const Group& group) const;
+  // True where that cannot be known.
   bool HasProcesses(const Group& group) const;
   std::vector<pid_t> Processes(const Group& group) const;
 
-  // Since it was lent. The peak is known only where it is above that of all lendings before;
-  // otherwise 0.
+  // Since it was acquired; 0 where it cannot be known. The peak is known only where it is above
+  // that of all earlier uses.
   uint64_t PeakMemory(const Group& group) const;
   absl::Duration CpuTime(const Group& group) const;
   // Processes killed because of the limit.
@@ -60,12 +61,16 @@ class CgroupPool {
  private:
   CgroupPool(std::string parent, bool has_memory)
       : parent_(std::move(parent)), has_memory_(has_memory) {}
+  absl::StatusOr<Group> Make();
+  // Sets the limit and reads the counters.
+  absl::Status Begin(Group* group, uint64_t memory_limit) const;
+  static void Drop(const Group& group);
 
   std::string parent_;
   bool has_memory_;
   uint64_t made_ = 0;
   std::vector<Group> free_;
-  std::vector<Group> busy_;  // taken back with processes
+  std::vector<Group> busy_;  // released with processes
 };
 
 // A folder for a CgroupPool below the cgroup this process is in, with the memory controller, where

@@ -69,20 +69,20 @@ class RealCgroupTest : public ::testing::Test {
   std::unique_ptr<CgroupPool> pool_;
 };
 
-TEST_F(RealCgroupTest, LendsTheSameGroupAgain) {
-  absl::StatusOr<CgroupPool::Group> group = pool_->Lend(0);
+TEST_F(RealCgroupTest, UsesAGroupAgain) {
+  absl::StatusOr<CgroupPool::Group> group = pool_->Acquire(0);
   ASSERT_TRUE(group.ok()) << group.status();
   std::string path = group->path;
   EXPECT_FALSE(pool_->HasProcesses(*group));
-  absl::StatusOr<CgroupPool::Group> other = pool_->Lend(0);
+  absl::StatusOr<CgroupPool::Group> other = pool_->Acquire(0);
   ASSERT_TRUE(other.ok());
   EXPECT_NE(other->path, path);
-  pool_->TakeBack(*std::move(group));
-  group = pool_->Lend(0);
+  pool_->Release(*std::move(group));
+  group = pool_->Acquire(0);
   ASSERT_TRUE(group.ok());
   EXPECT_EQ(group->path, path);
-  pool_->TakeBack(*std::move(group));
-  pool_->TakeBack(*std::move(other));
+  pool_->Release(*std::move(group));
+  pool_->Release(*std::move(other));
 }
 
 TEST_F(RealCgroupTest, EndsWhatEscapesWithItsAttempt) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -65,28 +66,38 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   variables.push_back({"KARTOGRAPH_RESULT", result});
   base.Build(variables, &environment_);
 
-  without_shell_ = false;
-  searched_again_ = false;
+  shell_argv_.clear();
   if (payload_.arguments().empty()) {
-    without_shell_ = UseWordsOfShellLine();
-    if (!without_shell_) UseShell();
+    static char shell_name[] = "/bin/sh";
+    static char shell_option[] = "-c";
+    shell_argv_ = {shell_name, shell_option, payload_.mutable_shell()->data(), nullptr};
+    if (!UseWordsOfShellLine()) argv_ = std::exchange(shell_argv_, {});
   } else {
     argv_.clear();
     for (std::string& argument : *payload_.mutable_arguments()) argv_.push_back(argument.data());
     argv_.push_back(nullptr);
   }
-  program_ = argv_[0];
-  searched_ = !absl::StrContains(program_, '/');
-  if (!searched_) return;
-  auto own = payload_.environment().find("PATH");
-  path_ = own != payload_.environment().end() ? own->second : std::string(base.Get("PATH"));
-  if (path_.empty()) path_ = std::string(kDefaultPath);
+  ListPrograms(base);
 }
 
-void Command::UseShell() {
-  static char shell_name[] = "/bin/sh";
-  static char shell_option[] = "-c";
-  argv_ = {shell_name, shell_option, payload_.mutable_shell()->data(), nullptr};
+void Command::ListPrograms(const Environment& base) {
+  path_.clear();
+  programs_.clear();
+  const absl::string_view name = argv_[0];
+  if (absl::StrContains(name, '/')) {
+    programs_.emplace_back(name);
+  } else {
+    auto own = payload_.environment().find("PATH");
+    path_ = own != payload_.environment().end() ? own->second : std::string(base.Get("PATH"));
+    if (path_.empty()) path_ = std::string(kDefaultPath);
+    for (absl::string_view folder : absl::StrSplit(path_, ':')) {
+      // Without a folder it is the working directory.
+      programs_.push_back(absl::StrCat(folder.empty() ? "." : folder, "/", name));
+    }
+  }
+  program_pointers_.clear();
+  for (const std::string& program : programs_) program_pointers_.push_back(program.c_str());
+  program_pointers_.push_back(nullptr);
 }
 
 // As make does: a shell that would only execute one program is left out. Nothing that a shell could
@@ -105,46 +116,24 @@ bool Command::UseWordsOfShellLine() {
   return true;
 }
 
-absl::Status Command::FindProgram(ProgramFinder* programs, int64_t now_ns) {
-  if (!searched_) return absl::OkStatus();
-  int error = programs->Find(argv_[0], path_, directory_, now_ns, &program_);
-  return error == 0 ? absl::OkStatus() : CannotStart(error);
-}
-
-bool Command::TryAnotherWay(ProgramFinder* programs, int64_t now_ns) {
-  if (without_shell_) {
-    // A script without a first line, a missing program: the shell knows what to do or to say.
-    without_shell_ = false;
-    UseShell();
-    program_ = argv_[0];
-    return true;
-  }
-  if (!searched_ || searched_again_) return false;
-  // What was found a moment ago may have moved.
-  searched_again_ = true;
-  programs->Forget();
-  return FindProgram(programs, now_ns).ok();
-}
-
 SpawnRequest Command::Request() {
   SpawnRequest request;
-  request.program = program_.c_str();
+  request.programs = program_pointers_.data();
   request.argv = argv_.data();
+  // A script without a first line, a missing program: the shell knows what to do or to say.
+  if (!shell_argv_.empty()) request.fallback_argv = shell_argv_.data();
   request.environment = environment_.pointers.data();
   request.directory = directory_.c_str();
   return request;
 }
 
-absl::Status Command::CannotStart(int error) const {
-  std::string message = absl::StrCat("cannot start \"", argv_[0], "\": ", strerror(error));
-  if (searched_) absl::StrAppend(&message, " (searched PATH=", path_, ")");
-  return absl::FailedPreconditionError(message);
-}
-
-absl::Status Command::Problem(Spawning::Step step, int error) const {
-  if (step == Spawning::Step::kExec) return CannotStart(error);
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot enter the directory \"", directory_, "\": ", strerror(error)));
+std::string Command::Error(Spawner::Step step, int error) const {
+  if (step == Spawner::Step::kDirectory) {
+    return absl::StrCat("cannot enter the directory \"", directory_, "\": ", strerror(error));
+  }
+  const char* program = shell_argv_.empty() ? argv_[0] : shell_argv_[0];
+  return absl::StrCat("cannot start \"", program, "\": ", strerror(error),
+                      path_.empty() ? "" : absl::StrCat(" (searched PATH=", path_, ")"));
 }
 
 }  // namespace kartograph::executor

@@ -2,7 +2,6 @@
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_COMMAND_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_COMMAND_H_
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,8 +15,9 @@
 namespace kartograph::executor {
 
 // Owns all that a SpawnRequest points to, so that the caller may go on while a process is on its
-// way to its program. Made for being used again: it keeps its memory. Thread-compatible; errors are
-// FailedPrecondition with a message for the task's author.
+// way to its program. Looks at no file: a program is searched by its own process, as whatever PATH
+// names may be on a file server that does not answer. Made for being used again: it keeps its
+// memory. Thread-compatible; errors are FailedPrecondition with a message for the task's author.
 class Command {
  public:
   // Reads the payload of `launch`, and says what is wrong with it.
@@ -25,32 +25,27 @@ class Command {
   // After Read: `sandbox` is the working directory where the payload names none.
   void SetUp(const Launch& launch, const std::string& attempt, const std::string& sandbox,
              const Environment& base);
-  // After SetUp: looks the program up, where it was named without a slash.
-  absl::Status FindProgram(ProgramFinder* programs, int64_t now_ns);
-  // The program was found but not executed. Whether there is another way, which is then set up.
-  bool TryAnotherWay(ProgramFinder* programs, int64_t now_ns);
 
-  // After FindProgram: program, argv, environment and directory. Valid until the next change.
+  // After SetUp: programs, arguments, environment and directory. Valid until the next change.
   SpawnRequest Request();
-  // Why the process has not become the program.
-  absl::Status Problem(Spawning::Step step, int error) const;
+  // Why the process has not become the program: what Spawner says of it.
+  std::string Error(Spawner::Step step, int error) const;
 
  private:
   // Whether the shell line is a plain command by its full path, which is then in argv_.
   bool UseWordsOfShellLine();
-  void UseShell();
-  absl::Status CannotStart(int error) const;
+  void ListPrograms(const Environment& base);
 
   Payload payload_;
   std::string directory_;
   EnvironmentBlock environment_;
   std::vector<std::string> words_;  // of a shell line
   std::vector<char*> argv_;
-  std::string program_;
-  bool searched_ = false;  // the program is looked up in path_
-  std::string path_;
-  bool without_shell_ = false;
-  bool searched_again_ = false;
+  std::vector<char*> shell_argv_;  // of a shell line; otherwise empty
+  // Where the program may be, and the same for Spawner.
+  std::vector<std::string> programs_;
+  std::vector<const char*> program_pointers_;
+  std::string path_;  // that was searched; empty where it was not
 };
 
 }  // namespace kartograph::executor

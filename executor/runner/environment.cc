@@ -1,22 +1,10 @@
 #include "executor/runner/environment.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cstdint>
+#include <cstddef>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
 namespace kartograph::executor {
-namespace {
-
-constexpr int64_t kRememberNs = 1'000'000'000;
-constexpr size_t kMaxRemembered = 1000;
-
-}  // namespace
-
 Environment::Environment(char* const* base) {
   for (; base != nullptr && *base != nullptr; ++base) {
     absl::string_view entry = *base;
@@ -54,42 +42,6 @@ absl::string_view Environment::Get(absl::string_view name) const {
   auto it = index_.find(name);
   if (it == index_.end()) return {};
   return absl::string_view(base_[it->second]).substr(name.size() + 1);
-}
-
-int ProgramFinder::Find(absl::string_view name, absl::string_view path, absl::string_view directory,
-                        int64_t now_ns, std::string* program) {
-  std::string key = absl::StrCat(name, absl::string_view("\0", 1), path);
-  if (auto it = cache_.find(key); it != cache_.end()) {
-    if (now_ns - it->second.found_ns < kRememberNs) {
-      *program = it->second.program;
-      return 0;
-    }
-    cache_.erase(it);
-  }
-  int error = ENOENT;
-  bool remember = true;
-  for (absl::string_view folder : absl::StrSplit(path, ':')) {
-    std::string candidate;
-    if (folder.empty() || folder[0] != '/') {
-      remember = false;  // depends on the directory
-      candidate = absl::StrCat(directory, "/", folder, folder.empty() ? "" : "/", name);
-    } else {
-      candidate = absl::StrCat(folder, "/", name);
-    }
-    struct stat info;
-    if (stat(candidate.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
-    if (access(candidate.c_str(), X_OK) != 0) {
-      error = EACCES;
-      continue;
-    }
-    *program = candidate;
-    if (remember) {
-      if (cache_.size() >= kMaxRemembered) cache_.clear();
-      cache_[key] = {std::move(candidate), now_ns};
-    }
-    return 0;
-  }
-  return error;
 }
 
 }  // namespace kartograph::executor

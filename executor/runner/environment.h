@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace kartograph::executor {
@@ -36,26 +35,6 @@ class Environment {
  private:
   std::vector<std::string> base_;
   absl::flat_hash_map<std::string, size_t> index_;  // name to position in base_
-};
-
-// Finds programs the way execvp does, and remembers them for a second, so that a program that is
-// installed or replaced is seen. Thread-compatible.
-class ProgramFinder {
- public:
-  // The file to execute for `name`, which has no slash. Relative entries of `path` are seen from
-  // `directory`. On failure 0 is not returned but errno: ENOENT, or EACCES where a file was there
-  // but could not be executed.
-  int Find(absl::string_view name, absl::string_view path, absl::string_view directory,
-           int64_t now_ns, std::string* program);
-  // What was remembered turned out to be wrong.
-  void Forget() { cache_.clear(); }
-
- private:
-  struct Entry {
-    std::string program;
-    int64_t found_ns = 0;
-  };
-  absl::flat_hash_map<std::string, Entry> cache_;
 };
 
 }  // namespace kartograph::executor

@@ -1,6 +1,7 @@
 #include "executor/runner/process_table.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/descriptor.h"
+#include "base/pidfd.h"
 #include "base/small_file.h"
 
 namespace kartograph::executor {
@@ -72,20 +75,23 @@ ssize_t ReadInto(int folder, const char* path, char* buffer, size_t size) {
 
 }  // namespace
 
-std::vector<Process> ScanProcesses() {
-  std::vector<Process> processes;
+std::optional<std::vector<Process>> ScanProcesses() {
   DIR* folder = opendir("/proc");
-  if (folder == nullptr) return processes;
+  if (folder == nullptr) return std::nullopt;
+  std::vector<Process> processes;
+  bool complete = true;
   char path[300];
   char buffer[2048];
   while (struct dirent* entry = readdir(folder)) {
     if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
     snprintf(path, sizeof(path), "%s/stat", entry->d_name);
     ssize_t bytes = ReadInto(dirfd(folder), path, buffer, sizeof(buffer));
+    if (bytes < 0 && errno != ENOENT && errno != ESRCH) complete = false;
     if (bytes <= 0) continue;
     if (auto process = ParseStat(absl::string_view(buffer, bytes))) processes.push_back(*process);
   }
   closedir(folder);
+  if (!complete) return std::nullopt;
   return processes;
 }
 
@@ -93,6 +99,18 @@ std::optional<Process> ReadProcess(pid_t pid) {
   auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat"));
   if (!text.has_value()) return std::nullopt;
   return ParseStat(*text);
+}
+
+bool SignalProcess(const Process& seen, int signal) {
+  const Descriptor pidfd = OpenPidfd(seen.pid);
+  if (!pidfd.ok()) return false;
+  // The descriptor holds on to whoever has the number now; so this look is at the same process.
+  const std::optional<Process> now = ReadProcess(seen.pid);
+  if (!now.has_value() || now->start_ticks != seen.start_ticks) {
+    errno = ESRCH;
+    return false;
+  }
+  return SendSignal(pidfd, signal);
 }
 
 std::optional<std::vector<pid_t>> ReadChildren() {

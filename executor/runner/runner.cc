@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/utf8.h"
 #include "planner/resources.h"
 
 namespace kartograph::executor {
@@ -24,22 +25,15 @@ using planner::AttemptId;
 using planner::Outcome;
 
 // How long after an attempt's end what has left its process group is looked for.
-constexpr int64_t kOrphanCheckNs = 100'000'000;
-// A process that SIGKILL has not ended after so long hangs in the kernel; its attempt ends without.
-constexpr int64_t kGiveUpNs = 10'000'000'000;
-// Processes on their way to their programs; who starts more at once waits for the first of them.
-constexpr size_t kMaxStarting = 8;
+constexpr absl::Duration kOrphanCheckDelay = absl::Milliseconds(100);
+// How long the destructor waits for what it has killed.
+constexpr absl::Duration kDestroyPatience = absl::Seconds(2);
+// What processes need to start is used again; so many are kept.
+constexpr size_t kMaxSpare = 16;
 
-int64_t Monotonic() {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
-
-int64_t Later(int64_t now, absl::Duration duration) {
-  if (duration <= absl::ZeroDuration()) return now;
-  int64_t ns = absl::ToInt64Nanoseconds(duration);
-  return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+// Whether a process could not become its program for reasons that are not the task's.
+bool IsAgentsFault(int error) {
+  return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
 }
 
 absl::Duration Time(const struct timeval& tv) {
@@ -77,231 +71,215 @@ absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(Options options) {
 
 Runner::Runner(Options options, std::unique_ptr<Sandboxes> sandboxes)
     : options_(std::move(options)),
+      clock_(*options_.clock),
       sandboxes_(std::move(sandboxes)),
-      environment_(environ),
-      ignored_signals_(IgnoredSignals()),
+      environment_(options_.environment == nullptr ? environ : options_.environment),
       self_(getpid()) {}
 
 Runner::~Runner() {
-  SettleAll();
+  std::vector<Attempt*> left;
   for (auto& [id, attempt] : attempts_) {
     if (attempt->main_ended) continue;
-    kill(-attempt->pid, SIGKILL);
-    while (waitpid(attempt->pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    if (options_.cgroups != nullptr) options_.cgroups->TakeBack(std::move(attempt->cgroup));
+    SignalGroup(*attempt, SIGKILL);
+    if (attempt->cgroup.fd >= 0) options_.cgroups->Kill(attempt->cgroup).IgnoreError();
+    left.push_back(attempt.get());
   }
+  const SteadyTime until = Clock::System().SteadyNow() + kDestroyPatience;
+  while (true) {
+    left.erase(std::remove_if(left.begin(), left.end(),
+                              [](Attempt* attempt) {
+                                const pid_t pid = waitpid(attempt->pid, nullptr, WNOHANG);
+                                return pid > 0 || (pid < 0 && errno == ECHILD);
+                              }),
+               left.end());
+    if (left.empty() || Clock::System().SteadyNow() >= until) break;
+    struct pollfd wait = {signal_fd_.get(), POLLIN, 0};
+    poll(&wait, 1, 10);
+    struct signalfd_siginfo info;
+    while (read(signal_fd_.get(), &info, sizeof(info)) > 0) {
+    }
+  }
+  // What hangs on its way to its program does so in our memory, which is kept for as long as it
+  // may.
+  static auto* const kept = new std::vector<std::unique_ptr<StartingProcess>>;
+  for (Attempt* attempt : left) kept->push_back(std::move(attempt->starting));
+  for (auto& [pid, starting] : hung_) kept->push_back(std::move(starting));
+  if (options_.cgroups == nullptr) return;
+  for (auto& [id, attempt] : attempts_) options_.cgroups->Release(std::move(attempt->cgroup));
 }
 
 void Runner::Prepare(AttemptId attempt) {
   constexpr size_t kMaxPrepared = 16;
   if (prepared_.size() >= kMaxPrepared || prepared_.contains(attempt.value)) return;
-  absl::StatusOr<Sandboxes::Made> made = sandboxes_->Make(attempt);
+  absl::StatusOr<Sandboxes::Sandbox> sandbox = sandboxes_->Make(attempt);
   // What is wrong is found again at the start, where somebody is told.
-  if (made.ok()) prepared_[attempt.value] = *std::move(made);
+  if (sandbox.ok()) prepared_[attempt.value] = *std::move(sandbox);
 }
 
-absl::StatusOr<Sandboxes::Made> Runner::TakeSandbox(AttemptId attempt) {
+absl::StatusOr<Sandboxes::Sandbox> Runner::TakeSandbox(AttemptId attempt) {
   auto it = prepared_.find(attempt.value);
   if (it == prepared_.end()) return sandboxes_->Make(attempt);
-  Sandboxes::Made made = std::move(it->second);
+  Sandboxes::Sandbox sandbox = std::move(it->second);
   prepared_.erase(it);
-  return made;
+  return sandbox;
 }
 
-bool Runner::SetUp(const Launch& launch, Attempt* attempt, Failure* failure) {
-  StartingProcess* starting = attempt->starting.get();
-  failure->outcome = Outcome::kNotStarted;
-  absl::Status status = starting->command.Read(launch);
-  if (status.ok()) {
-    absl::StatusOr<Sandboxes::Made> sandbox = TakeSandbox(launch.attempt);
-    status = sandbox.status();
-    if (sandbox.ok()) starting->sandbox = *std::move(sandbox);
+std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt* attempt) {
+  Command& command = attempt->starting->command;
+  absl::Status status = command.Read(launch);
+  if (!status.ok()) return Failure{Outcome::kNotStarted, std::string(status.message())};
+  if (hung_.size() >= kMaxHung) {
+    return Failure{Outcome::kAgentFailed,
+                   absl::StrCat(hung_.size(), " processes hang in the kernel, such as ",
+                                hung_.begin()->first)};
   }
-  if (status.ok()) {
-    starting->command.SetUp(launch, attempt->text_id, starting->sandbox.path, environment_);
-    status = starting->command.FindProgram(&programs_, attempt->start_ns);
+  absl::StatusOr<Sandboxes::Sandbox> sandbox = TakeSandbox(launch.attempt);
+  if (!sandbox.ok()) {
+    return Failure{Outcome::kAgentFailed, std::string(sandbox.status().message())};
   }
-  if (!status.ok()) {
-    failure->message = std::string(status.message());
-    return false;
+  command.SetUp(launch, attempt->text_id, sandbox->path, environment_);
+  if (options_.cgroups != nullptr) {
+    absl::StatusOr<CgroupPool::Group> group = options_.cgroups->Acquire(attempt->ram_limit);
+    if (!group.ok()) return Failure{Outcome::kAgentFailed, std::string(group.status().message())};
+    attempt->cgroup = *std::move(group);
   }
-  if (options_.cgroups == nullptr) return true;
-  absl::StatusOr<CgroupPool::Group> group = options_.cgroups->Lend(attempt->ram_limit);
-  if (!group.ok()) {
-    *failure = {Outcome::kRefused, std::string(group.status().message())};
-    return false;
-  }
-  attempt->cgroup = *std::move(group);
-  return true;
-}
-
-bool Runner::Spawn(Attempt* attempt, Failure* failure) {
-  StartingProcess* starting = attempt->starting.get();
-  SpawnRequest request = starting->command.Request();
+  SpawnRequest request = command.Request();
   request.stdin_fd = null_fd_.get();
-  request.stdout_fd = starting->sandbox.stdout_file.get();
-  request.stderr_fd = starting->sandbox.stderr_file.get();
+  request.stdout_fd = sandbox->stdout_file.get();
+  request.stderr_fd = sandbox->stderr_file.get();
   request.cgroup_fd = attempt->cgroup.fd;
-  int error = starting->spawning.Begin(request, ignored_signals_);
-  if (error != 0) {
-    // The agent's trouble, not the task's.
-    *failure = {Outcome::kRefused, absl::StrCat("cannot make a process: ", strerror(error))};
-    return false;
+  if (int error = attempt->starting->spawner.Start(request); error != 0) {
+    return Failure{Outcome::kAgentFailed, absl::StrCat("cannot make a process: ", strerror(error))};
   }
-  attempt->pid = starting->spawning.pid();
+  attempt->pid = attempt->starting->spawner.pid();
   by_pid_[attempt->pid] = attempt;
-  return true;
-}
-
-void Runner::EndWithoutStart(AttemptId attempt, Failure failure) {
-  AttemptUpdate update;
-  update.attempt = attempt;
-  update.outcome = failure.outcome;
-  update.message = std::move(failure.message);
-  update.end_time = absl::Now();
-  ended_.push_back(std::move(update));
+  return std::nullopt;
 }
 
 bool Runner::Start(const Launch& launch) {
   ReleaseStarted();
-  while (starting_.size() >= kMaxStarting) Settle(starting_.front());
-  auto attempt = std::make_unique<Attempt>();
+  auto owned = std::make_unique<Attempt>();
+  Attempt* attempt = owned.get();
   attempt->id = launch.attempt;
   attempt->text_id = planner::AttemptIdToString(launch.attempt);
   attempt->timeout = launch.timeout;
   attempt->cancel_grace = launch.cancel_grace;
   attempt->ram_limit = static_cast<uint64_t>(
       std::max<int64_t>(0, launch.consumption.Get(planner::Resource::Ram()).milli() / 1000));
-  attempt->start_time = absl::Now();
-  attempt->start_ns = Monotonic();
+  attempt->start = clock_.Now();
   struct rusage own;
   getrusage(RUSAGE_SELF, &own);
   attempt->own_peak_bytes = static_cast<uint64_t>(own.ru_maxrss) << 10;
   if (spare_.empty()) spare_.push_back(std::make_unique<StartingProcess>());
   attempt->starting = std::move(spare_.back());
   spare_.pop_back();
-  starting_.push_back(attempt.get());
+  starting_.push_back(attempt);
   attempt->serial = ++last_serial_;
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) {
     ++measured_;
-    survey_ns_ = std::min(survey_ns_, Later(attempt->start_ns, options_.sample_period));
+    survey_at_ = std::min(survey_at_, attempt->start.steady + options_.sample_period);
   }
-  Attempt* started = attempt.get();
-  attempts_[launch.attempt.value] = std::move(attempt);
-  Failure failure;
-  if (!SetUp(launch, started, &failure) || !Spawn(started, &failure)) {
-    EndWithoutStart(launch.attempt, std::move(failure));
-    Remove(started);
+  attempts_[launch.attempt.value] = std::move(owned);
+  if (std::optional<Failure> failure = MakeProcess(launch, attempt)) {
+    EndWithoutStart(attempt, *std::move(failure));
     return false;
   }
-  if (started->timeout != absl::InfiniteDuration()) {
-    SetTimer(started, Later(started->start_ns, started->timeout));
+  if (attempt->timeout != absl::InfiniteDuration()) {
+    SetTimer(attempt, attempt->start.steady + attempt->timeout);
   }
   return true;
 }
 
-void Runner::Release(Attempt* attempt) {
-  attempt->starting->sandbox = {};
-  spare_.push_back(std::move(attempt->starting));
+void Runner::EndWithoutStart(Attempt* attempt, Failure failure) {
+  AttemptUpdate update;
+  update.attempt = attempt->id;
+  update.outcome = failure.outcome;
+  update.message = ValidUtf8(failure.message);
+  update.end_time = attempt->start.wall + Elapsed(*attempt);
+  ended_.push_back(std::move(update));
+  Remove(attempt);
+}
+
+void Runner::ReleaseStarting(Attempt* attempt) {
+  if (spare_.size() < kMaxSpare) {
+    spare_.push_back(std::move(attempt->starting));
+  } else {
+    attempt->starting.reset();
+  }
   starting_.erase(std::find(starting_.begin(), starting_.end(), attempt));
 }
 
 void Runner::ReleaseStarted() {
   for (size_t i = 0; i < starting_.size();) {
-    const Spawning& spawning = starting_[i]->starting->spawning;
-    if (spawning.done() && spawning.error() == 0) {
-      Release(starting_[i]);
+    const Spawner& spawner = starting_[i]->starting->spawner;
+    if (spawner.finished() && spawner.error() == 0) {
+      ReleaseStarting(starting_[i]);
     } else {
       ++i;
     }
   }
 }
 
-bool Runner::Settle(Attempt* attempt) {
-  while (attempt->starting != nullptr) {
-    StartingProcess* starting = attempt->starting.get();
-    starting->spawning.Wait();
-    const Spawning::Step step = starting->spawning.step();
-    const int error = starting->spawning.error();
-    if (error == 0) {
-      Release(attempt);
-      return true;
-    }
-    by_pid_.erase(attempt->pid);
-    while (waitpid(attempt->pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    Failure failure = {Outcome::kNotStarted,
-                       std::string(starting->command.Problem(step, error).message())};
-    if (step == Spawning::Step::kExec && starting->command.TryAnotherWay(&programs_, Monotonic()) &&
-        Spawn(attempt, &failure)) {
-      continue;
-    }
-    EndWithoutStart(attempt->id, std::move(failure));
-    Remove(attempt);
-    return false;
-  }
-  return true;
-}
-
-void Runner::SettleAll() {
-  while (!starting_.empty()) Settle(starting_.front());
-}
-
 absl::Time Runner::StartTime(AttemptId attempt) const {
   auto it = attempts_.find(attempt.value);
-  return it == attempts_.end() ? absl::InfinitePast() : it->second->start_time;
+  return it == attempts_.end() ? absl::InfinitePast() : it->second->start.wall;
+}
+
+absl::Duration Runner::Elapsed(const Attempt& attempt) const {
+  return clock_.SteadyNow() - attempt.start.steady;
 }
 
 bool Runner::Cancel(AttemptId id, absl::Duration grace) {
   auto it = attempts_.find(id.value);
   if (it == attempts_.end()) return false;
-  BeginEnding(it->second.get(), Outcome::kCancelled, Monotonic(), grace);
+  BeginEnding(it->second.get(), Outcome::kCancelled, clock_.SteadyNow(), grace);
   return true;
 }
 
-void Runner::BeginEnding(Attempt* attempt, Outcome cause, int64_t now, absl::Duration grace) {
-  // Before, it does not lead its group yet.
-  if (!Settle(attempt)) return;
+void Runner::SignalGroup(const Attempt& attempt, int signal) {
+  // Right after its making it does not lead its group yet, and is all there is.
+  if (kill(-attempt.pid, signal) != 0 && errno == ESRCH) kill(attempt.pid, signal);
+}
+
+void Runner::BeginEnding(Attempt* attempt, Outcome cause, SteadyTime now, absl::Duration grace) {
   if (attempt->cause == Outcome::kNone) {
     attempt->cause = cause;
     attempt->pending_signal = SIGTERM;
     SetTimer(attempt, kNever);
-    if (grace > absl::ZeroDuration()) kill(-attempt->pid, SIGTERM);
-    survey_ns_ = now;
+    if (grace > absl::ZeroDuration()) SignalGroup(*attempt, SIGTERM);
+    survey_at_ = now;
   }
   // A second request can only shorten the grace.
-  int64_t kill_at = Later(now, grace);
-  if (kill_at <= now) {
+  if (grace <= absl::ZeroDuration()) {
     Kill(attempt, now);
-  } else if (!attempt->killed && kill_at < attempt->timer_ns) {
-    SetTimer(attempt, kill_at);
+  } else if (!attempt->killed && now + grace < attempt->timer) {
+    SetTimer(attempt, now + grace);
   }
 }
 
-void Runner::Kill(Attempt* attempt, int64_t now) {
+void Runner::Kill(Attempt* attempt, SteadyTime now) {
   attempt->killed = true;
   attempt->pending_signal = SIGKILL;
-  attempt->give_up_ns = std::min(attempt->give_up_ns, Later(now, absl::Nanoseconds(kGiveUpNs)));
+  attempt->give_up_at = std::min(attempt->give_up_at, now + kGiveUpAfter);
   SetTimer(attempt, kNever);
   // While the main process is not waited for, its group cannot be another's.
-  if (!attempt->main_ended) kill(-attempt->pid, SIGKILL);
+  if (!attempt->main_ended) SignalGroup(*attempt, SIGKILL);
   if (attempt->cgroup.fd >= 0) options_.cgroups->Kill(attempt->cgroup).IgnoreError();
-  survey_ns_ = now;
+  survey_at_ = now;
 }
 
-void Runner::SetTimer(Attempt* attempt, int64_t at_ns) {
-  if (attempt->timer_ns != kNever) timers_.erase({attempt->timer_ns, attempt->id.value});
-  attempt->timer_ns = at_ns;
-  if (at_ns != kNever) timers_.insert({at_ns, attempt->id.value});
+void Runner::SetTimer(Attempt* attempt, SteadyTime at) {
+  if (attempt->timer != kNever) timers_.erase({attempt->timer, attempt->id.value});
+  attempt->timer = at;
+  if (at != kNever) timers_.insert({at, attempt->id.value});
 }
 
 absl::Duration Runner::UntilDue() const {
   if (!ended_.empty()) return absl::ZeroDuration();
-  int64_t due = std::min(survey_ns_, orphan_check_ns_);
+  SteadyTime due = std::min(survey_at_, orphan_check_at_);
   if (!timers_.empty()) due = std::min(due, timers_.begin()->first);
   if (due == kNever) return absl::InfiniteDuration();
-  return absl::Nanoseconds(std::max<int64_t>(0, due - Monotonic()));
+  return std::max(absl::ZeroDuration(), due - clock_.SteadyNow());
 }
 
 void Runner::Poll(std::vector<AttemptUpdate>* ended) {
@@ -310,15 +288,15 @@ void Runner::Poll(std::vector<AttemptUpdate>* ended) {
   }
   Reap();
   ReleaseStarted();
-  int64_t now = Monotonic();
+  const SteadyTime now = clock_.SteadyNow();
   RunTimers(now);
-  if (orphan_check_ns_ <= now) CheckForOrphans(now);
-  if (survey_ns_ <= now) Survey(now);
+  if (orphan_check_at_ <= now) CheckForOrphans(now);
+  if (survey_at_ <= now) Survey(now);
   for (AttemptUpdate& update : ended_) ended->push_back(std::move(update));
   ended_.clear();
 }
 
-void Runner::RunTimers(int64_t now) {
+void Runner::RunTimers(SteadyTime now) {
   while (!timers_.empty() && timers_.begin()->first <= now) {
     Attempt* attempt = attempts_[timers_.begin()->second].get();
     SetTimer(attempt, kNever);
@@ -341,20 +319,15 @@ void Runner::Reap() {
       if (errno == EINTR) continue;
       // No children at all, so no tree can be left.
       orphans_.clear();
-      orphan_check_ns_ = kNever;
+      orphan_check_at_ = kNever;
       return;
     }
     if (info.si_pid == 0) return;
     auto it = by_pid_.find(info.si_pid);
-    if (it != by_pid_.end() && it->second->starting != nullptr) {
-      // Where it could not become its program, it is waited for and no longer known.
-      Settle(it->second);
-      if (!by_pid_.contains(info.si_pid)) continue;
-      it = by_pid_.find(info.si_pid);
-    }
     if (it == by_pid_.end() || it->second->main_ended) {
       waitpid(info.si_pid, nullptr, 0);
       orphans_.erase(info.si_pid);
+      hung_.erase(info.si_pid);
       continue;
     }
     OnMainEnded(it->second);
@@ -362,6 +335,16 @@ void Runner::Reap() {
 }
 
 void Runner::OnMainEnded(Attempt* attempt) {
+  // It has left our memory, whatever it was.
+  if (attempt->starting != nullptr && attempt->cause == Outcome::kNone) {
+    const int error = attempt->starting->spawner.error();
+    if (error != 0) {
+      const Spawner::Step step = attempt->starting->spawner.step();
+      const Outcome outcome = IsAgentsFault(error) ? Outcome::kAgentFailed : Outcome::kNotStarted;
+      waitpid(attempt->pid, nullptr, 0);
+      return EndWithoutStart(attempt, {outcome, attempt->starting->command.Error(step, error)});
+    }
+  }
   bool graceful = attempt->cause != Outcome::kNone && !attempt->killed;
   if (!graceful) {
     kill(-attempt->pid, SIGKILL);
@@ -369,13 +352,13 @@ void Runner::OnMainEnded(Attempt* attempt) {
   }
   wait4(attempt->pid, &attempt->status, 0, &attempt->usage);
   attempt->main_ended = true;
-  int64_t now = Monotonic();
+  const SteadyTime now = clock_.SteadyNow();
   if (attempt->cause == Outcome::kNone) {
-    if (orphan_check_ns_ == kNever) orphan_check_ns_ = now + kOrphanCheckNs;
+    if (orphan_check_at_ == kNever) orphan_check_at_ = now + kOrphanCheckDelay;
     Finish(attempt);
   } else {
     // The survey finishes it, when nothing of its tree is left.
-    survey_ns_ = now;
+    survey_at_ = now;
   }
 }
 
@@ -415,9 +398,9 @@ void Runner::Finish(Attempt* attempt) {
   AttemptUpdate update;
   update.attempt = attempt->id;
   update.message = std::move(attempt->message);
-  update.start_time = attempt->start_time;
-  update.end_time = absl::Now();
-  update.usage.wall_time = absl::Nanoseconds(Monotonic() - attempt->start_ns);
+  update.usage.wall_time = Elapsed(*attempt);
+  update.start_time = attempt->start.wall;
+  update.end_time = attempt->start.wall + update.usage.wall_time;
   update.outcome = OutcomeOf(*attempt, &update);
   update.usage.peak_ram_bytes = PeakRam(*attempt);
   update.usage.cpu_time = Time(attempt->usage.ru_utime) + Time(attempt->usage.ru_stime);
@@ -425,31 +408,48 @@ void Runner::Finish(Attempt* attempt) {
     update.usage.cpu_time =
         std::max(update.usage.cpu_time, options_.cgroups->CpuTime(attempt->cgroup));
   }
-  absl::StatusOr<std::string> result =
-      sandboxes_->ReadResult(attempt->id, options_.max_result_bytes);
-  if (result.ok()) {
-    update.return_value = *std::move(result);
-  } else if (update.outcome == Outcome::kSucceeded) {
-    // The task kept its side only where somebody can have what it returned.
-    if (absl::IsOutOfRange(result.status())) {
-      update.outcome = Outcome::kResultTooLarge;
-      int64_t limit = options_.max_result_bytes;
-      update.message = absl::StrCat("the return value has ", result.status().message(),
-                                    " bytes; the limit is ", FormatBytes(limit));
-    } else {
-      update.outcome = Outcome::kExited;
-      update.message = std::string(result.status().message());
-    }
-  }
+  ReadReturnValue(&update);
   ended_.push_back(std::move(update));
   Remove(attempt);
 }
 
+void Runner::ReadReturnValue(AttemptUpdate* update) const {
+  absl::StatusOr<std::string> result =
+      sandboxes_->ReadResult(update->attempt, options_.max_result_bytes);
+  if (result.ok()) {
+    update->return_value = *std::move(result);
+    return;
+  }
+  // The task kept its side only where somebody can have what it returned.
+  if (update->outcome != Outcome::kSucceeded) return;
+  if (absl::IsOutOfRange(result.status())) {
+    update->outcome = Outcome::kResultTooLarge;
+    update->message = absl::StrCat("the return value has ", result.status().message(),
+                                   " bytes; the limit is ",
+                                   FormatBytes(static_cast<uint64_t>(options_.max_result_bytes)));
+  } else {
+    update->outcome =
+        absl::IsUnavailable(result.status()) ? Outcome::kAgentFailed : Outcome::kExited;
+    update->message = std::string(result.status().message());
+  }
+}
+
+void Runner::GiveUp(Attempt* attempt) {
+  const pid_t left = attempt->members.empty() ? attempt->pid : attempt->members[0].pid;
+  absl::StrAppend(&attempt->message, attempt->message.empty() ? "" : "; ",
+                  "processes that cannot be killed are left, such as ", left);
+  if (!attempt->main_ended) {
+    if (attempt->starting != nullptr) std::erase(starting_, attempt);
+    hung_[attempt->pid] = std::move(attempt->starting);
+  }
+  Finish(attempt);
+}
+
 void Runner::Remove(Attempt* attempt) {
-  if (attempt->starting != nullptr) Release(attempt);
+  if (attempt->starting != nullptr) ReleaseStarting(attempt);
   SetTimer(attempt, kNever);
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) --measured_;
-  if (options_.cgroups != nullptr) options_.cgroups->TakeBack(std::move(attempt->cgroup));
+  if (options_.cgroups != nullptr) options_.cgroups->Release(std::move(attempt->cgroup));
   by_pid_.erase(attempt->pid);
   attempts_.erase(attempt->id.value);
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "executor/cluster.h"
 #include "executor/runner/cgroup.h"
@@ -39,6 +41,16 @@ namespace kartograph::executor {
 // attempts that declare some are measured ten times a second, so that a quick overshoot may pass
 // unseen.
 //
+// Nothing here waits for a process. One whose program or directory is on a file server that does
+// not answer is an attempt that runs, as far as anybody can tell; when it is ended and not even
+// SIGKILL reaches it, its attempt ends without it, and its memory is kept until the kernel lets it
+// go. With kMaxHung such processes nothing is started any more.
+//
+// An attempt that this agent could not start for reasons of its own (no disk space, descriptors,
+// processes, memory) ends as kAgentFailed; one whose program or directory is not there, or whose
+// payload cannot be run, as kNotStarted. Timers and durations go by the steady clock; an attempt's
+// end is its start by the wall clock and its duration, so no attempt ends before it has started.
+//
 // Thread-compatible and bound to the thread that made it: attempts are killed when that thread
 // ends. The process becomes a subreaper and SIGCHLD is blocked in the calling thread (other threads
 // must block it too); every child of the process is taken for an attempt's. One at a time in a
@@ -50,17 +62,24 @@ class Runner {
     int64_t max_result_bytes = 16 << 20;
     absl::Duration sample_period = absl::Milliseconds(100);
     CgroupPool* cgroups = nullptr;  // may be null; outlives the runner
+    const Clock* clock = &Clock::System();  // outlives the runner
+    // What attempts inherit, as environ; copied by Create. Null: this process's own.
+    char* const* environment = nullptr;
   };
   static absl::StatusOr<std::unique_ptr<Runner>> Create(Options options);
-  // Kills what still runs, with its process groups.
+  // Kills what still runs, with its process groups; waits at most a moment for it to be gone.
   ~Runner();
 
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // Starts `launch` (its agent and resources other than ram are not looked at). Whether there is a
-  // process now; where not, its end comes out of the next Poll. Does not wait for the process to
-  // become the program: where it cannot, the attempt soon ends as not started.
+  // Processes that hang in the kernel and do not end.
+  static constexpr size_t kMaxHung = 64;
+
+  // Starts `launch` (its agent and resources other than ram are not looked at), whose attempt does
+  // not run. Whether there is a process now; where not, its end comes out of the next Poll. Does
+  // not wait for the process to become the program: where it cannot, the attempt soon ends as not
+  // started.
   bool Start(const Launch& launch);
   // Makes the sandbox of an attempt that will be started soon, so that its start takes less. Does
   // nothing where enough of them are made already.
@@ -84,17 +103,20 @@ class Runner {
   absl::Time StartTime(planner::AttemptId attempt) const;
   size_t running() const { return attempts_.size(); }
   // Attempts may have left processes that the next Polls end.
-  bool tidying() const { return orphan_check_ns_ != kNever || !orphans_.empty(); }
+  bool tidying() const { return orphan_check_at_ != kNever || !orphans_.empty(); }
+  // Processes that SIGKILL has not ended, and that are not waited for any more.
+  size_t hung() const { return hung_.size(); }
 
  private:
   using Outcome = planner::Outcome;
-  static constexpr int64_t kNever = INT64_MAX;
+  static constexpr SteadyTime kNever = SteadyTime::InfiniteFuture();
+  // A process that SIGKILL has not ended after so long hangs in the kernel.
+  static constexpr absl::Duration kGiveUpAfter = absl::Seconds(10);
 
   // What a process needs until it has become its program.
   struct StartingProcess {
     Command command;
-    Sandboxes::Made sandbox;
-    Spawning spawning;  // the first to be destroyed, as it waits
+    Spawner spawner;
   };
 
   struct Attempt {
@@ -102,82 +124,85 @@ class Runner {
     std::string text_id;  // "g17.42.1"
     pid_t pid = 0;        // of the main process; the number of its group and session
     uint64_t serial = 0;  // in order of start
-    absl::Time start_time;
-    int64_t start_ns = 0;
+    Instant start;
     uint64_t ram_limit = 0;  // bytes; 0: none declared
     absl::Duration timeout;
     absl::Duration cancel_grace;
-    int64_t timer_ns = kNever;
+    SteadyTime timer = kNever;
     std::unique_ptr<StartingProcess> starting;  // null when it is known to be the program
     // Why we end it; kNone while we do not.
     Outcome cause = Outcome::kNone;
     bool killed = false;      // SIGKILL was sent
     int pending_signal = 0;   // for processes of the tree outside the main process's group
     bool main_ended = false;  // then the attempt waits for the rest of its tree
-    int64_t give_up_ns = kNever;
+    SteadyTime give_up_at = kNever;
     int status = 0;
     struct rusage usage = {};
-    int64_t end_ns = 0;
-    absl::Time end_time;
     uint64_t sampled_rss = 0;     // the largest seen
     uint64_t own_peak_bytes = 0;  // of this process, when it was started
     std::string message;
     CgroupPool::Group cgroup;
     // Of the last survey.
-    std::vector<pid_t> members;
+    std::vector<Process> members;
     uint64_t member_rss = 0;
+    bool in_our_memory = false;  // the main process was not its program when it began
   };
 
   // A process that was re-parented to us because its parent ended.
   struct Orphan {
     uint64_t start_ticks = 0;
-    uint64_t attempt = 0;  // AttemptId it belongs to; 0: unknown
-    uint64_t serial = 0;   // of the newest attempt when it was first seen
+    uint64_t attempt = 0;            // AttemptId it belongs to; 0: unknown
+    uint64_t serial = 0;             // of the newest attempt when it was first seen
+    SteadyTime give_up_at = kNever;  // set when it is killed
   };
 
   Runner(Options options, std::unique_ptr<Sandboxes> sandboxes);
 
-  // The start, step by step; a failure is the reason for people.
+  // Why there is no process, with the reason for people.
   struct Failure {
     Outcome outcome;
     std::string message;
   };
-  bool SetUp(const Launch& launch, Attempt* attempt, Failure* failure);
-  bool Spawn(Attempt* attempt, Failure* failure);
-  absl::StatusOr<Sandboxes::Made> TakeSandbox(planner::AttemptId attempt);
-  void EndWithoutStart(planner::AttemptId attempt, Failure failure);
-  // Waits until the attempt's process is its program. Whether it is; where it could not become it,
-  // the attempt has ended and is no more.
-  bool Settle(Attempt* attempt);
-  void SettleAll();
-  // Lets go of what processes that are their programs by now have needed.
+  std::optional<Failure> MakeProcess(const Launch& launch, Attempt* attempt);
+  absl::StatusOr<Sandboxes::Sandbox> TakeSandbox(planner::AttemptId attempt);
+  void EndWithoutStart(Attempt* attempt, Failure failure);
+  // Releases what processes have needed that are their programs by now.
   void ReleaseStarted();
-  void Release(Attempt* attempt);
+  void ReleaseStarting(Attempt* attempt);
   void Remove(Attempt* attempt);
 
-  void BeginEnding(Attempt* attempt, Outcome cause, int64_t now, absl::Duration grace);
-  void Kill(Attempt* attempt, int64_t now);
-  void SetTimer(Attempt* attempt, int64_t at_ns);
-  void RunTimers(int64_t now);
+  void BeginEnding(Attempt* attempt, Outcome cause, SteadyTime now, absl::Duration grace);
+  void Kill(Attempt* attempt, SteadyTime now);
+  // To the main process, which has not been waited for, and its group.
+  static void SignalGroup(const Attempt& attempt, int signal);
+  void SetTimer(Attempt* attempt, SteadyTime at);
+  void RunTimers(SteadyTime now);
   void Reap();
   void OnMainEnded(Attempt* attempt);
   void Finish(Attempt* attempt);
+  // Finishes an attempt although something of it hangs in the kernel.
+  void GiveUp(Attempt* attempt);
+  void ReadReturnValue(AttemptUpdate* update) const;
   Outcome OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const;
   uint64_t PeakRam(const Attempt& attempt) const;
+  absl::Duration Elapsed(const Attempt& attempt) const;
 
   // One look at all processes: who belongs to which attempt, what it uses, who has to go.
-  void Survey(int64_t now);
+  void Survey(SteadyTime now);
+  // Finds the members of all attempts; returns who belongs to none any more.
+  std::vector<Process> AssignProcesses(const std::vector<Process>& processes);
   Attempt* OwnerOfOrphan(const Process& process);
-  bool IsDoomed(const Orphan& orphan) const;
-  void CheckMemory(Attempt* attempt, int64_t now);
-  void CheckForOrphans(int64_t now);
+  bool HasToGo(const Orphan& orphan) const;
+  void KillOrphans(const std::vector<Process>& processes, SteadyTime now);
+  void CheckEnding(Attempt* attempt, SteadyTime now);
+  void CheckMemory(Attempt* attempt, SteadyTime now);
+  void CheckForOrphans(SteadyTime now);
 
   Options options_;
+  const Clock& clock_;
   std::unique_ptr<Sandboxes> sandboxes_;
-  absl::flat_hash_map<uint64_t, Sandboxes::Made> prepared_;  // by attempt
+  absl::flat_hash_map<uint64_t, Sandboxes::Sandbox> prepared_;  // by attempt
   Environment environment_;
-  ProgramFinder programs_;
-  std::vector<int> ignored_signals_;
   Descriptor signal_fd_;
   Descriptor null_fd_;
   pid_t self_ = 0;
@@ -185,11 +210,13 @@ class Runner {
   absl::flat_hash_map<uint64_t, std::unique_ptr<Attempt>> attempts_;
   absl::flat_hash_map<pid_t, Attempt*> by_pid_;  // main processes, as long as their tree lives
   absl::flat_hash_map<pid_t, Orphan> orphans_;
-  std::set<std::pair<int64_t, uint64_t>> timers_;
+  // Children that SIGKILL has not ended, with what they hold where they are not their programs.
+  absl::flat_hash_map<pid_t, std::unique_ptr<StartingProcess>> hung_;
+  std::set<std::pair<SteadyTime, uint64_t>> timers_;
   uint64_t last_serial_ = 0;
   size_t measured_ = 0;  // attempts that have to be sampled
-  int64_t survey_ns_ = kNever;
-  int64_t orphan_check_ns_ = kNever;
+  SteadyTime survey_at_ = kNever;
+  SteadyTime orphan_check_at_ = kNever;
   std::vector<AttemptUpdate> ended_;
 
   std::vector<Attempt*> starting_;

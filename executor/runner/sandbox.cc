@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,8 +16,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
+#include "executor/runner/remove_tree.h"
 
 namespace kartograph::executor {
 namespace {
@@ -51,32 +54,33 @@ absl::StatusOr<std::string> ReadAt(int fd, int64_t offset, int64_t max_bytes) {
   return data;
 }
 
-// Deletes `name` in `folder` with all that is in it, depth first. Goes down one descriptor a level.
-void RemoveAll(int folder, const char* name, bool (*stop)(void*), void* argument) {
-  if (unlinkat(folder, name, 0) == 0 || errno == ENOENT) return;
-  Descriptor inside(openat(folder, name, kFolderFlags));
-  if (!inside.ok() && errno == EACCES) {
-    // A task may take its own permissions away.
-    if (fchmodat(folder, name, 0700, 0) == 0) inside.Reset(openat(folder, name, kFolderFlags));
+absl::StatusOr<std::vector<std::string>> ListDiscarded(int root) {
+  Descriptor fd(openat(root, ".", kFolderFlags));
+  DIR* entries = fd.ok() ? fdopendir(fd.get()) : nullptr;
+  if (entries == nullptr) return ErrnoStatus(errno, "cannot list what is to be removed");
+  fd.Release();
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(entries)) {
+    if (absl::StartsWith(entry->d_name, kDiscardedPrefix)) names.emplace_back(entry->d_name);
   }
-  if (inside.ok()) {
-    fchmod(inside.get(), 0700);
-    if (DIR* entries = fdopendir(dup(inside.get()))) {
-      while (struct dirent* entry = readdir(entries)) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        if (stop(argument)) break;
-        RemoveAll(inside.get(), entry->d_name, stop, argument);
-      }
-      closedir(entries);
-    }
-  }
-  unlinkat(folder, name, AT_REMOVEDIR);
+  closedir(entries);
+  return names;
+}
+
+// Not ok, with errno set, where it is not there or no folder.
+Descriptor OpenGraphFolder(int root, planner::AttemptId attempt) {
+  const std::string name = absl::StrCat(attempt.task().graph());
+  return Descriptor(openat(root, name.c_str(), kFolderFlags | O_PATH));
+}
+
+std::string FolderInGraph(planner::AttemptId attempt) {
+  return absl::StrCat(attempt.task().index(), ".", attempt.number());
 }
 
 }  // namespace
 
 std::string SandboxFolder(planner::AttemptId attempt) {
-  return absl::StrCat(attempt.task().graph(), "/", attempt.task().index(), ".", attempt.number());
+  return absl::StrCat(attempt.task().graph(), "/", FolderInGraph(attempt));
 }
 
 absl::StatusOr<std::unique_ptr<Sandboxes>> Sandboxes::Open(std::string root) {
@@ -91,73 +95,77 @@ absl::StatusOr<std::unique_ptr<Sandboxes>> Sandboxes::Open(std::string root) {
   return std::unique_ptr<Sandboxes>(new Sandboxes(std::move(root), std::move(folder)));
 }
 
-bool Sandboxes::MakeGraphFolder(planner::GraphId graph) {
-  graphs_.insert(graph);
-  std::string name = absl::StrCat(graph);
-  if (faccessat(folder_.get(), name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
-  // The place on the disk is chosen by the name that a folder is made under (see SpreadFolders). By
-  // its number, a graph would come to lie where the one of that number in another state lay.
-  std::string first =
-      absl::StrCat(kDiscardedPrefix, "new.", getpid(), ".", absl::ToUnixNanos(absl::Now()));
-  if (mkdirat(folder_.get(), first.c_str(), 0777) == 0) {
-    if (renameat(folder_.get(), first.c_str(), folder_.get(), name.c_str()) == 0) return true;
-    unlinkat(folder_.get(), first.c_str(), AT_REMOVEDIR);
-  }
-  return mkdirat(folder_.get(), name.c_str(), 0777) == 0 || errno == EEXIST;
+std::string Sandboxes::NewDiscardedName() {
+  // Unlike what an earlier process has left there.
+  const absl::Duration now = Clock::System().SteadyNow().since_zero();
+  return absl::StrCat(kDiscardedPrefix, getpid(), ".", absl::ToInt64Nanoseconds(now), ".",
+                      ++names_);
 }
 
-absl::StatusOr<Sandboxes::Made> Sandboxes::Make(planner::AttemptId attempt) {
-  std::string relative = SandboxFolder(attempt);
-  Made made;
-  made.path = absl::StrCat(root_, "/", relative);
-  auto fail = [&made](int error) {
-    return ErrnoStatus(error, absl::StrCat("cannot make the sandbox ", made.path));
-  };
-  planner::GraphId graph = attempt.task().graph();
-  if (!graphs_.contains(graph) && !MakeGraphFolder(graph)) return fail(errno);
-  if (mkdirat(folder_.get(), relative.c_str(), 0777) != 0) {
-    int error = errno;
-    if (error == ENOENT) {  // the graph's folder was discarded meanwhile
-      if (!MakeGraphFolder(graph)) return fail(errno);
-      error = mkdirat(folder_.get(), relative.c_str(), 0777) == 0 ? 0 : errno;
+int Sandboxes::MakeGraphFolder(planner::GraphId graph) {
+  const std::string name = absl::StrCat(graph);
+  // The place on the disk is chosen by the name that a folder is made under (see SpreadFolders). By
+  // its number, a graph would come to lie where the one of that number in another state lay.
+  const std::string first = NewDiscardedName();
+  if (mkdirat(folder_.get(), first.c_str(), 0777) == 0) {
+    if (renameat2(folder_.get(), first.c_str(), folder_.get(), name.c_str(), RENAME_NOREPLACE) ==
+        0) {
+      return 0;
     }
-    if (error == EEXIST) {
-      // Left by an agent that died before it could tell of the attempt.
-      unlinkat(folder_.get(), absl::StrCat(relative, "/result").c_str(), 0);
-    } else if (error != 0) {
-      return fail(error);
-    }
+    unlinkat(folder_.get(), first.c_str(), AT_REMOVEDIR);
   }
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
-  size_t length = relative.size();
-  relative += "/stdout";
-  made.stdout_file.Reset(openat(folder_.get(), relative.c_str(), kFlags, 0666));
-  if (!made.stdout_file.ok()) return fail(errno);
-  relative.resize(length);
-  relative += "/stderr";
-  made.stderr_file.Reset(openat(folder_.get(), relative.c_str(), kFlags, 0666));
-  if (!made.stderr_file.ok()) return fail(errno);
-  return made;
+  return mkdirat(folder_.get(), name.c_str(), 0777) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+int Sandboxes::MakeFolder(const Descriptor& graph, const std::string& name) {
+  if (mkdirat(graph.get(), name.c_str(), 0777) == 0) return 0;
+  if (errno != EEXIST) return errno;
+  if (int error = DiscardFrom(graph, name); error != 0) return error;
+  return mkdirat(graph.get(), name.c_str(), 0777) == 0 ? 0 : errno;
+}
+
+absl::StatusOr<Sandboxes::Sandbox> Sandboxes::Make(planner::AttemptId attempt) {
+  Sandbox sandbox;
+  sandbox.path = absl::StrCat(root_, "/", SandboxFolder(attempt));
+  auto fail = [&sandbox](int error) {
+    return ErrnoStatus(error, absl::StrCat("cannot make the sandbox ", sandbox.path));
+  };
+  Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
+  if (!graph.ok() && errno == ENOENT) {
+    if (int error = MakeGraphFolder(attempt.task().graph()); error != 0) return fail(error);
+    graph = OpenGraphFolder(folder_.get(), attempt);
+  }
+  if (!graph.ok()) return fail(errno);
+  const std::string name = FolderInGraph(attempt);
+  if (int error = MakeFolder(graph, name); error != 0) return fail(error);
+  const Descriptor folder(openat(graph.get(), name.c_str(), kFolderFlags | O_PATH));
+  if (!folder.ok()) return fail(errno);
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+  sandbox.stdout_file.Reset(openat(folder.get(), "stdout", kFlags, 0666));
+  if (!sandbox.stdout_file.ok()) return fail(errno);
+  sandbox.stderr_file.Reset(openat(folder.get(), "stderr", kFlags, 0666));
+  if (!sandbox.stderr_file.ok()) return fail(errno);
+  return sandbox;
 }
 
 absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const char* file) const {
-  Descriptor graph(
-      openat(folder_.get(), absl::StrCat(attempt.task().graph()).c_str(), kFolderFlags | O_PATH));
+  const Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
   Descriptor sandbox;
   if (graph.ok()) {
-    std::string name = absl::StrCat(attempt.task().index(), ".", attempt.number());
-    sandbox.Reset(openat(graph.get(), name.c_str(), kFolderFlags | O_PATH));
+    sandbox.Reset(openat(graph.get(), FolderInGraph(attempt).c_str(), kFolderFlags | O_PATH));
   }
   Descriptor fd;
   if (sandbox.ok()) {
     // Not to hang where the task has put a pipe.
     fd.Reset(openat(sandbox.get(), file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   }
-  if (!fd.ok()) {
+  // A socket and a device without a driver cannot be opened.
+  const bool opens = fd.ok() || (errno != ENXIO && errno != ENODEV);
+  if (!fd.ok() && opens) {
     return ErrnoStatus(errno, absl::StrCat("no ", file, " of ", AttemptIdToString(attempt)));
   }
   struct stat info;
-  if (fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (!opens || fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     return absl::NotFoundError(
         absl::StrCat(file, " of ", AttemptIdToString(attempt), " is not a plain file"));
   }
@@ -195,23 +203,49 @@ absl::StatusOr<Sandboxes::Chunk> Sandboxes::Read(planner::AttemptId attempt, con
   return chunk;
 }
 
-void Sandboxes::Discard(planner::GraphId graph) {
-  renameat(folder_.get(), absl::StrCat(graph).c_str(), folder_.get(),
-           absl::StrCat(kDiscardedPrefix, graph).c_str());
+int Sandboxes::DiscardFrom(const Descriptor& folder, const std::string& name) {
+  const std::string discarded = NewDiscardedName();
+  return renameat(folder.get(), name.c_str(), folder_.get(), discarded.c_str()) == 0 ? 0 : errno;
 }
 
-void Sandboxes::RemoveDiscardedUntil(bool (*stop)(void*), void* argument) {
-  std::vector<std::string> names;
-  if (DIR* entries = fdopendir(openat(folder_.get(), ".", kFolderFlags))) {
-    while (struct dirent* entry = readdir(entries)) {
-      if (absl::StartsWith(entry->d_name, kDiscardedPrefix)) names.push_back(entry->d_name);
+void Sandboxes::Discard(planner::GraphId graph) { DiscardFrom(folder_, absl::StrCat(graph)); }
+
+void Sandboxes::Discard(planner::AttemptId attempt) {
+  const Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
+  if (graph.ok()) DiscardFrom(graph, FolderInGraph(attempt));
+}
+
+absl::Status Sandboxes::RemoveDiscarded(const std::function<bool()>& stop) {
+  absl::flat_hash_set<std::string> failed;
+  int64_t new_failures = 0;
+  std::string first_problem;
+  // What lies deep is moved up, and found in the next round.
+  for (bool found = true; found;) {
+    found = false;
+    absl::StatusOr<std::vector<std::string>> names = ListDiscarded(folder_.get());
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) {
+      if (failed.contains(name)) continue;
+      found = true;
+      const TreeRemoval removal =
+          RemoveTree(folder_.get(), name, [this] { return NewDiscardedName(); }, stop);
+      if (removal.stopped) return absl::OkStatus();
+      if (removal.failures == 0) continue;
+      failed.insert(name);
+      std::lock_guard lock(mutex_);
+      if (reported_.contains(name)) continue;
+      if (new_failures == 0) {
+        first_problem = absl::StrCat(root_, "/", removal.first_path, ": ",
+                                     strerror(removal.first_error));
+      }
+      new_failures += removal.failures;
     }
-    closedir(entries);
   }
-  for (const std::string& name : names) {
-    if (stop(argument)) return;
-    RemoveAll(folder_.get(), name.c_str(), stop, argument);
-  }
+  std::lock_guard lock(mutex_);
+  reported_ = std::move(failed);  // without those that are gone by now
+  if (new_failures == 0) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("cannot remove ", new_failures,
+                                             " files and folders, such as ", first_problem));
 }
 
 }  // namespace kartograph::executor

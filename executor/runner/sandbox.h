@@ -1,14 +1,20 @@
 // The folders of attempts: <root>/<graph number>/<task index>.<attempt number>/ with `stdout`,
-// `stderr`, and `result` where the attempt wrote one. Nothing here follows a symbolic link below
-// the root: what is in a sandbox is the task's, and may be made to mislead.
+// `stderr`, and `result` where the attempt wrote one; <root>/discarded.* is to be removed. Nothing
+// here follows a symbolic link below the root: what is in a sandbox is the task's, and may be made
+// to mislead.
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/descriptor.h"
@@ -19,20 +25,24 @@ namespace kartograph::executor {
 // The folder of an attempt's sandbox, from the root of all: "17/42.1".
 std::string SandboxFolder(planner::AttemptId attempt);
 
-// All sandboxes of an agent. Reading and removing are thread-safe; making is for one thread.
+// All sandboxes of an agent. Thread-safe. Errors are ErrnoStatus's.
 class Sandboxes {
  public:
   // Makes the root where it is not there; its parent exists.
   static absl::StatusOr<std::unique_ptr<Sandboxes>> Open(std::string root);
 
-  struct Made {
+  struct Sandbox {
     std::string path;  // absolute if the root is
     Descriptor stdout_file;
     Descriptor stderr_file;
   };
-  absl::StatusOr<Made> Make(planner::AttemptId attempt);
+  // A new, empty sandbox. One that is there already is of another attempt that had this id, before
+  // an older copy of the history was put back or before the agent was killed: it is discarded.
+  absl::StatusOr<Sandbox> Make(planner::AttemptId attempt);
 
-  // What is in `result`; empty where there is none. OutOfRange where it is larger than `max_bytes`.
+  // What is in `result`; empty where there is none. OutOfRange where it is larger than `max_bytes`;
+  // NotFound or PermissionDenied where the task has put something there that cannot be read;
+  // Unavailable where that is not the task's fault.
   absl::StatusOr<std::string> ReadResult(planner::AttemptId attempt, int64_t max_bytes) const;
 
   struct Chunk {
@@ -43,26 +53,32 @@ class Sandboxes {
   absl::StatusOr<Chunk> Read(planner::AttemptId attempt, const char* file, int64_t offset,
                              int64_t max_bytes) const;
 
-  // Takes the sandboxes of a graph away at once; RemoveDiscarded deletes what was taken away, which
-  // may take long, and stops early when `stop` says so.
+  // Takes the sandboxes of a graph, or that of an attempt, out of sight at once, where there are
+  // any.
   void Discard(planner::GraphId graph);
-  template <typename Stop>
-  void RemoveDiscarded(Stop stop) {
-    RemoveDiscardedUntil([](void* s) { return (*static_cast<Stop*>(s))(); }, &stop);
-  }
+  void Discard(planner::AttemptId attempt);
+  // Deletes what was discarded, which may take long; ends early when `stop` says so. The error says
+  // what could not be removed, and does so once for each discarded folder: it is tried again each
+  // time, but not told again.
+  absl::Status RemoveDiscarded(const std::function<bool()>& stop);
 
   const std::string& root() const { return root_; }
 
  private:
   Sandboxes(std::string root, Descriptor folder)
       : root_(std::move(root)), folder_(std::move(folder)) {}
-  bool MakeGraphFolder(planner::GraphId graph);
+  // Errors are errno; 0: done.
+  int MakeGraphFolder(planner::GraphId graph);
+  int MakeFolder(const Descriptor& graph, const std::string& name);
+  int DiscardFrom(const Descriptor& folder, const std::string& name);
+  std::string NewDiscardedName();
   absl::StatusOr<Descriptor> OpenFile(planner::AttemptId attempt, const char* file) const;
-  void RemoveDiscardedUntil(bool (*stop)(void*), void* argument);
 
-  std::string root_;
-  Descriptor folder_;
-  absl::flat_hash_set<planner::GraphId> graphs_;  // whose folders were made
+  const std::string root_;
+  const Descriptor folder_;
+  std::atomic<uint64_t> names_ = 0;  // for NewDiscardedName
+  std::mutex mutex_;
+  absl::flat_hash_set<std::string> reported_;  // discarded folders that cannot be removed
 };
 
 }  // namespace kartograph::executor

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <linux/close_range.h>
-#include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +18,7 @@ namespace {
 #define KARTOGRAPH_IN_CHILD __attribute__((no_sanitize("thread,address,undefined"), noinline))
 
 constexpr long kSignalSetBytes = 8;
+constexpr int kLastSignal = 64;
 
 // As the kernel has it, which is not as the C library has it. All zero: the default disposition.
 struct KernelSigaction {
@@ -106,10 +106,16 @@ KARTOGRAPH_IN_CHILD long Address(const volatile void* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
+// Whether execvp would go on with the next folder of PATH.
+KARTOGRAPH_IN_CHILD bool IsNotThere(long result) {
+  return result == -ENOENT || result == -ENOTDIR || result == -ESTALE || result == -ENODEV ||
+         result == -ETIMEDOUT;
+}
+
 }  // namespace
 
-KARTOGRAPH_IN_CHILD int Spawning::RunChild(void* argument) {
-  Spawning* self = static_cast<Spawning*>(argument);
+KARTOGRAPH_IN_CHILD int Spawner::RunChild(void* argument) {
+  Spawner* self = static_cast<Spawner*>(argument);
   const SpawnRequest* request = &self->request_;
   Call(SYS_setsid);
   Call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
@@ -119,20 +125,36 @@ KARTOGRAPH_IN_CHILD int Spawning::RunChild(void* argument) {
   Call(SYS_dup3, request->stdout_fd, 1);
   Call(SYS_dup3, request->stderr_fd, 2);
   Call(SYS_close_range, 3, ~0u);
+  // Handlers are the parent's and work on its memory: they go before any signal is let in. What it
+  // ignores goes too, as that would be inherited.
+  KernelSigaction defaults;
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    Call(SYS_rt_sigaction, signal, Address(&defaults), 0, kSignalSetBytes);
+  }
+  uint64_t no_signals = 0;
+  Call(SYS_rt_sigprocmask, SIG_SETMASK, Address(&no_signals), 0, kSignalSetBytes);
   long result = Call(SYS_chdir, Address(request->directory));
   if (result != 0) {
     self->step_ = Step::kDirectory;
     self->error_ = static_cast<int>(-result);
     Call(SYS_exit, 127);
   }
-  KernelSigaction defaults;
-  for (size_t i = 0; i < self->ignored_count_; ++i) {
-    Call(SYS_rt_sigaction, self->ignored_[i], Address(&defaults), 0, kSignalSetBytes);
+  bool denied = false;
+  for (const char* const* program = request->programs; *program != nullptr; ++program) {
+    result = Call(SYS_execve, Address(*program), Address(request->argv),
+                  Address(request->environment));
+    if (result == -EACCES) {
+      denied = true;
+    } else if (!IsNotThere(result)) {
+      denied = false;
+      break;
+    }
   }
-  uint64_t no_signals = 0;
-  Call(SYS_rt_sigprocmask, SIG_SETMASK, Address(&no_signals), 0, kSignalSetBytes);
-  result = Call(SYS_execve, Address(request->program), Address(request->argv),
-                Address(request->environment));
+  if (denied) result = -EACCES;
+  if (request->fallback_argv != nullptr) {
+    result = Call(SYS_execve, Address(request->fallback_argv[0]), Address(request->fallback_argv),
+                  Address(request->environment));
+  }
   self->step_ = Step::kExec;
   self->error_ = static_cast<int>(-result);
   Call(SYS_exit, 127);
@@ -141,7 +163,7 @@ KARTOGRAPH_IN_CHILD int Spawning::RunChild(void* argument) {
 
 // The C library's clone is not used where there is our own: it has no way into a cgroup, and
 // sanitizers take its child for a fork.
-pid_t Spawning::Clone() {
+pid_t Spawner::Clone() {
   constexpr uint64_t kFlags = CLONE_VM | CLONE_CHILD_CLEARTID;
   char* const end_of_stack = stack_->bytes + sizeof(stack_->bytes);
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -163,6 +185,7 @@ pid_t Spawning::Clone() {
   errno = static_cast<int>(-result);
   return -1;
 #else
+  // Waits: another architecture needs its own Call and CloneAndRun for a start that does not.
   return clone(RunChild, end_of_stack, kFlags | CLONE_VFORK | SIGCHLD, this, nullptr, nullptr,
                &running_);
 #endif
@@ -176,54 +199,30 @@ bool CanSpawnIntoCgroup() {
 #endif
 }
 
-Spawning::Spawning() : stack_(std::make_unique<Stack>()) {}
+Spawner::Spawner() : stack_(std::make_unique<Stack>()) {}
 
-Spawning::~Spawning() { Wait(); }
-
-int Spawning::Begin(const SpawnRequest& request, const std::vector<int>& ignored) {
+int Spawner::Start(const SpawnRequest& request) {
   request_ = request;
-  ignored_ = ignored.data();
-  ignored_count_ = ignored.size();
   parent_ = getpid();
   step_ = Step::kExec;
   error_ = 0;
   running_.store(1, std::memory_order_release);
 
-  // No handler of the caller's may run in the child, where it would work on the caller's memory.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  // The child begins with this mask, and unblocks when its handlers are gone. Past the C library,
+  // which would leave two signals of its own out.
+  const uint64_t all = ~uint64_t{0};
+  uint64_t before = 0;
+  Call(SYS_rt_sigprocmask, SIG_SETMASK, Address(&all), Address(&before), kSignalSetBytes);
   pid_ = Clone();
   int error = errno;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  Call(SYS_rt_sigprocmask, SIG_SETMASK, Address(&before), 0, kSignalSetBytes);
   if (pid_ >= 0) return 0;
   running_.store(0, std::memory_order_release);
   return error;
 }
 
-void Spawning::Wait() const {
-  while (!done()) {
-    // Woken, interrupted or not needed any more: looked at again in each case.
-    syscall(SYS_futex, &running_, FUTEX_WAIT, 1, nullptr, nullptr, 0);
-  }
-}
-
-int Spawning::error() const {
-  // Written by the child, which the compiler does not know of.
-  return *static_cast<const volatile int*>(&error_);
-}
-
-std::vector<int> IgnoredSignals() {
-  std::vector<int> ignored;
-  for (int signal = 1; signal < NSIG; ++signal) {
-    // Asked of the kernel, as the C library hides two signals, which may be inherited ignored too.
-    KernelSigaction action;
-    if (Call(SYS_rt_sigaction, signal, 0, Address(&action), kSignalSetBytes) == 0 &&
-        action.words[0] == reinterpret_cast<unsigned long>(SIG_IGN)) {
-      ignored.push_back(signal);
-    }
-  }
-  return ignored;
-}
+// Both are written by the child, which the compiler does not know of.
+Spawner::Step Spawner::step() const { return *static_cast<const volatile Step*>(&step_); }
+int Spawner::error() const { return *static_cast<const volatile int*>(&error_); }
 
 }  // namespace kartograph::executor

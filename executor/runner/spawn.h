@@ -1,4 +1,6 @@
-// Starts one process, as cheaply as the kernel allows.
+// Starts one process without waiting until it has become its program.
+//
+// Its author pays for that with some assembly, so this is what it is worth (MEASURED).
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SPAWN_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SPAWN_H_
 
@@ -7,17 +9,21 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 namespace kartograph::executor {
 
-// What the new process begins with. All pointers are borrowed until it executes its program.
+// What the new process begins with. All pointers are borrowed until it has executed its program.
 struct SpawnRequest {
-  const char* program = nullptr;  // for execve: not searched for
+  // Paths to execute, null-terminated. They are tried in this order, as execvp tries the folders of
+  // PATH; relative ones are seen from `directory`.
+  const char* const* programs = nullptr;
   char* const* argv = nullptr;
+  // Executed where none of `programs` can be: argv, whose first is the path. May be null.
+  char* const* fallback_argv = nullptr;
   char* const* environment = nullptr;
   const char* directory = nullptr;  // working directory
-  // Descriptors that become 0, 1 and 2, each above 2 itself. Nothing else is inherited.
+  // Descriptors that become 0, 1 and 2, each above 2 itself. Nothing else is inherited. They may be
+  // closed as soon as Start has returned.
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
@@ -28,37 +34,37 @@ struct SpawnRequest {
 // Whether cgroup_fd is understood on this architecture.
 bool CanSpawnIntoCgroup();
 
-// A process on its way from its making to its program. As with vfork it runs in the caller's memory
-// until then, but the caller goes on beside it: to wait here is a third of what a short process
-// costs. So this, the request, and all that it points to must stay where they are until done().
+// Makes a process and holds what that needs until it is its program. As with vfork the process runs
+// in the caller's memory until then, but the caller goes on beside it. So this, the request, and
+// all that it points to must stay where they are until finished(), which may be never: a program or
+// a directory on a file server that is gone holds a process in the kernel, where even SIGKILL may
+// not reach it.
 //
 // The process leads a session of its own, has default signal dispositions and an empty signal mask,
-// and is killed when the thread that called Begin ends. Thread-compatible.
-class Spawning {
+// and is killed when the thread that called Start ends. Until it is its program a signal does what
+// it does by default, and none of the caller's handlers runs in it. Thread-compatible.
+class Spawner {
  public:
-  Spawning();
-  Spawning(const Spawning&) = delete;
-  Spawning& operator=(const Spawning&) = delete;
-  // Waits.
-  ~Spawning();
+  Spawner();
+  Spawner(const Spawner&) = delete;
+  Spawner& operator=(const Spawner&) = delete;
+  // Only when finished().
+  ~Spawner() = default;
 
-  // Makes the process. Signals that the caller ignores are `ignored`: the new process has them back
-  // at their defaults. 0, or errno where there is no process. May be called again when done.
-  int Begin(const SpawnRequest& request, const std::vector<int>& ignored);
+  // Makes the process. 0, or errno where there is none. May be called again when finished().
+  int Start(const SpawnRequest& request);
 
   pid_t pid() const { return pid_; }
-  // Whether the program has been executed, or has failed to be.
-  bool done() const { return running_.load(std::memory_order_acquire) == 0; }
-  void Wait() const;
+  // Whether the program has been executed, could not be, or the process was killed before.
+  bool finished() const { return running_.load(std::memory_order_acquire) == 0; }
 
-  // When done: what went wrong. The process then ends with status 127, and is to be waited for.
+  // When finished: what went wrong. The process then ends with status 127, and is to be waited for.
   enum class Step { kDirectory, kExec };
-  Step step() const { return step_; }
-  int error() const;  // errno; 0: the program was executed
+  Step step() const;
+  int error() const;  // errno; 0: the program was executed, or the process was killed before
 
  private:
-  struct Child;
-  static int RunChild(void* spawning);
+  static int RunChild(void* spawner);
   pid_t Clone();
 
   struct alignas(16) Stack {
@@ -66,18 +72,13 @@ class Spawning {
   };
   std::unique_ptr<Stack> stack_;
   SpawnRequest request_;
-  const int* ignored_ = nullptr;
-  size_t ignored_count_ = 0;
   pid_t parent_ = 0;
   pid_t pid_ = -1;
-  // 1 from the start until the kernel, which also wakes who waits on it, clears it.
+  // 1 from the start until the kernel clears it, when the process has left this memory.
   std::atomic<uint32_t> running_ = 0;
   Step step_ = Step::kExec;  // the child's
   int error_ = 0;            // the child's
 };
-
-// Signals whose disposition is "ignore" now.
-std::vector<int> IgnoredSignals();
 
 }  // namespace kartograph::executor
 

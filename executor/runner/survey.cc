@@ -1,8 +1,8 @@
 // The part of Runner that looks at all processes: trees that have to end, memory, orphans.
 #include <signal.h>
-#include <time.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,15 +13,9 @@ namespace kartograph::executor {
 namespace {
 
 // How soon again while something of a tree is going.
-constexpr int64_t kGoingCheckNs = 10'000'000;
+constexpr absl::Duration kGoingCheckPeriod = absl::Milliseconds(10);
 // At most one part in so many of the time goes into measuring.
-constexpr int64_t kSurveyShare = 50;
-
-int64_t Monotonic() {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
+constexpr int kSurveyShare = 50;
 
 std::string RoundedUp(uint64_t bytes) {
   constexpr uint64_t kMiB = 1 << 20;
@@ -31,23 +25,24 @@ std::string RoundedUp(uint64_t bytes) {
 
 }  // namespace
 
-void Runner::CheckForOrphans(int64_t now) {
-  orphan_check_ns_ = kNever;
+void Runner::CheckForOrphans(SteadyTime now) {
+  orphan_check_at_ = kNever;
   std::optional<std::vector<pid_t>> children = ReadChildren();
-  // Most often the only children are main processes, and the dear look is saved.
-  bool strangers =
+  // Most often the only children are main processes, which skips the expensive scan.
+  bool others =
       !children.has_value() || std::any_of(children->begin(), children->end(), [this](pid_t pid) {
         auto it = by_pid_.find(pid);
-        return it == by_pid_.end() || it->second->main_ended;
+        if (it == by_pid_.end()) return !hung_.contains(pid);
+        return it->second->main_ended;
       });
-  if (strangers) survey_ns_ = now;
+  if (others) survey_at_ = now;
 }
 
 Runner::Attempt* Runner::OwnerOfOrphan(const Process& process) {
   auto [it, is_new] = orphans_.try_emplace(process.pid);
   Orphan& orphan = it->second;
   if (is_new || orphan.start_ticks != process.start_ticks) {
-    orphan = {process.start_ticks, 0, last_serial_};
+    orphan = {process.start_ticks, 0, last_serial_, kNever};
     auto session = by_pid_.find(process.session);
     if (session != by_pid_.end()) {
       orphan.attempt = session->second->id.value;
@@ -59,7 +54,7 @@ Runner::Attempt* Runner::OwnerOfOrphan(const Process& process) {
   return owner == attempts_.end() ? nullptr : owner->second.get();
 }
 
-bool Runner::IsDoomed(const Orphan& orphan) const {
+bool Runner::HasToGo(const Orphan& orphan) const {
   if (orphan.attempt != 0) return !attempts_.contains(orphan.attempt);
   // It has hidden whose it is: one of those that ran when it was first seen.
   return std::none_of(attempts_.begin(), attempts_.end(), [&orphan](const auto& entry) {
@@ -67,21 +62,13 @@ bool Runner::IsDoomed(const Orphan& orphan) const {
   });
 }
 
-void Runner::Survey(int64_t now) {
-  survey_ns_ = kNever;
-  SettleAll();  // a process that is not its program yet has our session and our memory
-  std::vector<Process> processes = ScanProcesses();
+// Whose each process is: the attempt whose main process is the nearest above it, or whose orphan
+// is. Chains are short, so each is walked anew.
+std::vector<Process> Runner::AssignProcesses(const std::vector<Process>& processes) {
   absl::flat_hash_map<pid_t, size_t> index;
   index.reserve(processes.size());
   for (size_t i = 0; i < processes.size(); ++i) index[processes[i].pid] = i;
-  for (auto& [id, attempt] : attempts_) {
-    attempt->members.clear();
-    attempt->member_rss = 0;
-  }
-
-  // Whose each process is: the attempt whose main process is the nearest above it, or whose orphan
-  // is. Chains are short, so each is walked anew.
-  std::vector<pid_t> doomed;
+  std::vector<Process> to_kill;
   absl::flat_hash_map<pid_t, Orphan> seen_orphans;
   for (const Process& process : processes) {
     if (process.zombie) continue;
@@ -89,17 +76,19 @@ void Runner::Survey(int64_t now) {
     for (size_t steps = 0; steps <= processes.size(); ++steps) {
       Attempt* owner = nullptr;
       auto main = by_pid_.find(at->pid);
-      bool orphan = main == by_pid_.end() && at->parent == self_;
       if (main != by_pid_.end() && !main->second->main_ended) owner = main->second;
+      bool orphan = main == by_pid_.end() && at->parent == self_ && !hung_.contains(at->pid);
       if (orphan) {
         owner = OwnerOfOrphan(*at);
         const Orphan& known = orphans_[at->pid];
         seen_orphans[at->pid] = known;
-        if (owner == nullptr && IsDoomed(known)) doomed.push_back(process.pid);
+        if (owner == nullptr && HasToGo(known)) to_kill.push_back(process);
       }
       if (owner != nullptr) {
-        owner->members.push_back(process.pid);
-        owner->member_rss += process.rss_bytes;
+        owner->members.push_back(process);
+        // Before its program is executed, a process has our memory.
+        const bool counts = process.pid != owner->pid || !owner->in_our_memory;
+        if (counts) owner->member_rss += process.rss_bytes;
       }
       if (owner != nullptr || orphan) break;
       auto parent = index.find(at->parent);
@@ -108,9 +97,43 @@ void Runner::Survey(int64_t now) {
     }
   }
   orphans_ = std::move(seen_orphans);
+  return to_kill;
+}
 
-  for (pid_t pid : doomed) kill(pid, SIGKILL);
-  if (!doomed.empty()) survey_ns_ = now + kGoingCheckNs;
+void Runner::KillOrphans(const std::vector<Process>& processes, SteadyTime now) {
+  bool going = false;
+  for (const Process& process : processes) {
+    SignalProcess(process, SIGKILL);
+    auto orphan = orphans_.find(process.pid);
+    if (orphan == orphans_.end()) {  // below one
+      going = true;
+    } else if (orphan->second.give_up_at == kNever) {
+      orphan->second.give_up_at = now + kGiveUpAfter;
+      going = true;
+    } else if (now < orphan->second.give_up_at) {
+      going = true;
+    } else {
+      orphans_.erase(orphan);
+      hung_[process.pid] = nullptr;
+    }
+  }
+  if (going) survey_at_ = now + kGoingCheckPeriod;
+}
+
+void Runner::Survey(SteadyTime now) {
+  survey_at_ = kNever;
+  for (auto& [id, attempt] : attempts_) {
+    attempt->members.clear();
+    attempt->member_rss = 0;
+    attempt->in_our_memory =
+        attempt->starting != nullptr && !attempt->starting->spawner.finished();
+  }
+  const std::optional<std::vector<Process>> processes = ScanProcesses();
+  if (!processes.has_value()) {
+    survey_at_ = now + options_.sample_period;
+    return;
+  }
+  KillOrphans(AssignProcesses(*processes), now);
 
   // Finish and CheckMemory change attempts_.
   std::vector<Attempt*> attempts;
@@ -121,39 +144,42 @@ void Runner::Survey(int64_t now) {
         attempt->member_rss > attempt->ram_limit) {
       CheckMemory(attempt, now);
     }
-    if (attempt->cause == Outcome::kNone) continue;
-    int signal = attempt->killed ? SIGKILL : std::exchange(attempt->pending_signal, 0);
-    for (pid_t pid : attempt->members) {
-      // The group of a main process has had its signal; it is sent again only to be sure.
-      if (signal != 0 && (signal == SIGKILL || getpgid(pid) != attempt->pid)) kill(pid, signal);
-    }
-    if (!attempt->main_ended) continue;
-    if (attempt->members.empty()) {
-      Finish(attempt);
-      // A process that was being made during the look was not seen by it.
-      if (orphan_check_ns_ == kNever) orphan_check_ns_ = now + kGoingCheckNs;
-    } else if (now >= attempt->give_up_ns) {
-      absl::StrAppend(&attempt->message, attempt->message.empty() ? "" : "; ",
-                      "processes that cannot be killed are left, such as ", attempt->members[0]);
-      Finish(attempt);
-    } else {
-      survey_ns_ = now + kGoingCheckNs;
-    }
+    if (attempt->cause != Outcome::kNone) CheckEnding(attempt, now);
   }
   if (measured_ > 0) {
-    int64_t cost = Monotonic() - now;
-    int64_t period =
-        std::max(absl::ToInt64Nanoseconds(options_.sample_period), kSurveyShare * cost);
-    survey_ns_ = std::min(survey_ns_, now + period);
+    const absl::Duration cost = clock_.SteadyNow() - now;
+    survey_at_ = std::min(survey_at_, now + std::max(options_.sample_period, kSurveyShare * cost));
   }
 }
 
-void Runner::CheckMemory(Attempt* attempt, int64_t now) {
+void Runner::CheckEnding(Attempt* attempt, SteadyTime now) {
+  const int signal = attempt->killed ? SIGKILL : std::exchange(attempt->pending_signal, 0);
+  for (const Process& process : attempt->members) {
+    // The group of a main process has had its signal; it is sent again only to be sure.
+    if (signal != 0 && (signal == SIGKILL || process.group != attempt->pid)) {
+      SignalProcess(process, signal);
+    }
+  }
+  if (attempt->main_ended && attempt->members.empty()) {
+    Finish(attempt);
+    // A process that was being made during the look was not seen by it.
+    if (orphan_check_at_ == kNever) orphan_check_at_ = now + kGoingCheckPeriod;
+  } else if (now >= attempt->give_up_at) {
+    GiveUp(attempt);
+  } else {
+    // The end of the main process is told by a signal, that of others is not.
+    const SteadyTime again = attempt->main_ended ? now + kGoingCheckPeriod : attempt->give_up_at;
+    survey_at_ = std::min(survey_at_, again);
+  }
+}
+
+void Runner::CheckMemory(Attempt* attempt, SteadyTime now) {
   // The sum counts shared pages once for each process; before anything is killed for it, they are
   // counted once in all.
   uint64_t used = 0;
-  for (pid_t pid : attempt->members) {
-    used += ReadProportionalMemory(pid).value_or(0);
+  for (const Process& process : attempt->members) {
+    if (process.pid == attempt->pid && attempt->in_our_memory) continue;
+    used += ReadProportionalMemory(process.pid).value_or(0);
   }
   if (used <= attempt->ram_limit) return;
   attempt->message = absl::StrCat(
