@@ -123,8 +123,9 @@ Measured Run(int tasks, int agents, storage::HistoryWriter* history) {
   const double start = Seconds();
   const double cpu_start = CpuSeconds();
   bool accepted = false;
-  simulation.engine().SubmitGraph("", std::move(graph), simulation.now(),
-                                  [&](absl::StatusOr<planner::GraphId> id) { accepted = id.ok(); });
+  simulation.engine().Apply(
+      scheduler::SubmitGraph{"", std::move(graph)}, simulation.now(),
+      [&](const absl::StatusOr<scheduler::Reply>& reply) { accepted = reply.ok(); });
   // The cluster has offered nothing yet: this commits the submission, and every task is queued.
   simulation.EndBatch();
   malloc_trim(0);

@@ -19,7 +19,7 @@ using Kind = YamlTree::Kind;
 constexpr absl::string_view kDefaultsKeys[] = {
     "consumption",  "environment",         "directory",       "timeout",
     "max_attempts", "retry_delay",         "max_retry_delay", "cancel_grace",
-    "priority",     "unreachable_timeout", "container",
+    "priority",     "unreachable_timeout", "max_losses",      "container",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -35,6 +35,7 @@ constexpr absl::string_view kTaskKeys[] = {
     "cancel_grace",
     "priority",
     "unreachable_timeout",
+    "max_losses",
     "container",
 };
 
@@ -123,6 +124,10 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path, v1::Ta
   } else if (entry.key == "max_attempts") {
     if (!nothing) {
       ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_attempts, spec);
+    }
+  } else if (entry.key == "max_losses") {
+    if (!nothing) {
+      ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_losses, spec);
     }
   } else if (entry.key == "priority") {
     if (!nothing) {

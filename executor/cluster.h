@@ -145,9 +145,36 @@ struct LogChunk {
   std::string data;    // empty at the end of what is there now
 };
 
-// Thread-safe. No call blocks on the network or on a task. Keeps no task state that it could not
-// rebuild: the scheduler's history is the truth about what was launched, the agents are the truth
-// about what runs.
+// What only a cluster that makes offers has: somebody else uses what we give back. Thread-safe; no
+// call blocks.
+class OfferControl {
+ public:
+  virtual ~OfferControl() = default;
+
+  // Gives offers back for which nothing is waiting that fits. What they held comes again with more
+  // of the same agent, or after Revive. Only for offers that are no leases.
+  virtual void Decline(const std::vector<OfferId>& offers) = 0;
+  // No resources are wanted for now: nothing waits for any.
+  virtual void Suppress() = 0;
+  // Resources are wanted, also such as were declined: what waits for an agent consumes these, each
+  // distinct consumption once.
+  virtual void Revive(const std::vector<planner::ResourceVector>& wanted) = 0;
+};
+
+// What reads the logs of attempts. Thread-safe; no call blocks on the network or on a task.
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+
+  // Reads what an attempt has written; `done` is called once, from any thread, possibly before the
+  // return. NotFound where the log is not there (any more).
+  virtual void ReadLog(const LogRequest& request,
+                       std::function<void(absl::StatusOr<LogChunk>)> done) = 0;
+};
+
+// What every cluster does. Thread-safe. No call blocks on the network or on a task. Keeps no task
+// state that it could not rebuild: the scheduler's history is the truth about what was launched,
+// the agents are the truth about what runs.
 class Cluster {
  public:
   virtual ~Cluster() = default;
@@ -173,21 +200,12 @@ class Cluster {
   // cluster never heard of arrives as kLost.
   virtual void Reconcile(std::vector<KnownAttempt> attempts) = 0;
 
-  // Gives offers back for which nothing is waiting that fits. What they held comes again with more
-  // of the same agent, or after Revive. Only for offers that are no leases.
-  virtual void Decline(const std::vector<OfferId>& offers) = 0;
-  // No resources are wanted for now: nothing waits for any. A cluster that leases may ignore it.
-  virtual void Suppress() = 0;
-  // Resources are wanted, also such as were declined: what waits for an agent consumes these, each
-  // distinct consumption once. A cluster that leases may ignore it.
-  virtual void Revive(const std::vector<planner::ResourceVector>& wanted) = 0;
-
-  // Reads what an attempt has written; `done` is called once, from any thread, possibly before the
-  // return. NotFound where the log is not there (any more).
-  virtual void ReadLog(const LogRequest& request,
-                       std::function<void(absl::StatusOr<LogChunk>)> done) = 0;
   // A graph's history is pruned: its logs and sandboxes may go.
   virtual void Discard(planner::GraphId graph) = 0;
+
+  // What not every cluster has, or null. Lives as long as the cluster.
+  virtual OfferControl* offers() { return nullptr; }  // null: it only leases
+  virtual LogReader* logs() { return nullptr; }       // null: nothing is written
 };
 
 }  // namespace kartograph::executor

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
 #include "planner/packer.h"
@@ -56,31 +57,30 @@ class Core : public Snapshots {
   // FinishLoading.
   class Loader;
   // Puts the loaded graphs in their places. At the start `step` gets what a crash left undone.
-  void FinishLoading(Loader& loader, absl::Time now, Step* step);
+  void FinishLoading(Loader& loader, const Turn& turn);
 
   // --- commands ---
 
-  // The errors are those of Scheduler. On an error the step is unchanged.
-  absl::StatusOr<planner::GraphId> SubmitGraph(GraphSubmission graph, absl::Time now, Step* step);
+  // Each is one turn. The errors are those of Scheduler. On an error the step is unchanged.
+  absl::StatusOr<planner::GraphId> SubmitGraph(GraphSubmission graph, const Turn& turn);
   // `after` are tasks of the same graph, in place of the names in `task`.
   absl::StatusOr<planner::TaskKey> AddTask(planner::GraphId graph, TaskSubmission task,
-                                           std::vector<planner::TaskIndex> after, absl::Time now,
-                                           Step* step);
-  absl::Status CloseGraph(planner::GraphId graph, absl::Time now, Step* step);
-  absl::StatusOr<int> CancelGraph(planner::GraphId graph, absl::Time now, Step* step);
-  absl::StatusOr<int> CancelTask(planner::TaskKey task, absl::Time now, Step* step);
+                                           std::vector<planner::TaskIndex> after, const Turn& turn);
+  absl::Status CloseGraph(planner::GraphId graph, const Turn& turn);
+  absl::StatusOr<int> CancelGraph(planner::GraphId graph, const Turn& turn);
+  absl::StatusOr<int> CancelTask(planner::TaskKey task, const Turn& turn);
 
   // --- events of the cluster ---
-  void OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* step);
+  void OnClusterEvent(executor::ClusterEvent event, const Turn& turn);
 
   // --- time ---
   // The earliest time at which OnTime has something to do.
-  absl::Time NextTimer() const;
-  void OnTime(absl::Time now, Step* step);
+  SteadyTime NextTimer() const;
+  void OnTime(const Turn& turn);
 
   // Places what is ready, unless launching is stopped; gives back offers of which nothing was used,
   // and says what is wanted.
-  void Plan(absl::Time now, Step* step);
+  void Plan(const Turn& turn);
   void StopLaunching() { launching_ = false; }
 
   bool IsLive(planner::GraphId graph) const { return graphs_.contains(graph); }
@@ -117,7 +117,7 @@ class Core : public Snapshots {
     bool running = false;
     absl::Time launch_time;
     absl::Time start_time = absl::InfinitePast();
-    absl::Time unreachable_since = absl::InfiniteFuture();  // finite: its agent cannot be reached
+    std::optional<Instant> unreachable_since;  // set: its agent cannot be reached
   };
 
   struct Agent {
@@ -136,15 +136,16 @@ class Core : public Snapshots {
     std::deque<planner::AttemptId> backlog;  // some may have ended or begun
     int backlog_size = 0;
     std::vector<std::pair<std::string, std::string>> attributes;  // as in Offer
-    absl::Time unavailable_from = absl::InfiniteFuture();
-    std::optional<executor::HostReport> host;  // the last two reports
+    absl::Time unavailable_from = absl::InfiniteFuture();         // as in Offer, and
+    SteadyTime leaves = SteadyTime::InfiniteFuture();             // the same by our own clock
+    std::optional<executor::HostReport> host;                     // the last two reports
     std::optional<executor::HostReport> host_before;
     double mean_wall_us = 0;   // of ended attempts, newer ones weigh more; 0: none yet
     bool launched_on = false;  // in this plan
   };
 
   // core_load.cc
-  void LoadTaskStates(Loader& loader, size_t which, absl::Time now, Step* step);
+  void LoadTaskStates(Loader& loader, size_t which, const Turn& turn);
 
   // core_commands.cc
   planner::Packer::ClassId InternConsumption(const planner::ResourceVector& consumption,
@@ -153,56 +154,59 @@ class Core : public Snapshots {
                                              const planner::ResourceVector& consumption) const;
   LiveGraph* FindLive(planner::GraphId graph);
   void AddLiveTask(LiveGraph& graph, TaskSubmission& task,
-                   const std::vector<planner::TaskIndex>& after, uint32_t rank, Step* step);
-  void Close(LiveGraph& graph, Step* step);
-  int CancelTasks(LiveGraph& graph, absl::string_view reason, absl::Time now, Step* step);
+                   const std::vector<planner::TaskIndex>& after, uint32_t rank, const Turn& turn);
+  void Close(LiveGraph& graph, const Turn& turn);
+  int CancelTasks(LiveGraph& graph, absl::string_view reason, const Turn& turn);
   void CancelOne(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
-                 absl::Time now, Step* step);
+                 const Turn& turn);
 
   // core_tasks.cc: a task's life
-  void SetState(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state, Step* step);
-  void MakeReady(LiveGraph& graph, planner::TaskIndex task, absl::Time not_before, Step* step);
+  void SetState(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
+                const Turn& turn);
+  // After `delay`, if that is positive.
+  void MakeReady(LiveGraph& graph, planner::TaskIndex task, absl::Duration delay, const Turn& turn);
   void LeaveReady(LiveGraph& graph, planner::TaskIndex task);
   void Finish(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
-              std::string reason, absl::Time now, Step* step);
+              std::string reason, const Turn& turn);
   void FinishOne(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
-                 std::string reason, absl::Time now, Step* step);
-  void EndGraphIfDone(planner::GraphId graph, absl::Time now, Step* step);
+                 std::string reason, const Turn& turn);
+  void EndGraphIfDone(planner::GraphId graph, const Turn& turn);
   void AttemptOver(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
-                   absl::Time now, Step* step);
+                   const Turn& turn);
 
   // core_agents.cc: agents, offers and what is wanted
   AgentIndex AgentOf(const executor::AgentId& id);
-  void OnConnected(Step* step);
+  void OnConnected(const Turn& turn);
   void OnDisconnected(std::string reason);
-  void OnOffer(executor::Offer offer, Step* step);
+  void OnOffer(executor::Offer offer, const Turn& turn);
   void OnAgentCapacity(executor::AgentCapacity told);
-  void OnRescinded(const executor::OfferId& id, Step* step);
-  void OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step);
+  void OnRescinded(const executor::OfferId& id, const Turn& turn);
+  void OnAgentLost(const executor::AgentId& id, const Turn& turn);
   void OnAgentUnreachable(const executor::AgentId& id);
   void OnHostReport(executor::HostReport report);
-  void SetUnavailableFrom(AgentIndex agent, absl::Time time);
-  void RefreshHorizons(absl::Time now);
+  void SetUnavailableFrom(AgentIndex agent, absl::Time time, const Instant& now);
+  void StaysForGood(AgentIndex agent);
+  void RefreshHorizons(SteadyTime now);
   absl::Duration ExpectedWallTime(planner::Packer::ClassId consumption) const;
   void RefreshAgent(AgentIndex agent);
-  void DeclineOffers(Step* step);
-  void TellDemand(absl::Time now, Step* step);
+  void DeclineOffers(const Turn& turn);
+  void TellDemand(const Turn& turn);
 
   // core_cluster.cc: attempts
-  void OnAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
-  void EndAttempt(executor::AttemptUpdate update, absl::Time now, Step* step);
-  void OnAttemptAlive(const executor::AttemptUpdate& update, Attempt& attempt, Step* step);
-  void OnAttemptUnreachable(planner::AttemptId id, Attempt& attempt, absl::Time now, Step* step);
-  void OnAttemptReachable(planner::AttemptId id, Attempt& attempt, Step* step);
-  void GiveUpUnreachable(absl::Time now, Step* step);
+  void OnAttempt(executor::AttemptUpdate update, const Turn& turn);
+  void EndAttempt(executor::AttemptUpdate update, const Turn& turn);
+  void OnAttemptAlive(const executor::AttemptUpdate& update, Attempt& attempt, const Turn& turn);
+  void OnAttemptUnreachable(planner::AttemptId id, Attempt& attempt, const Turn& turn);
+  void OnAttemptReachable(planner::AttemptId id, Attempt& attempt, const Turn& turn);
+  void GiveUpUnreachable(const Turn& turn);
   void Hold(Attempt& attempt);
   absl::Duration RetryDelay(const LiveGraph& graph, const LiveTask& task) const;
   void Release(const Attempt& attempt);
   void StartBacklog(AgentIndex agent);
   void UpdateBacklogRoom(AgentIndex agent);
   void LearnWallTime(const Attempt& attempt, absl::Duration wall_time);
-  void Place(absl::Time now, Step* step);
-  void Launch(const planner::Packer::Placement& placement, absl::Time now, Step* step);
+  void Place(const Turn& turn);
+  void Launch(const planner::Packer::Placement& placement, const Turn& turn);
 
   // core_snapshot.cc
   std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task) const;
@@ -225,15 +229,16 @@ class Core : public Snapshots {
   Demand demand_ = Demand::kUnknown;
   // Since the last revival a task became ready or an attempt ended: more may be free, or fit.
   bool demand_changed_ = false;
-  absl::Time revived_ = absl::InfinitePast();
-  absl::Time revive_at_ = absl::InfiniteFuture();  // when Plan will say so, having said it just now
+  SteadyTime revived_ = SteadyTime::InfinitePast();
+  SteadyTime revive_at_ =
+      SteadyTime::InfiniteFuture();  // when Plan will say so, having said it just now
 
   absl::btree_map<planner::GraphId, std::unique_ptr<LiveGraph>> graphs_;
   planner::Packer packer_;
   std::vector<Agent> agents_;
   absl::flat_hash_map<executor::AgentId, AgentIndex> agent_index_;
   absl::btree_set<AgentIndex> leaving_;  // agents that will be taken away for maintenance
-  absl::Time planned_;                   // the last time Plan was called
+  SteadyTime planned_;                   // the last time Plan was called
   std::vector<AgentIndex> offering_;     // agents with open offers, and some that had
   // The most of each resource that any one agent ever had.
   planner::ResourceVector largest_seen_;
@@ -242,10 +247,10 @@ class Core : public Snapshots {
   int64_t unreachable_attempts_ = 0;
   // When attempts are given up that cannot be reached. Empty without a connection: then nothing is
   // known of them.
-  absl::btree_set<std::pair<absl::Time, planner::AttemptId>> give_up_;
+  absl::btree_set<std::pair<SteadyTime, planner::AttemptId>> give_up_;
 
   struct Timer {
-    absl::Time time;
+    SteadyTime time;
     planner::TaskKey task;
     bool operator>(const Timer& other) const {
       return time != other.time ? time > other.time : other.task < task;
@@ -253,7 +258,7 @@ class Core : public Snapshots {
   };
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   // When a delayed task becomes ready; a timer that says otherwise is outdated.
-  absl::flat_hash_map<planner::TaskKey, absl::Time> delayed_until_;
+  absl::flat_hash_map<planner::TaskKey, Instant> delayed_until_;
 
   // How long tasks of a consumption run, newer ones weigh more; index: ClassId.
   std::vector<double> mean_wall_us_;

@@ -30,7 +30,7 @@ Core::AgentIndex Core::AgentOf(const executor::AgentId& id) {
   return it->second;
 }
 
-void Core::OnConnected(Step* step) {
+void Core::OnConnected(const Turn& turn) {
   OnDisconnected("");
   connected_ = true;
   leases_ = false;
@@ -42,12 +42,12 @@ void Core::OnConnected(Step* step) {
   std::sort(alive.begin(), alive.end());
   for (AttemptId id : alive) {
     const executor::AgentId& agent = agents_[attempts_.at(id).agent].id;
-    step->reconcile.push_back({id, agent});
+    turn.step.reconcile.push_back({id, agent});
     // A cancel may have been lost with the connection.
     const LiveGraph* graph = FindGraph(id.task().graph());
     const LiveTask& task = graph->tasks[id.task().index()];
     if (task.cancelling) {
-      step->cancels.push_back({id, agent, graph->policies[task.policy].cancel_grace});
+      turn.step.cancels.push_back({id, agent, graph->policies[task.policy].cancel_grace});
     }
   }
 }
@@ -57,7 +57,7 @@ void Core::OnDisconnected(std::string reason) {
   disconnect_reason_ = std::move(reason);
   offering_.clear();
   give_up_.clear();
-  while (!leaving_.empty()) SetUnavailableFrom(*leaving_.begin(), absl::InfiniteFuture());
+  while (!leaving_.empty()) StaysForGood(*leaving_.begin());
   for (AgentIndex i = 0; i < agents_.size(); ++i) {
     agents_[i].connected = false;
     agents_[i].offers.clear();
@@ -75,14 +75,14 @@ void RaiseTo(const planner::ResourceVector& least, planner::ResourceVector& most
 
 }  // namespace
 
-void Core::OnOffer(executor::Offer offer, Step*) {
+void Core::OnOffer(executor::Offer offer, const Turn& turn) {
   const AgentIndex index = AgentOf(offer.agent);
   Agent& agent = agents_[index];
   agent.name = offer.agent_name;
   agent.connected = true;
   agent.lease = offer.lease;
   agent.attributes = offer.attributes;
-  SetUnavailableFrom(index, offer.unavailable_from);
+  SetUnavailableFrom(index, offer.unavailable_from, turn.now);
   agent.max_backlog = offer.lease ? offer.backlog : 0;
   agent_seen_ = true;
   if (offer.lease) {
@@ -127,7 +127,7 @@ void Core::OnAgentCapacity(executor::AgentCapacity told) {
   RefreshAgent(index);
 }
 
-void Core::OnRescinded(const executor::OfferId& id, Step*) {
+void Core::OnRescinded(const executor::OfferId& id, const Turn&) {
   for (AgentIndex i : offering_) {
     Agent& agent = agents_[i];
     auto offer = std::find_if(agent.offers.begin(), agent.offers.end(),
@@ -139,22 +139,26 @@ void Core::OnRescinded(const executor::OfferId& id, Step*) {
   }
 }
 
-void Core::SetUnavailableFrom(AgentIndex index, absl::Time time) {
+void Core::SetUnavailableFrom(AgentIndex index, absl::Time time, const Instant& now) {
+  if (time == absl::InfiniteFuture()) return StaysForGood(index);
   agents_[index].unavailable_from = time;
-  if (time != absl::InfiniteFuture()) {
-    leaving_.insert(index);
-  } else if (leaving_.erase(index) > 0) {
-    packer_.SetHorizon(index, planner::Packer::kNoHorizon);
-  }
+  agents_[index].leaves = now.steady + (time - now.wall);
+  leaving_.insert(index);
+}
+
+void Core::StaysForGood(AgentIndex index) {
+  agents_[index].unavailable_from = absl::InfiniteFuture();
+  agents_[index].leaves = SteadyTime::InfiniteFuture();
+  if (leaving_.erase(index) > 0) packer_.SetHorizon(index, planner::Packer::kNoHorizon);
 }
 
 // What the packer knows of agents that go: it has no clock. Costs nothing while none does.
-void Core::RefreshHorizons(absl::Time now) {
+void Core::RefreshHorizons(SteadyTime now) {
   planned_ = now;
   if (leaving_.empty()) return;
   for (AgentIndex index : leaving_) {
-    packer_.SetHorizon(index, absl::ToInt64Microseconds(std::max(
-                                  agents_[index].unavailable_from - now, absl::ZeroDuration())));
+    packer_.SetHorizon(index, absl::ToInt64Microseconds(
+                                  std::max(agents_[index].leaves - now, absl::ZeroDuration())));
   }
   for (planner::Packer::ClassId id = 0; id < packer_.class_count(); ++id) {
     packer_.SetExpected(id, absl::ToInt64Microseconds(ExpectedWallTime(id)));
@@ -188,13 +192,13 @@ void Core::RefreshAgent(AgentIndex index) {
   UpdateBacklogRoom(index);
 }
 
-void Core::OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step) {
+void Core::OnAgentLost(const executor::AgentId& id, const Turn& turn) {
   auto it = agent_index_.find(id);
   if (it == agent_index_.end()) return;
   const AgentIndex index = it->second;
   agents_[index].connected = false;
   agents_[index].offers.clear();
-  SetUnavailableFrom(index, absl::InfiniteFuture());
+  StaysForGood(index);
   RefreshAgent(index);
   std::vector<AttemptId> lost;
   for (const auto& [attempt_id, attempt] : attempts_) {
@@ -207,8 +211,8 @@ void Core::OnAgentLost(const executor::AgentId& id, absl::Time now, Step* step) 
     update.agent = id;
     update.outcome = Outcome::kLost;
     update.message = "its agent was lost";
-    update.end_time = now;
-    OnAttempt(std::move(update), now, step);
+    update.end_time = turn.now.wall;
+    OnAttempt(std::move(update), turn);
   }
 }
 
@@ -228,11 +232,12 @@ void Core::OnHostReport(executor::HostReport report) {
   agent.host_before = std::exchange(agent.host, std::move(report));
 }
 
-void Core::DeclineOffers(Step* step) {
+void Core::DeclineOffers(const Turn& turn) {
   for (AgentIndex index : offering_) {
     Agent& agent = agents_[index];
     if (agent.offers.empty()) continue;
-    std::move(agent.offers.begin(), agent.offers.end(), std::back_inserter(step->declined_offers));
+    std::move(agent.offers.begin(), agent.offers.end(),
+              std::back_inserter(turn.step.declined_offers));
     agent.offers.clear();
     RefreshAgent(index);
   }
@@ -240,26 +245,26 @@ void Core::DeclineOffers(Step* step) {
 }
 
 // Says what is wanted of a cluster that offers, whenever that makes a difference to it.
-void Core::TellDemand(absl::Time now, Step* step) {
-  revive_at_ = absl::InfiniteFuture();
+void Core::TellDemand(const Turn& turn) {
+  revive_at_ = SteadyTime::InfiniteFuture();
   if (!connected_ || leases_) return;
   if (!launching_ || !packer_.AnythingWanted()) {
     if (demand_ == Demand::kNothing) return;
     demand_ = Demand::kNothing;
-    step->suppress = true;
+    turn.step.suppress = true;
     return;
   }
   if (demand_ == Demand::kSomething) {
     if (!demand_changed_) return;
-    if (now < revived_ + kReviveInterval) {
+    if (turn.now.steady < revived_ + kReviveInterval) {
       revive_at_ = revived_ + kReviveInterval;
       return;
     }
   }
   demand_ = Demand::kSomething;
   demand_changed_ = false;
-  revived_ = now;
-  step->revive = packer_.Wanted();
+  revived_ = turn.now.steady;
+  turn.step.revive = packer_.Wanted();
 }
 
 std::vector<executor::ClusterEvent> Core::AdoptableState() const {

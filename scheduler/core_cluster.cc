@@ -27,24 +27,24 @@ double Smoothed(double mean, double sample) {
 
 }  // namespace
 
-void Core::OnClusterEvent(executor::ClusterEvent event, absl::Time now, Step* step) {
+void Core::OnClusterEvent(executor::ClusterEvent event, const Turn& turn) {
   if (auto* update = std::get_if<AttemptUpdate>(&event)) {
-    OnAttempt(std::move(*update), now, step);
+    OnAttempt(std::move(*update), turn);
     return;
   }
-  step->cluster_changed = true;
+  turn.step.cluster_changed = true;
   if (auto* offer = std::get_if<executor::Offer>(&event)) {
-    OnOffer(std::move(*offer), step);
+    OnOffer(std::move(*offer), turn);
   } else if (auto* told = std::get_if<executor::AgentCapacity>(&event)) {
     OnAgentCapacity(std::move(*told));
   } else if (std::holds_alternative<executor::Connected>(event)) {
-    OnConnected(step);
+    OnConnected(turn);
   } else if (auto* away = std::get_if<executor::Disconnected>(&event)) {
     OnDisconnected(std::move(away->reason));
   } else if (auto* rescinded = std::get_if<executor::OfferRescinded>(&event)) {
-    OnRescinded(rescinded->id, step);
+    OnRescinded(rescinded->id, turn);
   } else if (auto* lost = std::get_if<executor::AgentLost>(&event)) {
-    OnAgentLost(lost->agent, now, step);
+    OnAgentLost(lost->agent, turn);
   } else if (auto* unreachable = std::get_if<executor::AgentUnreachable>(&event)) {
     OnAgentUnreachable(unreachable->agent);
   } else if (auto* report = std::get_if<executor::HostReport>(&event)) {
@@ -112,7 +112,7 @@ void Core::LearnWallTime(const Attempt& attempt, absl::Duration wall_time) {
   of_agent = Smoothed(of_agent, us);
 }
 
-void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
+void Core::OnAttempt(AttemptUpdate update, const Turn& turn) {
   // Clusters check what they are told; an outcome that there is not would be written, and the
   // history refused at the next start.
   if (!planner::OutcomeFromNumber(static_cast<int64_t>(update.outcome))) {
@@ -123,27 +123,27 @@ void Core::OnAttempt(AttemptUpdate update, absl::Time now, Step* step) {
   auto it = attempts_.find(update.attempt);
   if (it == attempts_.end()) {
     if (update.outcome != Outcome::kNone) {
-      step->acknowledge.push_back(update.attempt);  // known to have ended; the news came twice
+      turn.step.acknowledge.push_back(update.attempt);  // known to have ended; the news came twice
     } else if (!update.unreachable) {
       // The history does not know it, or has given it up: it must not run.
-      step->cancels.push_back({update.attempt, update.agent, absl::Seconds(10)});
+      turn.step.cancels.push_back({update.attempt, update.agent, absl::Seconds(10)});
     }
     return;
   }
   if (update.outcome != Outcome::kNone) {
-    step->acknowledge.push_back(update.attempt);
-    EndAttempt(std::move(update), now, step);
+    turn.step.acknowledge.push_back(update.attempt);
+    EndAttempt(std::move(update), turn);
   } else if (update.unreachable) {
-    OnAttemptUnreachable(update.attempt, it->second, now, step);
+    OnAttemptUnreachable(update.attempt, it->second, turn);
   } else {
-    OnAttemptAlive(update, it->second, step);
+    OnAttemptAlive(update, it->second, turn);
   }
 }
 
 // Of an attempt that is alive.
-void Core::EndAttempt(AttemptUpdate update, absl::Time now, Step* step) {
+void Core::EndAttempt(AttemptUpdate update, const Turn& turn) {
   auto it = attempts_.find(update.attempt);
-  OnAttemptReachable(update.attempt, it->second, step);
+  OnAttemptReachable(update.attempt, it->second, turn);
   const Attempt attempt = it->second;
   attempts_.erase(it);
   if (update.outcome == Outcome::kSucceeded || update.outcome == Outcome::kExited) {
@@ -152,48 +152,52 @@ void Core::EndAttempt(AttemptUpdate update, absl::Time now, Step* step) {
   Release(attempt);
   ++totals_.ended_by_outcome[static_cast<size_t>(update.outcome)];
   const planner::TaskKey key = update.attempt.task();
-  AttemptOver(*FindLive(key.graph()), key.index(), update, now, step);
-  step->records.emplace_back(storage::AttemptEnded{
+  AttemptOver(*FindLive(key.graph()), key.index(), update, turn);
+  // The times may be of two clocks, or of one that was set: nothing ends before it began.
+  const absl::Time began =
+      update.start_time == absl::InfinitePast() ? attempt.launch_time : update.start_time;
+  const absl::Time ended =
+      update.end_time == absl::InfinitePast() ? turn.now.wall : update.end_time;
+  turn.step.records.emplace_back(storage::AttemptEnded{
       update.attempt, update.outcome, update.exit_status, update.signal, std::move(update.message),
-      update.start_time, update.end_time == absl::InfinitePast() ? now : update.end_time,
-      update.usage.peak_ram_bytes, update.usage.cpu_time, update.usage.wall_time,
-      std::move(update.return_value)});
-  EndGraphIfDone(key.graph(), now, step);
+      update.start_time, std::max(ended, began), update.usage.peak_ram_bytes, update.usage.cpu_time,
+      update.usage.wall_time, std::move(update.return_value)});
+  EndGraphIfDone(key.graph(), turn);
 }
 
-void Core::OnAttemptUnreachable(AttemptId id, Attempt& attempt, absl::Time now, Step* step) {
+void Core::OnAttemptUnreachable(AttemptId id, Attempt& attempt, const Turn& turn) {
   const LiveGraph& graph = *FindGraph(id.task().graph());
-  if (attempt.unreachable_since == absl::InfiniteFuture()) {
-    attempt.unreachable_since = now;
+  if (!attempt.unreachable_since) {
+    attempt.unreachable_since = turn.now;
     ++unreachable_attempts_;
-    step->changed_tasks.push_back(id.task());
-    step->cluster_changed = true;
+    turn.step.changed_tasks.push_back(id.task());
+    turn.step.cluster_changed = true;
   }
   const absl::Duration timeout =
       graph.policies[graph.tasks[id.task().index()].policy].unreachable_timeout;
   if (timeout != absl::InfiniteDuration()) {
-    give_up_.insert({attempt.unreachable_since + timeout, id});
+    give_up_.insert({attempt.unreachable_since->steady + timeout, id});
   }
 }
 
-void Core::OnAttemptReachable(AttemptId id, Attempt& attempt, Step* step) {
-  if (attempt.unreachable_since == absl::InfiniteFuture()) return;
+void Core::OnAttemptReachable(AttemptId id, Attempt& attempt, const Turn& turn) {
+  if (!attempt.unreachable_since) return;
   const LiveGraph& graph = *FindGraph(id.task().graph());
-  give_up_.erase({attempt.unreachable_since +
+  give_up_.erase({attempt.unreachable_since->steady +
                       graph.policies[graph.tasks[id.task().index()].policy].unreachable_timeout,
                   id});
-  attempt.unreachable_since = absl::InfiniteFuture();
+  attempt.unreachable_since.reset();
   --unreachable_attempts_;
-  step->changed_tasks.push_back(id.task());
-  step->cluster_changed = true;
+  turn.step.changed_tasks.push_back(id.task());
+  turn.step.cluster_changed = true;
 }
 
-void Core::GiveUpUnreachable(absl::Time now, Step* step) {
-  while (!give_up_.empty() && give_up_.begin()->first <= now) {
+void Core::GiveUpUnreachable(const Turn& turn) {
+  while (!give_up_.empty() && give_up_.begin()->first <= turn.now.steady) {
     const AttemptId id = give_up_.begin()->second;
     const Attempt& attempt = attempts_.at(id);
     const LiveGraph& graph = *FindGraph(id.task().graph());
-    const TaskPolicy& policy = graph.policies[graph.tasks[id.task().index()].policy];
+    const planner::TaskPolicy& policy = graph.policies[graph.tasks[id.task().index()].policy];
     AttemptUpdate update;
     update.attempt = id;
     update.agent = agents_[attempt.agent].id;
@@ -201,27 +205,28 @@ void Core::GiveUpUnreachable(absl::Time now, Step* step) {
     update.message = absl::StrCat("its agent could not be reached for ",
                                   absl::FormatDuration(policy.unreachable_timeout));
     update.start_time = attempt.start_time;
-    update.end_time = now;
+    update.end_time = turn.now.wall;
     // So that it does not go on beside the next one when its agent is back.
-    step->cancels.push_back({id, update.agent, policy.cancel_grace});
-    EndAttempt(std::move(update), now, step);
+    turn.step.cancels.push_back({id, update.agent, policy.cancel_grace});
+    EndAttempt(std::move(update), turn);
   }
 }
 
-void Core::OnAttemptAlive(const AttemptUpdate& update, Attempt& attempt, Step* step) {
+void Core::OnAttemptAlive(const AttemptUpdate& update, Attempt& attempt, const Turn& turn) {
   Agent& agent = agents_[attempt.agent];
-  if (attempt.unreachable_since != absl::InfiniteFuture()) {
-    OnAttemptReachable(update.attempt, attempt, step);
+  if (attempt.unreachable_since) {
+    OnAttemptReachable(update.attempt, attempt, turn);
     const LiveGraph& graph = *FindGraph(update.attempt.task().graph());
     const LiveTask& task = graph.tasks[update.attempt.task().index()];
     if (task.cancelling) {  // nobody heard of it
-      step->cancels.push_back({update.attempt, agent.id, graph.policies[task.policy].cancel_grace});
+      turn.step.cancels.push_back(
+          {update.attempt, agent.id, graph.policies[task.policy].cancel_grace});
     }
   }
   if (!agent.connected && !agent.lease) {
     agent.connected = true;
     RefreshAgent(attempt.agent);
-    step->cluster_changed = true;
+    turn.step.cluster_changed = true;
   }
   if (update.start_time == absl::InfinitePast()) {
     // In the agent's backlog. After a restart we had to assume that it held its resources.
@@ -244,21 +249,21 @@ void Core::OnAttemptAlive(const AttemptUpdate& update, Attempt& attempt, Step* s
   if (attempt.running) return;
   attempt.running = true;
   LiveGraph* graph = FindLive(update.attempt.task().graph());
-  SetState(*graph, update.attempt.task().index(), TaskState::kRunning, step);
+  SetState(*graph, update.attempt.task().index(), TaskState::kRunning, turn);
 }
 
-void Core::Launch(const planner::Packer::Placement& placement, absl::Time now, Step* step) {
+void Core::Launch(const planner::Packer::Placement& placement, const Turn& turn) {
   LiveGraph& graph = *FindLive(placement.task.graph());
   const planner::TaskIndex index = placement.task.index();
   LiveTask& task = graph.tasks[index];
   Agent& agent = agents_[placement.agent];
-  SetState(graph, index, TaskState::kLaunching, step);
+  SetState(graph, index, TaskState::kLaunching, turn);
   ++task.launches;
   const AttemptId id = AttemptId::Of(placement.task, task.launches);
   Attempt& attempt = attempts_[id];
   attempt.agent = placement.agent;
   attempt.consumption = placement.consumption;
-  attempt.launch_time = now;
+  attempt.launch_time = turn.now.wall;
   ++agent.attempts;
   if (placement.backlog) {
     agent.backlog.push_back(id);
@@ -270,25 +275,25 @@ void Core::Launch(const planner::Packer::Placement& placement, absl::Time now, S
   }
   agent.launched_on = true;
   ++totals_.launched;
-  step->records.emplace_back(storage::AttemptLaunched{id, agent.id, agent.name, now});
-  const TaskPolicy& policy = graph.policies[task.policy];
-  step->launches.push_back({id, agent.id, std::string(graph.task_name(index)),
-                            packer_.agent_part(placement.consumption), "", policy.timeout,
-                            policy.cancel_grace});
+  turn.step.records.emplace_back(storage::AttemptLaunched{id, agent.id, agent.name, turn.now.wall});
+  const planner::TaskPolicy& policy = graph.policies[task.policy];
+  turn.step.launches.push_back({id, agent.id, std::string(graph.task_name(index)),
+                                packer_.agent_part(placement.consumption), "", policy.timeout,
+                                policy.cancel_grace});
 }
 
-void Core::Plan(absl::Time now, Step* step) {
-  RefreshHorizons(now);
-  if (launching_) Place(now, step);
+void Core::Plan(const Turn& turn) {
+  RefreshHorizons(turn.now.steady);
+  if (launching_) Place(turn);
   // The plan placed all that fits: what is offered still is of no use now.
-  DeclineOffers(step);
-  TellDemand(now, step);
+  DeclineOffers(turn);
+  TellDemand(turn);
 }
 
-void Core::Place(absl::Time now, Step* step) {
+void Core::Place(const Turn& turn) {
   placements_.clear();
   packer_.Plan(&placements_);
-  for (const planner::Packer::Placement& placement : placements_) Launch(placement, now, step);
+  for (const planner::Packer::Placement& placement : placements_) Launch(placement, turn);
   for (const planner::Packer::Placement& placement : placements_) {
     Agent& agent = agents_[placement.agent];
     if (!agent.launched_on) continue;
@@ -296,7 +301,8 @@ void Core::Place(absl::Time now, Step* step) {
     if (agent.lease) {
       UpdateBacklogRoom(placement.agent);
     } else {
-      std::move(agent.offers.begin(), agent.offers.end(), std::back_inserter(step->used_offers));
+      std::move(agent.offers.begin(), agent.offers.end(),
+                std::back_inserter(turn.step.used_offers));
       agent.offers.clear();
       RefreshAgent(placement.agent);
     }

@@ -92,7 +92,7 @@ TEST_F(LeaseTest, ARunningAttemptThatNobodyLaunchedIsCancelled) {
   executor::AttemptUpdate stranger;
   stranger.attempt = AttemptId::Of(TaskKey::Of(77, 3), 1);
   stranger.agent = "m";
-  stranger.start_time = now();
+  stranger.start_time = now().wall;
   Tell(stranger);
   EXPECT_THAT(Cancels(), ElementsAre("g77.3.1"));
   stranger.outcome = Outcome::kCancelled;

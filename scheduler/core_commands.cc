@@ -93,29 +93,26 @@ std::optional<Problem> Core::Infeasible(absl::string_view task_name,
 }
 
 void Core::AddLiveTask(LiveGraph& graph, TaskSubmission& task, const std::vector<TaskIndex>& after,
-                       uint32_t rank, Step* step) {
+                       uint32_t rank, const Turn& turn) {
   const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
   LiveTask& live = graph.tasks.emplace_back();
   live.rank = rank;
   live.priority = task.priority;
-  live.max_attempts = static_cast<uint16_t>(std::clamp(task.max_attempts, 1, 1000));
-  live.consumption = InternConsumption(task.consumption, task.timeout);
-  live.policy = graph.InternPolicy({task.timeout, task.retry_delay, task.max_retry_delay,
-                                    task.cancel_grace, task.unreachable_timeout});
+  live.consumption = InternConsumption(task.consumption, task.policy.timeout);
+  live.policy = graph.InternPolicy(task.policy);
   graph.AppendName(task.name);
   ++graph.unfinished;
   for (TaskCounts* counts : {&graph.counts, &counts_}) {
     ++counts->total;
     ++counts->by_state[static_cast<int>(TaskState::kWaiting)];
   }
-  step->records.emplace_back(storage::TaskSubmitted{
-      graph.key(index), std::move(task.name), std::move(task.payload), std::move(task.consumption),
-      after, task.timeout, task.retry_delay, task.max_retry_delay, task.cancel_grace,
-      live.max_attempts, task.priority, task.unreachable_timeout});
-  step->changed_tasks.push_back(graph.key(index));
+  turn.step.records.emplace_back(
+      storage::TaskSubmitted{graph.key(index), std::move(task.name), std::move(task.payload),
+                             std::move(task.consumption), after, task.policy, task.priority});
+  turn.step.changed_tasks.push_back(graph.key(index));
 }
 
-absl::StatusOr<GraphId> Core::SubmitGraph(GraphSubmission submission, absl::Time now, Step* step) {
+absl::StatusOr<GraphId> Core::SubmitGraph(GraphSubmission submission, const Turn& turn) {
   if (submission.tasks.size() > options_.max_graph_tasks) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the graph has ", submission.tasks.size(), " tasks; at most ",
@@ -146,31 +143,31 @@ absl::StatusOr<GraphId> Core::SubmitGraph(GraphSubmission submission, absl::Time
   graph->client_queue = submission.client_queue;
   graph->fail_fast = submission.fail_fast;
   graph->open = submission.open;
-  graph->submit_time = now;
+  graph->submit_time = turn.now.wall;
   graph->predecessors = *std::move(predecessors);
   graph->successors = graph->predecessors.Reversed();
   const std::vector<uint32_t> rank = planner::LongestRemainingPath(graph->successors);
-  step->records.reserve(step->records.size() + submission.tasks.size() + 1);
-  step->records.emplace_back(storage::GraphSubmitted{graph->id, std::move(submission.name),
-                                                     std::move(submission.client_queue),
-                                                     submission.fail_fast, submission.open, now});
+  turn.step.records.reserve(turn.step.records.size() + submission.tasks.size() + 1);
+  turn.step.records.emplace_back(storage::GraphSubmitted{
+      graph->id, std::move(submission.name), std::move(submission.client_queue),
+      submission.fail_fast, submission.open, turn.now.wall});
   graph->tasks.reserve(submission.tasks.size());
   for (TaskIndex i = 0; i < submission.tasks.size(); ++i) {
     absl::Span<const TaskIndex> after = graph->predecessors[i];
-    AddLiveTask(*graph, submission.tasks[i], {after.begin(), after.end()}, rank[i], step);
+    AddLiveTask(*graph, submission.tasks[i], {after.begin(), after.end()}, rank[i], turn);
     graph->tasks[i].pending = static_cast<uint32_t>(after.size());
   }
   LiveGraph& live = *graph;
   graphs_[live.id] = std::move(graph);
-  step->changed_graphs.push_back(live.id);
+  turn.step.changed_graphs.push_back(live.id);
   for (TaskIndex i = 0; i < live.tasks.size(); ++i) {
-    if (live.tasks[i].pending == 0) MakeReady(live, i, absl::InfinitePast(), step);
+    if (live.tasks[i].pending == 0) MakeReady(live, i, absl::ZeroDuration(), turn);
   }
   return live.id;
 }
 
 absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vector<TaskIndex> after,
-                                      absl::Time now, Step* step) {
+                                      const Turn& turn) {
   LiveGraph* graph = FindLive(id);
   if (graph == nullptr) return NoGraph(id);
   if (!graph->open) {
@@ -194,7 +191,7 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
   const TaskIndex index = static_cast<TaskIndex>(graph->tasks.size());
   // It comes last, so its longest remaining path is itself; what it comes after was ranked without
   // it.
-  AddLiveTask(*graph, task, after, 1, step);
+  AddLiveTask(*graph, task, after, 1, turn);
   graph->predecessors.Append(after);
   TaskIndex failed = index;
   for (TaskIndex before : after) {
@@ -207,81 +204,81 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
   if (failed != index) {
     FinishOne(*graph, index, TaskState::kSkipped,
               absl::StrCat("comes after \"", graph->task_name(failed), "\", which did not succeed"),
-              now, step);
+              turn);
   } else if (graph->tasks[index].pending == 0) {
-    MakeReady(*graph, index, absl::InfinitePast(), step);
+    MakeReady(*graph, index, absl::ZeroDuration(), turn);
   }
   return graph->key(index);
 }
 
-void Core::Close(LiveGraph& graph, Step* step) {
+void Core::Close(LiveGraph& graph, const Turn& turn) {
   if (!graph.open) return;
   graph.open = false;
-  step->records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning, false,
-                                                   absl::InfiniteFuture()});
-  step->changed_graphs.push_back(graph.id);
+  turn.step.records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning,
+                                                       false, absl::InfiniteFuture()});
+  turn.step.changed_graphs.push_back(graph.id);
 }
 
-absl::Status Core::CloseGraph(GraphId id, absl::Time now, Step* step) {
+absl::Status Core::CloseGraph(GraphId id, const Turn& turn) {
   LiveGraph* graph = FindLive(id);
   if (graph == nullptr) return NoGraph(id);
-  Close(*graph, step);
-  EndGraphIfDone(id, now, step);
+  Close(*graph, turn);
+  EndGraphIfDone(id, turn);
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> Core::CancelGraph(GraphId id, absl::Time now, Step* step) {
+absl::StatusOr<int> Core::CancelGraph(GraphId id, const Turn& turn) {
   LiveGraph* graph = FindLive(id);
   if (graph == nullptr) return NoGraph(id);
-  const int cancelled = CancelTasks(*graph, "cancelled on request", now, step);
-  Close(*graph, step);  // nothing is added to what was cancelled
-  EndGraphIfDone(id, now, step);
+  const int cancelled = CancelTasks(*graph, "cancelled on request", turn);
+  Close(*graph, turn);  // nothing is added to what was cancelled
+  EndGraphIfDone(id, turn);
   return cancelled;
 }
 
-absl::StatusOr<int> Core::CancelTask(TaskKey key, absl::Time now, Step* step) {
+absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
   LiveGraph* graph = FindLive(key.graph());
   if (graph == nullptr || key.index() >= graph->tasks.size()) return NoGraph(key.graph());
   const TaskState state = graph->tasks[key.index()].state;
   if (planner::IsFinal(state)) return 0;
   if (state == TaskState::kWaiting || state == TaskState::kReady) {
-    Finish(*graph, key.index(), TaskState::kCancelled, "cancelled on request", now, step);
+    Finish(*graph, key.index(), TaskState::kCancelled, "cancelled on request", turn);
   } else {
-    CancelOne(*graph, key.index(), "cancelled on request", now, step);
+    CancelOne(*graph, key.index(), "cancelled on request", turn);
   }
-  EndGraphIfDone(key.graph(), now, step);
+  EndGraphIfDone(key.graph(), turn);
   return 1;
 }
 
-int Core::CancelTasks(LiveGraph& graph, absl::string_view reason, absl::Time now, Step* step) {
+int Core::CancelTasks(LiveGraph& graph, absl::string_view reason, const Turn& turn) {
   int cancelled = 0;
   for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
     if (planner::IsFinal(graph.tasks[i].state)) continue;
-    CancelOne(graph, i, reason, now, step);
+    CancelOne(graph, i, reason, turn);
     ++cancelled;
   }
   return cancelled;
 }
 
 // Leaves what comes after it alone.
-void Core::CancelOne(LiveGraph& graph, TaskIndex index, absl::string_view reason, absl::Time now,
-                     Step* step) {
+void Core::CancelOne(LiveGraph& graph, TaskIndex index, absl::string_view reason,
+                     const Turn& turn) {
   LiveTask& task = graph.tasks[index];
   if (task.state == TaskState::kWaiting || task.state == TaskState::kReady) {
-    FinishOne(graph, index, TaskState::kCancelled, std::string(reason), now, step);
+    FinishOne(graph, index, TaskState::kCancelled, std::string(reason), turn);
     return;
   }
   const planner::AttemptId attempt = planner::AttemptId::Of(graph.key(index), task.launches);
-  step->cancels.push_back(
+  turn.step.cancels.push_back(
       {attempt, agents_[attempts_.at(attempt).agent].id, graph.policies[task.policy].cancel_grace});
   if (task.cancelling) return;
   task.cancelling = true;
   graph.cancel_reasons[index] = std::string(reason);
   // The wish itself is history, so that a restart does not forget it; the task is final when its
   // attempt has ended.
-  step->records.emplace_back(
-      storage::TaskEnded{graph.key(index), TaskState::kCancelled, now, std::string(reason)});
-  step->changed_tasks.push_back(graph.key(index));
+  turn.step.records.emplace_back(storage::TaskEnded{graph.key(index), TaskState::kCancelled,
+                                                    turn.now.wall, std::string(reason)});
+  turn.step.changed_tasks.push_back(graph.key(index));
 }
 
 }  // namespace kartograph::scheduler

@@ -93,11 +93,10 @@ TEST_F(SubmitTest, AGraphWithoutTasksMustBeOpen) {
 TEST(SubmitLimitTest, AGraphOverTheConfiguredSizeIsRefused) {
   Core core({{}, 2}, {});
   Step step;
-  EXPECT_TRUE(core.SubmitGraph(Graph({Task("a"), Task("b")}).Get(), absl::UnixEpoch(), &step).ok());
+  EXPECT_TRUE(core.SubmitGraph(Graph({Task("a"), Task("b")}).Get(), {Instant(), step}).ok());
   step.Clear();
   const absl::Status status =
-      core.SubmitGraph(Graph({Task("a"), Task("b"), Task("c")}).Get(), absl::UnixEpoch(), &step)
-          .status();
+      core.SubmitGraph(Graph({Task("a"), Task("b"), Task("c")}).Get(), {Instant(), step}).status();
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("--max-graph-tasks"));
   EXPECT_THAT(step.records, IsEmpty());
@@ -106,10 +105,9 @@ TEST(SubmitLimitTest, AGraphOverTheConfiguredSizeIsRefused) {
 TEST(SubmitLimitTest, AnOpenGraphDoesNotGrowBeyondTheConfiguredSize) {
   Core core({{}, 1}, {});
   Step step;
-  const GraphId graph =
-      *core.SubmitGraph(Graph({Task("a")}).Open().Get(), absl::UnixEpoch(), &step);
+  const GraphId graph = *core.SubmitGraph(Graph({Task("a")}).Open().Get(), {Instant(), step});
   EXPECT_TRUE(absl::IsResourceExhausted(
-      core.AddTask(graph, Task("b").Get(), {}, absl::UnixEpoch(), &step).status()));
+      core.AddTask(graph, Task("b").Get(), {}, {Instant(), step}).status()));
 }
 
 TEST_F(FeasibilityTest, BeforeTheFirstOfferNobodyKnowsWhatThereIs) {

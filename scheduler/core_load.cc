@@ -29,12 +29,10 @@ void Core::Loader::OnTask(const storage::TaskSubmitted& task, uint32_t attempts_
   LiveGraph& graph = *loaded.graph;
   LiveTask& live = graph.tasks.emplace_back();
   live.priority = task.priority;
-  live.max_attempts = static_cast<uint16_t>(task.max_attempts);
   live.attempts_before = static_cast<uint16_t>(attempts_before);
   live.launches = live.attempts_before;
-  live.consumption = core_.InternConsumption(task.consumption, task.timeout);
-  live.policy = graph.InternPolicy({task.timeout, task.retry_delay, task.max_retry_delay,
-                                    task.cancel_grace, task.unreachable_timeout});
+  live.consumption = core_.InternConsumption(task.consumption, task.policy.timeout);
+  live.policy = graph.InternPolicy(task.policy);
   graph.AppendName(task.name);
   loaded.after.push_back(task.after);
 }
@@ -82,12 +80,12 @@ absl::Status Core::Loader::CheckLaunchesLeft() const {
   return absl::OkStatus();
 }
 
-void Core::FinishLoading(Loader& loader, absl::Time now, Step* step) {
-  for (size_t i = 0; i < loader.loaded_.size(); ++i) LoadTaskStates(loader, i, now, step);
+void Core::FinishLoading(Loader& loader, const Turn& turn) {
+  for (size_t i = 0; i < loader.loaded_.size(); ++i) LoadTaskStates(loader, i, turn);
   loader.loaded_.clear();
 }
 
-void Core::LoadTaskStates(Loader& loader, size_t which, absl::Time now, Step* step) {
+void Core::LoadTaskStates(Loader& loader, size_t which, const Turn& turn) {
   Loader::Loaded& loaded = loader.loaded_[which];
   LiveGraph& graph = *loaded.graph;
   graph.predecessors = planner::Adjacency(loaded.after);
@@ -104,16 +102,16 @@ void Core::LoadTaskStates(Loader& loader, size_t which, absl::Time now, Step* st
       task.state = TaskState::kWaiting;
       task.attempts_before = task.launches;
       task.spent = 0;
-      step->records.emplace_back(storage::TaskReset{graph.key(i), task.launches});
-      step->changed_tasks.push_back(graph.key(i));
+      turn.step.records.emplace_back(storage::TaskReset{graph.key(i), task.launches});
+      turn.step.changed_tasks.push_back(graph.key(i));
       ++reset;
     }
     loader.retried_ += reset;
     if (reset == 0) return;  // nothing to run: the graph stays final
     loaded.failed_at.clear();
     graph.open = false;
-    step->records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning, false,
-                                                     absl::InfiniteFuture()});
+    turn.step.records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning,
+                                                         false, absl::InfiniteFuture()});
   }
   for (const storage::AttemptLaunched& launched : loaded.alive) {
     LiveTask& task = graph.tasks[launched.attempt.task().index()];
@@ -148,13 +146,12 @@ void Core::LoadTaskStates(Loader& loader, size_t which, absl::Time now, Step* st
   for (TaskIndex i = 0; i < live.tasks.size(); ++i) {
     LiveTask& task = live.tasks[i];
     if (task.state != TaskState::kWaiting || task.pending > 0) continue;
-    absl::Time not_before = absl::InfinitePast();
+    absl::Duration wait = absl::ZeroDuration();
     if (auto failed = loaded.failed_at.find(i); failed != loaded.failed_at.end()) {
-      // The clock may have been set back meanwhile: wait no longer than the back-off is.
       const absl::Duration delay = RetryDelay(live, task);
-      not_before = std::min(failed->second + delay, now + delay);
+      wait = SteadyDeadline(failed->second + delay, delay, turn.now) - turn.now.steady;
     }
-    MakeReady(live, i, not_before, step);
+    MakeReady(live, i, wait, turn);
   }
 }
 

@@ -228,13 +228,13 @@ TEST_F(DemandTest, RevivalsKeepTheirDistance) {
   Succeeds("t1");
   Succeeds("t2");
   EXPECT_FALSE(TakeRevive()) << "the last was a moment ago";
-  EXPECT_EQ(core().NextTimer(), now() + absl::Milliseconds(60));
+  EXPECT_EQ(core().NextTimer(), now().steady + absl::Milliseconds(60));
   Wait(absl::Milliseconds(60));
   EXPECT_TRUE(TakeRevive());
-  EXPECT_EQ(core().NextTimer(), absl::InfiniteFuture());
+  EXPECT_EQ(core().NextTimer(), SteadyTime::InfiniteFuture());
   Succeeds("t3");
   Disconnect();
-  EXPECT_EQ(core().NextTimer(), absl::InfiniteFuture()) << "nobody is there to hear it";
+  EXPECT_EQ(core().NextTimer(), SteadyTime::InfiniteFuture()) << "nobody is there to hear it";
 }
 
 TEST_F(DemandTest, AfterANewConnectionItIsSaidAgain) {
@@ -252,7 +252,7 @@ class MaintenanceTest : public ::testing::Test, protected CoreStory {
   void Leaving(absl::Duration in) {
     if (!core().connected()) Connect();
     executor::Offer offer = MakeOffer(absl::StrCat("o", ++offers_), "m", Cpu(1));
-    offer.unavailable_from = now() + in;
+    offer.unavailable_from = now().wall + in;
     Tell(std::move(offer));
   }
   int offers_ = 0;
@@ -295,7 +295,7 @@ TEST_F(MaintenanceTest, TimePassesAndPlansMayChange) {
   EXPECT_THAT(Started(), ElementsAre("t0"));
   executor::Offer lease = MakeOffer("lease of m", "m", Cpu(1));
   lease.lease = true;
-  lease.unavailable_from = now() + absl::Minutes(90);
+  lease.unavailable_from = now().wall + absl::Minutes(90);
   Tell(lease);
   EXPECT_THAT(Started(), ElementsAre("t1"));
   Wait(absl::Minutes(31));
@@ -314,13 +314,13 @@ class HostTest : public ::testing::Test, protected CoreStory {
 TEST_F(HostTest, WhatAnAgentSaysOfItselfIsShown) {
   executor::Offer offer = MakeOffer("o1", "m", Cpu(1));
   offer.attributes = {{"rack", "b3"}};
-  offer.unavailable_from = now() + absl::Hours(1);
+  offer.unavailable_from = now().wall + absl::Hours(1);
   executor::HostReport stranger;
   stranger.agent = "never seen";
   Tell({executor::Connected{}, offer, stranger});
   const AgentSnapshot agent = core().Cluster(1, 0).agents.at(0);
   EXPECT_THAT(agent.attributes, ElementsAre(testing::Pair("rack", "b3")));
-  EXPECT_EQ(agent.unavailable_from, now() + absl::Hours(1));
+  EXPECT_EQ(agent.unavailable_from, now().wall + absl::Hours(1));
   EXPECT_FALSE(agent.host);
 }
 
@@ -328,7 +328,7 @@ TEST_F(HostTest, RatesAreOverTheTimeBetweenTheLastTwoReports) {
   Offer("o1", "m", Cpu(1));
   executor::HostReport report;
   report.agent = "m";
-  report.time = now();
+  report.time = now().wall;
   report.load = 1.5;
   report.cpu_user = absl::Seconds(100);
   report.cpu_idle = absl::Seconds(900);

@@ -113,7 +113,7 @@ AttemptSnapshot Core::SnapshotOf(planner::AttemptId id, const Attempt& attempt) 
           attempt.running ? TaskState::kRunning : TaskState::kLaunching,
           attempt.launch_time,
           attempt.start_time,
-          attempt.unreachable_since,
+          attempt.unreachable_since ? attempt.unreachable_since->wall : absl::InfiniteFuture(),
           packer_.consumption(attempt.consumption)};
 }
 
@@ -181,11 +181,11 @@ std::string Core::WhyNotRunning(const LiveGraph& graph, TaskIndex index) const {
     }
     case TaskState::kReady: {
       if (auto it = delayed_until_.find(graph.key(index)); it != delayed_until_.end()) {
-        return absl::StrCat("waits until ", Utc(it->second),
-                            task.spent > 0
-                                ? absl::StrCat(" to be tried again (attempt ", task.spent + 1,
-                                               " of ", task.max_attempts, ")")
-                                : " to be launched again");
+        return absl::StrCat(
+            "waits until ", Utc(it->second.wall),
+            task.spent > 0 ? absl::StrCat(" to be tried again (attempt ", task.spent + 1, " of ",
+                                          graph.policies[task.policy].max_attempts, ")")
+                           : " to be launched again");
       }
       if (!launching_) return "the service is stopping and launches nothing";
       return WhyNotPlaced(task.consumption);
@@ -212,9 +212,9 @@ std::string Core::Unreachable(const LiveGraph& graph, TaskIndex index) const {
   if (unreachable_attempts_ == 0) return "";
   const LiveTask& task = graph.tasks[index];
   auto it = attempts_.find(planner::AttemptId::Of(graph.key(index), task.launches));
-  if (it == attempts_.end() || it->second.unreachable_since == absl::InfiniteFuture()) return "";
+  if (it == attempts_.end() || !it->second.unreachable_since) return "";
   return absl::StrCat(task.cancelling ? "is being cancelled; " : "",
-                      "its agent cannot be reached since ", Utc(it->second.unreachable_since),
+                      "its agent cannot be reached since ", Utc(it->second.unreachable_since->wall),
                       "; whether it runs is not known");
 }
 
@@ -226,7 +226,7 @@ const Core::Agent* Core::FitsButForMaintenance(planner::Packer::ClassId id) cons
     ResourceVector free = agent.capacity;
     free -= agent.held;
     if (!agent.connected || !packer_.agent_part(id).FitsIn(free)) continue;
-    if (agent.unavailable_from - planned_ >= ExpectedWallTime(id)) return nullptr;
+    if (agent.leaves - planned_ >= ExpectedWallTime(id)) return nullptr;
     if (leaving == nullptr) leaving = &agent;
   }
   return leaving;

@@ -140,13 +140,13 @@ TEST_F(ReasonTest, APoolThatShrankIsNamed) {
   Step step;
   ASSERT_TRUE(larger
                   .SubmitGraph(Graph({Task("a").Needs(With(Cpu(1), "db_connections", 3))}).Get(),
-                               now(), &step)
+                               {now(), step})
                   .ok());
   ASSERT_TRUE(history.Commit(step.records).ok());
   Core smaller({With({}, "db_connections", 2)}, {1, 0});
   Core::Loader loader(smaller);
   ASSERT_TRUE(history.VisitLive(loader).ok());
-  smaller.FinishLoading(loader, now(), &step);
+  smaller.FinishLoading(loader, {now(), step});
   EXPECT_EQ(smaller.Task(TaskKey::Of(1, 0))->reason,
             "can never run: it needs 3 of pool db_connections, which holds 2");
 }
@@ -164,7 +164,7 @@ TEST_F(SnapshotTest, AGraphTellsItsTasksByState) {
   EXPECT_EQ(graph.client_queue, "client");
   EXPECT_TRUE(graph.fail_fast);
   EXPECT_FALSE(graph.open);
-  EXPECT_EQ(graph.submit_time, now());
+  EXPECT_EQ(graph.submit_time, now().wall);
   EXPECT_EQ(graph.counts.total, 5);
   auto count = [&](TaskState s) { return graph.counts.by_state[static_cast<int>(s)]; };
   EXPECT_EQ(count(TaskState::kRunning), 1);
@@ -205,7 +205,7 @@ TEST_F(SnapshotTest, KnowsNothingOfWhatIsNotLive) {
 TEST_F(SnapshotTest, AnAttemptTellsWhereItIsAndSinceWhen) {
   Agent("m", Cpu(2));
   Submit(Graph({Task("a").Needs(With(Cpu(2), "db_connections", 1))}));
-  const absl::Time launched = now();
+  const absl::Time launched = now().wall;
   Wait(absl::Seconds(5));
   Runs("a");
   const std::vector<AttemptSnapshot> attempts = core().Attempts(Key("a"));
@@ -214,7 +214,7 @@ TEST_F(SnapshotTest, AnAttemptTellsWhereItIsAndSinceWhen) {
   EXPECT_EQ(attempts[0].agent, "m");
   EXPECT_EQ(attempts[0].state, TaskState::kRunning);
   EXPECT_EQ(attempts[0].launch_time, launched);
-  EXPECT_EQ(attempts[0].start_time, now());
+  EXPECT_EQ(attempts[0].start_time, now().wall);
   EXPECT_EQ(attempts[0].consumption, With(Cpu(2), "db_connections", 1));
 }
 

@@ -47,7 +47,7 @@ std::string DescribeEnd(const AttemptUpdate& update) {
 
 }  // namespace
 
-void Core::SetState(LiveGraph& graph, TaskIndex index, TaskState state, Step* step) {
+void Core::SetState(LiveGraph& graph, TaskIndex index, TaskState state, const Turn& turn) {
   LiveTask& task = graph.tasks[index];
   if (!IsLegal(task.state, state)) {
     // Going on would write a wrong history; a restart reads the right one.
@@ -60,19 +60,20 @@ void Core::SetState(LiveGraph& graph, TaskIndex index, TaskState state, Step* st
   task.state = state;
   ++graph.counts.by_state[static_cast<int>(state)];
   ++counts_.by_state[static_cast<int>(state)];
-  step->changed_tasks.push_back(graph.key(index));
+  turn.step.changed_tasks.push_back(graph.key(index));
 }
 
-void Core::MakeReady(LiveGraph& graph, TaskIndex index, absl::Time not_before, Step* step) {
-  SetState(graph, index, TaskState::kReady, step);
+void Core::MakeReady(LiveGraph& graph, TaskIndex index, absl::Duration delay, const Turn& turn) {
+  SetState(graph, index, TaskState::kReady, turn);
   LiveTask& task = graph.tasks[index];
-  if (not_before == absl::InfinitePast()) {
+  if (delay <= absl::ZeroDuration()) {
     packer_.AddReady(task.consumption, graph.ready_key(index));
     demand_changed_ = true;
   } else {
     task.delayed = true;
-    delayed_until_[graph.key(index)] = not_before;
-    timers_.push({not_before, graph.key(index)});
+    const Instant due = {turn.now.steady + delay, turn.now.wall + delay};
+    delayed_until_[graph.key(index)] = due;
+    timers_.push({due.steady, graph.key(index)});
   }
 }
 
@@ -87,33 +88,35 @@ void Core::LeaveReady(LiveGraph& graph, TaskIndex index) {
 }
 
 void Core::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, std::string reason,
-                     absl::Time now, Step* step) {
+                     const Turn& turn) {
   if (graph.tasks[index].state == TaskState::kReady) LeaveReady(graph, index);
-  SetState(graph, index, state, step);
+  SetState(graph, index, state, turn);
   --graph.unfinished;
   const planner::TaskKey key = graph.key(index);
   // A task that was cancelled while it ran is written as cancelled since then (see CancelOne).
   const bool written = graph.tasks[index].cancelling;
   if (written && state == TaskState::kCancelled) {
-    step->earlier_reasons[key] = graph.cancel_reasons[index];
+    turn.step.earlier_reasons[key] = graph.cancel_reasons[index];
   } else {
-    step->records.emplace_back(storage::TaskEnded{key, state, now, std::move(reason), written});
+    turn.step.records.emplace_back(
+        storage::TaskEnded{key, state, turn.now.wall, std::move(reason), written});
   }
   if (written) graph.cancel_reasons.erase(index);
   if (!graph.client_queue.empty()) {
-    step->records.emplace_back(storage::FinishedQueued{graph.client_queue, ++last_delivery_, key});
-    step->finished_queues.insert(graph.client_queue);
+    turn.step.records.emplace_back(
+        storage::FinishedQueued{graph.client_queue, ++last_delivery_, key});
+    turn.step.finished_queues.insert(graph.client_queue);
   }
 }
 
 void Core::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std::string reason,
-                  absl::Time now, Step* step) {
-  FinishOne(graph, index, state, std::move(reason), now, step);
+                  const Turn& turn) {
+  FinishOne(graph, index, state, std::move(reason), turn);
   if (state == TaskState::kSucceeded) {
     graph.ForEachSuccessor(index, [&](TaskIndex next) {
       LiveTask& task = graph.tasks[next];
       if (--task.pending == 0 && task.state == TaskState::kWaiting) {
-        MakeReady(graph, next, absl::InfinitePast(), step);
+        MakeReady(graph, next, absl::ZeroDuration(), turn);
       }
     });
     return;
@@ -128,7 +131,7 @@ void Core::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std::strin
     ended.pop_back();
     graph.ForEachSuccessor(at, [&](TaskIndex next) {
       if (graph.tasks[next].state != TaskState::kWaiting) return;
-      FinishOne(graph, next, TaskState::kSkipped, skipped, now, step);
+      FinishOne(graph, next, TaskState::kSkipped, skipped, turn);
       ended.push_back(next);
     });
   }
@@ -136,34 +139,34 @@ void Core::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std::strin
     CancelTasks(graph,
                 absl::StrCat("cancelled because \"", graph.task_name(index),
                              "\" failed (the graph is fail_fast)"),
-                now, step);
-    Close(graph, step);
+                turn);
+    Close(graph, turn);
   }
 }
 
 absl::Duration Core::RetryDelay(const LiveGraph& graph, const LiveTask& task) const {
-  const TaskPolicy& policy = graph.policies[task.policy];
+  const planner::TaskPolicy& policy = graph.policies[task.policy];
   absl::Duration delay = policy.retry_delay;
   for (int i = 1; i < task.spent && delay < policy.max_retry_delay; ++i) delay *= 2;
   return std::min(delay, policy.max_retry_delay);
 }
 
 void Core::AttemptOver(LiveGraph& graph, TaskIndex index, const AttemptUpdate& update,
-                       absl::Time now, Step* step) {
+                       const Turn& turn) {
   LiveTask& task = graph.tasks[index];
   // An agent that was told to stop ends its attempts as cancelled: nobody asked for that here.
   const bool spends = planner::SpendsAttempt(update.outcome) &&
                       (update.outcome != Outcome::kCancelled || task.cancelling);
   // The news that it ran may be overtaken by the news that it ended.
   if (spends && task.state == TaskState::kLaunching) {
-    SetState(graph, index, TaskState::kRunning, step);
+    SetState(graph, index, TaskState::kRunning, turn);
   }
   if (update.outcome == Outcome::kSucceeded) {
-    Finish(graph, index, TaskState::kSucceeded, "", now, step);
+    Finish(graph, index, TaskState::kSucceeded, "", turn);
     return;
   }
   if (task.cancelling) {
-    Finish(graph, index, TaskState::kCancelled, "", now, step);
+    Finish(graph, index, TaskState::kCancelled, "", turn);
     return;
   }
   if (!spends) {
@@ -171,7 +174,7 @@ void Core::AttemptOver(LiveGraph& graph, TaskIndex index, const AttemptUpdate& u
       Finish(graph, index, TaskState::kFailed,
              absl::StrCat("gave up after ", task.launches, " launches, the last of them ",
                           DescribeEnd(update)),
-             now, step);
+             turn);
       return;
     }
     // A cluster that refuses everything must not be asked in a tight loop.
@@ -180,59 +183,61 @@ void Core::AttemptOver(LiveGraph& graph, TaskIndex index, const AttemptUpdate& u
         unspent <= 1 ? absl::ZeroDuration()
                      : std::min(absl::Milliseconds(100) * (1 << std::min(unspent - 2, 8)),
                                 absl::Seconds(10));
-    MakeReady(graph, index, unspent <= 1 ? absl::InfinitePast() : now + delay, step);
+    MakeReady(graph, index, delay, turn);
     return;
   }
   ++task.spent;
-  if (task.spent < task.max_attempts && task.launches < planner::kMaxLaunches) {
-    MakeReady(graph, index, now + RetryDelay(graph, task), step);
+  const int max_attempts = graph.policies[task.policy].max_attempts;
+  if (task.spent < max_attempts && task.launches < planner::kMaxLaunches) {
+    MakeReady(graph, index, RetryDelay(graph, task), turn);
     return;
   }
   std::string reason = DescribeEnd(update);
-  if (task.max_attempts > 1) {
-    absl::StrAppend(&reason, " (attempt ", task.spent, " of ", task.max_attempts, ")");
+  if (max_attempts > 1) {
+    absl::StrAppend(&reason, " (attempt ", task.spent, " of ", max_attempts, ")");
   }
-  Finish(graph, index, TaskState::kFailed, std::move(reason), now, step);
+  Finish(graph, index, TaskState::kFailed, std::move(reason), turn);
 }
 
-void Core::EndGraphIfDone(planner::GraphId id, absl::Time now, Step* step) {
+void Core::EndGraphIfDone(planner::GraphId id, const Turn& turn) {
   auto it = graphs_.find(id);
   if (it == graphs_.end() || it->second->unfinished > 0 || it->second->open) return;
   const LiveGraph& graph = *it->second;
   const planner::GraphState state = graph.FinalState();
-  step->records.emplace_back(storage::GraphChanged{id, state, false, now});
+  const absl::Time end_time = std::max(turn.now.wall, graph.submit_time);
+  turn.step.records.emplace_back(storage::GraphChanged{id, state, false, end_time});
   GraphSnapshot snapshot = *Graph(id);
   snapshot.state = state;
-  snapshot.end_time = now;
+  snapshot.end_time = end_time;
   for (size_t i = 0; i < counts_.by_state.size(); ++i) {
     counts_.by_state[i] -= graph.counts.by_state[i];
   }
   counts_.total -= graph.counts.total;
-  step->ended_graphs.push_back({std::move(snapshot), std::move(it->second)});
+  turn.step.ended_graphs.push_back({std::move(snapshot), std::move(it->second)});
   graphs_.erase(it);
 }
 
-absl::Time Core::NextTimer() const {
-  absl::Time next = revive_at_;
+SteadyTime Core::NextTimer() const {
+  SteadyTime next = revive_at_;
   if (!timers_.empty()) next = std::min(next, timers_.top().time);
   if (!give_up_.empty()) next = std::min(next, give_up_.begin()->first);
   return next;
 }
 
-void Core::OnTime(absl::Time now, Step* step) {
-  GiveUpUnreachable(now, step);
-  while (!timers_.empty() && timers_.top().time <= now) {
+void Core::OnTime(const Turn& turn) {
+  GiveUpUnreachable(turn);
+  while (!timers_.empty() && timers_.top().time <= turn.now.steady) {
     const Timer timer = timers_.top();
     timers_.pop();
     auto due = delayed_until_.find(timer.task);
-    if (due == delayed_until_.end() || due->second != timer.time) continue;
+    if (due == delayed_until_.end() || due->second.steady != timer.time) continue;
     delayed_until_.erase(due);
     LiveGraph* graph = FindLive(timer.task.graph());
     LiveTask& task = graph->tasks[timer.task.index()];
     task.delayed = false;
     packer_.AddReady(task.consumption, graph->ready_key(timer.task.index()));
     demand_changed_ = true;
-    step->changed_tasks.push_back(timer.task);
+    turn.step.changed_tasks.push_back(timer.task);
   }
 }
 

@@ -136,7 +136,7 @@ TEST_F(RetryTest, BacksOffTwiceAsLongEachTimeUpToTheLimit) {
     Runs("a");
     Fails("a");
     EXPECT_EQ(State("a"), "ready");
-    EXPECT_EQ(core().NextTimer(), now() + absl::Seconds(seconds));
+    EXPECT_EQ(core().NextTimer(), now().steady + absl::Seconds(seconds));
     Wait(absl::Seconds(seconds) - absl::Nanoseconds(1));
     EXPECT_THAT(Started(), IsEmpty());
     Wait(absl::Nanoseconds(1));
@@ -152,7 +152,7 @@ TEST_F(RetryTest, ADelayOverTheLimitIsTheLimit) {
   Agent("m", Cpu(1));
   Submit(Graph({Task("a").Attempts(2).RetryDelay(absl::Hours(1), absl::Seconds(3))}));
   Fails("a");
-  EXPECT_EQ(core().NextTimer(), now() + absl::Seconds(3));
+  EXPECT_EQ(core().NextTimer(), now().steady + absl::Seconds(3));
 }
 
 TEST_F(RetryTest, WithoutADelayItIsTriedAgainAtOnce) {
@@ -204,7 +204,7 @@ TEST_F(RetryTest, TheFirstLossIsForgivenAtOnceAndFurtherOnesAreDelayed) {
   for (int i = 0; i < 12; ++i) {
     Ends("a", Outcome::kRefused);
     EXPECT_THAT(Started(), IsEmpty());
-    EXPECT_EQ(core().NextTimer(), now() + delay) << i;
+    EXPECT_EQ(core().NextTimer(), now().steady + delay) << i;
     Wait(delay);
     EXPECT_THAT(Started(), ElementsAre("a"));
     delay = std::min(delay * 2, absl::Seconds(10));
@@ -216,7 +216,8 @@ TEST_F(RetryTest, LossesAndFailuresAreCountedApart) {
   Submit(Graph({Task("a").Attempts(2).RetryDelay(absl::Seconds(1))}));
   Ends("a", Outcome::kLost);
   Fails("a");
-  EXPECT_EQ(core().NextTimer(), now() + absl::Seconds(1)) << "the back-off of a first failure";
+  EXPECT_EQ(core().NextTimer(), now().steady + absl::Seconds(1))
+      << "the back-off of a first failure";
   Wait(absl::Seconds(1));
   Fails("a");
   EXPECT_EQ(State("a"), "failed");

@@ -36,7 +36,7 @@ TEST_F(UnreachableTest, AnAttemptKeepsAllThatItHolds) {
   EXPECT_EQ(State("a"), "running");
   EXPECT_EQ(Reason("a"),
             "its agent cannot be reached since 2023-11-14T22:13:20Z; whether it runs is not known");
-  EXPECT_EQ(Snapshot("a").unreachable_since, now());
+  EXPECT_EQ(Snapshot("a").unreachable_since, now().wall);
   const ClusterSnapshot cluster = core().Cluster(10, 10);
   ASSERT_EQ(cluster.agents.size(), 1u);
   EXPECT_FALSE(cluster.agents[0].connected);
@@ -45,7 +45,8 @@ TEST_F(UnreachableTest, AnAttemptKeepsAllThatItHolds) {
   OutOfReach("a");
   Offer("o2", "n", Cpu(1));
   EXPECT_THAT(Started(), IsEmpty()) << "it may still use its connection";
-  EXPECT_EQ(Snapshot("a").unreachable_since, now() - absl::Hours(1000)) << "since the first news";
+  EXPECT_EQ(Snapshot("a").unreachable_since, now().wall - absl::Hours(1000))
+      << "since the first news";
 }
 
 TEST_F(UnreachableTest, OneThatIsBackGoesOn) {
@@ -75,7 +76,7 @@ TEST_F(UnreachableTest, OneThatOnlyWaitedToStartIsBackWithoutAStart) {
 TEST_F(UnreachableTest, AfterItsTimeoutItIsGivenUpAndTheTaskRunsAgain) {
   LoseSightOf(Task("a").UnreachableTimeout(absl::Minutes(5)).Grace(absl::Seconds(3)));
   const planner::AttemptId first = Newest("a");
-  EXPECT_EQ(core().NextTimer(), now() + absl::Minutes(5));
+  EXPECT_EQ(core().NextTimer(), now().steady + absl::Minutes(5));
   Wait(absl::Minutes(5));
   EXPECT_EQ(State("a"), "ready");
   EXPECT_THAT(Cancels(), ElementsAre("g1.0.1"));
@@ -96,7 +97,7 @@ TEST_F(UnreachableTest, AfterItsTimeoutItIsGivenUpAndTheTaskRunsAgain) {
   Tell(back);
   EXPECT_THAT(Cancels(), IsEmpty()) << "nobody would hear it";
   back.unreachable = false;
-  back.start_time = now();
+  back.start_time = now().wall;
   Tell(back);
   EXPECT_THAT(Cancels(), ElementsAre("g1.0.1"));
   back.outcome = Outcome::kCancelled;
@@ -125,7 +126,7 @@ TEST_F(UnreachableTest, ACancelThatNobodyHeardIsAskedForAgain) {
 TEST_F(UnreachableTest, WithoutAConnectionNothingIsGivenUp) {
   LoseSightOf(Task("a").UnreachableTimeout(absl::Minutes(5)));
   Disconnect();
-  EXPECT_EQ(core().NextTimer(), absl::InfiniteFuture());
+  EXPECT_EQ(core().NextTimer(), SteadyTime::InfiniteFuture());
   Wait(absl::Minutes(10));
   Connect();
   EXPECT_EQ(State("a"), "running") << "it may have come back meanwhile";

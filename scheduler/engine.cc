@@ -1,7 +1,9 @@
 #include "scheduler/engine.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -30,9 +32,9 @@ constexpr absl::Duration kRememberRequests = absl::Hours(24);
 Engine::Engine(SchedulerOptions options, storage::HistoryWriter* writer, executor::Cluster* cluster)
     : options_(std::move(options)), writer_(writer), cluster_(cluster) {}
 
-absl::Status Engine::Recover(absl::Time now) { return LoadCore(now); }
+absl::Status Engine::Recover(const Instant& now) { return LoadCore(now); }
 
-absl::Status Engine::LoadCore(absl::Time now) {
+absl::Status Engine::LoadCore(const Instant& now) {
   absl::StatusOr<GraphId> last_graph = writer_->LastGraphId();
   if (!last_graph.ok()) return last_graph.status();
   absl::StatusOr<int64_t> last_delivery = writer_->LastDeliveryId();
@@ -42,7 +44,7 @@ absl::Status Engine::LoadCore(absl::Time now) {
   core_->mutable_totals() = totals_;
   Core::Loader loader(*core_);
   if (absl::Status status = writer_->VisitLive(loader); !status.ok()) return status;
-  core_->FinishLoading(loader, now, &step_);
+  core_->FinishLoading(loader, {now, step_});
   if (stopping_) core_->StopLaunching();
   return absl::OkStatus();
 }
@@ -59,64 +61,66 @@ absl::StatusOr<int64_t> Engine::Answered(absl::string_view kind, absl::string_vi
   return value;
 }
 
-void Engine::Write(absl::string_view kind, const std::string& request_id, absl::Time now,
-                   const std::function<absl::StatusOr<int64_t>()>& apply, Callback<int64_t> done) {
+void Engine::Apply(Command command, const Instant& now, Done done) {
   if (stopping_) {
     done(absl::UnavailableError("the service is stopping; try again when it is back"));
     return;
   }
+  std::visit(
+      [&](auto& c) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(c)>, PopFinished>) {
+          Pop(std::move(c), std::move(done));
+        } else {
+          ApplyOnce(c, now, std::move(done));
+        }
+      },
+      command);
+}
+
+template <typename Write>
+void Engine::ApplyOnce(Write& write, const Instant& now, Done done) {
   if (!write_error_.ok()) {
     done(write_error_);
     return;
   }
   absl::StatusOr<int64_t> result = int64_t{0};
   bool is_new = true;
-  if (!request_id.empty()) {
-    if (auto it = batch_answers_.find(request_id); it != batch_answers_.end()) {
-      result = Answered(kind, it->second);
+  if (!write.request_id.empty()) {
+    if (auto it = batch_answers_.find(write.request_id); it != batch_answers_.end()) {
+      result = Answered(Write::kKind, it->second);
       is_new = false;
     } else {
-      absl::StatusOr<std::optional<std::string>> answer = writer_->FindRequest(request_id);
+      absl::StatusOr<std::optional<std::string>> answer = writer_->FindRequest(write.request_id);
       if (!answer.ok()) {
         done(answer.status());
         return;
       }
       if (answer->has_value()) {
-        result = Answered(kind, **answer);
+        result = Answered(Write::kKind, **answer);
         is_new = false;
       }
     }
   }
   if (is_new) {
-    result = apply();
-    if (result.ok() && !request_id.empty()) {
-      std::string answer = absl::StrCat(kind, " ", *result);
-      batch_answers_[request_id] = answer;
-      step_.records.emplace_back(storage::RequestAnswered{request_id, std::move(answer), now});
+    result = Do(write, now);
+    if (result.ok() && !write.request_id.empty()) {
+      std::string answer = absl::StrCat(Write::kKind, " ", *result);
+      batch_answers_[write.request_id] = answer;
+      step_.records.emplace_back(
+          storage::RequestAnswered{std::move(write.request_id), std::move(answer), now.wall});
     }
   }
   answers_.push_back([done = std::move(done), result](const absl::Status& committed) {
-    if (committed.ok() || !result.ok()) {
-      done(result);
-    } else {
-      done(committed);
-    }
+    if (!result.ok()) return done(result.status());
+    if (!committed.ok()) return done(committed);
+    done(Reply{.number = *result, .finished = {}});
   });
 }
 
-void Engine::SubmitGraph(const std::string& request_id, GraphSubmission graph, absl::Time now,
-                         Callback<GraphId> done) {
-  Write(
-      "submit", request_id, now,
-      [&]() -> absl::StatusOr<int64_t> {
-        absl::StatusOr<GraphId> id = core_->SubmitGraph(std::move(graph), now, &step_);
-        if (!id.ok()) return id.status();
-        return int64_t{*id};
-      },
-      [done = std::move(done)](absl::StatusOr<int64_t> id) {
-        if (!id.ok()) return done(id.status());
-        done(static_cast<GraphId>(*id));
-      });
+absl::StatusOr<int64_t> Engine::Do(SubmitGraph& submit, const Instant& now) {
+  absl::StatusOr<GraphId> id = core_->SubmitGraph(std::move(submit.graph), {now, step_});
+  if (!id.ok()) return id.status();
+  return int64_t{*id};
 }
 
 absl::StatusOr<TaskKey> Engine::FindTask(GraphId graph, const std::string& name) {
@@ -130,170 +134,113 @@ bool Engine::HasEnded(GraphId graph) {
   return known.ok() && *known;
 }
 
-void Engine::AddTask(const std::string& request_id, GraphId graph, TaskSubmission task,
-                     absl::Time now, Callback<TaskKey> done) {
-  Write(
-      "add", request_id, now,
-      [&]() -> absl::StatusOr<int64_t> {
-        std::vector<planner::Problem> problems;
-        std::vector<TaskIndex> after;
-        const LiveGraph* live = core_->FindGraph(graph);
-        if (live == nullptr) {
-          const std::string id = planner::GraphIdToString(graph);
-          if (HasEnded(graph)) {
-            return absl::FailedPreconditionError(
-                absl::StrCat("graph \"", id, "\" has ended and takes no more tasks"));
-          }
-          return absl::NotFoundError(absl::StrCat("no graph \"", id, "\""));
-        }
-        if (absl::StatusOr<TaskKey> same = FindTask(graph, task.name); same.ok()) {
-          problems.push_back({"task.name", task.name,
-                              "is the name of a task of this graph already; give another"});
-        } else if (!absl::IsNotFound(same.status())) {
-          return same.status();
-        }
-        for (const std::string& name : task.after) {
-          absl::StatusOr<TaskKey> before = FindTask(graph, name);
-          if (before.ok()) {
-            after.push_back(before->index());
-          } else if (absl::IsNotFound(before.status())) {
-            problems.push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), name,
-                                "no task of the graph has this name"});
-          } else {
-            return before.status();
-          }
-        }
-        if (!problems.empty()) return planner::ProblemsToStatus(problems);
-        std::string name = task.name;
-        absl::StatusOr<TaskKey> key =
-            core_->AddTask(graph, std::move(task), std::move(after), now, &step_);
-        if (!key.ok()) return key.status();
-        batch_tasks_[{graph, std::move(name)}] = *key;
-        return static_cast<int64_t>(key->value);
-      },
-      [done = std::move(done)](absl::StatusOr<int64_t> key) {
-        if (!key.ok()) return done(key.status());
-        done(TaskKey{static_cast<uint64_t>(*key)});
-      });
+absl::StatusOr<int64_t> Engine::Do(AddTask& add, const Instant& now) {
+  TaskSubmission& task = add.task;
+  const LiveGraph* live = core_->FindGraph(add.graph);
+  if (live == nullptr) {
+    const std::string id = planner::GraphIdToString(add.graph);
+    if (HasEnded(add.graph)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("graph \"", id, "\" has ended and takes no more tasks"));
+    }
+    return absl::NotFoundError(absl::StrCat("no graph \"", id, "\""));
+  }
+  std::vector<planner::Problem> problems;
+  if (absl::StatusOr<TaskKey> same = FindTask(add.graph, task.name); same.ok()) {
+    problems.push_back(
+        {"task.name", task.name, "is the name of a task of this graph already; give another"});
+  } else if (!absl::IsNotFound(same.status())) {
+    return same.status();
+  }
+  std::vector<TaskIndex> after;
+  for (const std::string& name : task.after) {
+    absl::StatusOr<TaskKey> before = FindTask(add.graph, name);
+    if (before.ok()) {
+      after.push_back(before->index());
+    } else if (absl::IsNotFound(before.status())) {
+      problems.push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), name,
+                          "no task of the graph has this name"});
+    } else {
+      return before.status();
+    }
+  }
+  if (!problems.empty()) return planner::ProblemsToStatus(problems);
+  std::string name = task.name;
+  absl::StatusOr<TaskKey> key =
+      core_->AddTask(add.graph, std::move(task), std::move(after), {now, step_});
+  if (!key.ok()) return key.status();
+  batch_tasks_[{add.graph, std::move(name)}] = *key;
+  return static_cast<int64_t>(key->value);
 }
 
-void Engine::CloseGraph(const std::string& request_id, GraphId graph, absl::Time now,
-                        Callback<bool> done) {
-  Write(
-      "close", request_id, now,
-      [&]() -> absl::StatusOr<int64_t> {
-        absl::Status status = core_->CloseGraph(graph, now, &step_);
-        // A graph that has ended is as closed as can be.
-        if (absl::IsNotFound(status) && HasEnded(graph)) {
-          status = absl::OkStatus();
-        }
-        if (!status.ok()) return status;
-        return int64_t{1};
-      },
-      [done = std::move(done)](absl::StatusOr<int64_t> closed) {
-        if (!closed.ok()) return done(closed.status());
-        done(true);
-      });
+absl::StatusOr<int64_t> Engine::Do(CloseGraph& close, const Instant& now) {
+  absl::Status status = core_->CloseGraph(close.graph, {now, step_});
+  // A graph that has ended is as closed as can be.
+  if (!status.ok() && !(absl::IsNotFound(status) && HasEnded(close.graph))) return status;
+  return 1;
 }
 
-namespace {
-
-Engine::Callback<int64_t> AsInt(Engine::Callback<int> done) {
-  return [done = std::move(done)](absl::StatusOr<int64_t> n) {
-    if (!n.ok()) return done(n.status());
-    done(static_cast<int>(*n));
-  };
+absl::StatusOr<int64_t> Engine::Do(CancelGraph& cancel, const Instant& now) {
+  // Nothing is left to cancel in a graph that has ended.
+  if (!core_->IsLive(cancel.graph) && HasEnded(cancel.graph)) return 0;
+  return core_->CancelGraph(cancel.graph, {now, step_});
 }
 
-absl::StatusOr<int64_t> AsInt64(absl::StatusOr<int> n) {
-  if (!n.ok()) return n.status();
-  return int64_t{*n};
+absl::StatusOr<int64_t> Engine::Do(CancelTask& cancel, const Instant& now) {
+  absl::StatusOr<TaskKey> key = FindTask(cancel.graph, cancel.task_name);
+  if (absl::IsNotFound(key.status())) {
+    return absl::NotFoundError(absl::StrCat("no task \"", cancel.task_name, "\" in graph \"",
+                                            planner::GraphIdToString(cancel.graph), "\""));
+  }
+  if (!key.ok()) return key.status();
+  if (!core_->IsLive(cancel.graph)) return 0;
+  return core_->CancelTask(*key, {now, step_});
 }
 
-}  // namespace
-
-void Engine::CancelGraph(const std::string& request_id, GraphId graph, absl::Time now,
-                         Callback<int> done) {
-  Write(
-      "cancel", request_id, now,
-      [&]() -> absl::StatusOr<int64_t> {
-        // Nothing is left to cancel in a graph that has ended.
-        if (!core_->IsLive(graph) && HasEnded(graph)) return 0;
-        return AsInt64(core_->CancelGraph(graph, now, &step_));
-      },
-      AsInt(std::move(done)));
-}
-
-void Engine::CancelTask(const std::string& request_id, GraphId graph, const std::string& task_name,
-                        absl::Time now, Callback<int> done) {
-  Write(
-      "cancel", request_id, now,
-      [&]() -> absl::StatusOr<int64_t> {
-        absl::StatusOr<TaskKey> key = FindTask(graph, task_name);
-        if (absl::IsNotFound(key.status())) {
-          return absl::NotFoundError(absl::StrCat("no task \"", task_name, "\" in graph \"",
-                                                  planner::GraphIdToString(graph), "\""));
-        }
-        if (!key.ok()) return key.status();
-        if (!core_->IsLive(graph)) return 0;
-        return AsInt64(core_->CancelTask(*key, now, &step_));
-      },
-      AsInt(std::move(done)));
-}
-
-absl::StatusOr<int> Engine::ApplyRetry(GraphId graph, absl::Time now) {
-  if (core_->IsLive(graph)) {
+absl::StatusOr<int64_t> Engine::Do(RetryGraph& retry, const Instant& now) {
+  // A graph that ended in this very batch is not in the history yet as ended.
+  const bool just_ended = std::any_of(
+      step_.ended_graphs.begin(), step_.ended_graphs.end(),
+      [&](const Step::EndedGraph& ended) { return ended.snapshot.graph == retry.graph; });
+  if (just_ended) return absl::UnavailableError("the graph is ending just now; try again");
+  const std::string id = planner::GraphIdToString(retry.graph);
+  if (core_->IsLive(retry.graph)) {
     return absl::FailedPreconditionError(
-        absl::StrCat("graph \"", planner::GraphIdToString(graph),
-                     "\" is still running; cancel it or wait for its end first"));
+        absl::StrCat("graph \"", id, "\" is still running; cancel it or wait for its end first"));
   }
   Core::Loader loader(*core_);
   loader.Retry();
-  if (absl::Status status = writer_->VisitGraph(graph, loader); !status.ok()) {
+  if (absl::Status status = writer_->VisitGraph(retry.graph, loader); !status.ok()) {
     if (!absl::IsNotFound(status)) return status;
-    return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
+    return absl::NotFoundError(absl::StrCat("no graph \"", id, "\""));
   }
   if (absl::Status status = loader.CheckLaunchesLeft(); !status.ok()) return status;
-  core_->FinishLoading(loader, now, &step_);
+  core_->FinishLoading(loader, {now, step_});
   return loader.retried();
 }
 
-void Engine::RetryGraph(const std::string& request_id, GraphId graph, absl::Time now,
-                        Callback<int> done) {
-  // A graph that ended in this very batch is not in the history yet as ended.
-  const bool just_ended =
-      std::any_of(step_.ended_graphs.begin(), step_.ended_graphs.end(),
-                  [&](const Step::EndedGraph& ended) { return ended.snapshot.graph == graph; });
-  if (just_ended) {
-    done(absl::UnavailableError("the graph is ending just now; try again"));
-    return;
-  }
-  Write(
-      "retry", request_id, now, [&] { return AsInt64(ApplyRetry(graph, now)); },
-      AsInt(std::move(done)));
-}
-
-void Engine::PopFinished(std::string client_queue, std::vector<int64_t> acknowledge, int max_tasks,
-                         int64_t max_bytes, absl::Time deadline,
-                         Callback<std::vector<storage::Finished>> done) {
-  if (stopping_) {
-    done(absl::UnavailableError("the service is stopping; try again when it is back"));
-    return;
-  }
-  if (!write_error_.ok() && !acknowledge.empty()) {
+void Engine::Pop(PopFinished pop, Done done) {
+  if (!write_error_.ok() && !pop.acknowledge.empty()) {
     done(write_error_);
     return;
   }
-  for (int64_t id : acknowledge) {
-    step_.records.emplace_back(storage::FinishedAcknowledged{client_queue, id});
+  if (waiting_ >= options_.max_waiters) {
+    done(absl::ResourceExhaustedError(
+        "too many calls wait for finished tasks already; end some of them"));
+    return;
   }
-  new_waiters_.insert(client_queue);
-  waiters_[std::move(client_queue)].push_back({max_tasks, max_bytes, deadline, std::move(done)});
+  for (int64_t id : pop.acknowledge) {
+    step_.records.emplace_back(storage::FinishedAcknowledged{pop.client_queue, id});
+  }
+  new_waiters_.insert(pop.client_queue);
+  ++waiting_;
+  waiters_[std::move(pop.client_queue)].push_back(
+      {pop.max_tasks, pop.max_bytes, pop.deadline, std::move(done)});
 }
 
 // --- events ---
 
-void Engine::OnClusterEvents(std::vector<executor::ClusterEvent> events, absl::Time now) {
+void Engine::OnClusterEvents(std::vector<executor::ClusterEvent> events, const Instant& now) {
   for (executor::ClusterEvent& event : events) {
     // While nothing can be written, the ends of attempts stay with the cluster, which is asked for
     // them again.
@@ -301,13 +248,13 @@ void Engine::OnClusterEvents(std::vector<executor::ClusterEvent> events, absl::T
         update != nullptr && !write_error_.ok() && core_->IsAlive(update->attempt)) {
       continue;
     }
-    core_->OnClusterEvent(std::move(event), now, &step_);
+    core_->OnClusterEvent(std::move(event), {now, step_});
   }
 }
 
-absl::Time Engine::NextWake() const {
-  absl::Time wake = write_error_.ok() ? core_->NextTimer() : write_retry_;
-  if (!own_events_.empty()) wake = absl::InfinitePast();
+SteadyTime Engine::NextWake() const {
+  SteadyTime wake = write_error_.ok() ? core_->NextTimer() : write_retry_;
+  if (!own_events_.empty()) wake = SteadyTime::InfinitePast();
   for (const auto& [queue, waiters] : waiters_) {
     for (const Waiter& waiter : waiters) wake = std::min(wake, waiter.deadline);
   }
@@ -315,27 +262,28 @@ absl::Time Engine::NextWake() const {
   return wake;
 }
 
-void Engine::EndBatch(absl::Time now) {
-  if (!write_error_.ok() && now >= write_retry_) {
+void Engine::EndBatch(const Instant& now) {
+  if (!write_error_.ok() && now.steady >= write_retry_) {
     // Whether the history can be written again is found out by writing.
     write_error_ = absl::OkStatus();
     for (executor::ClusterEvent& event : core_->AdoptableState()) {
-      core_->OnClusterEvent(std::move(event), now, &step_);
+      core_->OnClusterEvent(std::move(event), {now, step_});
     }
   }
   if (write_error_.ok()) {
     std::vector<executor::ClusterEvent> own = std::move(own_events_);
     own_events_.clear();
     OnClusterEvents(std::move(own), now);
-    core_->OnTime(now, &step_);
-    const absl::Time planned = absl::Now();
-    core_->Plan(now, &step_);
-    const absl::Time before = absl::Now();
+    core_->OnTime({now, step_});
+    // What the work takes is measured, in a simulation too.
+    const SteadyTime planned = Clock::System().SteadyNow();
+    core_->Plan({now, step_});
+    const SteadyTime before = Clock::System().SteadyNow();
     core_->mutable_totals().plan_time += before - planned;
     if (!step_.records.empty()) {
       absl::Status status = writer_->Commit(step_.records);
       Totals& totals = core_->mutable_totals();
-      totals.commit_time += absl::Now() - before;
+      totals.commit_time += Clock::System().SteadyNow() - before;
       ++totals.commits;
       totals.records += static_cast<int64_t>(step_.records.size());
       if (!status.ok()) {
@@ -357,14 +305,14 @@ void Engine::EndBatch(absl::Time now) {
   ServeWaiters(now);
 }
 
-void Engine::CommitFailed(const absl::Status& status, absl::Time now) {
+void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
   totals_ = core_->totals();
   if (absl::IsDataLoss(status)) fatal_error_ = status;
   write_error_ = absl::UnavailableError(
       absl::StrCat("the run history cannot be written, so nothing is accepted or launched: ",
                    std::string(status.message())));
   write_backoff_ = std::clamp(write_backoff_ * 2, kFirstWriteBackoff, kLastWriteBackoff);
-  write_retry_ = now + write_backoff_;
+  write_retry_ = now.steady + write_backoff_;
   auto answers = std::move(answers_);
   answers_.clear();
   batch_answers_.clear();
@@ -391,7 +339,7 @@ void Engine::CommitFailed(const absl::Status& status, absl::Time now) {
   step_.acknowledge = std::move(acknowledge);
   if (absl::Status loaded = LoadCore(now); !loaded.ok()) fatal_error_ = loaded;
   for (executor::ClusterEvent& event : cluster) {
-    core_->OnClusterEvent(std::move(event), now, &step_);
+    core_->OnClusterEvent(std::move(event), {now, step_});
   }
   for (auto& answer : answers) answer(write_error_);
 }
@@ -403,14 +351,16 @@ void Engine::CarryOut() {
   }
   if (!step_.launches.empty()) Launch();
   if (!step_.acknowledge.empty()) cluster_->Acknowledge(step_.acknowledge);
+  executor::OfferControl* const offers = cluster_->offers();
+  if (offers == nullptr) return;
   if (!step_.declined_offers.empty()) {
     std::vector<executor::OfferId> declined;
     declined.reserve(step_.declined_offers.size());
     for (executor::Offer& offer : step_.declined_offers) declined.push_back(std::move(offer.id));
-    cluster_->Decline(declined);
+    offers->Decline(declined);
   }
-  if (step_.suppress) cluster_->Suppress();
-  if (step_.revive) cluster_->Revive(*step_.revive);
+  if (step_.suppress) offers->Suppress();
+  if (step_.revive) offers->Revive(*step_.revive);
 }
 
 void Engine::Launch() {
@@ -454,7 +404,7 @@ std::list<Engine::Watcher>::iterator Engine::AddWatcher(Watcher watcher) {
 
 // --- those who wait ---
 
-void Engine::ServeWaiters(absl::Time now) {
+void Engine::ServeWaiters(const Instant& now) {
   for (const std::string& queue : new_waiters_) {
     auto it = waiters_.find(queue);
     if (it == waiters_.end()) continue;
@@ -466,8 +416,13 @@ void Engine::ServeWaiters(absl::Time now) {
           writer_->FinishedOf(queue, waiter.max_tasks, waiter.max_bytes);
       if (finished.ok() && finished->empty()) {
         left.push_back(std::move(waiter));
+        continue;
+      }
+      --waiting_;
+      if (finished.ok()) {
+        waiter.done(Reply{.number = 0, .finished = *std::move(finished)});
       } else {
-        waiter.done(std::move(finished));
+        waiter.done(finished.status());
       }
     }
     it->second = std::move(left);
@@ -476,10 +431,12 @@ void Engine::ServeWaiters(absl::Time now) {
   for (auto it = waiters_.begin(); it != waiters_.end();) {
     std::deque<Waiter>& waiters = it->second;
     for (Waiter& waiter : waiters) {
-      if (waiter.deadline <= now) waiter.done(std::vector<storage::Finished>());
+      if (waiter.deadline > now.steady) continue;
+      --waiting_;
+      waiter.done(Reply());
     }
     waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
-                                 [&](const Waiter& waiter) { return waiter.deadline <= now; }),
+                                 [&](const Waiter& waiter) { return waiter.deadline <= now.steady; }),
                   waiters.end());
     it = waiters.empty() ? waiters_.erase(it) : std::next(it);
   }
@@ -497,16 +454,17 @@ void Engine::DismissWaiters() {
     }
   }
   waiters_.clear();
+  waiting_ = 0;
 }
 
-void Engine::PruneIfDue(absl::Time now) {
-  if (options_.retention == absl::InfiniteDuration() || now < next_prune_) return;
-  next_prune_ = now + kPruneInterval;
+void Engine::PruneIfDue(const Instant& now) {
+  if (options_.retention == absl::InfiniteDuration() || now.steady < next_prune_) return;
+  next_prune_ = now.steady + kPruneInterval;
   absl::StatusOr<std::vector<GraphId>> pruned =
       writer_->Prune(now - std::max(options_.retention, kRememberRequests), kPruneBatch);
   if (!pruned.ok()) return;  // the next commit will say what is wrong with the history
   for (GraphId graph : *pruned) cluster_->Discard(graph);
-  if (pruned->size() == kPruneBatch) next_prune_ = now;  // there is more
+  if (pruned->size() == kPruneBatch) next_prune_ = now.steady;  // there is more
 }
 
 }  // namespace kartograph::scheduler

@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "executor/cluster.h"
 #include "scheduler/core.h"
 #include "scheduler/scheduler.h"
@@ -36,36 +37,19 @@ namespace kartograph::scheduler {
 // Thread-compatible.
 class Engine {
  public:
-  template <typename T>
-  using Callback = Scheduler::Callback<T>;
-
   // `writer` and `cluster` outlive the engine.
   Engine(SchedulerOptions options, storage::HistoryWriter* writer, executor::Cluster* cluster);
 
   // Reads what is live from the history; called once, first.
-  absl::Status Recover(absl::Time now);
+  absl::Status Recover(const Instant& now);
 
-  // --- the batch; see Scheduler for what each means ---
-  void SubmitGraph(const std::string& request_id, GraphSubmission graph, absl::Time now,
-                   Callback<planner::GraphId> done);
-  void AddTask(const std::string& request_id, planner::GraphId graph, TaskSubmission task,
-               absl::Time now, Callback<planner::TaskKey> done);
-  void CloseGraph(const std::string& request_id, planner::GraphId graph, absl::Time now,
-                  Callback<bool> done);
-  void CancelGraph(const std::string& request_id, planner::GraphId graph, absl::Time now,
-                   Callback<int> done);
-  void CancelTask(const std::string& request_id, planner::GraphId graph,
-                  const std::string& task_name, absl::Time now, Callback<int> done);
-  void RetryGraph(const std::string& request_id, planner::GraphId graph, absl::Time now,
-                  Callback<int> done);
-  void PopFinished(std::string client_queue, std::vector<int64_t> acknowledge, int max_tasks,
-                   int64_t max_bytes, absl::Time deadline,
-                   Callback<std::vector<storage::Finished>> done);
-  void OnClusterEvents(std::vector<executor::ClusterEvent> events, absl::Time now);
-  void EndBatch(absl::Time now);
+  // --- the batch ---
+  void Apply(Command command, const Instant& now, Done done);
+  void OnClusterEvents(std::vector<executor::ClusterEvent> events, const Instant& now);
+  void EndBatch(const Instant& now);
 
   // When EndBatch should be called even if nothing happens.
-  absl::Time NextWake() const;
+  SteadyTime NextWake() const;
 
   const Core& core() const { return *core_; }
   // So many letters came in one batch.
@@ -92,26 +76,33 @@ class Engine {
   struct Waiter {
     int max_tasks;
     int64_t max_bytes;
-    absl::Time deadline;
-    Callback<std::vector<storage::Finished>> done;
+    SteadyTime deadline;
+    Done done;
   };
 
-  // Applies a write once for its request id, and answers after the commit with what `apply` gave,
-  // or gave the first time. `kind` tells writes apart that share an id by mistake.
-  void Write(absl::string_view kind, const std::string& request_id, absl::Time now,
-             const std::function<absl::StatusOr<int64_t>()>& apply, Callback<int64_t> done);
+  // Applies a write once for its request id, and answers after the commit with what Do gave, or
+  // gave the first time.
+  template <typename Write>
+  void ApplyOnce(Write& write, const Instant& now, Done done);
+  // One for each write: applies it to the core, and gives the number of its reply.
+  absl::StatusOr<int64_t> Do(SubmitGraph& submit, const Instant& now);
+  absl::StatusOr<int64_t> Do(AddTask& add, const Instant& now);
+  absl::StatusOr<int64_t> Do(CloseGraph& close, const Instant& now);
+  absl::StatusOr<int64_t> Do(CancelGraph& cancel, const Instant& now);
+  absl::StatusOr<int64_t> Do(CancelTask& cancel, const Instant& now);
+  absl::StatusOr<int64_t> Do(RetryGraph& retry, const Instant& now);
+  void Pop(PopFinished pop, Done done);
   absl::StatusOr<int64_t> Answered(absl::string_view kind, absl::string_view answer) const;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph, const std::string& name);
   bool HasEnded(planner::GraphId graph);
-  absl::StatusOr<int> ApplyRetry(planner::GraphId graph, absl::Time now);
 
-  absl::Status LoadCore(absl::Time now);
-  void CommitFailed(const absl::Status& status, absl::Time now);
+  absl::Status LoadCore(const Instant& now);
+  void CommitFailed(const absl::Status& status, const Instant& now);
   void CarryOut();
   void Launch();
   void TellWatchers();
-  void ServeWaiters(absl::Time now);
-  void PruneIfDue(absl::Time now);
+  void ServeWaiters(const Instant& now);
+  void PruneIfDue(const Instant& now);
 
   const SchedulerOptions options_;
   storage::HistoryWriter* const writer_;
@@ -129,13 +120,14 @@ class Engine {
   std::vector<executor::ClusterEvent> own_events_;  // for the next batch
 
   absl::btree_map<std::string, std::deque<Waiter>> waiters_;  // by client queue
+  size_t waiting_ = 0;                                        // how many those are
   absl::flat_hash_set<std::string> new_waiters_;  // queues to look into after the commit
   std::list<Watcher> watchers_;
-  absl::Time next_prune_ = absl::InfinitePast();
+  SteadyTime next_prune_ = SteadyTime::InfinitePast();
 
   absl::Status fatal_error_;
   absl::Status write_error_;
-  absl::Time write_retry_ = absl::InfiniteFuture();
+  SteadyTime write_retry_ = SteadyTime::InfiniteFuture();
   absl::Duration write_backoff_;
 };
 

@@ -27,7 +27,7 @@ class FailedCommitTest : public ::testing::Test, protected EngineStory {
   void DiskIsFull(int commits = 1) {
     history_.FailCommits(commits, absl::ResourceExhaustedError("the disk is full"));
   }
-  void DiskHasRoomAgain() { Wait(engine_->NextWake() - now_); }
+  void DiskHasRoomAgain() { Wait(engine_->NextWake() - now_.steady); }
 };
 
 TEST_F(CommitTest, NobodyIsToldAnythingBefore) {
@@ -36,7 +36,7 @@ TEST_F(CommitTest, NobodyIsToldAnythingBefore) {
   Batch();
   cluster_.Asked();
   auto submit = Submit(Graph({Task("b")}));
-  auto cancel = CancelGraph(1);
+  auto cancel = Cancel(1);
   Tell({Ended(Attempt(0), Outcome::kSucceeded)});
   int commits = 0;
   history_.before_commit = [&] {
@@ -180,7 +180,7 @@ TEST_F(FailedCommitTest, ACancelThatWasNotWrittenWasNotAskedFor) {
   Batch();
   cluster_.Asked();
   DiskIsFull();
-  auto cancel = CancelGraph(1);
+  auto cancel = Cancel(1);
   Batch();
   EXPECT_TRUE(absl::IsUnavailable(cancel.status()));
   DiskHasRoomAgain();
@@ -205,9 +205,9 @@ TEST_F(FailedCommitTest, IsTriedAgainLessAndLessOften) {
   Agent(1);
   Batch();
   for (double seconds : {0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0}) {
-    EXPECT_EQ(engine_->NextWake(), now_ + absl::Seconds(seconds));
+    EXPECT_EQ(engine_->NextWake(), now_.steady + absl::Seconds(seconds));
     Batch();
-    EXPECT_EQ(engine_->NextWake(), now_ + absl::Seconds(seconds)) << "not earlier";
+    EXPECT_EQ(engine_->NextWake(), now_.steady + absl::Seconds(seconds)) << "not earlier";
     DiskHasRoomAgain();
   }
   EXPECT_TRUE(engine_->write_error().ok());
@@ -215,7 +215,7 @@ TEST_F(FailedCommitTest, IsTriedAgainLessAndLessOften) {
   DiskIsFull();
   Submit(Graph({Task("b")}));
   Batch();
-  EXPECT_EQ(engine_->NextWake(), now_ + absl::Seconds(0.5)) << "a success begins it anew";
+  EXPECT_EQ(engine_->NextWake(), now_.steady + absl::Seconds(0.5)) << "a success begins it anew";
 }
 
 TEST_F(FailedCommitTest, WaitersKeepTheirDeadlines) {
@@ -224,7 +224,7 @@ TEST_F(FailedCommitTest, WaitersKeepTheirDeadlines) {
   Submit(Graph({Task("a")}));
   Batch();
   EXPECT_FALSE(pop.given());
-  EXPECT_EQ(engine_->NextWake(), now_ + absl::Milliseconds(100));
+  EXPECT_EQ(engine_->NextWake(), now_.steady + absl::Milliseconds(100));
   Wait(absl::Milliseconds(100));
   EXPECT_THAT(pop.value(), IsEmpty());
 }

@@ -90,8 +90,8 @@ TEST_F(PopFinishedTest, ThoseWhoWaitAreServedWhenSomethingFinishes) {
   Submit(Graph({Task("a")}).Queue("client"));
   auto first = Pop({}, absl::Minutes(1));
   auto second = Pop({}, absl::Minutes(1));
-  Answer<std::vector<storage::Finished>> stranger;
-  engine_->PopFinished("another", {}, 10, 1000, now_ + absl::Minutes(1), stranger.Callback());
+  auto stranger = Ask<std::vector<storage::Finished>>(
+      PopFinished{"another", {}, 10, 1000, now_.steady + absl::Minutes(1)});
   Batch();
   EXPECT_FALSE(first.given());
   Tell({Ended(Attempt(0), Outcome::kSucceeded)});
@@ -108,10 +108,10 @@ TEST_F(PopFinishedTest, WaitsUntilTheDeadlineAndThenGivesNothing) {
   Batch();
   EXPECT_THAT(now.value(), IsEmpty());
   EXPECT_FALSE(later.given());
-  EXPECT_EQ(engine_->NextWake(), now_ + absl::Seconds(5));
+  EXPECT_EQ(engine_->NextWake(), now_.steady + absl::Seconds(5));
   Wait(absl::Seconds(5));
   EXPECT_THAT(later.value(), IsEmpty());
-  EXPECT_EQ(engine_->NextWake(), absl::InfiniteFuture());
+  EXPECT_EQ(engine_->NextWake(), SteadyTime::InfiniteFuture());
 }
 
 TEST_F(PopFinishedTest, GivesAtMostAsManyAsAskedForOldestFirst) {
@@ -135,7 +135,7 @@ TEST_F(PopFinishedTest, TellsOfFailuresCancelsAndSkips) {
   Agent(1);
   Submit(Graph({Task("a"), Task("b").After({"a"}), Task("c")}).Queue("client"));
   Batch();
-  CancelTask(1, "c");
+  CancelOne(1, "c");
   Tell({Ended(Attempt(0), Outcome::kExited, "what went wrong")});
   Batch();
   auto pop = Pop();
@@ -193,7 +193,7 @@ TEST_F(WatcherTest, SeesEachTaskOncePerBatchInItsNewestState) {
 
   // Runs, ends, and the next is launched, all in one batch.
   executor::AttemptUpdate runs = Ended(Attempt(0), Outcome::kNone);
-  runs.start_time = now_;
+  runs.start_time = now_.wall;
   Tell({runs, Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 succeeded", "g1.1 launching"));
@@ -213,7 +213,7 @@ TEST_F(WatcherTest, SeesTheTasksOfAGraphThatEndedInTheBatch) {
   EXPECT_EQ(last_.tasks[1].reason, "comes after \"a\", which failed");
   ASSERT_THAT(last_.graphs, SizeIs(1));
   EXPECT_EQ(last_.graphs[0].state, GraphState::kFailed);
-  EXPECT_EQ(last_.graphs[0].end_time, now_);
+  EXPECT_EQ(last_.graphs[0].end_time, now_.wall);
   EXPECT_EQ(last_.graphs[0].counts.by_state[static_cast<int>(TaskState::kSkipped)], 1);
 }
 
@@ -221,7 +221,7 @@ TEST_F(WatcherTest, SeesWhyARunningTaskWasCancelled) {
   Agent(2);
   Submit(Graph({Task("a"), Task("b")}));
   Batch();
-  CancelTask(1, "a");
+  CancelOne(1, "a");
   Batch();
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 launching"));
   EXPECT_EQ(last_.tasks[0].reason, "is being cancelled");
@@ -239,8 +239,8 @@ TEST_F(WatcherTest, SeesEachGraphOnce) {
   ASSERT_THAT(last_.graphs, SizeIs(2));
   EXPECT_EQ(last_.graphs[0].graph, 1u);
   EXPECT_EQ(last_.graphs[1].graph, 2u);
-  CancelTask(2, "a");
-  CancelGraph(1);
+  CancelOne(2, "a");
+  Cancel(1);
   Batch();
   EXPECT_THAT(last_.graphs, SizeIs(2));
 }
@@ -272,7 +272,7 @@ TEST_F(WatcherTest, SeesAgentsComeAndGo) {
 TEST_F(WatcherTest, IsNotCalledForNothing) {
   Batch();
   auto pop = Pop();
-  auto wrong = CancelGraph(9);
+  auto wrong = Cancel(9);
   Batch();
   Wait(absl::Seconds(1));
   EXPECT_EQ(calls_, 0);

@@ -43,11 +43,11 @@ TEST_F(RequestIdTest, AWriteRepeatedInTheSameBatchIsDoneOnce) {
 TEST_F(RequestIdTest, AWriteRepeatedLaterIsAnsweredAsTheFirstTime) {
   Submit(Graph({Task("a"), Task("b")}), "r");
   Batch();
-  auto cancel = CancelGraph(1, "c");
+  auto cancel = Cancel(1, "c");
   Batch();
   EXPECT_EQ(cancel.value(), 2);
   auto submitted = Submit(Graph({Task("a")}), "r");
-  auto cancelled = CancelGraph(1, "c");
+  auto cancelled = Cancel(1, "c");
   Batch();
   EXPECT_EQ(submitted.value(), 1u);
   EXPECT_EQ(cancelled.value(), 2) << "although nothing is left to cancel";
@@ -66,7 +66,7 @@ TEST_F(RequestIdTest, AWriteRepeatedAfterARestartIsDoneOnce) {
 
 TEST_F(RequestIdTest, AnIdOfAnotherKindOfCallIsRefused) {
   auto submitted = Submit(Graph({Task("a")}), "r");
-  auto same_batch = CancelGraph(1, "r");
+  auto same_batch = Cancel(1, "r");
   Batch();
   auto later = Retry(1, "r");
   Batch();
@@ -118,7 +118,7 @@ TEST_F(WriteTest, TellsAllProblemsOfAnAddedTask) {
 TEST_F(WriteTest, NothingIsAddedToAGraphThatHasEnded) {
   Submit(Graph({Task("a")}).Open());
   Batch();
-  CancelGraph(1);
+  Cancel(1);
   Batch();
   auto added = Add(1, Task("b"));
   auto unknown = Add(2, Task("b"));
@@ -130,11 +130,11 @@ TEST_F(WriteTest, NothingIsAddedToAGraphThatHasEnded) {
 TEST_F(WriteTest, WhatHasEndedIsAsClosedAndCancelledAsCanBe) {
   Submit(Graph({Task("a")}));
   Batch();
-  CancelGraph(1);
+  Cancel(1);
   Batch();
   auto closed = Close(1);
-  auto cancelled = CancelGraph(1);
-  auto task = CancelTask(1, "a");
+  auto cancelled = Cancel(1);
+  auto task = CancelOne(1, "a");
   Batch();
   EXPECT_TRUE(closed.value());
   EXPECT_EQ(cancelled.value(), 0);
@@ -147,7 +147,7 @@ TEST_F(WriteTest, AnEmptyGraphThatHasEndedIsKnown) {
   Close(1);
   Batch();
   auto closed = Close(1);
-  auto cancelled = CancelGraph(1);
+  auto cancelled = Cancel(1);
   auto added = Add(1, Task("a"));
   Batch();
   EXPECT_TRUE(closed.value());
@@ -159,9 +159,9 @@ TEST_F(WriteTest, WhatIsNotThereIsNotFound) {
   Submit(Graph({Task("a")}));
   Batch();
   auto close = Close(9);
-  auto graph = CancelGraph(9);
-  auto task = CancelTask(1, "b");
-  auto other = CancelTask(9, "a");
+  auto graph = Cancel(9);
+  auto task = CancelOne(1, "b");
+  auto other = CancelOne(9, "a");
   auto retry = Retry(9);
   Batch();
   for (const absl::Status& status :
@@ -175,8 +175,8 @@ TEST_F(WriteTest, ATaskIsCancelledByName) {
   Agent(1);
   Submit(Graph({Task("a"), Task("b")}));
   Batch();
-  auto b = CancelTask(1, "b");
-  auto a = CancelTask(1, "a");
+  auto b = CancelOne(1, "b");
+  auto a = CancelOne(1, "a");
   cluster_.Asked();
   Batch();
   EXPECT_EQ(a.value(), 1);
@@ -197,7 +197,7 @@ TEST_F(WriteTest, WhatHasNoReadablePayloadIsTriedAgain) {
   Submit(Graph({Task("a"), Task("b")}));
   Batch();
   EXPECT_THAT(cluster_.Asked(), ElementsAre("execute g1.1.1")) << "the others are launched";
-  EXPECT_LE(engine_->NextWake(), now_) << "it does not wait for anything else to happen";
+  EXPECT_LE(engine_->NextWake(), now_.steady) << "it does not wait for anything else to happen";
   history_.unreadable_payloads.clear();
   Batch();
   EXPECT_THAT(cluster_.Asked(), testing::Contains("execute g1.0.2"));
@@ -232,7 +232,7 @@ TEST_F(RetryGraphTest, IsRefusedWhileTheGraphRuns) {
 TEST_F(RetryGraphTest, WaitsForAnEndThatIsNotWrittenYet) {
   Submit(Graph({Task("a")}));
   Batch();
-  CancelGraph(1);
+  Cancel(1);
   auto too_early = Retry(1, "r");
   Batch();
   EXPECT_TRUE(absl::IsUnavailable(too_early.status()));
@@ -276,7 +276,7 @@ TEST_F(EngineRestartTest, InTheMiddleNothingIsLostAndNothingDoneTwice) {
              .Queue("client"));
   Batch();
   Tell({Ended(Attempt(0), Outcome::kExited)});
-  CancelTask(1, "cancelled");
+  CancelOne(1, "cancelled");
   Batch();
   Wait(absl::Seconds(3));
   cluster_.Asked();
@@ -286,7 +286,7 @@ TEST_F(EngineRestartTest, InTheMiddleNothingIsLostAndNothingDoneTwice) {
   Batch();
   EXPECT_THAT(cluster_.Asked(),
               ElementsAre("reconcile g1.1.1", "reconcile g1.2.1", "cancel g1.1.1"));
-  EXPECT_EQ(engine_->NextWake(), now_ + absl::Seconds(7)) << "the back-off goes on";
+  EXPECT_EQ(engine_->NextWake(), now_.steady + absl::Seconds(7)) << "the back-off goes on";
   Tell({Ended(Attempt(1), Outcome::kCancelled), Ended(Attempt(2), Outcome::kSucceeded)});
   Batch();
   EXPECT_THAT(cluster_.Asked(), ElementsAre("acknowledge g1.1.1", "acknowledge g1.2.1"));
@@ -309,7 +309,7 @@ TEST_F(EngineStopTest, TakesNoMoreWritesAndLaunchesNothingButWritesWhatEnds) {
   cluster_.Asked();
   engine_->StopTakingWork();
   auto submit = Submit(Graph({Task("c")}));
-  auto cancel = CancelGraph(1);
+  auto cancel = Cancel(1);
   auto pop = Pop();
   EXPECT_TRUE(absl::IsUnavailable(submit.status())) << "at once";
   EXPECT_TRUE(absl::IsUnavailable(cancel.status()));
@@ -324,12 +324,12 @@ TEST_F(PruneTest, AGraphIsKeptForItsTimeAndThenDiscarded) {
   Submit(Graph({Task("a")}));
   Submit(Graph({Task("runs")}));
   Batch();
-  CancelGraph(1);
+  Cancel(1);
   Batch();
   Wait(absl::Hours(48));
   EXPECT_THAT(cluster_.Asked(), IsEmpty());
   EXPECT_THAT(history_.graphs(), SizeIs(2));
-  EXPECT_LE(engine_->NextWake(), now_ + absl::Minutes(1));
+  EXPECT_LE(engine_->NextWake(), now_.steady + absl::Minutes(1));
   Wait(absl::Minutes(1));
   EXPECT_THAT(cluster_.Asked(), ElementsAre("discard g1"));
   EXPECT_THAT(history_.graphs(), SizeIs(1)) << "what runs is never pruned";
@@ -338,15 +338,15 @@ TEST_F(PruneTest, AGraphIsKeptForItsTimeAndThenDiscarded) {
 TEST_F(PruneTest, ManyArePrunedInSeveralBatches) {
   for (int i = 0; i < 250; ++i) Submit(Graph({Task("a")}));
   Batch();
-  for (GraphId id = 1; id <= 250; ++id) CancelGraph(id);
+  for (GraphId id = 1; id <= 250; ++id) Cancel(id);
   Batch();
   Wait(absl::Hours(49));
   EXPECT_THAT(cluster_.Asked(), SizeIs(100));
-  EXPECT_LE(engine_->NextWake(), now_) << "there is more";
+  EXPECT_LE(engine_->NextWake(), now_.steady) << "there is more";
   Batch();
   Batch();
   EXPECT_THAT(cluster_.Asked(), SizeIs(150));
-  EXPECT_GT(engine_->NextWake(), now_);
+  EXPECT_GT(engine_->NextWake(), now_.steady);
 }
 
 }  // namespace

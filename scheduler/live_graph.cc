@@ -2,7 +2,7 @@
 
 namespace kartograph::scheduler {
 
-uint32_t LiveGraph::InternPolicy(const TaskPolicy& policy) {
+uint32_t LiveGraph::InternPolicy(const planner::TaskPolicy& policy) {
   // Neighbouring tasks mostly share theirs, and a graph has few: look from the newest.
   constexpr size_t kLookBack = 16;
   for (size_t i = policies.size(); i > 0 && policies.size() - i < kLookBack; --i) {

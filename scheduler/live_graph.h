@@ -12,19 +12,10 @@
 #include "planner/packer.h"
 #include "planner/states.h"
 #include "planner/task_graph.h"
+#include "planner/task_policy.h"
 #include "scheduler/snapshot.h"
 
 namespace kartograph::scheduler {
-
-// What holds for many tasks alike, stored once.
-struct TaskPolicy {
-  absl::Duration timeout = absl::InfiniteDuration();
-  absl::Duration retry_delay = absl::Seconds(1);
-  absl::Duration max_retry_delay = absl::Minutes(5);
-  absl::Duration cancel_grace = absl::Seconds(10);
-  absl::Duration unreachable_timeout = absl::InfiniteDuration();
-  bool operator==(const TaskPolicy&) const = default;
-};
 
 struct LiveTask {
   planner::TaskState state = planner::TaskState::kWaiting;
@@ -35,9 +26,8 @@ struct LiveTask {
   uint16_t launches = 0;         // attempts ever made, and the number of the newest
   uint16_t attempts_before = 0;  // of these, made before the task was reset for a retry
   uint16_t spent = 0;            // attempts that count against max_attempts
-  uint16_t max_attempts = 1;
-  uint32_t pending = 0;  // predecessors that have not succeeded yet
-  uint32_t rank = 1;     // longest remaining path, in tasks
+  uint32_t pending = 0;          // predecessors that have not succeeded yet
+  uint32_t rank = 1;             // longest remaining path, in tasks
   int32_t priority = 0;
   planner::Packer::ClassId consumption = 0;
   uint32_t policy = 0;  // index into LiveGraph::policies
@@ -52,7 +42,7 @@ struct LiveGraph {
   absl::Time submit_time;
 
   std::vector<LiveTask> tasks;
-  std::vector<TaskPolicy> policies;
+  std::vector<planner::TaskPolicy> policies;  // each distinct one once
   planner::Adjacency predecessors;
   planner::Adjacency successors;  // of the tasks known when it was built
   // Successors among tasks that were added to the open graph later.
@@ -75,7 +65,10 @@ struct LiveGraph {
     names_.append(task_name.data(), task_name.size());
     name_ends_.push_back(static_cast<uint32_t>(names_.size()));
   }
-  uint32_t InternPolicy(const TaskPolicy& policy);
+  const planner::TaskPolicy& policy(planner::TaskIndex task) const {
+    return policies[tasks[task].policy];
+  }
+  uint32_t InternPolicy(const planner::TaskPolicy& policy);
   template <typename F>
   void ForEachSuccessor(planner::TaskIndex task, F f) const {
     if (task < successors.size()) {

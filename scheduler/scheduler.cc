@@ -10,7 +10,6 @@
 
 #include "absl/time/time.h"
 #include "scheduler/engine.h"
-#include "scheduler/steady_wall_clock.h"
 
 namespace kartograph::scheduler {
 namespace {
@@ -25,11 +24,17 @@ absl::Status Stopped() {
   return absl::UnavailableError("the service is stopping; try again when it is back");
 }
 
+absl::Status TooManyWait() {
+  return absl::ResourceExhaustedError("too many calls wait for the scheduler already; try again");
+}
+
 class SchedulerThread : public Scheduler {
  public:
   SchedulerThread(SchedulerOptions options, storage::HistoryWriter* writer,
                   executor::Cluster* cluster)
-      : engine_(std::move(options), writer, cluster),
+      : clock_(*options.clock),
+        max_mail_(options.max_mail),
+        engine_(std::move(options), writer, cluster),
         cluster_(cluster),
         gate_(std::make_shared<Gate>()) {
     std::lock_guard lock(gate_->mutex);
@@ -57,53 +62,28 @@ class SchedulerThread : public Scheduler {
     return absl::OkStatus();
   }
 
-  void SubmitGraph(std::string request_id, GraphSubmission graph,
-                   Callback<planner::GraphId> done) override {
-    Post(done, [this, id = std::move(request_id), graph = std::move(graph),
-                done](absl::Time now) mutable {
-      engine_.SubmitGraph(id, std::move(graph), now, std::move(done));
-    });
-  }
-  void AddTask(std::string request_id, planner::GraphId graph, TaskSubmission task,
-               Callback<planner::TaskKey> done) override {
-    Post(done, [this, id = std::move(request_id), graph, task = std::move(task),
-                done](absl::Time now) mutable {
-      engine_.AddTask(id, graph, std::move(task), now, std::move(done));
-    });
-  }
-  void CloseGraph(std::string request_id, planner::GraphId graph, Callback<bool> done) override {
-    Post(done, [this, id = std::move(request_id), graph, done](absl::Time now) {
-      engine_.CloseGraph(id, graph, now, done);
-    });
-  }
-  void CancelGraph(std::string request_id, planner::GraphId graph, Callback<int> done) override {
-    Post(done, [this, id = std::move(request_id), graph, done](absl::Time now) {
-      engine_.CancelGraph(id, graph, now, done);
-    });
-  }
-  void CancelTask(std::string request_id, planner::GraphId graph, std::string task_name,
-                  Callback<int> done) override {
-    Post(done, [this, id = std::move(request_id), graph, name = std::move(task_name),
-                done](absl::Time now) { engine_.CancelTask(id, graph, name, now, done); });
-  }
-  void RetryGraph(std::string request_id, planner::GraphId graph, Callback<int> done) override {
-    Post(done, [this, id = std::move(request_id), graph, done](absl::Time now) {
-      engine_.RetryGraph(id, graph, now, done);
-    });
-  }
-  void PopFinished(std::string client_queue, std::vector<int64_t> acknowledge, int max_tasks,
-                   int64_t max_bytes, absl::Time deadline,
-                   Callback<std::vector<storage::Finished>> done) override {
-    Post(done, [this, queue = std::move(client_queue), ack = std::move(acknowledge), max_tasks,
-                max_bytes, deadline, done](absl::Time) mutable {
-      engine_.PopFinished(std::move(queue), std::move(ack), max_tasks, max_bytes, deadline, done);
-    });
+  void Submit(Command command, Done done) override {
+    absl::Status refused;
+    {
+      std::lock_guard lock(mutex_);
+      if (ended_) {
+        refused = Stopped();
+      } else if (mail_.commands.size() >= max_mail_) {
+        refused = TooManyWait();
+      } else {
+        mail_.commands.push_back({std::move(command), std::move(done)});
+      }
+    }
+    if (!refused.ok()) return done(refused);
+    mail_came_.notify_one();
   }
 
   void Inspect(std::function<void(const Snapshots&)> read) override {
-    std::lock_guard lock(mutex_);
-    if (ended_) return;
-    mail_.reads.push_back(std::move(read));
+    {
+      std::lock_guard lock(mutex_);
+      if (ended_) return;
+      mail_.reads.push_back(std::move(read));
+    }
     mail_came_.notify_one();
   }
 
@@ -129,8 +109,12 @@ class SchedulerThread : public Scheduler {
   }
 
  private:
+  struct Letter {
+    Command command;
+    Done done;
+  };
   struct Mail {
-    std::vector<std::function<void(absl::Time)>> commands;
+    std::vector<Letter> commands;
     std::vector<executor::ClusterEvent> events;
     std::vector<std::function<void(const Snapshots&)>> reads;
     bool empty() const { return commands.empty() && events.empty() && reads.empty(); }
@@ -157,28 +141,14 @@ class SchedulerThread : public Scheduler {
     mail_came_.notify_one();  // who wakes up finds the lock free
   }
 
-  template <typename T, typename F>
-  void Post(const Callback<T>& done, F command) {
-    {
-      std::lock_guard lock(mutex_);
-      if (!ended_) {
-        mail_.commands.emplace_back(std::move(command));
-        mail_came_.notify_one();
-        return;
-      }
-    }
-    done(Stopped());
-  }
-
   void Run() {
     while (true) {
       Mail mail;
       bool stop = false;
       {
         std::unique_lock lock(mutex_);
-        // Deadlines are by our own clock; sleeping is by the machine's.
         const absl::Duration sleep =
-            std::max(engine_.NextWake() - clock_.Now(), absl::ZeroDuration());
+            std::max(engine_.NextWake() - clock_.SteadyNow(), absl::ZeroDuration());
         mail_came_.wait_for(lock, absl::ToChronoNanoseconds(std::min(sleep, kLongestSleep)),
                             [this] { return HasMail(); });
         // Agents that still have work of their own to begin wait for nobody: let more of them end,
@@ -192,10 +162,12 @@ class SchedulerThread : public Scheduler {
         stop_news_ = false;
       }
       if (stop) engine_.StopTakingWork();
-      const absl::Time now = clock_.Now();
+      const Instant now = clock_.Now();
       engine_.CountMail(mail.size());
       engine_.OnClusterEvents(std::move(mail.events), now);
-      for (auto& command : mail.commands) command(now);
+      for (Letter& letter : mail.commands) {
+        engine_.Apply(std::move(letter.command), now, std::move(letter.done));
+      }
       engine_.EndBatch(now);
       for (auto& read : mail.reads) read(engine_.core());
       std::lock_guard lock(mutex_);
@@ -214,7 +186,9 @@ class SchedulerThread : public Scheduler {
     }
     // Taken before the end was decided: the engine refuses these, but each is answered.
     engine_.StopTakingWork();
-    for (auto& command : late.commands) command(clock_.Now());
+    for (Letter& letter : late.commands) {
+      engine_.Apply(std::move(letter.command), clock_.Now(), std::move(letter.done));
+    }
     for (auto& read : late.reads) read(engine_.core());
     engine_.DismissWaiters();
   }
@@ -226,10 +200,11 @@ class SchedulerThread : public Scheduler {
   }
   bool HasMail() const { return !mail_.empty() || stop_news_; }
 
+  const Clock& clock_;
+  const size_t max_mail_;
   Engine engine_;  // used by thread_ alone once that runs
   executor::Cluster* const cluster_;
   const std::shared_ptr<Gate> gate_;
-  SteadyWallClock clock_;
   bool begun_ = false;  // never changes once the scheduler is handed out
   std::thread thread_;
 

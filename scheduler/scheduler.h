@@ -9,12 +9,13 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
+#include "scheduler/command.h"
 #include "scheduler/snapshot.h"
-#include "scheduler/submission.h"
 #include "storage/history.h"
 
 namespace kartograph::scheduler {
@@ -23,19 +24,21 @@ struct SchedulerOptions {
   planner::ResourceVector pools;                        // cluster-wide resources and their capacity
   uint32_t max_graph_tasks = 1000000;                   // at most planner::kMaxTasks
   absl::Duration retention = absl::InfiniteDuration();  // how long final graphs are kept
+  const Clock* clock = &Clock::System();                // outlives the scheduler
+  // Commands and reads that may wait for the scheduler's thread, and clients that may wait for a
+  // finished task.
+  size_t max_mail = 100000;
+  size_t max_waiters = 10000;
 };
 
 // Thread-safe. Owns one thread, which owns all live state; every callback runs on it and must not
 // block. A callback is called exactly once, also when the scheduler stops (with Unavailable).
 //
-// Errors common to the writes: NotFound (graph or task), Unavailable (stopping, or the history
-// cannot be written now), InvalidArgument with planner::Problems. A write with a request id seen
-// before answers as the first time did; an empty id is never remembered.
+// Errors common to the commands: NotFound (graph or task), Unavailable (stopping, or the history
+// cannot be written now), ResourceExhausted (too many wait already; try again), InvalidArgument
+// with planner::Problems.
 class Scheduler {
  public:
-  template <typename T>
-  using Callback = std::function<void(absl::StatusOr<T>)>;
-
   // Reads what is live from the history, then starts the cluster and the thread. `writer` and
   // `cluster` are used by the scheduler alone from here on (but Cluster::ReadLog is anybody's);
   // both outlive it.
@@ -44,26 +47,8 @@ class Scheduler {
                                                           executor::Cluster* cluster);
   virtual ~Scheduler() = default;
 
-  // Problems: repeated or unknown names, cycles, tasks that no agent and pool could ever satisfy.
-  // ResourceExhausted: too many tasks.
-  virtual void SubmitGraph(std::string request_id, GraphSubmission graph,
-                           Callback<planner::GraphId> done) = 0;
-  // Adds a task to an open graph. FailedPrecondition where it is closed or final.
-  virtual void AddTask(std::string request_id, planner::GraphId graph, TaskSubmission task,
-                       Callback<planner::TaskKey> done) = 0;
-  virtual void CloseGraph(std::string request_id, planner::GraphId graph, Callback<bool> done) = 0;
-  // Gives the number of tasks that were not final.
-  virtual void CancelGraph(std::string request_id, planner::GraphId graph, Callback<int> done) = 0;
-  virtual void CancelTask(std::string request_id, planner::GraphId graph, std::string task_name,
-                          Callback<int> done) = 0;
-  // FailedPrecondition while the graph runs. Gives the number of tasks that run again.
-  virtual void RetryGraph(std::string request_id, planner::GraphId graph, Callback<int> done) = 0;
-
-  // Acknowledges, then gives the oldest deliveries of the queue, at the latest at `deadline` (then
-  // none).
-  virtual void PopFinished(std::string client_queue, std::vector<int64_t> acknowledge,
-                           int max_tasks, int64_t max_bytes, absl::Time deadline,
-                           Callback<std::vector<storage::Finished>> done) = 0;
+  // ResourceExhausted where options.max_mail commands wait already.
+  virtual void Submit(Command command, Done done) = 0;
 
   // Runs `read` on the scheduler's thread, between two batches: what it sees is committed. Not run
   // if the scheduler has stopped; then InspectAndWait returns Unavailable.

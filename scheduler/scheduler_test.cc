@@ -19,6 +19,7 @@
 #include "scheduler/testing/builders.h"
 #include "scheduler/testing/memory_history.h"
 #include "scheduler/testing/recording_cluster.h"
+#include "scheduler/testing/reply_value.h"
 
 namespace kartograph::scheduler {
 namespace {
@@ -60,10 +61,10 @@ class Event {
 template <typename T>
 class Promise {
  public:
-  Scheduler::Callback<T> Callback() {
-    return [state = state_](absl::StatusOr<T> value) {
+  Done Callback() {
+    return [state = state_](absl::StatusOr<Reply> reply) {
       EXPECT_FALSE(state->given.happened()) << "answered twice";
-      state->value = std::move(value);
+      state->value = ReplyValue<T>(std::move(reply));
       state->given.Happen();
     };
   }
@@ -85,9 +86,9 @@ class SchedulerTest : public ::testing::Test {
  protected:
   SchedulerTest() { Begin(); }
 
-  void Begin() {
+  void Begin(SchedulerOptions options = {}) {
     absl::StatusOr<std::unique_ptr<Scheduler>> started =
-        Scheduler::Start(SchedulerOptions(), &history_, &cluster_);
+        Scheduler::Start(std::move(options), &history_, &cluster_);
     ASSERT_TRUE(started.ok()) << started.status();
     scheduler_ = *std::move(started);
   }
@@ -95,7 +96,7 @@ class SchedulerTest : public ::testing::Test {
   void Agent(double cores) { cluster_.Tell({executor::Connected{}, Lease("m", Cpu(cores))}); }
   GraphId Submit(const Graph& graph) {
     Promise<GraphId> id;
-    scheduler_->SubmitGraph("", graph.Get(), id.Callback());
+    scheduler_->Submit(SubmitGraph{"", graph.Get()}, id.Callback());
     EXPECT_TRUE(id.Wait().ok()) << id.Wait().status();
     return id.Wait().value_or(0);
   }
@@ -117,7 +118,7 @@ class SchedulerTest : public ::testing::Test {
   void WaitUntilItStops() {
     while (true) {
       Promise<int> answer;
-      scheduler_->CancelTask("", 1, "nobody", answer.Callback());
+      scheduler_->Submit(CancelTask{"", 1, "nobody"}, answer.Callback());
       if (absl::IsUnavailable(answer.Wait().status())) return;
     }
   }
@@ -143,22 +144,22 @@ TEST_F(SchedulerTest, RunsAGraphToItsEnd) {
 TEST_F(SchedulerTest, EveryCallReachesTheEngine) {
   const GraphId graph = Submit(Graph({Task("a")}).Open());
   Promise<TaskKey> added;
-  scheduler_->AddTask("", graph, Task("b").After({"a"}).Get(), added.Callback());
+  scheduler_->Submit(AddTask{"", graph, Task("b").After({"a"}).Get()}, added.Callback());
   EXPECT_EQ(*added.Wait(), TaskKey::Of(graph, 1));
   Promise<int> task;
-  scheduler_->CancelTask("", graph, "b", task.Callback());
+  scheduler_->Submit(CancelTask{"", graph, "b"}, task.Callback());
   EXPECT_EQ(*task.Wait(), 1);
   Promise<bool> closed;
-  scheduler_->CloseGraph("", graph, closed.Callback());
+  scheduler_->Submit(CloseGraph{"", graph}, closed.Callback());
   EXPECT_TRUE(*closed.Wait());
   Promise<int> cancelled;
-  scheduler_->CancelGraph("", graph, cancelled.Callback());
+  scheduler_->Submit(CancelGraph{"", graph}, cancelled.Callback());
   EXPECT_EQ(*cancelled.Wait(), 1);
   Promise<int> retried;
-  scheduler_->RetryGraph("", graph, retried.Callback());
+  scheduler_->Submit(RetryGraph{"", graph}, retried.Callback());
   EXPECT_EQ(*retried.Wait(), 2);
   Promise<std::vector<storage::Finished>> finished;
-  scheduler_->PopFinished("client", {}, 1, 1, absl::InfinitePast(), finished.Callback());
+  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfinitePast()}, finished.Callback());
   EXPECT_THAT(*finished.Wait(), IsEmpty());
 }
 
@@ -172,8 +173,8 @@ TEST_F(SchedulerTest, ConcurrentCallersAreEachAnsweredOnce) {
       for (int i = 0; i < kCalls; ++i) {
         Promise<GraphId> promise;
         // Each request comes from every thread.
-        scheduler_->SubmitGraph(absl::StrCat("request ", i), Graph({Task("a")}).Get(),
-                                promise.Callback());
+        scheduler_->Submit(SubmitGraph{absl::StrCat("request ", i), Graph({Task("a")}).Get()},
+                           promise.Callback());
         promises[t].push_back(promise);
       }
     });
@@ -189,8 +190,8 @@ TEST_F(SchedulerTest, ConcurrentCallersAreEachAnsweredOnce) {
 
 TEST_F(SchedulerTest, CallbacksMayCallAgain) {
   Promise<int> cancelled;
-  scheduler_->SubmitGraph("", Graph({Task("a")}).Get(), [&](absl::StatusOr<GraphId> graph) {
-    scheduler_->CancelGraph("", *graph, cancelled.Callback());
+  scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, [&](absl::StatusOr<Reply> reply) {
+    scheduler_->Submit(CancelGraph{"", reply->graph()}, cancelled.Callback());
   });
   EXPECT_EQ(*cancelled.Wait(), 1);
 }
@@ -208,16 +209,17 @@ TEST_F(SchedulerTest, ABackOffPassesByItself) {
 
 TEST_F(SchedulerTest, AWaiterIsAnsweredAtItsDeadline) {
   Promise<std::vector<storage::Finished>> finished;
-  const absl::Time deadline = absl::Now() + absl::Milliseconds(30);
-  scheduler_->PopFinished("client", {}, 10, 1000, deadline, finished.Callback());
+  const SteadyTime deadline = Clock::System().SteadyNow() + absl::Milliseconds(30);
+  scheduler_->Submit(PopFinished{"client", {}, 10, 1000, deadline}, finished.Callback());
   EXPECT_THAT(*finished.Wait(), IsEmpty());
-  EXPECT_GE(absl::Now(), deadline);
+  EXPECT_GE(Clock::System().SteadyNow(), deadline);
 }
 
 TEST_F(SchedulerTest, AWaiterIsAnsweredWhenATaskFinishes) {
   Agent(1);
   Promise<std::vector<storage::Finished>> finished;
-  scheduler_->PopFinished("client", {}, 10, 1000, absl::InfiniteFuture(), finished.Callback());
+  scheduler_->Submit(PopFinished{"client", {}, 10, 1000, SteadyTime::InfiniteFuture()},
+                     finished.Callback());
   Submit(Graph({Task("a")}).Queue("client"));
   EXPECT_FALSE(finished.given());
   End(cluster_.TakeLaunch());
@@ -272,7 +274,8 @@ TEST_F(SchedulerTest, WhoDoesNotWantToWaitEndsTheDraining) {
 
 TEST_F(SchedulerTest, StopAnswersThoseWhoWait) {
   Promise<std::vector<storage::Finished>> finished;
-  scheduler_->PopFinished("client", {}, 10, 1000, absl::InfiniteFuture(), finished.Callback());
+  scheduler_->Submit(PopFinished{"client", {}, 10, 1000, SteadyTime::InfiniteFuture()},
+                     finished.Callback());
   scheduler_->Stop(false);
   EXPECT_TRUE(absl::IsUnavailable(finished.Wait().status()));
 }
@@ -281,19 +284,19 @@ TEST_F(SchedulerTest, AfterStopEveryCallIsAnsweredUnavailable) {
   scheduler_->Stop(false);
   scheduler_->Stop(true);
   Promise<GraphId> submitted;
-  scheduler_->SubmitGraph("", Graph({Task("a")}).Get(), submitted.Callback());
+  scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, submitted.Callback());
   Promise<TaskKey> added;
-  scheduler_->AddTask("", 1, Task("a").Get(), added.Callback());
+  scheduler_->Submit(AddTask{"", 1, Task("a").Get()}, added.Callback());
   Promise<bool> closed;
-  scheduler_->CloseGraph("", 1, closed.Callback());
+  scheduler_->Submit(CloseGraph{"", 1}, closed.Callback());
   Promise<int> cancelled;
-  scheduler_->CancelGraph("", 1, cancelled.Callback());
+  scheduler_->Submit(CancelGraph{"", 1}, cancelled.Callback());
   Promise<int> task;
-  scheduler_->CancelTask("", 1, "a", task.Callback());
+  scheduler_->Submit(CancelTask{"", 1, "a"}, task.Callback());
   Promise<int> retried;
-  scheduler_->RetryGraph("", 1, retried.Callback());
+  scheduler_->Submit(RetryGraph{"", 1}, retried.Callback());
   Promise<std::vector<storage::Finished>> finished;
-  scheduler_->PopFinished("client", {}, 1, 1, absl::InfiniteFuture(), finished.Callback());
+  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()}, finished.Callback());
   for (const absl::Status& status :
        {submitted.Wait().status(), added.Wait().status(), closed.Wait().status(),
         cancelled.Wait().status(), task.Wait().status(), retried.Wait().status(),
@@ -313,10 +316,10 @@ TEST_F(SchedulerTest, StoppingUnderLoadAnswersEverybodyOnce) {
       callers.emplace_back([&] {
         while (!stop) {
           asked += 3;
-          scheduler_->SubmitGraph("", Graph({Task("a")}).Get(),
-                                  [&](const absl::StatusOr<GraphId>&) { ++answered; });
-          scheduler_->PopFinished("client", {}, 1, 1, absl::InfiniteFuture(),
-                                  [&](const auto&) { ++answered; });
+          scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()},
+                             [&](const absl::StatusOr<Reply>&) { ++answered; });
+          scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()},
+                             [&](const absl::StatusOr<Reply>&) { ++answered; });
           // Ends whether or not the scheduler is there to run it.
           scheduler_->InspectAndWait([](const Snapshots&) {}).IgnoreError();
           ++answered;
@@ -405,7 +408,7 @@ TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {
   busy.Wait();
   std::vector<Promise<GraphId>> promises(20);
   for (Promise<GraphId>& promise : promises) {
-    scheduler_->SubmitGraph("", Graph({Task("a")}).Get(), promise.Callback());
+    scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, promise.Callback());
   }
   go_on.Happen();
   for (const Promise<GraphId>& promise : promises) EXPECT_TRUE(promise.Wait().ok());
@@ -415,13 +418,58 @@ TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {
   EXPECT_EQ(totals.mailbox_high_water, 20);
 }
 
+TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
+  SchedulerOptions options;
+  options.max_mail = 5;
+  scheduler_.reset();
+  Begin(options);
+  Event go_on;
+  Event busy;
+  scheduler_->Inspect([&](const Snapshots&) {
+    busy.Happen();
+    go_on.Wait();
+  });
+  busy.Wait();
+  std::vector<Promise<GraphId>> promises(7);
+  for (Promise<GraphId>& promise : promises) {
+    scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, promise.Callback());
+  }
+  for (size_t i = 5; i < promises.size(); ++i) {
+    EXPECT_TRUE(absl::IsResourceExhausted(promises[i].Wait().status())) << "at once";
+  }
+  go_on.Happen();
+  for (size_t i = 0; i < 5; ++i) EXPECT_TRUE(promises[i].Wait().ok());
+}
+
+TEST_F(SchedulerTest, OnlySoManyMayWaitForFinishedTasks) {
+  SchedulerOptions options;
+  options.max_waiters = 2;
+  scheduler_.reset();
+  Begin(options);
+  Promise<std::vector<storage::Finished>> first, second, third;
+  for (auto* promise : {&first, &second, &third}) {
+    scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()},
+                       promise->Callback());
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(third.Wait().status()));
+  Agent(1);
+  Submit(Graph({Task("a")}).Queue("client"));
+  End(cluster_.TakeLaunch());
+  EXPECT_THAT(*first.Wait(), SizeIs(1));
+  EXPECT_THAT(*second.Wait(), SizeIs(1));
+  // Who was answered waits no longer.
+  Promise<std::vector<storage::Finished>> again;
+  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()}, again.Callback());
+  EXPECT_THAT(*again.Wait(), SizeIs(1));
+}
+
 TEST(SchedulerStartTest, ADamagedHistoryIsFatal) {
   MemoryHistory history;
   history.FailCommits(1, absl::DataLossError("the database is damaged"));
   RecordingCluster cluster;
   auto scheduler = *Scheduler::Start(SchedulerOptions(), &history, &cluster);
   Promise<GraphId> submitted;
-  scheduler->SubmitGraph("", Graph({Task("a")}).Get(), submitted.Callback());
+  scheduler->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, submitted.Callback());
   EXPECT_TRUE(absl::IsUnavailable(submitted.Wait().status()));
   while (scheduler->InspectAndWait([](const Snapshots&) {}).ok()) std::this_thread::yield();
   EXPECT_TRUE(absl::IsDataLoss(scheduler->fatal_error()));

@@ -121,11 +121,12 @@ class World {
     // Repeating a write, as a client does that got no answer, makes no second graph.
     const int repeats = 1 + Below(2);
     for (int i = 0; i < repeats; ++i) {
-      simulation_.engine().SubmitGraph(request, graph, simulation_.now(),
-                                       [this, open](absl::StatusOr<GraphId> id) {
-                                         if (id.ok() && open) open_.insert(*id);
-                                         if (id.ok()) submitted_.insert(*id);
-                                       });
+      simulation_.engine().Apply(SubmitGraph{request, graph}, simulation_.now(),
+                                 [this, open](const absl::StatusOr<Reply>& reply) {
+                                   if (!reply.ok()) return;
+                                   if (open) open_.insert(reply->graph());
+                                   submitted_.insert(reply->graph());
+                                 });
     }
     simulation_.EndBatch();
   }
@@ -140,8 +141,8 @@ class World {
     for (int k = Below(4); k > 0 && index > 0; --k) {
       task.after.push_back(absl::StrCat("t", Below(index)));
     }
-    task.max_attempts = 1 + Below(4);
-    task.retry_delay = absl::Milliseconds(Below(200));
+    task.policy.max_attempts = 1 + Below(4);
+    task.policy.retry_delay = absl::Milliseconds(Below(200));
     task.priority = Below(3);
     return task;
   }
@@ -154,36 +155,36 @@ class World {
   // What clients and bad luck do.
   void Interfere() {
     Engine& engine = simulation_.engine();
-    const absl::Time now = simulation_.now();
+    const Instant now = simulation_.now();
+    const Done nobody_cares = [](const absl::StatusOr<Reply>&) {};
     if (Chance(0.02)) simulation_.crashing().CrashAfter(1 + Below(20));
     if (Chance(0.01)) {
       history_.FailCommits(1 + Below(3), absl::ResourceExhaustedError("the disk is full"));
     }
     if (Chance(0.01) && !submitted_.empty()) {
-      engine.CancelGraph("", *submitted_.begin(), now, [](absl::StatusOr<int>) {});
+      engine.Apply(CancelGraph{"", *submitted_.begin()}, now, nobody_cares);
     }
     if (Chance(0.02) && !submitted_.empty()) {
-      engine.CancelTask("", *submitted_.rbegin(), absl::StrCat("t", Below(10)), now,
-                        [](absl::StatusOr<int>) {});
+      engine.Apply(CancelTask{"", *submitted_.rbegin(), absl::StrCat("t", Below(10))}, now,
+                   nobody_cares);
     }
     if (Chance(0.03) && !submitted_.empty()) {
-      engine.RetryGraph("", *submitted_.begin(), now, [](absl::StatusOr<int>) {});
+      engine.Apply(RetryGraph{"", *submitted_.begin()}, now, nobody_cares);
     }
     if (Chance(0.1) && !open_.empty()) {
       TaskSubmission task = RandomTask(1000 + ++added_);
       task.after = {"t0"};
-      engine.AddTask("", *open_.begin(), std::move(task), now, [](absl::StatusOr<TaskKey>) {});
+      engine.Apply(AddTask{"", *open_.begin(), std::move(task)}, now, nobody_cares);
     }
     if (Chance(0.1)) {
-      engine.PopFinished("client", std::move(to_acknowledge_), 10, 1000, now,
-                         [this](absl::StatusOr<std::vector<storage::Finished>> finished) {
-                           if (!finished.ok()) return;
-                           for (const storage::Finished& f : *finished) {
-                             to_acknowledge_.push_back(f.delivery_id);
-                             EXPECT_TRUE(planner::IsFinal(f.ended.state));
-                           }
-                         });
-      to_acknowledge_.clear();
+      engine.Apply(PopFinished{"client", std::exchange(to_acknowledge_, {}), 10, 1000, now.steady}, now,
+                   [this](const absl::StatusOr<Reply>& reply) {
+                     if (!reply.ok()) return;
+                     for (const storage::Finished& f : reply->finished) {
+                       to_acknowledge_.push_back(f.delivery_id);
+                       EXPECT_TRUE(planner::IsFinal(f.ended.state));
+                     }
+                   });
     }
     simulation_.EndBatch();
   }
@@ -215,10 +216,10 @@ class World {
     if (calm_ && !open_.empty()) {
       // A close that a failing disk refused is asked for again.
       for (GraphId id : std::set<GraphId>(open_)) {
-        simulation_.engine().CloseGraph("", id, simulation_.now(),
-                                        [this, id](absl::StatusOr<bool> closed) {
-                                          if (closed.ok()) open_.erase(id);
-                                        });
+        simulation_.engine().Apply(CloseGraph{"", id}, simulation_.now(),
+                                   [this, id](const absl::StatusOr<Reply>& closed) {
+                                     if (closed.ok()) open_.erase(id);
+                                   });
       }
       simulation_.EndBatch();
     }

@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
@@ -76,6 +77,13 @@ struct Step {
     used.clear();
     fresh = std::move(used);
   }
+};
+
+// One event as the core handles it: when it happens, and the step that what follows from it is
+// appended to.
+struct Turn {
+  const Instant now;
+  Step& step;
 };
 
 }  // namespace kartograph::scheduler

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/time.h"
 #include "planner/resources.h"
+#include "planner/task_policy.h"
 
 namespace kartograph::scheduler {
 
@@ -16,13 +16,7 @@ struct TaskSubmission {
   std::string payload;  // opaque
   planner::ResourceVector consumption;
   std::vector<std::string> after;
-  absl::Duration timeout = absl::InfiniteDuration();
-  absl::Duration retry_delay = absl::Seconds(1);
-  absl::Duration max_retry_delay = absl::Minutes(5);
-  absl::Duration cancel_grace = absl::Seconds(10);
-  // How long to wait for an agent that cannot be reached before an attempt on it is given up.
-  absl::Duration unreachable_timeout = absl::InfiniteDuration();
-  int32_t max_attempts = 1;
+  planner::TaskPolicy policy;
   int32_t priority = 0;
 };
 

@@ -15,13 +15,15 @@ ChangeHub::Pending ChangeHub::Watch::Take() {
             [](const auto& a, const auto& b) { return a.task < b.task; });
   pending.graph = std::exchange(graph_, std::nullopt);
   pending.stopped = stopped_;
+  pending.overflowed = overflowed_;
+  bytes_ = 0;
   signalled_ = false;
   return pending;
 }
 
 bool ChangeHub::Watch::HasPending() {
   absl::MutexLock lock(&mutex_);
-  return !tasks_.empty() || graph_ || stopped_;
+  return !tasks_.empty() || graph_ || stopped_ || overflowed_;
 }
 
 bool ChangeHub::Watch::Signal() { return !std::exchange(signalled_, true); }
@@ -29,7 +31,20 @@ bool ChangeHub::Watch::Signal() { return !std::exchange(signalled_, true); }
 bool ChangeHub::Watch::Merge(const scheduler::Changes::Task& task) {
   if (only_ && *only_ != task.task) return false;
   absl::MutexLock lock(&mutex_);
-  tasks_[task.task] = task;
+  if (overflowed_) return false;
+  const auto bytes = [](const scheduler::Changes::Task& t) {
+    return sizeof(t) + t.name.size() + t.reason.size();
+  };
+  auto [entry, is_new] = tasks_.try_emplace(task.task, task);
+  if (!is_new) {
+    bytes_ -= bytes(entry->second);
+    entry->second = task;
+  }
+  bytes_ += bytes(task);
+  if (bytes_ > max_bytes_) {
+    overflowed_ = true;
+    decltype(tasks_)().swap(tasks_);
+  }
   return Signal();
 }
 
@@ -41,7 +56,8 @@ bool ChangeHub::Watch::Merge(const scheduler::GraphSnapshot& graph) {
   return Signal();
 }
 
-ChangeHub::ChangeHub(scheduler::Scheduler* scheduler, WorkerPool* workers) : workers_(workers) {
+ChangeHub::ChangeHub(scheduler::Scheduler* scheduler, WorkerPool* workers, size_t max_bytes)
+    : workers_(workers), max_bytes_(max_bytes) {
   subscription_ = scheduler->Subscribe([this](const scheduler::Changes& changes,
                                               const scheduler::Snapshots&) { OnChange(changes); });
 }
@@ -54,6 +70,7 @@ std::shared_ptr<ChangeHub::Watch> ChangeHub::Add(planner::GraphId graph,
   auto watch = std::make_shared<Watch>();
   watch->graph_id_ = graph;
   watch->only_ = only;
+  watch->max_bytes_ = max_bytes_;
   watch->wake_ = std::move(wake);
   absl::MutexLock lock(&mutex_);
   if (watches_.size() >= sweep_at_) Sweep();

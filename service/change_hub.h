@@ -16,15 +16,16 @@
 
 namespace kartograph::service {
 
-// Holds for each watch what has changed since it was last taken, one entry a task: a slow reader
-// costs no more memory than its graph has tasks. Thread-safe.
+// Holds for each watch what has changed since it was last taken, one entry a task, up to a limit in
+// bytes: then the watch overflows, and holds nothing more. Thread-safe.
 class ChangeHub {
  public:
   struct Pending {
     std::vector<scheduler::Changes::Task> tasks;  // by task
     std::optional<scheduler::GraphSnapshot> graph;
-    bool stopped = false;  // nothing will come any more
-    bool empty() const { return tasks.empty() && !graph && !stopped; }
+    bool stopped = false;     // nothing will come any more
+    bool overflowed = false;  // more came than may be held: some changes are lost
+    bool empty() const { return tasks.empty() && !graph && !stopped && !overflowed; }
   };
 
   class Watch {
@@ -43,15 +44,18 @@ class ChangeHub {
     planner::GraphId graph_id_ = 0;
     std::optional<planner::TaskKey> only_;
     std::function<void()> wake_;
+    size_t max_bytes_ = 0;
     absl::Mutex mutex_;
     absl::flat_hash_map<planner::TaskKey, scheduler::Changes::Task> tasks_ ABSL_GUARDED_BY(mutex_);
     std::optional<scheduler::GraphSnapshot> graph_ ABSL_GUARDED_BY(mutex_);
+    size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // about what tasks_ takes
+    bool overflowed_ ABSL_GUARDED_BY(mutex_) = false;
     bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
     bool signalled_ ABSL_GUARDED_BY(mutex_) = false;
   };
 
-  // Both outlive this; `workers` runs the wakes.
-  ChangeHub(scheduler::Scheduler* scheduler, WorkerPool* workers);
+  // Both outlive this; `workers` runs the wakes. `max_bytes` may wait for one watch.
+  ChangeHub(scheduler::Scheduler* scheduler, WorkerPool* workers, size_t max_bytes = 64 << 20);
   ~ChangeHub();
 
   // Watches a graph, or one task of it, until the watch is let go. Changes of every batch committed
@@ -68,6 +72,7 @@ class ChangeHub {
   void Wake(const std::shared_ptr<Watch>& watch);
 
   WorkerPool* const workers_;
+  const size_t max_bytes_;
   absl::Mutex mutex_;
   absl::flat_hash_map<planner::GraphId, std::vector<std::weak_ptr<Watch>>> watches_
       ABSL_GUARDED_BY(mutex_);

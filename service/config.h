@@ -44,6 +44,8 @@ struct ServiceConfig {
   planner::ResourceVector resources;  // besides cpu and ram
   planner::ResourceVector pools;
   uint32_t max_graph_tasks = 1'000'000;
+  uint32_t max_streams = 1000;
+  uint32_t max_waiting = 10'000;
   absl::Duration retention = absl::InfiniteDuration();
   std::string log_level = "info";
   bool drain = false;

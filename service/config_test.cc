@@ -69,6 +69,10 @@ TEST(ConfigTest, ReadsEveryFlag) {
                                         "licences=1.5",
                                         "--max-graph-tasks",
                                         "10",
+                                        "--max-streams",
+                                        "7",
+                                        "--max-waiting",
+                                        "8",
                                         "--retention",
                                         "30d",
                                         "--log-level",
@@ -87,6 +91,8 @@ TEST(ConfigTest, ReadsEveryFlag) {
   EXPECT_EQ(config.pools.Get(Resource::Named("db")), Quantity::Of(4));
   EXPECT_EQ(config.pools.Get(Resource::Named("licences")), Quantity::FromMilli(1500));
   EXPECT_EQ(config.max_graph_tasks, 10u);
+  EXPECT_EQ(config.max_streams, 7u);
+  EXPECT_EQ(config.max_waiting, 8u);
   EXPECT_EQ(config.retention, absl::Hours(720));
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_TRUE(config.drain);
@@ -191,6 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"--http", "127.0.0.1:50061"},
         std::vector<std::string>{"--max-graph-tasks", "0"},
         std::vector<std::string>{"--max-graph-tasks", "1048577"},
+        std::vector<std::string>{"--max-streams", "0"},
+        std::vector<std::string>{"--max-waiting", "1000001"},
         std::vector<std::string>{"--retention", "-1h"},
         std::vector<std::string>{"--retention", "soon"},
         std::vector<std::string>{"--retention", "23h"},

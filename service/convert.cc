@@ -174,39 +174,38 @@ planner::ResourceVector ConvertConsumption(const v1::TaskSpec& spec, absl::strin
   return consumption;
 }
 
-void ConvertTimes(const v1::TaskSpec& spec, absl::string_view task,
-                  scheduler::TaskSubmission& submission, ProblemList& problems) {
+void ConvertTimes(const v1::TaskSpec& spec, absl::string_view task, planner::TaskPolicy& policy,
+                  ProblemList& problems) {
   if (spec.has_timeout()) {
     const std::string field = absl::StrCat(task, ".timeout");
-    submission.timeout = ConvertDuration(spec.timeout(), field, absl::InfiniteDuration(), problems);
-    if (submission.timeout == absl::ZeroDuration()) {
+    policy.timeout = ConvertDuration(spec.timeout(), field, absl::InfiniteDuration(), problems);
+    if (policy.timeout == absl::ZeroDuration()) {
       problems.Add(field, "0", "must be longer than 0; leave it out for no limit");
     }
   }
   if (spec.has_retry_delay()) {
-    submission.retry_delay = ConvertDuration(spec.retry_delay(), absl::StrCat(task, ".retry_delay"),
-                                             submission.retry_delay, problems);
+    policy.retry_delay = ConvertDuration(spec.retry_delay(), absl::StrCat(task, ".retry_delay"),
+                                         policy.retry_delay, problems);
   }
   if (spec.has_max_retry_delay()) {
     const std::string field = absl::StrCat(task, ".max_retry_delay");
     const size_t before = problems.size();
-    submission.max_retry_delay =
-        ConvertDuration(spec.max_retry_delay(), field, submission.max_retry_delay, problems);
-    if (problems.size() == before && submission.max_retry_delay < submission.retry_delay) {
-      problems.Add(field, absl::FormatDuration(submission.max_retry_delay),
+    policy.max_retry_delay =
+        ConvertDuration(spec.max_retry_delay(), field, policy.max_retry_delay, problems);
+    if (problems.size() == before && policy.max_retry_delay < policy.retry_delay) {
+      problems.Add(field, absl::FormatDuration(policy.max_retry_delay),
                    absl::StrCat("must not be shorter than retry_delay, which is ",
-                                absl::FormatDuration(submission.retry_delay)));
+                                absl::FormatDuration(policy.retry_delay)));
     }
   } else {
-    submission.max_retry_delay = std::max(submission.max_retry_delay, submission.retry_delay);
+    policy.max_retry_delay = std::max(policy.max_retry_delay, policy.retry_delay);
   }
   if (spec.has_cancel_grace()) {
-    submission.cancel_grace =
-        ConvertDuration(spec.cancel_grace(), absl::StrCat(task, ".cancel_grace"),
-                        submission.cancel_grace, problems);
+    policy.cancel_grace = ConvertDuration(spec.cancel_grace(), absl::StrCat(task, ".cancel_grace"),
+                                          policy.cancel_grace, problems);
   }
   if (spec.has_unreachable_timeout()) {
-    submission.unreachable_timeout =
+    policy.unreachable_timeout =
         ConvertDuration(spec.unreachable_timeout(), absl::StrCat(task, ".unreachable_timeout"),
                         absl::InfiniteDuration(), problems);
   }
@@ -297,12 +296,18 @@ scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_vie
   submission.payload = ConvertCommand(spec, field, problems);
   submission.consumption = ConvertConsumption(spec, field, names, problems);
   submission.after.assign(spec.after().begin(), spec.after().end());
-  ConvertTimes(spec, field, submission, problems);
+  ConvertTimes(spec, field, submission.policy, problems);
   if (spec.max_attempts() < 0 || spec.max_attempts() > kMaxAttempts) {
     problems.Add(absl::StrCat(field, ".max_attempts"), absl::StrCat(spec.max_attempts()),
                  absl::StrCat("must be 1 to ", kMaxAttempts, ", or 0 for the default of 1"));
   }
-  submission.max_attempts = std::max(spec.max_attempts(), 1);
+  submission.policy.max_attempts = std::max(spec.max_attempts(), 1);
+  if (spec.max_losses() < 0 || spec.max_losses() > kMaxAttempts) {
+    problems.Add(absl::StrCat(field, ".max_losses"), absl::StrCat(spec.max_losses()),
+                 absl::StrCat("must be 1 to ", kMaxAttempts, ", or 0 for the default of 5"));
+  } else if (spec.max_losses() > 0) {
+    submission.policy.max_losses = spec.max_losses();
+  }
   submission.priority = spec.priority();
   return submission;
 }

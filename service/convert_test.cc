@@ -56,12 +56,13 @@ TEST(ConvertTaskTest, FillsInTheDefaults) {
   EXPECT_EQ(task.name, "a");
   EXPECT_EQ(task.consumption.Get(planner::Resource::Cpu()), planner::Quantity::Of(1));
   EXPECT_EQ(task.consumption.size(), 1u);
-  EXPECT_EQ(task.timeout, absl::InfiniteDuration());
-  EXPECT_EQ(task.retry_delay, absl::Seconds(1));
-  EXPECT_EQ(task.max_retry_delay, absl::Minutes(5));
-  EXPECT_EQ(task.cancel_grace, absl::Seconds(10));
-  EXPECT_EQ(task.unreachable_timeout, absl::InfiniteDuration());
-  EXPECT_EQ(task.max_attempts, 1);
+  EXPECT_EQ(task.policy.timeout, absl::InfiniteDuration());
+  EXPECT_EQ(task.policy.retry_delay, absl::Seconds(1));
+  EXPECT_EQ(task.policy.max_retry_delay, absl::Minutes(5));
+  EXPECT_EQ(task.policy.cancel_grace, absl::Seconds(10));
+  EXPECT_EQ(task.policy.unreachable_timeout, absl::InfiniteDuration());
+  EXPECT_EQ(task.policy.max_attempts, 1);
+  EXPECT_EQ(task.policy.max_losses, 5);
   EXPECT_EQ(task.priority, 0);
 }
 
@@ -80,6 +81,7 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   *spec.mutable_unreachable_timeout() = Span(90);
   spec.mutable_container()->set_image("alpine:3");
   spec.set_max_attempts(1000);
+  spec.set_max_losses(2);
   spec.set_priority(-3);
   planner::ResourceNames names;
   ProblemList problems;
@@ -88,12 +90,13 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   EXPECT_TRUE(task.consumption.Get(planner::Resource::Cpu()).is_zero());
   EXPECT_EQ(task.consumption.Get(planner::Resource::Ram()), planner::Quantity::Of(1024));
   EXPECT_THAT(task.after, ElementsAre("b"));
-  EXPECT_EQ(task.timeout, absl::Milliseconds(1500));
-  EXPECT_EQ(task.retry_delay, absl::ZeroDuration());
-  EXPECT_EQ(task.max_retry_delay, absl::Minutes(1));
-  EXPECT_EQ(task.cancel_grace, absl::ZeroDuration());
-  EXPECT_EQ(task.unreachable_timeout, absl::Seconds(90));
-  EXPECT_EQ(task.max_attempts, 1000);
+  EXPECT_EQ(task.policy.timeout, absl::Milliseconds(1500));
+  EXPECT_EQ(task.policy.retry_delay, absl::ZeroDuration());
+  EXPECT_EQ(task.policy.max_retry_delay, absl::Minutes(1));
+  EXPECT_EQ(task.policy.cancel_grace, absl::ZeroDuration());
+  EXPECT_EQ(task.policy.unreachable_timeout, absl::Seconds(90));
+  EXPECT_EQ(task.policy.max_attempts, 1000);
+  EXPECT_EQ(task.policy.max_losses, 2);
   EXPECT_EQ(task.priority, -3);
   executor::Payload payload;
   ASSERT_TRUE(payload.ParseFromString(task.payload));
@@ -108,7 +111,7 @@ TEST(ConvertTaskTest, StopsTheDoublingNotBelowTheFirstDelay) {
   *spec.mutable_retry_delay() = Span(3600);
   planner::ResourceNames names;
   ProblemList problems;
-  EXPECT_EQ(ConvertTask(spec, 0, names, problems).max_retry_delay, absl::Hours(1));
+  EXPECT_EQ(ConvertTask(spec, 0, names, problems).policy.max_retry_delay, absl::Hours(1));
   *spec.mutable_max_retry_delay() = Span(60);
   EXPECT_THAT(ProblemsOf(spec),
               ElementsAre(AllOf(At("tasks[\"a\"].max_retry_delay"), Says("retry_delay"))));
@@ -235,6 +238,15 @@ TEST(ConvertTaskTest, ChecksAttempts) {
     spec.set_max_attempts(attempts);
     EXPECT_THAT(ProblemsOf(spec), ElementsAre(AllOf(At("tasks[\"a\"].max_attempts"),
                                                     Was(absl::StrCat(attempts)), Says("1000"))));
+  }
+}
+
+TEST(ConvertTaskTest, ChecksLosses) {
+  for (int32_t losses : {-1, 1001, INT32_MIN, INT32_MAX}) {
+    v1::TaskSpec spec = Task();
+    spec.set_max_losses(losses);
+    EXPECT_THAT(ProblemsOf(spec), ElementsAre(AllOf(At("tasks[\"a\"].max_losses"),
+                                                    Was(absl::StrCat(losses)), Says("1000"))));
   }
 }
 

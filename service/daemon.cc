@@ -163,6 +163,7 @@ class DaemonImpl final : public Daemon {
     scheduling.pools = config_.pools;
     scheduling.max_graph_tasks = config_.max_graph_tasks;
     scheduling.retention = config_.retention;
+    scheduling.max_waiters = config_.max_waiting;
     auto scheduler =
         scheduler::Scheduler::Start(std::move(scheduling), history_.writer.get(), cluster_.get());
     if (!scheduler.ok()) return scheduler.status();
@@ -175,13 +176,14 @@ class DaemonImpl final : public Daemon {
     workers_ = std::make_unique<WorkerPool>(kWorkers);
     probes_ = std::make_unique<WorkerPool>(1);
     queries_ = std::make_unique<Queries>(Queries::Options{.version = kVersion, .start_time = now},
-                                         scheduler_.get(), history_.reader, cluster_.get());
+                                         scheduler_.get(), history_.reader, cluster_->logs());
     hub_ = std::make_unique<ChangeHub>(scheduler_.get(), workers_.get());
     feed_ = std::make_unique<EventFeed>(EventFeed::Options(), scheduler_.get(), queries_.get(),
                                         workers_.get());
     ServiceParts parts;
+    parts.limits = std::make_shared<ServiceLimits>(config_.max_streams);
     parts.scheduler = scheduler_.get();
-    parts.cluster = cluster_.get();
+    parts.logs = cluster_->logs();
     parts.queries = queries_.get();
     parts.hub = hub_.get();
     parts.workers = workers_.get();

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -246,6 +248,97 @@ TEST_F(GrpcStreamsTest, StoppingEndsWhatStillGoesOn) {
   EXPECT_EQ(log->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
   popper.join();
   EXPECT_EQ(popped.error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+class StreamLimitsTest : public testing::Test {
+ protected:
+  static void ExpectExhausted(const grpc::Status& status, const std::string& words) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr(words));
+  }
+};
+
+TEST_F(StreamLimitsTest, OnlySoManyStreamsAreOpenAtOnce) {
+  GrpcHarness harness([](ServiceParts& parts) {
+    parts.limits = std::make_shared<ServiceLimits>(/*max_streams=*/1);
+  });
+  harness.below.Submit("g", {"a"});
+  v1::WatchGraphRequest watch;
+  watch.set_graph_id("g1");
+  v1::WatchGraphResponse message;
+  auto open = std::make_unique<grpc::ClientContext>();
+  auto reader = harness.stub->WatchGraph(open.get(), watch);
+  ASSERT_TRUE(reader->Read(&message));
+
+  grpc::ClientContext second;
+  ExpectExhausted(harness.stub->WatchGraph(&second, watch)->Finish(), "--max-streams");
+  grpc::ClientContext log;
+  v1::ReadLogRequest read_log;
+  read_log.set_graph_id("g1");
+  read_log.set_task_name("a");
+  ExpectExhausted(harness.stub->ReadLog(&log, read_log)->Finish(), "--max-streams");
+  grpc::ClientContext submit;
+  v1::SubmitGraphResponse submitted;
+  v1::GraphSpec graph;
+  graph.set_name("h");
+  ExpectExhausted(harness.Submit(graph, {GrpcHarness::Task("a")}, submitted, submit),
+                  "--max-streams");
+
+  // The end of one makes room for another.
+  open->TryCancel();
+  while (reader->Read(&message)) {
+  }
+  reader->Finish();
+  ServiceHarness::Eventually([&] { return harness.below.parts.limits->streams.used() == 0; });
+  grpc::ClientContext third;
+  auto again = harness.stub->WatchGraph(&third, watch);
+  EXPECT_TRUE(again->Read(&message));
+  third.TryCancel();
+}
+
+TEST_F(StreamLimitsTest, GraphsBeingReceivedShareTheirBytes) {
+  GrpcHarness harness([](ServiceParts& parts) {
+    parts.limits = std::make_shared<ServiceLimits>();
+    parts.limits->submitted_bytes.SetLimit(2000);
+  });
+  v1::GraphSpec graph;
+  graph.set_name("g");
+  v1::TaskSpec large = GrpcHarness::Task("a");
+  (*large.mutable_command()->mutable_environment())["X"] = std::string(1500, 'x');
+  grpc::ClientContext open;
+  v1::SubmitGraphResponse response;
+  auto writer = harness.stub->SubmitGraph(&open, &response);
+  v1::SubmitGraphRequest first;
+  *first.mutable_graph()->mutable_graph() = graph;
+  ASSERT_TRUE(writer->Write(first));
+  v1::SubmitGraphRequest tasks;
+  *tasks.mutable_tasks()->add_tasks() = large;
+  ASSERT_TRUE(writer->Write(tasks));
+  ServiceHarness::Eventually(
+      [&] { return harness.below.parts.limits->submitted_bytes.used() > 1500; });
+  grpc::ClientContext other;
+  v1::SubmitGraphResponse refused;
+  ExpectExhausted(harness.Submit(graph, {large}, refused, other), "are being received");
+  writer->WritesDone();
+  EXPECT_TRUE(writer->Finish().ok());
+  ServiceHarness::Eventually(
+      [&] { return harness.below.parts.limits->submitted_bytes.used() == 0; });
+}
+
+TEST_F(StreamLimitsTest, AWatcherThatReadsTooSlowlyIsTold) {
+  ServiceHarness below;
+  ChangeHub hub(below.scheduler.get(), below.workers.get(), /*max_bytes=*/4000);
+  auto watch = hub.Add(1, std::nullopt, [] {});
+  std::vector<std::string> tasks;
+  for (int i = 0; i < 100; ++i) tasks.push_back(absl::StrCat("task", i));
+  below.Submit("g", tasks);
+  const ChangeHub::Pending pending = watch->Take();
+  EXPECT_TRUE(pending.overflowed);
+  EXPECT_TRUE(pending.tasks.empty()) << "what cannot be whole is not kept";
+  // And so it stays: what is missing cannot be made up for.
+  EXPECT_TRUE(watch->HasPending());
+  hub.Stop();
+  watch.reset();
 }
 
 }  // namespace

@@ -72,7 +72,7 @@ absl::StatusOr<executor::LogChunk> Queries::ReadChunk(const executor::LogRequest
     absl::StatusOr<executor::LogChunk> chunk;
   };
   auto answer = std::make_shared<Answer>();
-  cluster_->ReadLog(request, [answer](absl::StatusOr<executor::LogChunk> chunk) {
+  logs_->ReadLog(request, [answer](absl::StatusOr<executor::LogChunk> chunk) {
     absl::MutexLock lock(&answer->mutex);
     answer->chunk = std::move(chunk);
     answer->done = true;

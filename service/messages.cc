@@ -76,14 +76,17 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   // Where it is not named it would be read as the default of 1.
   spec.mutable_consumption()->insert({"cpu", 0});
   for (const std::string& name : after) spec.add_after(name);
-  if (task.timeout != absl::InfiniteDuration()) *spec.mutable_timeout() = ToMessage(task.timeout);
-  spec.set_max_attempts(task.max_attempts);
-  *spec.mutable_retry_delay() = ToMessage(task.retry_delay);
-  *spec.mutable_max_retry_delay() = ToMessage(task.max_retry_delay);
+  const planner::TaskPolicy& policy = task.policy;
+  if (policy.timeout != absl::InfiniteDuration())
+    *spec.mutable_timeout() = ToMessage(policy.timeout);
+  spec.set_max_attempts(policy.max_attempts);
+  *spec.mutable_retry_delay() = ToMessage(policy.retry_delay);
+  *spec.mutable_max_retry_delay() = ToMessage(policy.max_retry_delay);
+  spec.set_max_losses(policy.max_losses);
   spec.set_priority(task.priority);
-  *spec.mutable_cancel_grace() = ToMessage(task.cancel_grace);
-  if (task.unreachable_timeout != absl::InfiniteDuration()) {
-    *spec.mutable_unreachable_timeout() = ToMessage(task.unreachable_timeout);
+  *spec.mutable_cancel_grace() = ToMessage(policy.cancel_grace);
+  if (policy.unreachable_timeout != absl::InfiniteDuration()) {
+    *spec.mutable_unreachable_timeout() = ToMessage(policy.unreachable_timeout);
   }
   return spec;
 }

@@ -66,6 +66,7 @@ TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
   volume.set_container_path("data");
   volume.set_read_only(true);
   spec.set_max_attempts(3);
+  spec.set_max_losses(7);
   spec.set_priority(2);
   planner::ResourceNames names;
   ProblemList problems;
@@ -76,13 +77,8 @@ TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
               .payload = task.payload,
               .consumption = task.consumption,
               .after = {0},
-              .timeout = task.timeout,
-              .retry_delay = task.retry_delay,
-              .max_retry_delay = task.max_retry_delay,
-              .cancel_grace = task.cancel_grace,
-              .max_attempts = task.max_attempts,
-              .priority = task.priority,
-              .unreachable_timeout = task.unreachable_timeout};
+              .policy = task.policy,
+              .priority = task.priority};
   const std::vector<std::string> after = {"before"};
   EXPECT_TRUE(
       google::protobuf::util::MessageDifferencer::Equals(ToMessage(row, true, after).spec(), spec));

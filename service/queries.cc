@@ -39,11 +39,11 @@ absl::Status NotFoundGraph(GraphId graph) {
 }  // namespace
 
 Queries::Queries(Options options, scheduler::Scheduler* scheduler,
-                 std::shared_ptr<storage::HistoryReader> history, executor::Cluster* cluster)
+                 std::shared_ptr<storage::HistoryReader> history, executor::LogReader* logs)
     : options_(std::move(options)),
       scheduler_(scheduler),
       history_(std::move(history)),
-      cluster_(cluster) {}
+      logs_(logs) {}
 
 template <typename T>
 absl::StatusOr<T> Queries::Inspect(std::function<T(const Snapshots&)> read) {

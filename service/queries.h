@@ -28,9 +28,9 @@ class Queries {
     // After this long without the scheduler's answer a call gives up (Unavailable).
     absl::Duration scheduler_timeout = absl::Seconds(30);
   };
-  // `scheduler` and `cluster` outlive this.
+  // `scheduler` and `logs` outlive this.
   Queries(Options options, scheduler::Scheduler* scheduler,
-          std::shared_ptr<storage::HistoryReader> history, executor::Cluster* cluster);
+          std::shared_ptr<storage::HistoryReader> history, executor::LogReader* logs);
 
   absl::StatusOr<v1::Graph> GetGraph(const v1::GetGraphRequest& request);
   absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
@@ -77,7 +77,7 @@ class Queries {
   const Options options_;
   scheduler::Scheduler* const scheduler_;
   const std::shared_ptr<storage::HistoryReader> history_;
-  executor::Cluster* const cluster_;
+  executor::LogReader* const logs_;
 };
 
 // Checks a request for a log; 0 attempts and streams are the contract's defaults.

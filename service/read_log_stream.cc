@@ -28,6 +28,10 @@ void ReadLogStream::Begin() {
     End(problems.ToStatus());
     return;
   }
+  if (!open_.Add(parts_.limits->streams, 1)) {
+    End(TooManyStreams(parts_.limits->streams));
+    return;
+  }
   if (!parts_.workers->TryPost([self = shared_from_this()] { self->Find(); })) {
     End(absl::UnavailableError("too many calls wait already; try again"));
   }
@@ -67,7 +71,7 @@ void ReadLogStream::Read() {
                                      .stream = ToLogStream(request_.stream()),
                                      .offset = offset_,
                                      .max_bytes = kMaxChunk};
-  parts_.cluster->ReadLog(
+  parts_.logs->ReadLog(
       request, [self = shared_from_this()](absl::StatusOr<executor::LogChunk> chunk) {
         self->parts_.workers->Post(
             [self, chunk = std::move(chunk)]() mutable { self->OnChunk(std::move(chunk)); });

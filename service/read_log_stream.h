@@ -42,6 +42,7 @@ class ReadLogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse>
   grpc::CallbackServerContext* const context_;
   const v1::ReadLogRequest request_;
   std::shared_ptr<ReadLogStream> self_;
+  SharedLimit::Claim open_;
   std::shared_ptr<ChangeHub::Watch> watch_;  // only where it follows
   std::atomic<bool> waiting_{false};
   std::atomic<bool> cancelled_{false};

@@ -87,6 +87,17 @@ absl::Status SetMaxGraphTasks(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
+template <uint32_t ServiceConfig::*kLimit>
+absl::Status SetLimit(absl::string_view text, ServiceConfig& config) {
+  constexpr uint32_t kMost = 1000000;
+  uint32_t limit = 0;
+  if (!absl::SimpleAtoi(text, &limit) || limit == 0 || limit > kMost) {
+    return Wrong(absl::StrCat("must be a whole number from 1 to ", kMost));
+  }
+  config.*kLimit = limit;
+  return absl::OkStatus();
+}
+
 absl::Status SetRetention(absl::string_view text, ServiceConfig& config) {
   if (text == "forever") {
     config.retention = absl::InfiniteDuration();
@@ -152,6 +163,12 @@ constexpr Setting kSettings[] = {
      [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.pools); }},
     {"max-graph-tasks", "max-graph-tasks", Kind::kValue, "N",
      "Largest graph that is taken, in tasks. Default 1000000, at most 1048576.", SetMaxGraphTasks},
+    {"max-streams", "max-streams", Kind::kValue, "N",
+     "Streams that may be open at once: graphs being submitted, watches, logs. Default 1000.",
+     SetLimit<&ServiceConfig::max_streams>},
+    {"max-waiting", "max-waiting", Kind::kValue, "N",
+     "Calls that may wait for finished tasks at once. Default 10000.",
+     SetLimit<&ServiceConfig::max_waiting>},
     {"retention", "retention", Kind::kValue, "TIME",
      "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention},
     {"log-level", "log-level", Kind::kValue, "LEVEL",

@@ -31,6 +31,10 @@ SubmitGraphStream::SubmitGraphStream(const ServiceParts& parts,
                                      grpc::CallbackServerContext* context,
                                      v1::SubmitGraphResponse* response)
     : parts_(parts), context_(context), response_(response) {
+  if (!open_.Add(parts_.limits->streams, 1)) {
+    End(TooManyStreams(parts_.limits->streams));
+    return;
+  }
   StartRead(&message_);
 }
 
@@ -59,7 +63,13 @@ void SubmitGraphStream::OnSendInitialMetadataDone(bool ok) {
 void SubmitGraphStream::OnDone() { delete this; }
 
 absl::Status SubmitGraphStream::Take() {
-  bytes_ += static_cast<int64_t>(message_.ByteSizeLong());
+  const int64_t bytes = static_cast<int64_t>(message_.ByteSizeLong());
+  if (!claimed_bytes_.Add(parts_.limits->submitted_bytes, bytes)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graphs that are being received take all of ",
+                     parts_.limits->submitted_bytes.limit(), " bytes; try again"));
+  }
+  bytes_ += bytes;
   if (bytes_ > parts_.max_graph_bytes) {
     return absl::ResourceExhaustedError(absl::StrCat("the graph is larger than the limit of ",
                                                      parts_.max_graph_bytes,
@@ -105,13 +115,12 @@ void SubmitGraphStream::Submit() {
     return;
   }
   response_->set_tasks(static_cast<int32_t>(graph_.tasks.size()));
-  parts_.scheduler->SubmitGraph(std::move(request_id_), std::move(graph_),
-                                [this](const absl::StatusOr<planner::GraphId>& made) {
-                                  if (made.ok()) {
-                                    response_->set_graph_id(planner::GraphIdToString(*made));
-                                  }
-                                  End(made.status());
-                                });
+  parts_.scheduler->Submit(scheduler::SubmitGraph{std::move(request_id_), std::move(graph_)},
+                           [this](const absl::StatusOr<scheduler::Reply>& made) {
+                             if (made.ok())
+                               response_->set_graph_id(planner::GraphIdToString(made->graph()));
+                             End(made.status());
+                           });
 }
 
 void SubmitGraphStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status, *context_)); }

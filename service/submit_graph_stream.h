@@ -32,6 +32,8 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   v1::SubmitGraphRequest message_;
   bool started_ = false;
   int64_t bytes_ = 0;
+  SharedLimit::Claim open_;
+  SharedLimit::Claim claimed_bytes_;
   std::string request_id_;
   planner::ResourceNames names_;  // of the graph, until the scheduler has answered
   scheduler::GraphSubmission graph_;

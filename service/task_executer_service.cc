@@ -20,6 +20,7 @@ namespace {
 constexpr absl::Duration kMaxWait = absl::Minutes(10);
 constexpr int32_t kDefaultPopped = 100;
 constexpr int32_t kMaxPopped = 10000;
+constexpr int kMaxAcknowledged = 100000;
 // Leaves room below gRPC's default limit of 4 MiB for names and messages.
 constexpr int64_t kMaxPoppedBytes = (39 << 20) / 10;
 
@@ -31,6 +32,15 @@ struct Reply {
   explicit Reply(grpc::CallbackServerContext* c) : context(c), reactor(c->DefaultReactor()) {}
   void Finish(const absl::Status& status) const { reactor->Finish(ToGrpcStatus(status, *context)); }
 };
+
+// Answers with the number of tasks that a write was about.
+template <typename Response>
+scheduler::Done CountTasks(const Reply& reply, Response* response) {
+  return [reply, response](const absl::StatusOr<scheduler::Reply>& counted) {
+    if (counted.ok()) response->set_tasks(static_cast<int32_t>(counted->number));
+    reply.Finish(counted.status());
+  };
+}
 
 }  // namespace
 
@@ -79,24 +89,22 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   response->set_task_name(task.name);
   if (graph != 0) {
     response->set_graph_id(request->graph_id());
-    parts_.scheduler->AddTask(request->request_id(), graph, std::move(task),
-                              [reply, names](const absl::StatusOr<planner::TaskKey>& added) {
-                                reply.Finish(added.status());
-                              });
+    parts_.scheduler->Submit(scheduler::AddTask{request->request_id(), graph, std::move(task)},
+                             [reply, names](const absl::StatusOr<scheduler::Reply>& added) {
+                               reply.Finish(added.status());
+                             });
     return reply.reactor;
   }
   scheduler::GraphSubmission alone;
   alone.name = task.name;
   alone.client_queue = request->client_queue();
   alone.tasks.push_back(std::move(task));
-  parts_.scheduler->SubmitGraph(
-      request->request_id(), std::move(alone),
-      [reply, response, names](const absl::StatusOr<planner::GraphId>& made) {
-        if (made.ok()) {
-          response->set_graph_id(planner::GraphIdToString(*made));
-        }
-        reply.Finish(made.status());
-      });
+  parts_.scheduler->Submit(scheduler::SubmitGraph{request->request_id(), std::move(alone)},
+                           [reply, response, names](const absl::StatusOr<scheduler::Reply>& made) {
+                             if (made.ok())
+                               response->set_graph_id(planner::GraphIdToString(made->graph()));
+                             reply.Finish(made.status());
+                           });
   return reply.reactor;
 }
 
@@ -111,9 +119,9 @@ grpc::ServerUnaryReactor* TaskExecuterService::CloseGraph(Context* context,
     reply.Finish(problems.ToStatus());
     return reply.reactor;
   }
-  parts_.scheduler->CloseGraph(
-      request->request_id(), graph,
-      [reply](const absl::StatusOr<bool>& closed) { reply.Finish(closed.status()); });
+  parts_.scheduler->Submit(
+      scheduler::CloseGraph{request->request_id(), graph},
+      [reply](const absl::StatusOr<scheduler::Reply>& closed) { reply.Finish(closed.status()); });
   return reply.reactor;
 }
 
@@ -128,16 +136,11 @@ grpc::ServerUnaryReactor* TaskExecuterService::Cancel(Context* context,
     reply.Finish(problems.ToStatus());
     return reply.reactor;
   }
-  auto done = [reply, response](const absl::StatusOr<int>& tasks) {
-    if (tasks.ok()) response->set_tasks(*tasks);
-    reply.Finish(tasks.status());
-  };
-  if (request->task_name().empty()) {
-    parts_.scheduler->CancelGraph(request->request_id(), graph, std::move(done));
-  } else {
-    parts_.scheduler->CancelTask(request->request_id(), graph, request->task_name(),
-                                 std::move(done));
+  scheduler::Command cancel = scheduler::CancelGraph{request->request_id(), graph};
+  if (!request->task_name().empty()) {
+    cancel = scheduler::CancelTask{request->request_id(), graph, request->task_name()};
   }
+  parts_.scheduler->Submit(std::move(cancel), CountTasks(reply, response));
   return reply.reactor;
 }
 
@@ -152,11 +155,8 @@ grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
     reply.Finish(problems.ToStatus());
     return reply.reactor;
   }
-  parts_.scheduler->RetryGraph(request->request_id(), graph,
-                               [reply, response](const absl::StatusOr<int>& tasks) {
-                                 if (tasks.ok()) response->set_tasks(*tasks);
-                                 reply.Finish(tasks.status());
-                               });
+  parts_.scheduler->Submit(scheduler::RetryGraph{request->request_id(), graph},
+                           CountTasks(reply, response));
   return reply.reactor;
 }
 
@@ -176,37 +176,44 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
         "max_tasks", absl::StrCat(request->max_tasks()),
         absl::StrCat("must be 1 to ", kMaxPopped, ", or 0 for the default of ", kDefaultPopped));
   }
+  if (request->acknowledge_size() > kMaxAcknowledged) {
+    problems.Add("acknowledge", absl::StrCat(request->acknowledge_size(), " ids"),
+                 absl::StrCat("must be at most ", kMaxAcknowledged,
+                              " ids; acknowledge the rest with further calls"));
+  }
   if (!problems.empty()) {
     reply.Finish(problems.ToStatus());
     return reply.reactor;
   }
+  scheduler::PopFinished pop;
+  pop.client_queue = request->client_queue();
+  pop.acknowledge = {request->acknowledge().begin(), request->acknowledge().end()};
+  pop.max_tasks = request->max_tasks() == 0 ? kDefaultPopped : request->max_tasks();
+  pop.max_bytes = kMaxPoppedBytes;
   // Who has given up by then is not waited for. Nothing is lost: what nobody acknowledges is
   // delivered again.
-  const absl::Time deadline = std::min(absl::Now() + wait, absl::FromChrono(context->deadline()));
-  const int max_tasks = request->max_tasks() == 0 ? kDefaultPopped : request->max_tasks();
-  parts_.scheduler->PopFinished(
-      request->client_queue(), {request->acknowledge().begin(), request->acknowledge().end()},
-      max_tasks, kMaxPoppedBytes, deadline,
-      [reply, response,
-       workers = parts_.workers](absl::StatusOr<std::vector<storage::Finished>> finished) {
-        if (!finished.ok() || finished->empty()) {
-          reply.Finish(finished.status());
-          return;
-        }
-        // Copying megabytes is not the scheduler's thread's work.
-        auto tasks = std::make_shared<std::vector<storage::Finished>>(*std::move(finished));
-        workers->Post([reply, response, tasks] {
-          size_t bytes = 0;
-          for (const storage::Finished& task : *tasks) {
-            v1::FinishedTask message = ToMessage(task);
-            bytes += message.ByteSizeLong() + 8;
-            // The rest is delivered by the next call.
-            if (bytes > kMaxPoppedBytes && response->tasks_size() > 0) break;
-            *response->add_tasks() = std::move(message);
-          }
-          reply.Finish(absl::OkStatus());
-        });
-      });
+  pop.deadline = Clock::System().SteadyNow() +
+                 std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
+  parts_.scheduler->Submit(std::move(pop), [reply, response, workers = parts_.workers](
+                                               absl::StatusOr<scheduler::Reply> popped) {
+    if (!popped.ok() || popped->finished.empty()) {
+      reply.Finish(popped.status());
+      return;
+    }
+    // Copying megabytes is not the scheduler's thread's work.
+    auto tasks = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
+    workers->Post([reply, response, tasks] {
+      size_t bytes = 0;
+      for (const storage::Finished& task : *tasks) {
+        v1::FinishedTask message = ToMessage(task);
+        bytes += message.ByteSizeLong() + 8;
+        // The rest is delivered by the next call.
+        if (bytes > kMaxPoppedBytes && response->tasks_size() > 0) break;
+        *response->add_tasks() = std::move(message);
+      }
+      reply.Finish(absl::OkStatus());
+    });
+  });
   return reply.reactor;
 }
 

@@ -127,6 +127,20 @@ TEST_F(TaskExecuterServiceTest, GivesUpWaitingWhenTheClientDoes) {
   EXPECT_EQ(response.tasks_size(), 0);
 }
 
+TEST_F(TaskExecuterServiceTest, RefusesToAcknowledgeMillionsAtOnce) {
+  Context context;
+  v1::PopFinishedRequest request;
+  request.set_client_queue("queue");
+  for (int64_t id = 1; id <= 5'000'000; ++id) request.add_acknowledge(id);
+  v1::PopFinishedResponse response;
+  const grpc::Status status = harness_.stub->PopFinished(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  const v1::Problems problems = GrpcHarness::ProblemsOf(context);
+  ASSERT_EQ(problems.problems_size(), 1);
+  EXPECT_EQ(problems.problems(0).field(), "acknowledge");
+  EXPECT_THAT(problems.problems(0).message(), HasSubstr("at most 100000 ids"));
+}
+
 TEST_F(TaskExecuterServiceTest, RefusesToPopWithAllProblems) {
   Context context;
   v1::PopFinishedRequest request;

@@ -36,6 +36,10 @@ void WatchGraphStream::Begin() {
     End(problems.ToStatus());
     return;
   }
+  if (!open_.Add(parts_.limits->streams, 1)) {
+    End(TooManyStreams(parts_.limits->streams));
+    return;
+  }
   // Before the first look, so that no change is missed between.
   watch_ = parts_.hub->Add(graph, std::nullopt, [weak = weak_from_this()] {
     if (const std::shared_ptr<WatchGraphStream> stream = weak.lock()) stream->Wake();
@@ -86,6 +90,11 @@ void WatchGraphStream::SendNext() {
     ChangeHub::Pending pending = watch_->Take();
     if (pending.stopped) {
       End(absl::UnavailableError("the service is stopping; watch again when it is back"));
+      return;
+    }
+    if (pending.overflowed) {
+      End(absl::ResourceExhaustedError(
+          "more changes wait than are kept for one watcher; read faster, or watch again"));
       return;
     }
     for (scheduler::Changes::Task& task : pending.tasks) unsent_.push_back(std::move(task));

@@ -39,6 +39,7 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
   grpc::CallbackServerContext* const context_;
   const v1::WatchGraphRequest request_;
   std::shared_ptr<WatchGraphStream> self_;
+  SharedLimit::Claim open_;
   std::shared_ptr<ChangeHub::Watch> watch_;
   std::atomic<bool> waiting_{false};
   std::atomic<bool> cancelled_{false};

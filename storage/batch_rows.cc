@@ -89,6 +89,15 @@ void Put(const NewFinished& row, int column, FeedValue value) {
   }
 }
 
+void Put(const NewReset& row, int column, FeedValue value) {
+  switch (column) {
+    case 0:
+      return value.Int(row.key);
+    case 1:
+      return value.Int(row.attempts_before);
+  }
+}
+
 void Put(const WantedPayload& row, int column, FeedValue value) {
   switch (column) {
     case 0:

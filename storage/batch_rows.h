@@ -55,6 +55,13 @@ struct NewFinished {
 };
 void Put(const NewFinished& row, int column, FeedValue value);
 
+struct NewReset {
+  int64_t key;  // the task's
+  int64_t attempts_before;
+  static constexpr char kColumns[] = "key, attempts_before";
+};
+void Put(const NewReset& row, int column, FeedValue value);
+
 // A payload that is asked for, and where in the answer it belongs.
 struct WantedPayload {
   int64_t key;  // the task's

@@ -47,6 +47,7 @@ absl::StatusOr<std::unique_ptr<CommitBatch>> CommitBatch::Create(Connection* con
       RegisterRowFeed(*connection, "new_task_ends", NewTaskEnd::kColumns, &batch->task_ends_));
   status.Update(
       RegisterRowFeed(*connection, "new_finished", NewFinished::kColumns, &batch->finished_));
+  status.Update(RegisterRowFeed(*connection, "new_resets", NewReset::kColumns, &batch->resets_));
   if (!status.ok()) return status;
   return batch;
 }
@@ -70,17 +71,19 @@ void CommitBatch::RolledBack() {
 absl::Status CommitBatch::Add(const GraphSubmitted& graph) {
   last_graph_ = std::max(last_graph_, int64_t{graph.graph});
   return connection_.Run(
-      "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us, work) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       int64_t{graph.graph}, absl::string_view(graph.name), absl::string_view(graph.client_queue),
       int64_t{graph.fail_fast}, int64_t{graph.open},
-      static_cast<int64_t>(planner::GraphState::kRunning), EncodeTime(graph.submit_time));
+      static_cast<int64_t>(planner::GraphState::kRunning), EncodeTime(graph.submit_time),
+      static_cast<int64_t>(graph.work));
 }
 
 absl::Status CommitBatch::Add(const GraphChanged& graph) {
   absl::Status status = connection_.Run(
-      "UPDATE graphs SET state = ?2, open = ?3, end_us = ?4 WHERE id = ?1", int64_t{graph.graph},
-      static_cast<int64_t>(graph.state), int64_t{graph.open}, EndMicros(graph.end_time));
+      "UPDATE graphs SET state = ?2, open = ?3, end_us = ?4, work = ?5 WHERE id = ?1",
+      int64_t{graph.graph}, static_cast<int64_t>(graph.state), int64_t{graph.open},
+      EndMicros(graph.end_time), static_cast<int64_t>(graph.work));
   if (status.ok() && connection_.changes() == 0) {
     return absl::InternalError(absl::StrCat("graph ", planner::GraphIdToString(graph.graph),
                                             " changed, but the history does not have it"));
@@ -134,30 +137,13 @@ absl::Status CommitBatch::Replace(const TaskEnded& ended) {
 }
 
 absl::Status CommitBatch::Add(const TaskReset& reset) {
-  // Both read what the batch has written so far.
-  if (absl::Status status = FlushTaskEnds(); !status.ok()) return status;
-  if (absl::Status status = FlushFinished(); !status.ok()) return status;
-  const int64_t key = static_cast<int64_t>(reset.task.value);
-  {
-    absl::StatusOr<Rows> rows = connection_.Query("SELECT state FROM task_ends WHERE key = ?", key);
-    if (!rows.ok()) return rows.status();
-    absl::StatusOr<bool> found = rows->Next();
-    if (!found.ok()) return found.status();
-    if (*found) {
-      const int64_t state = rows->Int(0);
-      if (state < 0 || state >= planner::kTaskStates) {
-        return absl::DataLossError(absl::StrCat("a task ended in state ", state));
-      }
-      --CountsOf(reset.task.graph()).by_state[state];
-    }
+  // It undoes the end that was written so far, so what the batch has of ends goes first.
+  if (!task_ends_.empty() || !finished_.empty()) {
+    if (absl::Status status = FlushTaskEnds(); !status.ok()) return status;
+    if (absl::Status status = FlushFinished(); !status.ok()) return status;
   }
-  absl::Status status = connection_.Run(
-      "INSERT INTO task_resets (task_key, number, attempts_before, state, end_us, reason) "
-      "SELECT ?1, 1 + (SELECT ifnull(max(number), 0) FROM task_resets WHERE task_key = ?1), ?2, "
-      "state, end_us, reason FROM (SELECT 1) LEFT JOIN task_ends ON key = ?1",
-      key, int64_t{reset.attempts_before});
-  if (!status.ok()) return status;
-  return connection_.Run("DELETE FROM task_ends WHERE key = ?", key);
+  resets_.Add({static_cast<int64_t>(reset.task.value), int64_t{reset.attempts_before}});
+  return absl::OkStatus();
 }
 
 absl::Status CommitBatch::Add(const FinishedQueued& queued) {
@@ -215,13 +201,45 @@ absl::Status CommitBatch::Flush() {
   return FlushCounts();
 }
 
+absl::Status CommitBatch::FlushResets() {
+  if (resets_.empty()) return absl::OkStatus();
+  resets_.Sort();
+  {
+    absl::StatusOr<Rows> rows = connection_.Query(
+        "SELECT e.key >> 20, e.state, count(*) FROM new_resets CROSS JOIN task_ends e "
+        "ON e.key = new_resets.key GROUP BY 1, 2");
+    if (!rows.ok()) return rows.status();
+    for (;;) {
+      absl::StatusOr<bool> row = rows->Next();
+      if (!row.ok()) return row.status();
+      if (!*row) break;
+      const int64_t state = rows->Int(1);
+      if (state < 0 || state >= planner::kTaskStates) {
+        return absl::DataLossError(absl::StrCat("a task ended in state ", state));
+      }
+      CountsOf(static_cast<planner::GraphId>(rows->Int(0))).by_state[state] -= rows->Int(2);
+    }
+  }
+  absl::Status status = connection_.Run(
+      "INSERT INTO task_resets (task_key, number, attempts_before, state, end_us, reason) "
+      "SELECT n.key, 1 + (SELECT ifnull(max(number), 0) FROM task_resets WHERE task_key = n.key), "
+      "n.attempts_before, e.state, e.end_us, e.reason "
+      "FROM new_resets n LEFT JOIN task_ends e ON e.key = n.key");
+  if (!status.ok()) return status;
+  status = connection_.Run("DELETE FROM task_ends WHERE key IN (SELECT key FROM new_resets)");
+  resets_.Clear();
+  return status;
+}
+
 absl::Status CommitBatch::FlushTaskEnds() {
+  if (absl::Status status = FlushResets(); !status.ok()) return status;
   return InsertAll(connection_, task_ends_,
                    "INSERT OR FAIL INTO task_ends (key, state, end_us, reason) "
                    "SELECT key, state, end_us, reason FROM new_task_ends");
 }
 
 absl::Status CommitBatch::FlushFinished() {
+  if (absl::Status status = FlushResets(); !status.ok()) return status;
   return InsertAll(connection_, finished_,
                    "INSERT OR FAIL INTO finished (queue_id, delivery_id, task_key, resets) "
                    "SELECT queue_id, delivery_id, task_key, "
@@ -283,6 +301,7 @@ void CommitBatch::Clear() {
   attempt_ends_.Clear();
   task_ends_.Clear();
   finished_.Clear();
+  resets_.Clear();
   acknowledgements_.clear();
   counts_.clear();
   counts_index_.clear();

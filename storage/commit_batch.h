@@ -57,6 +57,7 @@ class CommitBatch {
 
   CountChange& CountsOf(planner::GraphId graph);
   absl::Status Flush();
+  absl::Status FlushResets();
   absl::Status FlushTaskEnds();
   absl::Status FlushFinished();
   absl::Status FlushAcknowledgements();
@@ -71,6 +72,7 @@ class CommitBatch {
   BatchRows<NewAttemptEnd> attempt_ends_;
   BatchRows<NewTaskEnd> task_ends_;
   BatchRows<NewFinished> finished_;
+  BatchRows<NewReset> resets_;
   std::vector<std::pair<int64_t, int64_t>> acknowledgements_;  // queue id, delivery id
   std::vector<CountChange> counts_;
   absl::flat_hash_map<planner::GraphId, size_t> counts_index_;

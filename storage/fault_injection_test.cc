@@ -19,19 +19,21 @@ using planner::Outcome;
 using planner::TaskState;
 using testing::HasSubstr;
 
-constexpr planner::GraphId kGraphs = 3;
+constexpr planner::GraphId kGraphs = 4;
 
 // Few pages between checkpoints, so that the copying from the WAL is cut and failed as well.
 absl::StatusOr<History> OpenOn(const FaultFileSystem& files, const std::string& path,
                                int checkpoint_pages = 8) {
-  return OpenHistory({.path = path}, {.vfs = files.name(), .checkpoint_pages = checkpoint_pages});
+  return OpenHistory(
+      {.path = path},
+      {.vfs = files.name(), .checkpoint_pages = checkpoint_pages, .checkpoint_thread = false});
 }
 
 // The lives of a few graphs, every kind of record in it.
 std::vector<std::vector<Record>> Batches() {
   std::vector<std::vector<Record>> batches;
   int64_t delivery = 0;
-  for (planner::GraphId graph = 1; graph <= kGraphs; ++graph) {
+  for (planner::GraphId graph = 1; graph < kGraphs; ++graph) {
     std::vector<Record>& submission = batches.emplace_back();
     submission.push_back(SomeGraph(graph));
     for (planner::TaskIndex i = 0; i < 4; ++i) {
@@ -57,6 +59,18 @@ std::vector<std::vector<Record>> Batches() {
       batches.push_back({ResetOf(graph, 1, 1), ResetOf(graph, 3, 0), GraphChanged{.graph = graph}});
     }
   }
+  // One that takes several commits to be submitted.
+  GraphSubmitted large = SomeGraph(kGraphs);
+  large.work = GraphWork::kSubmitting;
+  batches.push_back({large, SomeTask(kGraphs, 0, "first")});
+  batches.push_back({SomeTask(kGraphs, 1, "second")});
+  batches.push_back({SomeTask(kGraphs, 2, "third"), GraphChanged{.graph = kGraphs}});
+  // And to be cancelled.
+  batches.push_back({GraphChanged{.graph = kGraphs, .work = GraphWork::kCancelling},
+                     TaskEndOf(kGraphs, 0, TaskState::kCancelled)});
+  batches.push_back({TaskEndOf(kGraphs, 1, TaskState::kCancelled),
+                     TaskEndOf(kGraphs, 2, TaskState::kCancelled),
+                     EndOf(kGraphs, GraphState::kCancelled, At(200))});
   return batches;
 }
 
@@ -139,6 +153,98 @@ TEST(FaultInjectionTest, APowerCutWhileTheDatabaseIsMadeLeavesOneThatOpens) {
     ASSERT_TRUE(again.ok()) << operations << ": " << again.status();
     EXPECT_TRUE(again->writer->Commit({SomeGraph(1)}).ok());
     if (history.ok()) break;
+  }
+}
+
+// Removes what is hidden, as the next start does.
+void RemoveHidden(History& history) {
+  ASSERT_TRUE(history.writer->AbandonSubmissions().ok());
+  while (*history.writer->RemoveSome(3)) {
+  }
+}
+
+TEST(FaultInjectionTest, APowerCutWhileAGraphIsSubmittedInPartsLeavesAllOrNothing) {
+  int nothing = 0;
+  int all = 0;
+  for (int64_t operations = 1;; ++operations) {
+    FaultFileSystem files;
+    TestFolder folder;
+    absl::StatusOr<History> history = OpenOn(files, folder.database());
+    ASSERT_TRUE(history.ok()) << history.status();
+    files.FailAfter(operations);
+    GraphSubmitted large = SomeGraph(1);
+    large.work = GraphWork::kSubmitting;
+    const bool confirmed =
+        history->writer->Commit({large, SomeTask(1, 0, "a"), SomeTask(1, 1, "b")}).ok() &&
+        history->writer->Commit({SomeTask(1, 2, "c")}).ok() &&
+        history->writer->Commit({SomeTask(1, 3, "d"), GraphChanged{.graph = 1}}).ok();
+    std::mt19937 random(static_cast<uint32_t>(operations));
+    TestFolder cut;
+    files.CutPower(cut.path(), random);
+    absl::StatusOr<History> again = OpenHistory({.path = cut.database(), .durable = false});
+    ASSERT_TRUE(again.ok()) << again.status();
+    const absl::StatusOr<GraphRow> graph = again->reader->GetGraph(1);
+    RemoveHidden(*again);
+    const auto tasks = again->reader->ListTasks(1, 0, 10, {}, {});
+    ASSERT_TRUE(tasks.ok()) << tasks.status();
+    if (graph.ok()) {
+      ++all;
+      EXPECT_EQ(graph->tasks, 4);
+      EXPECT_EQ(tasks->size(), 4u);
+    } else {
+      ++nothing;
+      EXPECT_FALSE(confirmed) << "after " << operations << " operations";
+      EXPECT_TRUE(tasks->empty()) << "after " << operations << " operations";
+      // The place is free.
+      EXPECT_TRUE(again->writer->Commit({SomeGraph(1), SomeTask(1, 0, "a")}).ok());
+    }
+    if (confirmed) break;
+  }
+  EXPECT_GT(nothing, 10);
+  EXPECT_GT(all, 0);
+}
+
+TEST(FaultInjectionTest, APowerCutWhileAGraphIsRemovedInPartsHarmsNoOther) {
+  for (int64_t operations = 1;; ++operations) {
+    FaultFileSystem files;
+    TestFolder folder;
+    absl::StatusOr<History> history = OpenOn(files, folder.database());
+    ASSERT_TRUE(history.ok()) << history.status();
+    for (planner::GraphId graph : {1, 2}) {
+      ASSERT_TRUE(history->writer
+                      ->Commit({SomeGraph(graph), SomeTask(graph, 0, "a"), SomeTask(graph, 1, "b"),
+                                LaunchOf(graph, 0, 1),
+                                AttemptEndOf(graph, 0, 1, Outcome::kExited),
+                                TaskEndOf(graph, 0, TaskState::kFailed),
+                                TaskEndOf(graph, 1, TaskState::kSkipped),
+                                EndOf(graph, GraphState::kFailed, At(graph))})
+                      .ok());
+    }
+    DescribingVisitor expected;
+    ASSERT_TRUE(history->reader->VisitGraph(2, expected).ok());
+    files.FailAfter(operations);
+    bool over = false;
+    const auto hidden = history->writer->Prune(At(2), {1});
+    if (hidden.ok()) {
+      absl::StatusOr<bool> more = true;
+      while (more.ok() && *more) more = history->writer->RemoveSome(1);
+      over = more.ok();
+    }
+    std::mt19937 random(static_cast<uint32_t>(operations));
+    TestFolder cut;
+    files.CutPower(cut.path(), random);
+    absl::StatusOr<History> again = OpenHistory({.path = cut.database(), .durable = false});
+    ASSERT_TRUE(again.ok()) << again.status();
+    if (hidden.ok()) {
+      EXPECT_FALSE(again->reader->GetGraph(1).ok()) << "it had been confirmed";
+    }
+    const bool was_hidden = !again->reader->GetGraph(1).ok();
+    RemoveHidden(*again);
+    EXPECT_EQ(again->reader->ListTasks(1, 0, 10, {}, {})->empty(), was_hidden);
+    DescribingVisitor left;
+    ASSERT_TRUE(again->reader->VisitGraph(2, left).ok());
+    EXPECT_EQ(left.lines, expected.lines);
+    if (over) break;
   }
 }
 

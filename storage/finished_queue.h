@@ -13,7 +13,7 @@
 
 namespace kartograph::storage {
 
-// HistoryWriter::FinishedOf. A delivery tells of the end it was queued for, also when the task was
+// LongReader::FinishedOf. A delivery tells of the end it was queued for, also when the task was
 // run again since.
 absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDecoder& decoder,
                                                    absl::string_view client_queue, int max_tasks,

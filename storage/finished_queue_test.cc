@@ -30,7 +30,7 @@ class FinishedQueueTest : public testing::Test {
   std::vector<Finished> Get(int max_tasks = 100, int64_t max_bytes = 1 << 20,
                             absl::string_view queue = "client") {
     absl::StatusOr<std::vector<Finished>> finished =
-        history_.writer->FinishedOf(queue, max_tasks, max_bytes);
+        history_.reader->FinishedOf(queue, max_tasks, max_bytes);
     EXPECT_TRUE(finished.ok()) << finished.status();
     return finished.ok() ? *std::move(finished) : std::vector<Finished>();
   }

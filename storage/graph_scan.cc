@@ -10,8 +10,9 @@ namespace kartograph::storage {
 namespace {
 
 absl::Status ScanGraphRow(Connection& connection, planner::GraphId graph, GraphVisitor& visitor) {
-  absl::StatusOr<Rows> rows = connection.Query(
-      "SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs WHERE id = ?", int64_t{graph});
+  absl::StatusOr<Rows> rows = connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
+                                               " FROM graphs WHERE id = ? AND " KARTOGRAPH_VISIBLE,
+                                               int64_t{graph});
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> found = rows->Next();
   if (!found.ok()) return found.status();

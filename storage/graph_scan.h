@@ -9,7 +9,7 @@
 
 namespace kartograph::storage {
 
-// HistoryWriter::VisitGraph, within a transaction of the caller or none.
+// LongReader::VisitGraph, within a transaction of the caller or none.
 absl::Status ScanGraph(Connection& connection, RowDecoder& decoder, planner::GraphId graph,
                        GraphVisitor& visitor);
 

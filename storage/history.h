@@ -51,8 +51,8 @@ class HistoryWriter {
 
   // Visits every graph that is not final, by id.
   virtual absl::Status VisitLive(GraphVisitor& visitor) = 0;
-  // Visits one graph, final or not. NotFound.
-  virtual absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) = 0;
+  // What was being submitted and is not whole is to be removed: whoever wrote it does not go on.
+  virtual absl::Status AbandonSubmissions() = 0;
   // 0 where there is none.
   virtual absl::StatusOr<planner::GraphId> LastGraphId() = 0;
   virtual absl::StatusOr<int64_t> LastDeliveryId() = 0;
@@ -67,16 +67,35 @@ class HistoryWriter {
   virtual absl::StatusOr<bool> HasGraph(planner::GraphId graph) = 0;
   // Nothing where the request id is new.
   virtual absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) = 0;
+
+  // Takes these graphs out of the history, as far as each is final and ended before `before`, and
+  // returns which these are; `graphs` come from FindPrunable with the same time or an earlier one.
+  // Nobody sees them from then on; their rows go with RemoveSome.
+  virtual absl::StatusOr<std::vector<planner::GraphId>> Prune(
+      absl::Time before, absl::Span<const planner::GraphId> graphs) = 0;
+  // Removes about `max_rows` rows of graphs that were taken out, and of what a crash left of a
+  // submission. False where nothing of that is left.
+  virtual absl::StatusOr<bool> RemoveSome(int64_t max_rows) = 0;
+  // Removes up to `max_rows` answers to requests from before. Returns how many.
+  virtual absl::StatusOr<int64_t> ForgetRequests(absl::Time before, int64_t max_rows) = 0;
+};
+
+// What the scheduler reads beside its own thread, because it may take long. Reads what is
+// committed. Thread-safe.
+class LongReader {
+ public:
+  virtual ~LongReader() = default;
+
   // The oldest deliveries of a queue that are not acknowledged. Stops before `max_bytes` of return
   // values, but gives one at least.
   virtual absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue,
                                                            int max_tasks, int64_t max_bytes) = 0;
-
-  // Removes up to `max_graphs` final graphs that ended before `before` and have no unacknowledged
-  // delivery, and answers to requests from before. Returns what was removed. Never touches a graph
-  // that is not final.
-  virtual absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time before,
-                                                              int max_graphs) = 0;
+  // Visits one graph, final or not. NotFound.
+  virtual absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) = 0;
+  // Up to `max_graphs` final graphs that ended before `before` and have no unacknowledged delivery,
+  // those that ended first before the others.
+  virtual absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
+                                                                     int max_graphs) = 0;
 };
 
 struct GraphRow {
@@ -109,10 +128,8 @@ struct FailureRow {
 };
 
 // Reads what is committed. Thread-safe; every call sees one consistent state.
-class HistoryReader {
+class HistoryReader : public LongReader {
  public:
-  virtual ~HistoryReader() = default;
-
   virtual absl::StatusOr<GraphRow> GetGraph(planner::GraphId graph) = 0;
   // Newest first, ids below `before` (0: from the newest).
   virtual absl::StatusOr<std::vector<GraphRow>> ListGraphs(
@@ -140,6 +157,8 @@ class HistoryReader {
 struct History {
   std::unique_ptr<HistoryWriter> writer;
   std::shared_ptr<HistoryReader> reader;
+  // The same with connections of its own, so that it never waits for those who ask `reader`.
+  std::shared_ptr<LongReader> long_reader;
 };
 
 struct HistoryOptions {

@@ -59,9 +59,9 @@ TaskSubmitted MakeTask(int index) {
     task.after = {static_cast<planner::TaskIndex>(index - 100),
                   static_cast<planner::TaskIndex>(index - 99)};
   }
-  task.retry_delay = absl::Seconds(1);
-  task.max_retry_delay = absl::Minutes(5);
-  task.cancel_grace = absl::Seconds(10);
+  task.policy.retry_delay = absl::Seconds(1);
+  task.policy.max_retry_delay = absl::Minutes(5);
+  task.policy.cancel_grace = absl::Seconds(10);
   return task;
 }
 
@@ -191,7 +191,7 @@ void BM_FinishedOf(benchmark::State& state) {
   int64_t given = 0;
   for (auto _ : state) {
     absl::StatusOr<std::vector<Finished>> finished =
-        history.writer->FinishedOf("client", static_cast<int>(state.range(0)), 1 << 22);
+        history.reader->FinishedOf("client", static_cast<int>(state.range(0)), 1 << 22);
     Require(finished.status());
     given += static_cast<int64_t>(finished->size());
   }

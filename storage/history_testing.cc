@@ -64,13 +64,14 @@ TaskSubmitted SomeTask(planner::GraphId graph, planner::TaskIndex index, std::st
                         {Resource::Ram(), Quantity::Of(536870912)},
                         {Resource::Named("db_connections"), Quantity::Of(1)}};
   if (index > 0) record.after = {0, index - 1};
-  record.timeout = absl::Seconds(3600);
-  record.retry_delay = absl::Milliseconds(1500);
-  record.max_retry_delay = absl::Minutes(7);
-  record.cancel_grace = absl::Seconds(11);
-  record.max_attempts = 4;
+  record.policy.timeout = absl::Seconds(3600);
+  record.policy.retry_delay = absl::Milliseconds(1500);
+  record.policy.max_retry_delay = absl::Minutes(7);
+  record.policy.cancel_grace = absl::Seconds(11);
+  record.policy.max_attempts = 4;
   record.priority = -5;
-  record.unreachable_timeout = absl::Minutes(15);
+  record.policy.unreachable_timeout = absl::Minutes(15);
+  record.policy.max_losses = 3;
   return record;
 }
 
@@ -132,7 +133,8 @@ std::string Describe(const GraphSubmitted& graph) {
 
 std::string Describe(const GraphChanged& graph) {
   return absl::StrCat("graph ", graph.graph, " state=", planner::ToString(graph.state),
-                      " open=", graph.open, " end=", EncodeTime(graph.end_time));
+                      " open=", graph.open, " end=", EncodeTime(graph.end_time),
+                      " work=", static_cast<int>(graph.work));
 }
 
 std::string Describe(const TaskSubmitted& task) {
@@ -140,12 +142,13 @@ std::string Describe(const TaskSubmitted& task) {
                       " payload=", absl::CEscape(task.payload),
                       " consumption=", EncodeConsumption(task.consumption),
                       " after=", absl::StrJoin(task.after, ","),
-                      " timeout=", EncodeDuration(task.timeout),
-                      " retry_delay=", EncodeDuration(task.retry_delay),
-                      " max_retry_delay=", EncodeDuration(task.max_retry_delay)) +
-         absl::StrCat(" cancel_grace=", EncodeDuration(task.cancel_grace),
-                      " max_attempts=", task.max_attempts, " priority=", task.priority,
-                      " unreachable_timeout=", EncodeDuration(task.unreachable_timeout));
+                      " timeout=", EncodeDuration(task.policy.timeout),
+                      " retry_delay=", EncodeDuration(task.policy.retry_delay),
+                      " max_retry_delay=", EncodeDuration(task.policy.max_retry_delay)) +
+         absl::StrCat(" cancel_grace=", EncodeDuration(task.policy.cancel_grace),
+                      " max_attempts=", task.policy.max_attempts, " priority=", task.priority,
+                      " unreachable_timeout=", EncodeDuration(task.policy.unreachable_timeout),
+                      " max_losses=", task.policy.max_losses);
 }
 
 std::string Describe(const AttemptLaunched& launched) {
@@ -190,7 +193,7 @@ std::vector<std::string> DescribeAll(History& history, planner::GraphId graphs,
                                      absl::string_view queue) {
   DescribingVisitor visitor;
   for (planner::GraphId graph = 1; graph <= graphs; ++graph) {
-    const absl::Status status = history.writer->VisitGraph(graph, visitor);
+    const absl::Status status = history.reader->VisitGraph(graph, visitor);
     if (absl::IsNotFound(status)) continue;
     EXPECT_TRUE(status.ok()) << status;
     absl::StatusOr<GraphRow> row = history.reader->GetGraph(graph);
@@ -205,7 +208,7 @@ std::vector<std::string> DescribeAll(History& history, planner::GraphId graphs,
     for (const TaskRow& task : *tasks) visitor.lines.push_back(Describe(task.task));
   }
   absl::StatusOr<std::vector<Finished>> finished =
-      history.writer->FinishedOf(queue, 1000, int64_t{1} << 30);
+      history.reader->FinishedOf(queue, 1000, int64_t{1} << 30);
   EXPECT_TRUE(finished.ok()) << finished.status();
   for (const Finished& delivery : *finished) {
     visitor.lines.push_back(absl::StrCat("delivery ", delivery.delivery_id, " ",

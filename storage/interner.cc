@@ -45,19 +45,21 @@ absl::StatusOr<int64_t> Interner::SettingsOf(const TaskSubmitted& task) {
   std::optional<int64_t> id = settings_.Find(settings);
   if (!id.has_value()) {
     const std::string consumption = EncodeConsumption(task.consumption);
-    const std::optional<int64_t> timeout = EncodeLimit(task.timeout);
-    const std::optional<int64_t> unreachable = EncodeLimit(task.unreachable_timeout);
+    const planner::TaskPolicy& policy = task.policy;
+    const std::optional<int64_t> timeout = EncodeLimit(policy.timeout);
+    const std::optional<int64_t> unreachable = EncodeLimit(policy.unreachable_timeout);
     absl::StatusOr<int64_t> row = FindOrInsert(
         connection_,
         "SELECT id FROM settings WHERE consumption = ? AND timeout_us IS ? AND retry_delay_us = ? "
         "AND max_retry_delay_us = ? AND cancel_grace_us = ? AND max_attempts = ? AND priority = ? "
-        "AND unreachable_timeout_us IS ?",
+        "AND unreachable_timeout_us IS ? AND max_losses = ?",
         "INSERT INTO settings (consumption, timeout_us, retry_delay_us, max_retry_delay_us, "
-        "cancel_grace_us, max_attempts, priority, unreachable_timeout_us) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        absl::string_view(consumption), timeout, EncodeDuration(task.retry_delay),
-        EncodeDuration(task.max_retry_delay), EncodeDuration(task.cancel_grace),
-        int64_t{task.max_attempts}, int64_t{task.priority}, unreachable);
+        "cancel_grace_us, max_attempts, priority, unreachable_timeout_us, max_losses) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        absl::string_view(consumption), timeout, EncodeDuration(policy.retry_delay),
+        EncodeDuration(policy.max_retry_delay), EncodeDuration(policy.cancel_grace),
+        int64_t{policy.max_attempts}, int64_t{task.priority}, unreachable,
+        int64_t{policy.max_losses});
     if (!row.ok()) return row.status();
     id = *row;
     settings_.Add(settings, *id);

@@ -64,17 +64,24 @@ absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const History
         (*connection)
             ->Execute(options.durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
   }
-  sqlite3_wal_autocheckpoint((*connection)->handle(), tuning.checkpoint_pages);
+  sqlite3_wal_autocheckpoint((*connection)->handle(),
+                             tuning.checkpoint_thread ? 0 : tuning.checkpoint_pages);
   if (status.ok()) status = MigrateSchema(**connection, Migrations());
   if (!status.ok()) return status;
 
   absl::StatusOr<std::unique_ptr<SqliteWriter>> writer =
       SqliteWriter::Create(*std::move(connection), *std::move(lock));
   if (!writer.ok()) return writer.status();
+  if (tuning.checkpoint_thread) {
+    status = (*writer)->StartCheckpoints({.path = options.path, .vfs = tuning.vfs}, options.durable,
+                                         tuning.checkpoint_pages);
+    if (!status.ok()) return status;
+  }
   History history;
   history.writer = *std::move(writer);
-  history.reader = std::make_shared<SqliteReader>(
-      Connection::Options{.path = options.path, .read_only = true, .vfs = tuning.vfs});
+  const Connection::Options reading = {.path = options.path, .read_only = true, .vfs = tuning.vfs};
+  history.reader = std::make_shared<SqliteReader>(reading);
+  history.long_reader = std::make_shared<SqliteReader>(reading);
   return history;
 }
 

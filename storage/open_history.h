@@ -13,6 +13,9 @@ struct HistoryTuning {
   // default is 32 MiB: rarely enough that a page written by many commits is copied once, often
   // enough that a restart has little to read back.
   int checkpoint_pages = 4096;
+  // On a thread of its own. False for tests that count what is done to files: then the commit that
+  // reaches the limit does it.
+  bool checkpoint_thread = true;
 };
 
 absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const HistoryTuning& tuning);

@@ -1,21 +1,31 @@
-// Retention.
+// How graphs leave the history: first nobody sees them any more, then their rows go, some at a
+// time.
 #ifndef KARTOGRAPH_STORAGE_PRUNE_H_
 #define KARTOGRAPH_STORAGE_PRUNE_H_
 
+#include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "planner/ids.h"
 #include "storage/sqlite.h"
 
 namespace kartograph::storage {
 
-// HistoryWriter::Prune, within a write transaction of the caller. Stops early once the graphs
-// removed held kMaxPrunedTasks tasks, so that one call does not take the writer for long.
-inline constexpr int64_t kMaxPrunedTasks = 50000;
-absl::StatusOr<std::vector<planner::GraphId>> PruneHistory(Connection& connection,
-                                                           absl::Time before, int max_graphs);
+// LongReader::FindPrunable.
+absl::StatusOr<std::vector<planner::GraphId>> FindPrunableGraphs(Connection& connection,
+                                                                 absl::Time before, int max_graphs);
+
+// HistoryWriter::Prune, within a write transaction of the caller.
+absl::Status HideGraphs(Connection& connection, absl::Time before,
+                        absl::Span<const planner::GraphId> graphs,
+                        std::vector<planner::GraphId>& hidden);
+
+// HistoryWriter::RemoveSome, within a write transaction of the caller. `more`: rows are left.
+absl::Status RemoveHiddenRows(Connection& connection, int64_t max_rows, bool& more);
 
 }  // namespace kartograph::storage
 

@@ -30,11 +30,25 @@ class PruneTest : public testing::Test {
             TaskEndOf(graph, 1, TaskState::kSkipped),
             EndOf(graph, GraphState::kFailed, At(seconds))});
   }
+  // Takes out what can be, and removes all its rows.
+  std::vector<planner::GraphId> Prune(absl::Time before, int max_graphs = 100) {
+    const auto found = history_.long_reader->FindPrunable(before, max_graphs);
+    EXPECT_TRUE(found.ok()) << found.status();
+    const auto pruned = history_.writer->Prune(before, *found);
+    EXPECT_TRUE(pruned.ok()) << pruned.status();
+    RemoveAll();
+    return *pruned;
+  }
   std::vector<planner::GraphId> Prune(double before, int max_graphs = 100) {
-    absl::StatusOr<std::vector<planner::GraphId>> graphs =
-        history_.writer->Prune(At(before), max_graphs);
-    EXPECT_TRUE(graphs.ok()) << graphs.status();
-    return graphs.ok() ? *std::move(graphs) : std::vector<planner::GraphId>();
+    return Prune(At(before), max_graphs);
+  }
+  // How many calls it took.
+  int RemoveAll(int64_t max_rows = 1000) {
+    for (int calls = 1;; ++calls) {
+      const absl::StatusOr<bool> more = history_.writer->RemoveSome(max_rows);
+      EXPECT_TRUE(more.ok()) << more.status();
+      if (!*more) return calls;
+    }
   }
   bool Has(planner::GraphId graph) { return history_.reader->GetGraph(graph).ok(); }
 
@@ -68,7 +82,7 @@ TEST_F(PruneTest, NeverTouchesAGraphThatIsNotFinal) {
   Commit({SomeGraph(1), SomeTask(1, 0, "a"), TaskEndOf(1, 0, TaskState::kFailed)});
   MakeFinal(2, 10);
   Commit({ResetOf(2, 0, 2), GraphChanged{.graph = 2}});  // runs again
-  EXPECT_TRUE(history_.writer->Prune(absl::InfiniteFuture(), 100)->empty());
+  EXPECT_THAT(Prune(absl::InfiniteFuture()), IsEmpty());
   EXPECT_TRUE(Has(1));
   EXPECT_TRUE(Has(2));
 }
@@ -92,24 +106,83 @@ TEST_F(PruneTest, RemovesAnswersToRequestsFromBefore) {
     answered.time = At(i);
     Commit({answered});
   }
-  EXPECT_THAT(Prune(2), IsEmpty());
+  EXPECT_EQ(*history_.writer->ForgetRequests(At(2), 10), 1);
+  EXPECT_EQ(*history_.writer->ForgetRequests(At(2), 10), 0);
   EXPECT_FALSE(history_.writer->FindRequest("request1")->has_value());
   EXPECT_TRUE(history_.writer->FindRequest("request2")->has_value());
 }
 
-TEST_F(PruneTest, DoesNotTakeManyLargeGraphsInOneCall) {
-  constexpr int kTasks = kMaxPrunedTasks / 2;
-  for (planner::GraphId graph : {1, 2, 3}) {
-    std::vector<Record> records = {SomeGraph(graph)};
-    for (int i = 0; i < kTasks; ++i) {
-      records.push_back(
-          SomeTask(graph, static_cast<planner::TaskIndex>(i), absl::StrCat("task", i)));
-    }
-    records.push_back(EndOf(graph, GraphState::kSucceeded, At(graph)));
-    Commit(std::move(records));
+TEST_F(PruneTest, ForgetsNotMoreRequestsThanAsked) {
+  for (int i = 1; i <= 3; ++i) {
+    RequestAnswered answered;
+    answered.request_id = absl::StrCat("request", i);
+    answered.time = At(i);
+    Commit({answered});
   }
-  EXPECT_THAT(Prune(100), ElementsAre(1u, 2u));
-  EXPECT_THAT(Prune(100), ElementsAre(3u));
+  EXPECT_EQ(*history_.writer->ForgetRequests(At(100), 2), 2);
+  EXPECT_EQ(*history_.writer->ForgetRequests(At(100), 2), 1);
+}
+
+TEST_F(PruneTest, AGraphThatRanAgainSinceItWasFoundStays) {
+  MakeFinal(1, 10);
+  MakeFinal(2, 10);
+  const auto found = history_.long_reader->FindPrunable(At(100), 10);
+  ASSERT_THAT(*found, ElementsAre(1u, 2u));
+  Commit({ResetOf(1, 0, 2), GraphChanged{.graph = 1}});
+  EXPECT_THAT(*history_.writer->Prune(At(100), *found), ElementsAre(2u));
+  RemoveAll();
+  EXPECT_TRUE(Has(1));
+  EXPECT_FALSE(Has(2));
+}
+
+TEST_F(PruneTest, NobodySeesAGraphThatWasTakenOutAlthoughItsRowsAreThere) {
+  MakeFinal(1, 10);
+  ASSERT_THAT(*history_.writer->Prune(At(100), {1}), ElementsAre(1u));
+  EXPECT_FALSE(Has(1));
+  EXPECT_THAT(*history_.reader->ListGraphs(0, 10, std::nullopt), IsEmpty());
+  EXPECT_THAT(*history_.reader->ListGraphs(0, 10, GraphState::kFailed), IsEmpty());
+  EXPECT_THAT(*history_.reader->ListFailures(10), IsEmpty());
+  EXPECT_TRUE(absl::IsNotFound(history_.reader->GetTask(1, "a").status()));
+  EXPECT_TRUE(absl::IsNotFound(history_.writer->FindTask(1, "a").status()));
+  EXPECT_FALSE(*history_.writer->HasGraph(1));
+  DescribingVisitor visitor;
+  EXPECT_TRUE(absl::IsNotFound(history_.long_reader->VisitGraph(1, visitor)));
+  EXPECT_THAT(*history_.long_reader->FindPrunable(At(100), 10), IsEmpty()) << "not twice";
+}
+
+TEST_F(PruneTest, RemovesRowsSomeAtATime) {
+  for (planner::GraphId graph : {1, 2}) MakeFinal(graph, 10);
+  ASSERT_THAT(*history_.writer->Prune(At(100), {1, 2}), ElementsAre(1u, 2u));
+  // A graph: two tasks, two ends, a reset, two attempts with their ends, and its own row.
+  EXPECT_GE(RemoveAll(/*max_rows=*/2), 10);
+  for (planner::GraphId graph : {1, 2}) MakeFinal(graph, 20);
+}
+
+TEST_F(PruneTest, WhatIsLeftOfASubmissionIsRemoved) {
+  GraphSubmitted submitted = SomeGraph(1);
+  submitted.work = GraphWork::kSubmitting;
+  Commit({submitted, SomeTask(1, 0, "a")});
+  Commit({SomeTask(1, 1, "b")});
+  EXPECT_FALSE(Has(1)) << "not whole yet";
+  EXPECT_FALSE(*history_.writer->RemoveSome(100)) << "it is still being submitted";
+  DescribingVisitor live;
+  ASSERT_TRUE(history_.writer->VisitLive(live).ok());
+  EXPECT_THAT(live.lines, IsEmpty());
+
+  ASSERT_TRUE(history_.writer->AbandonSubmissions().ok());
+  RemoveAll();
+  Commit({SomeGraph(1), SomeTask(1, 0, "a"), SomeTask(1, 1, "b")});
+  EXPECT_TRUE(Has(1));
+}
+
+TEST_F(PruneTest, ASubmissionIsSeenWhenItIsWhole) {
+  GraphSubmitted submitted = SomeGraph(1);
+  submitted.work = GraphWork::kSubmitting;
+  Commit({submitted, SomeTask(1, 0, "a")});
+  Commit({SomeTask(1, 1, "b"), GraphChanged{.graph = 1}});
+  ASSERT_TRUE(history_.writer->AbandonSubmissions().ok());
+  EXPECT_FALSE(*history_.writer->RemoveSome(100));
+  EXPECT_EQ(history_.reader->GetGraph(1)->tasks, 2);
 }
 
 }  // namespace

@@ -12,8 +12,21 @@
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
+#include "planner/task_policy.h"
 
 namespace kartograph::storage {
+
+// Work on a whole graph that takes more than one commit. It is written with the first of them, so
+// that a restart goes on with it. The numbers are stored; they never change.
+enum class GraphWork : uint8_t {
+  kNone = 0,
+  kSubmitting = 1,   // its tasks are being written; nobody sees it, and after a crash it is removed
+  kRetrying = 2,     // tasks that did not succeed are being reset
+  kCancelling = 3,   // tasks that are not final are being cancelled, on request
+  kFailingFast = 4,  // the same, because a task failed
+  kRemoving = 5,     // it is being removed; nobody sees it
+};
+inline constexpr int kGraphWorks = 6;
 
 // A new graph, running.
 struct GraphSubmitted {
@@ -23,14 +36,17 @@ struct GraphSubmitted {
   bool fail_fast = false;
   bool open = false;
   absl::Time submit_time;
+  // kSubmitting: its tasks come in later commits, and a GraphChanged when all are there.
+  GraphWork work = GraphWork::kNone;
 };
 
-// An open graph was closed, ended, or runs again.
+// An open graph was closed, ended, runs again, or work on it began or ended.
 struct GraphChanged {
   planner::GraphId graph = 0;
   planner::GraphState state = planner::GraphState::kRunning;
   bool open = false;
   absl::Time end_time = absl::InfiniteFuture();  // finite exactly when the state is final
+  GraphWork work = GraphWork::kNone;
 };
 
 // A new task of a graph submitted before. Times are rounded to microseconds.
@@ -40,13 +56,8 @@ struct TaskSubmitted {
   std::string payload;  // opaque
   planner::ResourceVector consumption;
   std::vector<planner::TaskIndex> after;  // in the same graph
-  absl::Duration timeout = absl::InfiniteDuration();
-  absl::Duration retry_delay;
-  absl::Duration max_retry_delay;
-  absl::Duration cancel_grace;
-  int32_t max_attempts = 1;
+  planner::TaskPolicy policy;
   int32_t priority = 0;
-  absl::Duration unreachable_timeout = absl::InfiniteDuration();
 };
 
 // Written before the cluster is told.

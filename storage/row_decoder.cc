@@ -39,6 +39,9 @@ KeyRange KeyRange::AttemptsOf(planner::TaskKey task) {
 absl::Status RowDecoder::Graph(const Rows& rows, GraphRow& graph) {
   const std::optional<planner::GraphState> state = planner::GraphStateFromNumber(rows.Int(5));
   if (!state) return Damaged("a graph's state is", rows.Int(5));
+  const int64_t work = rows.Int(13);
+  if (work < 0 || work >= kGraphWorks) return Damaged("the work on a graph is", work);
+  graph.state.work = static_cast<GraphWork>(work);
   graph.graph.graph = static_cast<planner::GraphId>(rows.Int(0));
   graph.graph.name = rows.String(1);
   graph.graph.client_queue = rows.String(2);
@@ -105,7 +108,7 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   if (auto it = settings_.find(id); it != settings_.end()) return &it->second;
   absl::StatusOr<Rows> rows = connection_.Query(
       "SELECT consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, "
-      "max_attempts, priority, unreachable_timeout_us FROM settings WHERE id = ?",
+      "max_attempts, priority, unreachable_timeout_us, max_losses FROM settings WHERE id = ?",
       id);
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> found = rows->Next();
@@ -119,13 +122,15 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   const auto limit = [&](int column) {
     return rows->IsNull(column) ? absl::InfiniteDuration() : DecodeDuration(rows->Int(column));
   };
-  settings.timeout = limit(1);
-  settings.retry_delay = DecodeDuration(rows->Int(2));
-  settings.max_retry_delay = DecodeDuration(rows->Int(3));
-  settings.cancel_grace = DecodeDuration(rows->Int(4));
-  settings.max_attempts = static_cast<int32_t>(rows->Int(5));
+  planner::TaskPolicy& policy = settings.policy;
+  policy.timeout = limit(1);
+  policy.retry_delay = DecodeDuration(rows->Int(2));
+  policy.max_retry_delay = DecodeDuration(rows->Int(3));
+  policy.cancel_grace = DecodeDuration(rows->Int(4));
+  policy.max_attempts = static_cast<int32_t>(rows->Int(5));
   settings.priority = static_cast<int32_t>(rows->Int(6));
-  settings.unreachable_timeout = limit(7);
+  policy.unreachable_timeout = limit(7);
+  policy.max_losses = static_cast<int32_t>(rows->Int(8));
   return &settings;
 }
 

@@ -196,7 +196,52 @@ FROM attempts a JOIN agents g ON g.id = a.agent_id JOIN tasks t ON t.key = a.tas
   LEFT JOIN attempt_ends e ON e.key = a.key;
 )sql";
 
-constexpr const char* kMigrations[] = {kVersion1, kVersion2};
+// How often a task may take its agent with it, and attempts that their agent could not start.
+constexpr char kVersion3[] = R"sql(
+ALTER TABLE settings ADD COLUMN max_losses INTEGER NOT NULL DEFAULT 5;
+DROP INDEX settings_by_value;
+CREATE INDEX settings_by_value ON settings (
+  consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, max_attempts,
+  priority, unreachable_timeout_us, max_losses);
+
+DROP VIEW attempt_list;
+CREATE VIEW attempt_list AS
+SELECT
+  'g' || t.graph_id AS graph, t.name AS task, a.number, g.name AS agent,
+  CASE e.outcome WHEN 1 THEN 'succeeded' WHEN 2 THEN 'exited' WHEN 3 THEN 'signalled'
+    WHEN 4 THEN 'timed out' WHEN 5 THEN 'out of memory' WHEN 6 THEN 'cancelled'
+    WHEN 7 THEN 'not started' WHEN 8 THEN 'result too large' WHEN 9 THEN 'lost'
+    WHEN 10 THEN 'refused' WHEN 11 THEN 'dropped' WHEN 12 THEN 'gone'
+    WHEN 13 THEN 'unreachable' WHEN 14 THEN 'agent failed' ELSE 'alive' END AS outcome,
+  e.exit_status, e.signal, e.message,
+  datetime(a.launch_us / 1000000, 'unixepoch') AS launched,
+  datetime(e.start_us / 1000000, 'unixepoch') AS started,
+  datetime(e.end_us / 1000000, 'unixepoch') AS ended,
+  e.peak_ram, e.cpu_us / 1e6 AS cpu_s, e.wall_us / 1e6 AS wall_s
+FROM attempts a JOIN agents g ON g.id = a.agent_id JOIN tasks t ON t.key = a.task_key
+  LEFT JOIN attempt_ends e ON e.key = a.key;
+)sql";
+
+// Work on whole graphs that takes more than one commit: the numbers of GraphWork. Graphs that are
+// being submitted (1) or removed (5) are not part of the history.
+constexpr char kVersion4[] = R"sql(
+ALTER TABLE graphs ADD COLUMN work INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX graphs_by_work ON graphs (work) WHERE work <> 0;
+
+DROP VIEW graph_list;
+CREATE VIEW graph_list AS
+SELECT
+  'g' || id AS graph, name,
+  CASE state WHEN 1 THEN 'running' WHEN 2 THEN 'succeeded' WHEN 3 THEN 'failed'
+    WHEN 4 THEN 'cancelled' END AS state,
+  tasks, succeeded, failed, cancelled, skipped,
+  datetime(submit_us / 1000000, 'unixepoch') AS submitted,
+  datetime(end_us / 1000000, 'unixepoch') AS ended,
+  client_queue
+FROM graphs WHERE work NOT IN (1, 5);
+)sql";
+
+constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

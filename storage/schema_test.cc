@@ -51,7 +51,7 @@ TEST(SchemaTest, OpensADatabaseOfTheFirstVersion) {
   EXPECT_EQ(history.reader->GetGraph(1)->graph.name, "old");
 }
 
-TEST(SchemaTest, ATaskOfTheFirstVersionHasNoUnreachableTimeout) {
+TEST(SchemaTest, ATaskOfTheFirstVersionHasTheDefaultsOfLaterOnes) {
   TestFolder folder;
   {
     std::unique_ptr<Connection> connection = Open(folder);
@@ -66,13 +66,16 @@ TEST(SchemaTest, ATaskOfTheFirstVersionHasNoUnreachableTimeout) {
   }
   History history = OpenIn(folder);
   TaskSubmitted more = SomeTask(1, 1, "b");
-  more.unreachable_timeout = absl::Minutes(3);
+  more.policy.unreachable_timeout = absl::Minutes(3);
   ASSERT_TRUE(history.writer->Commit({more}).ok());
   const absl::StatusOr<TaskRow> old = history.reader->GetTask(1, "a");
   ASSERT_TRUE(old.ok()) << old.status();
   EXPECT_EQ(old->task.priority, 7);
-  EXPECT_EQ(old->task.unreachable_timeout, absl::InfiniteDuration());
-  EXPECT_EQ(history.reader->GetTask(1, "b")->task.unreachable_timeout, absl::Minutes(3));
+  EXPECT_EQ(old->task.policy.unreachable_timeout, absl::InfiniteDuration());
+  EXPECT_EQ(old->task.policy.max_losses, 5);
+  const absl::StatusOr<TaskRow> added = history.reader->GetTask(1, "b");
+  EXPECT_EQ(added->task.policy.unreachable_timeout, absl::Minutes(3));
+  EXPECT_EQ(added->task.policy.max_losses, 3);
 }
 
 TEST(SchemaTest, TakesOnlyTheMissingStepsAndKeepsTheData) {

@@ -4,6 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/encoding.h"
+#include "storage/finished_queue.h"
+#include "storage/graph_scan.h"
+#include "storage/prune.h"
 
 namespace kartograph::storage {
 namespace {
@@ -111,7 +114,8 @@ absl::Status DecodeGraphs(absl::StatusOr<Rows> rows, std::vector<GraphRow>& grap
 absl::Status ReadGraph(Connection& connection, planner::GraphId graph, GraphRow& row) {
   std::vector<GraphRow> graphs;
   absl::Status status =
-      DecodeGraphs(connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs WHERE id = ?",
+      DecodeGraphs(connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
+                                    " FROM graphs WHERE id = ? AND " KARTOGRAPH_VISIBLE,
                                     int64_t{graph}),
                    graphs);
   if (!status.ok()) return status;
@@ -138,15 +142,16 @@ absl::StatusOr<std::vector<GraphRow>> SqliteReader::ListGraphs(
     if (!state.has_value()) {
       return DecodeGraphs(
           session.connection->Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
-                                    " FROM graphs WHERE id < ? ORDER BY id DESC LIMIT ?",
+                                    " FROM graphs WHERE id < ? AND " KARTOGRAPH_VISIBLE
+                                    " ORDER BY id DESC LIMIT ?",
                                     below, int64_t{limit}),
           graphs);
     }
     return DecodeGraphs(
-        session.connection->Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
-                                  " FROM graphs INDEXED BY graphs_by_state "
-                                  "WHERE state = ? AND id < ? ORDER BY id DESC LIMIT ?",
-                                  static_cast<int64_t>(*state), below, int64_t{limit}),
+        session.connection->Query(
+            "SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs INDEXED BY graphs_by_state "
+            "WHERE state = ? AND id < ? AND " KARTOGRAPH_VISIBLE " ORDER BY id DESC LIMIT ?",
+            static_cast<int64_t>(*state), below, int64_t{limit}),
         graphs);
   });
   if (!status.ok()) return status;
@@ -223,7 +228,8 @@ absl::StatusOr<TaskRow> SqliteReader::GetTask(planner::GraphId graph, absl::stri
     absl::Status status = DecodeTasks(
         session.connection->Query("SELECT " TASK_COLUMNS
                                   " FROM tasks t LEFT JOIN task_ends e ON e.key = t.key "
-                                  "WHERE t.graph_id = ?2 AND t.name = ?3",
+                                  "WHERE t.graph_id = ?2 AND t.name = ?3 AND EXISTS "
+                                  "(SELECT 1 FROM graphs WHERE id = ?2 AND " KARTOGRAPH_VISIBLE ")",
                                   int64_t{1}, int64_t{graph}, name),
         session.decoder, tasks);
     if (!status.ok()) return status;
@@ -248,7 +254,7 @@ absl::StatusOr<std::vector<FailureRow>> SqliteReader::ListFailures(int limit) {
         "SELECT e.key, e.state, e.end_us, e.reason, t.name, g.name "
         "FROM task_ends e INDEXED BY failures CROSS JOIN tasks t ON t.key = e.key "
         "CROSS JOIN graphs g ON g.id = t.graph_id "
-        "WHERE e.state = 6 ORDER BY e.end_us DESC, e.key DESC LIMIT ?",
+        "WHERE e.state = 6 AND " KARTOGRAPH_VISIBLE " ORDER BY e.end_us DESC, e.key DESC LIMIT ?",
         int64_t{limit});
     if (!rows.ok()) return rows.status();
     for (;;) {
@@ -268,6 +274,38 @@ absl::StatusOr<std::vector<FailureRow>> SqliteReader::ListFailures(int limit) {
   });
   if (!status.ok()) return status;
   return failures;
+}
+
+absl::StatusOr<std::vector<Finished>> SqliteReader::FinishedOf(absl::string_view client_queue,
+                                                               int max_tasks, int64_t max_bytes) {
+  std::vector<Finished> finished;
+  absl::Status status = InTransaction([&](Session& session) {
+    absl::StatusOr<std::vector<Finished>> read =
+        ReadFinished(*session.connection, session.decoder, client_queue, max_tasks, max_bytes);
+    if (read.ok()) finished = *std::move(read);
+    return read.status();
+  });
+  if (!status.ok()) return status;
+  return finished;
+}
+
+absl::Status SqliteReader::VisitGraph(planner::GraphId graph, GraphVisitor& visitor) {
+  return InTransaction([&](Session& session) {
+    return ScanGraph(*session.connection, session.decoder, graph, visitor);
+  });
+}
+
+absl::StatusOr<std::vector<planner::GraphId>> SqliteReader::FindPrunable(absl::Time before,
+                                                                         int max_graphs) {
+  std::vector<planner::GraphId> graphs;
+  absl::Status status = InTransaction([&](Session& session) {
+    absl::StatusOr<std::vector<planner::GraphId>> found =
+        FindPrunableGraphs(*session.connection, before, max_graphs);
+    if (found.ok()) graphs = *std::move(found);
+    return found.status();
+  });
+  if (!status.ok()) return status;
+  return graphs;
 }
 
 template <typename Read>

@@ -35,6 +35,11 @@ class SqliteReader : public HistoryReader {
                                                 Detail detail) override;
   absl::StatusOr<TaskRow> GetTask(planner::GraphId graph, absl::string_view name) override;
   absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) override;
+  absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,
+                                                   int64_t max_bytes) override;
+  absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) override;
+  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
+                                                             int max_graphs) override;
 
  private:
   struct Session {

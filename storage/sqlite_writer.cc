@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "storage/finished_queue.h"
+#include "storage/encoding.h"
 #include "storage/graph_scan.h"
 #include "storage/prune.h"
 
@@ -32,6 +32,14 @@ absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(
   return writer;
 }
 
+absl::Status SqliteWriter::StartCheckpoints(const Connection::Options& options, bool durable,
+                                            int pages) {
+  absl::StatusOr<std::unique_ptr<Checkpointer>> checkpointer =
+      Checkpointer::Start(connection_.get(), options, durable, pages);
+  if (checkpointer.ok()) checkpointer_ = *std::move(checkpointer);
+  return checkpointer.status();
+}
+
 absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
   if (records.empty()) return absl::OkStatus();
   absl::Status status;
@@ -52,9 +60,9 @@ absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
 absl::Status SqliteWriter::VisitLive(GraphVisitor& visitor) {
   std::vector<planner::GraphId> graphs;
   {
-    absl::StatusOr<Rows> rows =
-        connection_->Query("SELECT id FROM graphs WHERE state = ? ORDER BY id",
-                           static_cast<int64_t>(planner::GraphState::kRunning));
+    absl::StatusOr<Rows> rows = connection_->Query(
+        "SELECT id FROM graphs WHERE state = ? AND " KARTOGRAPH_VISIBLE " ORDER BY id",
+        static_cast<int64_t>(planner::GraphState::kRunning));
     if (!rows.ok()) return rows.status();
     for (;;) {
       absl::StatusOr<bool> row = rows->Next();
@@ -64,13 +72,16 @@ absl::Status SqliteWriter::VisitLive(GraphVisitor& visitor) {
     }
   }
   for (planner::GraphId graph : graphs) {
-    if (absl::Status status = VisitGraph(graph, visitor); !status.ok()) return status;
+    absl::Status status = ScanGraph(*connection_, decoder_, graph, visitor);
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status SqliteWriter::VisitGraph(planner::GraphId graph, GraphVisitor& visitor) {
-  return ScanGraph(*connection_, decoder_, graph, visitor);
+absl::Status SqliteWriter::AbandonSubmissions() {
+  return connection_->Run("UPDATE graphs SET work = ? WHERE work = ?",
+                          static_cast<int64_t>(GraphWork::kRemoving),
+                          static_cast<int64_t>(GraphWork::kSubmitting));
 }
 
 absl::StatusOr<planner::GraphId> SqliteWriter::LastGraphId() {
@@ -118,7 +129,9 @@ absl::StatusOr<std::vector<std::string>> SqliteWriter::Payloads(
 absl::StatusOr<planner::TaskKey> SqliteWriter::FindTask(planner::GraphId graph,
                                                         absl::string_view name) {
   absl::StatusOr<Rows> rows = connection_->Query(
-      "SELECT key FROM tasks WHERE graph_id = ? AND name = ?", int64_t{graph}, name);
+      "SELECT key FROM tasks WHERE graph_id = ?1 AND name = ?2 AND EXISTS "
+      "(SELECT 1 FROM graphs WHERE id = ?1 AND " KARTOGRAPH_VISIBLE ")",
+      int64_t{graph}, name);
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> found = rows->Next();
   if (!found.ok()) return found.status();
@@ -130,8 +143,8 @@ absl::StatusOr<planner::TaskKey> SqliteWriter::FindTask(planner::GraphId graph,
 }
 
 absl::StatusOr<bool> SqliteWriter::HasGraph(planner::GraphId graph) {
-  absl::StatusOr<Rows> rows =
-      connection_->Query("SELECT 1 FROM graphs WHERE id = ?", int64_t{graph});
+  absl::StatusOr<Rows> rows = connection_->Query(
+      "SELECT 1 FROM graphs WHERE id = ? AND " KARTOGRAPH_VISIBLE, int64_t{graph});
   if (!rows.ok()) return rows.status();
   return rows->Next();
 }
@@ -146,20 +159,37 @@ absl::StatusOr<std::optional<std::string>> SqliteWriter::FindRequest(absl::strin
   return rows->String(0);
 }
 
-absl::StatusOr<std::vector<Finished>> SqliteWriter::FinishedOf(absl::string_view client_queue,
-                                                               int max_tasks, int64_t max_bytes) {
-  return ReadFinished(*connection_, decoder_, client_queue, max_tasks, max_bytes);
-}
-
-absl::StatusOr<std::vector<planner::GraphId>> SqliteWriter::Prune(absl::Time before,
-                                                                  int max_graphs) {
+template <typename Write>
+absl::Status SqliteWriter::InTransaction(Write write) {
   absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);
   if (!transaction.ok()) return transaction.status();
-  absl::StatusOr<std::vector<planner::GraphId>> graphs =
-      PruneHistory(*connection_, before, max_graphs);
-  if (!graphs.ok()) return graphs;
-  if (absl::Status status = transaction->Commit(); !status.ok()) return status;
-  return graphs;
+  if (absl::Status status = write(); !status.ok()) return status;
+  return transaction->Commit();
+}
+
+absl::StatusOr<std::vector<planner::GraphId>> SqliteWriter::Prune(
+    absl::Time before, absl::Span<const planner::GraphId> graphs) {
+  std::vector<planner::GraphId> pruned;
+  absl::Status status =
+      InTransaction([&] { return HideGraphs(*connection_, before, graphs, pruned); });
+  if (!status.ok()) return status;
+  return pruned;
+}
+
+absl::StatusOr<bool> SqliteWriter::RemoveSome(int64_t max_rows) {
+  bool more = false;
+  absl::Status status =
+      InTransaction([&] { return RemoveHiddenRows(*connection_, max_rows, more); });
+  if (!status.ok()) return status;
+  return more;
+}
+
+absl::StatusOr<int64_t> SqliteWriter::ForgetRequests(absl::Time before, int64_t max_rows) {
+  absl::Status status = connection_->Run(
+      "DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE time_us < ? LIMIT ?)",
+      EncodeTime(before), max_rows);
+  if (!status.ok()) return status;
+  return connection_->changes();
 }
 
 }  // namespace kartograph::storage

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/batch_rows.h"
+#include "storage/checkpointer.h"
 #include "storage/commit_batch.h"
 #include "storage/history.h"
 #include "storage/row_decoder.h"
@@ -23,9 +24,12 @@ class SqliteWriter : public HistoryWriter {
   static absl::StatusOr<std::unique_ptr<SqliteWriter>> Create(
       std::unique_ptr<Connection> connection, std::unique_ptr<StateLock> lock);
 
+  // Copies the WAL beside the commits from now on; see Checkpointer.
+  absl::Status StartCheckpoints(const Connection::Options& options, bool durable, int pages);
+
   absl::Status Commit(absl::Span<const Record> records) override;
   absl::Status VisitLive(GraphVisitor& visitor) override;
-  absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) override;
+  absl::Status AbandonSubmissions() override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;
   absl::StatusOr<int64_t> LastDeliveryId() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
@@ -34,15 +38,19 @@ class SqliteWriter : public HistoryWriter {
                                             absl::string_view name) override;
   absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override;
-  absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,
-                                                   int64_t max_bytes) override;
-  absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time before, int max_graphs) override;
+  absl::StatusOr<std::vector<planner::GraphId>> Prune(
+      absl::Time before, absl::Span<const planner::GraphId> graphs) override;
+  absl::StatusOr<bool> RemoveSome(int64_t max_rows) override;
+  absl::StatusOr<int64_t> ForgetRequests(absl::Time before, int64_t max_rows) override;
 
  private:
   SqliteWriter(std::unique_ptr<Connection> connection, std::unique_ptr<StateLock> lock)
       : lock_(std::move(lock)), connection_(std::move(connection)), decoder_(connection_.get()) {}
 
   absl::StatusOr<int64_t> Counter(absl::string_view name);
+  // Runs `write` (-> absl::Status) in a transaction.
+  template <typename Write>
+  absl::Status InTransaction(Write write);
 
   // In this order, so that the connection is closed before the lock is given up.
   const std::unique_ptr<StateLock> lock_;
@@ -51,6 +59,7 @@ class SqliteWriter : public HistoryWriter {
   BatchRows<WantedPayload> wanted_payloads_;
   const std::unique_ptr<Connection> connection_;
   RowDecoder decoder_;
+  std::unique_ptr<Checkpointer> checkpointer_;  // null: the commits do it
 };
 
 }  // namespace kartograph::storage

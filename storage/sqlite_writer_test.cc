@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "storage/checkpointer.h"
 #include "storage/history_testing.h"
+#include "storage/open_history.h"
 
 namespace kartograph::storage {
 namespace {
@@ -31,7 +34,7 @@ class SqliteWriterTest : public testing::Test {
   }
   std::vector<std::string> Visit(planner::GraphId graph) {
     DescribingVisitor visitor;
-    const absl::Status status = history_.writer->VisitGraph(graph, visitor);
+    const absl::Status status = history_.reader->VisitGraph(graph, visitor);
     EXPECT_TRUE(status.ok()) << status;
     return visitor.lines;
   }
@@ -86,9 +89,9 @@ TEST_F(SqliteWriterTest, KeepsTheLimitsOfEveryField) {
   TaskSubmitted task;
   task.task = TaskKey::Of(graph.graph, planner::kMaxTasks - 1);
   task.name = "a";
-  task.timeout = absl::InfiniteDuration();
-  task.max_retry_delay = absl::InfiniteDuration();
-  task.max_attempts = INT32_MAX;
+  task.policy.timeout = absl::InfiniteDuration();
+  task.policy.max_retry_delay = absl::InfiniteDuration();
+  task.policy.max_attempts = INT32_MAX;
   task.priority = INT32_MIN;
   AttemptLaunched launched;
   launched.attempt = planner::AttemptId::Of(task.task, planner::kMaxLaunches);
@@ -130,7 +133,7 @@ TEST_F(SqliteWriterTest, KeepsUnicodeQuotesAndNulBytesInText) {
   EXPECT_THAT(*history_.writer->Payloads({task.task}), ElementsAre(odd));
   EXPECT_EQ(*history_.writer->FindTask(1, odd), task.task);
   EXPECT_EQ(**history_.writer->FindRequest(odd), odd + odd);
-  EXPECT_EQ(history_.writer->FinishedOf(odd, 10, 1000)->at(0).last_attempt.return_value, odd);
+  EXPECT_EQ(history_.reader->FinishedOf(odd, 10, 1000)->at(0).last_attempt.return_value, odd);
 }
 
 TEST_F(SqliteWriterTest, VisitsLiveGraphsByIdAndNoOthers) {
@@ -161,7 +164,7 @@ TEST_F(SqliteWriterTest, ReplacesACancelThatATaskOutranByItsSuccess) {
 
 TEST_F(SqliteWriterTest, SaysThatAGraphOrTaskIsNotThere) {
   DescribingVisitor visitor;
-  EXPECT_TRUE(absl::IsNotFound(history_.writer->VisitGraph(1, visitor)));
+  EXPECT_TRUE(absl::IsNotFound(history_.reader->VisitGraph(1, visitor)));
   Commit({SomeGraph(1), SomeTask(1, 0, "decode")});
   EXPECT_TRUE(absl::IsNotFound(history_.writer->FindTask(1, "missing").status()));
   EXPECT_TRUE(absl::IsNotFound(history_.writer->FindTask(2, "decode").status()));
@@ -274,7 +277,7 @@ TEST_F(SqliteWriterTest, NeverGivesLastIdsBelowOnesThatWereUsed) {
   Commit({SomeGraph(1), SomeGraph(7), SomeTask(7, 0, "a"), TaskEndOf(7, 0, TaskState::kSkipped),
           DeliveryOf(12, 7, 0), EndOf(7, GraphState::kCancelled, At(1))});
   Commit({AcknowledgementOf(12), SomeGraph(5)});
-  ASSERT_THAT(*history_.writer->Prune(At(2), 10), ElementsAre(7u));
+  ASSERT_THAT(*history_.writer->Prune(At(2), {7}), ElementsAre(7u));
   Reopen();
   EXPECT_EQ(*history_.writer->LastGraphId(), 7u);
   EXPECT_EQ(*history_.writer->LastDeliveryId(), 12);
@@ -328,6 +331,41 @@ TEST_F(SqliteWriterTest, KeepsMoreDifferentSettingsThanItRemembers) {
   } visitor;
   ASSERT_TRUE(history_.writer->VisitLive(visitor).ok());
   EXPECT_EQ(visitor.right, kTasks + 10);
+}
+
+TEST_F(SqliteWriterTest, TasksOfOneBatchThatAreResetAndEndAgainAreCountedRight) {
+  Commit({SomeGraph(1), SomeTask(1, 0, "a"), SomeTask(1, 1, "b"), TaskEndOf(1, 0, TaskState::kFailed),
+          TaskEndOf(1, 1, TaskState::kSkipped), DeliveryOf(1, 1, 0), ResetOf(1, 0, 1),
+          ResetOf(1, 1, 0), TaskEndOf(1, 0, TaskState::kSucceeded), DeliveryOf(2, 1, 0)});
+  const GraphRow graph = *history_.reader->GetGraph(1);
+  EXPECT_EQ(graph.counts[static_cast<int>(TaskState::kSucceeded)], 1);
+  EXPECT_EQ(graph.counts[static_cast<int>(TaskState::kFailed)], 0);
+  EXPECT_EQ(graph.counts[static_cast<int>(TaskState::kSkipped)], 0);
+  const auto finished = history_.reader->FinishedOf("client", 10, 1000);
+  ASSERT_EQ(finished->size(), 2u);
+  EXPECT_EQ(finished->at(0).ended.state, TaskState::kFailed);
+  EXPECT_EQ(finished->at(1).ended.state, TaskState::kSucceeded);
+}
+
+TEST(CheckpointerTest, TheWalIsCopiedBesideTheCommitsAndStaysSmall) {
+  TestFolder folder;
+  constexpr int kPages = 50;
+  auto history = OpenHistory({.path = folder.database(), .durable = false},
+                             {.checkpoint_pages = kPages});
+  ASSERT_TRUE(history.ok()) << history.status();
+  const auto size = [&](const char* suffix) {
+    return std::filesystem::file_size(folder.database() + suffix);
+  };
+  constexpr int kRounds = 400;
+  for (planner::GraphId graph = 1; graph <= kRounds; ++graph) {
+    TaskSubmitted task = SomeTask(graph, 0, "a");
+    task.payload = std::string(40000, 'x');
+    ASSERT_TRUE(history->writer->Commit({SomeGraph(graph), task}).ok());
+  }
+  // 16 MB were written; what is not copied yet has a bound.
+  EXPECT_LT(size("-wal"), (Checkpointer::kMostTimes + 2) * kPages * 8300u);
+  EXPECT_GT(size(""), uintmax_t{kRounds} * 40000 / 2);
+  EXPECT_EQ(history->reader->GetGraph(kRounds)->tasks, 1);
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ class Hello {
     std::vector<Cluster::KnownAttempt> known;
     for (const auto& [attempt, agent] : launched_) known.push_back({attempt, agent});
     if (!known.empty()) cluster_->Reconcile(std::move(known));
-    if (!waiting_.empty()) cluster_->Revive({NeedOfATask()});
+    if (!waiting_.empty()) cluster_->offers()->Revive({NeedOfATask()});
   }
   void On(executor::Disconnected& disconnected) { Say("no connection: ", disconnected.reason); }
 
@@ -103,11 +103,11 @@ class Hello {
       Say(launches.back().task_name, ": launched on ", offer.agent_name);
     }
     if (launches.empty()) {
-      cluster_->Decline({offer.id});
+      cluster_->offers()->Decline({offer.id});
     } else {
       cluster_->Execute(std::move(launches));
     }
-    if (waiting_.empty()) cluster_->Suppress();
+    if (waiting_.empty()) cluster_->offers()->Suppress();
   }
 
   void On(AttemptUpdate& update) {
@@ -125,8 +125,8 @@ class Hello {
     executor::LogRequest log;
     log.attempt = update.attempt;
     log.agent = update.agent;
-    cluster_->ReadLog(log, [this, name, attempt = update.attempt](
-                               const absl::StatusOr<executor::LogChunk>& chunk) {
+    cluster_->logs()->ReadLog(log, [this, name, attempt = update.attempt](
+                                       const absl::StatusOr<executor::LogChunk>& chunk) {
       Say(name, " said: ", chunk.ok() ? chunk->data : chunk.status().ToString());
       cluster_->Acknowledge({attempt});
       Done(chunk.ok());
@@ -154,7 +154,7 @@ class Hello {
     cluster_->Acknowledge({attempt});
     if (attempt.number() == kMaxLaunches) return Done(false);
     waiting_.push_back(AttemptId::Of(attempt.task(), attempt.number() + 1));
-    cluster_->Revive({NeedOfATask()});
+    cluster_->offers()->Revive({NeedOfATask()});
   }
 
   void Done(bool said_hello) {

@@ -46,7 +46,7 @@ constexpr int kMaxUnreadable = 3;
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(20);
 constexpr absl::Duration kLongestBackOff = absl::Seconds(5);
 
-class LocalCluster : public Cluster {
+class LocalCluster : public Cluster, public LogReader {
  public:
   LocalCluster(LocalClusterOptions options, std::unique_ptr<Sandboxes> sandboxes, int wake_fd)
       : options_(std::move(options)), sandboxes_(std::move(sandboxes)), wake_(wake_fd) {}
@@ -57,13 +57,10 @@ class LocalCluster : public Cluster {
   void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) override;
   void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
   void Reconcile(std::vector<KnownAttempt> attempts) override;
-  // It leases, and there is nobody else to use what is not wanted.
-  void Decline(const std::vector<OfferId>&) override {}
-  void Suppress() override {}
-  void Revive(const std::vector<planner::ResourceVector>&) override {}
+  void Discard(planner::GraphId graph) override;
+  LogReader* logs() override { return this; }
   void ReadLog(const LogRequest& request,
                std::function<void(absl::StatusOr<LogChunk>)> done) override;
-  void Discard(planner::GraphId graph) override;
 
  private:
   void Send(const ToAgent& message);

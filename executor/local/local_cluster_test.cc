@@ -234,7 +234,8 @@ TEST_F(LocalClusterTest, RunsAnAttemptAndReadsItsLog) {
     request.stream = stream;
     request.offset = offset;
     absl::StatusOr<LogChunk> chunk;
-    client->ReadLog(request, [&chunk](absl::StatusOr<LogChunk> got) { chunk = std::move(got); });
+    client->logs()->ReadLog(request,
+                            [&chunk](absl::StatusOr<LogChunk> got) { chunk = std::move(got); });
     return chunk.ok() ? absl::StrCat(chunk->offset, ":", chunk->data) : "none";
   };
   EXPECT_EQ(read(LogStream::kStdout, 0), "0:hello\n");
@@ -260,7 +261,7 @@ TEST_F(LocalClusterTest, DoesNotFollowALinkOutOfTheSandbox) {
   LogRequest request;
   request.attempt = Id(0);
   absl::Status status;
-  client->ReadLog(request, [&](absl::StatusOr<LogChunk> got) { status = got.status(); });
+  client->logs()->ReadLog(request, [&](absl::StatusOr<LogChunk> got) { status = got.status(); });
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
 }
 

@@ -36,7 +36,7 @@ class AnswerOnce {
 };
 
 // All work is done on one thread, which owns the framework; what comes from others is posted to it.
-class MesosCluster : public Cluster {
+class MesosCluster : public Cluster, public OfferControl, public LogReader {
  public:
   explicit MesosCluster(MesosClusterOptions options)
       : master_(std::move(options.master)), tls_(asio::ssl::context::tls_client) {
@@ -97,6 +97,11 @@ class MesosCluster : public Cluster {
   void Reconcile(std::vector<KnownAttempt> attempts) override {
     asio::post(io_, [this, attempts = std::move(attempts)] { framework_->Reconcile(attempts); });
   }
+  void Discard(planner::GraphId graph) override {
+    asio::post(io_, [=, this] { framework_->Discard(graph); });
+  }
+
+  OfferControl* offers() override { return this; }
   void Decline(const std::vector<OfferId>& offers) override {
     asio::post(io_, [=, this] { framework_->Decline(offers); });
   }
@@ -106,6 +111,8 @@ class MesosCluster : public Cluster {
   void Revive(const std::vector<planner::ResourceVector>& wanted) override {
     asio::post(io_, [=, this] { framework_->Revive(wanted); });
   }
+
+  LogReader* logs() override { return this; }
   void ReadLog(const LogRequest& request,
                std::function<void(absl::StatusOr<LogChunk>)> done) override {
     auto answer = std::make_shared<AnswerOnce>(std::move(done));
@@ -113,9 +120,6 @@ class MesosCluster : public Cluster {
       framework_->ReadLog(
           request, [answer](absl::StatusOr<LogChunk> chunk) { (*answer)(std::move(chunk)); });
     });
-  }
-  void Discard(planner::GraphId graph) override {
-    asio::post(io_, [=, this] { framework_->Discard(graph); });
   }
 
  private:

@@ -145,7 +145,7 @@ void SimulatedCluster::Answer(const std::vector<KnownAttempt>& attempts) {
 }
 
 void SimulatedCluster::Decline(const std::vector<OfferId>& offers) {
-  if (!connected_ || options_.lease) return;
+  if (!connected_) return;
   Event event;
   event.kind = Event::Kind::kDecline;
   event.connection = connection_;
@@ -154,7 +154,7 @@ void SimulatedCluster::Decline(const std::vector<OfferId>& offers) {
 }
 
 void SimulatedCluster::Suppress() {
-  if (!connected_ || options_.lease) return;
+  if (!connected_) return;
   Event event;
   event.kind = Event::Kind::kSuppress;
   event.connection = connection_;
@@ -162,7 +162,7 @@ void SimulatedCluster::Suppress() {
 }
 
 void SimulatedCluster::Revive(const std::vector<planner::ResourceVector>&) {
-  if (!connected_ || options_.lease) return;
+  if (!connected_) return;
   Event event;
   event.kind = Event::Kind::kRevive;
   event.connection = connection_;
@@ -189,11 +189,6 @@ void SimulatedCluster::OnRevive() {
     agents_[i].declined.reset();
     if (!agents_[i].offered) MakeOffer(i);
   }
-}
-
-void SimulatedCluster::ReadLog(const LogRequest&,
-                               std::function<void(absl::StatusOr<LogChunk>)> done) {
-  done(absl::NotFoundError("simulated attempts write no logs"));
 }
 
 }  // namespace kartograph::executor

@@ -59,7 +59,7 @@ struct SimulatedRun {
 // called again, after Stop, by the next one, as after a crash. The same seed and the same calls
 // give the same events. Agents admit attempts strictly: in order, and never over their capacity,
 // whatever they are sent.
-class SimulatedCluster : public Cluster {
+class SimulatedCluster : public Cluster, public OfferControl {
  public:
   using RunOf = std::function<SimulatedRun(planner::AttemptId)>;
   // Told when an attempt's process begins (true) and ends (false), by the ground truth.
@@ -91,12 +91,12 @@ class SimulatedCluster : public Cluster {
   void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace) override;
   void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
   void Reconcile(std::vector<KnownAttempt> attempts) override;
+  void Discard(planner::GraphId) override {}
+
+  OfferControl* offers() override { return options_.lease ? nullptr : this; }
   void Decline(const std::vector<OfferId>& offers) override;
   void Suppress() override;
   void Revive(const std::vector<planner::ResourceVector>& wanted) override;
-  void ReadLog(const LogRequest& request,
-               std::function<void(absl::StatusOr<LogChunk>)> done) override;
-  void Discard(planner::GraphId) override {}
 
  private:
   enum class Phase : uint8_t { kQueued, kRunning, kEnded };

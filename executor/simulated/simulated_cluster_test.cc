@@ -253,11 +253,11 @@ TEST(SimulatedClusterTest, WhatWasDeclinedComesAgainWithMoreOrWhenRevived) {
   story.Launch({0});
   story.Launch({1}, 2);
   EXPECT_THAT(story.Now(), Contains("offer of agent-0: cpu=1"));
-  story.cluster().Decline({"offer-3", "offer-1", "unknown"});
+  story.cluster().offers()->Decline({"offer-3", "offer-1", "unknown"});
   EXPECT_THAT(story.After(absl::Seconds(9)), IsEmpty());
-  story.cluster().Revive({});
+  story.cluster().offers()->Revive({});
   EXPECT_THAT(story.Now(), ElementsAre("offer of agent-0: cpu=1"));
-  story.cluster().Decline({"offer-4"});
+  story.cluster().offers()->Decline({"offer-4"});
   EXPECT_THAT(story.After(absl::Seconds(1)),
               ElementsAre("g1.0.1 succeeded", "offer of agent-0: cpu=2", "g1.1.1 succeeded",
                           "rescinded offer-5", "offer of agent-0: cpu=4"));
@@ -269,10 +269,10 @@ TEST(SimulatedClusterTest, NothingIsOfferedWhileSuppressed) {
   Story story(options);
   story.Now();
   story.Launch({0});
-  story.cluster().Suppress();
+  story.cluster().offers()->Suppress();
   story.Now();
   EXPECT_THAT(story.After(absl::Seconds(10)), Not(Contains("offer of agent-0: cpu=2")));
-  story.cluster().Revive({});
+  story.cluster().offers()->Revive({});
   EXPECT_THAT(story.Now(), ElementsAre("offer of agent-0: cpu=2"));
 }
 

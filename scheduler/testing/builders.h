@@ -45,24 +45,28 @@ class Task {
     return *this;
   }
   Task& Attempts(int n) {
-    task_.max_attempts = n;
+    task_.policy.max_attempts = n;
+    return *this;
+  }
+  Task& Losses(int n) {
+    task_.policy.max_losses = n;
     return *this;
   }
   Task& RetryDelay(absl::Duration first, absl::Duration most = absl::Minutes(5)) {
-    task_.retry_delay = first;
-    task_.max_retry_delay = most;
+    task_.policy.retry_delay = first;
+    task_.policy.max_retry_delay = most;
     return *this;
   }
   Task& Grace(absl::Duration grace) {
-    task_.cancel_grace = grace;
+    task_.policy.cancel_grace = grace;
     return *this;
   }
   Task& Timeout(absl::Duration timeout) {
-    task_.timeout = timeout;
+    task_.policy.timeout = timeout;
     return *this;
   }
   Task& UnreachableTimeout(absl::Duration timeout) {
-    task_.unreachable_timeout = timeout;
+    task_.policy.unreachable_timeout = timeout;
     return *this;
   }
   Task& Priority(int priority) {

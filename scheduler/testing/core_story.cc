@@ -29,8 +29,8 @@ CoreStory::CoreStory(planner::ResourceVector pools)
     : options_{std::move(pools)}, core_(std::make_unique<Core>(options_, Core::Numbers())) {}
 
 void CoreStory::Batch() {
-  core_->OnTime(now_, &step_);
-  core_->Plan(now_, &step_);
+  core_->OnTime({now_, step_});
+  core_->Plan({now_, step_});
   Check(history_.Commit(step_.records));
   for (executor::Launch& launch : step_.launches) launches_.push_back(std::move(launch));
   for (const CancelEffect& cancel : step_.cancels) {
@@ -58,19 +58,20 @@ void CoreStory::Batch() {
 }
 
 void CoreStory::Tell(executor::ClusterEvent event) {
-  core_->OnClusterEvent(std::move(event), now_, &step_);
+  core_->OnClusterEvent(std::move(event), {now_, step_});
   Batch();
 }
 
 void CoreStory::Tell(std::vector<executor::ClusterEvent> events) {
   for (executor::ClusterEvent& event : events) {
-    core_->OnClusterEvent(std::move(event), now_, &step_);
+    core_->OnClusterEvent(std::move(event), {now_, step_});
   }
   Batch();
 }
 
 void CoreStory::Wait(absl::Duration time) {
-  now_ += time;
+  now_.steady += time;
+  now_.wall += time;
   Batch();
 }
 
@@ -108,7 +109,7 @@ planner::GraphId CoreStory::Submit(const Graph& graph) {
 }
 
 absl::Status CoreStory::TrySubmit(const Graph& graph) {
-  absl::StatusOr<planner::GraphId> id = core_->SubmitGraph(graph.Get(), now_, &step_);
+  absl::StatusOr<planner::GraphId> id = core_->SubmitGraph(graph.Get(), {now_, step_});
   if (id.ok()) graph_ = *id;
   Batch();
   return id.status();
@@ -117,25 +118,26 @@ absl::Status CoreStory::TrySubmit(const Graph& graph) {
 absl::Status CoreStory::Add(const Task& task) {
   std::vector<planner::TaskIndex> after;
   for (const std::string& name : task.Get().after) after.push_back(Key(name).index());
-  absl::Status status = core_->AddTask(graph_, task.Get(), std::move(after), now_, &step_).status();
+  absl::Status status =
+      core_->AddTask(graph_, task.Get(), std::move(after), {now_, step_}).status();
   Batch();
   return status;
 }
 
 absl::Status CoreStory::Close() {
-  absl::Status status = core_->CloseGraph(graph_, now_, &step_);
+  absl::Status status = core_->CloseGraph(graph_, {now_, step_});
   Batch();
   return status;
 }
 
 absl::StatusOr<int> CoreStory::CancelGraph() {
-  absl::StatusOr<int> cancelled = core_->CancelGraph(graph_, now_, &step_);
+  absl::StatusOr<int> cancelled = core_->CancelGraph(graph_, {now_, step_});
   Batch();
   return cancelled;
 }
 
 absl::StatusOr<int> CoreStory::Cancel(absl::string_view task) {
-  absl::StatusOr<int> cancelled = core_->CancelTask(Key(task), now_, &step_);
+  absl::StatusOr<int> cancelled = core_->CancelTask(Key(task), {now_, step_});
   Batch();
   return cancelled;
 }
@@ -152,7 +154,7 @@ void CoreStory::Queued(absl::string_view task) { Tell(Update(task, Outcome::kNon
 
 void CoreStory::Runs(absl::string_view task) {
   executor::AttemptUpdate update = Update(task, Outcome::kNone);
-  update.start_time = now_;
+  update.start_time = now_.wall;
   Tell(std::move(update));
 }
 
@@ -164,8 +166,8 @@ void CoreStory::OutOfReach(absl::string_view task) {
 
 void CoreStory::Succeeds(absl::string_view task, absl::Duration wall_time) {
   executor::AttemptUpdate update = Update(task, Outcome::kSucceeded);
-  update.start_time = now_ - wall_time;
-  update.end_time = now_;
+  update.start_time = now_.wall - wall_time;
+  update.end_time = now_.wall;
   update.usage.wall_time = wall_time;
   Tell(std::move(update));
 }
@@ -188,7 +190,7 @@ void CoreStory::Restart() {
       options_, Core::Numbers{*history_.LastGraphId(), *history_.LastDeliveryId()});
   Core::Loader loader(*core_);
   Check(history_.VisitLive(loader));
-  core_->FinishLoading(loader, now_, &step_);
+  core_->FinishLoading(loader, {now_, step_});
   Batch();
 }
 
@@ -196,7 +198,7 @@ int CoreStory::Retry() {
   Core::Loader loader(*core_);
   loader.Retry();
   Check(history_.VisitGraph(graph_, loader));
-  core_->FinishLoading(loader, now_, &step_);
+  core_->FinishLoading(loader, {now_, step_});
   Batch();
   return loader.retried();
 }

@@ -31,7 +31,9 @@ class CoreStory {
   explicit CoreStory(planner::ResourceVector pools = {});
 
   Core& core() { return *core_; }
-  absl::Time now() const { return now_; }
+  const Instant& now() const { return now_; }
+  // Somebody sets the wall clock; no time passes.
+  void StepWall(absl::Duration step) { now_.wall += step; }
   const MemoryHistory& history() const { return history_; }
 
   // --- what happens ---
@@ -97,7 +99,7 @@ class CoreStory {
   const CoreOptions options_;
   MemoryHistory history_;
   std::unique_ptr<Core> core_;
-  absl::Time now_ = absl::FromUnixSeconds(1700000000);
+  Instant now_ = {SteadyTime::FromSinceZero(absl::Hours(100)), absl::FromUnixSeconds(1700000000)};
   planner::GraphId graph_ = 0;
   Step step_;
 

@@ -18,6 +18,7 @@
 #include "scheduler/testing/builders.h"
 #include "scheduler/testing/memory_history.h"
 #include "scheduler/testing/recording_cluster.h"
+#include "scheduler/testing/reply_value.h"
 
 namespace kartograph::scheduler {
 
@@ -25,10 +26,10 @@ namespace kartograph::scheduler {
 template <typename T>
 class Answer {
  public:
-  Engine::Callback<T> Callback() {
-    return [state = state_](absl::StatusOr<T> value) {
+  Done Callback() {
+    return [state = state_](absl::StatusOr<Reply> reply) {
       EXPECT_FALSE(state->has_value()) << "answered twice";
-      state->emplace(std::move(value));
+      state->emplace(ReplyValue<T>(std::move(reply)));
     };
   }
   bool given() const { return state_->has_value(); }
@@ -77,49 +78,40 @@ class EngineStory {
   void Restart();
   void Batch() { engine_->EndBatch(now_); }
   void Wait(absl::Duration time) {
-    now_ += time;
+    now_.steady += time;
+    now_.wall += time;
     Batch();
   }
 
   // Asks only; Batch answers.
-  Answer<planner::GraphId> Submit(const Graph& graph, const std::string& request = "") {
-    Answer<planner::GraphId> answer;
-    engine_->SubmitGraph(request, graph.Get(), now_, answer.Callback());
+  template <typename T>
+  Answer<T> Ask(Command command) {
+    Answer<T> answer;
+    engine_->Apply(std::move(command), now_, answer.Callback());
     return answer;
+  }
+  Answer<planner::GraphId> Submit(const Graph& graph, const std::string& request = "") {
+    return Ask<planner::GraphId>(SubmitGraph{request, graph.Get()});
   }
   Answer<planner::TaskKey> Add(planner::GraphId graph, const Task& task) {
-    Answer<planner::TaskKey> answer;
-    engine_->AddTask("", graph, task.Get(), now_, answer.Callback());
-    return answer;
+    return Ask<planner::TaskKey>(AddTask{"", graph, task.Get()});
   }
-  Answer<bool> Close(planner::GraphId graph) {
-    Answer<bool> answer;
-    engine_->CloseGraph("", graph, now_, answer.Callback());
-    return answer;
+  Answer<bool> Close(planner::GraphId graph) { return Ask<bool>(CloseGraph{"", graph}); }
+  Answer<int> Cancel(planner::GraphId graph, const std::string& request = "") {
+    return Ask<int>(CancelGraph{request, graph});
   }
-  Answer<int> CancelGraph(planner::GraphId graph, const std::string& request = "") {
-    Answer<int> answer;
-    engine_->CancelGraph(request, graph, now_, answer.Callback());
-    return answer;
-  }
-  Answer<int> CancelTask(planner::GraphId graph, const std::string& task) {
-    Answer<int> answer;
-    engine_->CancelTask("", graph, task, now_, answer.Callback());
-    return answer;
+  Answer<int> CancelOne(planner::GraphId graph, const std::string& task) {
+    return Ask<int>(CancelTask{"", graph, task});
   }
   Answer<int> Retry(planner::GraphId graph, const std::string& request = "") {
-    Answer<int> answer;
-    engine_->RetryGraph(request, graph, now_, answer.Callback());
-    return answer;
+    return Ask<int>(RetryGraph{request, graph});
   }
   // Waits for nothing unless told so.
   Answer<std::vector<storage::Finished>> Pop(std::vector<int64_t> acknowledge = {},
                                              absl::Duration wait = absl::ZeroDuration(),
                                              int max_tasks = 100, int64_t max_bytes = 1 << 20) {
-    Answer<std::vector<storage::Finished>> answer;
-    engine_->PopFinished("client", std::move(acknowledge), max_tasks, max_bytes, now_ + wait,
-                         answer.Callback());
-    return answer;
+    return Ask<std::vector<storage::Finished>>(
+        PopFinished{"client", std::move(acknowledge), max_tasks, max_bytes, now_.steady + wait});
   }
   // What one cluster told at once; Batch applies it.
   void Tell(std::vector<executor::ClusterEvent> events) {
@@ -132,7 +124,7 @@ class EngineStory {
     return planner::AttemptId::Of(planner::TaskKey::Of(1, task), number);
   }
 
-  absl::Time now_ = absl::FromUnixSeconds(1700000000);
+  Instant now_ = {SteadyTime::FromSinceZero(absl::Hours(100)), absl::FromUnixSeconds(1700000000)};
   SpiedHistory history_;
   RecordingCluster cluster_;
   std::unique_ptr<Engine> engine_;

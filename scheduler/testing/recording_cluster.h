@@ -16,7 +16,7 @@
 namespace kartograph::scheduler {
 
 // Thread-safe.
-class RecordingCluster : public executor::Cluster {
+class RecordingCluster : public executor::Cluster, public executor::OfferControl {
  public:
   // What was asked since the last call, in order and in words: "execute g1.0.1", "cancel g1.0.1".
   std::vector<std::string> Asked() {
@@ -77,6 +77,7 @@ class RecordingCluster : public executor::Cluster {
     std::lock_guard lock(mutex_);
     for (const KnownAttempt& known : attempts) Note("reconcile ", known.attempt);
   }
+  executor::OfferControl* offers() override { return this; }
   void Decline(const std::vector<executor::OfferId>& offers) override {
     std::lock_guard lock(mutex_);
     declined_.insert(declined_.end(), offers.begin(), offers.end());
@@ -84,10 +85,6 @@ class RecordingCluster : public executor::Cluster {
   // Not noted: they come with almost everything.
   void Suppress() override {}
   void Revive(const std::vector<planner::ResourceVector>&) override {}
-  void ReadLog(const executor::LogRequest&,
-               std::function<void(absl::StatusOr<executor::LogChunk>)> done) override {
-    done(absl::NotFoundError("no logs here"));
-  }
   void Discard(planner::GraphId graph) override {
     std::lock_guard lock(mutex_);
     asked_.push_back(absl::StrCat("discard ", planner::GraphIdToString(graph)));

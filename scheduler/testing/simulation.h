@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "executor/cluster.h"
 #include "executor/simulated/simulated_cluster.h"
 #include "scheduler/engine.h"
@@ -51,16 +52,8 @@ class CrashingCluster : public executor::Cluster {
   void Reconcile(std::vector<KnownAttempt> attempts) override {
     if (Effect()) cluster_->Reconcile(std::move(attempts));
   }
-  void Decline(const std::vector<executor::OfferId>& offers) override { cluster_->Decline(offers); }
-  void Suppress() override { cluster_->Suppress(); }
-  void Revive(const std::vector<planner::ResourceVector>& wanted) override {
-    cluster_->Revive(wanted);
-  }
-  void ReadLog(const executor::LogRequest& request,
-               std::function<void(absl::StatusOr<executor::LogChunk>)> done) override {
-    cluster_->ReadLog(request, std::move(done));
-  }
   void Discard(planner::GraphId graph) override { cluster_->Discard(graph); }
+  executor::OfferControl* offers() override { return cluster_->offers(); }
 
  private:
   bool Effect() { return effects_left_ > 0 && --effects_left_ > 0; }
@@ -80,14 +73,21 @@ class Simulation {
 
   Engine& engine() { return *engine_; }
   CrashingCluster& crashing() { return crashing_; }
-  absl::Time now() const { return cluster_->now(); }
+  // The scheduler's clocks: the steady one is the cluster's virtual time, the wall clock is that
+  // but for what somebody has set it by.
+  Instant now() const {
+    return {SteadyTime::FromSinceZero(cluster_->now() - absl::UnixEpoch()),
+            cluster_->now() + wall_offset_};
+  }
+  void StepWall(absl::Duration step) { wall_offset_ += step; }
 
   // Lets the next thing happen, and all that happens at the same time. False when nothing ever
   // will.
   bool Step() {
-    absl::Time next = std::min(cluster_->NextEventTime(), engine_->NextWake());
+    const absl::Time wake = absl::UnixEpoch() + engine_->NextWake().since_zero();
+    const absl::Time next = std::min(cluster_->NextEventTime(), wake);
     if (next == absl::InfiniteFuture()) return false;
-    AdvanceTo(std::max(next, now()));
+    AdvanceTo(std::max(next, cluster_->now()));
     return true;
   }
   void AdvanceTo(absl::Time time) {
@@ -135,6 +135,7 @@ class Simulation {
   CrashingCluster crashing_;
   std::unique_ptr<Engine> engine_;
   std::vector<executor::ClusterEvent> events_;
+  absl::Duration wall_offset_;
   int restarts_ = 0;
 };
 

@@ -14,7 +14,7 @@
 namespace kartograph::service {
 
 // One agent, "host-1", with 100 cores. Thread-safe.
-class ScriptedCluster final : public executor::Cluster {
+class ScriptedCluster final : public executor::Cluster, public executor::LogReader {
  public:
   // What becomes of each attempt as soon as it is launched; kNone: nothing, until the test says.
   void EndEachWith(planner::Outcome outcome);
@@ -33,12 +33,10 @@ class ScriptedCluster final : public executor::Cluster {
               absl::Duration grace) override;
   void Acknowledge(const std::vector<planner::AttemptId>&) override {}
   void Reconcile(std::vector<KnownAttempt> attempts) override;
-  void Decline(const std::vector<executor::OfferId>&) override {}
-  void Suppress() override {}
-  void Revive(const std::vector<planner::ResourceVector>&) override {}
+  void Discard(planner::GraphId) override {}
+  executor::LogReader* logs() override { return this; }
   void ReadLog(const executor::LogRequest& request,
                std::function<void(absl::StatusOr<executor::LogChunk>)> done) override;
-  void Discard(planner::GraphId) override {}
 
  private:
   void Send(std::vector<executor::ClusterEvent> events);

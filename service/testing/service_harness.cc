@@ -38,7 +38,7 @@ ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
       scheduler.get(), history.reader, &cluster);
   hub = std::make_unique<ChangeHub>(scheduler.get(), workers.get());
   parts.scheduler = scheduler.get();
-  parts.cluster = &cluster;
+  parts.logs = &cluster;
   parts.queries = queries.get();
   parts.hub = hub.get();
   parts.workers = workers.get();
@@ -71,14 +71,15 @@ planner::GraphId ServiceHarness::Submit(const std::string& name,
     if (words.size() > 1) task.after = absl::StrSplit(words[1], ',');
   }
   absl::Notification answered;
-  absl::StatusOr<planner::GraphId> id;
-  scheduler->SubmitGraph("", std::move(graph), [&](absl::StatusOr<planner::GraphId> made) {
-    id = std::move(made);
-    answered.Notify();
-  });
+  absl::StatusOr<scheduler::Reply> made;
+  scheduler->Submit(scheduler::SubmitGraph{"", std::move(graph)},
+                    [&](absl::StatusOr<scheduler::Reply> reply) {
+                      made = std::move(reply);
+                      answered.Notify();
+                    });
   answered.WaitForNotification();
-  EXPECT_TRUE(id.ok()) << id.status();
-  return *id;
+  EXPECT_TRUE(made.ok()) << made.status();
+  return made->graph();
 }
 
 void ServiceHarness::WaitForState(planner::GraphId graph, planner::GraphState state) {

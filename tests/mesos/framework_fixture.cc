@@ -108,7 +108,7 @@ executor::Launch Kartograph::Run(const std::string& name, uint32_t task) {
 absl::StatusOr<executor::LogChunk> Kartograph::ReadLog(const executor::LogRequest& request) {
   absl::StatusOr<executor::LogChunk> answer;
   absl::Notification done;
-  cluster_->ReadLog(request, [&](absl::StatusOr<executor::LogChunk> chunk) {
+  cluster_->logs()->ReadLog(request, [&](absl::StatusOr<executor::LogChunk> chunk) {
     answer = std::move(chunk);
     done.Notify();
   });

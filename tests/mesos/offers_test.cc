@@ -74,14 +74,14 @@ TEST_F(OffersTest, WhatAgentsHaveIsToldWhetherTheyOfferItOrNot) {
   EXPECT_EQ(first.resources, CpuAndRam(2.5, 1024 - 64)) << "others' reservations are theirs";
   EXPECT_EQ(first.for_one_attempt, first.resources);
   EXPECT_THAT(first.attributes, ElementsAre(Pair("rack", "r3")));
-  kartograph().cluster().Suppress();
+  kartograph().cluster().offers()->Suppress();
   AwaitCalls("SUPPRESS", 1);
   // Nothing is news when it is asked again, but after a new connection all is.
   Control("/close");
   kartograph().Await<Connected>();
   EXPECT_EQ(kartograph().Await<AgentCapacity>().agent, first.agent);
   Control("/add_agent?resources=cpus:8;mem:2048");
-  kartograph().cluster().Revive({CpuAndRam(4, 1024)});
+  kartograph().cluster().offers()->Revive({CpuAndRam(4, 1024)});
   EXPECT_EQ(kartograph().Await<AgentCapacity>().resources, CpuAndRam(7.5, 2048 - 64))
       << "an agent that was not known is asked about";
   EXPECT_FALSE(kartograph().Has<AgentCapacity>());
@@ -115,7 +115,7 @@ TEST_F(OffersTest, AgentsWithGpusOfferWhileATaskWaitsForOne) {
       [&](const AgentCapacity& told) { return need.FitsIn(told.for_one_attempt); });
   EXPECT_EQ(kartograph().AwaitOffer().agent_name, "plain");
   EXPECT_FALSE(kartograph().Has<Offer>());
-  kartograph().cluster().Revive({need});
+  kartograph().cluster().offers()->Revive({need});
   const Offer offer = kartograph().AwaitOffer();
   EXPECT_EQ(offer.agent_name, "gpu");
   Launch launch = LaunchOn(offer.agent, "quick", 0);
@@ -124,7 +124,7 @@ TEST_F(OffersTest, AgentsWithGpusOfferWhileATaskWaitsForOne) {
   EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kSucceeded);
   // And without one they are left to others.
   Control("/rescind");
-  kartograph().cluster().Revive({CpuAndRam(1, 64)});
+  kartograph().cluster().offers()->Revive({CpuAndRam(1, 64)});
   AwaitMesos([](const Master& master) {
     for (const auto& capability : master.frameworks().begin()->second.info.capabilities()) {
       if (capability.type() == mesos::FrameworkInfo::Capability::GPU_RESOURCES) return false;
@@ -172,26 +172,26 @@ TEST_F(OffersTest, AnOfferTakenBackUnheardIsRefused) {
 TEST_F(OffersTest, ADeclinedOfferStaysAwayUntilItIsRevived) {
   StartAll();
   const Offer offer = kartograph().AwaitOffer();
-  kartograph().cluster().Decline({offer.id, "unknown"});
+  kartograph().cluster().offers()->Decline({offer.id, "unknown"});
   AwaitCalls("DECLINE", 1);
   // Where the new agent is offered, the first would be as well.
   Control("/add_agent?resources=cpus:2;mem:1024");
   EXPECT_NE(kartograph().AwaitOffer().agent, offer.agent);
   EXPECT_FALSE(kartograph().Has<Offer>());
-  kartograph().cluster().Revive({CpuAndRam(1, 128)});
+  kartograph().cluster().offers()->Revive({CpuAndRam(1, 128)});
   EXPECT_EQ(kartograph().AwaitOffer().agent, offer.agent);
 }
 
 TEST_F(OffersTest, NothingIsOfferedWhileNothingIsWanted) {
   StartAll();
   const Offer offer = kartograph().AwaitOffer();
-  kartograph().cluster().Suppress();
+  kartograph().cluster().offers()->Suppress();
   AwaitCalls("SUPPRESS", 1);
   Control("/rescind");
   kartograph().Await<OfferRescinded>();
   Control("/add_agent?resources=cpus:2;mem:1024");
   EXPECT_FALSE(kartograph().Has<Offer>());
-  kartograph().cluster().Revive({});
+  kartograph().cluster().offers()->Revive({});
   const std::set<std::string> agents = {kartograph().AwaitOffer().agent,
                                         kartograph().AwaitOffer().agent};
   EXPECT_EQ(agents.size(), 2u);
@@ -202,7 +202,7 @@ TEST_F(OffersTest, OffersAreFilteredByWhatWaits) {
   StartAll();
   kartograph().AwaitOffer();
   kartograph().AwaitOffer();
-  kartograph().cluster().Revive({CpuAndRam(4, 2048)});
+  kartograph().cluster().offers()->Revive({CpuAndRam(4, 2048)});
   AwaitCalls("REVIVE", 1);
   mesos().Inspect([](const Master& master) {
     const auto& filters = master.frameworks().begin()->second.info.offer_filters();
@@ -223,7 +223,7 @@ TEST_F(OffersTest, OffersAreFilteredByWhatWaits) {
   // Too much to be told apart: whatever there is.
   std::vector<planner::ResourceVector> much;
   for (int i = 1; i <= 100; ++i) much.push_back(CpuAndRam(1, i));
-  kartograph().cluster().Revive(much);
+  kartograph().cluster().offers()->Revive(much);
   EXPECT_EQ(kartograph().AwaitOffer().agent_name, "small");
 }
 
@@ -233,8 +233,8 @@ TEST_F(OffersTest, OffersAreVoidAfterADisconnection) {
   Control("/close");
   kartograph().Await<Connected>();
   EXPECT_NE(kartograph().AwaitOffer().id, offer.id);
-  kartograph().cluster().Decline({offer.id});
-  kartograph().cluster().Suppress();
+  kartograph().cluster().offers()->Decline({offer.id});
+  kartograph().cluster().offers()->Suppress();
   AwaitCalls("SUPPRESS", 1);
   EXPECT_EQ(mesos().counters().calls["DECLINE"], 0);
 }

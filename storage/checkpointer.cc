@@ -1,0 +1,99 @@
+#include "storage/checkpointer.h"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+namespace kartograph::storage {
+namespace {
+
+// So few pages take the writer no longer than a commit does.
+constexpr int kFewPages = 256;
+
+struct Progress {
+  bool ok = false;
+  int in_wal = 0;
+  int copied = 0;
+};
+
+Progress CopyWhatCanBe(Connection& connection) {
+  Progress progress;
+  progress.ok = sqlite3_wal_checkpoint_v2(connection.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                          &progress.in_wal, &progress.copied) == SQLITE_OK;
+  return progress;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Checkpointer>> Checkpointer::Start(
+    Connection* writer, const Connection::Options& options, bool durable, int pages) {
+  absl::StatusOr<std::unique_ptr<Connection>> own = Connection::Open(options);
+  if (!own.ok()) return own.status();
+  // What is copied must be on the disk before the WAL is written over.
+  absl::Status status =
+      (*own)->Execute(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
+  if (!status.ok()) return status;
+  sqlite3_wal_autocheckpoint((*own)->handle(), 0);
+  return std::unique_ptr<Checkpointer>(new Checkpointer(writer, *std::move(own), pages));
+}
+
+Checkpointer::Checkpointer(Connection* writer, std::unique_ptr<Connection> own, int pages)
+    : writer_(*writer), own_(std::move(own)), pages_(pages) {
+  sqlite3_wal_hook(
+      writer_.handle(),
+      [](void* self, sqlite3*, const char*, int in_wal) {
+        static_cast<Checkpointer*>(self)->OnCommit(in_wal);
+        return SQLITE_OK;
+      },
+      this);
+  thread_ = std::thread([this] { Run(); });
+}
+
+Checkpointer::~Checkpointer() {
+  sqlite3_wal_hook(writer_.handle(), nullptr, nullptr);
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void Checkpointer::OnCommit(int pages) {
+  if (almost_done_.exchange(false) || pages >= kMostTimes * pages_) {
+    CopyWhatCanBe(writer_);
+    return;
+  }
+  if (pages < pages_) return;
+  {
+    std::lock_guard lock(mutex_);
+    wanted_ = true;
+  }
+  wake_.notify_one();
+}
+
+void Checkpointer::Run() {
+  // A connection knows nothing of its file, not even that it has a WAL, until it has read it.
+  own_->QueryInt("PRAGMA user_version").IgnoreError();
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return wanted_ || stopping_; });
+      if (stopping_) return;
+      wanted_ = false;
+    }
+    // The writer goes on meanwhile; each round has less to copy than the one before.
+    constexpr int kRounds = 4;
+    for (int i = 0; i < kRounds; ++i) {
+      const Progress progress = CopyWhatCanBe(*own_);
+      if (!progress.ok) break;
+      ++runs_;
+      if (i + 1 == kRounds || progress.in_wal - progress.copied <= kFewPages) {
+        almost_done_ = true;
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace kartograph::storage

@@ -1,0 +1,57 @@
+// Copies what is committed from the WAL into the database, beside the writer.
+#ifndef KARTOGRAPH_STORAGE_CHECKPOINTER_H_
+#define KARTOGRAPH_STORAGE_CHECKPOINTER_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "storage/sqlite.h"
+
+namespace kartograph::storage {
+
+// Owns one thread and one connection. A commit that leaves more than `pages` in the WAL wakes it;
+// it copies until little is left, which the writer then copies with its next commit: only who
+// writes can see the WAL wholly copied, and so begin it anew. Where the disk cannot keep up the
+// writer helps, so that the WAL stays below kMostTimes as large. An error is tried again with the
+// next commit, which says it if it stays.
+class Checkpointer {
+ public:
+  static constexpr int kMostTimes = 8;
+
+  // `writer` outlives this; `durable` as in HistoryOptions. Used on its thread alone, but for the
+  // thread's own connection.
+  static absl::StatusOr<std::unique_ptr<Checkpointer>> Start(Connection* writer,
+                                                             const Connection::Options& options,
+                                                             bool durable, int pages);
+  ~Checkpointer();
+  Checkpointer(const Checkpointer&) = delete;
+  Checkpointer& operator=(const Checkpointer&) = delete;
+
+  // Times that the thread has copied something.
+  int64_t runs() const { return runs_; }
+
+ private:
+  Checkpointer(Connection* writer, std::unique_ptr<Connection> own, int pages);
+
+  void OnCommit(int pages);
+  void Run();
+
+  Connection& writer_;
+  const std::unique_ptr<Connection> own_;  // used by thread_
+  const int pages_;
+  std::atomic<bool> almost_done_{false};  // the writer may finish it
+  std::atomic<int64_t> runs_{0};
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  bool wanted_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace kartograph::storage
+
+#endif  // KARTOGRAPH_STORAGE_CHECKPOINTER_H_
