@@ -1,18 +1,22 @@
 #!/usr/bin/python3
-"""10,000 tasks of /bin/true, in layers of 100, each after two of the layer before: against ninja and the bare loop.
+"""10,000 tasks of /bin/true, in layers of 100, each after two of the layer before: against ninja, HyperQueue and the bare loop.
 
-  bench/short_tasks.py [--tasks N] [--rounds N] [--bin DIR]
+  bench/short_tasks.py [--tasks N] [--chain N] [--rounds N] [--no-hyperqueue] [--bin DIR]
 
 Each round runs, one after the other: kartograph with the command as a list and as a shell string (durable
 history and logs included, `kartograph submit --wait` as a whole, reading the file included), ninja -j<cores> on the same graph
-(it goes through a shell), and the bare posix_spawn and wait loop, as many at a time. Prints every
-round and the medians of the ratios, which are what to quote: machines are noisy, a round is run in one breath.
+(it goes through a shell), HyperQueue on the same graph (LocalCluster, as many cores, stdout and stderr off, from
+submission to end), the bare posix_spawn and wait loop, as many at a time, and a chain of 2,000 tasks through
+kartograph and ninja. Prints every round and the medians of the ratios, which are what to quote: machines are
+noisy, a round is run in one breath.
 
 Needs ninja (Debian's ninja-build) and the built binaries:
   bazel build //service:kartographd //cli:kartograph //executor/local:kartograph-local-agent //bench:bare_spawn
+HyperQueue is PyPI's package hyperqueue, installed into .cache/hyperqueue; without it its column is left out.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import random
@@ -24,6 +28,8 @@ import sys
 import tempfile
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HYPERQUEUE = "hyperqueue==0.27.0"
 WIDTH = 100
 
 
@@ -52,6 +58,23 @@ def write_ninja(path, after):
             out.write(f"build t{i}: true {' '.join(f't{b}' for b in before)}\n")
 
 
+def hyperqueue_python():
+    """A Python that has HyperQueue, installed where it is missing; None, with words, where it cannot be had."""
+    folder = ROOT / ".cache" / "hyperqueue"
+    python, mark = folder / "bin" / "python", folder / "requirement"
+    if mark.exists() and mark.read_text() == HYPERQUEUE:
+        return python
+    for command in (["/usr/bin/python3", "-m", "venv", "--clear", folder],
+                    [folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", HYPERQUEUE]):
+        install = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, check=False)
+        if install.returncode:
+            print(f"without HyperQueue: {HYPERQUEUE} cannot be installed: {install.stdout.strip()[-300:]}")
+            return None
+    mark.write_text(HYPERQUEUE)
+    return python
+
+
 def timed(command, **kwargs):
     start = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **kwargs)
@@ -76,49 +99,93 @@ class Service:
         self.process.wait()
 
 
+class Round:
+    """One measurement of everything, in a folder of its own."""
+
+    def __init__(self, options, folder, graphs, hyperqueue):
+        self.binaries, self.graphs, self.hyperqueue = options.bin.resolve(), graphs, hyperqueue
+        self.folder = folder
+        self.cores = len(os.sched_getaffinity(0))
+        folder.mkdir()
+
+    def run(self):
+        row = {}
+        service = Service(self.binaries, self.folder / "state", self.cores)
+        for kind in ("list", "shell", "chain"):
+            row[kind] = timed([self.binaries / "cli/kartograph", "--server", service.address,
+                               "submit", "--wait", self.folder.parent / f"{kind}.yaml"],
+                              stderr=subprocess.DEVNULL)
+        service.stop()
+        row["ninja"] = self.ninja("layers")
+        row["ninja_chain"] = self.ninja("chain")
+        if self.hyperqueue:
+            row["hyperqueue"] = self.run_hyperqueue()
+        row["bare"] = float(subprocess.run(
+            [self.binaries / "bench/bare_spawn", str(len(self.graphs["layers"])), str(self.cores),
+             "/bin/true"], check=True, capture_output=True, text=True).stdout)
+        for name in ("chain", "ninja_chain"):
+            row[name] *= 1000 / len(self.graphs["chain"])
+        return row
+
+    def ninja(self, graph):
+        build = self.folder / f"ninja-{graph}"
+        build.mkdir()
+        write_ninja(build / "build.ninja", self.graphs[graph])
+        return timed(["ninja", "-C", build, f"-j{self.cores}",
+                      *[f"t{i}" for i in range(len(self.graphs[graph]))]])
+
+    def run_hyperqueue(self):
+        folder = self.folder / "hyperqueue"
+        folder.mkdir()
+        peer = subprocess.run([self.hyperqueue, ROOT / "bench" / "hyperqueue_peer.py", folder],
+                              input=json.dumps(self.graphs["layers"]), text=True, check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return float(peer.stdout.split()[-1])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", type=int, default=10000)
+    parser.add_argument("--chain", type=int, default=2000, help="tasks that come one after the other")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bin", type=pathlib.Path,
-                        default=pathlib.Path(__file__).resolve().parent.parent / "bazel-bin")
+    parser.add_argument("--no-hyperqueue", action="store_true", help="a round with it takes a minute longer")
+    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "bazel-bin")
     options = parser.parse_args()
-    binaries = options.bin.resolve()
-    cores = len(os.sched_getaffinity(0))
-    after = layered(options.tasks)
+    graphs = {"layers": layered(options.tasks),
+              "chain": [[i - 1] if i else [] for i in range(options.chain)]}
+    hyperqueue = None if options.no_hyperqueue else hyperqueue_python()
+    columns = ["list", "shell", "ninja", *(["hyperqueue"] if hyperqueue else []), "bare"]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kartograph-bench-"))
     try:
-        write_graph(folder / "list.yaml", after, "[/bin/true]")
-        write_graph(folder / "shell.yaml", after, "/bin/true")
+        write_graph(folder / "list.yaml", graphs["layers"], "[/bin/true]")
+        write_graph(folder / "shell.yaml", graphs["layers"], "/bin/true")
+        write_graph(folder / "chain.yaml", graphs["chain"], "[/bin/true]")
+        print(f"{options.tasks} tasks on {len(os.sched_getaffinity(0))} cores, seconds of wall time; "
+              f"a chain of {options.chain}, ms for each task")
+        print(" ".join(f"{name:>10}" for name in [*columns, "chain", "ninja's"]))
         rows = []
-        print(f"{options.tasks} tasks on {cores} cores; seconds of wall time")
-        print(f"{'list':>8} {'shell':>8} {'ninja':>8} {'bare':>8}")
-        for round_number in range(options.rounds):
-            row = {}
-            service = Service(binaries, folder / f"state{round_number}", cores)
-            for kind in ("list", "shell"):
-                row[kind] = timed([binaries / "cli/kartograph", "--server", service.address,
-                                   "submit", "--wait", folder / f"{kind}.yaml"],
-                                  stderr=subprocess.DEVNULL)
-            service.stop()
-            build = folder / f"ninja{round_number}"
-            build.mkdir()
-            write_ninja(build / "build.ninja", after)
-            row["ninja"] = timed(["ninja", "-C", build, f"-j{cores}", f"t{options.tasks - 1}",
-                                  *[f"t{i}" for i in range(options.tasks)]])
-            row["bare"] = float(subprocess.run(
-                [binaries / "bench/bare_spawn", str(options.tasks), str(cores), "/bin/true"],
-                check=True, capture_output=True, text=True).stdout)
+        for number in range(options.rounds):
+            row = Round(options, folder / str(number), graphs, hyperqueue).run()
             rows.append(row)
-            print(" ".join(f"{row[k]:8.2f}" for k in ("list", "shell", "ninja", "bare")), flush=True)
-        for name, a, b, goal in (("list / ninja", "list", "ninja", 0.6),
-                                 ("shell / ninja", "shell", "ninja", 1.0),
-                                 ("list / bare loop", "list", "bare", 1.6)):
-            ratios = [row[a] / row[b] for row in rows]
-            print(f"{name:>18}: {statistics.median(ratios):.2f} "
-                  f"({min(ratios):.2f} to {max(ratios):.2f}), goal at most {goal}")
+            print(" ".join(f"{row[name]:10.2f}" for name in [*columns, "chain", "ninja_chain"]), flush=True)
+        summary(rows)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def summary(rows):
+    """Prints the medians, each with the smallest, the largest and the goal."""
+    def show(name, values, goal):
+        print(f"{name:>24}: {statistics.median(values):.2f} "
+              f"({min(values):.2f} to {max(values):.2f}), goal at most {goal}")
+    for name, a, b, goal in (("list / ninja", "list", "ninja", 0.5),
+                             ("shell / ninja", "shell", "ninja", 0.52),
+                             ("list / HyperQueue", "list", "hyperqueue", 0.28),
+                             ("list / bare loop", "list", "bare", 1.6),
+                             ("chain / ninja's chain", "chain", "ninja_chain", 0.5)):
+        if b in rows[0]:
+            show(name, [row[a] / row[b] for row in rows], goal)
+    show("chain, ms each", [row["chain"] for row in rows], 1.0)
 
 
 if __name__ == "__main__":

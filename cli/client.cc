@@ -21,6 +21,7 @@ constexpr char kProblemsMetadata[] = "kartograph-problems-bin";
 constexpr char kProblemsPayload[] = "type.googleapis.com/kartograph.v1.Problems";
 // A message of tasks; the service takes up to 4 MiB.
 constexpr size_t kMaxBatchBytes = 1 << 20;
+constexpr size_t kFramingBytes = 8;  // that a task's tag and length take at most
 constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kReadDeadline = std::chrono::seconds(60);
 // A graph of a million tasks is checked and stored before it is answered.
@@ -137,23 +138,31 @@ class Client::Impl {
     }
   }
 
-  absl::StatusOr<v1::SubmitGraphResponse> SubmitOnce(const v1::SubmitGraphRequest& start,
-                                                     const std::vector<v1::TaskSpec>& tasks) {
+  absl::StatusOr<v1::SubmitGraphResponse> SubmitOnce(
+      const v1::SubmitGraphRequest& start, size_t tasks,
+      absl::FunctionRef<void(size_t, v1::TaskSpec*)> task) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kWriteDeadline);
     v1::SubmitGraphResponse response;
     const auto writer = stub_->SubmitGraph(&context, &response);
     bool open = writer->Write(start);
+    v1::SubmitGraphRequest request;
+    v1::SubmitGraphRequest::TaskBatch& batch = *request.mutable_tasks();
+    v1::TaskSpec next;
+    size_t bytes = 0;  // of the batch
     // A write that fails has ended the call; Finish says why.
-    for (size_t next = 0; open && next < tasks.size();) {
-      v1::SubmitGraphRequest batch;
-      size_t bytes = 0;
-      do {
-        bytes += tasks[next].ByteSizeLong() + 8;
-        *batch.mutable_tasks()->add_tasks() = tasks[next++];
-      } while (next < tasks.size() && bytes + tasks[next].ByteSizeLong() < kMaxBatchBytes);
-      open = writer->Write(batch);
+    for (size_t i = 0; open && i < tasks; ++i) {
+      task(i, &next);
+      const size_t next_bytes = next.ByteSizeLong() + kFramingBytes;
+      if (bytes > 0 && bytes + next_bytes > kMaxBatchBytes) {
+        open = writer->Write(request);
+        batch.Clear();
+        bytes = 0;
+      }
+      batch.add_tasks()->Swap(&next);
+      bytes += next_bytes;
     }
+    if (open && bytes > 0) open = writer->Write(request);
     if (open) writer->WritesDone();
     const absl::Status status = ToStatus(writer->Finish(), context);
     if (!status.ok()) return status;
@@ -171,11 +180,13 @@ Client::~Client() = default;
 const std::string& Client::address() const { return impl_->options().address; }
 
 absl::StatusOr<v1::SubmitGraphResponse> Client::SubmitGraph(
-    const v1::GraphSpec& graph, const std::vector<v1::TaskSpec>& tasks) {
+    const v1::GraphSpec& graph, size_t tasks,
+    absl::FunctionRef<void(size_t index, v1::TaskSpec* spec)> task) {
   v1::SubmitGraphRequest start;
   start.mutable_graph()->set_request_id(RandomRequestId());
   *start.mutable_graph()->mutable_graph() = graph;
-  return impl_->Retried<v1::SubmitGraphResponse>([&] { return impl_->SubmitOnce(start, tasks); });
+  return impl_->Retried<v1::SubmitGraphResponse>(
+      [&] { return impl_->SubmitOnce(start, tasks, task); });
 }
 
 absl::StatusOr<v1::CancelResponse> Client::Cancel(v1::CancelRequest request) {

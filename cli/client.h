@@ -4,11 +4,12 @@
 #ifndef KARTOGRAPH_CLI_CLIENT_H_
 #define KARTOGRAPH_CLI_CLIENT_H_
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -37,8 +38,11 @@ class Client {
   const std::string& address() const;
 
   // The writes; each makes its own request id.
-  absl::StatusOr<v1::SubmitGraphResponse> SubmitGraph(const v1::GraphSpec& graph,
-                                                      const std::vector<v1::TaskSpec>& tasks);
+  // `task` makes task `index` of `tasks`, whatever was in `spec`. Tasks are made as they are sent,
+  // in order, and again from the first one where the call is repeated.
+  absl::StatusOr<v1::SubmitGraphResponse> SubmitGraph(
+      const v1::GraphSpec& graph, size_t tasks,
+      absl::FunctionRef<void(size_t index, v1::TaskSpec* spec)> task);
   absl::StatusOr<v1::CancelResponse> Cancel(v1::CancelRequest request);
   absl::StatusOr<v1::RetryResponse> Retry(v1::RetryRequest request);
 

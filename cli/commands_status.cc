@@ -8,9 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "base/byte_size.h"
+#include "base/duration.h"
 #include "cli/commands.h"
-#include "cli/duration.h"
-#include "cli/quantity.h"
+#include "cli/proto_time.h"
 #include "cli/report.h"
 #include "cli/text.h"
 
@@ -23,7 +24,7 @@ constexpr int kLiveGraphsShown = 20;
 constexpr int kMaxPage = 1000;
 
 std::string Ago(const google::protobuf::Timestamp& time, absl::Time now) {
-  return absl::StrCat(FormatSpan(now - FromProto(time)), " ago");
+  return absl::StrCat(FormatElapsed(now - FromProto(time)), " ago");
 }
 
 std::string Progress(const v1::TaskCounts& counts) {
@@ -98,7 +99,7 @@ std::string GraphTable(const google::protobuf::RepeatedPtrField<v1::Graph>& grap
     table.Row({graph.graph_id(), Printable(graph.spec().name()), std::string(Word(graph.state())),
                Progress(graph.counts()), absl::StrCat(graph.counts().running()),
                absl::StrCat(graph.counts().failed()), LocalTime(graph.submit_time()),
-               FormatSpan(TimeTaken(graph, now))});
+               FormatElapsed(TimeTaken(graph, now))});
   }
   return table.ToString();
 }
@@ -121,7 +122,8 @@ int ClusterStatus(const Context& context) {
   const absl::Time now = absl::Now();
   std::ostream& out = *context.out;
   out << "Kartograph" << (cluster->version().empty() ? "" : " ") << cluster->version() << " at "
-      << context.client->address() << ", up " << FormatSpan(now - FromProto(cluster->start_time()))
+      << context.client->address() << ", up "
+      << FormatElapsed(now - FromProto(cluster->start_time()))
       << (cluster->connected() ? "" : ", NOT connected to its cluster")
       << (cluster->disconnect_reason().empty() ? "" : ": ") << cluster->disconnect_reason()
       << "\n\n";
@@ -151,10 +153,10 @@ int ClusterStatus(const Context& context) {
 std::string UsageInWords(const v1::Attempt& attempt, absl::Time now) {
   std::string words;
   if (attempt.has_usage() && attempt.usage().has_wall_time()) {
-    words = FormatSpan(FromProto(attempt.usage().wall_time()));
+    words = FormatElapsed(FromProto(attempt.usage().wall_time()));
   } else if (attempt.has_start_time()) {
     const absl::Time end = attempt.has_end_time() ? FromProto(attempt.end_time()) : now;
-    words = FormatSpan(end - FromProto(attempt.start_time()));
+    words = FormatElapsed(end - FromProto(attempt.start_time()));
   }
   if (attempt.usage().peak_ram_bytes() > 0) {
     absl::StrAppend(&words, words.empty() ? "" : ", ",
@@ -220,7 +222,7 @@ int GraphStatus(const Context& context, const StatusArguments& arguments) {
   std::ostream& out = *context.out;
   out << NameAndId(*graph) << " " << Word(graph->state())
       << (graph->state() == v1::GRAPH_STATE_RUNNING ? " for " : " after ")
-      << FormatSpan(TimeTaken(*graph, now)) << ": " << CountsInWords(counts) << "\n"
+      << FormatElapsed(TimeTaken(*graph, now)) << ": " << CountsInWords(counts) << "\n"
       << "submitted " << LocalTime(graph->submit_time());
   if (graph->has_end_time()) out << ", ended " << LocalTime(graph->end_time());
   if (!graph->spec().client_queue().empty()) out << ", queue " << graph->spec().client_queue();

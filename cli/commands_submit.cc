@@ -6,10 +6,10 @@
 #include "absl/time/clock.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
-#include "cli/graph_check.h"
 #include "cli/graph_file.h"
 #include "cli/report.h"
 #include "cli/text.h"
+#include "planner/names.h"
 
 namespace kartograph::cli {
 namespace {
@@ -48,16 +48,19 @@ int Submit(const Context& context, const SubmitArguments& arguments) {
     return kWrongUse;
   }
   if (!arguments.name.empty()) {
-    const std::string problem = NameProblem(arguments.name);
+    const std::string problem = planner::NameProblem(arguments.name);
     if (!problem.empty()) {
-      *context.err << "kartograph: --name: " << problem << "\n";
+      *context.err << "kartograph: --name: " << Quoted(arguments.name) << " " << problem << "\n";
       return kWrongUse;
     }
     file->spec.set_name(arguments.name);
   }
   if (!arguments.queue.empty()) file->spec.set_client_queue(arguments.queue);
-  const auto response = context.client->SubmitGraph(file->spec, file->tasks);
+  const auto response = context.client->SubmitGraph(
+      file->spec, file->tasks->size(),
+      [&](size_t index, v1::TaskSpec* spec) { file->tasks->Read(index, spec); });
   if (!response.ok()) return ReportError(context, response.status(), &*file, arguments.file);
+  file.reset();  // it may be large, and waiting long
   if (context.json && !arguments.wait) {
     PrintJson(context, *response);
   } else if (!context.json) {
@@ -75,7 +78,7 @@ int Validate(const Context& context, const std::string& path, double scale) {
   if (context.json) {
     PrintJson(context, ToProblems(problems));
   } else if (file.has_value()) {
-    *context.out << path << ": " << Count(static_cast<int64_t>(file->tasks.size()), "task") << ", "
+    *context.out << path << ": " << Count(static_cast<int64_t>(file->tasks->size()), "task") << ", "
                  << Count(file->edges, "edge") << ", ok\n";
   } else {
     *context.err << problems.ToString(path);

@@ -8,7 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "cli/duration.h"
+#include "base/duration.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/text.h"
@@ -122,8 +122,8 @@ bool Patience::SleepTowards(absl::Time until) {
 void PrintSummary(const Context& context, const v1::Graph& graph, absl::Duration taken,
                   std::ostream* out) {
   const v1::TaskCounts& counts = graph.counts();
-  *out << NameAndId(graph) << " " << Word(graph.state()) << " after " << FormatSpan(taken) << ": "
-       << CountsInWords(counts) << "\n";
+  *out << NameAndId(graph) << " " << Word(graph.state()) << " after " << FormatElapsed(taken)
+       << ": " << CountsInWords(counts) << "\n";
   if (counts.failed() > 0) PrintFailures(context, graph, out);
   out->flush();
 }

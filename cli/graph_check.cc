@@ -1,235 +1,139 @@
 #include "cli/graph_check.h"
 
 #include <algorithm>
-#include <deque>
-#include <limits>
+#include <optional>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/strings/ascii.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "cli/suggest.h"
+#include "planner/task_graph.h"
 
 namespace kartograph::cli {
 namespace {
 
-constexpr uint32_t kNone = std::numeric_limits<uint32_t>::max();
 // Each costs a look at every name; the problems beyond go without.
 constexpr int kMaxSuggestions = 20;
-// Of a cycle's names, this many are said.
-constexpr size_t kMaxCycleNames = 12;
 
-// before[i]: the tasks that task i comes after.
-using Edges = std::vector<std::vector<uint32_t>>;
-
-std::string FieldOf(size_t index, absl::string_view rest) {
+std::string FieldOf(uint32_t index, absl::string_view rest) {
   return absl::StrCat("tasks[", index, "]", rest);
 }
 
-// The strongly connected components (Tarjan), as the component's number of each task. Iterative:
-// a chain may be a million tasks long.
-class Components {
+// Finds tasks by name; holds their indexes alone, as the names are there already.
+class TaskIndexes {
  public:
-  explicit Components(const Edges& edges)
-      : component(edges.size(), kNone),
-        edges_(edges),
-        order_(edges.size(), kNone),
-        low_(edges.size(), 0) {
-    for (uint32_t task = 0; task < edges.size(); ++task) {
-      if (order_[task] == kNone) Visit(task);
-    }
+  explicit TaskIndexes(const TaskNames& tasks) : indexes_(0, Hash{&tasks}, Equal{&tasks}) {
+    indexes_.reserve(tasks.size());
   }
-
-  std::vector<uint32_t> component;
-  std::vector<uint32_t> size;  // index: component
+  // The first task of the same name as `task`, which is `task` itself where its name is new.
+  uint32_t Insert(uint32_t task) { return *indexes_.insert(task).first; }
+  std::optional<uint32_t> Find(absl::string_view name) const {
+    const auto found = indexes_.find(name);
+    return found == indexes_.end() ? std::nullopt : std::optional<uint32_t>(*found);
+  }
 
  private:
-  struct Frame {
-    uint32_t task;
-    uint32_t edge;
-  };
-
-  void Enter(uint32_t task) {
-    order_[task] = low_[task] = next_order_++;
-    stack_.push_back(task);
-    frames_.push_back({task, 0});
-  }
-
-  void Visit(uint32_t root) {
-    Enter(root);
-    while (!frames_.empty()) {
-      Frame& frame = frames_.back();
-      const uint32_t task = frame.task;
-      if (frame.edge < edges_[task].size()) {
-        const uint32_t next = edges_[task][frame.edge++];
-        if (order_[next] == kNone) {
-          Enter(next);
-        } else if (component[next] == kNone) {
-          low_[task] = std::min(low_[task], order_[next]);
-        }
-        continue;
-      }
-      frames_.pop_back();
-      if (!frames_.empty()) {
-        uint32_t& low = low_[frames_.back().task];
-        low = std::min(low, low_[task]);
-      }
-      if (low_[task] == order_[task]) Close(task);
+  struct Hash {
+    using is_transparent = void;
+    const TaskNames* tasks;
+    size_t operator()(absl::string_view name) const {
+      return absl::Hash<absl::string_view>()(name);
     }
-  }
-
-  void Close(uint32_t root) {
-    size.push_back(0);
-    uint32_t task;
-    do {
-      task = stack_.back();
-      stack_.pop_back();
-      component[task] = static_cast<uint32_t>(size.size() - 1);
-      ++size.back();
-    } while (task != root);
-  }
-
-  const Edges& edges_;
-  std::vector<uint32_t> order_;
-  std::vector<uint32_t> low_;
-  std::vector<uint32_t> stack_;
-  std::vector<Frame> frames_;
-  uint32_t next_order_ = 0;
+    size_t operator()(uint32_t task) const { return (*this)((*tasks)[task].text); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    const TaskNames* tasks;
+    bool operator()(uint32_t a, uint32_t b) const { return (*tasks)[a].text == (*tasks)[b].text; }
+    bool operator()(uint32_t a, absl::string_view b) const { return (*tasks)[a].text == b; }
+    bool operator()(absl::string_view a, uint32_t b) const { return a == (*tasks)[b].text; }
+  };
+  absl::flat_hash_set<uint32_t, Hash, Equal> indexes_;
 };
 
-// A shortest way from `start` back to itself along `edges` within its component: `start` first,
-// each next one a task that the one before comes after.
-std::vector<uint32_t> ShortestCycle(const Edges& edges, const std::vector<uint32_t>& component,
-                                    uint32_t start) {
-  absl::flat_hash_map<uint32_t, uint32_t> reached_from;
-  std::deque<uint32_t> queue = {start};
-  while (!queue.empty()) {
-    const uint32_t task = queue.front();
-    queue.pop_front();
-    for (uint32_t next : edges[task]) {
-      if (next == start) {
-        std::vector<uint32_t> cycle = {task};
-        while (cycle.back() != start) cycle.push_back(reached_from[cycle.back()]);
-        std::reverse(cycle.begin(), cycle.end());
-        return cycle;
-      }
-      if (component[next] != component[start] || !reached_from.insert({next, task}).second)
-        continue;
-      queue.push_back(next);
-    }
-  }
-  return {};
-}
+class Suggestions {
+ public:
+  explicit Suggestions(const TaskNames& tasks) : tasks_(tasks) {}
 
-std::string CycleMessage(absl::Span<const TaskNode> tasks, std::vector<uint32_t> cycle) {
-  // `cycle` follows "comes after"; people read the order in which the tasks would run.
-  std::reverse(cycle.begin() + 1, cycle.end());
-  std::vector<absl::string_view> names;
-  names.reserve(cycle.size() + 1);
-  for (uint32_t task : cycle) names.push_back(tasks[task].name);
-  if (names.size() == 1) {
-    return absl::StrCat("the task ", Quoted(names[0]), " comes after itself, a cycle: ", names[0],
-                        " -> ", names[0]);
-  }
-  names.push_back(names[0]);
-  std::string path;
-  if (names.size() <= kMaxCycleNames) {
-    path = absl::StrJoin(names, " -> ");
-  } else {
-    const auto half = static_cast<std::ptrdiff_t>(kMaxCycleNames / 2);
-    path = absl::StrCat(absl::StrJoin(names.begin(), names.begin() + half, " -> "), " -> (",
-                        names.size() - kMaxCycleNames, " more) -> ",
-                        absl::StrJoin(names.end() - half, names.end(), " -> "));
-  }
-  return absl::StrCat("these tasks come after each other in a cycle: ", path);
-}
-
-void ReportCycles(absl::Span<const TaskNode> tasks, const Edges& edges, FileProblems* problems) {
-  const Components components(edges);
-  std::vector<bool> reported(components.size.size(), false);
-  for (uint32_t task = 0; task < edges.size(); ++task) {
-    const uint32_t component = components.component[task];
-    const bool knot = components.size[component] > 1 ||
-                      std::find(edges[task].begin(), edges[task].end(), task) != edges[task].end();
-    if (!knot || reported[component]) continue;
-    reported[component] = true;
-    std::vector<uint32_t> cycle = ShortestCycle(edges, components.component, task);
-    const absl::string_view before = tasks[cycle.size() > 1 ? cycle[1] : task].name;
-    Mark mark = tasks[task].mark;
-    for (const TaskNode::After& after : tasks[task].after) {
-      if (after.name == before) mark = after.mark;
+  // "; did you mean ...", or nothing.
+  std::string For(absl::string_view unknown) {
+    if (given_++ >= kMaxSuggestions) return "";
+    if (names_.empty()) {
+      for (uint32_t i = 0; i < tasks_.size(); ++i) names_.push_back(tasks_[i].text);
     }
-    problems->Add(mark, FieldOf(task, ".after"), CycleMessage(tasks, std::move(cycle)));
+    const absl::string_view nearest = Nearest(unknown, names_);
+    return nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?");
   }
+
+ private:
+  const TaskNames& tasks_;
+  std::vector<absl::string_view> names_;
+  int given_ = 0;
+};
+
+void ReportCycle(const TaskNames& tasks, absl::Span<const planner::TaskIndex> cycle,
+                 absl::FunctionRef<Mark(uint32_t)> mark, FileProblems* problems) {
+  const uint32_t task = cycle.front();
+  uint32_t place = tasks[task].place;
+  for (const TaskNames::Name& after : tasks.after(task)) {
+    if (after.text == tasks[cycle.back()].text) place = after.place;
+  }
+  const std::string path =
+      planner::CycleToString(cycle, [&](planner::TaskIndex i) { return tasks[i].text; });
+  problems->Add(mark(place), FieldOf(task, ".after"),
+                cycle.size() == 1
+                    ? absl::StrCat("the task ", Quoted(tasks[task].text),
+                                   " comes after itself, a cycle: ", path)
+                    : absl::StrCat("these tasks come after each other in a cycle: ", path));
 }
 
 }  // namespace
 
-int64_t CheckGraph(absl::Span<const TaskNode> tasks, FileProblems* problems) {
-  absl::flat_hash_map<absl::string_view, uint32_t> index;
-  index.reserve(tasks.size());
+void TaskNames::AddTask(absl::string_view name, uint32_t place) {
+  tasks_.push_back({name, place});
+  first_after_.push_back(static_cast<uint32_t>(after_.size()));
+}
+
+absl::Span<const TaskNames::Name> TaskNames::after(uint32_t task) const {
+  const size_t end = task + 1 < first_after_.size() ? first_after_[task + 1] : after_.size();
+  return absl::MakeConstSpan(after_).subspan(first_after_[task], end - first_after_[task]);
+}
+
+int64_t CheckGraph(const TaskNames& tasks, absl::FunctionRef<Mark(uint32_t place)> mark,
+                   FileProblems* problems) {
+  TaskIndexes indexes(tasks);
   for (uint32_t i = 0; i < tasks.size(); ++i) {
-    if (tasks[i].name.empty()) continue;  // reported by the reader
-    const auto [first, is_new] = index.insert({tasks[i].name, i});
-    if (!is_new) {
-      problems->Add(tasks[i].mark, FieldOf(i, ".name"),
-                    absl::StrCat(Quoted(tasks[i].name), " names two tasks; the first is on line ",
-                                 tasks[first->second].mark.line));
+    if (tasks[i].text.empty()) continue;
+    const uint32_t first = indexes.Insert(i);
+    if (first != i) {
+      problems->Add(mark(tasks[i].place), FieldOf(i, ".name"),
+                    absl::StrCat(Quoted(tasks[i].text), " names two tasks; the first is on line ",
+                                 mark(tasks[first].place).line));
     }
   }
-
-  Edges edges(tasks.size());
-  int64_t count = 0;
-  int suggestions = 0;
-  std::vector<absl::string_view> names;
-  // The last task that was after this one: finds names said twice without a set for each task.
-  std::vector<uint32_t> last_user(tasks.size(), kNone);
+  Suggestions suggestions(tasks);
+  planner::Adjacency predecessors;
+  std::vector<planner::TaskIndex> list;
   for (uint32_t i = 0; i < tasks.size(); ++i) {
-    for (const TaskNode::After& after : tasks[i].after) {
-      const auto found = index.find(after.name);
-      if (found == index.end()) {
-        absl::string_view nearest;
-        if (suggestions++ < kMaxSuggestions) {
-          if (names.empty()) {
-            for (const TaskNode& task : tasks) names.push_back(task.name);
-          }
-          nearest = Nearest(after.name, names);
-        }
+    list.clear();
+    for (const TaskNames::Name& after : tasks.after(i)) {
+      if (const std::optional<uint32_t> found = indexes.Find(after.text)) {
+        list.push_back(*found);
+      } else {
         problems->Add(
-            after.mark, FieldOf(i, ".after"),
-            absl::StrCat("there is no task ", Quoted(after.name),
-                         nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?")));
-        continue;
+            mark(after.place), FieldOf(i, ".after"),
+            absl::StrCat("there is no task ", Quoted(after.text), suggestions.For(after.text)));
       }
-      if (last_user[found->second] == i) {
-        continue;  // said twice, meant once
-      }
-      last_user[found->second] = i;
-      edges[i].push_back(found->second);
-      ++count;
     }
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
+    predecessors.Append(list);
   }
-  ReportCycles(tasks, edges, problems);
-  return count;
-}
-
-bool IsNameCharacter(char c) {
-  return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-         absl::string_view("_.-/:+@=,[]").find(c) != absl::string_view::npos;
-}
-
-std::string NameProblem(absl::string_view name) {
-  if (name.empty()) return "is empty; a name has 1 to 256 characters";
-  if (name.size() > 256) {
-    return absl::StrCat(Quoted(name), " has ", name.size(), " characters; at most 256 are allowed");
+  for (const std::vector<planner::TaskIndex>& cycle :
+       planner::FindCycles(predecessors.Reversed())) {
+    ReportCycle(tasks, cycle, mark, problems);
   }
-  if (name[0] == '-') return absl::StrCat(Quoted(name), " starts with '-', which a name must not");
-  if (!std::all_of(name.begin(), name.end(), IsNameCharacter)) {
-    return absl::StrCat(Quoted(name),
-                        " has a character that a name cannot have; allowed are letters, digits and "
-                        "_ . - / : + @ = , [ ]");
-  }
-  return "";
+  return static_cast<int64_t>(predecessors.edges());
 }
 
 }  // namespace kartograph::cli

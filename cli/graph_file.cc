@@ -1,23 +1,27 @@
 #include "cli/graph_file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
-#include <sstream>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/descriptor.h"
 #include "cli/graph_check.h"
 #include "cli/task_reader.h"
 #include "cli/wf_format.h"
 #include "cli/yaml_map.h"
+#include "planner/names.h"
 #include "yaml/yaml_tree.h"
 
 namespace kartograph::cli {
@@ -27,26 +31,60 @@ using Kind = YamlTree::Kind;
 
 constexpr absl::string_view kTopKeys[] = {"name", "queue", "fail_fast", "defaults", "tasks"};
 
-void ReadTasks(const YamlTree& tree, YamlTree::Id list, const FieldPath& path, TaskReader* reader,
-               GraphFile* file, FileProblems* problems) {
-  if (tree.kind(list) != Kind::kSequence) {
-    ReportWrongType(tree, list, path, "a list of tasks", problems);
-    return;
+// Reads each task from the file's tree when it is asked for.
+class YamlTasks final : public FileTasks {
+ public:
+  // `tasks` are the entries of the file's list, `places` where their names stand.
+  YamlTasks(std::unique_ptr<const YamlTree> tree, const TaskReader& reader, YamlTree::Ids tasks,
+            std::vector<YamlTree::Id> places)
+      : tree_(std::move(tree)),
+        reader_(*tree_, reader.folder(), &no_problems_, reader.defaults()),
+        tasks_(std::move(tasks)),
+        places_(std::move(places)) {}
+
+  size_t size() const override { return tasks_.size(); }
+  void Read(size_t index, v1::TaskSpec* spec) const override {
+    reader_.ReadTask(tasks_[index], FieldPath(), spec, nullptr);
   }
-  const std::vector<YamlTree::Id> items = tree.Items(list);
-  if (items.empty()) problems->Add(tree.mark(list), path.ToString(), "the graph has no tasks");
-  std::vector<TaskNode> nodes(items.size());
-  file->tasks.reserve(items.size());
-  file->marks.reserve(items.size());
-  for (size_t i = 0; i < items.size(); ++i) {
-    file->tasks.push_back(reader->ReadTask(items[i], FieldPath(&path, i), &nodes[i]));
-    file->marks.push_back(nodes[i].mark);
+  absl::string_view name(size_t index) const override { return tree_->text(places_[index]); }
+  Mark mark(size_t index) const override { return tree_->mark(places_[index]); }
+
+ private:
+  const std::unique_ptr<const YamlTree> tree_;
+  FileProblems no_problems_;  // all were found when the tasks were checked
+  const TaskReader reader_;
+  const YamlTree::Ids tasks_;
+  const std::vector<YamlTree::Id> places_;
+};
+
+// Checks the tasks in `list`; gives them where there are some.
+std::unique_ptr<const FileTasks> CheckTasks(std::unique_ptr<const YamlTree> tree, YamlTree::Id list,
+                                            const FieldPath& path, const TaskReader& reader,
+                                            int64_t* edges, FileProblems* problems) {
+  if (tree->kind(list) != Kind::kSequence) {
+    ReportWrongType(*tree, list, path, "a list of tasks", problems);
+    return nullptr;
   }
-  file->edges = CheckGraph(nodes, problems);
+  YamlTree::Ids items = tree->Items(list);
+  if (items.empty()) problems->Add(tree->mark(list), path.ToString(), "the graph has no tasks");
+  std::vector<YamlTree::Id> places;
+  places.reserve(items.size());
+  {
+    TaskNames names;
+    v1::TaskSpec scratch;
+    for (size_t i = 0; i < items.size(); ++i) {
+      reader.ReadTask(items[i], FieldPath(&path, i), &scratch, &names);
+      places.push_back(names[static_cast<uint32_t>(i)].place);
+    }
+    *edges = CheckGraph(
+        names, [&](uint32_t place) { return tree->mark(place); }, problems);
+  }
+  return std::make_unique<YamlTasks>(std::move(tree), reader, std::move(items), std::move(places));
 }
 
-void ReadGraph(const YamlTree& tree, const GraphFileOptions& options, GraphFile* file,
-               FileProblems* problems) {
+void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& options,
+               GraphFile* file, FileProblems* problems) {
+  const YamlTree& tree = *owned;
   const FieldPath top;
   if (tree.kind(tree.root()) != Kind::kMap) {
     ReportWrongType(tree, tree.root(), top, "a graph (a mapping with tasks)", problems);
@@ -60,9 +98,10 @@ void ReadGraph(const YamlTree& tree, const GraphFileOptions& options, GraphFile*
     if (entry.key == "name") {
       if (nothing) continue;
       reader.ReadString(entry.value, field, file->spec.mutable_name());
-      const std::string problem = NameProblem(file->spec.name());
+      const std::string problem = planner::NameProblem(file->spec.name());
       if (tree.kind(entry.value) == Kind::kScalar && !problem.empty()) {
-        problems->Add(tree.mark(entry.value), field.ToString(), problem);
+        problems->Add(tree.mark(entry.value), field.ToString(),
+                      absl::StrCat(Quoted(file->spec.name()), " ", problem));
       }
     } else if (entry.key == "queue") {
       if (!nothing) reader.ReadString(entry.value, field, file->spec.mutable_client_queue());
@@ -75,26 +114,27 @@ void ReadGraph(const YamlTree& tree, const GraphFileOptions& options, GraphFile*
     } else if (entry.key == "tasks") {
       tasks = entry.value;
     } else if (!absl::StartsWith(entry.key, "x-")) {  // a place for anchors
-      ReportUnknownKey(entry, top, kTopKeys, problems);
+      ReportUnknownKey(tree, entry, top, kTopKeys, problems);
     }
   }
+  if (file->spec.name().empty()) file->spec.set_name(options.default_name);
   // After the defaults, wherever these stand.
   if (tasks == YamlTree::kNone) {
     problems->Add(tree.mark(tree.root()), "", "there is no list of tasks (key \"tasks\")");
-  } else {
-    ReadTasks(tree, tasks, FieldPath(&top, "tasks"), &reader, file, problems);
+    return;
   }
-  if (file->spec.name().empty()) file->spec.set_name(options.default_name);
+  file->tasks =
+      CheckTasks(std::move(owned), tasks, FieldPath(&top, "tasks"), reader, &file->edges, problems);
 }
 
 // The file's name without folder and ending, made fit to name a graph.
 std::string NameFromPath(const std::string& path) {
   std::string name = path == "-" ? "stdin" : std::filesystem::path(path).stem().string();
   for (char& c : name) {
-    if (!IsNameCharacter(c)) c = '_';
+    if (!planner::IsNameCharacter(c)) c = '_';
   }
   if (!name.empty() && name[0] == '-') name[0] = '_';
-  if (name.size() > 256) name.resize(256);
+  if (name.size() > planner::kMaxNameLength) name.resize(planner::kMaxNameLength);
   return name.empty() ? "graph" : name;
 }
 
@@ -107,34 +147,37 @@ std::string FolderOf(const std::string& path) {
 }
 
 bool ReadAll(const std::string& path, std::string* text, FileProblems* problems) {
-  std::ifstream file;
-  std::istream* in = &std::cin;
+  const auto fail = [&](absl::string_view what, int error) {
+    problems->Add({}, "", absl::StrCat(what, ": ", std::strerror(error)));
+    return false;
+  };
+  Descriptor file;
   if (path != "-") {
-    std::error_code error;
-    if (std::filesystem::is_directory(path, error)) {
-      problems->Add({}, "", "this is a folder; a graph file is expected");
-      return false;
-    }
-    errno = 0;
-    file.open(path, std::ios::binary);
-    if (!file) {
-      problems->Add({}, "", absl::StrCat("cannot be opened: ", std::strerror(errno)));
-      return false;
-    }
-    in = &file;
+    file.Reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.ok()) return fail("cannot be opened", errno);
   }
-  std::ostringstream all;
-  if (in->peek() != std::istream::traits_type::eof()) all << in->rdbuf();
-  if (in->bad() || all.bad()) {
-    problems->Add({}, "", "cannot be read");
+  const int fd = path == "-" ? STDIN_FILENO : file.get();
+  struct stat about;
+  if (fstat(fd, &about) == 0 && S_ISDIR(about.st_mode)) {
+    problems->Add({}, "", "this is a folder; a graph file is expected");
     return false;
   }
-  *text = std::move(all).str();
+  constexpr size_t kChunk = 1 << 20;
+  size_t size = 0;
+  while (size <= YamlTree::kMaxBytes) {
+    text->resize(size + kChunk);
+    const ssize_t bytes = read(fd, text->data() + size, kChunk);
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0) return fail("cannot be read", errno);
+    if (bytes == 0) break;
+    size += static_cast<size_t>(bytes);
+  }
+  text->resize(size);
   return true;
 }
 
-bool ParseOneDocument(absl::string_view text, YamlTree* tree, FileProblems* problems) {
-  if (const std::optional<yaml::Problem> problem = tree->Parse(text)) {
+bool ParseOneDocument(std::string text, YamlTree* tree, FileProblems* problems) {
+  if (const std::optional<yaml::Problem> problem = tree->Parse(std::move(text))) {
     problems->Add(problem->mark, "", absl::StrCat("this line is not YAML: ", problem->what));
     return false;
   }
@@ -152,15 +195,15 @@ bool ParseOneDocument(absl::string_view text, YamlTree* tree, FileProblems* prob
 
 }  // namespace
 
-std::optional<GraphFile> ParseGraphFile(absl::string_view text, const GraphFileOptions& options,
+std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions& options,
                                         FileProblems* problems) {
-  YamlTree tree;
-  if (!ParseOneDocument(text, &tree, problems)) return std::nullopt;
+  auto tree = std::make_unique<YamlTree>();
+  if (!ParseOneDocument(std::move(text), tree.get(), problems)) return std::nullopt;
   GraphFile file;
-  if (IsWfFormat(tree)) {
-    ReadWfFormat(tree, options, &file, problems);
+  if (IsWfFormat(*tree)) {
+    ReadWfFormat(*tree, options, &file, problems);
   } else {
-    ReadGraph(tree, options, &file, problems);
+    ReadGraph(std::move(tree), options, &file, problems);
   }
   if (!problems->empty()) return std::nullopt;
   return file;
@@ -174,22 +217,22 @@ std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
   options.default_name = NameFromPath(path);
   options.folder = FolderOf(path);
   options.scale = scale;
-  return ParseGraphFile(text, options, problems);
+  return ParseGraphFile(std::move(text), options, problems);
 }
 
 std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field) {
   if (!absl::ConsumePrefix(&field, "tasks[")) return std::nullopt;
   size_t index;
   if (absl::SimpleAtoi(field.substr(0, field.find(']')), &index)) {
-    return index < file.marks.size() ? std::optional<Mark>(file.marks[index]) : std::nullopt;
+    return index < file.tasks->size() ? std::optional<Mark>(file.tasks->mark(index)) : std::nullopt;
   }
   if (!absl::ConsumePrefix(&field, "\"")) return std::nullopt;
   const size_t end = field.find("\"]");
   if (end == absl::string_view::npos) return std::nullopt;
   std::string name;
   if (!absl::CUnescape(field.substr(0, end), &name)) return std::nullopt;
-  for (size_t i = 0; i < file.tasks.size(); ++i) {
-    if (file.tasks[i].name() == name) return file.marks[i];
+  for (size_t i = 0; i < file.tasks->size(); ++i) {
+    if (file.tasks->name(i) == name) return file.tasks->mark(i);
   }
   return std::nullopt;
 }

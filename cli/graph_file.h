@@ -4,10 +4,11 @@
 #ifndef KARTOGRAPH_CLI_GRAPH_FILE_H_
 #define KARTOGRAPH_CLI_GRAPH_FILE_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "api/kartograph/v1/task_executer.pb.h"
@@ -15,10 +16,22 @@
 
 namespace kartograph::cli {
 
+// The tasks of a file that was found to be right, made one at a time: as messages, a million of
+// them would take ten times as much memory as the file. Safe to read from many threads.
+class FileTasks {
+ public:
+  virtual ~FileTasks() = default;
+  virtual size_t size() const = 0;
+  // Makes task `index`, whatever was in `spec`.
+  virtual void Read(size_t index, v1::TaskSpec* spec) const = 0;
+  virtual absl::string_view name(size_t index) const = 0;
+  // Where the task stands.
+  virtual Mark mark(size_t index) const = 0;
+};
+
 struct GraphFile {
   v1::GraphSpec spec;
-  std::vector<v1::TaskSpec> tasks;
-  std::vector<Mark> marks;  // where each task stands
+  std::unique_ptr<const FileTasks> tasks;
   int64_t edges = 0;
 };
 
@@ -32,7 +45,7 @@ struct GraphFileOptions {
 };
 
 // Reads and checks a graph. Nothing, with at least one problem added, where it is wrong.
-std::optional<GraphFile> ParseGraphFile(absl::string_view text, const GraphFileOptions& options,
+std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions& options,
                                         FileProblems* problems);
 
 // The same from a file, or from standard input where `path` is "-".

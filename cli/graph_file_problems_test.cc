@@ -9,7 +9,7 @@
 namespace kartograph::cli {
 namespace {
 
-std::string ProblemsOf(absl::string_view text) {
+std::string ProblemsOf(const std::string& text) {
   FileProblems problems;
   EXPECT_FALSE(ParseGraphFile(text, GraphFileOptions(), &problems).has_value());
   return problems.ToString("f.yaml");
@@ -46,13 +46,13 @@ tasks:
       "f.yaml:2:12: fail_fast: \"yes\" stands where true or false is expected\n"
       "f.yaml:3:1: \"priority\" is not a known key; known are name, queue, fail_fast, defaults, "
       "tasks\n"
-      "f.yaml:5:12: defaults.timeout: \"soon\" is not a span of time; right would be 30, 30s, "
-      "500ms, 5m, 1h30m or 2d\n"
+      "f.yaml:5:12: defaults.timeout: \"soon\" is not a duration; give one such as 30s, 500ms, 5m, "
+      "1h30m or 2d\n"
       "f.yaml:6:3: defaults: \"command\" belongs to each task and has no default\n"
       "f.yaml:9:14: tasks[0].command: the command is empty\n"
-      "f.yaml:10:24: tasks[0].consumption.ram: \"12 floppies\" has an unknown unit; known are B, "
-      "kB, MB, GB, TB, KiB, MiB, GiB, TiB\n"
-      "f.yaml:10:42: tasks[0].consumption.cpu: \"-1\" is negative; a quantity is 0 or more\n"
+      "f.yaml:10:24: tasks[0].consumption.ram: \"12 floppies\" has the unknown unit "
+      "\"floppies\"; known are B, kB, MB, GB, TB, KiB, MiB, GiB and TiB\n"
+      "f.yaml:10:42: tasks[0].consumption.cpu: \"-1\" is negative; give a number from 0 on\n"
       "f.yaml:11:5: tasks[1]: \"nme\" is not a known key; did you mean \"name\"?\n"
       "f.yaml:11:5: tasks[1]: the task has no name\n"
       "f.yaml:12:14: tasks[1].command: the command is empty\n"
@@ -77,17 +77,16 @@ TEST(GraphFileProblemsTest, RefusesQuantitiesThatAreNone) {
       "f.yaml:4:24: tasks[0].consumption.cpu: \"1GB\" has a unit of bytes; cpu is a number of "
       "cores\n");
   EXPECT_EQ(ProblemsOfTask("consumption: {2x: 1}"),
-            "f.yaml:4:19: tasks[0].consumption: \"2x\" cannot name a resource; a name is 1 to 64 "
-            "letters, digits, '_', '-' and '.', and starts with a letter\n");
+            "f.yaml:4:19: tasks[0].consumption: \"2x\" is not a resource's name: 1 to 64 letters, "
+            "digits, '_', '-' or '.', starting with a letter\n");
   EXPECT_EQ(ProblemsOfTask("consumption: 3"),
             "f.yaml:4:18: tasks[0].consumption: \"3\" stands where a mapping is expected\n");
 }
 
 TEST(GraphFileProblemsTest, RefusesWrongTypesOfEachKey) {
-  EXPECT_EQ(
-      ProblemsOfTask("timeout: [1]"),
-      "f.yaml:4:14: tasks[0].timeout: a list stands where a span of time such as 30s or 1h30m is "
-      "expected\n");
+  EXPECT_EQ(ProblemsOfTask("timeout: [1]"),
+            "f.yaml:4:14: tasks[0].timeout: a list stands where a duration such as 30s or 1h30m is "
+            "expected\n");
   EXPECT_EQ(
       ProblemsOfTask("max_attempts: 2.5"),
       "f.yaml:4:19: tasks[0].max_attempts: \"2.5\" stands where a whole number from 1 to 1000 is "
@@ -112,8 +111,8 @@ TEST(GraphFileProblemsTest, RefusesWrongTypesOfEachKey) {
             "f.yaml:4:16: tasks[0].directory: a list stands where a folder is expected\n");
   EXPECT_EQ(
       ProblemsOfTask("retry_delay: -1"),
-      "f.yaml:4:18: tasks[0].retry_delay: \"-1\" is not a span of time; right would be 30, 30s, "
-      "500ms, 5m, 1h30m or 2d\n");
+      "f.yaml:4:18: tasks[0].retry_delay: \"-1\" is not a duration; give one such as 30s, 500ms, "
+      "5m, 1h30m or 2d\n");
 }
 
 TEST(GraphFileProblemsTest, RefusesCommandsThatCannotRun) {

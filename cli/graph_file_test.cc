@@ -5,24 +5,48 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
 namespace kartograph::cli {
 namespace {
 
-GraphFile Parse(absl::string_view text) {
+struct ParsedFile {
+  v1::GraphSpec spec;
+  std::vector<v1::TaskSpec> tasks;
+  int64_t edges = 0;
+};
+
+GraphFile ParseFile(const std::string& text) {
   FileProblems problems;
   GraphFileOptions options;
   options.default_name = "from_the_path";
   options.folder = "/data/maps";
   std::optional<GraphFile> file = ParseGraphFile(text, options, &problems);
   EXPECT_TRUE(file.has_value()) << problems.ToString("f");
-  return file.value_or(GraphFile());
+  return file.has_value() ? *std::move(file) : GraphFile();
+}
+
+std::vector<v1::TaskSpec> TasksOf(const GraphFile& file) {
+  std::vector<v1::TaskSpec> tasks;
+  v1::TaskSpec spec;  // one for all: what is left of a task must not show in the next
+  for (size_t i = 0; i < file.tasks->size(); ++i) {
+    file.tasks->Read(i, &spec);
+    tasks.push_back(spec);
+  }
+  return tasks;
+}
+
+ParsedFile Parse(const std::string& text) {
+  const GraphFile file = ParseFile(text);
+  if (file.tasks == nullptr) return {};
+  return {file.spec, TasksOf(file), file.edges};
 }
 
 TEST(GraphFileTest, ReadsEveryKey) {
-  const GraphFile file = Parse(R"(
+  const ParsedFile file = Parse(R"(
 name: map_release
 queue: maps
 fail_fast: true
@@ -94,7 +118,7 @@ tasks:
 }
 
 TEST(GraphFileTest, LeavesWhatIsNotGivenToTheService) {
-  const GraphFile file = Parse("tasks: [{name: a, command: [x]}]\n");
+  const ParsedFile file = Parse("tasks: [{name: a, command: [x]}]\n");
   EXPECT_EQ(file.spec.name(), "from_the_path");
   EXPECT_EQ(file.spec.client_queue(), "");
   EXPECT_FALSE(file.spec.fail_fast());
@@ -108,7 +132,7 @@ TEST(GraphFileTest, LeavesWhatIsNotGivenToTheService) {
 }
 
 TEST(GraphFileTest, ATasksContainerReplacesTheDefaultOneAndMayBeEmpty) {
-  const GraphFile file = Parse(R"(
+  const ParsedFile file = Parse(R"(
 defaults:
   container: {image: "alpine:3", volumes: [{host_path: /a, container_path: /a}]}
 tasks:
@@ -125,7 +149,7 @@ tasks:
 }
 
 TEST(GraphFileTest, MergesATasksOwnValuesOverTheDefaults) {
-  const GraphFile file = Parse(R"(
+  const ParsedFile file = Parse(R"(
 tasks:
   - {name: a, command: [x]}
   - name: b
@@ -174,7 +198,7 @@ TEST(GraphFileTest, TakesRelativeFoldersFromTheFilesOwn) {
 }
 
 TEST(GraphFileTest, UnderstandsAnchorsMergesAndPlacesForThem) {
-  const GraphFile file = Parse(R"(
+  const ParsedFile file = Parse(R"(
 x-small: &small {timeout: 5s, consumption: {ram: 1MiB}}
 tasks:
   - {<<: *small, name: a, command: [x]}
@@ -188,7 +212,7 @@ tasks:
 }
 
 TEST(GraphFileTest, ReadsJson) {
-  const GraphFile file = Parse(
+  const ParsedFile file = Parse(
       R"({"name": "j", "tasks": [
           {"name": "a", "command": ["echo", "\u00e9\ud83d\ude00"], "after": []},
           {"name": "b", "command": "true", "after": ["a"], "timeout": 1.5, "priority": 2}]})");
@@ -199,7 +223,7 @@ TEST(GraphFileTest, ReadsJson) {
 }
 
 TEST(GraphFileTest, TakesAKeyWithoutValueAsNotGiven) {
-  const GraphFile file = Parse(
+  const ParsedFile file = Parse(
       "queue:\nfail_fast:\ndefaults:\ntasks: [{name: a, command: [x], after: , timeout: ~, "
       "consumption: null}]\n");
   EXPECT_EQ(file.tasks.size(), 1u);
@@ -214,8 +238,46 @@ TEST(GraphFileTest, LoadsAFileAndNamesTheGraphAfterIt) {
   const auto file = LoadGraphFile(path, 1.0, &problems);
   ASSERT_TRUE(file.has_value()) << problems.ToString(path);
   EXPECT_EQ(file->spec.name(), "my_release");
-  EXPECT_EQ(file->tasks[0].command().directory().front(), '/');
-  EXPECT_TRUE(file->tasks[0].command().directory().ends_with("/sub"));
+  const std::string directory = TasksOf(*file)[0].command().directory();
+  EXPECT_EQ(directory.front(), '/');
+  EXPECT_TRUE(directory.ends_with("/sub"));
+}
+
+TEST(GraphFileTest, ReadsEachTaskAsOftenAsAsked) {
+  const GraphFile file = ParseFile(
+      "defaults: {priority: 3}\ntasks:\n  - {name: a, command: [x, y], timeout: 5s}\n"
+      "  - {name: b, command: z, after: a}\n");
+  ASSERT_EQ(file.tasks->size(), 2u);
+  v1::TaskSpec spec;
+  for (int round = 0; round < 2; ++round) {
+    file.tasks->Read(0, &spec);
+    EXPECT_EQ(spec.command().arguments_size(), 2);
+    file.tasks->Read(1, &spec);
+    EXPECT_EQ(spec.name(), "b");
+    EXPECT_EQ(spec.command().shell(), "z");
+    EXPECT_EQ(spec.command().arguments_size(), 0);
+    EXPECT_FALSE(spec.has_timeout());
+    EXPECT_EQ(spec.after_size(), 1);
+    EXPECT_EQ(spec.priority(), 3);
+  }
+  EXPECT_EQ(file.tasks->name(1), "b");
+  EXPECT_EQ(file.tasks->mark(1), (Mark{4, 12}));
+}
+
+TEST(GraphFileTest, ReadsAFileLargerThanOneRead) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/large.yaml");
+  std::string text = "tasks:\n";
+  for (int i = 0; i < 30000; ++i) {
+    absl::StrAppend(&text, "- {name: t", i, ", command: [/bin/true, \"an argument\"]}\n");
+  }
+  ASSERT_GT(text.size(), size_t{1} << 20);
+  std::ofstream(path) << text;
+  FileProblems problems;
+  const auto file = LoadGraphFile(path, 1.0, &problems);
+  ASSERT_TRUE(file.has_value()) << problems.ToString(path);
+  ASSERT_EQ(file->tasks->size(), 30000u);
+  EXPECT_EQ(file->tasks->name(29999), "t29999");
+  EXPECT_EQ(file->tasks->mark(29999), (Mark{30001, 10}));
 }
 
 TEST(GraphFileTest, SaysWhyAFileCannotBeRead) {
@@ -229,7 +291,7 @@ TEST(GraphFileTest, SaysWhyAFileCannotBeRead) {
 
 TEST(GraphFileTest, FindsThePlaceOfATaskThatTheServiceNames) {
   const GraphFile file =
-      Parse("tasks:\n  - {name: 'a[1]', command: [x]}\n  - {name: b, command: [x]}\n");
+      ParseFile("tasks:\n  - {name: 'a[1]', command: [x]}\n  - {name: b, command: [x]}\n");
   EXPECT_EQ(MarkOfField(file, "tasks[\"a[1]\"].consumption[\"ram\"]"), (Mark{2, 12}));
   EXPECT_EQ(MarkOfField(file, "tasks[\"b\"]"), (Mark{3, 12}));
   EXPECT_EQ(MarkOfField(file, "tasks[1].name"), (Mark{3, 12}));

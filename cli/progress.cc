@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cli/duration.h"
+#include "base/duration.h"
+#include "cli/proto_time.h"
 #include "cli/text.h"
 
 namespace kartograph::cli {

@@ -2,14 +2,16 @@
 
 #include <filesystem>
 #include <limits>
-#include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "cli/duration.h"
-#include "cli/quantity.h"
+#include "base/duration.h"
+#include "cli/proto_time.h"
+#include "planner/names.h"
+#include "planner/resources.h"
 
 namespace kartograph::cli {
 namespace {
@@ -48,99 +50,102 @@ void TaskReader::ReadDefaults(YamlTree::Id map, const FieldPath& path) {
   for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
     if (ReadShared(entry, path, &defaults_)) continue;
     if (entry.key == "name" || entry.key == "command" || entry.key == "after") {
-      problems_->Add(entry.key_mark, path.ToString(),
+      problems_->Add(tree_.mark(entry.key_id), path.ToString(),
                      absl::StrCat(Quoted(entry.key), " belongs to each task and has no default"));
     } else {
-      ReportUnknownKey(entry, path, kDefaultsKeys, problems_);
+      ReportUnknownKey(tree_, entry, path, kDefaultsKeys, problems_);
     }
   }
 }
 
-v1::TaskSpec TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, TaskNode* node) {
-  v1::TaskSpec spec = defaults_;
-  node->mark = tree_.mark(map);
+void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec* spec,
+                          TaskNames* names) const {
+  *spec = defaults_;
   if (tree_.kind(map) != Kind::kMap) {
     ReportWrongType(tree_, map, path, "a task (a mapping with name and command)", problems_);
-    return spec;
+    if (names != nullptr) names->AddTask("", map);
+    return;
   }
-  bool has_name = false;
+  YamlTree::Id name = YamlTree::kNone;
+  YamlTree::Id after = YamlTree::kNone;
   bool has_command = false;
   for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
     const FieldPath field(&path, entry.key);
     if (entry.key == "name") {
-      has_name = true;
-      ReadString(entry.value, field, spec.mutable_name());
-      node->mark = tree_.mark(entry.value);
-      if (tree_.kind(entry.value) != Kind::kScalar) continue;
-      const std::string problem = NameProblem(spec.name());
-      if (!problem.empty()) problems_->Add(node->mark, field.ToString(), problem);
-      node->name = tree_.text(entry.value);
+      name = entry.value;
+      ReadString(name, field, spec->mutable_name());
+      if (tree_.kind(name) != Kind::kScalar) continue;
+      const std::string problem = planner::NameProblem(tree_.text(name));
+      if (problem.empty()) continue;
+      problems_->Add(tree_.mark(name), field.ToString(),
+                     absl::StrCat(Quoted(tree_.text(name)), " ", problem));
     } else if (entry.key == "command") {
       has_command = true;
-      ReadCommand(entry.value, field, spec.mutable_command());
+      ReadCommand(entry.value, field, spec->mutable_command());
     } else if (entry.key == "after") {
-      ReadAfter(entry.value, field, &spec, node);
-    } else if (!ReadShared(entry, path, &spec)) {
-      ReportUnknownKey(entry, path, kTaskKeys, problems_);
+      after = entry.value;
+    } else if (!ReadShared(entry, path, spec)) {
+      ReportUnknownKey(tree_, entry, path, kTaskKeys, problems_);
     }
   }
-  if (!has_name) problems_->Add(tree_.mark(map), path.ToString(), "the task has no name");
+  if (names != nullptr) {
+    if (name == YamlTree::kNone) {
+      names->AddTask("", map);
+    } else {
+      names->AddTask(tree_.text(name), name);
+    }
+  }
+  if (after != YamlTree::kNone) ReadAfter(after, FieldPath(&path, "after"), spec, names);
+  if (name == YamlTree::kNone) {
+    problems_->Add(tree_.mark(map), path.ToString(), "the task has no name");
+  }
   if (!has_command) problems_->Add(tree_.mark(map), path.ToString(), "the task has no command");
-  return spec;
 }
 
-bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) {
+bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
+                            v1::TaskSpec* spec) const {
   const FieldPath field(&path, entry.key);
-  // A key without a value changes nothing, so that a line can be emptied instead of removed.
-  const bool nothing = tree_.kind(entry.value) == Kind::kNull;
+  const auto duration = [&](bool zero_allowed,
+                            google::protobuf::Duration* (v1::TaskSpec::*mutable_field)()) {
+    ReadDuration(entry.value, field, zero_allowed, mutable_field, spec);
+  };
+  if (tree_.kind(entry.value) == Kind::kNull) {
+    // A key without a value changes nothing, so that a line can be emptied instead of removed.
+    return absl::c_linear_search(kDefaultsKeys, entry.key);
+  }
   if (entry.key == "consumption") {
-    if (!nothing) ReadConsumption(entry.value, field, spec);
+    ReadConsumption(entry.value, field, spec);
   } else if (entry.key == "environment") {
-    if (!nothing) ReadEnvironment(entry.value, field, spec->mutable_command());
+    ReadEnvironment(entry.value, field, spec->mutable_command());
   } else if (entry.key == "directory") {
-    if (!nothing) ReadDirectory(entry.value, field, spec->mutable_command());
+    ReadDirectory(entry.value, field, spec->mutable_command());
   } else if (entry.key == "timeout") {
-    if (!nothing) {
-      ReadDuration(entry.value, field, false, &v1::TaskSpec::mutable_timeout, spec);
-    }
+    duration(false, &v1::TaskSpec::mutable_timeout);
   } else if (entry.key == "retry_delay") {
-    if (!nothing) {
-      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_retry_delay, spec);
-    }
+    duration(true, &v1::TaskSpec::mutable_retry_delay);
   } else if (entry.key == "max_retry_delay") {
-    if (!nothing) {
-      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_max_retry_delay, spec);
-    }
+    duration(true, &v1::TaskSpec::mutable_max_retry_delay);
   } else if (entry.key == "cancel_grace") {
-    if (!nothing) {
-      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_cancel_grace, spec);
-    }
-  } else if (entry.key == "container") {
-    if (!nothing) ReadContainer(entry.value, field, spec->mutable_container());
+    duration(true, &v1::TaskSpec::mutable_cancel_grace);
   } else if (entry.key == "unreachable_timeout") {
-    if (!nothing) {
-      ReadDuration(entry.value, field, true, &v1::TaskSpec::mutable_unreachable_timeout, spec);
-    }
+    duration(true, &v1::TaskSpec::mutable_unreachable_timeout);
+  } else if (entry.key == "container") {
+    ReadContainer(entry.value, field, spec->mutable_container());
   } else if (entry.key == "max_attempts") {
-    if (!nothing) {
-      ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_attempts, spec);
-    }
+    ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_attempts, spec);
   } else if (entry.key == "max_losses") {
-    if (!nothing) {
-      ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_losses, spec);
-    }
+    ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_losses, spec);
   } else if (entry.key == "priority") {
-    if (!nothing) {
-      ReadInteger(entry.value, field, std::numeric_limits<int32_t>::min(),
-                  std::numeric_limits<int32_t>::max(), &v1::TaskSpec::set_priority, spec);
-    }
+    ReadInteger(entry.value, field, std::numeric_limits<int32_t>::min(),
+                std::numeric_limits<int32_t>::max(), &v1::TaskSpec::set_priority, spec);
   } else {
     return false;
   }
   return true;
 }
 
-bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path, absl::string_view expected) {
+bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path,
+                           absl::string_view expected) const {
   if (tree_.kind(id) != Kind::kScalar) {
     ReportWrongType(tree_, id, path, expected, problems_);
     return false;
@@ -153,11 +158,12 @@ bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path, absl::string_
   return true;
 }
 
-void TaskReader::ReadString(YamlTree::Id id, const FieldPath& path, std::string* value) {
-  if (CheckText(id, path, "a word")) *value = std::string(tree_.text(id));
+void TaskReader::ReadString(YamlTree::Id id, const FieldPath& path, std::string* value) const {
+  if (!CheckText(id, path, "a word")) return;
+  value->assign(tree_.text(id).data(), tree_.text(id).size());
 }
 
-void TaskReader::ReadBool(YamlTree::Id id, const FieldPath& path, bool* value) {
+void TaskReader::ReadBool(YamlTree::Id id, const FieldPath& path, bool* value) const {
   if (tree_.kind(id) == Kind::kScalar && !tree_.quoted(id) && tree_.text(id) == "true") {
     *value = true;
   } else if (tree_.kind(id) == Kind::kScalar && !tree_.quoted(id) && tree_.text(id) == "false") {
@@ -167,10 +173,10 @@ void TaskReader::ReadBool(YamlTree::Id id, const FieldPath& path, bool* value) {
   }
 }
 
-void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) {
+void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) const {
   if (tree_.kind(id) == Kind::kScalar) {
     if (!CheckText(id, path, "a command")) return;
-    command->set_shell(std::string(tree_.text(id)));
+    command->set_shell(tree_.text(id).data(), tree_.text(id).size());
     if (absl::StripAsciiWhitespace(tree_.text(id)).empty()) {
       problems_->Add(tree_.mark(id), path.ToString(), "the command is empty");
     }
@@ -182,7 +188,7 @@ void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command
                     problems_);
     return;
   }
-  const std::vector<YamlTree::Id> items = tree_.Items(id);
+  const YamlTree::Ids items = tree_.Items(id);
   if (items.empty()) {
     problems_->Add(tree_.mark(id), path.ToString(), "the command is empty");
     return;
@@ -190,46 +196,49 @@ void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command
   for (size_t i = 0; i < items.size(); ++i) {
     const FieldPath item(&path, i);
     if (!CheckText(items[i], item, "an argument")) continue;
-    command->add_arguments(std::string(tree_.text(items[i])));
+    command->add_arguments(tree_.text(items[i]).data(), tree_.text(items[i]).size());
     if (i == 0 && tree_.text(items[0]).empty()) {
       problems_->Add(tree_.mark(items[0]), item.ToString(), "the program's name is empty");
     }
   }
 }
 
-void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) {
+void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const {
   for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
     const FieldPath field(&path, entry.key);
-    const std::string name_problem = ResourceNameProblem(entry.key);
+    const std::string name_problem = planner::ResourceNameProblem(entry.key);
     if (!name_problem.empty()) {
-      problems_->Add(entry.key_mark, path.ToString(), name_problem);
+      problems_->Add(tree_.mark(entry.key_id), path.ToString(),
+                     absl::StrCat(Quoted(entry.key), " ", name_problem));
       continue;
     }
     if (tree_.kind(entry.value) != Kind::kScalar) {
       ReportWrongType(tree_, entry.value, field, "a quantity", problems_);
       continue;
     }
-    const absl::StatusOr<double> quantity = ParseQuantity(entry.key, tree_.text(entry.value));
+    const absl::string_view text = tree_.text(entry.value);
+    const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text, entry.key);
     if (!quantity.ok()) {
       problems_->Add(tree_.mark(entry.value), field.ToString(),
-                     std::string(quantity.status().message()));
+                     absl::StrCat(Quoted(text), " ", quantity.status().message()));
       continue;
     }
-    (*spec->mutable_consumption())[std::string(entry.key)] = *quantity;
+    (*spec->mutable_consumption())[std::string(entry.key)] = quantity->units();
   }
 }
 
-void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command) {
+void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path,
+                                 v1::Command* command) const {
   for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
     if (entry.key.empty() || entry.key.find('=') != absl::string_view::npos ||
         entry.key.find('\0') != absl::string_view::npos) {
-      problems_->Add(entry.key_mark, path.ToString(),
+      problems_->Add(tree_.mark(entry.key_id), path.ToString(),
                      absl::StrCat(Quoted(entry.key), " cannot name a variable"));
       continue;
     }
     const FieldPath field(&path, entry.key);
     if (absl::StartsWith(entry.key, "KARTOGRAPH_")) {
-      problems_->Add(entry.key_mark, field.ToString(),
+      problems_->Add(tree_.mark(entry.key_id), field.ToString(),
                      "names starting with KARTOGRAPH_ are reserved");
       continue;
     }
@@ -243,7 +252,7 @@ void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Com
   }
 }
 
-void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) {
+void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) const {
   if (!CheckText(id, path, "a folder")) return;
   const std::string directory(tree_.text(id));
   if (directory.empty()) {
@@ -258,7 +267,8 @@ void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Comma
 }
 
 // A task's container takes the place of the default one as a whole.
-void TaskReader::ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Container* container) {
+void TaskReader::ReadContainer(YamlTree::Id id, const FieldPath& path,
+                               v1::Container* container) const {
   container->Clear();
   for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
     const FieldPath field(&path, entry.key);
@@ -272,17 +282,18 @@ void TaskReader::ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Conta
         ReportWrongType(tree_, entry.value, field, "a list of volumes", problems_);
         continue;
       }
-      const std::vector<YamlTree::Id> items = tree_.Items(entry.value);
+      const YamlTree::Ids items = tree_.Items(entry.value);
       for (size_t i = 0; i < items.size(); ++i) {
         ReadVolume(items[i], FieldPath(&field, i), container->add_volumes());
       }
     } else {
-      ReportUnknownKey(entry, path, kContainerKeys, problems_);
+      ReportUnknownKey(tree_, entry, path, kContainerKeys, problems_);
     }
   }
 }
 
-void TaskReader::ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Container::Volume* volume) {
+void TaskReader::ReadVolume(YamlTree::Id id, const FieldPath& path,
+                            v1::Container::Volume* volume) const {
   for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
     const FieldPath field(&path, entry.key);
     if (entry.key == "host_path") {
@@ -294,7 +305,7 @@ void TaskReader::ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Containe
       ReadBool(entry.value, field, &read_only);
       volume->set_read_only(read_only);
     } else {
-      ReportUnknownKey(entry, path, kVolumeKeys, problems_);
+      ReportUnknownKey(tree_, entry, path, kVolumeKeys, problems_);
     }
   }
   if (volume->host_path().empty() || volume->container_path().empty()) {
@@ -306,34 +317,33 @@ void TaskReader::ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Containe
 }
 
 void TaskReader::ReadAfter(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec,
-                           TaskNode* node) {
+                           TaskNames* names) const {
   if (tree_.kind(id) == Kind::kNull) return;
   const bool list = tree_.kind(id) == Kind::kSequence;
-  const std::vector<YamlTree::Id> items = list ? tree_.Items(id) : std::vector<YamlTree::Id>{id};
-  node->after.reserve(items.size());
+  const YamlTree::Ids items = list ? tree_.Items(id) : YamlTree::Ids{id};
   for (size_t i = 0; i < items.size(); ++i) {
-    const FieldPath item = list ? FieldPath(&path, i) : path;
     if (tree_.kind(items[i]) != Kind::kScalar) {
-      ReportWrongType(tree_, items[i], item,
+      ReportWrongType(tree_, items[i], list ? FieldPath(&path, i) : path,
                       list ? "a task's name" : "a task's name or a list of them", problems_);
       continue;
     }
     const absl::string_view name = tree_.text(items[i]);
-    spec->add_after(std::string(name));
-    node->after.push_back({name, tree_.mark(items[i])});
+    spec->add_after(name.data(), name.size());
+    if (names != nullptr) names->AddAfter(name, items[i]);
   }
 }
 
 void TaskReader::ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_allowed,
                               google::protobuf::Duration* (v1::TaskSpec::*mutable_field)(),
-                              v1::TaskSpec* spec) {
+                              v1::TaskSpec* spec) const {
   if (tree_.kind(id) != Kind::kScalar) {
-    ReportWrongType(tree_, id, path, "a span of time such as 30s or 1h30m", problems_);
+    ReportWrongType(tree_, id, path, "a duration such as 30s or 1h30m", problems_);
     return;
   }
-  const absl::StatusOr<absl::Duration> duration = ParseSpan(tree_.text(id));
+  const absl::StatusOr<absl::Duration> duration = ParseDuration(tree_.text(id));
   if (!duration.ok()) {
-    problems_->Add(tree_.mark(id), path.ToString(), std::string(duration.status().message()));
+    problems_->Add(tree_.mark(id), path.ToString(),
+                   absl::StrCat(Quoted(tree_.text(id)), " ", duration.status().message()));
   } else if (!zero_allowed && *duration == absl::ZeroDuration()) {
     problems_->Add(tree_.mark(id), path.ToString(), "is 0; it must be longer");
   } else {
@@ -342,7 +352,7 @@ void TaskReader::ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_
 }
 
 void TaskReader::ReadInteger(YamlTree::Id id, const FieldPath& path, int32_t least, int32_t most,
-                             void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec) {
+                             void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec) const {
   const std::string expected = absl::StrCat("a whole number from ", least, " to ", most);
   int64_t value;
   if (tree_.kind(id) != Kind::kScalar || tree_.quoted(id) ||

@@ -3,6 +3,7 @@
 #define KARTOGRAPH_CLI_TASK_READER_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "api/kartograph/v1/task_executer.pb.h"
@@ -15,40 +16,49 @@ namespace kartograph::cli {
 // Every problem goes to `problems`; what is wrong is left out of the result, and reading goes on.
 class TaskReader {
  public:
-  // All outlive the reader. `folder` is absolute; relative directories start there.
-  TaskReader(const YamlTree& tree, const std::string& folder, FileProblems* problems)
-      : tree_(tree), folder_(folder), problems_(problems) {}
+  // `tree` and `problems` outlive the reader. `folder` is absolute; relative directories start
+  // there. Tasks start from `defaults`.
+  TaskReader(const YamlTree& tree, std::string folder, FileProblems* problems,
+             v1::TaskSpec defaults = {})
+      : tree_(tree),
+        folder_(std::move(folder)),
+        problems_(problems),
+        defaults_(std::move(defaults)) {}
 
   // Reads the `defaults` mapping; tasks read later start from it.
   void ReadDefaults(YamlTree::Id map, const FieldPath& path);
-  // Reads one entry of `tasks`. `node` gets what the check of the graph needs; its names live in
-  // the tree.
-  v1::TaskSpec ReadTask(YamlTree::Id map, const FieldPath& path, TaskNode* node);
+  const std::string& folder() const { return folder_; }
+  const v1::TaskSpec& defaults() const { return defaults_; }
+  // Reads one entry of `tasks` into `spec`, whatever was in it. Adds the task to `names`, unless
+  // that is null; the places are nodes of the tree.
+  void ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec* spec,
+                TaskNames* names) const;
 
   // For the top level of the file.
-  void ReadString(YamlTree::Id id, const FieldPath& path, std::string* value);
-  void ReadBool(YamlTree::Id id, const FieldPath& path, bool* value);
+  void ReadString(YamlTree::Id id, const FieldPath& path, std::string* value) const;
+  void ReadBool(YamlTree::Id id, const FieldPath& path, bool* value) const;
 
  private:
   // The keys that tasks and defaults share. False where `entry` is none of them.
-  bool ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec);
-  void ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command);
-  void ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec);
-  void ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command);
-  void ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command);
-  void ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Container* container);
-  void ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Container::Volume* volume);
-  void ReadAfter(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec, TaskNode* node);
+  bool ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) const;
+  void ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
+  void ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const;
+  void ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
+  void ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
+  void ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Container* container) const;
+  void ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Container::Volume* volume) const;
+  void ReadAfter(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec,
+                 TaskNames* names) const;
   void ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_allowed,
                     google::protobuf::Duration* (v1::TaskSpec::*mutable_field)(),
-                    v1::TaskSpec* spec);
+                    v1::TaskSpec* spec) const;
   void ReadInteger(YamlTree::Id id, const FieldPath& path, int32_t least, int32_t most,
-                   void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec);
+                   void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec) const;
   // False, with a problem, where `id` is not text that a process could be given.
-  bool CheckText(YamlTree::Id id, const FieldPath& path, absl::string_view expected);
+  bool CheckText(YamlTree::Id id, const FieldPath& path, absl::string_view expected) const;
 
   const YamlTree& tree_;
-  const std::string& folder_;
+  const std::string folder_;
   FileProblems* problems_;
   v1::TaskSpec defaults_;
 };

@@ -1,12 +1,13 @@
 #include "cli/text.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "cli/duration.h"
-#include "cli/quantity.h"
+#include "base/byte_size.h"
+#include "cli/proto_time.h"
 #include "cli/terminal.h"
 
 namespace kartograph::cli {
@@ -117,6 +118,11 @@ std::string CountsInWords(const v1::TaskCounts& counts) {
   add(counts.skipped(), "skipped");
   add(counts.cancelled(), "cancelled");
   return words;
+}
+
+std::string FormatQuantity(absl::string_view resource, double units) {
+  if (resource == "ram" || resource == "disk") return FormatBytes(units);
+  return FormatThousandths(std::llround(units * 1000));
 }
 
 std::string Quantities(const google::protobuf::Map<std::string, double>& quantities) {

@@ -30,6 +30,8 @@ std::string NameAndId(const v1::Graph& graph);
 std::string CountsInWords(const v1::TaskCounts& counts);
 // Tasks that are in their last state.
 int FinalTasks(const v1::TaskCounts& counts);
+// "4", "0.5"; of ram and disk "512MiB".
+std::string FormatQuantity(absl::string_view resource, double units);
 // "cpu=1 ram=512MiB", by name.
 std::string Quantities(const google::protobuf::Map<std::string, double>& quantities);
 // In local time, "2024-05-01 13:45:10".

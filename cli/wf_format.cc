@@ -1,6 +1,7 @@
 #include "cli/wf_format.h"
 
 #include <cmath>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "cli/graph_check.h"
 #include "cli/yaml_map.h"
+#include "planner/names.h"
 
 namespace kartograph::cli {
 namespace {
@@ -23,11 +25,45 @@ using Id = YamlTree::Id;
 std::string NameFrom(absl::string_view text) {
   std::string name(text);
   for (char& c : name) {
-    if (!IsNameCharacter(c)) c = '_';
+    if (!planner::IsNameCharacter(c)) c = '_';
   }
   if (!name.empty() && name[0] == '-') name[0] = '_';
   return name;
 }
+
+struct RecordedTask {
+  std::string name;
+  Mark mark;
+  double seconds;
+  struct Parent {
+    uint32_t task;  // among the same tasks
+    Id place;       // that says so
+  };
+  std::vector<Parent> parents;
+};
+
+class RecordedTasks final : public FileTasks {
+ public:
+  explicit RecordedTasks(std::vector<RecordedTask> tasks) : tasks_(std::move(tasks)) {}
+
+  size_t size() const override { return tasks_.size(); }
+  void Read(size_t index, v1::TaskSpec* spec) const override {
+    const RecordedTask& task = tasks_[index];
+    spec->Clear();
+    spec->set_name(task.name);
+    spec->mutable_command()->add_arguments("sleep");
+    spec->mutable_command()->add_arguments(absl::StrFormat("%.3f", task.seconds));
+    (*spec->mutable_consumption())["cpu"] = 1;
+    for (const RecordedTask::Parent& parent : task.parents) {
+      spec->add_after(tasks_[parent.task].name);
+    }
+  }
+  absl::string_view name(size_t index) const override { return tasks_[index].name; }
+  Mark mark(size_t index) const override { return tasks_[index].mark; }
+
+ private:
+  const std::vector<RecordedTask> tasks_;
+};
 
 // Reads one instance. The format has many more keys than matter here, so unknown ones are passed
 // over.
@@ -67,10 +103,8 @@ class Instance {
     if (tree_.kind(tasks) != Kind::kSequence) {
       return ReportWrongType(tree_, tasks, path, "a list of tasks", problems_);
     }
-    const std::vector<Id> items = tree_.Items(tasks);
+    const YamlTree::Ids items = tree_.Items(tasks);
     if (items.empty()) problems_->Add(tree_.mark(tasks), path.ToString(), "there are no tasks");
-    names_.reserve(items.size());  // views into it are kept
-    std::vector<TaskNode> nodes;
     for (size_t i = 0; i < items.size(); ++i) {
       const FieldPath field(&path, i);
       const Id id = tree_.Find(items[i], "id");
@@ -85,36 +119,33 @@ class Instance {
             absl::StrCat(Quoted(tree_.text(id)), " has no runtime in workflow.execution.tasks"));
       }
       const double seconds = runtime == runtimes_.end() ? 0 : runtime->second;
-      names_.push_back(NameFrom(tree_.text(id)));
-      const std::string problem = NameProblem(names_.back());
-      if (!problem.empty()) problems_->Add(tree_.mark(id), field.ToString(), problem);
-      v1::TaskSpec& spec = file->tasks.emplace_back();
-      spec.set_name(names_.back());
-      spec.mutable_command()->add_arguments("sleep");
-      spec.mutable_command()->add_arguments(absl::StrFormat("%.3f", seconds * scale));
-      (*spec.mutable_consumption())["cpu"] = 1;
-      index_[tree_.text(id)] = nodes.size();
-      nodes.push_back({names_.back(), tree_.mark(id), {}});
-      sources_.push_back(items[i]);
-    }
-    ReadEdges(&nodes);
-    for (size_t i = 0; i < nodes.size(); ++i) {
-      file->marks.push_back(nodes[i].mark);
-      for (const TaskNode::After& after : nodes[i].after) {
-        file->tasks[i].add_after(std::string(after.name));
+      tasks_.push_back({NameFrom(tree_.text(id)), tree_.mark(id), seconds * scale, {}});
+      const std::string& name = tasks_.back().name;
+      const std::string problem = planner::NameProblem(name);
+      if (!problem.empty()) {
+        problems_->Add(tree_.mark(id), field.ToString(), absl::StrCat(Quoted(name), " ", problem));
       }
+      index_[tree_.text(id)] = tasks_.size() - 1;
+      nodes_.push_back({items[i], id});
     }
-    file->edges = CheckGraph(nodes, problems_);
+    ReadEdges();
+    file->edges = Check();
+    file->tasks = std::make_unique<RecordedTasks>(std::move(tasks_));
   }
 
  private:
+  struct Nodes {
+    Id task;
+    Id id;
+  };
+
   // An edge may be told by its parent, by its child or by both; it is one edge.
-  void ReadEdges(std::vector<TaskNode>* nodes) {
+  void ReadEdges() {
     absl::flat_hash_set<std::pair<size_t, size_t>> edges;
-    for (size_t i = 0; i < sources_.size(); ++i) {
+    for (size_t i = 0; i < nodes_.size(); ++i) {
       for (const char* key : {"parents", "children"}) {
         const bool parents = absl::string_view(key) == "parents";
-        const Id list = tree_.Find(sources_[i], key);
+        const Id list = tree_.Find(nodes_[i].task, key);
         if (list == YamlTree::kNone || tree_.kind(list) != Kind::kSequence) continue;
         for (Id item : tree_.Items(list)) {
           const auto other = index_.find(tree_.text(item));
@@ -127,18 +158,31 @@ class Instance {
           const size_t parent = parents ? other->second : i;
           const size_t child = parents ? i : other->second;
           if (!edges.insert({parent, child}).second) continue;
-          (*nodes)[child].after.push_back({(*nodes)[parent].name, tree_.mark(item)});
+          tasks_[child].parents.push_back({static_cast<uint32_t>(parent), item});
         }
       }
     }
   }
 
+  // Gives the number of edges.
+  int64_t Check() const {
+    TaskNames names;
+    for (size_t i = 0; i < tasks_.size(); ++i) {
+      names.AddTask(tasks_[i].name, nodes_[i].id);
+      for (const RecordedTask::Parent& parent : tasks_[i].parents) {
+        names.AddAfter(tasks_[parent.task].name, parent.place);
+      }
+    }
+    return CheckGraph(
+        names, [&](uint32_t place) { return tree_.mark(place); }, problems_);
+  }
+
   const YamlTree& tree_;
   FileProblems* problems_;
   absl::flat_hash_map<absl::string_view, double> runtimes_;  // by id
-  absl::flat_hash_map<absl::string_view, size_t> index_;     // by id, in the graph's tasks
-  std::vector<std::string> names_;
-  std::vector<Id> sources_;  // the nodes of the graph's tasks
+  absl::flat_hash_map<absl::string_view, size_t> index_;     // by id, in tasks_
+  std::vector<RecordedTask> tasks_;
+  std::vector<Nodes> nodes_;  // of each task
 };
 
 }  // namespace
@@ -160,7 +204,7 @@ void ReadWfFormat(const YamlTree& tree, const GraphFileOptions& options, GraphFi
   const Id name = tree.Find(tree.root(), "name");
   file->spec.set_name(name == YamlTree::kNone || tree.text(name).empty()
                           ? options.default_name
-                          : NameFrom(tree.text(name).substr(0, 256)));
+                          : NameFrom(tree.text(name).substr(0, planner::kMaxNameLength)));
   const Id workflow = tree.Find(tree.root(), "workflow");
   const Id specification = tree.Find(workflow, "specification");
   const Id execution = tree.Find(workflow, "execution");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -50,19 +51,21 @@ TEST(WfFormatTest, MakesTasksThatSleepAsLongAsTheyOnceRan) {
   ASSERT_TRUE(file.has_value()) << problems.ToString("f");
   EXPECT_EQ(file->spec.name(), "small_flow");
   EXPECT_EQ(file->edges, 2);
-  ASSERT_EQ(file->tasks.size(), 3u);
-  EXPECT_EQ(file->tasks[0].name(), "split_1");
-  ASSERT_EQ(file->tasks[0].command().arguments_size(), 2);
-  EXPECT_EQ(file->tasks[0].command().arguments(0), "sleep");
-  EXPECT_EQ(file->tasks[0].command().arguments(1), "0.125");
-  EXPECT_EQ(file->tasks[1].command().arguments(1), "0.000");
-  EXPECT_EQ(file->tasks[0].consumption_size(), 1);
-  EXPECT_EQ(file->tasks[0].consumption().at("cpu"), 1);
-  EXPECT_EQ(file->tasks[0].after_size(), 0);
-  ASSERT_EQ(file->tasks[1].after_size(), 1);  // told by both, one edge
-  EXPECT_EQ(file->tasks[1].after(0), "split_1");
-  ASSERT_EQ(file->tasks[2].after_size(), 1);  // told by the parent alone
-  EXPECT_EQ(file->tasks[2].after(0), "split_1");
+  ASSERT_EQ(file->tasks->size(), 3u);
+  std::vector<v1::TaskSpec> tasks(3);
+  for (size_t i = 0; i < tasks.size(); ++i) file->tasks->Read(i, &tasks[i]);
+  EXPECT_EQ(tasks[0].name(), "split_1");
+  ASSERT_EQ(tasks[0].command().arguments_size(), 2);
+  EXPECT_EQ(tasks[0].command().arguments(0), "sleep");
+  EXPECT_EQ(tasks[0].command().arguments(1), "0.125");
+  EXPECT_EQ(tasks[1].command().arguments(1), "0.000");
+  EXPECT_EQ(tasks[0].consumption_size(), 1);
+  EXPECT_EQ(tasks[0].consumption().at("cpu"), 1);
+  EXPECT_EQ(tasks[0].after_size(), 0);
+  ASSERT_EQ(tasks[1].after_size(), 1);  // told by both, one edge
+  EXPECT_EQ(tasks[1].after(0), "split_1");
+  ASSERT_EQ(tasks[2].after_size(), 1);  // told by the parent alone
+  EXPECT_EQ(tasks[2].after(0), "split_1");
 }
 
 TEST(WfFormatTest, RefusesOtherVersionsAndBrokenInstances) {

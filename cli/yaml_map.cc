@@ -16,8 +16,7 @@ using Kind = YamlTree::Kind;
 // Adds what a merge key's `value` (a map or a list of maps) holds and `entries` do not.
 class Merger {
  public:
-  Merger(const YamlTree& tree, std::vector<MapEntry>* entries, const FieldPath& path,
-         FileProblems* problems)
+  Merger(const YamlTree& tree, MapEntries* entries, const FieldPath& path, FileProblems* problems)
       : tree_(tree), entries_(entries), path_(path), problems_(problems) {
     for (const MapEntry& entry : *entries) seen_.insert(entry.key);
   }
@@ -41,11 +40,11 @@ class Merger {
   void MergeMap(YamlTree::Id map) {
     // A map that merges itself, or many ways to the same map, would add nothing the second time.
     if (!merged_.insert(tree_.mark(map)).second) return;
-    const std::vector<YamlTree::Pair> pairs = tree_.Pairs(map);
+    const YamlTree::PairList pairs = tree_.Pairs(map);
     for (const YamlTree::Pair& pair : pairs) {
       if (tree_.kind(pair.key) != Kind::kScalar || tree_.text(pair.key) == "<<") continue;
       if (seen_.insert(tree_.text(pair.key)).second) {
-        entries_->push_back({tree_.text(pair.key), tree_.mark(pair.key), pair.value});
+        entries_->push_back({tree_.text(pair.key), pair.key, pair.value});
       }
     }
     for (const YamlTree::Pair& pair : pairs) {
@@ -58,11 +57,33 @@ class Merger {
   }
 
   const YamlTree& tree_;
-  std::vector<MapEntry>* entries_;
+  MapEntries* entries_;
   const FieldPath& path_;
   FileProblems* problems_;
   absl::flat_hash_set<absl::string_view> seen_;
   std::set<Mark> merged_;  // maps by their place
+};
+
+// Finds keys that are there twice. Most maps are small, and looked through.
+class KeysSeen {
+ public:
+  // The first key of this text: `id` itself where it is new to `entries`.
+  YamlTree::Id Insert(const MapEntries& entries, absl::string_view key, YamlTree::Id id) {
+    constexpr size_t kSmall = 16;
+    if (entries.size() < kSmall) {
+      for (const MapEntry& entry : entries) {
+        if (entry.key == key) return entry.key_id;
+      }
+      return id;
+    }
+    if (ids_.empty()) {
+      for (const MapEntry& entry : entries) ids_.insert({entry.key, entry.key_id});
+    }
+    return ids_.insert({key, id}).first->second;
+  }
+
+ private:
+  absl::flat_hash_map<absl::string_view, YamlTree::Id> ids_;
 };
 
 }  // namespace
@@ -74,19 +95,18 @@ std::string FieldPath::ToString() const {
   return parent.empty() ? std::string(key_) : absl::StrCat(parent, ".", key_);
 }
 
-std::vector<MapEntry> ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path,
-                              FileProblems* problems) {
-  std::vector<MapEntry> entries;
+MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path,
+                   FileProblems* problems) {
+  MapEntries entries;
   if (tree.kind(map) != Kind::kMap) {
     ReportWrongType(tree, map, path, "a mapping", problems);
     return entries;
   }
-  std::vector<YamlTree::Id> merges;
-  absl::flat_hash_map<absl::string_view, Mark> seen;
+  YamlTree::Ids merges;
+  KeysSeen seen;
   for (const YamlTree::Pair& pair : tree.Pairs(map)) {
-    const Mark mark = tree.mark(pair.key);
     if (tree.kind(pair.key) != Kind::kScalar) {
-      problems->Add(mark, path.ToString(), "a key must be a plain word");
+      problems->Add(tree.mark(pair.key), path.ToString(), "a key must be a plain word");
       continue;
     }
     const absl::string_view key = tree.text(pair.key);
@@ -94,12 +114,12 @@ std::vector<MapEntry> ReadMap(const YamlTree& tree, YamlTree::Id map, const Fiel
       merges.push_back(pair.value);
       continue;
     }
-    const auto [first, is_new] = seen.insert({key, mark});
-    if (is_new) {
-      entries.push_back({key, mark, pair.value});
+    const YamlTree::Id first = seen.Insert(entries, key, pair.key);
+    if (first == pair.key) {
+      entries.push_back({key, pair.key, pair.value});
     } else {
-      problems->Add(mark, FieldPath(&path, key).ToString(),
-                    absl::StrCat("is given twice; first on line ", first->second.line));
+      problems->Add(tree.mark(pair.key), FieldPath(&path, key).ToString(),
+                    absl::StrCat("is given twice; first on line ", tree.mark(first).line));
     }
   }
   if (!merges.empty()) {
@@ -109,11 +129,11 @@ std::vector<MapEntry> ReadMap(const YamlTree& tree, YamlTree::Id map, const Fiel
   return entries;
 }
 
-void ReportUnknownKey(const MapEntry& entry, const FieldPath& parent,
+void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPath& parent,
                       absl::Span<const absl::string_view> known, FileProblems* problems) {
   const absl::string_view nearest = Nearest(entry.key, known);
   problems->Add(
-      entry.key_mark, parent.ToString(),
+      tree.mark(entry.key_id), parent.ToString(),
       absl::StrCat(Quoted(entry.key), " is not a known key; ",
                    nearest.empty() ? absl::StrCat("known are ", absl::StrJoin(known, ", "))
                                    : absl::StrCat("did you mean \"", nearest, "\"?")));

@@ -3,8 +3,8 @@
 #define KARTOGRAPH_CLI_YAML_MAP_H_
 
 #include <string>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "cli/file_problems.h"
@@ -32,18 +32,19 @@ class FieldPath {
 
 struct MapEntry {
   absl::string_view key;
-  Mark key_mark;
+  YamlTree::Id key_id;
   YamlTree::Id value;
 };
+using MapEntries = absl::InlinedVector<MapEntry, 8>;
 
 // The entries of `map`, then those that its merge keys ("<<") add. Repeated keys, keys that are no
 // scalars and merges of what is no map become problems. A problem too, and no entries, where `map`
 // is no map.
-std::vector<MapEntry> ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path,
-                              FileProblems* problems);
+MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path,
+                   FileProblems* problems);
 
 // Reports a key that is none of `known`, with the nearest of them.
-void ReportUnknownKey(const MapEntry& entry, const FieldPath& parent,
+void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPath& parent,
                       absl::Span<const absl::string_view> known, FileProblems* problems);
 
 // Reports that something else than `expected` ("a list of tasks") stands at `id`.

@@ -9,7 +9,7 @@ namespace {
 
 YamlTree Parse(absl::string_view text) {
   YamlTree tree;
-  EXPECT_FALSE(tree.Parse(text).has_value());
+  EXPECT_FALSE(tree.Parse(std::string(text)).has_value());
   return tree;
 }
 

@@ -1,7 +1,6 @@
 #include "planner/resources.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <deque>
@@ -16,33 +15,14 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/byte_size.h"
+#include "planner/names.h"
 
 namespace kartograph::planner {
 namespace {
 
 constexpr double kMaxUnits = 1e15;
 static_assert(Quantity::Max() == Quantity::Of(static_cast<int64_t>(kMaxUnits)));
-
-struct Unit {
-  absl::string_view name;
-  int64_t bytes;
-};
-constexpr std::array<Unit, 9> kUnits = {{{"TiB", int64_t{1} << 40},
-                                         {"GiB", 1 << 30},
-                                         {"MiB", 1 << 20},
-                                         {"KiB", 1 << 10},
-                                         {"TB", 1000000000000},
-                                         {"GB", 1000000000},
-                                         {"MB", 1000000},
-                                         {"kB", 1000},
-                                         {"B", 1}}};
-
-bool IsResourceName(absl::string_view name) {
-  if (name.empty() || name.size() > 64 || !absl::ascii_isalpha(name[0])) return false;
-  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
-  });
-}
 
 class NameTable {
  public:
@@ -127,11 +107,8 @@ class NameTable {
   // With the lock.
   absl::StatusOr<uint16_t> FindOrAdd(absl::string_view name) {
     if (auto it = ids_.find(name); it != ids_.end()) return it->second;
-    if (!IsResourceName(name)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", name.substr(0, 80),
-                       "\" is not a resource's name: 1 to 64 letters, digits, '_', '-' or '.', "
-                       "starting with a letter"));
+    if (const std::string problem = ResourceNameProblem(name); !problem.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("\"", name.substr(0, 80), "\" ", problem));
     }
     if (ids_.size() >= Resource::kMaxNames) {
       return absl::ResourceExhaustedError(
@@ -174,17 +151,7 @@ absl::StatusOr<Quantity> Quantity::FromOutside(int64_t milli) {
   return FromMilli(milli);
 }
 
-std::string Quantity::ToString() const {
-  const uint64_t magnitude =
-      milli_ < 0 ? -static_cast<uint64_t>(milli_) : static_cast<uint64_t>(milli_);
-  std::string text = absl::StrCat(milli_ < 0 ? "-" : "", magnitude / 1000);
-  if (uint64_t fraction = magnitude % 1000; fraction != 0) {
-    std::string digits = absl::StrCat(1000 + fraction).substr(1);
-    digits.erase(digits.find_last_not_of('0') + 1);
-    absl::StrAppend(&text, ".", digits);
-  }
-  return text;
-}
+std::string Quantity::ToString() const { return FormatThousandths(milli_); }
 
 absl::StatusOr<Resource> Resource::Intern(absl::string_view name) {
   absl::StatusOr<uint16_t> id = NameTable::Get().Intern(name);
@@ -298,37 +265,34 @@ std::string ResourceVector::ToString() const {
   return text;
 }
 
-std::string FormatBytes(Quantity bytes) {
-  for (size_t i = 0; i < 4; ++i) {
-    const Unit& unit = kUnits[i];
-    if (bytes.milli() >= unit.bytes * 1000 && bytes.milli() % unit.bytes == 0) {
-      return absl::StrCat(Quantity::FromMilli(bytes.milli() / unit.bytes).ToString(), unit.name);
-    }
-  }
-  return bytes.ToString();
-}
+std::string FormatBytes(Quantity bytes) { return FormatBytesExactly(bytes.milli()); }
 
-absl::StatusOr<Quantity> ParseQuantity(absl::string_view text) {
+absl::StatusOr<Quantity> ParseQuantity(absl::string_view text, absl::string_view resource) {
   text = absl::StripAsciiWhitespace(text);
   size_t end = text.find_first_not_of("+-.0123456789eE");
   // "5EB" would otherwise lose its E to the number.
   if (end != absl::string_view::npos) {
     while (end > 0 && absl::ascii_isalpha(text[end - 1])) --end;
   }
-  absl::string_view number = text.substr(0, end);
-  absl::string_view unit =
+  const absl::string_view number = text.substr(0, end);
+  const absl::string_view unit =
       end == absl::string_view::npos ? "" : absl::StripLeadingAsciiWhitespace(text.substr(end));
   double units = 0;
   if (number.empty() || !absl::SimpleAtod(number, &units)) {
-    return absl::InvalidArgumentError("is not a quantity; give a number such as 2, 0.5 or 512MiB");
+    return absl::InvalidArgumentError(
+        resource == "cpu" ? "is not a number of cores; give one such as 4 or 0.5"
+                          : "is not a quantity; give a number such as 2, 0.5 or 512MiB");
   }
   if (unit.empty()) return Quantity::FromUnits(units);
-  for (const Unit& known : kUnits) {
-    if (known.name == unit) return Quantity::FromUnits(units * static_cast<double>(known.bytes));
+  const std::optional<int64_t> bytes = BytesOfUnit(unit);
+  if (!bytes.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("has the unknown unit \"", unit.substr(0, 40), "\"; known are ", kByteUnits));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("has the unknown unit \"", unit.substr(0, 40),
-                   "\"; known are B, kB, MB, GB, TB, KiB, MiB, GiB and TiB"));
+  if (resource == "cpu") {
+    return absl::InvalidArgumentError("has a unit of bytes; cpu is a number of cores");
+  }
+  return Quantity::FromUnits(units * static_cast<double>(*bytes));
 }
 
 }  // namespace kartograph::planner

@@ -161,9 +161,10 @@ class ResourceNames {
 
 // "512MiB", "1.5GiB", "1000": bytes in the largest binary unit that is exact to three decimals.
 std::string FormatBytes(Quantity bytes);
-// A number with an optional unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), or InvalidArgument that
-// names the units.
-absl::StatusOr<Quantity> ParseQuantity(absl::string_view text);
+// A number with an optional unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), which only `resource`
+// "cpu" does not take. InvalidArgument says what would be right and leaves it to the caller to say
+// what was there.
+absl::StatusOr<Quantity> ParseQuantity(absl::string_view text, absl::string_view resource = "");
 
 }  // namespace kartograph::planner
 

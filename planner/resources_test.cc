@@ -388,6 +388,15 @@ TEST(ParseQuantityTest, RefusesWhatIsOutOfRange) {
   }
 }
 
+TEST(ParseQuantityTest, TakesNoBytesForCores) {
+  EXPECT_EQ(ParseQuantity("many", "cpu").status().message(),
+            "is not a number of cores; give one such as 4 or 0.5");
+  EXPECT_EQ(*ParseQuantity("0.5", "cpu"), Quantity::FromMilli(500));
+  EXPECT_EQ(ParseQuantity("2GB", "cpu").status().message(),
+            "has a unit of bytes; cpu is a number of cores");
+  EXPECT_EQ(*ParseQuantity("2GB", "ram"), Quantity::Of(2'000'000'000));
+}
+
 TEST(ParseQuantityTest, ReadsWhatFormatBytesWrites) {
   std::mt19937_64 random(11);
   for (int i = 0; i < 5000; ++i) {

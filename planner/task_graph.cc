@@ -5,6 +5,7 @@
 #include <boost/graph/strong_components.hpp>
 #include <boost/graph/topological_sort.hpp>
 #include <boost/iterator/counting_iterator.hpp>
+#include <deque>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -28,61 +29,27 @@ BoostGraph ToBoost(const Adjacency& adjacency) {
                     static_cast<uint32_t>(adjacency.size()), static_cast<uint32_t>(edges.size()));
 }
 
-// A cycle inside one strongly connected component, as a path that ends where it began.
-std::vector<TaskIndex> CycleFrom(TaskIndex start, const Adjacency& successors,
-                                 const std::vector<uint32_t>& component) {
-  absl::flat_hash_map<TaskIndex, size_t> position;
-  std::vector<TaskIndex> path;
-  TaskIndex at = start;
-  while (position.emplace(at, path.size()).second) {
-    path.push_back(at);
-    for (TaskIndex next : successors[at]) {
-      if (component[next] == component[start]) {
-        at = next;
-        break;
+// A shortest cycle through `start`, inside its strongly connected component.
+std::vector<TaskIndex> ShortestCycle(TaskIndex start, const Adjacency& successors,
+                                     const std::vector<uint32_t>& component) {
+  absl::flat_hash_map<TaskIndex, TaskIndex> reached_from;
+  std::deque<TaskIndex> queue = {start};
+  while (!queue.empty()) {
+    const TaskIndex task = queue.front();
+    queue.pop_front();
+    for (TaskIndex next : successors[task]) {
+      if (next == start) {
+        std::vector<TaskIndex> cycle = {task};
+        while (cycle.back() != start) cycle.push_back(reached_from[cycle.back()]);
+        std::reverse(cycle.begin(), cycle.end());
+        return cycle;
+      }
+      if (component[next] == component[start] && reached_from.emplace(next, task).second) {
+        queue.push_back(next);
       }
     }
   }
-  path.erase(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(position[at]));
-  // Begin with the task submitted first, so that the answer does not depend on where we entered.
-  std::rotate(path.begin(), std::min_element(path.begin(), path.end()), path.end());
-  path.push_back(path.front());
-  return path;
-}
-
-std::string PathToString(const std::vector<TaskIndex>& path, absl::Span<const TaskNode> tasks) {
-  constexpr size_t kMaxShown = 20;
-  std::string text;
-  for (size_t i = 0; i < path.size(); ++i) {
-    if (path.size() > kMaxShown && i == kMaxShown / 2) {
-      const size_t hidden = path.size() - kMaxShown;
-      absl::StrAppend(&text, " -> (", hidden, " more)");
-      i += hidden;
-    }
-    absl::StrAppend(&text, i == 0 ? "" : " -> ", tasks[path[i]].name);
-  }
-  return text;
-}
-
-void FindCycles(absl::Span<const TaskNode> tasks, const Adjacency& successors,
-                std::vector<Problem>* problems) {
-  const BoostGraph graph = ToBoost(successors);
-  std::vector<uint32_t> component(tasks.size());
-  const uint32_t components = boost::strong_components(
-      graph, boost::make_iterator_property_map(component.begin(), get(boost::vertex_index, graph)));
-  if (components == tasks.size()) return;
-  std::vector<uint32_t> members(components, 0);
-  for (uint32_t c : component) ++members[c];
-  for (TaskIndex i = 0; i < tasks.size(); ++i) {
-    if (members[component[i]] < 2) continue;
-    const std::vector<TaskIndex> path = CycleFrom(i, successors, component);
-    problems->push_back(
-        {absl::StrCat("tasks[\"", tasks[path.front()].name, "\"].after"), "",
-         absl::StrCat("is part of a cycle, ", PathToString(path, tasks),
-                      "; each of these comes after the one before it, so none can begin: remove "
-                      "one of the dependencies")});
-    members[component[i]] = 0;  // one cycle a component
-  }
+  return {};
 }
 
 }  // namespace
@@ -111,6 +78,40 @@ Adjacency Adjacency::Reversed() const {
     for (TaskIndex target : (*this)[i]) reversed.targets_[next[target]++] = i;
   }
   return reversed;
+}
+
+std::vector<std::vector<TaskIndex>> FindCycles(const Adjacency& successors) {
+  const BoostGraph graph = ToBoost(successors);
+  std::vector<uint32_t> component(successors.size());
+  const uint32_t components = boost::strong_components(
+      graph, boost::make_iterator_property_map(component.begin(), get(boost::vertex_index, graph)));
+  std::vector<uint32_t> members(components, 0);
+  for (uint32_t c : component) ++members[c];
+  std::vector<std::vector<TaskIndex>> cycles;
+  for (TaskIndex i = 0; i < successors.size(); ++i) {
+    const absl::Span<const TaskIndex> next = successors[i];
+    const bool is_own_successor = std::find(next.begin(), next.end(), i) != next.end();
+    if (members[component[i]] < (is_own_successor ? 1u : 2u)) continue;
+    cycles.push_back(ShortestCycle(i, successors, component));
+    members[component[i]] = 0;  // one cycle a component
+  }
+  return cycles;
+}
+
+std::string CycleToString(absl::Span<const TaskIndex> cycle,
+                          absl::FunctionRef<absl::string_view(TaskIndex)> name) {
+  constexpr size_t kMaxShown = 20;
+  const size_t length = cycle.size() + 1;  // the first again at the end
+  std::string text;
+  for (size_t i = 0; i < length; ++i) {
+    if (length > kMaxShown && i == kMaxShown / 2) {
+      const size_t hidden = length - kMaxShown;
+      absl::StrAppend(&text, " -> (", hidden, " more)");
+      i += hidden;
+    }
+    absl::StrAppend(&text, i == 0 ? "" : " -> ", name(cycle[i % cycle.size()]));
+  }
+  return text;
 }
 
 std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
@@ -147,7 +148,14 @@ std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
     list.erase(std::unique(list.begin(), list.end()), list.end());
     predecessors.Append(list);
   }
-  FindCycles(tasks, predecessors.Reversed(), problems);
+  for (const std::vector<TaskIndex>& cycle : FindCycles(predecessors.Reversed())) {
+    problems->push_back(
+        {absl::StrCat("tasks[\"", tasks[cycle.front()].name, "\"].after"), "",
+         absl::StrCat("is part of a cycle, ",
+                      CycleToString(cycle, [&](TaskIndex i) { return tasks[i].name; }),
+                      "; each of these comes after the one before it, so none can begin: remove "
+                      "one of the dependencies")});
+  }
   if (problems->size() != problems_before) return std::nullopt;
   return predecessors;
 }

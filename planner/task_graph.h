@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "planner/ids.h"
@@ -35,6 +36,14 @@ class Adjacency {
   std::vector<uint32_t> offsets_;  // size() + 1 of them
   std::vector<TaskIndex> targets_;
 };
+
+// One shortest cycle of each strongly connected component that has one, in the order of the tasks
+// with the lowest indexes: edges lead from each task of a cycle to the next, and from the last to
+// the first, which has the lowest index. A task with an edge to itself is a cycle of one.
+std::vector<std::vector<TaskIndex>> FindCycles(const Adjacency& successors);
+// "a -> b -> c -> a"; of a long one the beginning and the end.
+std::string CycleToString(absl::Span<const TaskIndex> cycle,
+                          absl::FunctionRef<absl::string_view(TaskIndex)> name);
 
 // One task as its author names it. Views must outlive the call they are given to.
 struct TaskNode {

@@ -15,12 +15,12 @@
 #include "absl/strings/str_split.h"
 #include "base/utf8.h"
 #include "executor/payload.pb.h"
+#include "planner/names.h"
 #include "planner/resources.h"
 
 namespace kartograph::service {
 namespace {
 
-constexpr size_t kMaxNameLength = 256;
 constexpr size_t kMaxRequestIdLength = 128;
 constexpr size_t kMaxShownValue = 200;
 constexpr size_t kMaxImageLength = 1024;
@@ -28,21 +28,6 @@ constexpr int32_t kMaxAttempts = 1000;
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
 constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // as google.protobuf.Duration says
-constexpr absl::string_view kNameRule =
-    "must be 1 to 256 letters, digits or any of _.-/:+@=,[] and must not start with '-'";
-
-bool IsNameCharacter(char c) {
-  return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-         absl::string_view("_.-/:+@=,[]").find(c) != absl::string_view::npos;
-}
-
-bool IsName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxNameLength || name[0] == '-') return false;
-  for (char c : name) {
-    if (!IsNameCharacter(c)) return false;
-  }
-  return true;
-}
 
 bool HasNul(absl::string_view text) { return text.find('\0') != absl::string_view::npos; }
 
@@ -231,8 +216,9 @@ absl::Status ProblemList::ToStatus() const {
 }
 
 bool CheckName(absl::string_view name, std::string field, ProblemList& problems) {
-  if (IsName(name)) return true;
-  problems.Add(std::move(field), name, std::string(kNameRule));
+  std::string problem = planner::NameProblem(name);
+  if (problem.empty()) return true;
+  problems.Add(std::move(field), name, std::move(problem));
   return false;
 }
 
@@ -283,8 +269,9 @@ scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
                                       planner::ResourceNames& names, ProblemList& problems) {
   return ConvertTask(spec,
-                     IsName(spec.name()) ? absl::StrCat("tasks[\"", spec.name(), "\"]")
-                                         : absl::StrCat("tasks[", index, "]"),
+                     planner::NameProblem(spec.name()).empty()
+                         ? absl::StrCat("tasks[\"", spec.name(), "\"]")
+                         : absl::StrCat("tasks[", index, "]"),
                      names, problems);
 }
 

@@ -117,14 +117,24 @@ TEST(ConvertTaskTest, StopsTheDoublingNotBelowTheFirstDelay) {
               ElementsAre(AllOf(At("tasks[\"a\"].max_retry_delay"), Says("retry_delay"))));
 }
 
-class NameTest : public testing::TestWithParam<std::string> {};
+struct WrongName {
+  std::string name;
+  const char* words;
+};
+class NameTest : public testing::TestWithParam<WrongName> {};
 TEST_P(NameTest, IsRefused) {
-  EXPECT_THAT(ProblemsOf(Task(GetParam())),
-              ElementsAre(AllOf(At("tasks[7].name"), Says("1 to 256 letters"))));
+  EXPECT_THAT(ProblemsOf(Task(GetParam().name)),
+              ElementsAre(AllOf(At("tasks[7].name"), Says(GetParam().words))));
 }
-INSTANTIATE_TEST_SUITE_P(Wrong, NameTest,
-                         testing::Values("", "-a", "a b", "a\"b", "a\nb", std::string("a\0b", 3),
-                                         "caf\xC3\xA9", "a;b", std::string(257, 'a')));
+constexpr char kWrongCharacter[] = "allowed are letters, digits and _ . - / : + @ = , [ ]";
+INSTANTIATE_TEST_SUITE_P(
+    Wrong, NameTest,
+    testing::Values(WrongName{"", "1 to 256 characters"}, WrongName{"-a", "starts with '-'"},
+                    WrongName{"a b", kWrongCharacter}, WrongName{"a\"b", kWrongCharacter},
+                    WrongName{"a\nb", kWrongCharacter},
+                    WrongName{std::string("a\0b", 3), kWrongCharacter},
+                    WrongName{"caf\xC3\xA9", kWrongCharacter}, WrongName{"a;b", kWrongCharacter},
+                    WrongName{std::string(257, 'a'), "has 257 characters"}));
 
 TEST(ConvertTaskTest, TakesEveryCharacterOfANameThatIsAllowed) {
   EXPECT_THAT(ProblemsOf(Task("aZ09_.-/:+@=,[]")), IsEmpty());

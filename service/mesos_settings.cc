@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/duration.h"
 
 namespace kartograph::service {
 namespace {
@@ -42,17 +43,17 @@ absl::Status SetRoles(absl::string_view text, ServiceConfig& config) {
 }
 
 absl::Status SetFailoverTimeout(absl::string_view text, ServiceConfig& config) {
-  absl::Duration timeout;
-  if (!absl::ParseDuration(text, &timeout) || timeout < absl::Seconds(1) ||
-      timeout > absl::Hours(24 * 365)) {
-    return Wrong("must be a time from 1s to a year, such as 168h");
+  const absl::StatusOr<absl::Duration> timeout = ParseDuration(text);
+  if (!timeout.ok() || *timeout < absl::Seconds(1) || *timeout > absl::Hours(24 * 365)) {
+    return Wrong("must be a duration from 1s to 365d, such as 168h or 7d");
   }
-  config.mesos.failover_timeout = timeout;
+  config.mesos.failover_timeout = *timeout;
   return absl::OkStatus();
 }
 
-absl::Status SetQuantity(absl::string_view text, planner::Quantity& value) {
-  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
+absl::Status SetQuantity(absl::string_view text, absl::string_view resource,
+                         planner::Quantity& value) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text, resource);
   if (!quantity.ok()) return quantity.status();
   value = *quantity;
   return absl::OkStatus();
@@ -101,12 +102,12 @@ constexpr Setting kSettings[] = {
     {"mesos-executor-cpu", "mesos-executor-cpu", Kind::kValue, "N",
      "Cores that kartograph-executor takes for itself on each agent. Default 0.01.",
      [](absl::string_view text, ServiceConfig& c) {
-       return SetQuantity(text, c.mesos.executor_cpu);
+       return SetQuantity(text, "cpu", c.mesos.executor_cpu);
      }},
     {"mesos-executor-ram", "mesos-executor-ram", Kind::kValue, "SIZE",
      "Memory that kartograph-executor takes for itself on each agent. Default 32MiB.",
      [](absl::string_view text, ServiceConfig& c) {
-       return SetQuantity(text, c.mesos.executor_ram);
+       return SetQuantity(text, "ram", c.mesos.executor_ram);
      }},
     {"mesos-abandon", "mesos-abandon", Kind::kValue, "ID",
      "Give up the framework of this id, with all that runs under it, and register a new one; "

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/duration.h"
 #include "planner/ids.h"
 #include "service/mesos_settings.h"
 
@@ -43,9 +44,7 @@ absl::Status SetCluster(absl::string_view text, ServiceConfig& config) {
 }
 
 absl::Status SetCpu(absl::string_view text, ServiceConfig& config) {
-  double cores = 0;
-  if (!absl::SimpleAtod(text, &cores)) return Wrong("must be a number of cores, such as 4 or 0.5");
-  const absl::StatusOr<planner::Quantity> quantity = planner::Quantity::FromUnits(cores);
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text, "cpu");
   if (!quantity.ok()) return quantity.status();
   if (quantity->is_zero()) return Wrong("must be more than 0");
   config.cpu = *quantity;
@@ -103,20 +102,12 @@ absl::Status SetRetention(absl::string_view text, ServiceConfig& config) {
     config.retention = absl::InfiniteDuration();
     return absl::OkStatus();
   }
-  absl::Duration duration;
-  double days = 0;
-  if (absl::string_view number = text;
-      absl::ConsumeSuffix(&number, "d") && absl::SimpleAtod(number, &days)) {
-    duration = days * absl::Hours(24);
-  } else if (!absl::ParseDuration(text, &duration)) {
-    duration = absl::ZeroDuration();
+  const absl::StatusOr<absl::Duration> duration = ParseDuration(text);
+  // Answers to writes are kept as long, for those who repeat them.
+  if (!duration.ok() || *duration < absl::Hours(24) || *duration > absl::Hours(24 * 366 * 100)) {
+    return Wrong("must be a duration of at least a day, such as 30d or 36h, or forever");
   }
-  // Written so that not-a-number does not pass. Answers to writes are kept as long, for those who
-  // repeat them.
-  if (!(duration >= absl::Hours(24)) || duration > absl::Hours(24 * 366 * 100)) {
-    return Wrong("must be a time of at least a day, such as 30d or 36h, or forever");
-  }
-  config.retention = duration;
+  config.retention = *duration;
   return absl::OkStatus();
 }
 

@@ -2,46 +2,39 @@
 
 #include <yaml.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
 
 namespace kartograph::yaml {
 namespace {
 
-// Lines and columns of places that libyaml counts in characters or bytes from the start. Only goes
-// forward, so that many places in their order cost one walk through the text.
-class Places {
+// Offsets in bytes of places that libyaml counts in characters from the start. Only goes forward,
+// so that many places in their order cost one walk through the text.
+class Offsets {
  public:
-  explicit Places(absl::string_view text) : text_(text) {}
+  explicit Offsets(absl::string_view text) : text_(text) {}
 
-  Mark OfCharacter(size_t index) {
-    while (offset_ < text_.size() && (characters_ < index || InCharacter())) Step();
-    return mark_;
+  uint32_t OfCharacter(size_t index) {
+    while (offset_ < text_.size() && (characters_ < index || InCharacter())) {
+      if (!InCharacter()) ++characters_;
+      ++offset_;
+    }
+    return static_cast<uint32_t>(offset_);
   }
-  Mark OfByte(size_t offset) {
-    while (offset_ < text_.size() && offset_ < offset) Step();
-    return mark_;
-  }
-  // What stands at the last place.
-  absl::string_view Rest() const { return text_.substr(offset_); }
 
  private:
   bool InCharacter() const { return (static_cast<unsigned char>(text_[offset_]) & 0xC0) == 0x80; }
-  void Step() {
-    if (!InCharacter()) ++characters_;
-    ++mark_.column;
-    if (text_[offset_++] == '\n') mark_ = {mark_.line + 1, 1};
-  }
 
   absl::string_view text_;
   size_t offset_ = 0;
   size_t characters_ = 0;  // that began before offset_
-  Mark mark_{1, 1};
 };
 
 absl::string_view View(const yaml_char_t* text) { return reinterpret_cast<const char*>(text); }
@@ -55,13 +48,12 @@ bool IsNull(absl::string_view plain) {
 // Appends nodes to a tree as libyaml tells of them. The only place that knows libyaml.
 class YamlTreeBuilder {
  public:
-  // Both must outlive the builder.
-  YamlTreeBuilder(absl::string_view text, YamlTree* tree)
-      : text_(text), places_(text), tree_(tree) {
+  // `tree` has its text, and outlives the builder.
+  explicit YamlTreeBuilder(YamlTree* tree) : tree_(tree), text_(tree->text_), offsets_(text_) {
     if (yaml_parser_initialize(&parser_) == 0) return;  // and nothing can be parsed
     yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser_, reinterpret_cast<const yaml_char_t*>(text.data()),
-                                 text.size());
+    yaml_parser_set_input_string(&parser_, reinterpret_cast<const yaml_char_t*>(text_.data()),
+                                 text_.size());
   }
   YamlTreeBuilder(const YamlTreeBuilder&) = delete;
   YamlTreeBuilder& operator=(const YamlTreeBuilder&) = delete;
@@ -80,9 +72,11 @@ class YamlTreeBuilder {
   }
 
  private:
+  using Id = YamlTree::Id;
+  using Kind = YamlTree::Kind;
   struct OpenNode {
-    YamlTree::Id id;
-    YamlTree::Id last_child;
+    Id id;
+    Id last_child;
     uint32_t children;
   };
 
@@ -99,11 +93,12 @@ class YamlTreeBuilder {
         AppendScalar();
         break;
       case YAML_SEQUENCE_START_EVENT:
-        return Open(YamlTree::Kind::kSequence, event_.data.sequence_start.anchor);
+        return Open(Kind::kSequence, event_.data.sequence_start.anchor);
       case YAML_MAPPING_START_EVENT:
-        return Open(YamlTree::Kind::kMap, event_.data.mapping_start.anchor);
+        return Open(Kind::kMap, event_.data.mapping_start.anchor);
       case YAML_SEQUENCE_END_EVENT:
       case YAML_MAPPING_END_EVENT:
+        tree_->nodes_[open_.back().id].extent = static_cast<uint32_t>(tree_->nodes_.size());
         open_.pop_back();
         break;
       default:  // of streams and documents
@@ -114,13 +109,13 @@ class YamlTreeBuilder {
 
   std::optional<Problem> AppendAlias() {
     const auto meant = anchors_.find(View(event_.data.alias.anchor));
-    const YamlTree::Id id = Add(YamlTree::Kind::kNull, nullptr);
+    const Id id = Add(Kind::kNull, nullptr);
     if (meant == anchors_.end()) {
-      return Problem{tree_->nodes_[id].mark, absl::StrCat("no anchor before this alias is named ",
-                                                          View(event_.data.alias.anchor))};
+      return Problem{tree_->mark(id), absl::StrCat("no anchor before this alias is named ",
+                                                   View(event_.data.alias.anchor))};
     }
-    tree_->nodes_[id].alias = true;
-    tree_->nodes_[id].first = meant->second;
+    tree_->flags_[id] |= YamlTree::kAlias;
+    tree_->nodes_[id].extent = meant->second;
     return std::nullopt;
   }
 
@@ -131,45 +126,52 @@ class YamlTreeBuilder {
     if (plain && IsNull(value)) {
       // What is not there stands nowhere; its key is a better place than what comes next.
       const bool keyed = !open_.empty() && open_.back().children % 2 == 1 &&
-                         tree_->nodes_[open_.back().id].kind == YamlTree::Kind::kMap;
-      const YamlTree::Id key = keyed ? open_.back().last_child : YamlTree::kNone;
-      const YamlTree::Id id = Add(YamlTree::Kind::kNull, scalar.anchor);
-      if (keyed) tree_->nodes_[id].mark = tree_->nodes_[key].mark;
+                         tree_->kind(open_.back().id) == Kind::kMap;
+      const Id key = keyed ? open_.back().last_child : YamlTree::kNone;
+      const Id id = Add(Kind::kNull, scalar.anchor);
+      if (keyed) tree_->nodes_[id].offset = OffsetOf(key);
       return;
     }
-    YamlTree::Node& node = tree_->nodes_[Add(YamlTree::Kind::kScalar, scalar.anchor)];
-    node.quoted = !plain;
-    node.offset = tree_->text_.size();
-    node.length = static_cast<uint32_t>(value.size());
-    absl::StrAppend(&tree_->text_, value);
+    const Id id = Add(Kind::kScalar, scalar.anchor);
+    YamlTree::Node& node = tree_->nodes_[id];
+    uint8_t& flags = tree_->flags_[id];
+    if (!plain) flags |= YamlTree::kQuoted;
+    node.extent = static_cast<uint32_t>(value.size());
+    if (text_.substr(node.offset, value.size()) == value) return;
+    if (text_.substr(std::min<size_t>(node.offset + 1, text_.size()), value.size()) == value) {
+      flags |= YamlTree::kInQuotes;
+      return;
+    }
+    flags |= YamlTree::kApart;
+    tree_->unescaped_.push_back({std::string(value), node.offset});
+    node.offset = static_cast<uint32_t>(tree_->unescaped_.size() - 1);
   }
 
-  std::optional<Problem> Open(YamlTree::Kind kind, const yaml_char_t* anchor) {
-    const YamlTree::Id id = Add(kind, anchor);
+  // Where a node stands that is no alias itself but perhaps a scalar kept apart.
+  uint32_t OffsetOf(Id id) const {
+    const uint32_t offset = tree_->nodes_[id].offset;
+    const bool apart = (tree_->flags_[id] & YamlTree::kApart) != 0;
+    return apart ? tree_->unescaped_[offset].offset : offset;
+  }
+
+  std::optional<Problem> Open(Kind kind, const yaml_char_t* anchor) {
+    const Id id = Add(kind, anchor);
     if (open_.size() == YamlTree::kMaxDepth) {
-      return Problem{tree_->nodes_[id].mark, absl::StrCat("more than ", YamlTree::kMaxDepth,
-                                                          " lists and mappings inside each other")};
+      return Problem{tree_->mark(id), absl::StrCat("more than ", YamlTree::kMaxDepth,
+                                                   " lists and mappings inside each other")};
     }
     open_.push_back({id, YamlTree::kNone, 0});
     return std::nullopt;
   }
 
   // Of this event; the anchor may be null.
-  YamlTree::Id Add(YamlTree::Kind kind, const yaml_char_t* anchor) {
-    const YamlTree::Id id = static_cast<YamlTree::Id>(tree_->nodes_.size());
-    YamlTree::Node node;
-    node.kind = kind;
-    node.mark = places_.OfCharacter(event_.start_mark.index);
-    tree_->nodes_.push_back(node);
+  Id Add(Kind kind, const yaml_char_t* anchor) {
+    const Id id = static_cast<Id>(tree_->nodes_.size());
+    tree_->nodes_.push_back({offsets_.OfCharacter(event_.start_mark.index), id + 1});
+    tree_->flags_.push_back(static_cast<uint8_t>(kind));
     if (!open_.empty()) {
-      OpenNode& parent = open_.back();
-      if (parent.last_child == YamlTree::kNone) {
-        tree_->nodes_[parent.id].first = id;
-      } else {
-        tree_->nodes_[parent.last_child].next = id;
-      }
-      parent.last_child = id;
-      ++parent.children;
+      open_.back().last_child = id;
+      ++open_.back().children;
     }
     if (anchor != nullptr) anchors_[View(anchor)] = id;
     return id;
@@ -181,50 +183,53 @@ class YamlTreeBuilder {
       if (!Next()) {
         // What follows without a line "---" is no grammar to libyaml.
         if (parser_.error != YAML_PARSER_ERROR) return ParserProblem();
-        const Mark mark = places_.OfCharacter(parser_.problem_mark.index);
-        const absl::string_view rest = places_.Rest();
+        const uint32_t offset = offsets_.OfCharacter(parser_.problem_mark.index);
+        const absl::string_view rest = text_.substr(offset);
         if (absl::StartsWith(rest, "]") || absl::StartsWith(rest, "}")) {
-          return Problem{mark, "this bracket closes nothing"};
+          return Problem{tree_->MarkAt(offset), "this bracket closes nothing"};
         }
-        tree_->second_document_ = mark;
+        tree_->second_document_ = tree_->MarkAt(offset);
         return std::nullopt;
       }
       if (event_.type == YAML_STREAM_END_EVENT) return std::nullopt;
-      if (content) tree_->second_document_ = places_.OfCharacter(event_.start_mark.index);
+      if (content) {
+        tree_->second_document_ = tree_->MarkAt(offsets_.OfCharacter(event_.start_mark.index));
+      }
     }
     return std::nullopt;
   }
 
   Problem ParserProblem() const {
     if (parser_.problem == nullptr) return {{}, "there is no memory left to read it"};
-    Places places(text_);  // from the start: a problem may stand before what was told last
     std::string what = parser_.problem;
     if (parser_.error == YAML_READER_ERROR) {
       if (parser_.problem_value >= 0) {
         absl::StrAppendFormat(&what, " (0x%02X)", parser_.problem_value);
       }
-      return {places.OfByte(parser_.problem_offset), what};
+      return {tree_->MarkAt(static_cast<uint32_t>(parser_.problem_offset)), what};
     }
-    const Mark mark = places.OfCharacter(parser_.problem_mark.index);
+    // From the start: a problem may stand before what was told last.
+    const uint32_t offset = Offsets(text_).OfCharacter(parser_.problem_mark.index);
+    const Mark mark = tree_->MarkAt(offset);
     if (what == "found character that cannot start any token" &&
-        absl::StartsWith(places.Rest(), "\t")) {
+        absl::StartsWith(text_.substr(offset), "\t")) {
       what = "a tab stands where only spaces may";
     }
     if (parser_.context != nullptr) {
       absl::StrAppend(&what, ", ", parser_.context);
-      const int line = Places(text_).OfCharacter(parser_.context_mark.index).line;
+      const int line = tree_->MarkAt(Offsets(text_).OfCharacter(parser_.context_mark.index)).line;
       if (line != mark.line) absl::StrAppend(&what, " from line ", line);
     }
     return {mark, what};
   }
 
-  absl::string_view text_;
-  Places places_;
   YamlTree* tree_;
+  absl::string_view text_;
+  Offsets offsets_;
   yaml_parser_t parser_ = {};
   yaml_event_t event_ = {};  // the last
   std::vector<OpenNode> open_;
-  absl::flat_hash_map<std::string, YamlTree::Id> anchors_;  // the last of each name
+  absl::flat_hash_map<std::string, Id> anchors_;  // the last of each name
 };
 
 namespace {
@@ -255,38 +260,65 @@ std::string JoinSurrogates(absl::string_view text) {
 
 }  // namespace
 
-std::optional<Problem> YamlTree::Parse(absl::string_view text) {
+std::optional<Problem> YamlTree::Parse(std::string text) {
   nodes_.clear();
-  text_.clear();
+  flags_.clear();
+  unescaped_.clear();
   second_document_ = {};
-  absl::ConsumePrefix(&text, "\xEF\xBB\xBF");  // a byte order mark
+  if (absl::StartsWith(text, "\xEF\xBB\xBF")) text.erase(0, 3);  // a byte order mark
   const bool json = absl::StartsWith(absl::StripLeadingAsciiWhitespace(text), "{");
-  std::string joined;
-  if (json && text.find("\\u") != text.npos) {
-    joined = JoinSurrogates(text);
-    text = joined;
+  if (json && absl::StrContains(text, "\\u")) text = JoinSurrogates(text);
+  if (text.size() > kMaxBytes) return Problem{{}, "it is larger than 4 GiB"};
+  text_ = std::move(text);
+  lines_.assign(1, 0);
+  for (size_t end = text_.find('\n'); end != text_.npos; end = text_.find('\n', end + 1)) {
+    lines_.push_back(static_cast<uint32_t>(end + 1));
   }
-  return YamlTreeBuilder(text, this).Build();
+  // Memory that stays untouched costs nothing; growing step by step would hold two copies at once.
+  nodes_.reserve(text_.size() / 4);
+  flags_.reserve(text_.size() / 4);
+  return YamlTreeBuilder(this).Build();
+}
+
+Mark YamlTree::MarkAt(uint32_t offset) const {
+  const auto next = std::upper_bound(lines_.begin(), lines_.end(), offset);
+  return {static_cast<int>(next - lines_.begin()), static_cast<int>(offset - *(next - 1)) + 1};
+}
+
+Mark YamlTree::mark(Id id) const {
+  id = Target(id);
+  const uint32_t offset = nodes_[id].offset;
+  return MarkAt((flags_[id] & kApart) != 0 ? unescaped_[offset].offset : offset);
 }
 
 absl::string_view YamlTree::text(Id id) const {
-  const Node& node = At(id);
-  return absl::string_view(text_).substr(node.offset, node.length);
+  id = Target(id);
+  const Node& node = nodes_[id];
+  const uint8_t flags = flags_[id];
+  if ((flags & kKindBits) != static_cast<uint8_t>(Kind::kScalar)) return "";
+  if ((flags & kApart) != 0) return unescaped_[node.offset].text;
+  return absl::string_view(text_).substr(node.offset + ((flags & kInQuotes) != 0 ? 1 : 0),
+                                         node.extent);
 }
 
-std::vector<YamlTree::Id> YamlTree::Items(Id sequence) const {
-  std::vector<Id> items;
-  for (Id id = At(sequence).first; id != kNone; id = nodes_[id].next) items.push_back(id);
+YamlTree::Ids YamlTree::Items(Id sequence) const {
+  Ids items;
+  const Id target = Target(sequence);
+  if (!IsCollection(target)) return items;
+  for (Id id = target + 1; id < nodes_[target].extent; id = After(id)) items.push_back(id);
   return items;
 }
 
-std::vector<YamlTree::Pair> YamlTree::Pairs(Id map) const {
-  std::vector<Pair> pairs;
-  for (Id key = At(map).first; key != kNone;) {
-    const Id value = nodes_[key].next;
-    if (value == kNone) break;
+YamlTree::PairList YamlTree::Pairs(Id map) const {
+  PairList pairs;
+  const Id target = Target(map);
+  if (!IsCollection(target)) return pairs;
+  const Id end = nodes_[target].extent;
+  for (Id key = target + 1; key < end;) {
+    const Id value = After(key);
+    if (value >= end) break;
     pairs.push_back({key, value});
-    key = nodes_[value].next;
+    key = After(value);
   }
   return pairs;
 }

@@ -14,7 +14,7 @@ using Kind = YamlTree::Kind;
 
 YamlTree Parse(absl::string_view text) {
   YamlTree tree;
-  const std::optional<Problem> problem = tree.Parse(text);
+  const std::optional<Problem> problem = tree.Parse(std::string(text));
   EXPECT_FALSE(problem.has_value()) << problem->what;
   return tree;
 }
@@ -22,7 +22,7 @@ YamlTree Parse(absl::string_view text) {
 // As LINE:COLUMN: what.
 std::string ProblemOf(absl::string_view text) {
   YamlTree tree;
-  const std::optional<Problem> problem = tree.Parse(text);
+  const std::optional<Problem> problem = tree.Parse(std::string(text));
   if (!problem.has_value()) return "none";
   return absl::StrCat(problem->mark.line, ":", problem->mark.column, ": ", problem->what);
 }
@@ -83,6 +83,31 @@ TEST(YamlTreeTest, TakesWhatIsQuotedATextBlockOrTaggedAsString) {
     EXPECT_TRUE(tree.quoted(items[i])) << i;
     EXPECT_EQ(tree.text(items[i]), texts[i]) << i;
   }
+}
+
+TEST(YamlTreeTest, ReadsScalarsThatAreNotWrittenAsTheyRead) {
+  const YamlTree tree = Parse(
+      "- a\n  b\n- \"x\\ty\"\n- 'it''s'\n- \"q\"\n- &n z\n- \"two\n  lines\"\n- |-\n  k\n  l\n- "
+      "end\n");
+  const auto items = tree.Items(tree.root());
+  ASSERT_EQ(items.size(), 8u);
+  const char* const texts[] = {"a b", "x\ty", "it's", "q", "z", "two lines", "k\nl", "end"};
+  const int lines[] = {1, 3, 4, 5, 6, 7, 9, 12};
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_EQ(tree.text(items[i]), texts[i]) << i;
+    EXPECT_EQ(tree.mark(items[i]), (Mark{lines[i], 3})) << i;
+  }
+}
+
+TEST(YamlTreeTest, WalksPastWhatIsInside) {
+  const YamlTree tree = Parse("a: {b: [[], [1, {c: 2}], {}], d: &y [3]}\ne: [x, *y]\nf: 4\n");
+  ASSERT_EQ(tree.Pairs(tree.root()).size(), 3u);
+  const YamlTree::Id a = tree.Find(tree.root(), "a");
+  ASSERT_EQ(tree.Pairs(a).size(), 2u);
+  EXPECT_EQ(tree.Items(tree.Find(a, "b")).size(), 3u);
+  EXPECT_EQ(tree.Items(tree.Find(a, "d")).size(), 1u);
+  EXPECT_EQ(tree.Items(tree.Find(tree.root(), "e")).size(), 2u);
+  EXPECT_EQ(tree.text(tree.Find(tree.root(), "f")), "4");
 }
 
 TEST(YamlTreeTest, FollowsAliases) {

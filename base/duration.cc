@@ -1,4 +1,4 @@
-#include "cli/duration.h"
+#include "base/duration.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,11 +6,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "cli/file_problems.h"
 
-namespace kartograph::cli {
+namespace kartograph {
 namespace {
 
 struct Unit {
@@ -20,54 +18,51 @@ struct Unit {
 // From large to small.
 constexpr Unit kUnits[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}, {"ms", 0.001}};
 
-absl::Status Wrong(absl::string_view text) {
+absl::Status Invalid() {
   return absl::InvalidArgumentError(
-      absl::StrCat(Quoted(text),
-                   " is not a span of time; right would be 30, 30s, 500ms, 5m, "
-                   "1h30m or 2d"));
+      "is not a duration; give one such as 30s, 500ms, 5m, 1h30m or 2d");
 }
 
 }  // namespace
 
-absl::StatusOr<absl::Duration> ParseSpan(absl::string_view text) {
-  absl::string_view rest = text;
+absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
+  if (text.empty()) return Invalid();
   double seconds = 0;
   size_t next_unit = 0;  // in kUnits; those before are used up
-  if (rest.empty()) return Wrong(text);
-  while (!rest.empty()) {
+  while (!text.empty()) {
     size_t digits = 0;
-    while (digits < rest.size() && (absl::ascii_isdigit(rest[digits]) || rest[digits] == '.')) {
+    while (digits < text.size() && (absl::ascii_isdigit(text[digits]) || text[digits] == '.')) {
       ++digits;
     }
     double number;
-    if (digits == 0 || !absl::SimpleAtod(rest.substr(0, digits), &number)) return Wrong(text);
-    rest.remove_prefix(digits);
+    if (digits == 0 || !absl::SimpleAtod(text.substr(0, digits), &number)) return Invalid();
+    text.remove_prefix(digits);
     size_t letters = 0;
-    while (letters < rest.size() && absl::ascii_isalpha(rest[letters])) ++letters;
-    const absl::string_view name = rest.substr(0, letters);
-    rest.remove_prefix(letters);
+    while (letters < text.size() && absl::ascii_isalpha(text[letters])) ++letters;
+    const absl::string_view name = text.substr(0, letters);
+    text.remove_prefix(letters);
     if (name.empty()) {
       // A number alone is in seconds; "1h30" could be meant in two ways.
-      if (next_unit != 0 || !rest.empty()) return Wrong(text);
+      if (next_unit != 0 || !text.empty()) return Invalid();
       seconds = number;
       break;
     }
     size_t unit = next_unit;
     while (unit < std::size(kUnits) && kUnits[unit].name != name) ++unit;
-    if (unit == std::size(kUnits)) return Wrong(text);
+    if (unit == std::size(kUnits)) return Invalid();
     seconds += number * kUnits[unit].seconds;
     next_unit = unit + 1;
   }
   if (!std::isfinite(seconds) || seconds > absl::ToDoubleSeconds(kMaxDuration)) {
-    return absl::InvalidArgumentError(absl::StrCat(Quoted(text), " is too long"));
+    return absl::InvalidArgumentError("is too long; the longest duration is 3652500d");
   }
-  // Spans are given to the millisecond at the finest; nanoseconds keep 0.1 + 0.2 from showing.
+  // Durations are given to the millisecond at the finest; microseconds keep 0.1 + 0.2 from showing.
   const double whole = std::floor(seconds);
   return absl::Seconds(static_cast<int64_t>(whole)) +
-         absl::Nanoseconds(std::llround((seconds - whole) * 1e6) * 1000);
+         absl::Microseconds(std::llround((seconds - whole) * 1e6));
 }
 
-std::string FormatSpan(absl::Duration duration) {
+std::string FormatElapsed(absl::Duration duration) {
   if (duration < absl::ZeroDuration()) duration = absl::ZeroDuration();
   if (duration < absl::Milliseconds(9950)) {
     return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
@@ -87,20 +82,4 @@ std::string FormatClock(absl::Duration duration) {
   return absl::StrFormat("%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
-google::protobuf::Duration ToProto(absl::Duration duration) {
-  google::protobuf::Duration proto;
-  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  proto.set_nanos(
-      static_cast<int32_t>(absl::IDivDuration(duration, absl::Nanoseconds(1), &duration)));
-  return proto;
-}
-
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
-
-absl::Time FromProto(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
-
-}  // namespace kartograph::cli
+}  // namespace kartograph

@@ -1,0 +1,47 @@
+#include "planner/names.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::planner {
+namespace {
+
+bool IsResourceNameCharacter(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+}
+
+}  // namespace
+
+bool IsNameCharacter(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+         absl::string_view("_.-/:+@=,[]").find(c) != absl::string_view::npos;
+}
+
+std::string NameProblem(absl::string_view name) {
+  if (name.empty())
+    return absl::StrCat("is empty; a name has 1 to ", kMaxNameLength, " characters");
+  if (name.size() > kMaxNameLength) {
+    return absl::StrCat("has ", name.size(), " characters; at most ", kMaxNameLength,
+                        " are allowed");
+  }
+  if (name[0] == '-') return "starts with '-', which a name must not";
+  if (!std::all_of(name.begin(), name.end(), IsNameCharacter)) {
+    return "has a character that a name cannot have; allowed are letters, digits and "
+           "_ . - / : + @ = , [ ]";
+  }
+  return "";
+}
+
+std::string ResourceNameProblem(absl::string_view name) {
+  if (!name.empty() && name.size() <= kMaxResourceNameLength &&
+      absl::ascii_isalpha(static_cast<unsigned char>(name[0])) &&
+      std::all_of(name.begin(), name.end(), IsResourceNameCharacter)) {
+    return "";
+  }
+  return absl::StrCat("is not a resource's name: 1 to ", kMaxResourceNameLength,
+                      " letters, digits, '_', '-' or '.', starting with a letter");
+}
+
+}  // namespace kartograph::planner

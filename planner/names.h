@@ -1,0 +1,27 @@
+// What may name a task, a graph, a client queue or a resource: one rule for files, messages and
+// settings.
+#ifndef KARTOGRAPH_PLANNER_NAMES_H_
+#define KARTOGRAPH_PLANNER_NAMES_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace kartograph::planner {
+
+inline constexpr size_t kMaxNameLength = 256;
+inline constexpr size_t kMaxResourceNameLength = 64;
+
+// Whether `c` may stand in the name of a task, a graph or a queue.
+bool IsNameCharacter(char c);
+
+// Empty where `name` can name a task, a graph or a queue; otherwise what is wrong with it and what
+// would be right, to be put after the name: "starts with '-', which a name must not".
+std::string NameProblem(absl::string_view name);
+// The same for the name of a resource: letters, digits, '_', '-' and '.', a letter first.
+std::string ResourceNameProblem(absl::string_view name);
+
+}  // namespace kartograph::planner
+
+#endif  // KARTOGRAPH_PLANNER_NAMES_H_

@@ -1,0 +1,40 @@
+#include "planner/names.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace kartograph::planner {
+namespace {
+
+TEST(NamesTest, TakesWhatPathsAndVersionsAreMadeOf) {
+  EXPECT_EQ(NameProblem("measure_FR.2024-01/x:y+z@h=1,[2]"), "");
+  EXPECT_EQ(NameProblem(std::string(256, 'x')), "");
+}
+
+TEST(NamesTest, SaysWhatIsWrongWithAName) {
+  EXPECT_EQ(NameProblem(""), "is empty; a name has 1 to 256 characters");
+  EXPECT_EQ(NameProblem(std::string(257, 'x')), "has 257 characters; at most 256 are allowed");
+  EXPECT_EQ(NameProblem("-x"), "starts with '-', which a name must not");
+  for (const char* name : {"a b", "a\nb", "\xC3\xA9", "a\"b"}) {
+    EXPECT_EQ(NameProblem(name),
+              "has a character that a name cannot have; allowed are letters, digits and "
+              "_ . - / : + @ = , [ ]")
+        << name;
+  }
+}
+
+TEST(NamesTest, ChecksNamesOfResources) {
+  EXPECT_EQ(ResourceNameProblem("db_connections"), "");
+  EXPECT_EQ(ResourceNameProblem(std::string(64, 'a')), "");
+  for (const std::string& name : {std::string(), std::string("1gpu"), std::string("_x"),
+                                  std::string("a b"), std::string("ram!"), std::string(65, 'a')}) {
+    EXPECT_EQ(ResourceNameProblem(name),
+              "is not a resource's name: 1 to 64 letters, digits, '_', '-' or '.', starting with a "
+              "letter")
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace kartograph::planner
