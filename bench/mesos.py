@@ -15,7 +15,7 @@ With --master on a real cluster: as many times /bin/true under kartograph-execut
 Mesos's own command executor (`container: {}`), and their ratio, which is what to quote.
 
 Needs the built binaries:
-  bazel build //service:kartographd //cli:kartograph //executor/mesos:kartograph-executor //tests/mesos:stand_in_main
+  bazel build //service:kartographd //cli:kartograph //executor/mesos/executor:kartograph-executor //tests/mesos:stand_in_main
 """
 
 import argparse
@@ -68,7 +68,7 @@ def start_service(options, folder, master, *flags):
     return Process(folder / "kartographd.log", options.bin / "service/kartographd", "--state",
                    folder / "state", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--cluster",
                    f"mesos:{master}", "--mesos-executor-path",
-                   options.bin / "executor/mesos/kartograph-executor", *flags)
+                   options.bin / "executor/mesos/executor/kartograph-executor", *flags)
 
 
 def command_line(options, service, *words):

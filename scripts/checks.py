@@ -35,8 +35,9 @@ MAY_INCLUDE = {
     "bench": {""},
     "examples": {""},
 }
-# A scheduler's test runs against the simulated cluster and a real history.
-TEST_MAY_INCLUDE = {"scheduler": {"executor/simulated/", "storage/"}}
+# A scheduler's test runs against the simulated cluster and a real history, the framework's against
+# the stand-in of a Mesos cluster.
+TEST_MAY_INCLUDE = {"scheduler": {"executor/simulated/", "storage/"}, "executor": {"tests/mesos/"}}
 
 SKIPPED_FOLDERS = {".git", ".cache", "__pycache__", "node_modules"}
 CODE = {".cc", ".h", ".py", ".proto", ".bzl", ".bazel", ".sh", ".js", ".css", ".html", ".sql"}

@@ -28,7 +28,7 @@ RUN = CACHE / "run"
 STATE = RUN / "state"
 RELEASE = ROOT / "release"
 TARGETS = ["//service:kartographd", "//cli:kartograph", "//executor/local:kartograph-local-agent",
-           "//executor/mesos:kartograph-executor"]
+           "//executor/mesos/executor:kartograph-executor"]
 # The daemon's own defaults, so that `kartograph` finds it without being told where.
 GRPC, HTTP = ("127.0.0.1", 50061), ("127.0.0.1", 50062)
 STEPS = 6

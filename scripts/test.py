@@ -34,7 +34,7 @@ from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, styl
 
 LOGS = CACHE / "test"
 PARTS = ["unit", "lint", "checks", "e2e", "mesos", "example", "browser"]
-BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos:kartograph-executor",
+BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos/executor:kartograph-executor",
             "//tests/mesos:stand_in_main", "//examples/hello_mesos"]
 PLAYWRIGHT = "playwright==1.*"
 SUITE_LIMIT = 15 * 60  # seconds; a suite that takes longer hangs
@@ -283,7 +283,7 @@ def binaries(mode):
     folder = built(mode)
     return {"KARTOGRAPHD": str(folder / "service" / "kartographd"),
             "KARTOGRAPH": str(folder / "cli" / "kartograph"),
-            "KARTOGRAPH_EXECUTOR": str(folder / "executor" / "mesos" / "kartograph-executor"),
+            "KARTOGRAPH_EXECUTOR": str(folder / "executor" / "mesos" / "executor" / "kartograph-executor"),
             "KARTOGRAPH_STAND_IN": str(folder / "tests" / "mesos" / "stand_in_main"),
             "KARTOGRAPH_HELLO_MESOS": str(folder / "examples" / "hello_mesos" / "hello_mesos")}
 

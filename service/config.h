@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "executor/mesos/master_address.h"
+#include "executor/mesos/framework/master_address.h"
 #include "planner/resources.h"
 #include "service/address.h"
 

@@ -15,7 +15,7 @@
 #include "absl/time/clock.h"
 #include "executor/local/detect_resources.h"
 #include "executor/local/local_cluster.h"
-#include "executor/mesos/mesos_cluster.h"
+#include "executor/mesos/framework/mesos_cluster.h"
 #include "scheduler/scheduler.h"
 #include "service/change_hub.h"
 #include "service/event_feed.h"

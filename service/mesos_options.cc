@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "executor/mesos/credentials.h"
 #include "executor/mesos/digest.h"
+#include "executor/mesos/framework/credentials.h"
 #include "service/find_program.h"
 
 namespace kartograph::service {
@@ -86,7 +86,7 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
     return options;
   }
   absl::StatusOr<std::string> file =
-      FindProgram(kExecutorName, "executor/mesos", "", "--mesos-executor-path");
+      FindProgram(kExecutorName, "executor/mesos/executor", "", "--mesos-executor-path");
   if (!file.ok()) return file.status();
   absl::StatusOr<std::string> content = ReadWhole(*file);
   if (!content.ok()) return content.status();

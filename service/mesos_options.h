@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "executor/mesos/mesos_cluster.h"
+#include "executor/mesos/framework/mesos_cluster.h"
 #include "service/config.h"
 
 namespace kartograph::service {

@@ -20,7 +20,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "executor/mesos/mesos_cluster.h"
+#include "executor/mesos/framework/mesos_cluster.h"
 #include "executor/payload.pb.h"
 
 namespace kartograph::hello_mesos {
@@ -240,7 +240,7 @@ int Run(executor::MesosClusterOptions options, int tasks) {
 int main(int argc, char** argv) {
   std::string master = "http://127.0.0.1:5050";
   std::string executor = (std::filesystem::read_symlink("/proc/self/exe").parent_path() /
-                          "../../executor/mesos/kartograph-executor")
+                          "../../executor/mesos/executor/kartograph-executor")
                              .lexically_normal();
   int tasks = 5;
   CLI::App app("Says hello on Mesos.");

@@ -3,10 +3,10 @@
 #include <vector>
 
 #include "base/utf8.h"
-#include "executor/mesos/executors.h"
-#include "executor/mesos/open_offers.h"
+#include "executor/mesos/framework/executors.h"
+#include "executor/mesos/framework/open_offers.h"
 #include "executor/mesos/protocol/scheduler.pb.h"
-#include "executor/mesos/task_status.h"
+#include "executor/mesos/framework/task_status.h"
 #include "tests/fuzz/expect.h"
 
 namespace executor = kartograph::executor;

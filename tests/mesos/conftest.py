@@ -18,7 +18,7 @@ import stand_in  # noqa: E402
 
 EXECUTOR = os.environ.get(
     "KARTOGRAPH_EXECUTOR",
-    str(harness.ROOT / "bazel-bin" / "executor" / "mesos" / "kartograph-executor"))
+    str(harness.ROOT / "bazel-bin" / "executor" / "mesos" / "executor" / "kartograph-executor"))
 # Of an agent: what tests have for tasks, and what the executor takes for itself.
 RESOURCES = "cpus:4.01;mem:2080;disk:1000"
 # The stand-in does at once what a cluster takes its time for.

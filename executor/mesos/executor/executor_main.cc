@@ -1,0 +1,126 @@
+// kartograph-executor: what a Mesos agent starts to run attempts of Kartograph's.
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "executor/mesos/executor/executor_environment.h"
+#include "executor/mesos/executor/task_executor.h"
+
+namespace kartograph::executor::mesos {
+namespace {
+
+namespace ssl = boost::asio::ssl;
+
+constexpr int kWrongUse = 2;
+constexpr char kVersion[] = "kartograph-executor 0.1.0\n";
+constexpr char kHelp[] =
+    "Runs attempts of Kartograph's on a Mesos agent, which starts it and tells it in MESOS_*\n"
+    "what it has to know.\n"
+    "\n"
+    "  --idle-exit DURATION        Exit after so long without attempts (1m)\n"
+    "  --report-interval DURATION  How often to tell of the host (10s)\n"
+    "  --version                   Print the version\n"
+    "  --help                      Print this\n";
+
+int Fail(int status, const std::string& problem) {
+  fprintf(stderr, "kartograph-executor: %s\n", problem.c_str());
+  return status;
+}
+
+bool ParseDuration(const char* text, absl::Duration* duration) {
+  return absl::ParseDuration(text, duration) && *duration > absl::ZeroDuration();
+}
+
+// -1: go on; otherwise the status to exit with.
+int ReadFlags(int argc, char** argv, TaskExecutor::Options* options) {
+  enum Flag { kIdleExit = 1, kReportInterval, kPrintVersion, kPrintHelp };
+  const struct option flags[] = {{"idle-exit", required_argument, nullptr, kIdleExit},
+                                 {"report-interval", required_argument, nullptr, kReportInterval},
+                                 {"version", no_argument, nullptr, kPrintVersion},
+                                 {"help", no_argument, nullptr, kPrintHelp},
+                                 {nullptr, 0, nullptr, 0}};
+  int flag = 0;
+  while ((flag = getopt_long(argc, argv, "", flags, nullptr)) != -1) {
+    switch (flag) {
+      case kIdleExit:
+        if (ParseDuration(optarg, &options->idle_exit)) continue;
+        return Fail(kWrongUse, std::string("--idle-exit: no duration: ") + optarg);
+      case kReportInterval:
+        if (ParseDuration(optarg, &options->report_interval)) continue;
+        return Fail(kWrongUse, std::string("--report-interval: no duration: ") + optarg);
+      case kPrintVersion:
+        fputs(kVersion, stdout);
+        return 0;
+      case kPrintHelp:
+        fputs(kHelp, stdout);
+        return 0;
+      default:
+        return kWrongUse;  // getopt has said why
+    }
+  }
+  if (optind < argc) return Fail(kWrongUse, std::string("unknown argument ") + argv[optind]);
+  return -1;
+}
+
+// Trusts whom the agent's own settings trust.
+boost::system::error_code SetUpTls(const ExecutorEnvironment& environment, ssl::context* tls) {
+  boost::system::error_code error;
+  if (!environment.tls_verify) return error;
+  tls->set_verify_mode(ssl::verify_peer, error);
+  tls->set_verify_callback(ssl::host_name_verification(environment.agent.host), error);
+  if (environment.tls_ca_file.empty()) {
+    tls->set_default_verify_paths(error);
+  } else {
+    tls->load_verify_file(environment.tls_ca_file, error);
+  }
+  return error;
+}
+
+int Main(int argc, char** argv) {
+  TaskExecutor::Options options;
+  if (const int status = ReadFlags(argc, argv, &options); status >= 0) return status;
+  absl::StatusOr<ExecutorEnvironment> environment = ReadExecutorEnvironment(getenv);
+  if (!environment.ok()) return Fail(kWrongUse, std::string(environment.status().message()));
+  CleanEnvironment();
+  options.environment = *std::move(environment);
+
+  std::unique_ptr<ssl::context> tls;
+  if (options.environment.agent.tls) {
+    tls = std::make_unique<ssl::context>(ssl::context::tls_client);
+    if (const auto error = SetUpTls(options.environment, tls.get()); error) {
+      return Fail(kWrongUse, "cannot read the certificates to trust: " + error.message());
+    }
+    options.tls_context = tls.get();
+  }
+
+  signal(SIGPIPE, SIG_IGN);
+  boost::asio::io_context io(1);
+  int exit_status = 0;
+  absl::StatusOr<std::unique_ptr<TaskExecutor>> executor =
+      TaskExecutor::Create(io, std::move(options), [&](int status, const std::string& reason) {
+        exit_status = status;
+        if (status != 0) Fail(status, reason);
+        io.stop();
+      });
+  if (!executor.ok()) return Fail(1, std::string(executor.status().message()));
+  boost::asio::signal_set terminate(io, SIGTERM, SIGINT);
+  terminate.async_wait([&](const boost::system::error_code& error, int) {
+    if (!error) (*executor)->ShutDown("terminated by a signal");
+  });
+  io.run();
+  return exit_status;
+}
+
+}  // namespace
+}  // namespace kartograph::executor::mesos
+
+int main(int argc, char** argv) { return kartograph::executor::mesos::Main(argc, argv); }

@@ -1,0 +1,73 @@
+// The agents of a cluster: where each answers, and all that it has.
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_AGENT_DIRECTORY_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_AGENT_DIRECTORY_H_
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "executor/cluster.h"
+#include "executor/mesos/endpoint.h"
+#include "executor/mesos/framework/offered_resources.h"
+#include "executor/mesos/framework/operator_api.h"
+#include "executor/mesos/protocol/mesos.pb.h"
+#include "executor/mesos/protocol/operator.pb.h"
+#include "planner/resources.h"
+
+namespace kartograph::executor::mesos {
+
+// Learns from offers and from the master's operator API. Bound to the io_context's thread.
+class AgentDirectory {
+ public:
+  struct Options {
+    std::vector<std::string> roles;  // ours; one at least
+    OfferedResources::Revocable revocable = OfferedResources::Revocable::kIgnored;
+    planner::ResourceVector executor;  // kept out of what an agent has for attempts
+  };
+  // `api` outlives this.
+  AgentDirectory(boost::asio::io_context& io, OperatorApi* api, Options options)
+      : io_(io), api_(*api), options_(std::move(options)) {}
+
+  // Where the agent's API is, as an offer of it from this master says. Masters write "http" even
+  // where agents speak TLS only: they do where the master does. Whether the agent was not known
+  // before.
+  bool Learn(const kartograph::mesos::Offer& offer, const Endpoint& master);
+  // Asks the master where nothing is known of it. Unavailable or NotFound, for people.
+  boost::asio::awaitable<absl::StatusOr<Endpoint>> Find(std::string agent, Endpoint master);
+
+  // Asks the master what all agents have for us. `done` gets what is news since the last answer; of
+  // several calls that wait only the last is answered, and none after Forget or Stop.
+  using Done = std::function<void(absl::StatusOr<std::vector<AgentCapacity>>)>;
+  void AskWhatTheyHave(Endpoint master, Done done);
+  // The next answer has news of it again, or of all. One that is under way is not told any more: it
+  // may be older.
+  void Forget(const std::string& agent);
+  void ForgetAll();
+  void Stop() { ++asked_; }
+
+ private:
+  boost::asio::awaitable<absl::StatusOr<kartograph::mesos::MasterResponse>> Ask(Endpoint master);
+  boost::asio::awaitable<void> AskAndTell(Endpoint master, Done done, int number);
+  std::vector<AgentCapacity> News(const kartograph::mesos::MasterResponse& response);
+
+  boost::asio::io_context& io_;
+  OperatorApi& api_;
+  const Options options_;
+  absl::flat_hash_map<std::string, Endpoint> endpoints_;
+  absl::flat_hash_set<std::string> known_;
+  absl::flat_hash_map<AgentId, AgentCapacity> told_;
+  int asked_ = 0;
+};
+
+// Whether what is reserved for `reserved` is offered to `role`: to itself, and to those below it.
+bool MayUseReservation(absl::string_view role, absl::string_view reserved);
+
+}  // namespace kartograph::executor::mesos
+
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_AGENT_DIRECTORY_H_

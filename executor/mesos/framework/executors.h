@@ -1,0 +1,72 @@
+// kartograph-executor as Mesos is told of it: how it is started on an agent, and which one that
+// runs can be launched on.
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_EXECUTORS_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_EXECUTORS_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+#include "executor/mesos/framework/offered_resources.h"
+#include "executor/mesos/protocol/mesos.pb.h"
+#include "planner/resources.h"
+
+namespace kartograph::executor::mesos {
+
+// Mesos takes a launch on a running executor only with exactly the description with which that one
+// was started. So the id holds a digest of the description, and an executor of an earlier
+// kartographd is used on if it would be described the same today. Every start has an id of its own:
+// the sandbox, with the logs of its attempts, is found by it. Thread-compatible.
+class Executors {
+ public:
+  struct Options {
+    // Where it is: a URL for the agents' fetcher, or a path on the agents.
+    std::string url;
+    std::string path;
+    std::vector<std::string> arguments;
+    // Its own resources, beside those of its attempts. Mesos wants at least 0.01 cpu and 32 MiB.
+    planner::ResourceVector resources;
+  };
+  // `random_suffix` makes ids differ.
+  Executors(Options options, std::function<std::string()> random_suffix);
+
+  // Before all others; what was known of another framework is forgotten.
+  void SetFramework(const std::string& framework_id);
+
+  // The executor of ours among these that a task of `role` can be launched on with what is offered;
+  // null where there is none. Valid until the next call.
+  const kartograph::mesos::ExecutorInfo* Find(
+      const google::protobuf::RepeatedPtrField<kartograph::mesos::ExecutorID>& running,
+      absl::string_view role, const OfferedResources& offered);
+  // One to be started with these resources, which are options().resources out of an offer.
+  kartograph::mesos::ExecutorInfo New(const std::vector<kartograph::mesos::Resource>& resources,
+                                      absl::string_view role);
+  // It has ended: its id is not used again.
+  void Forget(const std::string& executor_id) {
+    known_.erase(executor_id);
+    ended_.insert(executor_id);
+  }
+
+  const Options& options() const { return options_; }
+  static bool IsOurs(absl::string_view executor_id);
+
+ private:
+  kartograph::mesos::ExecutorInfo Describe() const;
+  // How ids of executors for this role begin.
+  std::string Prefix(absl::string_view role) const;
+  const kartograph::mesos::ExecutorInfo* Known(const std::string& id, absl::string_view role);
+
+  const Options options_;
+  const std::function<std::string()> random_suffix_;
+  std::string framework_id_;
+  std::string digest_;
+  absl::flat_hash_map<std::string, kartograph::mesos::ExecutorInfo> known_;
+  absl::flat_hash_set<std::string> ended_;  // offers that are older may still name them
+};
+
+}  // namespace kartograph::executor::mesos
+
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_EXECUTORS_H_

@@ -1,0 +1,167 @@
+// With kartograph-executor on the agents: what it writes, returns and tells.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "executor/mesos/framework/testing/framework_fixture.h"
+#include "executor/payload.pb.h"
+
+namespace kartograph::stand_in {
+namespace {
+
+using executor::AttemptUpdate;
+using executor::HostReport;
+using executor::Launch;
+using executor::LogChunk;
+using executor::LogStream;
+using planner::Outcome;
+using testing::HasSubstr;
+
+constexpr char kExecutor[] = "executor/mesos/executor/kartograph-executor";
+
+class FilesTest : public FrameworkTest {
+ protected:
+  FilesTest() {
+    settings_.real_tasks = true;
+    settings_.work_dir = folder() + "/agents";
+    options_.executors.path = std::filesystem::absolute(kExecutor).string();
+    options_.executors.arguments = {"--report-interval=100ms"};
+  }
+
+  Launch Shell(const std::string& line, uint32_t task) {
+    Launch launch = LaunchOn(kartograph().AwaitOffer().agent, "task", task);
+    executor::Payload payload;
+    payload.set_shell(line);
+    launch.payload = payload.SerializeAsString();
+    kartograph().cluster().Execute({launch});
+    return launch;
+  }
+  absl::StatusOr<LogChunk> Read(const Launch& launch, LogStream stream, int64_t offset = 0,
+                                int64_t max_bytes = 64 << 10) {
+    return kartograph().ReadLog({launch.attempt, launch.agent, stream, offset, max_bytes});
+  }
+  // Until there is as much as that.
+  LogChunk AwaitLog(const Launch& launch, size_t bytes) {
+    for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end;) {
+      const auto chunk = Read(launch, LogStream::kStdout);
+      if (chunk.ok() && chunk->data.size() >= bytes) return *chunk;
+    }
+    ADD_FAILURE() << "nothing is written";
+    return {};
+  }
+};
+
+TEST_F(FilesTest, LogsAreReadWhileItRunsAfterItsEndAndAfterARestart) {
+  StartAll();
+  const Launch launch = Shell("echo hello; echo wrong >&2; exec sleep 1000", 0);
+  kartograph().AwaitRunning(launch.attempt);
+  EXPECT_EQ(AwaitLog(launch, 6).data, "hello\n");
+  const auto last = Read(launch, LogStream::kStdout, -3);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_EQ(last->offset, 3);
+  EXPECT_EQ(last->data, "lo\n");
+  const auto more = Read(launch, LogStream::kStdout, -100, 2);
+  ASSERT_TRUE(more.ok()) << more.status();
+  EXPECT_EQ(more->offset, 0);
+  EXPECT_EQ(more->data, "he");
+  const auto end = Read(launch, LogStream::kStdout, 6);
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(end->data, "");
+
+  kartograph().cluster().Cancel(launch.attempt, launch.agent, absl::Seconds(30));
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kCancelled);
+  EXPECT_EQ(Read(launch, LogStream::kStderr)->data, "wrong\n");
+  kartograph().cluster().Acknowledge({launch.attempt});
+  AwaitNoTasks();
+
+  // Without an offer nothing is known of the agent and its executor.
+  Control("/agent/0/drain");
+  RestartKartograph();
+  const auto found = Read(launch, LogStream::kStderr);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->data, "wrong\n");
+}
+
+TEST_F(FilesTest, LogsThatAreNotThereAreNotFound) {
+  StartAll();
+  const Launch launch = Shell("true", 0);
+  kartograph().AwaitEnd(launch.attempt);
+  Launch other = launch;
+  other.attempt = AttemptOf(5);
+  EXPECT_EQ(Read(other, LogStream::kStdout).status().code(), absl::StatusCode::kNotFound);
+  other.agent = "no-such-agent";
+  EXPECT_EQ(Read(other, LogStream::kStdout).status().code(), absl::StatusCode::kNotFound);
+  Control("/agent/0/partition");
+  EXPECT_EQ(Read(launch, LogStream::kStdout).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(FilesTest, ALargeReturnValueComesByFile) {
+  StartAll();
+  const Launch launch = Shell("head -c 600000 /dev/zero | tr '\\0' x > $KARTOGRAPH_RESULT", 0);
+  const AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message;
+  EXPECT_EQ(end.return_value, std::string(600000, 'x'));
+}
+
+TEST_F(FilesTest, AnEndIsNotToldBeforeItsReturnValueCanBeRead) {
+  StartAll();
+  const std::string gate = folder() + "/gate";
+  const Launch launch =
+      Shell("until test -e " + gate +
+                "; do sleep 0.01; done; head -c 600000 /dev/zero > $KARTOGRAPH_RESULT",
+            0);
+  kartograph().AwaitRunning(launch.attempt);
+  Control("/agent/0/hide_files");
+  std::filesystem::create_directory(gate);
+  AwaitMesos([](const Master& master) {
+    const auto& tasks = master.all_agents()[0]->tasks();
+    return !tasks.empty() && IsTerminal(tasks.begin()->second->state);
+  });
+  for (int i = 0; i < 3; ++i) {
+    Control("/resend_updates");
+    kartograph().Reconcile(launch);
+  }
+  Control("/agent/0/hide_files?on=0");
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).return_value.size(), 600000u);
+}
+
+TEST_F(FilesTest, AReturnValueThatIsLostIsAnAttemptThatIsLost) {
+  StartAll();
+  const Launch launch = Shell("head -c 600000 /dev/zero > $KARTOGRAPH_RESULT", 0);
+  kartograph().AwaitEnd(launch.attempt);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(settings_.work_dir)) {
+    if (entry.is_regular_file() && entry.file_size() == 600000) {
+      std::filesystem::resize_file(entry.path(), 10);
+    }
+  }
+  RestartKartograph();
+  kartograph().Reconcile(launch);
+  Control("/resend_updates");
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kLost);
+}
+
+TEST_F(FilesTest, HostsTellOfThemselves) {
+  StartAll();
+  const Launch launch = Shell("exec sleep 1000", 0);
+  const HostReport report = kartograph().Await<HostReport>();
+  EXPECT_EQ(report.agent, launch.agent);
+  EXPECT_GT(report.cpus, 0);
+  EXPECT_GT(report.ram_bytes, 0u);
+}
+
+TEST_F(FilesTest, TheSandboxesOfAPrunedGraphGo) {
+  StartAll();
+  const Launch launch = Shell("echo hello", 0);
+  kartograph().AwaitEnd(launch.attempt);
+  kartograph().cluster().Acknowledge({launch.attempt});
+  ASSERT_TRUE(Read(launch, LogStream::kStdout).ok());
+  kartograph().cluster().Discard(launch.attempt.task().graph());
+  for (const absl::Time end = absl::Now() + kPatience;
+       Read(launch, LogStream::kStdout).ok() && absl::Now() < end;) {
+  }
+  EXPECT_EQ(Read(launch, LogStream::kStdout).status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace kartograph::stand_in

@@ -1,0 +1,464 @@
+// The connection, identity and offers. framework_tasks.cc has the attempts.
+#include "executor/mesos/framework/framework.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "executor/mesos/framework/steady_now.h"
+#include "executor/mesos/protocol/framework_message.pb.h"
+#include "executor/wire/attempt.h"
+
+namespace kartograph::executor::mesos {
+
+using kartograph::mesos::FrameworkInfo;
+
+namespace {
+
+constexpr char kUnknown[] = "unknown";
+// More distinct consumptions than this wait for whatever there is.
+constexpr size_t kMaxFilters = 32;
+// Who still works on an agent is asked again about its maintenance after so long.
+constexpr double kInverseRefusalSeconds = 60;
+// From when an agent has come or gone to the next question what agents there are.
+constexpr absl::Duration kChangedAgentsDelay = absl::Seconds(1);
+// Agents with gpus are offered only to frameworks that say they know what to do with them.
+constexpr char kGpus[] = "gpus";
+
+std::string RandomSuffix() {
+  std::random_device random;
+  return absl::StrFormat("%08x", random());
+}
+
+OfferedResources::Revocable RevocableOf(const FrameworkOptions& options) {
+  return options.revocable ? OfferedResources::Revocable::kUsed
+                           : OfferedResources::Revocable::kIgnored;
+}
+
+}  // namespace
+
+Framework::Framework(boost::asio::io_context& io, FrameworkOptions options, Tell tell)
+    : io_(io),
+      options_(std::move(options)),
+      tell_(std::move(tell)),
+      id_file_(options_.id_file),
+      executors_(options_.executors, RandomSuffix),
+      offers_({options_.roles, RevocableOf(options_)}, &executors_),
+      subscription_(io, options_.subscription,
+                    {[this] { return Subscribe(); }, [this](const Event& event) { OnEvent(event); },
+                     [this](const std::string& reason) { OnLost(reason); }}),
+      operator_api_(io, {options_.subscription.authorization, options_.subscription.tls_context}),
+      agents_(io, &operator_api_,
+              {options_.roles, RevocableOf(options_), options_.executors.resources}),
+      files_(io, &operator_api_, &agents_),
+      to_kill_(options_.repeat),
+      to_reconcile_(options_.repeat),
+      due_(io) {}
+
+absl::Status Framework::Prepare() {
+  absl::StatusOr<StoredFrameworkId> stored = id_file_.Read();
+  if (!stored.ok()) return stored.status();
+  id_ = *std::move(stored);
+  if (options_.abandon.empty()) return absl::OkStatus();
+  if (id_.id.empty()) {
+    // Its tasks cannot be ended from here: whoever gives it up says so.
+    abandoned_ = options_.abandon == kUnknown;
+  } else if (options_.abandon == id_.id) {
+    abandoning_ = true;
+  } else {
+    spdlog::info("mesos: framework {} is not the one to be abandoned ({}), so it is kept", id_.id,
+                 options_.abandon);
+  }
+  return absl::OkStatus();
+}
+
+void Framework::Start(std::unique_ptr<MasterFinder> finder) {
+  subscription_.Start(std::move(finder));
+}
+
+void Framework::Stop() {
+  stopped_ = true;
+  subscription_.Stop();
+  files_.Stop();
+  agents_.Stop();
+  due_.cancel();
+}
+
+// --- what we are ---
+
+Framework::Call Framework::MakeCall(Call::Type type) const {
+  Call call;
+  call.set_type(type);
+  call.mutable_framework_id()->set_value(id_.id);
+  return call;
+}
+
+FrameworkInfo Framework::Describe() const {
+  using Capability = FrameworkInfo::Capability;
+  FrameworkInfo info;
+  info.set_name(options_.name);
+  info.set_user(options_.user);
+  if (!id_.id.empty()) info.mutable_id()->set_value(id_.id);
+  // A framework that has nothing to lose yet is not to outlive us: should its id not be stored,
+  // nobody would ever come back for it.
+  const bool keep = !id_.id.empty();
+  info.set_failover_timeout(keep ? absl::ToDoubleSeconds(options_.failover_timeout) : 0);
+  info.set_checkpoint(options_.checkpoint);
+  if (!options_.hostname.empty()) info.set_hostname(options_.hostname);
+  if (!options_.principal.empty()) info.set_principal(options_.principal);
+  if (!options_.web_ui.empty()) info.set_webui_url(options_.web_ui);
+  for (const std::string& role : options_.roles) info.add_roles(role);
+  for (Capability::Type type : {Capability::TASK_KILLING_STATE, Capability::PARTITION_AWARE,
+                                Capability::MULTI_ROLE, Capability::RESERVATION_REFINEMENT}) {
+    info.add_capabilities()->set_type(type);
+  }
+  if (options_.revocable) info.add_capabilities()->set_type(Capability::REVOCABLE_RESOURCES);
+  const std::optional<planner::Resource> gpus = planner::Resource::Find(kGpus);
+  if (gpus && std::any_of(wanted_.begin(), wanted_.end(),
+                          [&](const auto& wanted) { return !wanted.Get(*gpus).is_zero(); })) {
+    info.add_capabilities()->set_type(Capability::GPU_RESOURCES);
+  }
+  if (wanted_.empty() || wanted_.size() > kMaxFilters) return info;
+  kartograph::mesos::OfferFilters filters;
+  for (const planner::ResourceVector& wanted : wanted_) {
+    auto& quantities =
+        *filters.mutable_min_allocatable_resources()->add_quantities()->mutable_quantities();
+    for (const auto& [resource, quantity] : wanted) {
+      const kartograph::mesos::Resource least = MesosResource(resource, quantity);
+      quantities[least.name()] = least.scalar();
+    }
+  }
+  for (const std::string& role : options_.roles) (*info.mutable_offer_filters())[role] = filters;
+  return info;
+}
+
+Framework::Call Framework::Subscribe() const {
+  Call call;
+  call.set_type(Call::SUBSCRIBE);
+  if (!id_.id.empty()) call.mutable_framework_id()->set_value(id_.id);
+  *call.mutable_subscribe()->mutable_framework_info() = Describe();
+  return call;
+}
+
+// --- the connection ---
+
+void Framework::OnEvent(const Event& event) {
+  switch (event.type()) {
+    case Event::SUBSCRIBED:
+      return OnSubscribed(event.subscribed());
+    case Event::ERROR:
+      return OnError(event.error().message());
+    default:
+      break;
+  }
+  if (!told_connected_) {
+    // While we register: Mesos would wait for ever for an answer to what is dropped.
+    early_.push_back(event);
+    return;
+  }
+  switch (event.type()) {
+    case Event::OFFERS:
+      return OnOffers(event.offers());
+    case Event::RESCIND:
+      if (offers_.Remove(event.rescind().offer_id().value())) {
+        tell_({OfferRescinded{event.rescind().offer_id().value()}});
+      }
+      return;
+    case Event::UPDATE:
+      return OnStatus(event.update().status());
+    case Event::MESSAGE:
+      return OnMessage(event.message());
+    case Event::FAILURE:
+      return OnFailure(event.failure());
+    case Event::INVERSE_OFFERS:
+      return OnInverseOffers(event.inverse_offers());
+    default:
+      return;  // of a newer protocol, or of no interest
+  }
+}
+
+void Framework::OnSubscribed(const Event::Subscribed& subscribed) {
+  const std::string& id = subscribed.framework_id().value();
+  early_.clear();
+  if (abandoning_) return GiveUpOld();
+  if (!leaving_.empty()) return Leave();
+  if (id_.id.empty()) return Register(id);
+  if (id_.id != id) {
+    return StopForGood(absl::StrCat("the master calls this framework ", id, ", but it is ", id_.id,
+                                    " by ", id_file_.path(),
+                                    ": see that --cluster names the same "
+                                    "Mesos as before"));
+  }
+  if (id_.provisional) return Confirm();
+  BeConnected();
+}
+
+// Stored first as provisional, so that a crash at any point leaves either a framework that Mesos
+// forgets by itself or one whose id we know.
+void Framework::Register(const std::string& id) {
+  id_ = {id, true};
+  is_new_ = true;
+  if (absl::Status stored = id_file_.Write(id_); !stored.ok()) {
+    id_ = {};
+    return StopForGood(
+        absl::StrCat("the framework's id cannot be stored: ", std::string(stored.message()),
+                     "; nothing is launched without"));
+  }
+  spdlog::info("mesos: registered as framework {}", id);
+  Confirm();
+}
+
+void Framework::Confirm() {
+  Call call = MakeCall(Call::UPDATE_FRAMEWORK);
+  *call.mutable_update_framework()->mutable_framework_info() = Describe();
+  subscription_.Call(call, [this](const absl::Status& status) {
+    if (!status.ok()) return subscription_.Restart(std::string(status.message()));
+    id_.provisional = false;
+    if (absl::Status stored = id_file_.Write(id_); !stored.ok()) {
+      return StopForGood(
+          absl::StrCat("the framework's id cannot be stored: ", std::string(stored.message())));
+    }
+    BeConnected();
+  });
+}
+
+void Framework::GiveUpOld() {
+  spdlog::warn("mesos: tearing down framework {} with all its tasks, as --mesos-abandon asks",
+               id_.id);
+  subscription_.Call(MakeCall(Call::TEARDOWN), [this](const absl::Status& status) {
+    if (!status.ok()) return subscription_.Restart(std::string(status.message()));
+    if (absl::Status removed = id_file_.Remove(); !removed.ok()) {
+      return StopForGood(std::string(removed.message()));
+    }
+    abandoning_ = false;
+    abandoned_ = true;
+    id_ = {};
+    subscription_.Restart("the old framework was given up");
+  });
+}
+
+// Mesos keeps nothing of a framework under which nothing was launched. Where the stream ends before
+// the answer, the next subscription shows whether it is still there.
+void Framework::Leave() {
+  subscription_.Call(MakeCall(Call::TEARDOWN), [this](const absl::Status& status) {
+    if (!status.ok()) return subscription_.Restart(std::string(status.message()));
+    StopForGood(leaving_);
+  });
+}
+
+void Framework::BeConnected() {
+  executors_.SetFramework(id_.id);
+  offers_.Clear();
+  agents_.ForgetAll();
+  reconciling_ = false;
+  told_connected_ = true;
+  told_reason_.clear();
+  next_reconcile_all_ = SteadyNow() + options_.repeat.longest;
+  const std::string description =
+      absl::StrCat("framework ", id_.id, " at ", subscription_.master());
+  spdlog::info("mesos: subscribed as {}", description);
+  tell_({Connected{description}});
+  AskForAgents();
+  for (const Event& event : std::exchange(early_, {})) OnEvent(event);
+  ScheduleDue();
+}
+
+void Framework::OnLost(const std::string& reason) {
+  offers_.Clear();
+  early_.clear();
+  reconciling_ = false;
+  // The same reason again, while it is tried again and again, is no news.
+  if (!told_connected_ && reason == told_reason_) return;
+  told_connected_ = false;
+  told_reason_ = reason;
+  spdlog::warn("mesos: {}", reason);
+  tell_({Disconnected{reason}});
+}
+
+void Framework::OnError(const std::string& message) {
+  const bool removed =
+      absl::StrContains(message, "removed") || absl::StrContains(message, "ompleted");
+  if (removed && !leaving_.empty()) return StopForGood(leaving_);
+  if (removed && (id_.provisional || abandoning_)) {
+    // It has nothing to lose, or was to go anyhow.
+    if (absl::Status gone = id_file_.Remove(); !gone.ok()) {
+      return StopForGood(std::string(gone.message()));
+    }
+    abandoned_ = abandoned_ || abandoning_;
+    abandoning_ = false;
+    id_ = {};
+    return subscription_.Restart(absl::StrCat("the master says: ", message));
+  }
+  if (removed) {
+    return StopForGood(absl::StrCat(
+        "the master has removed framework ", id_.id, " (\"", message,
+        "\"): its failover timeout has passed, or somebody tore it down. What ran under it was "
+        "ended. Start kartographd with --mesos-abandon ",
+        id_.id, " to go on as a new framework; attempts that were running run again"));
+  }
+  if (absl::StrContains(message, "failed over")) {
+    return StopForGood(absl::StrCat("another kartographd has taken over framework ", id_.id,
+                                    ": stop one of the two, and start this one again if it is the "
+                                    "one to stay"));
+  }
+  StopForGood(absl::StrCat("the master refuses the framework: \"", message,
+                           "\"; mend what it says and start kartographd again"));
+}
+
+void Framework::StopForGood(const std::string& reason) {
+  if (stopped_) return;
+  Stop();
+  offers_.Clear();
+  told_connected_ = false;
+  spdlog::error("mesos: {}", reason);
+  tell_({Disconnected{reason}});
+}
+
+// --- offers and agents ---
+
+void Framework::OnOffers(const Event::Offers& offers) {
+  std::vector<ClusterEvent> events;
+  for (const kartograph::mesos::Offer& offer : offers.offers()) {
+    if (agents_.Learn(offer, subscription_.endpoint())) AskForAgentsSoon();
+    for (const kartograph::mesos::ExecutorID& id : offer.executor_ids()) {
+      if (Executors::IsOurs(id.value())) {
+        running_executors_[offer.agent_id().value()].insert(id.value());
+      }
+    }
+    events.emplace_back(offers_.Add(offer));
+  }
+  tell_(std::move(events));
+}
+
+// Without an answer, agents are known by what they offer.
+void Framework::AskForAgents() {
+  agents_.AskWhatTheyHave(
+      subscription_.endpoint(), [this](absl::StatusOr<std::vector<AgentCapacity>> news) {
+        if (!told_connected_) return;
+        if (!news.ok()) {
+          spdlog::log(agents_refused_ ? spdlog::level::debug : spdlog::level::warn,
+                      "mesos: the master does not say what agents there are: {}",
+                      news.status().ToString());
+        } else if (!news->empty()) {
+          tell_({std::make_move_iterator(news->begin()), std::make_move_iterator(news->end())});
+        }
+        agents_refused_ = !news.ok();
+      });
+  next_ask_for_agents_ = SteadyNow() + options_.ask_for_agents_every;
+}
+
+// Others may have come or gone with the one that has.
+void Framework::AskForAgentsSoon() {
+  next_ask_for_agents_ = std::min(next_ask_for_agents_, SteadyNow() + kChangedAgentsDelay);
+  ScheduleDue();
+}
+
+void Framework::Decline(const std::vector<OfferId>& offers) {
+  Call call = MakeCall(Call::DECLINE);
+  for (const OfferId& id : offers) {
+    if (offers_.Remove(id)) call.mutable_decline()->add_offer_ids()->set_value(id);
+  }
+  if (call.decline().offer_ids_size() == 0) return;
+  call.mutable_decline()->mutable_filters()->set_refuse_seconds(
+      absl::ToDoubleSeconds(options_.refuse_for));
+  subscription_.Call(call);
+}
+
+void Framework::Suppress() {
+  Call call = MakeCall(Call::SUPPRESS);
+  for (const std::string& role : options_.roles) call.mutable_suppress()->add_roles(role);
+  subscription_.Call(call);
+}
+
+void Framework::Revive(const std::vector<planner::ResourceVector>& wanted) {
+  if (wanted != wanted_) {
+    wanted_ = wanted;
+    Call call = MakeCall(Call::UPDATE_FRAMEWORK);
+    *call.mutable_update_framework()->mutable_framework_info() = Describe();
+    subscription_.Call(call, [](const absl::Status& status) {
+      if (!status.ok()) spdlog::warn("mesos: offers are not filtered: {}", status.ToString());
+    });
+  }
+  Call call = MakeCall(Call::REVIVE);
+  for (const std::string& role : options_.roles) call.mutable_revive()->add_roles(role);
+  subscription_.Call(call);
+}
+
+// An agent is given back for its maintenance when nothing of ours runs there.
+void Framework::OnInverseOffers(const Event::InverseOffers& offers) {
+  Call accept = MakeCall(Call::ACCEPT_INVERSE_OFFERS);
+  Call decline = MakeCall(Call::DECLINE_INVERSE_OFFERS);
+  for (const kartograph::mesos::InverseOffer& offer : offers.inverse_offers()) {
+    const bool busy = std::any_of(live_.begin(), live_.end(), [&](const auto& entry) {
+      return !offer.has_agent_id() || MesosAgent(entry.second.agent) == offer.agent_id().value();
+    });
+    if (busy) {
+      *decline.mutable_decline_inverse_offers()->add_inverse_offer_ids() = offer.id();
+    } else {
+      *accept.mutable_accept_inverse_offers()->add_inverse_offer_ids() = offer.id();
+    }
+  }
+  if (accept.has_accept_inverse_offers()) subscription_.Call(accept);
+  if (!decline.has_decline_inverse_offers()) return;
+  decline.mutable_decline_inverse_offers()->mutable_filters()->set_refuse_seconds(
+      kInverseRefusalSeconds);
+  subscription_.Call(decline);
+}
+
+void Framework::OnFailure(const Event::Failure& failure) {
+  const std::string& agent = failure.agent_id().value();
+  if (failure.has_executor_id()) {
+    executors_.Forget(failure.executor_id().value());
+    if (auto it = running_executors_.find(agent); it != running_executors_.end()) {
+      it->second.erase(failure.executor_id().value());
+    }
+    return;  // its tasks have updates of their own
+  }
+  running_executors_.erase(agent);
+  agents_.Forget(agent);
+  AskForAgentsSoon();
+  std::vector<ClusterEvent> events;
+  for (const std::string& role : options_.roles) {
+    events.emplace_back(AgentUnreachable{ToAgentId({agent, role}, options_.roles)});
+  }
+  tell_(std::move(events));
+}
+
+void Framework::OnMessage(const Event::Message& message) {
+  kartograph::mesos::FromExecutor news;
+  if (!news.ParseFromString(message.data()) || !news.has_host()) return;
+  absl::StatusOr<HostReport> report = wire::FromMessage(news.host());
+  if (!report.ok()) {
+    return spdlog::debug("mesos: what {} says of its host cannot be read: {}",
+                         message.agent_id().value(), std::string(report.status().message()));
+  }
+  report->agent = ToAgentId({message.agent_id().value(), options_.roles.front()}, options_.roles);
+  tell_({*std::move(report)});
+}
+
+void Framework::Discard(planner::GraphId graph) {
+  kartograph::mesos::ToExecutor wish;
+  wish.add_discard_graphs(graph);
+  for (const auto& [agent, executors] : running_executors_) {
+    for (const std::string& executor : executors) {
+      Call call = MakeCall(Call::MESSAGE);
+      call.mutable_message()->mutable_agent_id()->set_value(agent);
+      call.mutable_message()->mutable_executor_id()->set_value(executor);
+      call.mutable_message()->set_data(wish.SerializeAsString());
+      subscription_.Call(call);
+    }
+  }
+}
+
+std::string Framework::MesosAgent(const AgentId& agent) const {
+  return ToAgentKey(agent, options_.roles).agent;
+}
+
+}  // namespace kartograph::executor::mesos

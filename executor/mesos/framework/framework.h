@@ -1,0 +1,189 @@
+// Kartograph as a framework of Mesos: what the scheduler wants as calls, Mesos's events as the
+// scheduler's.
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_FRAMEWORK_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_FRAMEWORK_H_
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+#include "executor/mesos/framework/agent_directory.h"
+#include "executor/mesos/framework/agent_files.h"
+#include "executor/mesos/framework/executors.h"
+#include "executor/mesos/framework/framework_id.h"
+#include "executor/mesos/framework/open_offers.h"
+#include "executor/mesos/framework/operator_api.h"
+#include "executor/mesos/framework/repeater.h"
+#include "executor/mesos/framework/subscription.h"
+#include "executor/mesos/framework/task_status.h"
+#include "executor/mesos/protocol/scheduler.pb.h"
+
+namespace kartograph::executor::mesos {
+
+struct FrameworkOptions {
+  std::string name = "kartograph";
+  std::string user;  // that tasks run as
+  std::vector<std::string> roles = {"*"};
+  std::string principal;
+  std::string hostname;  // for people
+  std::string web_ui;    // URL of the status page
+  absl::Duration failover_timeout = absl::Hours(24 * 7);
+  bool checkpoint = true;
+  bool revocable = false;
+  std::string id_file;
+  // The id of a framework to give up, or "unknown"; empty: none.
+  std::string abandon;
+  Executors::Options executors;
+  Subscription::Options subscription;
+  // How long a launch may go without a word before it is asked about; and how questions and kills
+  // are repeated.
+  absl::Duration confirm_after = absl::Seconds(30);
+  Repeater::Options repeat;
+  // How long an attempt that the master does not know is held to be out of reach: a master that has
+  // lost its registry knows no agent until it has come back, which Mesos gives them ten minutes for
+  // (--agent_reregister_timeout).
+  absl::Duration unknown_for = absl::Minutes(10);
+  // How often all attempts are compared with what Mesos knows.
+  absl::Duration reconcile_every = absl::Minutes(10);
+  // How often the master is asked what agents there are, and what they have.
+  absl::Duration ask_for_agents_every = absl::Minutes(1);
+  // Declined offers stay away so long, unless REVIVE calls them back.
+  absl::Duration refuse_for = absl::Hours(1);
+};
+
+// Bound to the io_context's thread. The verbs are those of Cluster.
+class Framework {
+ public:
+  using Tell = std::function<void(std::vector<ClusterEvent>)>;
+
+  Framework(boost::asio::io_context& io, FrameworkOptions options, Tell tell);
+
+  // Reads the stored id. The error says what to do.
+  absl::Status Prepare();
+  void Start(std::unique_ptr<MasterFinder> finder);
+  void OnLeaderChanged() { subscription_.OnLeaderChanged(); }
+  void Stop();
+
+  void Execute(std::vector<Launch> launches);
+  void Cancel(planner::AttemptId attempt, const AgentId& agent, absl::Duration grace);
+  void Acknowledge(const std::vector<planner::AttemptId>& attempts);
+  void Reconcile(const std::vector<Cluster::KnownAttempt>& attempts);
+  void Decline(const std::vector<OfferId>& offers);
+  void Suppress();
+  void Revive(const std::vector<planner::ResourceVector>& wanted);
+  void ReadLog(const LogRequest& request, std::function<void(absl::StatusOr<LogChunk>)> done);
+  void Discard(planner::GraphId graph);
+
+ private:
+  using Event = kartograph::mesos::scheduler::Event;
+  using Call = kartograph::mesos::scheduler::Call;
+
+  // An attempt that has not ended, as far as is known here.
+  struct Live {
+    AgentId agent;
+    StatusContext context;
+    std::string executor;                               // empty: not known
+    absl::Time unknown_since = absl::InfiniteFuture();  // to the master; a SteadyNow
+  };
+  // An end that is told and not acknowledged.
+  struct Ended {
+    AttemptUpdate update;
+    std::string mesos_agent;
+    std::string uuid;       // empty: Mesos wants no acknowledgement
+    bool fetching = false;  // not told yet: its return value is still to be read
+  };
+  struct Kill {
+    AgentId agent;
+    absl::Duration grace;
+  };
+
+  Call MakeCall(Call::Type type) const;
+  kartograph::mesos::FrameworkInfo Describe() const;
+  Call Subscribe() const;
+  // framework.cc: the connection
+  void OnEvent(const Event& event);
+  void OnSubscribed(const Event::Subscribed& subscribed);
+  void Register(const std::string& id);
+  void Confirm();
+  void GiveUpOld();
+  void Leave();
+  void OnError(const std::string& message);
+  void OnLost(const std::string& reason);
+  void StopForGood(const std::string& reason);
+  void BeConnected();
+  void OnOffers(const Event::Offers& offers);
+  void AskForAgents();
+  void AskForAgentsSoon();
+  void OnInverseOffers(const Event::InverseOffers& offers);
+  void OnFailure(const Event::Failure& failure);
+  void OnMessage(const Event::Message& message);
+  // framework_tasks.cc: attempts
+  void LaunchOn(const AgentId& agent, std::vector<Launch> launches);
+  void Refuse(const std::vector<Launch>& launches, const std::string& reason);
+  void OnStatus(const kartograph::mesos::TaskStatus& status);
+  bool MayComeBack(planner::AttemptId attempt, Live& live);
+  void OnEnd(planner::AttemptId attempt, const kartograph::mesos::TaskStatus& status,
+             StatusNews news);
+  void FetchReturnValue(planner::AttemptId attempt, const std::string& executor,
+                        const StatusNews& news, int tries);
+  void OnReturnValue(planner::AttemptId attempt, const std::string& executor,
+                     const StatusNews& news, int tries, absl::StatusOr<std::string> value);
+  void SendAcknowledgement(const std::string& mesos_agent, const std::string& task,
+                           const std::string& uuid);
+  void SendKill(const std::string& task, const std::string& mesos_agent, absl::Duration grace);
+  void SendDue();
+  void ReconcileAll();
+  void ScheduleDue();
+  void RememberExecutor(planner::AttemptId attempt, const std::string& executor);
+  std::string MesosAgent(const AgentId& agent) const;
+
+  boost::asio::io_context& io_;
+  const FrameworkOptions options_;
+  const Tell tell_;
+  const FrameworkIdFile id_file_;
+  Executors executors_;
+  OpenOffers offers_;
+  Subscription subscription_;
+  OperatorApi operator_api_;
+  AgentDirectory agents_;
+  AgentFiles files_;
+
+  StoredFrameworkId id_;
+  bool is_new_ = false;      // registered by this process, and nothing was launched yet
+  bool abandoned_ = false;   // an older one was given up by this process
+  bool abandoning_ = false;  // subscribed as the older one, to tear it down
+  // Why the framework is to be torn down, ours as it is; empty: it is not.
+  std::string leaving_;
+  bool told_connected_ = false;
+  bool stopped_ = false;
+  std::string told_reason_;
+  std::vector<Event> early_;  // that came before we were ready for them
+
+  std::vector<planner::ResourceVector> wanted_;
+  absl::flat_hash_map<planner::AttemptId, Live> live_;
+  absl::flat_hash_map<planner::AttemptId, Ended> ended_;
+  absl::flat_hash_map<planner::AttemptId, Kill> kills_;
+  Repeater to_kill_;
+  Repeater to_reconcile_;
+  bool reconciling_ = false;  // a RECONCILE is on its way
+  absl::Time next_reconcile_all_ = absl::InfiniteFuture();
+  absl::Time next_ask_for_agents_ = absl::InfiniteFuture();
+  boost::asio::steady_timer due_;
+  absl::Time due_at_ = absl::InfiniteFuture();
+  bool agents_refused_ = false;  // by the last answer
+  // Executors of ours, by agent, and under which one ended attempts ran.
+  absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> running_executors_;
+  absl::flat_hash_map<planner::AttemptId, std::string> executor_of_;
+};
+
+}  // namespace kartograph::executor::mesos
+
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_FRAMEWORK_H_

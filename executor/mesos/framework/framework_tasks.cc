@@ -1,0 +1,452 @@
+// Attempts: launched, asked about, killed, told and acknowledged.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "executor/mesos/framework/framework.h"
+#include "executor/mesos/framework/steady_now.h"
+#include "executor/mesos/framework/task_info.h"
+
+namespace kartograph::executor::mesos {
+
+using kartograph::mesos::TaskStatus;
+using planner::AttemptId;
+using planner::Outcome;
+
+namespace {
+
+// So many attempts are asked about by one call.
+constexpr size_t kMaxAsked = 1000;
+// The master's word for an end is taken when the agent's did not come after so many questions.
+constexpr int kBareAsked = 6;
+// Ended attempts whose executor is remembered, for their logs; others are searched for.
+constexpr size_t kMaxRemembered = 200000;
+// Return values that are fetched: the wait grows by so much with each try; then its agent is given
+// up.
+constexpr absl::Duration kFetchBackOff = absl::Seconds(1);
+constexpr int kMaxFetches = 30;
+// What is left of an offer comes again at once.
+constexpr double kRestRefusalSeconds = 0;
+// Mesos knows no task without resources.
+const planner::ResourceVector kLeast = {
+    {planner::Resource::Cpu(), planner::Quantity::FromMilli(1)}};
+// The local cluster's agent, which no framework reaches.
+constexpr char kLocalAgent[] = "local";
+
+bool IsEnd(const TaskStatus& status) {
+  switch (status.state()) {
+    case kartograph::mesos::TASK_STAGING:
+    case kartograph::mesos::TASK_STARTING:
+    case kartograph::mesos::TASK_RUNNING:
+    case kartograph::mesos::TASK_KILLING:
+    case kartograph::mesos::TASK_UNREACHABLE:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+// --- launching ---
+
+void Framework::Execute(std::vector<Launch> launches) {
+  is_new_ = false;
+  if (!told_connected_) {
+    // Lost with the connection, and asked about when it is back.
+    for (const Launch& launch : launches) live_[launch.attempt].agent = launch.agent;
+    return;
+  }
+  std::vector<AgentId> order;
+  absl::flat_hash_map<AgentId, std::vector<Launch>> by_agent;
+  for (Launch& launch : launches) {
+    auto [it, is_new] = by_agent.try_emplace(launch.agent);
+    if (is_new) order.push_back(launch.agent);
+    it->second.push_back(std::move(launch));
+  }
+  for (const AgentId& agent : order) LaunchOn(agent, std::move(by_agent[agent]));
+  ScheduleDue();
+}
+
+void Framework::Refuse(const std::vector<Launch>& launches, const std::string& reason) {
+  std::vector<ClusterEvent> events;
+  for (const Launch& launch : launches) {
+    live_.erase(launch.attempt);
+    to_reconcile_.Remove(launch.attempt);
+    AttemptUpdate update;
+    update.attempt = launch.attempt;
+    update.agent = launch.agent;
+    update.outcome = Outcome::kRefused;
+    update.message = reason;
+    update.end_time = absl::Now();
+    events.emplace_back(std::move(update));
+  }
+  if (!events.empty()) tell_(std::move(events));
+}
+
+void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
+  launches.erase(std::remove_if(launches.begin(), launches.end(),
+                                [this](const Launch& launch) {
+                                  return live_.contains(launch.attempt) ||
+                                         ended_.contains(launch.attempt);
+                                }),
+                 launches.end());
+  std::optional<OpenOffers::Taken> taken = offers_.Take(agent);
+  if (!taken) return Refuse(launches, "its offer was taken back");
+  Call call = MakeCall(Call::ACCEPT);
+  for (const OfferId& id : taken->ids) call.mutable_accept()->add_offer_ids()->set_value(id);
+  call.mutable_accept()->mutable_filters()->set_refuse_seconds(kRestRefusalSeconds);
+  auto* operation = call.mutable_accept()->add_operations();
+  operation->set_type(kartograph::mesos::Offer::Operation::LAUNCH);
+
+  kartograph::mesos::ExecutorInfo executor;
+  if (taken->executor != nullptr) executor = *taken->executor;
+  std::vector<Launch> sent, refused;
+  const absl::Time now = SteadyNow();
+  for (Launch& launch : launches) {
+    const bool command = WantsContainer(launch);
+    if (!command && !executor.has_executor_id()) {
+      auto own = taken->resources.Take(executors_.options().resources);
+      if (own.ok()) executor = executors_.New(*own, taken->key.role);
+    }
+    auto resources =
+        taken->resources.Take(launch.consumption.empty() ? kLeast : launch.consumption);
+    if (!resources.ok() || (!command && !executor.has_executor_id())) {
+      refused.push_back(std::move(launch));
+      continue;
+    }
+    *operation->mutable_launch()->add_task_infos() =
+        command ? CommandTask(launch, taken->key.agent, *resources)
+                : ExecutorTask(launch, taken->key.agent, *resources, executor);
+    Live& live = live_[launch.attempt];
+    live.agent = launch.agent;
+    live.context.command = command;
+    live.executor =
+        command ? planner::AttemptIdToString(launch.attempt) : executor.executor_id().value();
+    to_reconcile_.Add(launch.attempt, now + options_.confirm_after);
+    launch.payload.clear();
+    sent.push_back(std::move(launch));
+  }
+  Refuse(refused, "what was offered has less than was thought");
+  // An ACCEPT that launches nothing is a DECLINE; the offer comes again.
+  if (sent.empty()) call.mutable_accept()->clear_operations();
+  if (executor.has_executor_id()) {
+    running_executors_[taken->key.agent].insert(executor.executor_id().value());
+  }
+  subscription_.Call(call, [this, sent = std::move(sent)](const absl::Status& status) {
+    if (!status.ok()) Refuse(sent, std::string(status.message()));
+  });
+}
+
+// --- what Mesos tells ---
+
+void Framework::OnStatus(const TaskStatus& status) {
+  const std::string& task = status.task_id().value();
+  if (!status.has_state()) {
+    // Of a newer Mesos. Not acknowledged, so it is repeated; and the attempt is asked about on.
+    return spdlog::warn("mesos: the state of {} is one that is not known here", task);
+  }
+  const std::optional<AttemptId> attempt = planner::ParseAttemptId(task);
+  if (!attempt) {
+    // Nothing of ours, but under our name: it must not run.
+    if (!IsEnd(status)) SendKill(task, status.agent_id().value(), absl::ZeroDuration());
+    if (status.has_uuid()) SendAcknowledgement(status.agent_id().value(), task, status.uuid());
+    return;
+  }
+  auto it = live_.find(*attempt);
+  StatusContext context;
+  if (it != live_.end()) context = it->second.context;
+  context.command |= status.executor_id().value() == task;
+  StatusNews news = ReadStatus(status, context);
+  news.update.attempt = *attempt;
+  news.update.agent =
+      it != live_.end()
+          ? it->second.agent
+          : ToAgentId({status.agent_id().value(), options_.roles.front()}, options_.roles);
+  if (status.has_executor_id()) RememberExecutor(*attempt, status.executor_id().value());
+  if (it != live_.end() && status.state() != kartograph::mesos::TASK_UNKNOWN) {
+    it->second.unknown_since = absl::InfiniteFuture();
+  } else if (it != live_.end() && MayComeBack(*attempt, it->second)) {
+    return;
+  }
+  if (news.update.outcome != Outcome::kNone) {
+    OnEnd(*attempt, status, std::move(news));
+    ScheduleDue();
+    return;
+  }
+  // Nothing is written for what only lives, so nothing has to be waited for.
+  if (status.has_uuid()) SendAcknowledgement(status.agent_id().value(), task, status.uuid());
+  if (it != live_.end()) {
+    Live& live = it->second;
+    live.context.start_time = news.update.start_time;
+    live.context.command = context.command;
+    // Until its agent has spoken of it, it is asked about again.
+    if (status.state() != kartograph::mesos::TASK_STAGING) {
+      live.context.confirmed |= !news.update.unreachable;
+      to_reconcile_.Remove(*attempt);
+    }
+  }
+  tell_({std::move(news.update)});
+}
+
+// Of an attempt that the master does not know: "the task may or may not still be running", as its
+// documentation says. Told as out of reach and asked about again, for a time.
+bool Framework::MayComeBack(AttemptId attempt, Live& live) {
+  const absl::Time now = SteadyNow();
+  live.unknown_since = std::min(live.unknown_since, now);
+  if (now - live.unknown_since >= options_.unknown_for) return false;
+  to_reconcile_.Add(attempt, now + options_.repeat.first);
+  AttemptUpdate update;
+  update.attempt = attempt;
+  update.agent = live.agent;
+  update.unreachable = true;
+  tell_({std::move(update)});
+  ScheduleDue();
+  return true;
+}
+
+void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews news) {
+  if (news.bare && live_.contains(attempt) && to_reconcile_.asked(attempt) < kBareAsked) {
+    to_reconcile_.Add(attempt, SteadyNow() + options_.repeat.first);
+    return;
+  }
+  if (news.bare && ended_.contains(attempt)) return;  // better known already
+  if (news.bare) news.update.message = "how it ended was lost with its agent";
+  live_.erase(attempt);
+  to_reconcile_.Remove(attempt);
+  to_kill_.Remove(attempt);
+  kills_.erase(attempt);
+  Ended& ended = ended_[attempt];
+  ended.mesos_agent = status.agent_id().value();
+  ended.uuid = status.uuid();
+  if (ended.fetching) return;
+  if (!news.return_value_file.empty()) {
+    ended.update = std::move(news.update);
+    ended.fetching = true;
+    // Mesos's command executor may not say who it is; its id is the task's.
+    const std::string executor = news.return_value_bytes == kAnySize
+                                     ? planner::AttemptIdToString(attempt)
+                                     : status.executor_id().value();
+    return FetchReturnValue(attempt, executor, news, 1);
+  }
+  ended.update = news.update;
+  tell_({std::move(news.update)});
+}
+
+void Framework::FetchReturnValue(AttemptId attempt, const std::string& executor,
+                                 const StatusNews& news, int tries) {
+  auto it = ended_.find(attempt);
+  if (it == ended_.end()) return;
+  const std::string path =
+      absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", news.return_value_file);
+  files_.ReadWhole(it->second.mesos_agent, subscription_.endpoint(), path, news.return_value_bytes,
+                   [this, attempt, executor, news, tries](absl::StatusOr<std::string> value) {
+                     OnReturnValue(attempt, executor, news, tries, std::move(value));
+                   });
+}
+
+void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
+                              const StatusNews& news, int tries,
+                              absl::StatusOr<std::string> value) {
+  auto ended = ended_.find(attempt);
+  if (ended == ended_.end()) return;
+  const bool none = absl::IsNotFound(value.status());
+  if (!value.ok() && !none && !absl::IsOutOfRange(value.status()) && tries < kMaxFetches) {
+    spdlog::warn("mesos: the return value of {} cannot be read yet: {}",
+                 planner::AttemptIdToString(attempt), value.status().ToString());
+    auto timer = std::make_shared<boost::asio::steady_timer>(io_);
+    timer->expires_after(absl::ToChronoNanoseconds(kFetchBackOff * tries));
+    timer->async_wait(
+        [this, timer, attempt, executor, news, tries](const boost::system::error_code& error) {
+          if (!error && !stopped_) FetchReturnValue(attempt, executor, news, tries + 1);
+        });
+    return;
+  }
+  ended->second.fetching = false;
+  AttemptUpdate& update = ended->second.update;
+  const bool optional = news.return_value_bytes == kAnySize;
+  if (value.ok()) {
+    update.return_value = *std::move(value);
+  } else if (absl::IsOutOfRange(value.status())) {
+    update.outcome = Outcome::kResultTooLarge;
+    update.message = std::string(value.status().message());
+  } else if (!none || !optional) {
+    // It succeeded for nobody: what it returned is lost, so it runs again.
+    update.outcome = Outcome::kLost;
+    update.message =
+        absl::StrCat("its return value is lost: ", std::string(value.status().message()));
+  }
+  tell_({update});
+}
+
+void Framework::RememberExecutor(AttemptId attempt, const std::string& executor) {
+  if (auto it = live_.find(attempt); it != live_.end()) it->second.executor = executor;
+  if (executor_of_.size() >= kMaxRemembered) executor_of_.clear();
+  executor_of_[attempt] = executor;
+}
+
+// --- what the scheduler wants ---
+
+void Framework::SendAcknowledgement(const std::string& mesos_agent, const std::string& task,
+                                    const std::string& uuid) {
+  Call call = MakeCall(Call::ACKNOWLEDGE);
+  call.mutable_acknowledge()->mutable_agent_id()->set_value(mesos_agent);
+  call.mutable_acknowledge()->mutable_task_id()->set_value(task);
+  call.mutable_acknowledge()->set_uuid(uuid);
+  subscription_.Call(call);
+}
+
+void Framework::Acknowledge(const std::vector<AttemptId>& attempts) {
+  for (AttemptId attempt : attempts) {
+    auto it = ended_.find(attempt);
+    if (it == ended_.end()) continue;
+    if (!it->second.uuid.empty()) {
+      // Without a connection it is lost; the agent repeats its update, and the scheduler this.
+      SendAcknowledgement(it->second.mesos_agent, planner::AttemptIdToString(attempt),
+                          it->second.uuid);
+    }
+    ended_.erase(it);
+  }
+}
+
+void Framework::SendKill(const std::string& task, const std::string& mesos_agent,
+                         absl::Duration grace) {
+  Call call = MakeCall(Call::KILL);
+  call.mutable_kill()->mutable_task_id()->set_value(task);
+  if (!mesos_agent.empty()) call.mutable_kill()->mutable_agent_id()->set_value(mesos_agent);
+  call.mutable_kill()->mutable_kill_policy()->mutable_grace_period()->set_nanoseconds(
+      absl::ToInt64Nanoseconds(grace));
+  subscription_.Call(call);
+}
+
+void Framework::Cancel(AttemptId attempt, const AgentId& agent, absl::Duration grace) {
+  if (auto ended = ended_.find(attempt); ended != ended_.end()) return;  // its end is on its way
+  kills_[attempt] = {agent, grace};
+  to_kill_.Remove(attempt);
+  to_kill_.Add(attempt, SteadyNow());
+  SendDue();
+}
+
+void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
+  const bool foreign = std::any_of(attempts.begin(), attempts.end(),
+                                   [](const auto& known) { return known.agent == kLocalAgent; });
+  if (foreign) {
+    return StopForGood(
+        "attempts of the history run on this machine's own agent, which Mesos knows nothing of; "
+        "start kartographd with --cluster local until they have ended, or cancel them there");
+  }
+  std::vector<ClusterEvent> events;
+  const absl::Time now = SteadyNow();
+  for (const Cluster::KnownAttempt& known : attempts) {
+    if (auto ended = ended_.find(known.attempt); ended != ended_.end()) {
+      if (!ended->second.fetching) events.emplace_back(ended->second.update);
+      continue;
+    }
+    auto [it, is_new] = live_.try_emplace(known.attempt);
+    Live& live = it->second;
+    if (is_new && is_new_ && abandoned_) {
+      AttemptUpdate update;
+      update.attempt = known.attempt;
+      update.agent = known.agent;
+      update.outcome = Outcome::kLost;
+      update.message = "the framework it ran under was given up";
+      update.end_time = absl::Now();
+      live_.erase(it);
+      events.emplace_back(std::move(update));
+      continue;
+    }
+    if (is_new && is_new_) {
+      id_file_.Remove().IgnoreError();
+      leaving_ = absl::StrCat(
+          "attempts of the history run under a framework whose id is not in ", id_file_.path(),
+          ": write it there (Mesos's page lists frameworks with their ids), or start kartographd "
+          "with --mesos-abandon unknown, after making sure that nothing of it runs any more");
+      return Leave();
+    }
+    if (is_new) {
+      live.agent = known.agent;
+      live.context.confirmed = true;  // as far as we know
+    }
+    to_reconcile_.Remove(known.attempt);
+    to_reconcile_.Add(known.attempt, now);
+  }
+  if (!events.empty()) tell_(std::move(events));
+  SendDue();
+}
+
+// --- what is repeated ---
+
+void Framework::ReconcileAll() {
+  const absl::Time now = SteadyNow();
+  for (const auto& [attempt, live] : live_) to_reconcile_.Add(attempt, now);
+  // And what Mesos knows and we do not: the answers show it.
+  Call call = MakeCall(Call::RECONCILE);
+  call.mutable_reconcile();
+  subscription_.Call(call);
+  next_reconcile_all_ = now + options_.reconcile_every;
+}
+
+void Framework::SendDue() {
+  if (!told_connected_) return;
+  const absl::Time now = SteadyNow();
+  for (AttemptId attempt : to_kill_.TakeDue(now, kMaxAsked)) {
+    const Kill& kill = kills_.at(attempt);
+    SendKill(planner::AttemptIdToString(attempt), MesosAgent(kill.agent), kill.grace);
+  }
+  if (now >= next_reconcile_all_) ReconcileAll();
+  if (now >= next_ask_for_agents_) AskForAgents();
+  // One at a time: a master that is slow to answer is not asked more.
+  if (!reconciling_ && to_reconcile_.NextTime() <= now) {
+    Call call = MakeCall(Call::RECONCILE);
+    for (AttemptId attempt : to_reconcile_.TakeDue(now, kMaxAsked)) {
+      auto* task = call.mutable_reconcile()->add_tasks();
+      task->mutable_task_id()->set_value(planner::AttemptIdToString(attempt));
+      if (auto it = live_.find(attempt); it != live_.end()) {
+        task->mutable_agent_id()->set_value(MesosAgent(it->second.agent));
+      }
+    }
+    reconciling_ = true;
+    subscription_.Call(call, [this](const absl::Status&) {
+      reconciling_ = false;
+      ScheduleDue();
+    });
+  }
+  ScheduleDue();
+}
+
+void Framework::ScheduleDue() {
+  if (!told_connected_ || stopped_) return;
+  absl::Time at = std::min({to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_});
+  if (!reconciling_) at = std::min(at, to_reconcile_.NextTime());
+  if (at >= due_at_ && due_at_ > SteadyNow()) return;
+  due_at_ = at;
+  due_.expires_after(absl::ToChronoNanoseconds(std::max(at - SteadyNow(), absl::ZeroDuration())));
+  due_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    due_at_ = absl::InfiniteFuture();
+    SendDue();
+  });
+}
+
+// --- logs ---
+
+void Framework::ReadLog(const LogRequest& request,
+                        std::function<void(absl::StatusOr<LogChunk>)> done) {
+  AgentFiles::LogPlace place;
+  place.agent = MesosAgent(request.agent);
+  place.framework = id_.id;
+  place.attempt = request.attempt;
+  place.file = request.stream == LogStream::kStdout ? "stdout" : "stderr";
+  if (auto it = live_.find(request.attempt); it != live_.end() && !it->second.executor.empty()) {
+    place.executor = it->second.executor;
+  } else if (auto old = executor_of_.find(request.attempt); old != executor_of_.end()) {
+    place.executor = old->second;
+  }
+  place.master = subscription_.endpoint();
+  files_.ReadLog(std::move(place), request.offset, request.max_bytes, std::move(done));
+}
+
+}  // namespace kartograph::executor::mesos

@@ -1,0 +1,47 @@
+#include "executor/mesos/framework/operator_api.h"
+
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "executor/mesos/http_connection.h"
+
+namespace kartograph::executor::mesos {
+
+namespace http = boost::beast::http;
+
+namespace {
+
+// An answer larger than this is none that we asked for.
+constexpr uint64_t kMaxAnswer = 64 << 20;
+
+}  // namespace
+
+boost::asio::awaitable<absl::StatusOr<std::string>> OperatorApi::Post(Endpoint to,
+                                                                      std::string body) {
+  HttpConnection connection(io_, to.tls ? options_.tls_context : nullptr);
+  connection.SetTimeout(options_.timeout);
+  absl::Status status = co_await connection.Connect(to.host, to.port);
+  if (!status.ok()) co_return status;
+  std::string request =
+      absl::StrCat("POST ", to.target, " HTTP/1.1\r\nHost: ", to.host, ":", to.port,
+                   "\r\nConnection: close\r\nContent-Type: "
+                   "application/x-protobuf\r\nAccept: application/x-protobuf\r\n");
+  if (!options_.authorization.empty()) {
+    absl::StrAppend(&request, "Authorization: ", options_.authorization, "\r\n");
+  }
+  absl::StrAppend(&request, "Content-Length: ", body.size(), "\r\n\r\n", body);
+  status = co_await connection.Write(request);
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(kMaxAnswer);
+  if (status.ok()) status = co_await connection.Read(parser);
+  if (!status.ok()) co_return absl::UnavailableError(status.message());
+  const auto& answer = parser.get();
+  if (answer.result() == http::status::ok) co_return std::move(parser.get().body());
+  const std::string said = absl::StrCat(to.ToString(), " answers ", answer.result_int(), " ",
+                                        std::string(http::obsolete_reason(answer.result())), ": ",
+                                        answer.body().substr(0, 500));
+  if (answer.result() == http::status::not_found) co_return absl::NotFoundError(said);
+  co_return absl::UnavailableError(said);
+}
+
+}  // namespace kartograph::executor::mesos

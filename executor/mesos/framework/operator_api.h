@@ -1,0 +1,39 @@
+// One question to the operators' API of a master or an agent.
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_OPERATOR_API_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_OPERATOR_API_H_
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "executor/mesos/endpoint.h"
+
+namespace kartograph::executor::mesos {
+
+// Bound to the io_context's thread.
+class OperatorApi {
+ public:
+  struct Options {
+    std::string authorization;                         // as in ApiSession
+    boost::asio::ssl::context* tls_context = nullptr;  // as in ApiSession
+    absl::Duration timeout = absl::Seconds(10);        // of each step of an answer
+  };
+  OperatorApi(boost::asio::io_context& io, Options options)
+      : io_(io), options_(std::move(options)) {}
+
+  // Posts a serialized call, on a connection of its own; the answer is serialized, too. Errors are
+  // for people: NotFound for what is not there, Unavailable for everything else.
+  boost::asio::awaitable<absl::StatusOr<std::string>> Post(Endpoint to, std::string body);
+
+ private:
+  boost::asio::io_context& io_;
+  const Options options_;
+};
+
+}  // namespace kartograph::executor::mesos
+
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_OPERATOR_API_H_

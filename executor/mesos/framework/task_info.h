@@ -1,0 +1,28 @@
+// A launch as Mesos is told of it.
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_INFO_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_INFO_H_
+
+#include <string>
+#include <vector>
+
+#include "executor/cluster.h"
+#include "executor/mesos/protocol/mesos.pb.h"
+
+namespace kartograph::executor::mesos {
+
+// Whether the task asks for a container of its own, which kartograph-executor cannot give.
+bool WantsContainer(const Launch& launch);
+
+// What Mesos's own command executor is to run in the task's container, by the Mesos containerizer.
+// KARTOGRAPH_RESULT is the file "result" of the sandbox.
+kartograph::mesos::TaskInfo CommandTask(const Launch& launch, const std::string& mesos_agent,
+                                        const std::vector<kartograph::mesos::Resource>& resources);
+
+// What kartograph-executor is to run: the whole launch is the task's data.
+kartograph::mesos::TaskInfo ExecutorTask(const Launch& launch, const std::string& mesos_agent,
+                                         const std::vector<kartograph::mesos::Resource>& resources,
+                                         const kartograph::mesos::ExecutorInfo& executor);
+
+}  // namespace kartograph::executor::mesos
+
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_INFO_H_

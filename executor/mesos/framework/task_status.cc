@@ -1,0 +1,213 @@
+#include "executor/mesos/framework/task_status.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "executor/wire/attempt.h"
+
+namespace kartograph::executor::mesos {
+
+using kartograph::mesos::TaskStatus;
+using planner::Outcome;
+
+namespace {
+
+// In the sandbox; see CommandTask.
+constexpr char kCommandResult[] = "result";
+
+absl::Time TimeOf(const TaskStatus& status) {
+  if (!status.has_timestamp()) return absl::InfinitePast();
+  return wire::TimeFromSeconds(status.timestamp()).value_or(absl::InfinitePast());
+}
+
+// Whether it is the agent or the master that speaks, because nothing ran or all around it ended.
+bool IsExecutorsEnd(TaskStatus::Reason reason) {
+  switch (reason) {
+    case TaskStatus::REASON_EXECUTOR_TERMINATED:
+    case TaskStatus::REASON_EXECUTOR_REGISTRATION_TIMEOUT:
+    case TaskStatus::REASON_EXECUTOR_REREGISTRATION_TIMEOUT:
+    case TaskStatus::REASON_CONTAINER_LAUNCH_FAILED:
+    case TaskStatus::REASON_CONTAINER_UPDATE_FAILED:
+    case TaskStatus::REASON_CONTAINER_PREEMPTED:
+    case TaskStatus::REASON_AGENT_DRAINING:
+    case TaskStatus::REASON_FRAMEWORK_REMOVED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string Because(absl::string_view what, const TaskStatus& status) {
+  return status.message().empty() ? std::string(what) : absl::StrCat(what, ": ", status.message());
+}
+
+void End(StatusNews* news, Outcome outcome, std::string message) {
+  news->update.outcome = outcome;
+  news->update.message = wire::MessageText(message);
+}
+
+// Finished, failed or killed.
+void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews* news) {
+  wire::Update details;
+  AttemptUpdate& update = news->update;
+  if (!context.command && status.has_data() && details.ParseFromString(status.data()) &&
+      details.outcome() != 0) {
+    const std::string file = details.return_value_file();
+    const int64_t bytes = details.return_value_bytes();
+    absl::StatusOr<AttemptUpdate> end = wire::FromMessage(&details);
+    if (!end.ok()) {
+      update = wire::UnreadableEnd(update.attempt, end.status());
+      return;
+    }
+    news->return_value_file = file;
+    news->return_value_bytes = bytes;
+    update = *std::move(end);
+    return;
+  }
+  update.start_time = context.start_time;
+  update.end_time = TimeOf(status);
+  if (update.end_time != absl::InfinitePast()) {
+    update.end_time = std::max(update.end_time, update.start_time);
+  }
+  if (update.start_time != absl::InfinitePast() && update.end_time > update.start_time) {
+    update.usage.wall_time = update.end_time - update.start_time;
+  }
+  const TaskStatus::Reason reason = status.reason();
+  if (status.source() == TaskStatus::SOURCE_MASTER && !status.has_uuid()) news->bare = true;
+  if (context.command && !news->bare && status.state() != kartograph::mesos::TASK_KILLED) {
+    news->return_value_file = kCommandResult;
+    news->return_value_bytes = kAnySize;
+  }
+  switch (status.state()) {
+    case kartograph::mesos::TASK_FINISHED:
+      return End(news, Outcome::kSucceeded, "");
+    case kartograph::mesos::TASK_KILLED:
+      if (reason == TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED) {
+        return End(news, Outcome::kTimedOut, "over its timeout");
+      }
+      return End(news, Outcome::kCancelled, status.message());
+    default:
+      break;
+  }
+  switch (reason) {
+    case TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY:
+      // Of our executor's container every task dies, whichever of them took too much.
+      return End(news, context.command ? Outcome::kOutOfMemory : Outcome::kLost, status.message());
+    case TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED:
+      return End(news, Outcome::kTimedOut, "over its timeout");
+    case TaskStatus::REASON_CONTAINER_LAUNCH_FAILED:
+      // Of a container of its own, such as one with an image that does not exist.
+      if (context.command) {
+        return End(news, Outcome::kNotStarted, Because("its container did not start", status));
+      }
+      break;
+    default:
+      break;
+  }
+  if (IsExecutorsEnd(reason))
+    return End(news, Outcome::kLost, Because("its executor ended", status));
+  if (ReadCommandEnd(status.message(), &update)) return;
+  End(news, news->bare ? Outcome::kLost : Outcome::kNotStarted, status.message());
+}
+
+}  // namespace
+
+bool ReadCommandEnd(absl::string_view message, AttemptUpdate* update) {
+  absl::string_view rest = message;
+  if (absl::ConsumePrefix(&rest, "Command exited with status ")) {
+    const size_t digits = rest.find_first_not_of("0123456789");
+    int exit_status = 0;
+    if (!absl::SimpleAtoi(rest.substr(0, digits), &exit_status) ||
+        exit_status > wire::kMaxExitStatus) {
+      return false;
+    }
+    update->exit_status = exit_status;
+    update->outcome = exit_status == 0 ? Outcome::kSucceeded : Outcome::kExited;
+    update->message.clear();
+    return true;
+  }
+  if (!absl::ConsumePrefix(&rest, "Command terminated with signal ")) return false;
+  absl::ConsumeSuffix(&rest, " (core dumped)");
+  for (int signal = 1; signal <= wire::kMaxSignal; ++signal) {
+    const char* name = sigdescr_np(signal);
+    if (name == nullptr || !absl::StartsWith(rest, name)) continue;
+    update->outcome = Outcome::kSignalled;
+    update->signal = signal;
+    update->message.clear();
+    return true;
+  }
+  return false;
+}
+
+StatusNews ReadStatus(const TaskStatus& status, const StatusContext& context) {
+  StatusNews news;
+  AttemptUpdate& update = news.update;
+  update.start_time = context.start_time;
+  switch (status.state()) {
+    case kartograph::mesos::TASK_STAGING:
+    case kartograph::mesos::TASK_STARTING:
+      return news;
+    case kartograph::mesos::TASK_RUNNING:
+    case kartograph::mesos::TASK_KILLING: {
+      wire::Update details;
+      if (!context.command && status.has_data() && details.ParseFromString(status.data()) &&
+          wire::TimeFromNanos(details.start_ns()) && details.has_start_ns()) {
+        update.start_time = *wire::TimeFromNanos(details.start_ns());
+      } else if (update.start_time == absl::InfinitePast()) {
+        update.start_time = TimeOf(status);
+      }
+      return news;
+    }
+    case kartograph::mesos::TASK_UNREACHABLE:
+      update.unreachable = true;
+      return news;
+    case kartograph::mesos::TASK_FINISHED:
+    case kartograph::mesos::TASK_FAILED:
+    case kartograph::mesos::TASK_KILLED:
+      ReadEnd(status, context, &news);
+      return news;
+    default:
+      break;
+  }
+  update.end_time = TimeOf(status);
+  switch (status.state()) {
+    case kartograph::mesos::TASK_DROPPED:
+      if (status.reason() == TaskStatus::REASON_INVALID_OFFERS) {
+        End(&news, Outcome::kRefused, Because("the offer was not valid any more", status));
+      } else {
+        End(&news, Outcome::kDropped, Because("it never reached its agent", status));
+      }
+      break;
+    case kartograph::mesos::TASK_GONE:
+    case kartograph::mesos::TASK_GONE_BY_OPERATOR:
+      if (IsExecutorsEnd(status.reason())) {
+        End(&news, Outcome::kLost, Because("its executor ended", status));
+      } else if (!context.confirmed && status.reason() == TaskStatus::REASON_RECONCILIATION) {
+        End(&news, Outcome::kDropped, "its agent has never heard of it");
+      } else {
+        End(&news, Outcome::kGone, Because("it is gone from its agent", status));
+      }
+      break;
+    case kartograph::mesos::TASK_ERROR:
+      if (absl::StrContains(status.message(), "more than available") ||
+          absl::StrContains(status.message(), "not compatible") ||
+          status.reason() == TaskStatus::REASON_INVALID_OFFERS) {
+        End(&news, Outcome::kRefused, status.message());
+      } else {
+        End(&news, Outcome::kNotStarted, Because("Mesos refuses the task", status));
+      }
+      break;
+    default:
+      End(&news, Outcome::kLost, Because("Mesos does not know it any more", status));
+      break;
+  }
+  return news;
+}
+
+}  // namespace kartograph::executor::mesos

@@ -1,0 +1,51 @@
+// What Mesos says of a task, as news of an attempt.
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_STATUS_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_STATUS_H_
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "executor/cluster.h"
+#include "executor/mesos/protocol/mesos.pb.h"
+
+namespace kartograph::executor::mesos {
+
+// What we know of the task that the status is about.
+struct StatusContext {
+  bool confirmed = false;  // it was said to run, or to be about to
+  bool command = false;    // it is under Mesos's own command executor
+  absl::Time start_time = absl::InfinitePast();
+};
+
+struct StatusNews {
+  AttemptUpdate update;  // without its attempt and agent
+  // The task has ended, but this comes from the master's memory and lacks how. The agent's own
+  // update, which repeats until it is acknowledged, says more.
+  bool bare = false;
+  // Where a return value is that was not sent: a path in the executor's sandbox.
+  std::string return_value_file;
+  int64_t return_value_bytes = 0;  // or kAnySize
+};
+// A return value of any size, or none, may be in the file.
+inline constexpr int64_t kAnySize = -1;
+
+// A status that says neither that the task lives nor how it ended counts as lost.
+//
+//   staging, starting               alive, not started
+//   running, killing                alive, started
+//   unreachable                     alive, nobody knows
+//   finished, failed, killed        ended, by its data (kartograph-executor) or by its message
+//                                   (Mesos's own)
+//   dropped                         kRefused for an invalid offer, else kDropped
+//   gone, gone by operator          kGone; kDropped where it was never confirmed
+//   lost, unknown, executor ended   kLost
+//   error                           kRefused where resources were missing, else kNotStarted
+StatusNews ReadStatus(const kartograph::mesos::TaskStatus& status, const StatusContext& context);
+
+// "Command exited with status 3", "Command terminated with signal Segmentation fault (core
+// dumped)": the words of Mesos's command executor. Whether the message is one of them.
+bool ReadCommandEnd(absl::string_view message, AttemptUpdate* update);
+
+}  // namespace kartograph::executor::mesos
+
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_STATUS_H_
