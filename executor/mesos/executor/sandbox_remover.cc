@@ -1,5 +1,7 @@
 #include "executor/mesos/executor/sandbox_remover.h"
 
+#include <cstdio>
+#include <string>
 #include <utility>
 
 namespace kartograph::executor::mesos {
@@ -36,10 +38,12 @@ void SandboxRemover::Run() {
     if (stopping_) return;
     discarded_ = false;
     lock.unlock();
-    sandboxes_->RemoveDiscarded([this] {
+    const absl::Status removed = sandboxes_->RemoveDiscarded([this] {
       std::lock_guard stop_lock(mutex_);
       return stopping_;
     });
+    // To the executor's stderr, which the agent keeps in its sandbox.
+    if (!removed.ok()) fprintf(stderr, "%s\n", std::string(removed.message()).c_str());
     lock.lock();
   }
 }
