@@ -92,12 +92,10 @@ absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json
     const size_t comma = rest.find(',');
     int64_t milli = 0;
     if (!ParseMilli(rest.substr(0, comma), milli)) return Damaged("a consumption", json);
-    const absl::StatusOr<planner::Quantity> quantity = planner::Quantity::FromOutside(milli);
-    if (!quantity.ok()) return Damaged("a consumption", json);
     const absl::StatusOr<planner::Resource> resource = names.Intern(name);
     if (absl::IsResourceExhausted(resource.status())) return resource.status();
     if (!resource.ok()) return Damaged("a consumption", json);
-    consumption.Set(*resource, *quantity);
+    consumption.Set(*resource, planner::Quantity::FromMilli(milli));
     if (comma == absl::string_view::npos) break;
     rest.remove_prefix(comma + 1);
     if (rest.empty()) return Damaged("a consumption", json);
