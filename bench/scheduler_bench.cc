@@ -31,7 +31,7 @@ using planner::Quantity;
 using planner::Resource;
 
 // Forgets everything at once: what is left is the scheduler's own cost.
-class NoHistory : public storage::HistoryWriter {
+class NoHistory : public storage::HistoryWriter, public storage::LongReader {
  public:
   absl::Status Commit(absl::Span<const storage::Record>) override { return absl::OkStatus(); }
   absl::Status VisitLive(storage::GraphVisitor&) override { return absl::OkStatus(); }
@@ -53,9 +53,17 @@ class NoHistory : public storage::HistoryWriter {
                                                             int64_t) override {
     return std::vector<storage::Finished>();
   }
-  absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time, int) override {
+  absl::Status AbandonSubmissions() override { return absl::OkStatus(); }
+  absl::StatusOr<absl::Time> LastRetentionTime() override { return absl::InfinitePast(); }
+  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time, int) override {
     return std::vector<planner::GraphId>();
   }
+  absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time,
+                                                      absl::Span<const planner::GraphId>) override {
+    return std::vector<planner::GraphId>();
+  }
+  absl::StatusOr<bool> RemoveSome(int64_t) override { return false; }
+  absl::StatusOr<int64_t> ForgetRequests(absl::Time, int64_t) override { return 0; }
 
  private:
   static absl::Status NotHere() { return absl::NotFoundError("nothing is kept here"); }
@@ -103,7 +111,7 @@ struct Measured {
   double commit_share = 0;
 };
 
-Measured Run(int tasks, int agents, storage::HistoryWriter* history) {
+Measured Run(int tasks, int agents, storage::HistoryWriter* history, storage::LongReader* reader) {
   executor::SimulatedClusterOptions options;
   options.agents.assign(static_cast<size_t>(agents), {{Resource::Cpu(), Quantity::Of(4)},
                                                       {Resource::Ram(), Quantity::Of(8LL << 30)}});
@@ -112,7 +120,7 @@ Measured Run(int tasks, int agents, storage::HistoryWriter* history) {
     return executor::SimulatedRun{
         absl::Milliseconds(100 * (1 + (id.value * 2654435761u >> 16) % 10))};
   });
-  scheduler::Simulation simulation(scheduler::SchedulerOptions{}, history, &cluster);
+  scheduler::Simulation simulation(scheduler::SchedulerOptions{}, history, reader, &cluster);
   scheduler::GraphSubmission graph = LayeredGraph(tasks, std::max(100, tasks / 100));
   const size_t heap_before = HeapBytes();
   const size_t submission_bytes = [&] {
@@ -124,10 +132,10 @@ Measured Run(int tasks, int agents, storage::HistoryWriter* history) {
   const double cpu_start = CpuSeconds();
   bool accepted = false;
   simulation.engine().Apply(
-      scheduler::SubmitGraph{"", std::move(graph)}, simulation.now(),
+      scheduler::SubmitGraph{"", scheduler::Prepare(std::move(graph))}, simulation.now(),
       [&](const absl::StatusOr<scheduler::Reply>& reply) { accepted = reply.ok(); });
   // The cluster has offered nothing yet: this commits the submission, and every task is queued.
-  simulation.EndBatch();
+  while (!accepted) simulation.EndBatch();
   malloc_trim(0);
   const double queued = static_cast<double>(HeapBytes()) - static_cast<double>(heap_before) +
                         static_cast<double>(submission_bytes);
@@ -192,7 +200,7 @@ int Main(int argc, char** argv) {
   for (int n : {tasks / 100, tasks / 10, tasks}) {
     if (n < 1000 || history_only) continue;
     NoHistory nothing;
-    const Measured m = Run(n, agents, &nothing);
+    const Measured m = Run(n, agents, &nothing, &nothing);
     if (first_us == 0) first_us = m.cpu_us_per_life;
     std::printf("%10d %12.0f %12.2f %10.2f %20.0f\n", n, m.lives_per_second, m.cpu_us_per_life,
                 m.cpu_us_per_life / first_us, m.bytes_per_task);
@@ -207,7 +215,7 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", history.status().ToString().c_str());
     return 1;
   }
-  const Measured m = Run(tasks, agents, history->writer.get());
+  const Measured m = Run(tasks, agents, history->writer.get(), history->long_reader.get());
   std::printf(
       "\nthrough SQLite (WAL, synchronous=FULL)\n%10d %12.0f lives/s, %.2f us of cpu a life, "
       "%.0f%% "

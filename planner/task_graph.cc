@@ -131,13 +131,13 @@ std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
   std::vector<TaskIndex> list;
   for (const TaskNode& task : tasks) {
     list.clear();
-    for (const std::string& name : task.after) {
+    for (absl::string_view name : task.after) {
       auto it = index.find(name);
       if (it == index.end()) {
-        problems->push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), name,
+        problems->push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), std::string(name),
                              "no task of the graph has this name"});
       } else if (tasks[it->second].name == task.name) {
-        problems->push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), name,
+        problems->push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), std::string(name),
                              absl::StrCat("is part of a cycle, ", name, " -> ", name,
                                           "; a task cannot come after itself")});
       } else {

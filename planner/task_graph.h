@@ -48,7 +48,7 @@ std::string CycleToString(absl::Span<const TaskIndex> cycle,
 // One task as its author names it. Views must outlive the call they are given to.
 struct TaskNode {
   absl::string_view name;
-  absl::Span<const std::string> after;
+  absl::Span<const absl::string_view> after;
 };
 
 // Finds out whether these tasks form a directed acyclic graph with unique names. Appends every

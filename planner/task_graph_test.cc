@@ -35,7 +35,11 @@ struct Found {
 Found Find(const std::vector<Task>& tasks) {
   std::vector<TaskNode> nodes;
   nodes.reserve(tasks.size());
-  for (const Task& task : tasks) nodes.push_back({task.name, task.after});
+  std::vector<std::vector<absl::string_view>> after;
+  after.reserve(tasks.size());
+  for (const Task& task : tasks) {
+    nodes.push_back({task.name, after.emplace_back(task.after.begin(), task.after.end())});
+  }
   Found found;
   found.predecessors = FindPredecessors(nodes, &found.problems);
   return found;
@@ -169,7 +173,7 @@ TEST(TaskGraphTest, TellsAllKindsOfProblemsAtOnce) {
 
 TEST(TaskGraphTest, AddsToTheProblemsThatThereAre) {
   std::vector<Problem> problems = {{"before", "", ""}};
-  const std::vector<std::string> none;
+  const std::vector<absl::string_view> none;
   EXPECT_TRUE(FindPredecessors({{"a", none}}, &problems)) << "problems of others are not its own";
   EXPECT_FALSE(FindPredecessors({{"a", none}, {"a", none}}, &problems));
   EXPECT_THAT(problems, SizeIs(2));

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "base/clock.h"
 #include "planner/ids.h"
+#include "scheduler/prepared_graph.h"
 #include "scheduler/submission.h"
 #include "storage/history.h"
 
@@ -28,7 +29,7 @@ namespace kartograph::scheduler {
 struct SubmitGraph {
   static constexpr absl::string_view kKind = "submit";
   std::string request_id;
-  GraphSubmission graph;
+  PreparedGraph graph;
 };
 
 // Adds a task to an open graph and replies with its key. FailedPrecondition where the graph is

@@ -24,6 +24,7 @@
 #include "planner/resources.h"
 #include "planner/states.h"
 #include "scheduler/live_graph.h"
+#include "scheduler/prepared_graph.h"
 #include "scheduler/snapshot.h"
 #include "scheduler/step.h"
 #include "scheduler/submission.h"
@@ -34,6 +35,8 @@ namespace kartograph::scheduler {
 struct CoreOptions {
   planner::ResourceVector pools;
   uint32_t max_graph_tasks = 1000000;
+  // Work on a whole graph goes on with so many tasks at once.
+  int64_t slice_tasks = 4096;
 };
 
 // Has no threads, clock, randomness or I/O: the same events at the same times give the same steps.
@@ -50,19 +53,24 @@ class Core : public Snapshots {
   Core(CoreOptions options, Numbers used);
   ~Core() override;
 
-  // --- from the history, before any event ---
+  // --- graphs ---
 
-  // A visitor that adds the graphs it is shown. With `retry`, tasks that did not succeed are to run
-  // again: the reset is appended to `step`, and their number to `retried`. Valid until
-  // FinishLoading.
-  class Loader;
-  // Puts the loaded graphs in their places. At the start `step` gets what a crash left undone.
-  void FinishLoading(Loader& loader, const Turn& turn);
+  // The next id, which is never given again.
+  planner::GraphId NewGraphId() { return ++last_graph_; }
+  // The problems of a submission, those that only the live state shows included.
+  absl::Status Check(const PreparedGraph& graph) const;
+  // Puts a graph in its place, and begins with what there is to do with it; ContinueWork goes on.
+  // Of a graph from the history that is the work which a crash left undone.
+  void Install(PreparedGraph graph, const Turn& turn);
+  // Goes on with work on whole graphs, each in turn, with so many tasks in all. Once a batch.
+  void ContinueWork(int64_t tasks, const Turn& turn);
+  bool HasWork() const { return !working_.empty(); }
 
   // --- commands ---
 
   // Each is one turn. The errors are those of Scheduler. On an error the step is unchanged.
-  absl::StatusOr<planner::GraphId> SubmitGraph(GraphSubmission graph, const Turn& turn);
+  // Check and Install with the records of a graph that is written at once.
+  absl::StatusOr<planner::GraphId> SubmitGraph(PreparedGraph graph, const Turn& turn);
   // `after` are tasks of the same graph, in place of the names in `task`.
   absl::StatusOr<planner::TaskKey> AddTask(planner::GraphId graph, TaskSubmission task,
                                            std::vector<planner::TaskIndex> after, const Turn& turn);
@@ -144,8 +152,15 @@ class Core : public Snapshots {
     bool launched_on = false;  // in this plan
   };
 
-  // core_load.cc
-  void LoadTaskStates(Loader& loader, size_t which, const Turn& turn);
+  // core_work.cc
+  GraphProgress& ProgressOf(LiveGraph& graph);
+  void BeginWork(LiveGraph& graph, const Turn& turn);
+  bool WorkOn(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
+  void SkipAfter(LiveGraph& graph, planner::TaskIndex task, planner::TaskIndex because);
+  void StartCancel(LiveGraph& graph, storage::GraphWork work, std::string reason, const Turn& turn);
+  void AdoptAttempt(const LiveGraph& graph, const storage::AttemptLaunched& launched);
+  static storage::GraphWork WorkLeft(const LiveGraph& graph);
+  static std::string FailedFast(const LiveGraph& graph, planner::TaskIndex failed);
 
   // core_commands.cc
   planner::Packer::ClassId InternConsumption(const planner::ResourceVector& consumption,
@@ -156,7 +171,6 @@ class Core : public Snapshots {
   void AddLiveTask(LiveGraph& graph, TaskSubmission& task,
                    const std::vector<planner::TaskIndex>& after, uint32_t rank, const Turn& turn);
   void Close(LiveGraph& graph, const Turn& turn);
-  int CancelTasks(LiveGraph& graph, absl::string_view reason, const Turn& turn);
   void CancelOne(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
                  const Turn& turn);
 
@@ -207,6 +221,7 @@ class Core : public Snapshots {
   void LearnWallTime(const Attempt& attempt, absl::Duration wall_time);
   void Place(const Turn& turn);
   void Launch(const planner::Packer::Placement& placement, const Turn& turn);
+  void Refuse(LiveGraph& graph, const planner::Packer::Placement& placement, const Turn& turn);
 
   // core_snapshot.cc
   std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task) const;
@@ -234,6 +249,7 @@ class Core : public Snapshots {
       SteadyTime::InfiniteFuture();  // when Plan will say so, having said it just now
 
   absl::btree_map<planner::GraphId, std::unique_ptr<LiveGraph>> graphs_;
+  std::deque<planner::GraphId> working_;  // graphs with work left, each once
   planner::Packer packer_;
   std::vector<Agent> agents_;
   absl::flat_hash_map<executor::AgentId, AgentIndex> agent_index_;
@@ -267,41 +283,6 @@ class Core : public Snapshots {
   std::vector<planner::Packer::Placement> placements_;  // kept to save its allocation
   TaskCounts counts_;                                   // over all live graphs
   Totals totals_;
-};
-
-// Shows graphs of the history to the core.
-class Core::Loader : public storage::GraphVisitor {
- public:
-  explicit Loader(Core& core) : core_(core) {}
-  void OnGraph(const storage::GraphSubmitted& graph, const storage::GraphChanged& state) override;
-  void OnTask(const storage::TaskSubmitted& task, uint32_t attempts_before) override;
-  void OnAttempt(const storage::AttemptLaunched& launched,
-                 const storage::AttemptEnded* ended) override;
-  void OnTaskEnded(const storage::TaskEnded& ended) override;
-
-  // Tasks of these graphs that did not succeed run again.
-  void Retry() { retry_ = true; }
-  // FailedPrecondition where one of these was launched as often as a task can be.
-  absl::Status CheckLaunchesLeft() const;
-  // How many do; valid after FinishLoading.
-  int retried() const { return retried_; }
-
- private:
-  friend class Core;
-  struct Loaded {
-    std::unique_ptr<LiveGraph> graph;
-    std::vector<std::vector<planner::TaskIndex>> after;
-    // Attempts that had not ended when last written.
-    std::vector<storage::AttemptLaunched> alive;
-    // Final tasks, and those for which a cancel was asked.
-    std::vector<std::pair<planner::TaskIndex, planner::TaskState>> ended;
-    // When the newest attempt of a task ended, where that was a failure.
-    absl::flat_hash_map<planner::TaskIndex, absl::Time> failed_at;
-  };
-  Core& core_;
-  std::vector<Loaded> loaded_;
-  bool retry_ = false;
-  int retried_ = 0;
 };
 
 }  // namespace kartograph::scheduler

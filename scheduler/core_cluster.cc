@@ -282,6 +282,17 @@ void Core::Launch(const planner::Packer::Placement& placement, const Turn& turn)
                                 policy.cancel_grace});
 }
 
+// Cancels at once what was placed of a graph that is being cancelled.
+void Core::Refuse(LiveGraph& graph, const planner::Packer::Placement& placement, const Turn& turn) {
+  const planner::TaskIndex index = placement.task.index();
+  if (!placement.backlog) {
+    packer_.Give(placement.agent, placement.consumption);
+    packer_.GivePools(placement.consumption);
+  }
+  packer_.AddReady(placement.consumption, graph.ready_key(index));
+  CancelOne(graph, index, graph.cancel_reason, turn);
+}
+
 void Core::Plan(const Turn& turn) {
   RefreshHorizons(turn.now.steady);
   if (launching_) Place(turn);
@@ -293,7 +304,14 @@ void Core::Plan(const Turn& turn) {
 void Core::Place(const Turn& turn) {
   placements_.clear();
   packer_.Plan(&placements_);
-  for (const planner::Packer::Placement& placement : placements_) Launch(placement, turn);
+  for (const planner::Packer::Placement& placement : placements_) {
+    LiveGraph& graph = *FindLive(placement.task.graph());
+    if (graph.cancelling()) {
+      Refuse(graph, placement, turn);
+    } else {
+      Launch(placement, turn);
+    }
+  }
   for (const planner::Packer::Placement& placement : placements_) {
     Agent& agent = agents_[placement.agent];
     if (!agent.launched_on) continue;

@@ -112,58 +112,37 @@ void Core::AddLiveTask(LiveGraph& graph, TaskSubmission& task, const std::vector
   turn.step.changed_tasks.push_back(graph.key(index));
 }
 
-absl::StatusOr<GraphId> Core::SubmitGraph(GraphSubmission submission, const Turn& turn) {
-  if (submission.tasks.size() > options_.max_graph_tasks) {
+absl::Status Core::Check(const PreparedGraph& graph) const {
+  if (graph.size() > options_.max_graph_tasks) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("the graph has ", submission.tasks.size(), " tasks; at most ",
-                     options_.max_graph_tasks, " are allowed (kartographd --max-graph-tasks)"));
+        absl::StrCat("the graph has ", graph.size(), " tasks; at most ", options_.max_graph_tasks,
+                     " are allowed (kartographd --max-graph-tasks)"));
   }
-  std::vector<Problem> problems;
-  if (submission.tasks.empty() && !submission.open) {
-    problems.push_back({"tasks", "", "the graph has no tasks; give at least one, or open it"});
+  std::vector<Problem> problems = graph.problems;
+  for (const PreparedGraph::Consumption& consumption : graph.consumptions) {
+    std::optional<Problem> problem =
+        Infeasible(graph.live->task_name(consumption.first), consumption.resources);
+    if (problem) problems.push_back(*std::move(problem));
   }
-  std::vector<planner::TaskNode> nodes;
-  nodes.reserve(submission.tasks.size());
-  for (const TaskSubmission& task : submission.tasks) nodes.push_back({task.name, task.after});
-  std::optional<planner::Adjacency> predecessors = planner::FindPredecessors(nodes, &problems);
-  absl::flat_hash_map<planner::ResourceVector, bool> infeasible;
-  for (const TaskSubmission& task : submission.tasks) {
-    auto [it, is_new] = infeasible.emplace(task.consumption, false);
-    if (!is_new && !it->second) continue;
-    if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
-      it->second = true;
-      problems.push_back(*std::move(problem));
-    }
-  }
-  if (!problems.empty()) return planner::ProblemsToStatus(problems);
+  return problems.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems);
+}
 
-  auto graph = std::make_unique<LiveGraph>();
-  graph->id = ++last_graph_;
-  graph->name = submission.name;
-  graph->client_queue = submission.client_queue;
-  graph->fail_fast = submission.fail_fast;
-  graph->open = submission.open;
-  graph->submit_time = turn.now.wall;
-  graph->predecessors = *std::move(predecessors);
-  graph->successors = graph->predecessors.Reversed();
-  const std::vector<uint32_t> rank = planner::LongestRemainingPath(graph->successors);
-  turn.step.records.reserve(turn.step.records.size() + submission.tasks.size() + 1);
-  turn.step.records.emplace_back(storage::GraphSubmitted{
-      graph->id, std::move(submission.name), std::move(submission.client_queue),
-      submission.fail_fast, submission.open, turn.now.wall});
-  graph->tasks.reserve(submission.tasks.size());
-  for (TaskIndex i = 0; i < submission.tasks.size(); ++i) {
-    absl::Span<const TaskIndex> after = graph->predecessors[i];
-    AddLiveTask(*graph, submission.tasks[i], {after.begin(), after.end()}, rank[i], turn);
-    graph->tasks[i].pending = static_cast<uint32_t>(after.size());
+absl::StatusOr<GraphId> Core::SubmitGraph(PreparedGraph prepared, const Turn& turn) {
+  if (absl::Status status = Check(prepared); !status.ok()) return status;
+  LiveGraph& graph = *prepared.live;
+  graph.id = NewGraphId();
+  graph.submit_time = turn.now.wall;
+  std::vector<storage::Record>& records = turn.step.records;
+  records.reserve(records.size() + prepared.size() + 1);
+  records.emplace_back(storage::GraphSubmitted{graph.id, graph.name, graph.client_queue,
+                                               graph.fail_fast, graph.open, turn.now.wall});
+  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
+    records.emplace_back(prepared.TaskRecord(i));
+    turn.step.changed_tasks.push_back(graph.key(i));
   }
-  LiveGraph& live = *graph;
-  graphs_[live.id] = std::move(graph);
-  turn.step.changed_graphs.push_back(live.id);
-  for (TaskIndex i = 0; i < live.tasks.size(); ++i) {
-    if (live.tasks[i].pending == 0) MakeReady(live, i, absl::ZeroDuration(), turn);
-  }
-  return live.id;
+  const GraphId id = graph.id;
+  Install(std::move(prepared), /*all=*/true, turn);
+  return id;
 }
 
 absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vector<TaskIndex> after,
@@ -214,8 +193,8 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
 void Core::Close(LiveGraph& graph, const Turn& turn) {
   if (!graph.open) return;
   graph.open = false;
-  turn.step.records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning,
-                                                       false, absl::InfiniteFuture()});
+  turn.step.records.emplace_back(storage::GraphChanged{
+      graph.id, planner::GraphState::kRunning, false, absl::InfiniteFuture(), WorkLeft(graph)});
   turn.step.changed_graphs.push_back(graph.id);
 }
 
@@ -230,10 +209,11 @@ absl::Status Core::CloseGraph(GraphId id, const Turn& turn) {
 absl::StatusOr<int> Core::CancelGraph(GraphId id, const Turn& turn) {
   LiveGraph* graph = FindLive(id);
   if (graph == nullptr) return NoGraph(id);
-  const int cancelled = CancelTasks(*graph, "cancelled on request", turn);
+  const int64_t cancelled = graph->unfinished;
   Close(*graph, turn);  // nothing is added to what was cancelled
+  StartCancel(*graph, storage::GraphWork::kCancelling, "cancelled on request", turn);
   EndGraphIfDone(id, turn);
-  return cancelled;
+  return static_cast<int>(cancelled);
 }
 
 absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
@@ -241,6 +221,10 @@ absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
   if (graph == nullptr || key.index() >= graph->tasks.size()) return NoGraph(key.graph());
   const TaskState state = graph->tasks[key.index()].state;
   if (planner::IsFinal(state)) return 0;
+  if (graph->progress != nullptr && graph->progress->resetting()) {
+    // Its end would be written before its last one is undone.
+    return absl::UnavailableError("the graph is about to run again; try again");
+  }
   if (state == TaskState::kWaiting || state == TaskState::kReady) {
     Finish(*graph, key.index(), TaskState::kCancelled, "cancelled on request", turn);
   } else {
@@ -248,16 +232,6 @@ absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
   }
   EndGraphIfDone(key.graph(), turn);
   return 1;
-}
-
-int Core::CancelTasks(LiveGraph& graph, absl::string_view reason, const Turn& turn) {
-  int cancelled = 0;
-  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
-    if (planner::IsFinal(graph.tasks[i].state)) continue;
-    CancelOne(graph, i, reason, turn);
-    ++cancelled;
-  }
-  return cancelled;
 }
 
 // Leaves what comes after it alone.

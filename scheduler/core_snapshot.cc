@@ -168,6 +168,7 @@ std::string Core::WhyNotRunning(const LiveGraph& graph, TaskIndex index) const {
   const LiveTask& task = graph.tasks[index];
   switch (task.state) {
     case TaskState::kWaiting: {
+      if (task.pending == 0) return "is about to become ready";
       constexpr size_t kNamed = 3;
       std::vector<std::string> names;
       for (TaskIndex before : graph.predecessors[index]) {

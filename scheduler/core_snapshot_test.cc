@@ -138,15 +138,16 @@ TEST_F(ReasonTest, APoolThatShrankIsNamed) {
   MemoryHistory history;
   Core larger({With({}, "db_connections", 4)}, {});
   Step step;
-  ASSERT_TRUE(larger
-                  .SubmitGraph(Graph({Task("a").Needs(With(Cpu(1), "db_connections", 3))}).Get(),
-                               {now(), step})
-                  .ok());
+  ASSERT_TRUE(
+      larger
+          .SubmitGraph(Prepare(Graph({Task("a").Needs(With(Cpu(1), "db_connections", 3))}).Get()),
+                       {now(), step})
+          .ok());
   ASSERT_TRUE(history.Commit(step.records).ok());
   Core smaller({With({}, "db_connections", 2)}, {1, 0});
-  Core::Loader loader(smaller);
+  GraphLoader loader(GraphLoader::kResume);
   ASSERT_TRUE(history.VisitLive(loader).ok());
-  smaller.FinishLoading(loader, {now(), step});
+  smaller.Install(std::move(loader.Finish()->front()), {now(), step});
   EXPECT_EQ(smaller.Task(TaskKey::Of(1, 0))->reason,
             "can never run: it needs 3 of pool db_connections, which holds 2");
 }

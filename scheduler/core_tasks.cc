@@ -113,34 +113,24 @@ void Core::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std::strin
                   const Turn& turn) {
   FinishOne(graph, index, state, std::move(reason), turn);
   if (state == TaskState::kSucceeded) {
+    int64_t at_once = options_.slice_tasks;
     graph.ForEachSuccessor(index, [&](TaskIndex next) {
       LiveTask& task = graph.tasks[next];
-      if (--task.pending == 0 && task.state == TaskState::kWaiting) {
+      if (--task.pending > 0 || task.state != TaskState::kWaiting || graph.cancelling()) return;
+      if (at_once-- > 0) {
         MakeReady(graph, next, absl::ZeroDuration(), turn);
+      } else {
+        ProgressOf(graph).ready.push_back(next);
       }
     });
     return;
   }
-  const std::string skipped =
-      absl::StrCat("comes after \"", graph.task_name(index), "\", which ",
-                   state == TaskState::kFailed ? "failed" : "was ",
-                   state == TaskState::kFailed ? absl::string_view() : planner::ToString(state));
-  std::vector<TaskIndex> ended = {index};
-  while (!ended.empty()) {
-    const TaskIndex at = ended.back();
-    ended.pop_back();
-    graph.ForEachSuccessor(at, [&](TaskIndex next) {
-      if (graph.tasks[next].state != TaskState::kWaiting) return;
-      FinishOne(graph, next, TaskState::kSkipped, skipped, turn);
-      ended.push_back(next);
-    });
-  }
+  const bool working = graph.progress != nullptr;
+  SkipAfter(graph, index, index);
+  if (!working && graph.progress != nullptr) BeginWork(graph, turn);
   if (state == TaskState::kFailed && graph.fail_fast) {
-    CancelTasks(graph,
-                absl::StrCat("cancelled because \"", graph.task_name(index),
-                             "\" failed (the graph is fail_fast)"),
-                turn);
     Close(graph, turn);
+    StartCancel(graph, storage::GraphWork::kFailingFast, FailedFast(graph, index), turn);
   }
 }
 
@@ -202,6 +192,7 @@ void Core::AttemptOver(LiveGraph& graph, TaskIndex index, const AttemptUpdate& u
 void Core::EndGraphIfDone(planner::GraphId id, const Turn& turn) {
   auto it = graphs_.find(id);
   if (it == graphs_.end() || it->second->unfinished > 0 || it->second->open) return;
+  if (it->second->progress != nullptr) return;  // ContinueWork ends it
   const LiveGraph& graph = *it->second;
   const planner::GraphState state = graph.FinalState();
   const absl::Time end_time = std::max(turn.now.wall, graph.submit_time);

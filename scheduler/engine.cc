@@ -22,29 +22,55 @@ namespace {
 
 constexpr absl::Duration kFirstWriteBackoff = absl::Milliseconds(500);
 constexpr absl::Duration kLastWriteBackoff = absl::Seconds(15);
-constexpr absl::Duration kPruneInterval = absl::Minutes(1);
-constexpr int kPruneBatch = 100;
-// Answers to writes are remembered at least so long, however short the retention.
-constexpr absl::Duration kRememberRequests = absl::Hours(24);
+
+absl::Status Stopping() {
+  return absl::UnavailableError("the service is stopping; try again when it is back");
+}
+
+absl::Status StillRunning(GraphId graph) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("graph \"", planner::GraphIdToString(graph),
+                   "\" is still running; cancel it or wait for its end first"));
+}
+
+absl::Status NoGraph(GraphId graph) {
+  return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
+}
 
 }  // namespace
 
-Engine::Engine(SchedulerOptions options, storage::HistoryWriter* writer, executor::Cluster* cluster)
-    : options_(std::move(options)), writer_(writer), cluster_(cluster) {}
+Engine::Engine(SchedulerOptions options, storage::HistoryWriter* writer,
+               storage::LongReader* reader, executor::Cluster* cluster, Background* background)
+    : options_(std::move(options)),
+      writer_(writer),
+      reader_(reader),
+      cluster_(cluster),
+      background_(background),
+      slice_(options_.slice_tasks),
+      waiters_(reader, background) {}
 
-absl::Status Engine::Recover(const Instant& now) { return LoadCore(now); }
+absl::Status Engine::Recover(const Instant& now) {
+  absl::StatusOr<absl::Time> retention_time = writer_->LastRetentionTime();
+  if (!retention_time.ok()) return retention_time.status();
+  pruner_.emplace(options_.retention, *retention_time, writer_, reader_, cluster_, background_);
+  if (absl::Status status = writer_->AbandonSubmissions(); !status.ok()) return status;
+  return LoadCore(now);
+}
 
 absl::Status Engine::LoadCore(const Instant& now) {
   absl::StatusOr<GraphId> last_graph = writer_->LastGraphId();
   if (!last_graph.ok()) return last_graph.status();
   absl::StatusOr<int64_t> last_delivery = writer_->LastDeliveryId();
   if (!last_delivery.ok()) return last_delivery.status();
-  core_ = std::make_unique<Core>(CoreOptions{options_.pools, options_.max_graph_tasks},
-                                 Core::Numbers{*last_graph, *last_delivery});
-  core_->mutable_totals() = totals_;
-  Core::Loader loader(*core_);
+  GraphLoader loader(GraphLoader::kResume);
   if (absl::Status status = writer_->VisitLive(loader); !status.ok()) return status;
-  core_->FinishLoading(loader, {now, step_});
+  absl::StatusOr<std::vector<PreparedGraph>> graphs = loader.Finish();
+  if (!graphs.ok()) return graphs.status();
+  core_ = std::make_unique<Core>(
+      CoreOptions{options_.pools, options_.max_graph_tasks, options_.slice_tasks},
+      Core::Numbers{*last_graph, *last_delivery});
+  core_->mutable_totals() = totals_;
+  for (PreparedGraph& graph : *graphs) core_->Install(std::move(graph), {now, step_});
   if (stopping_) core_->StopLaunching();
   return absl::OkStatus();
 }
@@ -63,18 +89,51 @@ absl::StatusOr<int64_t> Engine::Answered(absl::string_view kind, absl::string_vi
 
 void Engine::Apply(Command command, const Instant& now, Done done) {
   if (stopping_) {
-    done(absl::UnavailableError("the service is stopping; try again when it is back"));
+    done(Stopping());
     return;
   }
   std::visit(
       [&](auto& c) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(c)>, PopFinished>) {
+        using C = std::decay_t<decltype(c)>;
+        if constexpr (std::is_same_v<C, PopFinished>) {
           Pop(std::move(c), std::move(done));
+        } else if constexpr (std::is_same_v<C, SubmitGraph>) {
+          Submit(std::move(c), now, std::move(done));
+        } else if constexpr (std::is_same_v<C, RetryGraph>) {
+          Retry(std::move(c), now, std::move(done));
         } else {
           ApplyOnce(c, now, std::move(done));
         }
       },
       command);
+}
+
+std::optional<absl::StatusOr<int64_t>> Engine::AnswerOf(absl::string_view kind,
+                                                        const std::string& request_id) {
+  if (request_id.empty()) return std::nullopt;
+  if (auto it = batch_answers_.find(request_id); it != batch_answers_.end()) {
+    return Answered(kind, it->second);
+  }
+  absl::StatusOr<std::optional<std::string>> answer = writer_->FindRequest(request_id);
+  if (!answer.ok()) return answer.status();
+  if (!answer->has_value()) return std::nullopt;
+  return Answered(kind, **answer);
+}
+
+void Engine::Remember(absl::string_view kind, const std::string& request_id, int64_t number,
+                      const Instant& now) {
+  if (request_id.empty()) return;
+  std::string answer = absl::StrCat(kind, " ", number);
+  batch_answers_[request_id] = answer;
+  step_.records.emplace_back(storage::RequestAnswered{request_id, std::move(answer), now.wall});
+}
+
+void Engine::Answer(const absl::StatusOr<int64_t>& result, Done done) {
+  answers_.push_back([done = std::move(done), result](const absl::Status& committed) {
+    if (!result.ok()) return done(result.status());
+    if (!committed.ok()) return done(committed);
+    done(Reply{.number = *result, .finished = {}});
+  });
 }
 
 template <typename Write>
@@ -83,44 +142,80 @@ void Engine::ApplyOnce(Write& write, const Instant& now, Done done) {
     done(write_error_);
     return;
   }
-  absl::StatusOr<int64_t> result = int64_t{0};
-  bool is_new = true;
-  if (!write.request_id.empty()) {
-    if (auto it = batch_answers_.find(write.request_id); it != batch_answers_.end()) {
-      result = Answered(Write::kKind, it->second);
-      is_new = false;
-    } else {
-      absl::StatusOr<std::optional<std::string>> answer = writer_->FindRequest(write.request_id);
-      if (!answer.ok()) {
-        done(answer.status());
-        return;
-      }
-      if (answer->has_value()) {
-        result = Answered(Write::kKind, **answer);
-        is_new = false;
-      }
-    }
-  }
-  if (is_new) {
+  std::optional<absl::StatusOr<int64_t>> result = AnswerOf(Write::kKind, write.request_id);
+  if (!result.has_value()) {
     result = Do(write, now);
-    if (result.ok() && !write.request_id.empty()) {
-      std::string answer = absl::StrCat(Write::kKind, " ", *result);
-      batch_answers_[write.request_id] = answer;
-      step_.records.emplace_back(
-          storage::RequestAnswered{std::move(write.request_id), std::move(answer), now.wall});
-    }
+    if (result->ok()) Remember(Write::kKind, write.request_id, **result, now);
   }
-  answers_.push_back([done = std::move(done), result](const absl::Status& committed) {
-    if (!result.ok()) return done(result.status());
-    if (!committed.ok()) return done(committed);
-    done(Reply{.number = *result, .finished = {}});
-  });
+  Answer(*result, std::move(done));
 }
 
 absl::StatusOr<int64_t> Engine::Do(SubmitGraph& submit, const Instant& now) {
   absl::StatusOr<GraphId> id = core_->SubmitGraph(std::move(submit.graph), {now, step_});
   if (!id.ok()) return id.status();
   return int64_t{*id};
+}
+
+void Engine::Submit(SubmitGraph submit, const Instant& now, Done done) {
+  if (static_cast<int64_t>(submit.graph.size()) <= options_.slice_tasks || !write_error_.ok()) {
+    ApplyOnce(submit, now, std::move(done));
+    return;
+  }
+  for (Submission& other : submissions_) {
+    if (submit.request_id.empty() || other.request_id != submit.request_id) continue;
+    other.done.push_back(std::move(done));
+    return;
+  }
+  if (auto answer = AnswerOf(SubmitGraph::kKind, submit.request_id); answer.has_value()) {
+    Answer(*answer, std::move(done));
+    return;
+  }
+  if (submissions_.size() >= options_.max_submissions) {
+    done(absl::ResourceExhaustedError(absl::StrCat(
+        options_.max_submissions, " large graphs are being written already; try again")));
+    return;
+  }
+  if (absl::Status status = core_->Check(submit.graph); !status.ok()) {
+    Answer(status, std::move(done));
+    return;
+  }
+  LiveGraph& graph = *submit.graph.live;
+  graph.id = core_->NewGraphId();
+  graph.submit_time = now.wall;
+  step_.records.emplace_back(storage::GraphSubmitted{graph.id, graph.name, graph.client_queue,
+                                                     graph.fail_fast, graph.open, now.wall,
+                                                     storage::GraphWork::kSubmitting});
+  Submission& submission = submissions_.emplace_back();
+  submission.request_id = std::move(submit.request_id);
+  submission.graph = std::move(submit.graph);
+  submission.done.push_back(std::move(done));
+}
+
+// A slice of the tasks of large graphs, one graph after the other.
+void Engine::WriteSubmissions(const Instant& now) {
+  int64_t left = slice_;
+  while (left > 0 && !submissions_.empty()) {
+    Submission& submission = submissions_.front();
+    const size_t tasks = submission.graph.size();
+    for (; left > 0 && submission.next < tasks; --left, ++submission.next) {
+      step_.records.emplace_back(submission.graph.TaskRecord(submission.next));
+    }
+    if (submission.next < tasks) break;
+    const GraphId id = submission.graph.live->id;
+    step_.records.emplace_back(storage::GraphChanged{
+        id, planner::GraphState::kRunning, submission.graph.live->open, absl::InfiniteFuture()});
+    Remember(SubmitGraph::kKind, submission.request_id, id, now);
+    core_->Install(std::move(submission.graph), {now, step_});
+    for (Done& done : submission.done) Answer(int64_t{id}, std::move(done));
+    submissions_.pop_front();
+  }
+  sliced_ = sliced_ || left == 0;
+}
+
+void Engine::RefuseSubmissions(const absl::Status& why) {
+  for (const Submission& submission : std::exchange(submissions_, {})) {
+    for (const Done& done : submission.done) done(why);
+  }
 }
 
 absl::StatusOr<TaskKey> Engine::FindTask(GraphId graph, const std::string& name) {
@@ -143,7 +238,7 @@ absl::StatusOr<int64_t> Engine::Do(AddTask& add, const Instant& now) {
       return absl::FailedPreconditionError(
           absl::StrCat("graph \"", id, "\" has ended and takes no more tasks"));
     }
-    return absl::NotFoundError(absl::StrCat("no graph \"", id, "\""));
+    return NoGraph(add.graph);
   }
   std::vector<planner::Problem> problems;
   if (absl::StatusOr<TaskKey> same = FindTask(add.graph, task.name); same.ok()) {
@@ -197,26 +292,72 @@ absl::StatusOr<int64_t> Engine::Do(CancelTask& cancel, const Instant& now) {
   return core_->CancelTask(*key, {now, step_});
 }
 
-absl::StatusOr<int64_t> Engine::Do(RetryGraph& retry, const Instant& now) {
+void Engine::Retry(RetryGraph retry, const Instant& now, Done done) {
+  if (!write_error_.ok()) {
+    done(write_error_);
+    return;
+  }
+  if (auto answer = AnswerOf(RetryGraph::kKind, retry.request_id); answer.has_value()) {
+    Answer(*answer, std::move(done));
+    return;
+  }
+  const GraphId graph = retry.graph;
   // A graph that ended in this very batch is not in the history yet as ended.
-  const bool just_ended = std::any_of(
-      step_.ended_graphs.begin(), step_.ended_graphs.end(),
-      [&](const Step::EndedGraph& ended) { return ended.snapshot.graph == retry.graph; });
-  if (just_ended) return absl::UnavailableError("the graph is ending just now; try again");
-  const std::string id = planner::GraphIdToString(retry.graph);
-  if (core_->IsLive(retry.graph)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("graph \"", id, "\" is still running; cancel it or wait for its end first"));
+  const bool just_ended =
+      std::any_of(step_.ended_graphs.begin(), step_.ended_graphs.end(),
+                  [&](const Step::EndedGraph& ended) { return ended.snapshot.graph == graph; });
+  if (just_ended) {
+    done(absl::UnavailableError("the graph is ending just now; try again"));
+    return;
   }
-  Core::Loader loader(*core_);
-  loader.Retry();
-  if (absl::Status status = writer_->VisitGraph(retry.graph, loader); !status.ok()) {
-    if (!absl::IsNotFound(status)) return status;
-    return absl::NotFoundError(absl::StrCat("no graph \"", id, "\""));
+  if (core_->IsLive(graph)) {
+    Answer(StillRunning(graph), std::move(done));
+    return;
   }
-  if (absl::Status status = loader.CheckLaunchesLeft(); !status.ok()) return status;
-  core_->FinishLoading(loader, {now, step_});
-  return loader.retried();
+  if (loading_.size() >= options_.max_submissions || !loading_.insert(graph).second) {
+    done(absl::UnavailableError("the graph is about to run again; try again"));
+    return;
+  }
+  auto loaded = std::make_shared<LoadedRetry>();
+  loaded->request_id = std::move(retry.request_id);
+  loaded->graph = graph;
+  loaded->loaded = Stopping();
+  background_->Run(
+      Background::kGraphs, now,
+      {.work =
+           [reader = reader_, loaded] {
+             GraphLoader loader(GraphLoader::kRetry);
+             if (absl::Status status = reader->VisitGraph(loaded->graph, loader); !status.ok()) {
+               loaded->loaded = absl::IsNotFound(status) ? NoGraph(loaded->graph) : status;
+               return;
+             }
+             absl::StatusOr<std::vector<PreparedGraph>> graphs = loader.Finish();
+             if (graphs.ok()) {
+               loaded->loaded = std::move(graphs->front());
+             } else {
+               loaded->loaded = graphs.status();
+             }
+           },
+       .then =
+           [this, loaded, done = std::move(done)](const Instant& later) {
+             loading_.erase(loaded->graph);
+             if (stopping_) {
+               done(Stopping());
+             } else {
+               ApplyOnce(*loaded, later, done);
+             }
+           }});
+}
+
+absl::StatusOr<int64_t> Engine::Do(LoadedRetry& retry, const Instant& now) {
+  if (!retry.loaded.ok()) return retry.loaded.status();
+  if (core_->IsLive(retry.graph)) return StillRunning(retry.graph);
+  // It may have been pruned since it was read.
+  if (!HasEnded(retry.graph)) return NoGraph(retry.graph);
+  const int64_t tasks = static_cast<int64_t>(retry.loaded->reset.size());
+  // Without any the graph stays final.
+  if (tasks > 0) core_->Install(*std::move(retry.loaded), {now, step_});
+  return tasks;
 }
 
 void Engine::Pop(PopFinished pop, Done done) {
@@ -224,18 +365,16 @@ void Engine::Pop(PopFinished pop, Done done) {
     done(write_error_);
     return;
   }
-  if (waiting_ >= options_.max_waiters) {
+  if (waiters_.size() >= options_.max_waiters) {
     done(absl::ResourceExhaustedError(
-        "too many calls wait for finished tasks already; end some of them"));
+        "too many calls wait for finished tasks already; end some of them, or raise kartographd "
+        "--max-waiting"));
     return;
   }
   for (int64_t id : pop.acknowledge) {
     step_.records.emplace_back(storage::FinishedAcknowledged{pop.client_queue, id});
   }
-  new_waiters_.insert(pop.client_queue);
-  ++waiting_;
-  waiters_[std::move(pop.client_queue)].push_back(
-      {pop.max_tasks, pop.max_bytes, pop.deadline, std::move(done)});
+  waiters_.Add(std::move(pop), std::move(done));
 }
 
 // --- events ---
@@ -253,21 +392,25 @@ void Engine::OnClusterEvents(std::vector<executor::ClusterEvent> events, const I
 }
 
 SteadyTime Engine::NextWake() const {
-  SteadyTime wake = write_error_.ok() ? core_->NextTimer() : write_retry_;
-  if (!own_events_.empty()) wake = SteadyTime::InfinitePast();
-  for (const auto& [queue, waiters] : waiters_) {
-    for (const Waiter& waiter : waiters) wake = std::min(wake, waiter.deadline);
+  SteadyTime wake = waiters_.NextDeadline();
+  if (!write_error_.ok()) return std::min(wake, write_retry_);
+  if (!own_events_.empty() || !submissions_.empty() || core_->HasWork()) {
+    return SteadyTime::InfinitePast();
   }
-  if (options_.retention < absl::InfiniteDuration()) wake = std::min(wake, next_prune_);
-  return wake;
+  return std::min({wake, core_->NextTimer(), pruner_->NextTime()});
 }
 
 void Engine::EndBatch(const Instant& now) {
   if (!write_error_.ok() && now.steady >= write_retry_) {
     // Whether the history can be written again is found out by writing.
-    write_error_ = absl::OkStatus();
-    for (executor::ClusterEvent& event : core_->AdoptableState()) {
-      core_->OnClusterEvent(std::move(event), {now, step_});
+    if (absl::Status status = writer_->AbandonSubmissions(); status.ok()) {
+      write_error_ = absl::OkStatus();
+      pruner_->Remove();
+      for (executor::ClusterEvent& event : core_->AdoptableState()) {
+        core_->OnClusterEvent(std::move(event), {now, step_});
+      }
+    } else {
+      RefuseWrites(status, now);
     }
   }
   if (write_error_.ok()) {
@@ -275,6 +418,9 @@ void Engine::EndBatch(const Instant& now) {
     own_events_.clear();
     OnClusterEvents(std::move(own), now);
     core_->OnTime({now, step_});
+    sliced_ = core_->HasWork();
+    core_->ContinueWork(slice_, {now, step_});
+    WriteSubmissions(now);
     // What the work takes is measured, in a simulation too.
     const SteadyTime planned = Clock::System().SteadyNow();
     core_->Plan({now, step_});
@@ -282,8 +428,9 @@ void Engine::EndBatch(const Instant& now) {
     core_->mutable_totals().plan_time += before - planned;
     if (!step_.records.empty()) {
       absl::Status status = writer_->Commit(step_.records);
+      const absl::Duration took = Clock::System().SteadyNow() - before;
       Totals& totals = core_->mutable_totals();
-      totals.commit_time += Clock::System().SteadyNow() - before;
+      totals.commit_time += took;
       ++totals.commits;
       totals.records += static_cast<int64_t>(step_.records.size());
       if (!status.ok()) {
@@ -291,28 +438,42 @@ void Engine::EndBatch(const Instant& now) {
         return;
       }
       write_backoff_ = absl::ZeroDuration();
+      if (sliced_) AdaptSlice(took);
     }
     CarryOut();
     if (!watchers_.empty()) TellWatchers();
-    for (const std::string& queue : step_.finished_queues) new_waiters_.insert(queue);
+    for (const std::string& queue : step_.finished_queues) waiters_.Announce(queue);
     for (auto& answer : answers_) answer(absl::OkStatus());
     answers_.clear();
     batch_answers_.clear();
     batch_tasks_.clear();
     step_.Clear();
-    PruneIfDue(now);
+    pruner_->Work(now, slice_, step_.records);
   }
-  ServeWaiters(now);
+  waiters_.Serve(now);
+}
+
+void Engine::AdaptSlice(absl::Duration took) {
+  if (options_.slice_time == absl::ZeroDuration()) return;
+  if (took > options_.slice_time) {
+    slice_ = std::max(slice_ / 2, options_.slice_tasks / 16);
+  } else if (took < options_.slice_time / 2) {
+    slice_ = std::min(slice_ + slice_ / 4, options_.slice_tasks * 4);
+  }
+}
+
+void Engine::RefuseWrites(const absl::Status& why, const Instant& now) {
+  write_error_ = absl::UnavailableError(
+      absl::StrCat("the run history cannot be written, so nothing is accepted or launched: ",
+                   std::string(why.message())));
+  write_backoff_ = std::clamp(write_backoff_ * 2, kFirstWriteBackoff, kLastWriteBackoff);
+  write_retry_ = now.steady + write_backoff_;
 }
 
 void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
   totals_ = core_->totals();
   if (absl::IsDataLoss(status)) fatal_error_ = status;
-  write_error_ = absl::UnavailableError(
-      absl::StrCat("the run history cannot be written, so nothing is accepted or launched: ",
-                   std::string(status.message())));
-  write_backoff_ = std::clamp(write_backoff_ * 2, kFirstWriteBackoff, kLastWriteBackoff);
-  write_retry_ = now.steady + write_backoff_;
+  RefuseWrites(status, now);
   auto answers = std::move(answers_);
   answers_.clear();
   batch_answers_.clear();
@@ -342,6 +503,7 @@ void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
     core_->OnClusterEvent(std::move(event), {now, step_});
   }
   for (auto& answer : answers) answer(write_error_);
+  RefuseSubmissions(write_error_);
 }
 
 void Engine::CarryOut() {
@@ -402,69 +564,14 @@ std::list<Engine::Watcher>::iterator Engine::AddWatcher(Watcher watcher) {
   return watchers_.insert(watchers_.end(), std::move(watcher));
 }
 
-// --- those who wait ---
-
-void Engine::ServeWaiters(const Instant& now) {
-  for (const std::string& queue : new_waiters_) {
-    auto it = waiters_.find(queue);
-    if (it == waiters_.end()) continue;
-    // Everybody who waits gets what is there: which of them will live to acknowledge it, nobody
-    // knows.
-    std::deque<Waiter> left;
-    for (Waiter& waiter : it->second) {
-      absl::StatusOr<std::vector<storage::Finished>> finished =
-          writer_->FinishedOf(queue, waiter.max_tasks, waiter.max_bytes);
-      if (finished.ok() && finished->empty()) {
-        left.push_back(std::move(waiter));
-        continue;
-      }
-      --waiting_;
-      if (finished.ok()) {
-        waiter.done(Reply{.number = 0, .finished = *std::move(finished)});
-      } else {
-        waiter.done(finished.status());
-      }
-    }
-    it->second = std::move(left);
-  }
-  new_waiters_.clear();
-  for (auto it = waiters_.begin(); it != waiters_.end();) {
-    std::deque<Waiter>& waiters = it->second;
-    for (Waiter& waiter : waiters) {
-      if (waiter.deadline > now.steady) continue;
-      --waiting_;
-      waiter.done(Reply());
-    }
-    waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
-                                 [&](const Waiter& waiter) { return waiter.deadline <= now.steady; }),
-                  waiters.end());
-    it = waiters.empty() ? waiters_.erase(it) : std::next(it);
-  }
-}
+// --- the end ---
 
 void Engine::StopTakingWork() {
   stopping_ = true;
   core_->StopLaunching();
+  RefuseSubmissions(Stopping());
 }
 
-void Engine::DismissWaiters() {
-  for (auto& [queue, waiters] : waiters_) {
-    for (Waiter& waiter : waiters) {
-      waiter.done(absl::UnavailableError("the service is stopping; try again when it is back"));
-    }
-  }
-  waiters_.clear();
-  waiting_ = 0;
-}
-
-void Engine::PruneIfDue(const Instant& now) {
-  if (options_.retention == absl::InfiniteDuration() || now.steady < next_prune_) return;
-  next_prune_ = now.steady + kPruneInterval;
-  absl::StatusOr<std::vector<GraphId>> pruned =
-      writer_->Prune(now - std::max(options_.retention, kRememberRequests), kPruneBatch);
-  if (!pruned.ok()) return;  // the next commit will say what is wrong with the history
-  for (GraphId graph : *pruned) cluster_->Discard(graph);
-  if (pruned->size() == kPruneBatch) next_prune_ = now.steady;  // there is more
-}
+void Engine::DismissWaiters() { waiters_.Dismiss(Stopping()); }
 
 }  // namespace kartograph::scheduler

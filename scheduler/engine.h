@@ -7,17 +7,20 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "executor/cluster.h"
+#include "scheduler/background.h"
 #include "scheduler/core.h"
+#include "scheduler/delivery_waiters.h"
+#include "scheduler/pruner.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/step.h"
 #include "storage/history.h"
@@ -34,11 +37,17 @@ namespace kartograph::scheduler {
 // built anew from the history, and the cluster is asked again for what it had to say. Until a
 // commit succeeds, writes are refused.
 //
+// What takes long goes in slices, one a batch, so that no batch keeps the others waiting: the tasks
+// of a large graph are written over several commits before anybody sees the graph, and the core's
+// work on whole graphs and the removal of old ones go on a little with each batch. What needs no
+// live state is done in the background.
+//
 // Thread-compatible.
 class Engine {
  public:
-  // `writer` and `cluster` outlive the engine.
-  Engine(SchedulerOptions options, storage::HistoryWriter* writer, executor::Cluster* cluster);
+  // All outlive the engine, and jobs of `background` do not.
+  Engine(SchedulerOptions options, storage::HistoryWriter* writer, storage::LongReader* reader,
+         executor::Cluster* cluster, Background* background);
 
   // Reads what is live from the history; called once, first.
   absl::Status Recover(const Instant& now);
@@ -48,14 +57,16 @@ class Engine {
   void OnClusterEvents(std::vector<executor::ClusterEvent> events, const Instant& now);
   void EndBatch(const Instant& now);
 
+  // The batch is large enough: the rest is for the next one.
+  bool BatchIsFull() const { return step_.records.size() >= kMaxBatchRecords; }
   // When EndBatch should be called even if nothing happens.
   SteadyTime NextWake() const;
 
   const Core& core() const { return *core_; }
-  // So many letters came in one batch.
-  void CountMail(int64_t letters) {
+  // How much waited in the mailbox.
+  void NoteMailboxDepth(int64_t depth) {
     int64_t& most = core_->mutable_totals().mailbox_high_water;
-    most = std::max(most, letters);
+    most = std::max(most, depth);
   }
   // Takes no more writes and launches nothing.
   void StopTakingWork();
@@ -73,12 +84,21 @@ class Engine {
   const absl::Status& write_error() const { return write_error_; }
 
  private:
-  struct Waiter {
-    int max_tasks;
-    int64_t max_bytes;
-    SteadyTime deadline;
-    Done done;
+  // A graph whose tasks are written over several batches.
+  struct Submission {
+    std::string request_id;
+    PreparedGraph graph;
+    planner::TaskIndex next = 0;  // the first task that is not written
+    std::vector<Done> done;       // the caller, and those who repeated the request
   };
+  // A graph that was read to run again.
+  struct LoadedRetry {
+    static constexpr absl::string_view kKind = RetryGraph::kKind;
+    std::string request_id;
+    planner::GraphId graph = 0;
+    absl::StatusOr<PreparedGraph> loaded;
+  };
+  static constexpr size_t kMaxBatchRecords = 20000;
 
   // Applies a write once for its request id, and answers after the commit with what Do gave, or
   // gave the first time.
@@ -90,23 +110,36 @@ class Engine {
   absl::StatusOr<int64_t> Do(CloseGraph& close, const Instant& now);
   absl::StatusOr<int64_t> Do(CancelGraph& cancel, const Instant& now);
   absl::StatusOr<int64_t> Do(CancelTask& cancel, const Instant& now);
-  absl::StatusOr<int64_t> Do(RetryGraph& retry, const Instant& now);
+  absl::StatusOr<int64_t> Do(LoadedRetry& retry, const Instant& now);
+  void Submit(SubmitGraph submit, const Instant& now, Done done);
+  void Retry(RetryGraph retry, const Instant& now, Done done);
   void Pop(PopFinished pop, Done done);
+  // What the write with this id was answered; nothing where it is new.
+  std::optional<absl::StatusOr<int64_t>> AnswerOf(absl::string_view kind,
+                                                  const std::string& request_id);
+  void Remember(absl::string_view kind, const std::string& request_id, int64_t number,
+                const Instant& now);
+  // Answers after the commit.
+  void Answer(const absl::StatusOr<int64_t>& result, Done done);
+  void WriteSubmissions(const Instant& now);
+  void RefuseSubmissions(const absl::Status& why);
   absl::StatusOr<int64_t> Answered(absl::string_view kind, absl::string_view answer) const;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph, const std::string& name);
   bool HasEnded(planner::GraphId graph);
 
   absl::Status LoadCore(const Instant& now);
   void CommitFailed(const absl::Status& status, const Instant& now);
+  void RefuseWrites(const absl::Status& why, const Instant& now);
   void CarryOut();
   void Launch();
   void TellWatchers();
-  void ServeWaiters(const Instant& now);
-  void PruneIfDue(const Instant& now);
+  void AdaptSlice(absl::Duration took);
 
   const SchedulerOptions options_;
   storage::HistoryWriter* const writer_;
+  storage::LongReader* const reader_;
   executor::Cluster* const cluster_;
+  Background* const background_;
   std::unique_ptr<Core> core_;
   Totals totals_;  // of cores that were thrown away
   bool stopping_ = false;
@@ -119,11 +152,13 @@ class Engine {
   absl::flat_hash_map<std::pair<planner::GraphId, std::string>, planner::TaskKey> batch_tasks_;
   std::vector<executor::ClusterEvent> own_events_;  // for the next batch
 
-  absl::btree_map<std::string, std::deque<Waiter>> waiters_;  // by client queue
-  size_t waiting_ = 0;                                        // how many those are
-  absl::flat_hash_set<std::string> new_waiters_;  // queues to look into after the commit
+  std::deque<Submission> submissions_;
+  absl::flat_hash_set<planner::GraphId> loading_;  // graphs that are read to run again
+  int64_t slice_;                                  // tasks that a batch does of what takes long
+  bool sliced_ = false;                            // this batch did as many
+  DeliveryWaiters waiters_;
+  std::optional<Pruner> pruner_;  // set by Recover
   std::list<Watcher> watchers_;
-  SteadyTime next_prune_ = SteadyTime::InfinitePast();
 
   absl::Status fatal_error_;
   absl::Status write_error_;

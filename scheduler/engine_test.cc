@@ -28,7 +28,18 @@ class EngineRestartTest : public ::testing::Test, protected EngineStory {};
 class EngineStopTest : public ::testing::Test, protected EngineStory {};
 class PruneTest : public ::testing::Test, protected EngineStory {
  protected:
-  PruneTest() : EngineStory(absl::Hours(48)) {}
+  PruneTest() : EngineStory(WithRetention(absl::Hours(48))) {}
+
+  // A year may pass in one step of a test; in life somebody asks every minute.
+  void Pass(absl::Duration time) {
+    for (absl::Duration left = time; left > absl::ZeroDuration(); left -= absl::Minutes(30)) {
+      Wait(std::min(left, absl::Minutes(30)));
+    }
+    Settle();
+  }
+  void Settle() {
+    for (int i = 0; i < 20 && engine_->NextWake() <= now_.steady; ++i) Batch();
+  }
 };
 
 TEST_F(RequestIdTest, AWriteRepeatedInTheSameBatchIsDoneOnce) {
@@ -343,10 +354,45 @@ TEST_F(PruneTest, ManyArePrunedInSeveralBatches) {
   Wait(absl::Hours(49));
   EXPECT_THAT(cluster_.Asked(), SizeIs(100));
   EXPECT_LE(engine_->NextWake(), now_.steady) << "there is more";
-  Batch();
-  Batch();
+  Settle();
   EXPECT_THAT(cluster_.Asked(), SizeIs(150));
   EXPECT_GT(engine_->NextWake(), now_.steady);
+}
+
+TEST_F(PruneTest, AWallClockThatIsSetPrunesNothingByItself) {
+  Submit(Graph({Task("a")}));
+  Batch();
+  Cancel(1);
+  Batch();
+  for (absl::Duration step :
+       {absl::Hours(1), -absl::Hours(1), absl::Hours(24 * 365), -absl::Hours(24 * 365)}) {
+    now_.wall += step;
+    Pass(absl::Hours(5));
+    EXPECT_THAT(cluster_.Asked(), IsEmpty()) << "after a step of " << step;
+  }
+  // Nor at the start.
+  now_.wall += absl::Hours(24 * 365);
+  Restart();
+  Pass(absl::Hours(20));
+  EXPECT_THAT(cluster_.Asked(), IsEmpty());
+  EXPECT_THAT(history_.graphs(), SizeIs(1));
+  // What passes counts, also under a wrong clock.
+  now_.wall -= absl::Hours(24 * 365);
+  Pass(absl::Hours(9));
+  EXPECT_THAT(cluster_.Asked(), ElementsAre("discard g1"));
+}
+
+TEST_F(PruneTest, AClockThatWasBehindAndIsRightForADayIsFollowed) {
+  now_.wall -= absl::Hours(24 * 365);
+  Submit(Graph({Task("a")}));
+  Batch();
+  Cancel(1);
+  Batch();
+  now_.wall += absl::Hours(24 * 365);
+  Pass(absl::Hours(23));
+  EXPECT_THAT(cluster_.Asked(), IsEmpty());
+  Pass(absl::Hours(2));
+  EXPECT_THAT(cluster_.Asked(), ElementsAre("discard g1"));
 }
 
 }  // namespace

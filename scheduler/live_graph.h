@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_SCHEDULER_LIVE_GRAPH_H_
 #define KARTOGRAPH_SCHEDULER_LIVE_GRAPH_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "planner/task_graph.h"
 #include "planner/task_policy.h"
 #include "scheduler/snapshot.h"
+#include "storage/records.h"
 
 namespace kartograph::scheduler {
 
@@ -31,6 +33,24 @@ struct LiveTask {
   int32_t priority = 0;
   planner::Packer::ClassId consumption = 0;
   uint32_t policy = 0;  // index into LiveGraph::policies
+};
+
+// Work on a whole graph that takes more than one batch, and how far it is. In this order: resets
+// are written, tasks are skipped, then others made ready; or all are cancelled.
+struct GraphProgress {
+  std::vector<planner::TaskIndex> reset;
+  size_t next_reset = 0;
+  struct Skip {
+    planner::TaskIndex task;
+    planner::TaskIndex because;  // this one did not succeed
+  };
+  std::vector<Skip> skip;  // the last comes first
+  std::vector<planner::TaskIndex> ready;
+  size_t next_ready = 0;
+  absl::flat_hash_map<planner::TaskIndex, absl::Time> failed_at;  // as in PreparedGraph
+  planner::TaskIndex next_cancel = 0;
+
+  bool resetting() const { return next_reset < reset.size(); }
 };
 
 struct LiveGraph {
@@ -51,6 +71,10 @@ struct LiveGraph {
   absl::flat_hash_map<planner::TaskIndex, std::string> cancel_reasons;
   TaskCounts counts;
   int64_t unfinished = 0;  // tasks that are not final
+  // kCancelling or kFailingFast: nothing of it is launched any more.
+  storage::GraphWork work = storage::GraphWork::kNone;
+  std::string cancel_reason;                // while it is cancelled
+  std::unique_ptr<GraphProgress> progress;  // null: nothing is left to do
 
   planner::TaskKey key(planner::TaskIndex task) const { return planner::TaskKey::Of(id, task); }
   planner::ReadyKey ready_key(planner::TaskIndex task) const {
@@ -67,6 +91,9 @@ struct LiveGraph {
   }
   const planner::TaskPolicy& policy(planner::TaskIndex task) const {
     return policies[tasks[task].policy];
+  }
+  bool cancelling() const {
+    return work == storage::GraphWork::kCancelling || work == storage::GraphWork::kFailingFast;
   }
   uint32_t InternPolicy(const planner::TaskPolicy& policy);
   template <typename F>

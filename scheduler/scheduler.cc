@@ -2,13 +2,17 @@
 #include "scheduler/scheduler.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <deque>
+#include <iterator>
 #include <list>
 #include <mutex>
 #include <thread>
 #include <utility>
 
 #include "absl/time/time.h"
+#include "scheduler/background_threads.h"
 #include "scheduler/engine.h"
 
 namespace kartograph::scheduler {
@@ -19,6 +23,11 @@ namespace {
 constexpr absl::Duration kLinger = absl::Milliseconds(4);
 // Far enough from what a clock can count to.
 constexpr absl::Duration kLongestSleep = absl::Hours(1);
+// A batch takes no more than this of what waits, so that a flood does not keep small writes
+// waiting.
+constexpr size_t kMaxBatchEvents = 10000;
+constexpr absl::Duration kMaxBatchTime = absl::Milliseconds(20);
+constexpr int64_t kIdle = -1;
 
 absl::Status Stopped() {
   return absl::UnavailableError("the service is stopping; try again when it is back");
@@ -31,10 +40,11 @@ absl::Status TooManyWait() {
 class SchedulerThread : public Scheduler {
  public:
   SchedulerThread(SchedulerOptions options, storage::HistoryWriter* writer,
-                  executor::Cluster* cluster)
+                  storage::LongReader* reader, executor::Cluster* cluster)
       : clock_(*options.clock),
         max_mail_(options.max_mail),
-        engine_(std::move(options), writer, cluster),
+        background_([this](BackgroundThreads::Then then) { Resume(std::move(then)); }),
+        engine_(std::move(options), writer, reader, cluster, &background_),
         cluster_(cluster),
         gate_(std::make_shared<Gate>()) {
     std::lock_guard lock(gate_->mutex);
@@ -47,6 +57,7 @@ class SchedulerThread : public Scheduler {
       gate_->owner = nullptr;
     }
     Stop(false);
+    background_.Stop();
   }
 
   absl::Status Begin() {
@@ -103,6 +114,17 @@ class SchedulerThread : public Scheduler {
     if (thread_.joinable()) thread_.join();
   }
 
+  absl::Duration BusyFor() const override {
+    const int64_t since = busy_since_;
+    if (since == kIdle) return absl::ZeroDuration();
+    return clock_.SteadyNow() - SteadyTime::FromSinceZero(absl::Nanoseconds(since));
+  }
+
+  bool ended() const override {
+    std::lock_guard lock(mutex_);
+    return ended_;
+  }
+
   absl::Status fatal_error() const override {
     std::lock_guard lock(mutex_);
     return fatal_error_;
@@ -114,10 +136,13 @@ class SchedulerThread : public Scheduler {
     Done done;
   };
   struct Mail {
-    std::vector<Letter> commands;
-    std::vector<executor::ClusterEvent> events;
+    std::deque<Letter> commands;
+    std::deque<executor::ClusterEvent> events;
+    std::vector<BackgroundThreads::Then> resumed;
     std::vector<std::function<void(const Snapshots&)>> reads;
-    bool empty() const { return commands.empty() && events.empty() && reads.empty(); }
+    bool empty() const {
+      return commands.empty() && events.empty() && resumed.empty() && reads.empty();
+    }
     int64_t size() const {
       return static_cast<int64_t>(commands.size() + events.size() + reads.size());
     }
@@ -132,44 +157,37 @@ class SchedulerThread : public Scheduler {
   void Receive(std::vector<executor::ClusterEvent> events) {
     {
       std::lock_guard lock(mutex_);
-      if (mail_.events.empty()) {
-        mail_.events = std::move(events);
-      } else {
-        std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
-      }
+      std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
     }
     mail_came_.notify_one();  // who wakes up finds the lock free
   }
 
+  void Resume(BackgroundThreads::Then then) {
+    {
+      std::lock_guard lock(mutex_);
+      mail_.resumed.push_back(std::move(then));
+    }
+    mail_came_.notify_one();
+  }
+
   void Run() {
+    Mail mail;
     while (true) {
-      Mail mail;
       bool stop = false;
+      busy_since_ = kIdle;
       {
         std::unique_lock lock(mutex_);
-        const absl::Duration sleep =
-            std::max(engine_.NextWake() - clock_.SteadyNow(), absl::ZeroDuration());
-        mail_came_.wait_for(lock, absl::ToChronoNanoseconds(std::min(sleep, kLongestSleep)),
-                            [this] { return HasMail(); });
-        // Agents that still have work of their own to begin wait for nobody: let more of them end,
-        // and write all that in one commit.
-        if (!HasUrgentMail() && engine_.core().AgentsBusyFor() > 2 * kLinger) {
-          mail_came_.wait_for(lock, absl::ToChronoNanoseconds(kLinger),
-                              [this] { return HasUrgentMail(); });
-        }
-        std::swap(mail, mail_);
+        if (mail.empty()) WaitForMail(lock);
+        TakeMail(mail);
         stop = stop_;
         stop_news_ = false;
       }
-      if (stop) engine_.StopTakingWork();
       const Instant now = clock_.Now();
-      engine_.CountMail(mail.size());
-      engine_.OnClusterEvents(std::move(mail.events), now);
-      for (Letter& letter : mail.commands) {
-        engine_.Apply(std::move(letter.command), now, std::move(letter.done));
-      }
+      busy_since_ = now.steady.since_zero() / absl::Nanoseconds(1);
+      if (stop) engine_.StopTakingWork();
+      Handle(mail, now);
       engine_.EndBatch(now);
-      for (auto& read : mail.reads) read(engine_.core());
+      for (auto& read : std::exchange(mail.reads, {})) read(engine_.core());
       std::lock_guard lock(mutex_);
       if (!engine_.fatal_error().ok()) {
         fatal_error_ = engine_.fatal_error();
@@ -178,30 +196,78 @@ class SchedulerThread : public Scheduler {
       if (stop && (!drain_ || engine_.core().live_attempts() == 0)) ended_ = true;
       if (ended_) break;
     }
+    busy_since_ = kIdle;
     engine_.DismissWaiters();
-    Mail late;
-    {
-      std::lock_guard lock(mutex_);
-      std::swap(late, mail_);
-    }
-    // Taken before the end was decided: the engine refuses these, but each is answered.
     engine_.StopTakingWork();
-    for (Letter& letter : late.commands) {
-      engine_.Apply(std::move(letter.command), clock_.Now(), std::move(letter.done));
+    background_.Stop();
+    // Taken before the end was decided: the engine refuses these, but each is answered.
+    while (true) {
+      for (Letter& letter : std::exchange(mail.commands, {})) {
+        engine_.Apply(std::move(letter.command), clock_.Now(), std::move(letter.done));
+      }
+      for (auto& then : std::exchange(mail.resumed, {})) then(clock_.Now());
+      for (auto& read : std::exchange(mail.reads, {})) read(engine_.core());
+      mail.events.clear();
+      std::lock_guard lock(mutex_);
+      TakeMail(mail);
+      if (mail.commands.empty() && mail.resumed.empty() && mail.reads.empty()) break;
     }
-    for (auto& read : late.reads) read(engine_.core());
     engine_.DismissWaiters();
+  }
+
+  // With mutex_ held.
+  void WaitForMail(std::unique_lock<std::mutex>& lock) {
+    const absl::Duration sleep =
+        std::max(engine_.NextWake() - clock_.SteadyNow(), absl::ZeroDuration());
+    mail_came_.wait_for(lock, absl::ToChronoNanoseconds(std::min(sleep, kLongestSleep)),
+                        [this] { return HasMail(); });
+    // Agents that still have work of their own to begin wait for nobody: let more of them end,
+    // and write all that in one commit.
+    if (!HasUrgentMail() && engine_.core().AgentsBusyFor() > 2 * kLinger) {
+      mail_came_.wait_for(lock, absl::ToChronoNanoseconds(kLinger),
+                          [this] { return HasUrgentMail(); });
+    }
+  }
+
+  // Adds to `mail` what came; of commands and events only where those taken before are done, so
+  // that their bounds hold. With mutex_ held.
+  void TakeMail(Mail& mail) {
+    if (mail.commands.empty()) std::swap(mail.commands, mail_.commands);
+    if (mail.events.empty()) std::swap(mail.events, mail_.events);
+    std::move(mail_.resumed.begin(), mail_.resumed.end(), std::back_inserter(mail.resumed));
+    mail_.resumed.clear();
+    std::move(mail_.reads.begin(), mail_.reads.end(), std::back_inserter(mail.reads));
+    mail_.reads.clear();
+  }
+
+  // As much of it as fits into a batch; the rest stays for the next.
+  void Handle(Mail& mail, const Instant& now) {
+    engine_.NoteMailboxDepth(mail.size());
+    const size_t events = std::min(mail.events.size(), kMaxBatchEvents);
+    const auto rest = mail.events.begin() + static_cast<std::ptrdiff_t>(events);
+    engine_.OnClusterEvents(
+        {std::make_move_iterator(mail.events.begin()), std::make_move_iterator(rest)}, now);
+    mail.events.erase(mail.events.begin(), rest);
+    for (auto& then : std::exchange(mail.resumed, {})) then(now);
+    const SteadyTime enough = now.steady + kMaxBatchTime;
+    while (!mail.commands.empty() && !engine_.BatchIsFull() && clock_.SteadyNow() < enough) {
+      Letter letter = std::move(mail.commands.front());
+      mail.commands.pop_front();
+      engine_.Apply(std::move(letter.command), now, std::move(letter.done));
+    }
   }
 
   // Both with mutex_ held.
   // Somebody waits for an answer.
   bool HasUrgentMail() const {
-    return !mail_.commands.empty() || !mail_.reads.empty() || stop_news_;
+    return !mail_.commands.empty() || !mail_.reads.empty() || !mail_.resumed.empty() || stop_news_;
   }
   bool HasMail() const { return !mail_.empty() || stop_news_; }
 
   const Clock& clock_;
   const size_t max_mail_;
+  std::atomic<int64_t> busy_since_{kIdle};  // the steady clock's nanoseconds
+  BackgroundThreads background_;
   Engine engine_;  // used by thread_ alone once that runs
   executor::Cluster* const cluster_;
   const std::shared_ptr<Gate> gate_;
@@ -291,8 +357,9 @@ absl::Status Scheduler::InspectAndWait(std::function<void(const Snapshots&)> rea
 
 absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Start(SchedulerOptions options,
                                                             storage::HistoryWriter* writer,
+                                                            storage::LongReader* reader,
                                                             executor::Cluster* cluster) {
-  auto scheduler = std::make_unique<SchedulerThread>(std::move(options), writer, cluster);
+  auto scheduler = std::make_unique<SchedulerThread>(std::move(options), writer, reader, cluster);
   if (absl::Status status = scheduler->Begin(); !status.ok()) return status;
   return scheduler;
 }

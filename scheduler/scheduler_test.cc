@@ -88,7 +88,7 @@ class SchedulerTest : public ::testing::Test {
 
   void Begin(SchedulerOptions options = {}) {
     absl::StatusOr<std::unique_ptr<Scheduler>> started =
-        Scheduler::Start(std::move(options), &history_, &cluster_);
+        Scheduler::Start(std::move(options), &history_, &history_, &cluster_);
     ASSERT_TRUE(started.ok()) << started.status();
     scheduler_ = *std::move(started);
   }
@@ -96,7 +96,7 @@ class SchedulerTest : public ::testing::Test {
   void Agent(double cores) { cluster_.Tell({executor::Connected{}, Lease("m", Cpu(cores))}); }
   GraphId Submit(const Graph& graph) {
     Promise<GraphId> id;
-    scheduler_->Submit(SubmitGraph{"", graph.Get()}, id.Callback());
+    scheduler_->Submit(SubmitGraph{"", Prepare(graph.Get())}, id.Callback());
     EXPECT_TRUE(id.Wait().ok()) << id.Wait().status();
     return id.Wait().value_or(0);
   }
@@ -159,7 +159,8 @@ TEST_F(SchedulerTest, EveryCallReachesTheEngine) {
   scheduler_->Submit(RetryGraph{"", graph}, retried.Callback());
   EXPECT_EQ(*retried.Wait(), 2);
   Promise<std::vector<storage::Finished>> finished;
-  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfinitePast()}, finished.Callback());
+  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfinitePast()},
+                     finished.Callback());
   EXPECT_THAT(*finished.Wait(), IsEmpty());
 }
 
@@ -173,8 +174,9 @@ TEST_F(SchedulerTest, ConcurrentCallersAreEachAnsweredOnce) {
       for (int i = 0; i < kCalls; ++i) {
         Promise<GraphId> promise;
         // Each request comes from every thread.
-        scheduler_->Submit(SubmitGraph{absl::StrCat("request ", i), Graph({Task("a")}).Get()},
-                           promise.Callback());
+        scheduler_->Submit(
+            SubmitGraph{absl::StrCat("request ", i), Prepare(Graph({Task("a")}).Get())},
+            promise.Callback());
         promises[t].push_back(promise);
       }
     });
@@ -190,9 +192,10 @@ TEST_F(SchedulerTest, ConcurrentCallersAreEachAnsweredOnce) {
 
 TEST_F(SchedulerTest, CallbacksMayCallAgain) {
   Promise<int> cancelled;
-  scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, [&](absl::StatusOr<Reply> reply) {
-    scheduler_->Submit(CancelGraph{"", reply->graph()}, cancelled.Callback());
-  });
+  scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())},
+                     [&](absl::StatusOr<Reply> reply) {
+                       scheduler_->Submit(CancelGraph{"", reply->graph()}, cancelled.Callback());
+                     });
   EXPECT_EQ(*cancelled.Wait(), 1);
 }
 
@@ -284,7 +287,7 @@ TEST_F(SchedulerTest, AfterStopEveryCallIsAnsweredUnavailable) {
   scheduler_->Stop(false);
   scheduler_->Stop(true);
   Promise<GraphId> submitted;
-  scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, submitted.Callback());
+  scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, submitted.Callback());
   Promise<TaskKey> added;
   scheduler_->Submit(AddTask{"", 1, Task("a").Get()}, added.Callback());
   Promise<bool> closed;
@@ -296,7 +299,8 @@ TEST_F(SchedulerTest, AfterStopEveryCallIsAnsweredUnavailable) {
   Promise<int> retried;
   scheduler_->Submit(RetryGraph{"", 1}, retried.Callback());
   Promise<std::vector<storage::Finished>> finished;
-  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()}, finished.Callback());
+  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()},
+                     finished.Callback());
   for (const absl::Status& status :
        {submitted.Wait().status(), added.Wait().status(), closed.Wait().status(),
         cancelled.Wait().status(), task.Wait().status(), retried.Wait().status(),
@@ -316,7 +320,7 @@ TEST_F(SchedulerTest, StoppingUnderLoadAnswersEverybodyOnce) {
       callers.emplace_back([&] {
         while (!stop) {
           asked += 3;
-          scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()},
+          scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())},
                              [&](const absl::StatusOr<Reply>&) { ++answered; });
           scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()},
                              [&](const absl::StatusOr<Reply>&) { ++answered; });
@@ -408,7 +412,7 @@ TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {
   busy.Wait();
   std::vector<Promise<GraphId>> promises(20);
   for (Promise<GraphId>& promise : promises) {
-    scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, promise.Callback());
+    scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, promise.Callback());
   }
   go_on.Happen();
   for (const Promise<GraphId>& promise : promises) EXPECT_TRUE(promise.Wait().ok());
@@ -432,7 +436,7 @@ TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
   busy.Wait();
   std::vector<Promise<GraphId>> promises(7);
   for (Promise<GraphId>& promise : promises) {
-    scheduler_->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, promise.Callback());
+    scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, promise.Callback());
   }
   for (size_t i = 5; i < promises.size(); ++i) {
     EXPECT_TRUE(absl::IsResourceExhausted(promises[i].Wait().status())) << "at once";
@@ -459,7 +463,8 @@ TEST_F(SchedulerTest, OnlySoManyMayWaitForFinishedTasks) {
   EXPECT_THAT(*second.Wait(), SizeIs(1));
   // Who was answered waits no longer.
   Promise<std::vector<storage::Finished>> again;
-  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()}, again.Callback());
+  scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()},
+                     again.Callback());
   EXPECT_THAT(*again.Wait(), SizeIs(1));
 }
 
@@ -467,9 +472,9 @@ TEST(SchedulerStartTest, ADamagedHistoryIsFatal) {
   MemoryHistory history;
   history.FailCommits(1, absl::DataLossError("the database is damaged"));
   RecordingCluster cluster;
-  auto scheduler = *Scheduler::Start(SchedulerOptions(), &history, &cluster);
+  auto scheduler = *Scheduler::Start(SchedulerOptions(), &history, &history, &cluster);
   Promise<GraphId> submitted;
-  scheduler->Submit(SubmitGraph{"", Graph({Task("a")}).Get()}, submitted.Callback());
+  scheduler->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, submitted.Callback());
   EXPECT_TRUE(absl::IsUnavailable(submitted.Wait().status()));
   while (scheduler->InspectAndWait([](const Snapshots&) {}).ok()) std::this_thread::yield();
   EXPECT_TRUE(absl::IsDataLoss(scheduler->fatal_error()));
@@ -479,7 +484,7 @@ TEST(SchedulerStartTest, SaysWhyItCannotBegin) {
   MemoryHistory history;
   RecordingCluster cluster;
   cluster.RefuseToStart(absl::FailedPreconditionError("no such master"));
-  EXPECT_EQ(Scheduler::Start(SchedulerOptions(), &history, &cluster).status().message(),
+  EXPECT_EQ(Scheduler::Start(SchedulerOptions(), &history, &history, &cluster).status().message(),
             "no such master");
 
   class Unreadable : public MemoryHistory {
@@ -487,7 +492,8 @@ TEST(SchedulerStartTest, SaysWhyItCannotBegin) {
   };
   Unreadable unreadable;
   RecordingCluster good;
-  EXPECT_TRUE(absl::IsDataLoss(Scheduler::Start(SchedulerOptions(), &unreadable, &good).status()));
+  EXPECT_TRUE(absl::IsDataLoss(
+      Scheduler::Start(SchedulerOptions(), &unreadable, &unreadable, &good).status()));
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct Style {
   bool lease = true;
   int backlog = 0;
   bool latency = false;
+  int64_t slice_tasks = 4096;
 };
 
 // One seed's world: what is true on the agents is compared with what the history says.
@@ -44,8 +45,7 @@ class World {
         cluster_(
             Options(seed, style), [this](AttemptId id) { return RunOf(id); },
             [this](AttemptId id, bool begins) { Observe(id, begins); }),
-        simulation_(SchedulerOptions{ResourceVector{{kDb, Quantity::Of(kPool)}}}, &history_,
-                    &cluster_) {}
+        simulation_(Scheduling(style), &history_, &history_, &cluster_) {}
 
   void Run() {
     const int graphs = 1 + Below(3);
@@ -74,6 +74,13 @@ class World {
  private:
   int Below(int n) { return static_cast<int>(random_() % static_cast<uint64_t>(n)); }
   bool Chance(double p) { return static_cast<double>(random_() >> 11) * 0x1.0p-53 < p; }
+
+  static SchedulerOptions Scheduling(Style style) {
+    SchedulerOptions options;
+    options.pools = ResourceVector{{kDb, Quantity::Of(kPool)}};
+    options.slice_tasks = style.slice_tasks;
+    return options;
+  }
 
   executor::SimulatedClusterOptions Options(uint64_t seed, Style style) {
     executor::SimulatedClusterOptions options;
@@ -121,7 +128,7 @@ class World {
     // Repeating a write, as a client does that got no answer, makes no second graph.
     const int repeats = 1 + Below(2);
     for (int i = 0; i < repeats; ++i) {
-      simulation_.engine().Apply(SubmitGraph{request, graph}, simulation_.now(),
+      simulation_.engine().Apply(SubmitGraph{request, Prepare(graph)}, simulation_.now(),
                                  [this, open](const absl::StatusOr<Reply>& reply) {
                                    if (!reply.ok()) return;
                                    if (open) open_.insert(reply->graph());
@@ -177,8 +184,8 @@ class World {
       engine.Apply(AddTask{"", *open_.begin(), std::move(task)}, now, nobody_cares);
     }
     if (Chance(0.1)) {
-      engine.Apply(PopFinished{"client", std::exchange(to_acknowledge_, {}), 10, 1000, now.steady}, now,
-                   [this](const absl::StatusOr<Reply>& reply) {
+      engine.Apply(PopFinished{"client", std::exchange(to_acknowledge_, {}), 10, 1000, now.steady},
+                   now, [this](const absl::StatusOr<Reply>& reply) {
                      if (!reply.ok()) return;
                      for (const storage::Finished& f : reply->finished) {
                        to_acknowledge_.push_back(f.delivery_id);
@@ -315,6 +322,10 @@ TEST(SimulationTest, LeasesWithLatencySurviveFaultsAndCrashes) {
 }
 TEST(SimulationTest, BacklogsSurviveFaultsAndCrashes) {
   RunSeeds(200000, kSeeds, {true, 50, true});
+}
+// Every graph is submitted, made ready, cancelled, skipped and reset over several commits.
+TEST(SimulationTest, WorkInSlicesSurvivesFaultsAndCrashes) {
+  RunSeeds(400000, kSeeds, {.lease = true, .backlog = 2, .latency = true, .slice_tasks = 3});
 }
 TEST(SimulationTest, OffersSurviveFaultsAndCrashes) { RunSeeds(300000, kSeeds, {false, 0, true}); }
 

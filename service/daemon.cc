@@ -17,6 +17,7 @@
 #include "executor/local/local_cluster.h"
 #include "executor/mesos/framework/mesos_cluster.h"
 #include "scheduler/scheduler.h"
+#include "service/bounded_log_reader.h"
 #include "service/change_hub.h"
 #include "service/event_feed.h"
 #include "service/find_program.h"
@@ -36,6 +37,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kWorkers = 4;
+constexpr int kLogWorkers = 8;  // more than one agent can hold (see BoundedLogReader)
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 constexpr char kAgentName[] = "kartograph-local-agent";
 
@@ -125,6 +127,7 @@ class DaemonImpl final : public Daemon {
     if (grpc_ != nullptr) grpc_->Shutdown(kShutdownGrace);
     if (http_ != nullptr) http_->Stop();
     if (workers_ != nullptr) workers_->Stop();
+    if (log_workers_ != nullptr) log_workers_->Stop();
     if (probes_ != nullptr) probes_->Stop();
   }
 
@@ -164,8 +167,8 @@ class DaemonImpl final : public Daemon {
     scheduling.max_graph_tasks = config_.max_graph_tasks;
     scheduling.retention = config_.retention;
     scheduling.max_waiters = config_.max_waiting;
-    auto scheduler =
-        scheduler::Scheduler::Start(std::move(scheduling), history_.writer.get(), cluster_.get());
+    auto scheduler = scheduler::Scheduler::Start(std::move(scheduling), history_.writer.get(),
+                                                 history_.long_reader.get(), cluster_.get());
     if (!scheduler.ok()) return scheduler.status();
     scheduler_ = *std::move(scheduler);
     return absl::OkStatus();
@@ -174,19 +177,22 @@ class DaemonImpl final : public Daemon {
   absl::Status Listen() {
     const absl::Time now = absl::Now();
     workers_ = std::make_unique<WorkerPool>(kWorkers);
+    log_workers_ = std::make_unique<WorkerPool>(kLogWorkers, 1000);
     probes_ = std::make_unique<WorkerPool>(1);
+    logs_ = std::make_unique<BoundedLogReader>(BoundedLogReader::Options(), cluster_->logs());
     queries_ = std::make_unique<Queries>(Queries::Options{.version = kVersion, .start_time = now},
-                                         scheduler_.get(), history_.reader, cluster_->logs());
+                                         scheduler_.get(), history_.reader, logs_.get());
     hub_ = std::make_unique<ChangeHub>(scheduler_.get(), workers_.get());
     feed_ = std::make_unique<EventFeed>(EventFeed::Options(), scheduler_.get(), queries_.get(),
-                                        workers_.get());
+                                        log_workers_.get());
     ServiceParts parts;
     parts.limits = std::make_shared<ServiceLimits>(config_.max_streams);
     parts.scheduler = scheduler_.get();
-    parts.logs = cluster_->logs();
+    parts.logs = logs_.get();
     parts.queries = queries_.get();
     parts.hub = hub_.get();
     parts.workers = workers_.get();
+    parts.log_workers = log_workers_.get();
     parts.max_graph_tasks = config_.max_graph_tasks;
     auto grpc = GrpcServer::Start(config_.grpc.ToString(), parts);
     if (!grpc.ok()) return grpc.status();
@@ -223,10 +229,12 @@ class DaemonImpl final : public Daemon {
   HttpApi::Served served_;
   // In order of standing upon each other.
   storage::History history_;
+  std::unique_ptr<BoundedLogReader> logs_;  // outlives the reads, which end with the cluster
   std::unique_ptr<executor::Cluster> cluster_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<Queries> queries_;
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<WorkerPool> log_workers_;
   std::unique_ptr<WorkerPool> probes_;
   std::unique_ptr<ChangeHub> hub_;
   std::unique_ptr<EventFeed> feed_;

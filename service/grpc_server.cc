@@ -7,7 +7,7 @@
 #include <mutex>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "service/task_executer_service.h"
 
 namespace kartograph::service {
@@ -53,7 +53,9 @@ class GrpcServerImpl final : public GrpcServer {
   }
 
   void Shutdown(absl::Duration grace) override {
-    server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+    server_->Shutdown(
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                     gpr_time_from_millis(absl::ToInt64Milliseconds(grace), GPR_TIMESPAN)));
     server_->Wait();
   }
 

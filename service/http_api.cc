@@ -34,13 +34,13 @@ HttpApi::HttpApi(Options options, const ServiceParts& parts, EventFeed* events, 
 
 void HttpApi::Post(WorkerPool* pool, HttpReply reply, std::function<HttpResponse()> answer) {
   if (!pool->TryPost([reply, answer = std::move(answer)] { reply(answer()); })) {
-    reply(ErrorResponse(absl::UnavailableError("too many requests wait already; try again")));
+    reply(ErrorResponse(absl::ResourceExhaustedError("too many requests wait already; try again")));
   }
 }
 
 template <typename Query>
-void HttpApi::OnWorker(HttpReply reply, Query query) {
-  Post(parts_.workers, std::move(reply), [query = std::move(query)] {
+void HttpApi::OnWorker(HttpReply reply, Query query, WorkerPool* pool) {
+  Post(pool == nullptr ? parts_.workers : pool, std::move(reply), [query = std::move(query)] {
     const auto answer = query();
     if (!answer.ok()) return ErrorResponse(answer.status());
     HttpResponse response;
@@ -57,14 +57,12 @@ void HttpApi::Handle(HttpRequest request, HttpReply reply) {
     return Post(probes_, std::move(reply), [this] { return Metrics(); });
   }
   if (request.path == "/healthz") {
-    return Post(probes_, std::move(reply), [this] {
-      const absl::Status health = Health(*parts_.scheduler);
-      HttpResponse response;
-      response.status = health.ok() ? 200 : 503;
-      response.content_type = "text/plain; charset=utf-8";
-      response.body = health.ok() ? "ok\n" : absl::StrCat(std::string(health.message()), "\n");
-      return response;
-    });
+    const absl::Status health = Health(*parts_.scheduler);
+    HttpResponse response;
+    response.status = health.ok() ? 200 : 503;
+    response.content_type = "text/plain; charset=utf-8";
+    response.body = health.ok() ? "ok\n" : absl::StrCat(std::string(health.message()), "\n");
+    return reply(std::move(response));
   }
   if (options_.served.executor != nullptr && request.path == options_.served.executor_path) {
     HttpResponse response;
@@ -77,7 +75,13 @@ void HttpApi::Handle(HttpRequest request, HttpReply reply) {
 
 absl::Status HttpApi::Health(scheduler::Scheduler& scheduler) {
   if (absl::Status fatal = scheduler.fatal_error(); !fatal.ok()) return fatal;
-  return InspectWithin<bool>(scheduler, kProbeTimeout, [](const auto&) { return true; }).status();
+  if (scheduler.ended()) return absl::UnavailableError("the service is stopping");
+  if (const absl::Duration busy = scheduler.BusyFor(); busy > kProbeTimeout) {
+    return absl::UnavailableError(
+        absl::StrCat("the scheduler does not answer since ",
+                     absl::FormatDuration(absl::Trunc(busy, absl::Milliseconds(100)))));
+  }
+  return absl::OkStatus();
 }
 
 void HttpApi::HandleApi(HttpRequest request, HttpReply reply) {
@@ -162,7 +166,7 @@ void HttpApi::Log(const std::string& graph, const HttpRequest& request, HttpRepl
   question.set_stream(params.LogStream("stream"));
   question.set_offset(params.Int64("offset"));
   if (!Checked(params, reply)) return;
-  Post(parts_.workers, std::move(reply), [this, question] {
+  Post(parts_.log_workers, std::move(reply), [this, question] {
     absl::StatusOr<executor::LogChunk> log = parts_.queries->ReadLog(question, kMaxLogBytes);
     if (!log.ok()) return ErrorResponse(log.status());
     HttpResponse response;
@@ -178,7 +182,9 @@ void HttpApi::Failures(const HttpRequest& request, HttpReply reply) {
   v1::ListFailuresRequest question;
   question.set_max_failures(params.Int32("max_failures"));
   if (!Checked(params, reply)) return;
-  OnWorker(std::move(reply), [this, question] { return parts_.queries->ListFailures(question); });
+  OnWorker(
+      std::move(reply), [this, question] { return parts_.queries->ListFailures(question); },
+      parts_.log_workers);
 }
 
 void HttpApi::ServeFile(const HttpRequest& request, const HttpReply& reply) {

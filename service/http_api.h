@@ -39,7 +39,7 @@ class HttpApi {
   // An HttpHandler.
   void Handle(HttpRequest request, HttpReply reply);
 
-  // OK while the scheduler answers within a second and can go on. May block for so long.
+  // OK while the scheduler can go on and has not been at one thing for more than a second. At once.
   static absl::Status Health(scheduler::Scheduler& scheduler);
 
  private:
@@ -53,9 +53,9 @@ class HttpApi {
   void ServeFile(const HttpRequest& request, const HttpReply& reply);
   HttpResponse Metrics();
 
-  // Answers with the JSON of what `query` gives, on a worker thread.
+  // Answers with the JSON of what `query` gives, on a thread of `pool`, or of the common one.
   template <typename Query>
-  void OnWorker(HttpReply reply, Query query);
+  void OnWorker(HttpReply reply, Query query, WorkerPool* pool = nullptr);
   static void Post(WorkerPool* pool, HttpReply reply, std::function<HttpResponse()> answer);
 
   const Options options_;

@@ -8,9 +8,10 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "scheduler/scheduler.h"
+#include "service/late_answer.h"
 
 namespace kartograph::service {
 
@@ -19,33 +20,21 @@ namespace kartograph::service {
 template <typename T>
 absl::StatusOr<T> InspectWithin(scheduler::Scheduler& scheduler, absl::Duration timeout,
                                 std::function<T(const scheduler::Snapshots&)> read) {
-  struct Answer {
-    absl::Mutex mutex;
-    std::optional<T> value;
-    bool closed = false;  // the function was run, or dropped without being run
-  };
   // Held by the function given to the scheduler alone, so its end is the function's end.
   struct Closer {
-    std::shared_ptr<Answer> answer;
-    ~Closer() {
-      absl::MutexLock lock(&answer->mutex);
-      answer->closed = true;
-    }
+    std::shared_ptr<LateAnswer<T>> answer;
+    ~Closer() { answer->Close(); }
   };
-  auto answer = std::make_shared<Answer>();
+  auto answer = std::make_shared<LateAnswer<T>>();
   auto closer = std::make_shared<Closer>();
   closer->answer = answer;
   scheduler.Inspect(
       [closer = std::move(closer), read = std::move(read)](const scheduler::Snapshots& snapshots) {
-        T value = read(snapshots);
-        absl::MutexLock lock(&closer->answer->mutex);
-        closer->answer->value = std::move(value);
-        closer->answer->closed = true;
+        closer->answer->Give(read(snapshots));
       });
-  absl::MutexLock lock(&answer->mutex);
-  answer->mutex.AwaitWithTimeout(absl::Condition(&answer->closed), timeout);
-  if (answer->value) return *std::move(answer->value);
-  if (answer->closed) return absl::UnavailableError("the service is stopping; try again");
+  std::optional<T> value = answer->WaitUntil(Clock::System().SteadyNow() + timeout);
+  if (value) return *std::move(value);
+  if (answer->closed()) return absl::UnavailableError("the service is stopping; try again");
   return absl::UnavailableError("the scheduler does not answer in time; try again");
 }
 

@@ -1,10 +1,14 @@
 // The part of Queries that reads what attempts have written.
 #include <algorithm>
+#include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
 #include "base/utf8.h"
+#include "service/late_answer.h"
 #include "service/queries.h"
 
 namespace kartograph::service {
@@ -66,22 +70,13 @@ absl::Status Queries::NotLaunched(const LogSource& source, absl::string_view tas
 }
 
 absl::StatusOr<executor::LogChunk> Queries::ReadChunk(const executor::LogRequest& request) {
-  struct Answer {
-    absl::Mutex mutex;
-    bool done = false;
-    absl::StatusOr<executor::LogChunk> chunk;
-  };
-  auto answer = std::make_shared<Answer>();
+  auto answer = std::make_shared<LateAnswer<absl::StatusOr<executor::LogChunk>>>();
   logs_->ReadLog(request, [answer](absl::StatusOr<executor::LogChunk> chunk) {
-    absl::MutexLock lock(&answer->mutex);
-    answer->chunk = std::move(chunk);
-    answer->done = true;
+    answer->Give(std::move(chunk));
   });
-  absl::MutexLock lock(&answer->mutex);
-  if (!answer->mutex.AwaitWithTimeout(absl::Condition(&answer->done), kReadTimeout)) {
-    return absl::UnavailableError("the agent does not send the log in time; try again");
-  }
-  return std::move(answer->chunk);
+  auto chunk = answer->WaitUntil(Clock::System().SteadyNow() + kReadTimeout);
+  if (!chunk) return absl::UnavailableError("the agent does not send the log in time; try again");
+  return *std::move(chunk);
 }
 
 absl::StatusOr<executor::LogChunk> Queries::ReadLog(const v1::ReadLogRequest& request,
@@ -113,20 +108,47 @@ absl::StatusOr<executor::LogChunk> Queries::ReadLog(const v1::ReadLogRequest& re
   return log;
 }
 
-absl::StatusOr<std::string> Queries::LogTail(const storage::FailureRow& failure) {
-  if (!failure.last_attempt) return "";
-  executor::LogRequest request{.attempt = failure.last_attempt->launched.attempt,
-                               .agent = failure.last_attempt->launched.agent,
-                               .stream = executor::LogStream::kStderr,
-                               .offset = -kTailBytes,
-                               .max_bytes = kTailBytes};
-  absl::StatusOr<executor::LogChunk> chunk = ReadChunk(request);
-  if (chunk.ok() && chunk->data.empty()) {
-    request.stream = executor::LogStream::kStdout;
-    chunk = ReadChunk(request);
+// What one attempt has written last, on its way.
+struct Queries::Tail {
+  executor::LogRequest request;
+  LateAnswer<std::string> text;
+};
+
+// The end of stderr, or where that is empty of stdout.
+void Queries::ReadTail(executor::LogReader* logs, std::shared_ptr<Tail> tail) {
+  const executor::LogRequest request = tail->request;
+  logs->ReadLog(request, [logs,
+                          tail = std::move(tail)](const absl::StatusOr<executor::LogChunk>& chunk) {
+    if (chunk.ok() && chunk->data.empty() && tail->request.stream == executor::LogStream::kStderr) {
+      tail->request.stream = executor::LogStream::kStdout;
+      ReadTail(logs, tail);
+      return;
+    }
+    // A failure without its log is better than no answer.
+    tail->text.Give(chunk.ok() ? ValidUtf8(chunk->data) : "");
+  });
+}
+
+std::vector<std::string> Queries::LogTails(const std::vector<storage::FailureRow>& failures) {
+  std::vector<std::shared_ptr<Tail>> tails;
+  for (const storage::FailureRow& failure : failures) {
+    std::shared_ptr<Tail>& tail = tails.emplace_back();
+    if (!failure.last_attempt) continue;
+    tail = std::make_shared<Tail>();
+    tail->request = {.attempt = failure.last_attempt->launched.attempt,
+                     .agent = failure.last_attempt->launched.agent,
+                     .stream = executor::LogStream::kStderr,
+                     .offset = -kTailBytes,
+                     .max_bytes = kTailBytes};
+    ReadTail(logs_, tail);
   }
-  if (!chunk.ok()) return chunk.status();
-  return ValidUtf8(chunk->data);
+  // All at once, so that many on an agent that does not answer take as long as one.
+  const SteadyTime deadline = Clock::System().SteadyNow() + options_.tails_timeout;
+  std::vector<std::string> texts;
+  for (const std::shared_ptr<Tail>& tail : tails) {
+    texts.push_back(tail == nullptr ? "" : tail->text.WaitUntil(deadline).value_or(""));
+  }
+  return texts;
 }
 
 }  // namespace kartograph::service

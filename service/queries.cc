@@ -8,7 +8,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "base/utf8.h"
 #include "service/inspect.h"
 #include "service/messages.h"
@@ -282,15 +281,16 @@ absl::StatusOr<v1::ListFailuresResponse> Queries::ListFailures(
   const auto rows = history_->ListFailures(limit);
   if (!rows.ok()) return rows.status();
   v1::ListFailuresResponse response;
-  for (const storage::FailureRow& row : *rows) {
+  const std::vector<std::string> tails = LogTails(*rows);
+  for (size_t i = 0; i < rows->size(); ++i) {
+    const storage::FailureRow& row = (*rows)[i];
     v1::ListFailuresResponse::Failure& failure = *response.add_failures();
     failure.set_graph_id(planner::GraphIdToString(row.ended.task.graph()));
     failure.set_graph_name(row.graph_name);
     failure.set_task_name(row.task_name);
     failure.set_message(ValidUtf8(row.ended.reason));
     *failure.mutable_end_time() = ToMessage(row.ended.end_time);
-    // A failure without its log is better than no answer.
-    failure.set_log_tail(LogTail(row).value_or(""));
+    failure.set_log_tail(tails[i]);
   }
   return response;
 }

@@ -27,6 +27,8 @@ class Queries {
     absl::Time start_time;
     // After this long without the scheduler's answer a call gives up (Unavailable).
     absl::Duration scheduler_timeout = absl::Seconds(30);
+    // For the ends of the logs of all failures together.
+    absl::Duration tails_timeout = absl::Seconds(3);
   };
   // `scheduler` and `logs` outlive this.
   Queries(Options options, scheduler::Scheduler* scheduler,
@@ -71,7 +73,9 @@ class Queries {
   absl::StatusOr<v1::Task> FullTask(const storage::TaskRow& row);
   absl::Status FillTasks(const std::vector<storage::TaskRow>& rows, bool full,
                          v1::ListTasksResponse& response);
-  absl::StatusOr<std::string> LogTail(const storage::FailureRow& failure);
+  struct Tail;
+  static void ReadTail(executor::LogReader* logs, std::shared_ptr<Tail> tail);
+  std::vector<std::string> LogTails(const std::vector<storage::FailureRow>& failures);
   absl::StatusOr<executor::LogChunk> ReadChunk(const executor::LogRequest& request);
 
   const Options options_;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "service/inspect.h"
@@ -308,6 +310,29 @@ TEST_F(QueriesTest, DoesNotWaitForASchedulerThatIsStuckForEver) {
   EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(answer.status().message()), HasSubstr("does not answer"));
   unblock->Notify();
+}
+
+TEST(LogTailsTest, ManyFailuresOnASilentAgentTakeAsLongAsOne) {
+  ServiceHarness below;
+  below.cluster.EndEachWith(planner::Outcome::kExited);
+  std::vector<std::string> tasks;
+  for (int i = 0; i < 10; ++i) tasks.push_back(absl::StrCat("task", i));
+  below.WaitForState(below.Submit("g", tasks), planner::GraphState::kFailed);
+  class Dead : public executor::LogReader {
+   public:
+    void ReadLog(const executor::LogRequest&,
+                 std::function<void(absl::StatusOr<executor::LogChunk>)>) override {
+      ++reads;
+    }
+    std::atomic<int> reads{0};
+  } dead;
+  Queries queries(
+      {.version = "", .start_time = absl::Now(), .tails_timeout = absl::Milliseconds(100)},
+      below.scheduler.get(), below.history.reader, &dead);
+  const auto failures = queries.ListFailures({});
+  ASSERT_TRUE(failures.ok()) << failures.status();
+  EXPECT_EQ(failures->failures_size(), 10);
+  EXPECT_EQ(dead.reads, 10) << "none waited for another";
 }
 
 }  // namespace

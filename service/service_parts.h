@@ -29,6 +29,8 @@ struct ServiceParts {
   Queries* queries = nullptr;
   ChangeHub* hub = nullptr;
   WorkerPool* workers = nullptr;
+  // For calls that wait for an agent: a dead one keeps nobody else waiting.
+  WorkerPool* log_workers = nullptr;
   // A submitted graph over one of these is refused while it is still being received.
   int64_t max_graph_tasks = 1'000'000;
   int64_t max_graph_bytes = int64_t{1} << 30;

@@ -11,13 +11,8 @@
 namespace kartograph::service {
 namespace {
 
-// The scheduler finds these where everything else is right; all problems are told at once.
-void CheckShape(const std::vector<scheduler::TaskSubmission>& tasks, ProblemList& problems) {
-  std::vector<planner::TaskNode> nodes;
-  nodes.reserve(tasks.size());
-  for (const scheduler::TaskSubmission& task : tasks) nodes.push_back({task.name, task.after});
-  std::vector<planner::Problem> found;
-  planner::FindPredecessors(nodes, &found);
+// Adds what is wrong with names and dependencies to what is wrong with fields.
+void AddShapeProblems(std::vector<planner::Problem> found, ProblemList& problems) {
   for (planner::Problem& problem : found) {
     // Names that are missing are told as such, not as repeated.
     if (problem.value.empty() && absl::EndsWith(problem.field, "].name")) continue;
@@ -57,7 +52,9 @@ void SubmitGraphStream::OnSendInitialMetadataDone(bool ok) {
     End(absl::CancelledError("the client went away before the graph was whole"));
     return;
   }
-  Submit();
+  if (!parts_.workers->TryPost([this] { Prepare(); })) {
+    End(absl::ResourceExhaustedError("too many calls wait already; try again"));
+  }
 }
 
 void SubmitGraphStream::OnDone() { delete this; }
@@ -89,33 +86,40 @@ absl::Status SubmitGraphStream::Take() {
     started_ = true;
     request_id_ = message_.graph().request_id();
     CheckRequestId(request_id_, problems_);
-    graph_ = ConvertGraph(message_.graph().graph(), "graph", problems_);
+    graph_.emplace(ConvertGraph(message_.graph().graph(), "graph", problems_));
     return absl::OkStatus();
   }
-  const int64_t tasks = static_cast<int64_t>(graph_.tasks.size()) + message_.tasks().tasks_size();
+  const int64_t tasks = static_cast<int64_t>(graph_->size()) + message_.tasks().tasks_size();
   if (tasks > parts_.max_graph_tasks) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the graph has ", tasks, " tasks or more; the limit is ",
                      parts_.max_graph_tasks, " (kartographd --max-graph-tasks)"));
   }
   for (const v1::TaskSpec& spec : message_.tasks().tasks()) {
-    graph_.tasks.push_back(
-        ConvertTask(spec, static_cast<int64_t>(graph_.tasks.size()), names_, problems_));
+    graph_->Add(ConvertTask(spec, static_cast<int64_t>(graph_->size()), names_, problems_));
   }
   return absl::OkStatus();
 }
 
-void SubmitGraphStream::Submit() {
+void SubmitGraphStream::Prepare() {
   if (!started_) {
     problems_.Add("message", "", "nothing was sent; the first message must be `graph`");
-  }
-  if (!problems_.empty()) {
-    CheckShape(graph_.tasks, problems_);
     End(problems_.ToStatus());
     return;
   }
-  response_->set_tasks(static_cast<int32_t>(graph_.tasks.size()));
-  parts_.scheduler->Submit(scheduler::SubmitGraph{std::move(request_id_), std::move(graph_)},
+  message_.Clear();
+  scheduler::PreparedGraph graph = (*std::exchange(graph_, std::nullopt)).Prepare();
+  if (!problems_.empty()) {
+    AddShapeProblems(std::move(graph.problems), problems_);
+    End(problems_.ToStatus());
+    return;
+  }
+  Submit(std::move(graph));
+}
+
+void SubmitGraphStream::Submit(scheduler::PreparedGraph graph) {
+  response_->set_tasks(static_cast<int32_t>(graph.size()));
+  parts_.scheduler->Submit(scheduler::SubmitGraph{std::move(request_id_), std::move(graph)},
                            [this](const absl::StatusOr<scheduler::Reply>& made) {
                              if (made.ok())
                                response_->set_graph_id(planner::GraphIdToString(made->graph()));

@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_SERVICE_SUBMIT_GRAPH_STREAM_H_
 #define KARTOGRAPH_SERVICE_SUBMIT_GRAPH_STREAM_H_
 
+#include <optional>
 #include <string>
 
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
@@ -23,7 +24,9 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
  private:
   // Adds the message to the graph; an error ends the call.
   absl::Status Take();
-  void Submit();
+  // Checks and ranks the graph, on a worker.
+  void Prepare();
+  void Submit(scheduler::PreparedGraph graph);
   void End(const absl::Status& status);
 
   const ServiceParts parts_;
@@ -36,7 +39,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   SharedLimit::Claim claimed_bytes_;
   std::string request_id_;
   planner::ResourceNames names_;  // of the graph, until the scheduler has answered
-  scheduler::GraphSubmission graph_;
+  std::optional<scheduler::GraphDraft> graph_;
   ProblemList problems_;
 };
 

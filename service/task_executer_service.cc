@@ -46,15 +46,16 @@ scheduler::Done CountTasks(const Reply& reply, Response* response) {
 
 template <typename Response, typename Query>
 grpc::ServerUnaryReactor* TaskExecuterService::OnWorker(Context* context, Response* response,
-                                                        Query query) {
+                                                        Query query, WorkerPool* pool) {
   const Reply reply(context);
-  const bool posted = parts_.workers->TryPost([reply, response, query = std::move(query)] {
-    absl::StatusOr<Response> answer = query();
-    const absl::Status status = answer.status();
-    if (status.ok()) *response = *std::move(answer);
-    reply.Finish(status);
-  });
-  if (!posted) reply.Finish(absl::UnavailableError("too many calls wait already; try again"));
+  const bool posted = (pool == nullptr ? parts_.workers : pool)
+                          ->TryPost([reply, response, query = std::move(query)] {
+                            absl::StatusOr<Response> answer = query();
+                            const absl::Status status = answer.status();
+                            if (status.ok()) *response = *std::move(answer);
+                            reply.Finish(status);
+                          });
+  if (!posted) reply.Finish(absl::ResourceExhaustedError("too many calls wait already; try again"));
   return reply.reactor;
 }
 
@@ -99,12 +100,12 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   alone.name = task.name;
   alone.client_queue = request->client_queue();
   alone.tasks.push_back(std::move(task));
-  parts_.scheduler->Submit(scheduler::SubmitGraph{request->request_id(), std::move(alone)},
-                           [reply, response, names](const absl::StatusOr<scheduler::Reply>& made) {
-                             if (made.ok())
-                               response->set_graph_id(planner::GraphIdToString(made->graph()));
-                             reply.Finish(made.status());
-                           });
+  parts_.scheduler->Submit(
+      scheduler::SubmitGraph{request->request_id(), scheduler::Prepare(std::move(alone))},
+      [reply, response, names](const absl::StatusOr<scheduler::Reply>& made) {
+        if (made.ok()) response->set_graph_id(planner::GraphIdToString(made->graph()));
+        reply.Finish(made.status());
+      });
   return reply.reactor;
 }
 
@@ -247,8 +248,9 @@ grpc::ServerUnaryReactor* TaskExecuterService::GetTask(Context* context,
 grpc::ServerUnaryReactor* TaskExecuterService::ListFailures(Context* context,
                                                             const v1::ListFailuresRequest* request,
                                                             v1::ListFailuresResponse* response) {
-  return OnWorker(context, response,
-                  [this, request] { return parts_.queries->ListFailures(*request); });
+  return OnWorker(
+      context, response, [this, request] { return parts_.queries->ListFailures(*request); },
+      parts_.log_workers);
 }
 
 grpc::ServerWriteReactor<v1::WatchGraphResponse>* TaskExecuterService::WatchGraph(

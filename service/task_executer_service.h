@@ -44,9 +44,10 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
                                        v1::Cluster* response) override;
 
  private:
-  // Answers a reading call on a worker thread.
+  // Answers a reading call on a thread of `pool`, or of the common one.
   template <typename Response, typename Query>
-  grpc::ServerUnaryReactor* OnWorker(Context* context, Response* response, Query query);
+  grpc::ServerUnaryReactor* OnWorker(Context* context, Response* response, Query query,
+                                     WorkerPool* pool = nullptr);
 
   const ServiceParts parts_;
 };

@@ -2,15 +2,16 @@
 #ifndef KARTOGRAPH_SERVICE_WORKER_POOL_H_
 #define KARTOGRAPH_SERVICE_WORKER_POOL_H_
 
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <thread>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 
 namespace kartograph::service {
 
@@ -36,14 +37,16 @@ class WorkerPool {
  private:
   void Run();
   // Moves what is due into the queue and returns when the next delayed job is.
-  absl::Time QueueDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // With mutex_ held.
+  SteadyTime QueueDue();
 
   const size_t max_queued_;
-  absl::Mutex mutex_;
-  absl::CondVar wake_;
-  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
-  std::multimap<absl::Time, std::function<void()>> delayed_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Standard ones, because those of Abseil wait by the wall clock.
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> queue_;
+  std::multimap<SteadyTime, std::function<void()>> delayed_;
+  bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
 

@@ -171,6 +171,11 @@ absl::Status CommitBatch::Add(const RequestAnswered& answered) {
                          EncodeTime(answered.time));
 }
 
+absl::Status CommitBatch::Add(const RetentionTime& retention) {
+  return connection_.Run("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)",
+                         absl::string_view(kRetentionCounter), EncodeTime(retention.time));
+}
+
 CommitBatch::CountChange& CommitBatch::CountsOf(planner::GraphId graph) {
   if (!counts_.empty() && counts_.back().graph == graph) return counts_.back();
   auto [it, is_new] = counts_index_.try_emplace(graph, counts_.size());

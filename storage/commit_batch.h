@@ -18,6 +18,9 @@
 
 namespace kartograph::storage {
 
+// The counter that holds RetentionTime.
+inline constexpr char kRetentionCounter[] = "retention time";
+
 // Writes batches of records, each within a transaction of the caller. Sorts a batch's records by
 // table and adds all rows of a table with one statement; the result is that of writing them one by
 // one. Thread-compatible.
@@ -54,6 +57,7 @@ class CommitBatch {
   absl::Status Add(const FinishedQueued& queued);
   absl::Status Add(const FinishedAcknowledged& acknowledged);
   absl::Status Add(const RequestAnswered& answered);
+  absl::Status Add(const RetentionTime& retention);
 
   CountChange& CountsOf(planner::GraphId graph);
   absl::Status Flush();

@@ -213,8 +213,7 @@ TEST(FaultInjectionTest, APowerCutWhileAGraphIsRemovedInPartsHarmsNoOther) {
     for (planner::GraphId graph : {1, 2}) {
       ASSERT_TRUE(history->writer
                       ->Commit({SomeGraph(graph), SomeTask(graph, 0, "a"), SomeTask(graph, 1, "b"),
-                                LaunchOf(graph, 0, 1),
-                                AttemptEndOf(graph, 0, 1, Outcome::kExited),
+                                LaunchOf(graph, 0, 1), AttemptEndOf(graph, 0, 1, Outcome::kExited),
                                 TaskEndOf(graph, 0, TaskState::kFailed),
                                 TaskEndOf(graph, 1, TaskState::kSkipped),
                                 EndOf(graph, GraphState::kFailed, At(graph))})

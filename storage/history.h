@@ -57,6 +57,9 @@ class HistoryWriter {
   virtual absl::StatusOr<planner::GraphId> LastGraphId() = 0;
   virtual absl::StatusOr<int64_t> LastDeliveryId() = 0;
 
+  // As written last; InfinitePast where it never was.
+  virtual absl::StatusOr<absl::Time> LastRetentionTime() = 0;
+
   // Of each of these tasks, in this order; NotFound where one is not there. Many at once cost much
   // less than each alone.
   virtual absl::StatusOr<std::vector<std::string>> Payloads(

@@ -118,9 +118,14 @@ struct RequestAnswered {
   absl::Time time;
 };
 
-using Record =
-    std::variant<GraphSubmitted, GraphChanged, TaskSubmitted, AttemptLaunched, AttemptEnded,
-                 TaskEnded, TaskReset, FinishedQueued, FinishedAcknowledged, RequestAnswered>;
+// How far the clock of retention is. The newest stays, also where it is an earlier time.
+struct RetentionTime {
+  absl::Time time;
+};
+
+using Record = std::variant<GraphSubmitted, GraphChanged, TaskSubmitted, AttemptLaunched,
+                            AttemptEnded, TaskEnded, TaskReset, FinishedQueued,
+                            FinishedAcknowledged, RequestAnswered, RetentionTime>;
 
 }  // namespace kartograph::storage
 

@@ -92,6 +92,12 @@ absl::StatusOr<planner::GraphId> SqliteWriter::LastGraphId() {
 
 absl::StatusOr<int64_t> SqliteWriter::LastDeliveryId() { return Counter("last delivery"); }
 
+absl::StatusOr<absl::Time> SqliteWriter::LastRetentionTime() {
+  absl::StatusOr<int64_t> micros = Counter(kRetentionCounter);
+  if (!micros.ok()) return micros.status();
+  return *micros == 0 ? absl::InfinitePast() : DecodeTime(*micros);
+}
+
 absl::StatusOr<int64_t> SqliteWriter::Counter(absl::string_view name) {
   absl::StatusOr<Rows> rows = connection_->Query("SELECT value FROM counters WHERE name = ?", name);
   if (!rows.ok()) return rows.status();

@@ -32,6 +32,7 @@ class SqliteWriter : public HistoryWriter {
   absl::Status AbandonSubmissions() override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;
   absl::StatusOr<int64_t> LastDeliveryId() override;
+  absl::StatusOr<absl::Time> LastRetentionTime() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,

@@ -334,9 +334,10 @@ TEST_F(SqliteWriterTest, KeepsMoreDifferentSettingsThanItRemembers) {
 }
 
 TEST_F(SqliteWriterTest, TasksOfOneBatchThatAreResetAndEndAgainAreCountedRight) {
-  Commit({SomeGraph(1), SomeTask(1, 0, "a"), SomeTask(1, 1, "b"), TaskEndOf(1, 0, TaskState::kFailed),
-          TaskEndOf(1, 1, TaskState::kSkipped), DeliveryOf(1, 1, 0), ResetOf(1, 0, 1),
-          ResetOf(1, 1, 0), TaskEndOf(1, 0, TaskState::kSucceeded), DeliveryOf(2, 1, 0)});
+  Commit({SomeGraph(1), SomeTask(1, 0, "a"), SomeTask(1, 1, "b"),
+          TaskEndOf(1, 0, TaskState::kFailed), TaskEndOf(1, 1, TaskState::kSkipped),
+          DeliveryOf(1, 1, 0), ResetOf(1, 0, 1), ResetOf(1, 1, 0),
+          TaskEndOf(1, 0, TaskState::kSucceeded), DeliveryOf(2, 1, 0)});
   const GraphRow graph = *history_.reader->GetGraph(1);
   EXPECT_EQ(graph.counts[static_cast<int>(TaskState::kSucceeded)], 1);
   EXPECT_EQ(graph.counts[static_cast<int>(TaskState::kFailed)], 0);
@@ -350,8 +351,8 @@ TEST_F(SqliteWriterTest, TasksOfOneBatchThatAreResetAndEndAgainAreCountedRight) 
 TEST(CheckpointerTest, TheWalIsCopiedBesideTheCommitsAndStaysSmall) {
   TestFolder folder;
   constexpr int kPages = 50;
-  auto history = OpenHistory({.path = folder.database(), .durable = false},
-                             {.checkpoint_pages = kPages});
+  auto history =
+      OpenHistory({.path = folder.database(), .durable = false}, {.checkpoint_pages = kPages});
   ASSERT_TRUE(history.ok()) << history.status();
   const auto size = [&](const char* suffix) {
     return std::filesystem::file_size(folder.database() + suffix);

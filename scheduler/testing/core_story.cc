@@ -109,7 +109,7 @@ planner::GraphId CoreStory::Submit(const Graph& graph) {
 }
 
 absl::Status CoreStory::TrySubmit(const Graph& graph) {
-  absl::StatusOr<planner::GraphId> id = core_->SubmitGraph(graph.Get(), {now_, step_});
+  absl::StatusOr<planner::GraphId> id = core_->SubmitGraph(Prepare(graph.Get()), {now_, step_});
   if (id.ok()) graph_ = *id;
   Batch();
   return id.status();
@@ -188,19 +188,20 @@ void CoreStory::Ends(absl::string_view task, Outcome outcome, std::string messag
 void CoreStory::Restart() {
   core_ = std::make_unique<Core>(
       options_, Core::Numbers{*history_.LastGraphId(), *history_.LastDeliveryId()});
-  Core::Loader loader(*core_);
+  GraphLoader loader(GraphLoader::kResume);
   Check(history_.VisitLive(loader));
-  core_->FinishLoading(loader, {now_, step_});
+  for (PreparedGraph& graph : *loader.Finish()) core_->Install(std::move(graph), {now_, step_});
   Batch();
 }
 
 int CoreStory::Retry() {
-  Core::Loader loader(*core_);
-  loader.Retry();
+  GraphLoader loader(GraphLoader::kRetry);
   Check(history_.VisitGraph(graph_, loader));
-  core_->FinishLoading(loader, {now_, step_});
+  PreparedGraph graph = std::move(loader.Finish()->front());
+  const int tasks = static_cast<int>(graph.reset.size());
+  core_->Install(std::move(graph), {now_, step_});
   Batch();
-  return loader.retried();
+  return tasks;
 }
 
 std::vector<executor::Launch> CoreStory::Launches() { return std::exchange(launches_, {}); }

@@ -1,14 +1,13 @@
 #include "scheduler/testing/engine_story.h"
 
+#include <utility>
+
 namespace kartograph::scheduler {
 
-EngineStory::EngineStory(absl::Duration retention) {
-  options_.retention = retention;
-  Restart();
-}
+EngineStory::EngineStory(SchedulerOptions options) : options_(std::move(options)) { Restart(); }
 
 void EngineStory::Restart() {
-  engine_ = std::make_unique<Engine>(options_, &history_, &cluster_);
+  engine_ = std::make_unique<Engine>(options_, &history_, &history_, &cluster_, &background_);
   EXPECT_TRUE(engine_->Recover(now_).ok());
 }
 

@@ -72,7 +72,12 @@ class SpiedHistory : public MemoryHistory {
 
 class EngineStory {
  protected:
-  explicit EngineStory(absl::Duration retention = absl::InfiniteDuration());
+  explicit EngineStory(SchedulerOptions options = {});
+  static SchedulerOptions WithRetention(absl::Duration retention) {
+    SchedulerOptions options;
+    options.retention = retention;
+    return options;
+  }
 
   // As after kill -9: a new engine, which knows what the history knows.
   void Restart();
@@ -91,7 +96,7 @@ class EngineStory {
     return answer;
   }
   Answer<planner::GraphId> Submit(const Graph& graph, const std::string& request = "") {
-    return Ask<planner::GraphId>(SubmitGraph{request, graph.Get()});
+    return Ask<planner::GraphId>(SubmitGraph{request, Prepare(graph.Get())});
   }
   Answer<planner::TaskKey> Add(planner::GraphId graph, const Task& task) {
     return Ask<planner::TaskKey>(AddTask{"", graph, task.Get()});
@@ -127,6 +132,7 @@ class EngineStory {
   Instant now_ = {SteadyTime::FromSinceZero(absl::Hours(100)), absl::FromUnixSeconds(1700000000)};
   SpiedHistory history_;
   RecordingCluster cluster_;
+  InlineBackground background_;
   std::unique_ptr<Engine> engine_;
 
  private:

@@ -1,5 +1,6 @@
 #include "scheduler/testing/memory_history.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -32,6 +33,7 @@ absl::Status MemoryHistory::Commit(absl::Span<const storage::Record> records) {
     --failing_;
     return failure_;
   }
+  std::lock_guard lock(mutex_);
   ++commits_;
   for (const storage::Record& record : records) Apply(record);
   // As it is now, with its attempt: the task may be run again before this is popped.
@@ -54,9 +56,13 @@ void MemoryHistory::Apply(const storage::Record& record) {
                    Check(!graphs_.contains(r.graph), "a graph submitted twice");
                    graphs_[r.graph].submitted = r;
                    graphs_[r.graph].state = {r.graph, planner::GraphState::kRunning, r.open,
-                                             absl::InfiniteFuture()};
+                                             absl::InfiniteFuture(), r.work};
+                   last_graph_ = std::max(last_graph_, r.graph);
                  },
-                 [&](const storage::GraphChanged& r) { graphs_.at(r.graph).state = r; },
+                 [&](const storage::GraphChanged& r) {
+                   Check(graphs_.contains(r.graph), "a change of an unknown graph");
+                   graphs_[r.graph].state = r;
+                 },
                  [&](const storage::TaskSubmitted& r) {
                    Graph& graph = graphs_.at(r.task.graph());
                    Check(r.task.index() == graph.tasks.size(), "tasks out of order");
@@ -65,6 +71,8 @@ void MemoryHistory::Apply(const storage::Record& record) {
                  [&](const storage::AttemptLaunched& r) {
                    Task& task = task_of(r.attempt.task());
                    Check(!task.ended, "a launch of a task that has ended");
+                   Check(graphs_[r.attempt.task().graph()].state.work == storage::GraphWork::kNone,
+                         "a launch of a graph that is being worked on");
                    for (const auto& [number, attempt] : task.attempts) {
                      Check(attempt.second.has_value(), "a launch while an attempt is alive");
                      Check(number < r.attempt.number(), "attempt numbers do not grow");
@@ -99,6 +107,7 @@ void MemoryHistory::Apply(const storage::Record& record) {
                    finished_[r.client_queue].erase(r.delivery_id);
                  },
                  [&](const storage::RequestAnswered& r) { requests_[r.request_id] = r.answer; },
+                 [&](const storage::RetentionTime& r) { retention_time_ = r.time; },
              },
              record);
 }
@@ -120,33 +129,51 @@ void MemoryHistory::Visit(const Graph& graph, storage::GraphVisitor& visitor) co
   }
 }
 
+absl::Status MemoryHistory::AbandonSubmissions() {
+  if (failing_ > 0) {
+    --failing_;
+    return failure_;
+  }
+  std::lock_guard lock(mutex_);
+  std::erase_if(graphs_, [](const auto& entry) {
+    return entry.second.state.work == storage::GraphWork::kSubmitting;
+  });
+  return absl::OkStatus();
+}
+
 absl::Status MemoryHistory::VisitLive(storage::GraphVisitor& visitor) {
+  std::lock_guard lock(mutex_);
   for (const auto& [id, graph] : graphs_) {
+    if (!graph.visible()) continue;
     if (graph.state.state == planner::GraphState::kRunning) Visit(graph, visitor);
   }
   return absl::OkStatus();
 }
 
 absl::Status MemoryHistory::VisitGraph(GraphId id, storage::GraphVisitor& visitor) {
+  std::lock_guard lock(mutex_);
   auto it = graphs_.find(id);
-  if (it == graphs_.end()) return absl::NotFoundError("no such graph");
+  if (it == graphs_.end() || !it->second.visible()) return absl::NotFoundError("no such graph");
   Visit(it->second, visitor);
   return absl::OkStatus();
 }
 
 absl::StatusOr<GraphId> MemoryHistory::LastGraphId() {
-  return graphs_.empty() ? 0 : graphs_.rbegin()->first;
+  std::lock_guard lock(mutex_);
+  return last_graph_;
 }
 
 absl::StatusOr<std::vector<std::string>> MemoryHistory::Payloads(absl::Span<const TaskKey> keys) {
+  std::lock_guard lock(mutex_);
   std::vector<std::string> payloads;
   for (TaskKey key : keys) payloads.push_back(task(key).submitted.payload);
   return payloads;
 }
 
 absl::StatusOr<TaskKey> MemoryHistory::FindTask(GraphId id, absl::string_view name) {
+  std::lock_guard lock(mutex_);
   auto it = graphs_.find(id);
-  if (it != graphs_.end()) {
+  if (it != graphs_.end() && it->second.visible()) {
     for (const Task& task : it->second.tasks) {
       if (task.submitted.name == name) return task.submitted.task;
     }
@@ -155,11 +182,14 @@ absl::StatusOr<TaskKey> MemoryHistory::FindTask(GraphId id, absl::string_view na
 }
 
 absl::StatusOr<bool> MemoryHistory::HasGraph(planner::GraphId graph) {
-  return graphs_.contains(graph);
+  std::lock_guard lock(mutex_);
+  auto it = graphs_.find(graph);
+  return it != graphs_.end() && it->second.visible();
 }
 
 absl::StatusOr<std::optional<std::string>> MemoryHistory::FindRequest(
     absl::string_view request_id) {
+  std::lock_guard lock(mutex_);
   auto it = requests_.find(std::string(request_id));
   if (it == requests_.end()) return std::nullopt;
   return it->second;
@@ -183,6 +213,7 @@ storage::Finished MemoryHistory::FinishedNow(const storage::FinishedQueued& queu
 
 absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
     absl::string_view client_queue, int max_tasks, int64_t max_bytes) {
+  std::lock_guard lock(mutex_);
   std::vector<storage::Finished> found;
   int64_t bytes = 0;
   for (const auto& [delivery, finished] : finished_[std::string(client_queue)]) {
@@ -194,14 +225,36 @@ absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
   return found;
 }
 
-absl::StatusOr<std::vector<GraphId>> MemoryHistory::Prune(absl::Time before, int max_graphs) {
-  std::vector<GraphId> pruned;
+absl::StatusOr<std::vector<GraphId>> MemoryHistory::FindPrunable(absl::Time before,
+                                                                 int max_graphs) {
+  std::lock_guard lock(mutex_);
+  std::vector<GraphId> found;
   for (const auto& [id, graph] : graphs_) {
-    if (static_cast<int>(pruned.size()) == max_graphs) break;
-    if (graph.state.end_time < before) pruned.push_back(id);
+    if (static_cast<int>(found.size()) == max_graphs) break;
+    if (graph.visible() && graph.state.end_time < before) found.push_back(id);
   }
-  for (GraphId id : pruned) graphs_.erase(id);
+  return found;
+}
+
+absl::StatusOr<std::vector<GraphId>> MemoryHistory::Prune(absl::Time before,
+                                                          absl::Span<const GraphId> graphs) {
+  std::lock_guard lock(mutex_);
+  std::vector<GraphId> pruned;
+  for (GraphId id : graphs) {
+    auto it = graphs_.find(id);
+    if (it == graphs_.end() || it->second.state.end_time >= before) continue;
+    it->second.state.work = storage::GraphWork::kRemoving;
+    pruned.push_back(id);
+  }
   return pruned;
+}
+
+absl::StatusOr<bool> MemoryHistory::RemoveSome(int64_t) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(graphs_, [](const auto& entry) {
+    return entry.second.state.work == storage::GraphWork::kRemoving;
+  });
+  return false;
 }
 
 }  // namespace kartograph::scheduler

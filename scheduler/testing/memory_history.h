@@ -3,6 +3,7 @@
 #define KARTOGRAPH_SCHEDULER_TESTING_MEMORY_HISTORY_H_
 
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,7 +17,7 @@ namespace kartograph::scheduler {
 // Survives the engines that write to it. Checks as it goes that what is written makes sense: it
 // dies on an attempt of an unknown task, a second end of an attempt, or a launch of a task that has
 // ended.
-class MemoryHistory : public storage::HistoryWriter {
+class MemoryHistory : public storage::HistoryWriter, public storage::LongReader {
  public:
   struct Task {
     storage::TaskSubmitted submitted;
@@ -29,6 +30,10 @@ class MemoryHistory : public storage::HistoryWriter {
     storage::GraphSubmitted submitted;
     storage::GraphChanged state;
     std::vector<Task> tasks;
+    bool visible() const {
+      return state.work != storage::GraphWork::kSubmitting &&
+             state.work != storage::GraphWork::kRemoving;
+    }
   };
 
   // The next `commits` commits fail with this status and write nothing.
@@ -46,7 +51,12 @@ class MemoryHistory : public storage::HistoryWriter {
   absl::Status VisitLive(storage::GraphVisitor& visitor) override;
   absl::Status VisitGraph(planner::GraphId graph, storage::GraphVisitor& visitor) override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;
-  absl::StatusOr<int64_t> LastDeliveryId() override { return last_delivery_; }
+  absl::StatusOr<int64_t> LastDeliveryId() override {
+    std::lock_guard lock(mutex_);
+    return last_delivery_;
+  }
+  absl::StatusOr<absl::Time> LastRetentionTime() override { return retention_time_; }
+  absl::Status AbandonSubmissions() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
@@ -56,17 +66,26 @@ class MemoryHistory : public storage::HistoryWriter {
   absl::StatusOr<std::vector<storage::Finished>> FinishedOf(absl::string_view client_queue,
                                                             int max_tasks,
                                                             int64_t max_bytes) override;
-  absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time before, int max_graphs) override;
+  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
+                                                             int max_graphs) override;
+  absl::StatusOr<std::vector<planner::GraphId>> Prune(
+      absl::Time before, absl::Span<const planner::GraphId> graphs) override;
+  absl::StatusOr<bool> RemoveSome(int64_t max_rows) override;
+  absl::StatusOr<int64_t> ForgetRequests(absl::Time, int64_t) override { return 0; }
 
  private:
   void Apply(const storage::Record& record);
   void Visit(const Graph& graph, storage::GraphVisitor& visitor) const;
   storage::Finished FinishedNow(const storage::FinishedQueued& queued) const;
 
+  // Readers have threads of their own; graphs() and task() are for when none runs.
+  mutable std::mutex mutex_;  // guards what follows
   std::map<planner::GraphId, Graph> graphs_;
   std::map<std::string, std::string> requests_;
   std::map<std::string, std::map<int64_t, storage::Finished>> finished_;
+  planner::GraphId last_graph_ = 0;
   int64_t last_delivery_ = 0;
+  absl::Time retention_time_ = absl::InfinitePast();
   int commits_ = 0;
   int failing_ = 0;
   absl::Status failure_;

@@ -65,9 +65,14 @@ class CrashingCluster : public executor::Cluster {
 // Moves time from event to event. The history and the cluster outlive restarts of the engine.
 class Simulation {
  public:
-  Simulation(SchedulerOptions options, storage::HistoryWriter* history,
+  Simulation(SchedulerOptions options, storage::HistoryWriter* history, storage::LongReader* reader,
              executor::SimulatedCluster* cluster)
-      : options_(std::move(options)), history_(history), cluster_(cluster), crashing_(cluster) {
+      : options_(std::move(options)),
+        history_(history),
+        reader_(reader),
+        cluster_(cluster),
+        crashing_(cluster) {
+    options_.slice_time = absl::ZeroDuration();  // what happens must not depend on real time
     Begin();
   }
 
@@ -121,7 +126,7 @@ class Simulation {
 
  private:
   void Begin() {
-    engine_ = std::make_unique<Engine>(options_, history_, &crashing_);
+    engine_ = std::make_unique<Engine>(options_, history_, reader_, &crashing_, &background_);
     absl::Status recovered = engine_->Recover(now());
     absl::Status started = crashing_.Start([this](std::vector<executor::ClusterEvent> events) {
       std::move(events.begin(), events.end(), std::back_inserter(events_));
@@ -129,8 +134,10 @@ class Simulation {
     if (!recovered.ok() || !started.ok()) std::abort();
   }
 
-  const SchedulerOptions options_;
+  SchedulerOptions options_;
   storage::HistoryWriter* const history_;
+  storage::LongReader* const reader_;
+  InlineBackground background_;
   executor::SimulatedCluster* const cluster_;
   CrashingCluster crashing_;
   std::unique_ptr<Engine> engine_;

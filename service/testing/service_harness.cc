@@ -29,10 +29,12 @@ ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
       {.path = absl::StrCat(FreshFolder(), "/history.sqlite"), .durable = false});
   EXPECT_TRUE(opened.ok()) << opened.status();
   history = *std::move(opened);
-  auto started = scheduler::Scheduler::Start(std::move(options), history.writer.get(), &cluster);
+  auto started = scheduler::Scheduler::Start(std::move(options), history.writer.get(),
+                                             history.long_reader.get(), &cluster);
   EXPECT_TRUE(started.ok()) << started.status();
   scheduler = *std::move(started);
   workers = std::make_unique<WorkerPool>(4);
+  log_workers = std::make_unique<WorkerPool>(4);
   queries = std::make_unique<Queries>(
       Queries::Options{.version = "1.2.3", .start_time = absl::FromUnixSeconds(1000)},
       scheduler.get(), history.reader, &cluster);
@@ -42,11 +44,13 @@ ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
   parts.queries = queries.get();
   parts.hub = hub.get();
   parts.workers = workers.get();
+  parts.log_workers = log_workers.get();
 }
 
 ServiceHarness::~ServiceHarness() {
   StopScheduler();
   workers->Stop();
+  log_workers->Stop();
 }
 
 void ServiceHarness::StopScheduler() {
@@ -72,7 +76,7 @@ planner::GraphId ServiceHarness::Submit(const std::string& name,
   }
   absl::Notification answered;
   absl::StatusOr<scheduler::Reply> made;
-  scheduler->Submit(scheduler::SubmitGraph{"", std::move(graph)},
+  scheduler->Submit(scheduler::SubmitGraph{"", scheduler::Prepare(std::move(graph))},
                     [&](absl::StatusOr<scheduler::Reply> reply) {
                       made = std::move(reply);
                       answered.Notify();

@@ -41,6 +41,7 @@ class ServiceHarness {
   std::unique_ptr<scheduler::Scheduler> scheduler;
   std::unique_ptr<Queries> queries;
   std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<WorkerPool> log_workers;
   std::unique_ptr<ChangeHub> hub;
   ServiceParts parts;
 };

@@ -1,0 +1,68 @@
+// Clients that wait for finished tasks.
+#ifndef KARTOGRAPH_SCHEDULER_DELIVERY_WAITERS_H_
+#define KARTOGRAPH_SCHEDULER_DELIVERY_WAITERS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "scheduler/background.h"
+#include "scheduler/command.h"
+#include "storage/history.h"
+
+namespace kartograph::scheduler {
+
+// Everybody who waits for a queue gets what is there: which of them will live to acknowledge it,
+// nobody knows. The deliveries are read in the background. Used where the engine is.
+class DeliveryWaiters {
+ public:
+  // Both outlive this.
+  DeliveryWaiters(storage::LongReader* reader, Background* background)
+      : reader_(reader), background_(background) {}
+
+  void Add(PopFinished pop, Done done);
+  size_t size() const { return size_; }
+  // Something was put into this queue.
+  void Announce(const std::string& client_queue) { news_.insert(client_queue); }
+  // Looks for those who came and for what was announced; ends the waiting of those whose deadline
+  // has passed. To be called after each commit.
+  void Serve(const Instant& now);
+  SteadyTime NextDeadline() const;
+  void Dismiss(const absl::Status& why);
+
+ private:
+  struct Waiter {
+    int64_t id;
+    int max_tasks;
+    int64_t max_bytes;
+    SteadyTime deadline;
+    bool looked = false;  // for it, at least once: then it may give up
+    Done done;
+  };
+  struct Queue {
+    std::vector<Waiter> waiters;
+    bool reading = false;  // in the background
+    bool again = false;    // something came meanwhile
+  };
+  struct Read;
+
+  void Look(const std::string& name, Queue& queue, const Instant& now);
+  void OnRead(const std::string& name, const Read& read, const Instant& now);
+  void EndPast(const Instant& now);
+
+  storage::LongReader* const reader_;
+  Background* const background_;
+  absl::btree_map<std::string, Queue> queues_;  // those with a waiter or a read under way
+  absl::flat_hash_set<std::string> news_;
+  size_t size_ = 0;
+  int64_t last_id_ = 0;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_DELIVERY_WAITERS_H_

@@ -1,0 +1,247 @@
+#include "scheduler/prepared_graph.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "planner/states.h"
+#include "planner/task_graph.h"
+
+namespace kartograph::scheduler {
+
+using planner::Outcome;
+using planner::TaskIndex;
+using planner::TaskState;
+
+namespace {
+
+// The index of a consumption in `prepared`, new or not.
+uint32_t InternConsumption(const planner::ResourceVector& resources, absl::Duration timeout,
+                           TaskIndex task,
+                           absl::flat_hash_map<planner::ResourceVector, uint32_t>& index,
+                           PreparedGraph& prepared) {
+  auto it = index.find(resources);
+  if (it == index.end()) {
+    it = index.emplace(resources, static_cast<uint32_t>(prepared.consumptions.size())).first;
+    prepared.consumptions.push_back({resources, timeout, task});
+  }
+  PreparedGraph::Consumption& consumption = prepared.consumptions[it->second];
+  consumption.longest_timeout = std::max(consumption.longest_timeout, timeout);
+  return it->second;
+}
+
+// Ranks, and what follows from the tasks' states. `predecessors` is set.
+void Rank(PreparedGraph& prepared) {
+  LiveGraph& graph = *prepared.live;
+  graph.successors = graph.predecessors.Reversed();
+  const std::vector<uint32_t> rank = planner::LongestRemainingPath(graph.successors);
+  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
+    LiveTask& task = graph.tasks[i];
+    task.rank = rank[i];
+    task.pending = 0;
+    for (TaskIndex before : graph.predecessors[i]) {
+      const LiveTask& other = graph.tasks[before];
+      if (other.state == TaskState::kSucceeded) continue;
+      ++task.pending;
+      if (planner::IsFinal(other.state) && task.state == TaskState::kWaiting) {
+        prepared.skip.push_back({i, before});
+      }
+    }
+    graph.unfinished += planner::IsFinal(task.state) ? 0 : 1;
+    ++graph.counts.total;
+    ++graph.counts.by_state[static_cast<int>(task.state)];
+    if (task.state == TaskState::kWaiting && task.pending == 0) prepared.ready.push_back(i);
+  }
+  std::sort(prepared.ready.begin(), prepared.ready.end(),
+            [&](TaskIndex a, TaskIndex b) { return graph.ready_key(a) < graph.ready_key(b); });
+}
+
+}  // namespace
+
+void StringTable::Add(absl::string_view text) {
+  if (pieces_.empty() || pieces_.back().size() + text.size() > pieces_.back().capacity()) {
+    pieces_.emplace_back().reserve(std::max(kPieceBytes, text.size()));
+  }
+  pieces_.back().append(text.data(), text.size());
+  ends_.push_back(
+      {static_cast<uint32_t>(pieces_.size() - 1), static_cast<uint32_t>(pieces_.back().size())});
+}
+
+absl::string_view StringTable::operator[](size_t i) const {
+  const End end = ends_[i];
+  const uint32_t begin = i > 0 && ends_[i - 1].piece == end.piece ? ends_[i - 1].offset : 0;
+  return absl::string_view(pieces_[end.piece]).substr(begin, end.offset - begin);
+}
+
+storage::TaskSubmitted PreparedGraph::TaskRecord(TaskIndex index) const {
+  const LiveTask& task = live->tasks[index];
+  const absl::Span<const TaskIndex> after = live->predecessors[index];
+  storage::TaskSubmitted record;
+  record.task = live->key(index);
+  record.name = std::string(live->task_name(index));
+  record.payload = std::string(payloads[index]);
+  record.consumption = consumptions[task.consumption].resources;
+  record.after.assign(after.begin(), after.end());
+  record.policy = live->policies[task.policy];
+  record.priority = task.priority;
+  return record;
+}
+
+GraphDraft::GraphDraft(GraphSubmission head) {
+  LiveGraph& live = *graph_.live;
+  live.name = std::move(head.name);
+  live.client_queue = std::move(head.client_queue);
+  live.fail_fast = head.fail_fast;
+  live.open = head.open;
+  for (const TaskSubmission& task : head.tasks) Add(task);
+}
+
+void GraphDraft::Add(const TaskSubmission& task) {
+  LiveGraph& live = *graph_.live;
+  const TaskIndex index = static_cast<TaskIndex>(live.tasks.size());
+  LiveTask& added = live.tasks.emplace_back();
+  added.priority = task.priority;
+  added.consumption =
+      InternConsumption(task.consumption, task.policy.timeout, index, consumptions_, graph_);
+  added.policy = live.InternPolicy(task.policy);
+  live.AppendName(task.name);
+  graph_.payloads.Add(task.payload);
+  for (const std::string& name : task.after) after_.Add(name);
+  after_ends_.push_back(static_cast<uint32_t>(after_.size()));
+}
+
+PreparedGraph GraphDraft::Prepare() && {
+  LiveGraph& live = *graph_.live;
+  if (live.tasks.empty() && !live.open) {
+    graph_.problems.push_back(
+        {"tasks", "", "the graph has no tasks; give at least one, or open it"});
+  }
+  std::vector<absl::string_view> names;
+  std::vector<absl::string_view> after;
+  names.reserve(live.tasks.size());
+  after.reserve(after_.size());
+  for (TaskIndex i = 0; i < live.tasks.size(); ++i) names.push_back(live.task_name(i));
+  for (size_t i = 0; i < after_.size(); ++i) after.push_back(after_[i]);
+  std::vector<planner::TaskNode> nodes;
+  nodes.reserve(live.tasks.size());
+  size_t first = 0;
+  for (TaskIndex i = 0; i < live.tasks.size(); ++i) {
+    nodes.push_back({names[i], absl::MakeConstSpan(after).subspan(first, after_ends_[i] - first)});
+    first = after_ends_[i];
+  }
+  std::optional<planner::Adjacency> predecessors =
+      planner::FindPredecessors(nodes, &graph_.problems);
+  if (graph_.problems.empty()) {
+    live.predecessors = *std::move(predecessors);
+    Rank(graph_);
+  }
+  return std::move(graph_);
+}
+
+PreparedGraph Prepare(GraphSubmission submission) {
+  return GraphDraft(std::move(submission)).Prepare();
+}
+
+// --- from the history ---
+
+void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
+                          const storage::GraphChanged& state) {
+  Loading& loading = loading_.emplace_back();
+  loading.retry = purpose_ == kRetry || state.work == storage::GraphWork::kRetrying;
+  LiveGraph& graph = *loading.graph.live;
+  graph.id = submitted.graph;
+  graph.name = submitted.name;
+  graph.client_queue = submitted.client_queue;
+  graph.fail_fast = submitted.fail_fast;
+  graph.open = state.open && !loading.retry;
+  graph.submit_time = submitted.submit_time;
+  graph.work = loading.retry ? storage::GraphWork::kNone : state.work;
+}
+
+void GraphLoader::OnTask(const storage::TaskSubmitted& task, uint32_t attempts_before) {
+  Loading& loading = loading_.back();
+  LiveGraph& graph = *loading.graph.live;
+  const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
+  LiveTask& live = graph.tasks.emplace_back();
+  live.priority = task.priority;
+  live.attempts_before = static_cast<uint16_t>(attempts_before);
+  live.launches = live.attempts_before;
+  live.consumption = InternConsumption(task.consumption, task.policy.timeout, index,
+                                       loading.consumptions, loading.graph);
+  live.policy = graph.InternPolicy(task.policy);
+  graph.AppendName(task.name);
+  loading.after.push_back(task.after);
+}
+
+void GraphLoader::OnAttempt(const storage::AttemptLaunched& launched,
+                            const storage::AttemptEnded* ended) {
+  Loading& loading = loading_.back();
+  const TaskIndex index = launched.attempt.task().index();
+  LiveTask& task = loading.graph.live->tasks[index];
+  const uint32_t number = launched.attempt.number();
+  task.launches = std::max(task.launches, static_cast<uint16_t>(number));
+  if (ended == nullptr) {
+    loading.graph.alive.push_back(launched);
+    return;
+  }
+  const bool failed = ended->outcome != Outcome::kSucceeded &&
+                      ended->outcome != Outcome::kCancelled &&
+                      planner::SpendsAttempt(ended->outcome);
+  if (number > task.attempts_before && failed) {
+    ++task.spent;
+    loading.graph.failed_at[index] = ended->end_time;
+  }
+}
+
+void GraphLoader::OnTaskEnded(const storage::TaskEnded& ended) {
+  Loading& loading = loading_.back();
+  loading.ended.emplace_back(ended.task.index(), ended.state);
+  if (ended.state == TaskState::kCancelled) {
+    loading.graph.live->cancel_reasons[ended.task.index()] = ended.reason;
+  }
+}
+
+absl::Status GraphLoader::Settle(Loading& loading) {
+  PreparedGraph& prepared = loading.graph;
+  LiveGraph& graph = *prepared.live;
+  for (auto [index, state] : loading.ended) graph.tasks[index].state = state;
+  if (loading.retry) {
+    for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
+      LiveTask& task = graph.tasks[i];
+      if (task.state == TaskState::kSucceeded) continue;
+      if (task.launches >= planner::kMaxLaunches) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("task \"", graph.task_name(i), "\" was launched ", planner::kMaxLaunches,
+                         " times, as often as a task can be; submit the graph anew"));
+      }
+      task.state = TaskState::kWaiting;
+      task.attempts_before = task.launches;
+      task.spent = 0;
+      prepared.reset.push_back(i);
+    }
+    prepared.failed_at.clear();
+  }
+  for (const storage::AttemptLaunched& launched : prepared.alive) {
+    LiveTask& task = graph.tasks[launched.attempt.task().index()];
+    // A cancel that was asked for stands as the task's end already.
+    task.cancelling = planner::IsFinal(task.state);
+    task.state = TaskState::kLaunching;
+  }
+  absl::erase_if(graph.cancel_reasons,
+                 [&](const auto& cancel) { return !graph.tasks[cancel.first].cancelling; });
+  graph.predecessors = planner::Adjacency(loading.after);
+  Rank(prepared);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<PreparedGraph>> GraphLoader::Finish() {
+  std::vector<PreparedGraph> graphs;
+  for (Loading& loading : loading_) {
+    if (absl::Status status = Settle(loading); !status.ok()) return status;
+    graphs.push_back(std::move(loading.graph));
+  }
+  loading_.clear();
+  return graphs;
+}
+
+}  // namespace kartograph::scheduler

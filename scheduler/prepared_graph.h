@@ -1,0 +1,139 @@
+// A graph on its way into the core: checked, ranked and in the core's own form, made on any thread.
+#ifndef KARTOGRAPH_SCHEDULER_PREPARED_GRAPH_H_
+#define KARTOGRAPH_SCHEDULER_PREPARED_GRAPH_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "planner/ids.h"
+#include "planner/problems.h"
+#include "planner/resources.h"
+#include "scheduler/live_graph.h"
+#include "scheduler/submission.h"
+#include "storage/history.h"
+
+namespace kartograph::scheduler {
+
+// Many strings, in few large pieces: 8 bytes for each beside its own. Thread-compatible.
+class StringTable {
+ public:
+  void Add(absl::string_view text);
+  size_t size() const { return ends_.size(); }
+  absl::string_view operator[](size_t i) const;
+
+ private:
+  static constexpr size_t kPieceBytes = 1 << 20;
+  struct End {
+    uint32_t piece;
+    uint32_t offset;
+  };
+  std::vector<std::string> pieces_;
+  std::vector<End> ends_;
+};
+
+// What the core takes over at a cost that does not grow with its tasks, but for the little that
+// needs the live state. A movable value; made by GraphDraft from a submission, or by GraphLoader
+// from the history.
+struct PreparedGraph {
+  struct Consumption {
+    planner::ResourceVector resources;
+    absl::Duration longest_timeout;
+    planner::TaskIndex first = 0;  // a task that consumes it
+  };
+
+  // States, counts and pending predecessors are set. A task's `consumption` is an index into
+  // `consumptions`.
+  std::unique_ptr<LiveGraph> live = std::make_unique<LiveGraph>();
+  std::vector<Consumption> consumptions;
+  // Tasks that wait for no other, those first that matter most.
+  std::vector<planner::TaskIndex> ready;
+
+  // --- of a submission ---
+  StringTable payloads;
+  // What is wrong with it; then only names and consumptions are set.
+  std::vector<planner::Problem> problems;
+
+  // --- of a graph from the history ---
+  // Attempts that had not ended when last written.
+  std::vector<storage::AttemptLaunched> alive;
+  // When the newest attempt of a task ended, where that was a failure.
+  absl::flat_hash_map<planner::TaskIndex, absl::Time> failed_at;
+  // Tasks that come after one that did not succeed, which was not written of them yet.
+  std::vector<GraphProgress::Skip> skip;
+  // Tasks that are to run again, whose reset is still to be written.
+  std::vector<planner::TaskIndex> reset;
+
+  size_t size() const { return live->tasks.size(); }
+  // What is written of a task of a submission.
+  storage::TaskSubmitted TaskRecord(planner::TaskIndex task) const;
+};
+
+// A graph as it is received, task by task: about a hundred bytes for each beside its payload.
+// Thread-compatible.
+class GraphDraft {
+ public:
+  // With the tasks in `head`, if any.
+  explicit GraphDraft(GraphSubmission head);
+  GraphDraft(GraphDraft&&) = default;
+  GraphDraft& operator=(GraphDraft&&) = default;
+
+  void Add(const TaskSubmission& task);
+  size_t size() const { return graph_.size(); }
+  // Finds all problems of names and dependencies, or ranks the tasks. Time grows linearly.
+  PreparedGraph Prepare() &&;
+
+ private:
+  PreparedGraph graph_;
+  absl::flat_hash_map<planner::ResourceVector, uint32_t> consumptions_;
+  // Names of predecessors, task after task, and where those of each task end.
+  StringTable after_;
+  std::vector<uint32_t> after_ends_;
+};
+
+// GraphDraft in one call.
+PreparedGraph Prepare(GraphSubmission submission);
+
+// Reads graphs of the history. Thread-compatible.
+class GraphLoader : public storage::GraphVisitor {
+ public:
+  enum Purpose {
+    kResume,  // as they were when last written
+    kRetry,   // tasks that did not succeed run again
+  };
+  explicit GraphLoader(Purpose purpose) : purpose_(purpose) {}
+
+  void OnGraph(const storage::GraphSubmitted& graph, const storage::GraphChanged& state) override;
+  void OnTask(const storage::TaskSubmitted& task, uint32_t attempts_before) override;
+  void OnAttempt(const storage::AttemptLaunched& launched,
+                 const storage::AttemptEnded* ended) override;
+  void OnTaskEnded(const storage::TaskEnded& ended) override;
+
+  // The graphs that were visited, in that order. FailedPrecondition for a retry of a task that was
+  // launched as often as a task can be. Call once.
+  absl::StatusOr<std::vector<PreparedGraph>> Finish();
+
+ private:
+  struct Loading {
+    PreparedGraph graph;
+    bool retry = false;
+    absl::flat_hash_map<planner::ResourceVector, uint32_t> consumptions;
+    std::vector<std::vector<planner::TaskIndex>> after;
+    // Final tasks, and those for which a cancel was asked.
+    std::vector<std::pair<planner::TaskIndex, planner::TaskState>> ended;
+  };
+  static absl::Status Settle(Loading& loading);
+
+  const Purpose purpose_;
+  std::vector<Loading> loading_;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_PREPARED_GRAPH_H_

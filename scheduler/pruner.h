@@ -1,0 +1,60 @@
+// Retention: what is old leaves the history, some rows at a time.
+#ifndef KARTOGRAPH_SCHEDULER_PRUNER_H_
+#define KARTOGRAPH_SCHEDULER_PRUNER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "executor/cluster.h"
+#include "planner/ids.h"
+#include "scheduler/background.h"
+#include "scheduler/retention_clock.h"
+#include "storage/history.h"
+
+namespace kartograph::scheduler {
+
+// Looks for what is old once a minute, in the background, and removes what it found, a slice with
+// each call. Also removes what a crash left of a submission. Used where the engine is; errors are
+// left to the next commit, which has them too.
+class Pruner {
+ public:
+  // All outlive this. `retention` may be infinite. `last` is the history's LastRetentionTime.
+  Pruner(absl::Duration retention, absl::Time last, storage::HistoryWriter* writer,
+         storage::LongReader* reader, executor::Cluster* cluster, Background* background)
+      : retention_(retention),
+        writer_(writer),
+        reader_(reader),
+        cluster_(cluster),
+        background_(background),
+        clock_(last) {}
+
+  // Removes up to `max_rows` rows. To be called after each commit that succeeded. Where it is time
+  // to note how far the clock of retention is, that is appended to `records`.
+  void Work(const Instant& now, int64_t max_rows, std::vector<storage::Record>& records);
+  // When there is something to do.
+  SteadyTime NextTime() const;
+  // There may be rows to remove.
+  void Remove() { removing_ = true; }
+
+ private:
+  void OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found, absl::Time before,
+               const Instant& now);
+
+  const absl::Duration retention_;
+  storage::HistoryWriter* const writer_;
+  storage::LongReader* const reader_;
+  executor::Cluster* const cluster_;
+  Background* const background_;
+  RetentionClock clock_;
+  SteadyTime next_find_ = SteadyTime::InfinitePast();
+  bool finding_ = false;
+  bool removing_ = true;                             // a crash may have left something
+  absl::Time forget_before_ = absl::InfinitePast();  // answers to requests; InfinitePast: none
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_PRUNER_H_
