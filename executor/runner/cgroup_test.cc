@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,6 +84,56 @@ TEST_F(RealCgroupTest, UsesAGroupAgain) {
   EXPECT_EQ(group->path, path);
   pool_->Release(*std::move(group));
   pool_->Release(*std::move(other));
+}
+
+TEST_F(RealCgroupTest, MakesAnotherWhereOneWasRemoved) {
+  absl::StatusOr<CgroupPool::Group> group = pool_->Acquire(0);
+  ASSERT_TRUE(group.ok()) << group.status();
+  const std::string path = group->path;
+  pool_->Release(*std::move(group));
+  ASSERT_EQ(rmdir(path.c_str()), 0);
+  group = pool_->Acquire(0);
+  ASSERT_TRUE(group.ok()) << group.status();
+  EXPECT_NE(group->path, path);
+  pool_->Release(*std::move(group));
+}
+
+TEST_F(RealCgroupTest, OneThatCannotBeReadIsNotFree) {
+  absl::StatusOr<CgroupPool::Group> group = pool_->Acquire(0);
+  ASSERT_TRUE(group.ok()) << group.status();
+  struct rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const struct rlimit none = {0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_TRUE(pool_->HasProcesses(*group));
+  EXPECT_EQ(pool_->OomKills(*group), 0u);
+  EXPECT_EQ(pool_->CpuTime(*group), absl::ZeroDuration());
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_FALSE(pool_->HasProcesses(*group));
+  pool_->Release(*std::move(group));
+}
+
+TEST_F(RealCgroupTest, WithoutOneTheAgentHasFailed) {
+  std::string root = absl::StrCat(getenv("TEST_TMPDIR"), "/cgroup.XXXXXX");
+  ASSERT_NE(mkdtemp(root.data()), nullptr);
+  Runner::Options options;
+  options.sandbox_root = root;
+  options.cgroups = pool_.get();
+  absl::StatusOr<std::unique_ptr<Runner>> runner = Runner::Create(options);
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  ASSERT_EQ(rmdir(parent_.c_str()), 0);
+  Payload payload;
+  payload.add_arguments("true");
+  Launch launch;
+  launch.attempt = planner::AttemptId::Of(planner::TaskKey::Of(1, 0), 1);
+  launch.payload = payload.SerializeAsString();
+  EXPECT_FALSE((*runner)->Start(launch));
+  std::vector<AttemptUpdate> ended;
+  (*runner)->Poll(&ended);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ended[0].outcome, planner::Outcome::kAgentFailed);
+  EXPECT_NE(ended[0].message.find("cannot make the cgroup"), std::string::npos) << ended[0].message;
+  ASSERT_EQ(mkdir(parent_.c_str(), 0755), 0);
 }
 
 TEST_F(RealCgroupTest, EndsWhatEscapesWithItsAttempt) {

@@ -74,20 +74,17 @@ class TreeRemover {
     std::string name;
   };
 
-  int Current() const {
-    return levels_.empty() ? parent_ : dirfd(levels_.back().folder.get());
-  }
+  int Current() const { return levels_.empty() ? parent_ : dirfd(levels_.back().folder.get()); }
 
   void Enter(const std::string& name) {
     if (unlinkat(Current(), name.c_str(), 0) == 0 || errno == ENOENT) return;
     const int error = errno;
     if (error != EISDIR && error != EPERM) return Fail(name, error);
     if (unlinkat(Current(), name.c_str(), AT_REMOVEDIR) == 0) return;
-    if (errno == ENOTDIR) return Fail(name, error);
     // Something is mounted there, and what is in it is not the sandbox's.
     if (errno == EBUSY) return Fail(name, EBUSY);
     Folder folder = OpenFolder(Current(), name.c_str());
-    if (folder == nullptr) return Fail(name, errno);
+    if (folder == nullptr) return Fail(name, errno == ENOTDIR ? error : errno);
     if (levels_.size() < kMaxOpenFolders) {
       levels_.push_back({std::move(folder), name});
     } else if (renameat(Current(), name.c_str(), parent_, new_name_().c_str()) != 0) {

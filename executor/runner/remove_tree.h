@@ -9,10 +9,10 @@
 namespace kartograph::executor {
 
 struct TreeRemoval {
-  bool stopped = false;     // early, as asked for
-  int64_t failures = 0;     // files and folders that are still there
-  std::string first_path;   // one of them, from `parent`, and why
-  int first_error = 0;      // errno
+  bool stopped = false;    // early, as asked for
+  int64_t failures = 0;    // files and folders that are still there
+  std::string first_path;  // one of them, from `parent`, and why
+  int first_error = 0;     // errno
 };
 
 // Deletes `name`, a file or a folder, in the open folder `parent`, with all that is in it, and

@@ -424,9 +424,9 @@ void Runner::ReadReturnValue(AttemptUpdate* update) const {
   if (update->outcome != Outcome::kSucceeded) return;
   if (absl::IsOutOfRange(result.status())) {
     update->outcome = Outcome::kResultTooLarge;
-    update->message = absl::StrCat("the return value has ", result.status().message(),
-                                   " bytes; the limit is ",
-                                   FormatBytes(static_cast<uint64_t>(options_.max_result_bytes)));
+    update->message =
+        absl::StrCat("the return value has ", result.status().message(), " bytes; the limit is ",
+                     FormatBytes(static_cast<uint64_t>(options_.max_result_bytes)));
   } else {
     update->outcome =
         absl::IsUnavailable(result.status()) ? Outcome::kAgentFailed : Outcome::kExited;

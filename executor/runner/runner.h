@@ -61,7 +61,7 @@ class Runner {
     std::string sandbox_root;  // absolute; made where it is not there
     int64_t max_result_bytes = 16 << 20;
     absl::Duration sample_period = absl::Milliseconds(100);
-    CgroupPool* cgroups = nullptr;  // may be null; outlives the runner
+    CgroupPool* cgroups = nullptr;          // may be null; outlives the runner
     const Clock* clock = &Clock::System();  // outlives the runner
     // What attempts inherit, as environ; copied by Create. Null: this process's own.
     char* const* environment = nullptr;

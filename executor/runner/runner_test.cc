@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,7 +11,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +18,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/testing/manual_clock.h"
 #include "executor/payload.pb.h"
+#include "executor/runner/testing/runner_fixture.h"
 
 namespace kartograph::executor {
 namespace {
@@ -29,99 +29,6 @@ using planner::AttemptId;
 using planner::Outcome;
 using planner::Quantity;
 using planner::Resource;
-
-constexpr absl::Duration kPatience = absl::Minutes(1);
-
-AttemptId Id(uint32_t index) { return AttemptId::Of(planner::TaskKey::Of(17, index), 1); }
-
-std::string ReadWhole(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool Lives(pid_t pid) {
-  auto process = ReadProcess(pid);
-  return process.has_value() && !process->zombie;
-}
-
-class RunnerTest : public ::testing::Test {
- protected:
-  RunnerTest() {
-    root_ = absl::StrCat(getenv("TEST_TMPDIR"), "/runner.XXXXXX");
-    EXPECT_NE(mkdtemp(root_.data()), nullptr);
-    options_.sandbox_root = root_ + "/sandboxes";
-  }
-
-  Runner& runner() {
-    if (runner_ == nullptr) {
-      absl::StatusOr<std::unique_ptr<Runner>> made = Runner::Create(options_);
-      EXPECT_TRUE(made.ok()) << made.status();
-      runner_ = *std::move(made);
-    }
-    return *runner_;
-  }
-
-  static Launch List(uint32_t index, const std::vector<std::string>& arguments) {
-    Payload payload;
-    for (const std::string& argument : arguments) payload.add_arguments(argument);
-    return WithPayload(index, payload);
-  }
-  static Launch Shell(uint32_t index, const std::string& line) {
-    Payload payload;
-    payload.set_shell(line);
-    return WithPayload(index, payload);
-  }
-  static Launch WithPayload(uint32_t index, const Payload& payload) {
-    Launch launch;
-    launch.attempt = Id(index);
-    launch.task_name = absl::StrCat("task ", index);
-    launch.payload = payload.SerializeAsString();
-    return launch;
-  }
-
-  // Lets the runner work until the condition holds.
-  template <typename Condition>
-  bool RunUntil(Condition condition) {
-    absl::Time until = absl::Now() + kPatience;
-    while (!condition()) {
-      if (absl::Now() > until) return false;
-      struct pollfd wait = {runner().fd(), POLLIN, 0};
-      // Conditions may also be about files, so it looks again soon.
-      absl::Duration due = std::min(runner().UntilDue(), absl::Milliseconds(5));
-      poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(due)));
-      std::vector<AttemptUpdate> ended;
-      runner().Poll(&ended);
-      for (AttemptUpdate& update : ended) {
-        EXPECT_FALSE(ends_.contains(update.attempt.value)) << "ended twice";
-        ends_[update.attempt.value] = std::move(update);
-      }
-    }
-    return true;
-  }
-  AttemptUpdate WaitEnd(uint32_t index) {
-    EXPECT_TRUE(RunUntil([&] { return ends_.contains(Id(index).value); })) << "has not ended";
-    return ends_[Id(index).value];
-  }
-  AttemptUpdate Run(const Launch& launch) {
-    runner().Start(launch);
-    return WaitEnd(launch.attempt.task().index());
-  }
-  std::string Stdout(uint32_t index) {
-    return ReadWhole(absl::StrCat(options_.sandbox_root, "/17/", index, ".1/stdout"));
-  }
-  std::string File(absl::string_view name) { return absl::StrCat(root_, "/", name); }
-  // The number that a process writes into a file.
-  pid_t WaitPid(absl::string_view name) {
-    pid_t pid = 0;
-    EXPECT_TRUE(RunUntil([&] { return absl::SimpleAtoi(ReadWhole(File(name)), &pid); }));
-    return pid;
-  }
-
-  std::string root_;
-  Runner::Options options_;
-  std::unique_ptr<Runner> runner_;
-  std::map<uint64_t, AttemptUpdate> ends_;
-};
 
 TEST_F(RunnerTest, TellsOfSuccess) {
   absl::Time before = absl::Now();
@@ -181,8 +88,7 @@ TEST_F(RunnerTest, SaysWhyAProgramCannotBeStarted) {
   Payload payload;
   payload.add_arguments("frobnicate");
   (*payload.mutable_environment())["PATH"] = "/bin:/nowhere";
-  EXPECT_FALSE(runner().Start(WithPayload(0, payload)));
-  AttemptUpdate end = WaitEnd(0);
+  AttemptUpdate end = Run(WithPayload(0, payload));
   EXPECT_EQ(end.outcome, Outcome::kNotStarted);
   EXPECT_EQ(end.message,
             "cannot start \"frobnicate\": No such file or directory (searched PATH=/bin:/nowhere)");
@@ -199,7 +105,9 @@ TEST_F(RunnerTest, SaysWhyAProgramCannotBeStarted) {
   EXPECT_EQ(Run(WithPayload(3, payload)).message,
             "cannot enter the directory \"/nowhere\": No such file or directory");
   EXPECT_EQ(Run(List(4, {"true", std::string("a\0b", 3)})).outcome, Outcome::kNotStarted);
-  EXPECT_EQ(Run(WithPayload(5, Payload())).message, "there is no command to run");
+  EXPECT_FALSE(runner().Start(WithPayload(5, Payload())));
+  EXPECT_EQ(WaitEnd(5).message, "there is no command to run");
+  EXPECT_EQ(WaitEnd(5).outcome, Outcome::kNotStarted);
   EXPECT_EQ(Run(List(6, {""})).outcome, Outcome::kNotStarted);
   Launch broken;
   broken.attempt = Id(7);
@@ -275,6 +183,17 @@ TEST_F(RunnerTest, BuildsTheEnvironment) {
   EXPECT_EQ(Run(WithPayload(1, payload)).message, "\"A=B\" cannot be the name of a variable");
 }
 
+TEST_F(RunnerTest, TakesTheEnvironmentItIsGiven) {
+  char path[] = "PATH=/usr/bin:/bin";
+  char given[] = "GIVEN=yes";
+  char* environment[] = {path, given, nullptr};
+  options_.environment = environment;
+  setenv("FROM_THE_AGENT", "agent", 1);
+  EXPECT_EQ(Run(List(0, {"env"})).outcome, Outcome::kSucceeded);
+  EXPECT_THAT(Stdout(0), ::testing::HasSubstr("GIVEN=yes\n"));
+  EXPECT_EQ(Stdout(0).find("FROM_THE_AGENT"), std::string::npos);
+}
+
 TEST_F(RunnerTest, GivesACleanStart) {
   // What this process ignores, blocks or has open is not the task's.
   signal(SIGPIPE, SIG_IGN);
@@ -344,6 +263,51 @@ TEST_F(RunnerTest, ATimeoutThatIsNotReachedDoesNothing) {
   EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
   EXPECT_TRUE(RunUntil([&] { return !runner().tidying(); }));
   EXPECT_EQ(runner().UntilDue(), absl::InfiniteDuration());
+}
+
+// Whatever becomes of the wall clock while an attempt runs.
+class WallClockStepTest : public RunnerTest, public ::testing::WithParamInterface<absl::Duration> {
+ protected:
+  WallClockStepTest() { options_.clock = &clock_; }
+  ::kartograph::testing::ManualClock clock_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Steps, WallClockStepTest,
+                         ::testing::Values(-absl::Hours(1), absl::Hours(1), absl::Hours(8766),
+                                           -absl::Hours(8766)),
+                         [](const auto& info) {
+                           return absl::StrCat(info.param < absl::ZeroDuration() ? "Back" : "Ahead",
+                                               absl::ToInt64Hours(absl::AbsDuration(info.param)));
+                         });
+
+TEST_P(WallClockStepTest, AnAttemptEndsAfterItsStart) {
+  const absl::Time started = clock_.WallNow();
+  runner().Start(Shell(0, absl::StrCat("while [ ! -e ", File("go"), " ]; do sleep 0.01; done")));
+  EXPECT_EQ(runner().StartTime(Id(0)), started);
+  clock_.StepWall(GetParam());
+  clock_.Advance(absl::Seconds(3));
+  std::ofstream(File("go")) << "go";
+  AttemptUpdate end = WaitEnd(0);
+  EXPECT_EQ(end.start_time, started);
+  EXPECT_EQ(end.end_time, started + absl::Seconds(3));
+  EXPECT_EQ(end.usage.wall_time, absl::Seconds(3));
+}
+
+TEST_P(WallClockStepTest, TimersKeepTheirTime) {
+  Launch launch = List(0, {"sleep", "1000"});
+  launch.timeout = absl::Minutes(1);
+  launch.cancel_grace = absl::ZeroDuration();
+  runner().Start(launch);
+  clock_.StepWall(GetParam());
+  EXPECT_EQ(runner().UntilDue(), absl::Minutes(1));
+  clock_.Advance(absl::Seconds(59));
+  EXPECT_EQ(runner().UntilDue(), absl::Seconds(1));
+  std::vector<AttemptUpdate> ended;
+  runner().Poll(&ended);
+  EXPECT_TRUE(runner().IsRunning(Id(0)));
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(WaitEnd(0).outcome, Outcome::kTimedOut);
+  EXPECT_EQ(WaitEnd(0).end_time, WaitEnd(0).start_time + absl::Minutes(1));
 }
 
 TEST_F(RunnerTest, CancelsWithSigtermFirst) {
@@ -492,17 +456,18 @@ TEST_F(RunnerTest, SaysWhenASandboxCannotBeMade) {
   runner();
   std::ofstream(options_.sandbox_root + "/17") << "in the way";
   AttemptUpdate end = Run(List(0, {"true"}));
-  EXPECT_EQ(end.outcome, Outcome::kNotStarted);
+  EXPECT_EQ(end.outcome, Outcome::kAgentFailed);
   EXPECT_EQ(end.message, absl::StrCat("cannot make the sandbox ", options_.sandbox_root,
                                       "/17/0.1: Not a directory"));
 }
 
-TEST_F(RunnerTest, UsesALeftSandboxAgain) {
-  Run(Shell(0, "echo old; echo old > $KARTOGRAPH_RESULT"));
+TEST_F(RunnerTest, GivesAnEmptySandboxWhereOneIsLeft) {
+  // As after an older copy of the history was put back.
+  Run(Shell(0, "echo old; echo old > $KARTOGRAPH_RESULT; echo old > kept"));
   ends_.clear();
-  AttemptUpdate end = Run(Shell(0, "echo new"));
+  AttemptUpdate end = Run(Shell(0, "ls; echo new"));
   EXPECT_EQ(end.return_value, "");
-  EXPECT_EQ(Stdout(0), "new\n");
+  EXPECT_EQ(Stdout(0), "stderr\nstdout\nnew\n");
 }
 
 TEST_F(RunnerTest, AttemptsDieWithTheirRunner) {

@@ -227,16 +227,16 @@ absl::Status Sandboxes::RemoveDiscarded(const std::function<bool()>& stop) {
     for (const std::string& name : *names) {
       if (failed.contains(name)) continue;
       found = true;
-      const TreeRemoval removal =
-          RemoveTree(folder_.get(), name, [this] { return NewDiscardedName(); }, stop);
+      const TreeRemoval removal = RemoveTree(
+          folder_.get(), name, [this] { return NewDiscardedName(); }, stop);
       if (removal.stopped) return absl::OkStatus();
       if (removal.failures == 0) continue;
       failed.insert(name);
       std::lock_guard lock(mutex_);
       if (reported_.contains(name)) continue;
       if (new_failures == 0) {
-        first_problem = absl::StrCat(root_, "/", removal.first_path, ": ",
-                                     strerror(removal.first_error));
+        first_problem =
+            absl::StrCat(root_, "/", removal.first_path, ": ", strerror(removal.first_error));
       }
       new_failures += removal.failures;
     }
@@ -244,8 +244,8 @@ absl::Status Sandboxes::RemoveDiscarded(const std::function<bool()>& stop) {
   std::lock_guard lock(mutex_);
   reported_ = std::move(failed);  // without those that are gone by now
   if (new_failures == 0) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot remove ", new_failures,
-                                             " files and folders, such as ", first_problem));
+  return absl::UnavailableError(
+      absl::StrCat("cannot remove ", new_failures, " files and folders, such as ", first_problem));
 }
 
 }  // namespace kartograph::executor

@@ -141,8 +141,8 @@ KARTOGRAPH_IN_CHILD int Spawner::RunChild(void* argument) {
   }
   bool denied = false;
   for (const char* const* program = request->programs; *program != nullptr; ++program) {
-    result = Call(SYS_execve, Address(*program), Address(request->argv),
-                  Address(request->environment));
+    result =
+        Call(SYS_execve, Address(*program), Address(request->argv), Address(request->environment));
     if (result == -EACCES) {
       denied = true;
     } else if (!IsNotThere(result)) {

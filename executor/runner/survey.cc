@@ -125,8 +125,7 @@ void Runner::Survey(SteadyTime now) {
   for (auto& [id, attempt] : attempts_) {
     attempt->members.clear();
     attempt->member_rss = 0;
-    attempt->in_our_memory =
-        attempt->starting != nullptr && !attempt->starting->spawner.finished();
+    attempt->in_our_memory = attempt->starting != nullptr && !attempt->starting->spawner.finished();
   }
   const std::optional<std::vector<Process>> processes = ScanProcesses();
   if (!processes.has_value()) {
