@@ -99,6 +99,7 @@ void Core::AddLiveTask(LiveGraph& graph, TaskSubmission& task, const std::vector
   live.rank = rank;
   live.priority = task.priority;
   live.consumption = InternConsumption(task.consumption, task.policy.timeout);
+  graph.AddResources(task.consumption);
   live.policy = graph.InternPolicy(task.policy);
   graph.AppendName(task.name);
   ++graph.unfinished;
@@ -164,6 +165,12 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
   }
   if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
     return planner::ProblemsToStatus({*std::move(problem)});
+  }
+  if (graph->CountResourcesWith(task.consumption) > planner::ResourceNames::kMaxNames) {
+    return planner::ProblemsToStatus({Problem{
+        absl::StrCat("tasks[\"", task.name, "\"].consumption"), task.consumption.ToString(),
+        absl::StrCat("a graph can ask for ", planner::ResourceNames::kMaxNames,
+                     " different resources; with these it would ask for more")}});
   }
   std::sort(after.begin(), after.end());
   after.erase(std::unique(after.begin(), after.end()), after.end());

@@ -2,9 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "planner/problems.h"
 #include "scheduler/testing/core_story.h"
 
@@ -288,6 +290,19 @@ TEST_F(OpenGraphTest, TakesTasksUntilItIsClosedAndEndsThen) {
   EXPECT_EQ(GraphState(), "running");
   Succeeds("c");
   EXPECT_EQ(GraphState(), "succeeded");
+}
+
+TEST_F(OpenGraphTest, ItsTasksTogetherAskForAFewResources) {
+  Submit(Graph({}).Open());
+  const auto add = [&](size_t i) {
+    const Resource one = Resource::Named(absl::StrCat("of.open.", i));
+    return Add(Task(absl::StrCat("t", i)).Needs({{one, Quantity::Of(1)}}));
+  };
+  for (size_t i = 0; i < planner::ResourceNames::kMaxNames; ++i) ASSERT_TRUE(add(i).ok()) << i;
+  const absl::Status status = add(planner::ResourceNames::kMaxNames);
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("64 different resources"));
+  EXPECT_TRUE(Add(Task("known").Needs({{Resource::Named("of.open.7"), Quantity::Of(2)}})).ok());
 }
 
 TEST_F(OpenGraphTest, ClosingWhatHasNothingLeftEndsIt) {

@@ -1,6 +1,24 @@
 #include "scheduler/live_graph.h"
 
+#include <algorithm>
+
 namespace kartograph::scheduler {
+
+void LiveGraph::AddResources(const planner::ResourceVector& consumption) {
+  for (const auto& entry : consumption) {
+    if (std::find(resources_.begin(), resources_.end(), entry.resource) == resources_.end()) {
+      resources_.push_back(entry.resource);
+    }
+  }
+}
+
+size_t LiveGraph::CountResourcesWith(const planner::ResourceVector& consumption) const {
+  return resources_.size() + static_cast<size_t>(std::count_if(
+                                 consumption.begin(), consumption.end(), [this](const auto& entry) {
+                                   return std::find(resources_.begin(), resources_.end(),
+                                                    entry.resource) == resources_.end();
+                                 }));
+}
 
 uint32_t LiveGraph::InternPolicy(const planner::TaskPolicy& policy) {
   // Neighbouring tasks mostly share theirs, and a graph has few: look from the newest.

@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "planner/ids.h"
 #include "planner/packer.h"
+#include "planner/resources.h"
 #include "planner/states.h"
 #include "planner/task_graph.h"
 #include "planner/task_policy.h"
@@ -96,6 +98,10 @@ struct LiveGraph {
     return work == storage::GraphWork::kCancelling || work == storage::GraphWork::kFailingFast;
   }
   uint32_t InternPolicy(const planner::TaskPolicy& policy);
+  // Remembers which resources its tasks ask for.
+  void AddResources(const planner::ResourceVector& consumption);
+  // How many different ones they would be with these.
+  size_t CountResourcesWith(const planner::ResourceVector& consumption) const;
   template <typename F>
   void ForEachSuccessor(planner::TaskIndex task, F f) const {
     if (task < successors.size()) {
@@ -111,6 +117,7 @@ struct LiveGraph {
  private:
   std::string names_;  // all names, one after the other
   std::vector<uint32_t> name_ends_ = {0};
+  absl::InlinedVector<planner::Resource, 4> resources_;  // each once
 };
 
 }  // namespace kartograph::scheduler

@@ -24,6 +24,7 @@ uint32_t InternConsumption(const planner::ResourceVector& resources, absl::Durat
   if (it == index.end()) {
     it = index.emplace(resources, static_cast<uint32_t>(prepared.consumptions.size())).first;
     prepared.consumptions.push_back({resources, timeout, task});
+    prepared.live->AddResources(resources);
   }
   PreparedGraph::Consumption& consumption = prepared.consumptions[it->second];
   consumption.longest_timeout = std::max(consumption.longest_timeout, timeout);

@@ -1,11 +1,13 @@
 """Runs every test of Kartograph. Started by ./test, which installs what it needs.
 
-usage: ./test [--asan | --tsan] [--only PART]...
+usage: ./test [--asan | --tsan | --fuzz SECONDS] [--only PART]...
 
   --asan, --tsan   build with the address or the thread sanitizer (into folders of their own) and run
                    the unit and end-to-end tests with that
+  --fuzz SECONDS   look for inputs that break what reads them, so long with each fuzz target, and do
+                   nothing else
   --only PART      run only this part, can be given several times:
-                   unit, lint, checks, e2e, mesos, example, browser
+                   unit, lint, checks, fuzz, e2e, mesos, example, browser
 
 environment:
   KARTOGRAPH_DATA         folder of recorded workflows and scheduling problems; tests that read it
@@ -17,6 +19,7 @@ and everything could run.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -33,10 +36,11 @@ from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, styl
                     tail, trim_bazel_cache)
 
 LOGS = CACHE / "test"
-PARTS = ["unit", "lint", "checks", "e2e", "mesos", "example", "browser"]
+PARTS = ["unit", "lint", "checks", "fuzz", "e2e", "mesos", "example", "browser"]
 BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos/executor:kartograph-executor",
             "//tests/mesos:stand_in_main", "//examples/hello_mesos"]
 PLAYWRIGHT = "playwright==1.*"
+FUZZ_SECONDS = 5  # for each target, where nothing else is said
 SUITE_LIMIT = 15 * 60  # seconds; a suite that takes longer hangs
 
 
@@ -197,6 +201,46 @@ def structure():
     return tally
 
 
+def fuzz(limit):
+    """Runs each target of tests/fuzz for `limit` seconds, from its corpus on; a case each.
+
+    What leads further than the corpus is kept in .cache/fuzz, for the next run to start from.
+    """
+    tally = Tally()
+    names = sorted(path.stem for path in (ROOT / "tests" / "fuzz").glob("*_fuzz.cc"))
+    log = LOGS / "fuzz-build.log"
+    if run_logged(bazel("build", "--config=fuzz", "--symlink_prefix=/",
+                        *[f"//tests/fuzz:{name}" for name in names]), log):
+        print(tail(log))
+        tally.failures.append("tests/fuzz (does not build)")
+        return tally
+    folder = built("fuzz") / "tests" / "fuzz"
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda name: fuzz_one(folder / name, name, limit), names))
+    for name, problem in zip(names, results):
+        if problem:
+            tally.failures.append(f"tests/fuzz/{name}")
+            print(problem)
+        else:
+            tally.passed += 1
+    return tally
+
+
+def fuzz_one(program, name, limit):
+    """Runs one fuzz target; returns what is wrong, or None."""
+    found, log = CACHE / "fuzz" / name, LOGS / f"{name}.log"
+    corpus = ROOT / "tests" / "fuzz" / "corpus" / name
+    found.mkdir(parents=True, exist_ok=True)
+    code = run_logged(
+        [str(program), f"-max_total_time={limit}", "-timeout=10", "-rss_limit_mb=2048",
+         "-max_len=4096", "-print_final_stats=1", f"-artifact_prefix={LOGS}/{name}-",
+         str(found), str(corpus)], log)
+    if not code:
+        return None
+    return (f"{tail(log, 40)}\n{name} found an input; mend what it breaks, and keep it in "
+            f"{corpus.relative_to(ROOT)}/. To run it again:\n  {program} {LOGS}/{name}-...")
+
+
 def pytest_suite(name, folder, environment, python="/usr/bin/python3"):
     """Runs the pytest files of a folder."""
     tally = Tally()
@@ -295,12 +339,17 @@ def data_folder():
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="./test", usage="./test [--asan | --tsan] [--only PART]...")
+    parser = argparse.ArgumentParser(
+        prog="./test", usage="./test [--asan | --tsan | --fuzz SECONDS] [--only PART]...")
     sanitizer = parser.add_mutually_exclusive_group()
     sanitizer.add_argument("--asan", dest="mode", action="store_const", const="asan")
     sanitizer.add_argument("--tsan", dest="mode", action="store_const", const="tsan")
+    sanitizer.add_argument("--fuzz", type=int, metavar="SECONDS")
     parser.add_argument("--only", action="append", choices=PARTS)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.fuzz is not None:
+        options.only = ["fuzz"]
+    return options
 
 
 def main(arguments):
@@ -315,6 +364,8 @@ def main(arguments):
         "unit": lambda: unit_tests(mode, environment),
         "lint": lambda: skip("lint", other_build) if mode else lint(),
         "checks": lambda: skip("checks", other_build) if mode else structure(),
+        "fuzz": lambda: skip("fuzz", "has sanitizers of its own: ./test without one runs this")
+        if mode else fuzz(options.fuzz or FUZZ_SECONDS),
         "e2e": lambda: on_binaries(
             "e2e", mode, lambda: pytest_suite("e2e", "tests/e2e", with_binaries)),
         "mesos": lambda: on_binaries(

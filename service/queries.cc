@@ -320,7 +320,7 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
 
   v1::Cluster message;
   message.set_connected(view->cluster.connected);
-  message.set_disconnect_reason(view->cluster.disconnect_reason);
+  message.set_disconnect_reason(ValidUtf8(view->cluster.disconnect_reason));
   for (const auto& agent : view->cluster.agents) *message.add_agents() = ToMessage(agent);
   for (const auto& pool : view->cluster.pools) *message.add_pools() = ToMessage(pool);
   for (size_t i = 0; i < keys.size(); ++i) {

@@ -25,8 +25,17 @@ absl::Status ScanGraphRow(Connection& connection, planner::GraphId graph, GraphV
   return absl::OkStatus();
 }
 
+// Who reads these rows keeps tasks in an array: an index into it that leads elsewhere goes no
+// further.
+absl::Status Damaged(absl::string_view what, planner::TaskKey task) {
+  return absl::DataLossError(absl::StrCat("the run history is damaged: in graph ",
+                                          planner::GraphIdToString(task.graph()), ", task ",
+                                          task.index(), " ", what));
+}
+
+// Sets `count` to the number of its tasks.
 absl::Status ScanTasks(Connection& connection, RowDecoder& decoder, KeyRange keys,
-                       GraphVisitor& visitor) {
+                       GraphVisitor& visitor, uint32_t* count) {
   // Few tasks are ever run again, so these are looked up beside the scan instead of joined to it.
   absl::flat_hash_map<int64_t, uint32_t> attempts_before;
   absl::StatusOr<Rows> resets = connection.Query(
@@ -38,7 +47,12 @@ absl::Status ScanTasks(Connection& connection, RowDecoder& decoder, KeyRange key
     absl::StatusOr<bool> row = resets->Next();
     if (!row.ok()) return row.status();
     if (!*row) break;
-    attempts_before[resets->Int(0)] = static_cast<uint32_t>(resets->Int(1));
+    const int64_t before = resets->Int(1);
+    if (before < 0 || before > planner::kMaxLaunches) {
+      return Damaged("was reset after a number of attempts that there cannot be",
+                     {static_cast<uint64_t>(resets->Int(0))});
+    }
+    attempts_before[resets->Int(0)] = static_cast<uint32_t>(before);
   }
 
   absl::StatusOr<Rows> rows = connection.Query(
@@ -46,24 +60,38 @@ absl::Status ScanTasks(Connection& connection, RowDecoder& decoder, KeyRange key
       keys.first, keys.last);
   if (!rows.ok()) return rows.status();
   TaskSubmitted task;
+  planner::TaskIndex last_before = 0;  // the largest index that a task comes after
+  planner::TaskKey comes_after_it{};
   for (;;) {
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
-    if (!*row) return absl::OkStatus();
+    if (!*row) break;
     task.task.value = static_cast<uint64_t>(rows->Int(0));
+    if (task.task.index() != *count)
+      return Damaged("is there, and one before it is not", task.task);
+    ++*count;
     const absl::string_view name = rows->Bytes(1);
     task.name.assign(name.data(), name.size());
     if (absl::Status status = decoder.FillSettings(rows->Int(2), task); !status.ok()) return status;
     if (absl::Status status = DecodeIndexes(rows->Bytes(3), task.after); !status.ok()) {
       return status;
     }
+    for (planner::TaskIndex before : task.after) {
+      if (before < last_before) continue;
+      last_before = before;
+      comes_after_it = task.task;
+    }
     auto reset = attempts_before.find(rows->Int(0));
     visitor.OnTask(task, reset == attempts_before.end() ? 0 : reset->second);
   }
+  if (last_before > 0 && last_before >= *count) {
+    return Damaged("comes after one that is not there", comes_after_it);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ScanAttempts(Connection& connection, RowDecoder& decoder, KeyRange keys,
-                          GraphVisitor& visitor) {
+                          uint32_t tasks, GraphVisitor& visitor) {
   absl::StatusOr<Rows> rows =
       connection.Query("SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
                        " FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
@@ -76,12 +104,15 @@ absl::Status ScanAttempts(Connection& connection, RowDecoder& decoder, KeyRange 
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
     if (absl::Status status = decoder.Attempt(*rows, false, attempt); !status.ok()) return status;
+    const planner::TaskKey task = attempt.launched.attempt.task();
+    if (task.index() >= tasks) return Damaged("has an attempt and is not there", task);
     const bool is_over = attempt.ended.outcome != planner::Outcome::kNone;
     visitor.OnAttempt(attempt.launched, is_over ? &attempt.ended : nullptr);
   }
 }
 
-absl::Status ScanTaskEnds(Connection& connection, KeyRange keys, GraphVisitor& visitor) {
+absl::Status ScanTaskEnds(Connection& connection, KeyRange keys, uint32_t tasks,
+                          GraphVisitor& visitor) {
   absl::StatusOr<Rows> rows =
       connection.Query("SELECT key, " KARTOGRAPH_TASK_END_COLUMNS
                        " FROM task_ends WHERE key BETWEEN ? AND ? ORDER BY key",
@@ -93,6 +124,7 @@ absl::Status ScanTaskEnds(Connection& connection, KeyRange keys, GraphVisitor& v
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
     ended.task.value = static_cast<uint64_t>(rows->Int(0));
+    if (ended.task.index() >= tasks) return Damaged("has ended and is not there", ended.task);
     if (absl::Status status = RowDecoder::TaskEnd(*rows, 1, ended); !status.ok()) return status;
     visitor.OnTaskEnded(ended);
   }
@@ -103,12 +135,13 @@ absl::Status ScanTaskEnds(Connection& connection, KeyRange keys, GraphVisitor& v
 absl::Status ScanGraph(Connection& connection, RowDecoder& decoder, planner::GraphId graph,
                        GraphVisitor& visitor) {
   absl::Status status = ScanGraphRow(connection, graph, visitor);
-  const KeyRange tasks = KeyRange::TasksOf(graph);
-  if (status.ok()) status = ScanTasks(connection, decoder, tasks, visitor);
+  const KeyRange keys = KeyRange::TasksOf(graph);
+  uint32_t tasks = 0;
+  if (status.ok()) status = ScanTasks(connection, decoder, keys, visitor, &tasks);
   if (status.ok()) {
-    status = ScanAttempts(connection, decoder, KeyRange::AttemptsOf(graph), visitor);
+    status = ScanAttempts(connection, decoder, KeyRange::AttemptsOf(graph), tasks, visitor);
   }
-  if (status.ok()) status = ScanTaskEnds(connection, tasks, visitor);
+  if (status.ok()) status = ScanTaskEnds(connection, keys, tasks, visitor);
   return status;
 }
 

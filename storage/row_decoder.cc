@@ -127,6 +127,11 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   policy.retry_delay = DecodeDuration(rows->Int(2));
   policy.max_retry_delay = DecodeDuration(rows->Int(3));
   policy.cancel_grace = DecodeDuration(rows->Int(4));
+  if (rows->Int(5) < 0 || rows->Int(5) > planner::kMaxLaunches) {
+    const int64_t attempts = rows->Int(5);
+    settings_.erase(id);
+    return Damaged("a task may have so many attempts:", attempts);
+  }
   policy.max_attempts = static_cast<int32_t>(rows->Int(5));
   settings.priority = static_cast<int32_t>(rows->Int(6));
   policy.unreachable_timeout = limit(7);

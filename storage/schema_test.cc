@@ -128,6 +128,36 @@ TEST(SchemaTest, RefusesADatabaseOfAnotherProgramAndLeavesItAlone) {
   EXPECT_EQ(rows->Bytes(0), "delete");
 }
 
+// Numbers in the file are no more than numbers: who reads them counts with them and keeps tasks by
+// them.
+TEST(SchemaTest, RowsThatNoWriterWritesAreToldAndGoNoFurther) {
+  for (const char* damage :
+       {"UPDATE attempt_ends SET outcome = 256", "UPDATE attempt_ends SET outcome = -1",
+        "UPDATE task_ends SET state = 261", "UPDATE task_ends SET state = 4",
+        "UPDATE settings SET max_attempts = 5000000000", "UPDATE settings SET max_attempts = -1",
+        "UPDATE settings SET consumption = '{\"cpu\":-1}'",
+        "UPDATE settings SET consumption = '{\"cpu\":9000000000000000}'",
+        "UPDATE tasks SET after = '[7]' WHERE name = 'b'", "DELETE FROM tasks WHERE name = 'a'",
+        "DELETE FROM tasks WHERE name = 'b'", "UPDATE task_resets SET attempts_before = 99999"}) {
+    TestFolder folder;
+    {
+      History history = OpenIn(folder);
+      ASSERT_TRUE(history.writer
+                      ->Commit({SomeGraph(1), SomeTask(1, 0, "a"), SomeTask(1, 1, "b"),
+                                LaunchOf(1, 1, 1), AttemptEndOf(1, 1, 1, planner::Outcome::kExited),
+                                ResetOf(1, 1, 1), TaskEndOf(1, 1, planner::TaskState::kFailed)})
+                      .ok());
+      DescribingVisitor visitor;
+      ASSERT_TRUE(history.writer->VisitLive(visitor).ok());
+    }
+    ASSERT_TRUE(Open(folder)->Execute(damage).ok());
+    History history = OpenIn(folder);
+    DescribingVisitor visitor;
+    const absl::Status status = history.writer->VisitLive(visitor);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << damage << ": " << status;
+  }
+}
+
 TEST(SchemaTest, RefusesAFileThatIsNoDatabase) {
   TestFolder folder;
   std::ofstream(folder.database()) << std::string(100000, 'x');

@@ -332,6 +332,10 @@ void Framework::OnOffers(const Event::Offers& offers) {
         running_executors_[offer.agent_id().value()].insert(id.value());
       }
     }
+    // A master that gives an id twice means one offer.
+    if (offers_.Remove(offer.id().value())) {
+      events.emplace_back(OfferRescinded{offer.id().value()});
+    }
     events.emplace_back(offers_.Add(offer));
   }
   tell_(std::move(events));

@@ -58,6 +58,7 @@ std::vector<std::pair<std::string, std::string>> AttributesOf(
 }
 
 Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
+  Remove(offer.id().value());  // the newer one counts
   const AgentKey key = {offer.agent_id().value(), RoleOf(offer)};
   Offer told;
   told.id = offer.id().value();

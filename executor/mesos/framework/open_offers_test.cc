@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 namespace kartograph::executor::mesos {
@@ -53,6 +55,44 @@ TEST_F(OpenOffersTest, AgentsOfFurtherRolesHaveThemInTheirIds) {
   }
   EXPECT_EQ(ToAgentId({"a1", "kg"}, roles), "a1");
   EXPECT_EQ(ToAgentId({"a1", "other"}, roles), "a1@other");
+}
+
+TEST_F(OpenOffersTest, AnIdThatComesTwiceIsOneOffer) {
+  offers_.Add(MakeOffer("o1", "a1", 4));
+  offers_.Add(MakeOffer("o1", "a1", 2));
+  EXPECT_EQ(offers_.size(), 1u);
+  std::optional<OpenOffers::Taken> taken = offers_.Take("a1");
+  ASSERT_TRUE(taken.has_value());
+  EXPECT_THAT(taken->ids, ElementsAre("o1"));
+  EXPECT_EQ(taken->resources.available(), Cpu(2000));
+  // From another agent, too.
+  offers_.Add(MakeOffer("o2", "a1", 4));
+  offers_.Add(MakeOffer("o2", "a2", 4));
+  EXPECT_FALSE(offers_.Take("a1").has_value());
+  EXPECT_TRUE(offers_.Take("a2").has_value());
+  EXPECT_EQ(offers_.size(), 0u);
+}
+
+TEST_F(OpenOffersTest, TextOfAnOfferIsUtf8) {
+  v1::Offer offer = MakeOffer("o1", "a1", 4);
+  offer.set_hostname("h\xFF");
+  offer.add_attributes()->set_name("\xFE");
+  offer.mutable_attributes(0)->set_type(v1::Value::TEXT);
+  offer.mutable_attributes(0)->mutable_text()->set_value("caf\xE9");
+  const Offer told = offers_.Add(offer);
+  EXPECT_EQ(told.agent_name, "h\xEF\xBF\xBD");
+  EXPECT_THAT(told.attributes, ElementsAre(Pair("\xEF\xBF\xBD", "caf\xEF\xBF\xBD")));
+}
+
+TEST_F(OpenOffersTest, MaintenanceThatLiesBeyondAllClocksIsNone) {
+  v1::Offer offer = MakeOffer("o1", "a1", 4);
+  const auto from = [&](int64_t nanos) {
+    offer.mutable_unavailability()->mutable_start()->set_nanoseconds(nanos);
+    return offers_.Add(offer).unavailable_from;
+  };
+  EXPECT_EQ(from(1700000000000000000), absl::FromUnixSeconds(1700000000));
+  EXPECT_EQ(from(INT64_MIN), absl::UnixEpoch());
+  EXPECT_EQ(from(INT64_MAX), absl::InfiniteFuture());
 }
 
 TEST_F(OpenOffersTest, IsToldWithoutWhatTheExecutorNeeds) {
