@@ -20,7 +20,7 @@ constexpr Unit kUnits[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}, {"ms"
 
 absl::Status Invalid() {
   return absl::InvalidArgumentError(
-      "is not a duration; give one such as 30s, 500ms, 5m, 1h30m or 2d");
+      "is not a valid duration; use one such as 30s, 500ms, 5m, 1h30m or 2d");
 }
 
 }  // namespace

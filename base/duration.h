@@ -15,7 +15,7 @@ inline constexpr absl::Duration kMaxDuration = absl::Seconds(315576000000);
 
 // "30" and "30s" (seconds), "500ms", "5m", "1h30m", "2d", "1.5h"; parts from large to small, each
 // unit once; not negative. InvalidArgument says what would be right and leaves it to the caller to
-// say what was there, as in: "5 minutes" is not a duration; give one such as ...
+// say what was there, as in: "5 minutes" is not a valid duration; use one such as ...
 absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text);
 
 // Of a time that passed, short, for a person: "0.3 s", "42 s", "3 min 05 s", "2 h 07 min", "3 d 04 h".

@@ -24,7 +24,7 @@ TEST(DurationTest, RefusesWhatIsNoDuration) {
   for (const char* text : {"", "s", "-1s", "+1s", "1x", "1h30", "30m1h", "1s1s", "1 s", " 1s",
                            "1..2s", "inf", "nan", "1e3", "0x10", "soon", ".", "1S"}) {
     EXPECT_EQ(ParseDuration(text).status().message(),
-              "is not a duration; give one such as 30s, 500ms, 5m, 1h30m or 2d")
+              "is not a valid duration; use one such as 30s, 500ms, 5m, 1h30m or 2d")
         << text;
   }
   for (const char* text : {"99999999999999d", "3652501d"}) {

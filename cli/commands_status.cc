@@ -52,7 +52,7 @@ std::string Notes(const v1::Agent& agent) {
     absl::StrAppend(&notes, notes.empty() ? "" : ", ", note);
   };
   if (agent.has_unavailable_from()) {
-    add(absl::StrCat("taken away ", LocalTime(agent.unavailable_from())));
+    add(absl::StrCat("maintenance from ", LocalTime(agent.unavailable_from())));
   }
   if (agent.has_host()) {
     if (agent.host().has_cpu_busy()) {
@@ -130,7 +130,7 @@ int ClusterStatus(const Context& context) {
   PrintAgents(*cluster, &out);
   out << "\n";
   if (graphs->graphs().empty()) {
-    out << "No graph runs.\n";
+    out << "No graph is running.\n";
   } else {
     out << GraphTable(graphs->graphs(), now);
     if (!graphs->next_page_token().empty()) {
@@ -249,8 +249,8 @@ int List(const Context& context, const ListArguments& arguments) {
   if (!arguments.state.empty()) {
     const std::optional<v1::GraphState> state = GraphStateFromWord(arguments.state);
     if (!state.has_value()) {
-      *context.err << "kartograph: there is no state \"" << Printable(arguments.state)
-                   << "\"; known are " << kGraphStateWords << "\n";
+      *context.err << "kartograph: unknown state \"" << Printable(arguments.state)
+                   << "\"; known states are " << kGraphStateWords << "\n";
       return kWrongUse;
     }
     request.set_state(*state);

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "cli/commands_test_base.h"
+#include "cli/testing/commands_test_base.h"
 
 namespace kartograph::cli {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "cli/commands_test_base.h"
+#include "cli/testing/commands_test_base.h"
 
 namespace kartograph::cli {
 namespace {
@@ -71,10 +71,11 @@ TEST_F(CommandsTest, SubmitShowsTheServicesProblemsWithTheirPlacesInTheFile) {
   const std::string path = WriteFile(kGood);
   EXPECT_EQ(Submit(context_, {.file = path}), kWrongUse);
   EXPECT_EQ(out_.str(), "");
-  EXPECT_EQ(err_.str(), absl::StrCat(path,
-                                     ":5:12: tasks[\"b\"].consumption[\"cpu\"]: \"64\": no agent "
-                                     "ever had more than 2\n",
-                                     path, ": graph.name: is odd\nand 3 more problems\n"));
+  EXPECT_EQ(
+      err_.str(),
+      absl::StrCat(
+          path, ":5:12: tasks[\"b\"].consumption[\"cpu\"]: \"64\": no agent ever had more than 2\n",
+          path, ": graph.name: is odd\nand 3 more problems\n"));
 }
 
 TEST_F(CommandsTest, SubmitRefusesAWrongFileWithoutAskingTheService) {
@@ -120,9 +121,8 @@ TEST_F(CommandsTest, ValidateSaysAllProblems) {
   EXPECT_EQ(Validate(context_, path, 1.0), kWrongUse);
   EXPECT_EQ(out_.str(), "");
   EXPECT_EQ(err_.str(),
-            absl::StrCat(
-                path, ":1:41: tasks[0].after: the task \"a\" comes after itself, a cycle: a -> a\n",
-                path, ":1:44: tasks[0].after: there is no task \"b\"; did you mean \"a\"?\n"));
+            absl::StrCat(path, ":1:41: tasks[0].after: the task \"a\" depends on itself\n", path,
+                         ":1:44: tasks[0].after: unknown task \"b\"; did you mean \"a\"?\n"));
 }
 
 TEST_F(CommandsTest, PrintsJsonOfTheContract) {
@@ -138,7 +138,7 @@ TEST_F(CommandsTest, PrintsJsonOfTheContract) {
   EXPECT_EQ(Validate(context_, WriteFile("tasks: 3\n"), 1.0), kWrongUse);
   ASSERT_EQ(Json<v1::Problems>().total(), 1);
   EXPECT_EQ(Json<v1::Problems>().problems(0).message(),
-            "line 1, column 8: \"3\" stands where a list of tasks is expected");
+            "line 1, column 8: expected a list of tasks, found \"3\"");
 }
 
 TEST_F(CommandsTest, CancelSaysHowManyTasksItMeets) {
@@ -170,15 +170,15 @@ TEST_F(CommandsTest, RetrySaysHowManyTasksRunAgain) {
 TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   service().write_errors = {{grpc::StatusCode::FAILED_PRECONDITION, "the graph still runs"},
-                            {grpc::StatusCode::NOT_FOUND, "there is no task \"zz\""}};
+                            {grpc::StatusCode::NOT_FOUND, "unknown task \"zz\""}};
   EXPECT_EQ(Retry(context_, "g7", false), kNotSucceeded);
   EXPECT_EQ(err_.str(), "kartograph: the graph still runs\n");
   EXPECT_EQ(Cancel(context_, "g7", "zz"), kWrongUse);
   err_.str("");
   EXPECT_EQ(Cancel(context_, "nope", ""), kWrongUse);
-  EXPECT_EQ(err_.str(),
-            "kartograph: there is no graph with the id or name \"nope\"; \"kartograph list\" "
-            "shows the graphs\n");
+  EXPECT_EQ(
+      err_.str(),
+      "kartograph: no graph has the id or name \"nope\"; \"kartograph list\" shows all graphs\n");
 }
 
 TEST_F(CommandsTest, LogsPrintsWhatATaskWroteAsItIs) {

@@ -79,8 +79,7 @@ void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream*
   request.add_states(v1::TASK_STATE_FAILED);
   const auto failed = ListAllTasks(context, request, kMaxFailuresShown);
   if (!failed.ok()) {
-    *out << "  (which tasks failed cannot be read now: " << Printable(failed.status().message())
-         << ")\n";
+    *out << "  (cannot list the failed tasks: " << Printable(failed.status().message()) << ")\n";
     return;
   }
   for (const v1::Task& task : failed->tasks()) {
@@ -90,9 +89,9 @@ void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream*
   const int more = graph.counts().failed() - failed->tasks_size();
   if (more > 0) *out << "  and " << Count(more, "more failed task") << "\n";
   if (failed->tasks_size() > 0) {
-    *out << "  All a task wrote: kartograph logs " << graph.graph_id() << " "
+    *out << "  Full output of a task: kartograph logs " << graph.graph_id() << " "
          << failed->tasks(0).name() << " [--stderr]\n"
-         << "  Run what failed again: kartograph retry " << graph.graph_id() << "\n";
+         << "  Retry what failed: kartograph retry " << graph.graph_id() << "\n";
   }
 }
 
@@ -165,7 +164,7 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
     if (IsFinal(graph) || interrupt.raised()) break;
     // A service that stops may end the stream politely; the graph is not final, so ask again.
     if (!status.ok() && !IsAway(status)) break;
-    progress.SetNotice("the service is away, trying again", absl::Now());
+    progress.SetNotice("service unavailable, retrying", absl::Now());
     if (!patience.Pause(tick)) break;
   }
   progress.Finish(absl::Now());
@@ -178,15 +177,15 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
     return graph.state() == v1::GRAPH_STATE_SUCCEEDED ? kDone : kNotSucceeded;
   }
   if (interrupt.raised()) {
-    *context.err << NameAndId(graph) << " goes on running.\n"
+    *context.err << NameAndId(graph) << " is still running.\n"
                  << "  Follow it: kartograph watch " << graph_id << "\n"
-                 << "  End it:    kartograph cancel " << graph_id << "\n";
+                 << "  Cancel it: kartograph cancel " << graph_id << "\n";
     return kInterrupted;
   }
   if (status.ok()) status = absl::UnavailableError("");
   const int code = ReportError(context, status);
   if (code == kUnreachable) {
-    *context.err << "The graph goes on once the service is back: kartograph watch " << graph_id
+    *context.err << "The graph continues when the service is back: kartograph watch " << graph_id
                  << "\n";
   }
   return code;

@@ -8,7 +8,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "cli/commands.h"
-#include "cli/commands_test_base.h"
+#include "cli/testing/commands_test_base.h"
 
 namespace kartograph::cli {
 namespace {
@@ -129,9 +129,9 @@ TEST_F(FollowTest, CtrlCLeavesTheGraphRunningAndSaysHowToGoOn) {
   };
   EXPECT_EQ(Submit(context_, {.file = File(), .wait = true}), kInterrupted);
   EXPECT_TRUE(
-      Said("small (g7) goes on running.\n"
+      Said("small (g7) is still running.\n"
            "  Follow it: kartograph watch g7\n"
-           "  End it:    kartograph cancel g7\n"))
+           "  Cancel it: kartograph cancel g7\n"))
       << err_.str();
   EXPECT_EQ(service().cancelled.graph_id(), "");
 }

@@ -82,9 +82,8 @@ void ReportCycle(const TaskNames& tasks, absl::Span<const planner::TaskIndex> cy
       planner::CycleToString(cycle, [&](planner::TaskIndex i) { return tasks[i].text; });
   problems->Add(mark(place), FieldOf(task, ".after"),
                 cycle.size() == 1
-                    ? absl::StrCat("the task ", Quoted(tasks[task].text),
-                                   " comes after itself, a cycle: ", path)
-                    : absl::StrCat("these tasks come after each other in a cycle: ", path));
+                    ? absl::StrCat("the task ", Quoted(tasks[task].text), " depends on itself")
+                    : absl::StrCat("dependency cycle: ", path));
 }
 
 }  // namespace
@@ -107,8 +106,8 @@ int64_t CheckGraph(const TaskNames& tasks, absl::FunctionRef<Mark(uint32_t place
     const uint32_t first = indexes.Insert(i);
     if (first != i) {
       problems->Add(mark(tasks[i].place), FieldOf(i, ".name"),
-                    absl::StrCat(Quoted(tasks[i].text), " names two tasks; the first is on line ",
-                                 mark(tasks[first].place).line));
+                    absl::StrCat("duplicate task name ", Quoted(tasks[i].text),
+                                 "; first used on line ", mark(tasks[first].place).line));
     }
   }
   Suggestions suggestions(tasks);
@@ -122,7 +121,7 @@ int64_t CheckGraph(const TaskNames& tasks, absl::FunctionRef<Mark(uint32_t place
       } else {
         problems->Add(
             mark(after.place), FieldOf(i, ".after"),
-            absl::StrCat("there is no task ", Quoted(after.text), suggestions.For(after.text)));
+            absl::StrCat("unknown task ", Quoted(after.text), suggestions.For(after.text)));
       }
     }
     std::sort(list.begin(), list.end());

@@ -39,10 +39,8 @@ TEST(GraphCheckTest, CountsTheEdgesOfAGraph) {
 
 TEST(GraphCheckTest, SaysACycleAsAPathInTheOrderOfRunning) {
   EXPECT_EQ(Check({{"a", {"c"}}, {"b", {"a"}}, {"c", {"b"}}, {"d", {"c"}}}),
-            "f:1:9: tasks[0].after: these tasks come after each other in a cycle: "
-            "a -> b -> c -> a\n");
-  EXPECT_EQ(Check({{"a", {"a"}}}),
-            "f:1:9: tasks[0].after: the task \"a\" comes after itself, a cycle: a -> a\n");
+            "f:1:9: tasks[0].after: dependency cycle: a -> b -> c -> a\n");
+  EXPECT_EQ(Check({{"a", {"a"}}}), "f:1:9: tasks[0].after: the task \"a\" depends on itself\n");
 }
 
 TEST(GraphCheckTest, ReportsEachKnotOnceWithItsShortestCycle) {
@@ -52,8 +50,8 @@ TEST(GraphCheckTest, ReportsEachKnotOnceWithItsShortestCycle) {
                    {"d", {"c"}},
                    {"x", {"y"}},
                    {"y", {"x"}}}),
-            "f:1:9: tasks[0].after: these tasks come after each other in a cycle: a -> b -> a\n"
-            "f:5:9: tasks[4].after: these tasks come after each other in a cycle: x -> y -> x\n");
+            "f:1:9: tasks[0].after: dependency cycle: a -> b -> a\n"
+            "f:5:9: tasks[4].after: dependency cycle: x -> y -> x\n");
 }
 
 TEST(GraphCheckTest, CutsAVeryLongCycle) {
@@ -63,18 +61,17 @@ TEST(GraphCheckTest, CutsAVeryLongCycle) {
     tasks.push_back({absl::StrCat("t", i), {absl::StrCat("t", (i + 199999) % 200000)}});
   }
   EXPECT_EQ(Check(tasks),
-            "f:1:9: tasks[0].after: these tasks come after each other in a cycle: t0 -> t1 -> t2 "
-            "-> t3 -> t4 -> t5 -> t6 -> t7 -> t8 -> t9 -> (199981 more) -> t199991 -> "
-            "t199992 -> t199993 -> t199994 -> t199995 -> t199996 -> t199997 -> t199998 -> t199999 "
-            "-> t0\n");
+            "f:1:9: tasks[0].after: dependency cycle: t0 -> t1 -> t2 -> t3 -> t4 -> t5 -> t6 -> t7 "
+            "-> t8 -> t9 -> (199981 more) -> t199991 -> t199992 -> t199993 -> t199994 -> t199995 "
+            "-> t199996 -> t199997 -> t199998 -> t199999 -> t0\n");
 }
 
 TEST(GraphCheckTest, ReportsUnknownNamesAndNamesOfTwoTasks) {
   EXPECT_EQ(
       Check({{"decode", {}}, {"load", {"decod"}}, {"decode", {"zzz"}}, {"x", {"load", "load"}}}),
-      "f:2:9: tasks[1].after: there is no task \"decod\"; did you mean \"decode\"?\n"
-      "f:3:1: tasks[2].name: \"decode\" names two tasks; the first is on line 1\n"
-      "f:3:9: tasks[2].after: there is no task \"zzz\"\n");
+      "f:2:9: tasks[1].after: unknown task \"decod\"; did you mean \"decode\"?\n"
+      "f:3:1: tasks[2].name: duplicate task name \"decode\"; first used on line 1\n"
+      "f:3:9: tasks[2].after: unknown task \"zzz\"\n");
 }
 
 TEST(GraphCheckTest, CountsANameSaidTwiceAsOneEdge) {

@@ -120,7 +120,7 @@ void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& op
   if (file->spec.name().empty()) file->spec.set_name(options.default_name);
   // After the defaults, wherever these stand.
   if (tasks == YamlTree::kNone) {
-    problems->Add(tree.mark(tree.root()), "", "there is no list of tasks (key \"tasks\")");
+    problems->Add(tree.mark(tree.root()), "", "the list of tasks is missing (key \"tasks\")");
     return;
   }
   file->tasks =
@@ -159,7 +159,7 @@ bool ReadAll(const std::string& path, std::string* text, FileProblems* problems)
   const int fd = path == "-" ? STDIN_FILENO : file.get();
   struct stat about;
   if (fstat(fd, &about) == 0 && S_ISDIR(about.st_mode)) {
-    problems->Add({}, "", "this is a folder; a graph file is expected");
+    problems->Add({}, "", "is a directory; expected a graph file");
     return false;
   }
   constexpr size_t kChunk = 1 << 20;
@@ -178,11 +178,11 @@ bool ReadAll(const std::string& path, std::string* text, FileProblems* problems)
 
 bool ParseOneDocument(std::string text, YamlTree* tree, FileProblems* problems) {
   if (const std::optional<yaml::Problem> problem = tree->Parse(std::move(text))) {
-    problems->Add(problem->mark, "", absl::StrCat("this line is not YAML: ", problem->what));
+    problems->Add(problem->mark, "", absl::StrCat("invalid YAML: ", problem->what));
     return false;
   }
   if (tree->empty()) {
-    problems->Add({}, "", "the file is empty; a graph has at least a list of tasks");
+    problems->Add({}, "", "the file is empty; a graph needs at least a list of tasks");
     return false;
   }
   if (tree->second_document().line > 0) {

@@ -41,30 +41,29 @@ tasks:
     timeout: 0
     max_attempts: 0
 )"),
-      "f.yaml:1:7: name: \"bad name\" has a character that a name cannot have; allowed are "
-      "letters, digits and _ . - / : + @ = , [ ]\n"
-      "f.yaml:2:12: fail_fast: \"yes\" stands where true or false is expected\n"
-      "f.yaml:3:1: \"priority\" is not a known key; known are name, queue, fail_fast, defaults, "
-      "tasks\n"
-      "f.yaml:5:12: defaults.timeout: \"soon\" is not a duration; give one such as 30s, 500ms, 5m, "
-      "1h30m or 2d\n"
-      "f.yaml:6:3: defaults: \"command\" belongs to each task and has no default\n"
+      "f.yaml:1:7: name: \"bad name\" contains an invalid character; allowed are letters, digits "
+      "and _ . - / : + @ = , [ ]\n"
+      "f.yaml:2:12: fail_fast: expected true or false, found \"yes\"\n"
+      "f.yaml:3:1: \"priority\" is not a known key; known keys are name, queue, fail_fast, "
+      "defaults, tasks\n"
+      "f.yaml:5:12: defaults.timeout: \"soon\" is not a valid duration; use one such as 30s, "
+      "500ms, 5m, 1h30m or 2d\n"
+      "f.yaml:6:3: defaults: \"command\" cannot have a default; give it in each task\n"
       "f.yaml:9:14: tasks[0].command: the command is empty\n"
-      "f.yaml:10:24: tasks[0].consumption.ram: \"12 floppies\" has the unknown unit "
-      "\"floppies\"; known are B, kB, MB, GB, TB, KiB, MiB, GiB and TiB\n"
+      "f.yaml:10:24: tasks[0].consumption.ram: \"12 floppies\" has an unknown unit \"floppies\"; "
+      "known units are B, kB, MB, GB, TB, KiB, MiB, GiB and TiB\n"
       "f.yaml:10:42: tasks[0].consumption.cpu: \"-1\" is negative; give a number from 0 on\n"
       "f.yaml:11:5: tasks[1]: \"nme\" is not a known key; did you mean \"name\"?\n"
       "f.yaml:11:5: tasks[1]: the task has no name\n"
       "f.yaml:12:14: tasks[1].command: the command is empty\n"
-      "f.yaml:13:13: tasks[1].after: there is no task \"decod\"; did you mean \"decode\"?\n"
-      "f.yaml:14:5: tasks[2]: \"just text\" stands where a task (a mapping with name and command) "
-      "is expected\n"
-      "f.yaml:15:11: tasks[3].name: \"decode\" names two tasks; the first is on line 8\n"
-      "f.yaml:16:14: tasks[3].command: a mapping stands where a command (a list of program and "
-      "arguments, or a line for the shell) is expected\n"
-      "f.yaml:17:14: tasks[3].timeout: is 0; it must be longer\n"
-      "f.yaml:18:19: tasks[3].max_attempts: \"0\" stands where a whole number from 1 to 1000 is "
-      "expected\n");
+      "f.yaml:13:13: tasks[1].after: unknown task \"decod\"; did you mean \"decode\"?\n"
+      "f.yaml:14:5: tasks[2]: expected a task (a mapping with name and command), found \"just "
+      "text\"\n"
+      "f.yaml:15:11: tasks[3].name: duplicate task name \"decode\"; first used on line 8\n"
+      "f.yaml:16:14: tasks[3].command: expected a command (a list of program and arguments, or a "
+      "line for the shell), found a mapping\n"
+      "f.yaml:17:14: tasks[3].timeout: must be longer than 0\n"
+      "f.yaml:18:19: tasks[3].max_attempts: expected a whole number from 1 to 1000, found \"0\"\n");
 }
 
 TEST(GraphFileProblemsTest, RefusesQuantitiesThatAreNone) {
@@ -72,47 +71,43 @@ TEST(GraphFileProblemsTest, RefusesQuantitiesThatAreNone) {
        {"nan", ".inf", "-.inf", "inf", "-0.5", "lots", "[1]", "{a: 1}", "", "1e99"}) {
     EXPECT_NE(ProblemsOfTask(absl::StrCat("consumption: {gpu: ", quantity, "}")), "") << quantity;
   }
-  EXPECT_EQ(
-      ProblemsOfTask("consumption: {cpu: 1GB}"),
-      "f.yaml:4:24: tasks[0].consumption.cpu: \"1GB\" has a unit of bytes; cpu is a number of "
-      "cores\n");
+  EXPECT_EQ(ProblemsOfTask("consumption: {cpu: 1GB}"),
+            "f.yaml:4:24: tasks[0].consumption.cpu: \"1GB\" has a unit of bytes; cpu is a number "
+            "of cores\n");
   EXPECT_EQ(ProblemsOfTask("consumption: {2x: 1}"),
-            "f.yaml:4:19: tasks[0].consumption: \"2x\" is not a resource's name: 1 to 64 letters, "
-            "digits, '_', '-' or '.', starting with a letter\n");
+            "f.yaml:4:19: tasks[0].consumption: \"2x\" is not a valid resource name; use 1 to 64 "
+            "letters, digits, '_', '-' or '.', starting with a letter\n");
   EXPECT_EQ(ProblemsOfTask("consumption: 3"),
-            "f.yaml:4:18: tasks[0].consumption: \"3\" stands where a mapping is expected\n");
+            "f.yaml:4:18: tasks[0].consumption: expected a mapping, found \"3\"\n");
 }
 
 TEST(GraphFileProblemsTest, RefusesWrongTypesOfEachKey) {
-  EXPECT_EQ(ProblemsOfTask("timeout: [1]"),
-            "f.yaml:4:14: tasks[0].timeout: a list stands where a duration such as 30s or 1h30m is "
-            "expected\n");
   EXPECT_EQ(
-      ProblemsOfTask("max_attempts: 2.5"),
-      "f.yaml:4:19: tasks[0].max_attempts: \"2.5\" stands where a whole number from 1 to 1000 is "
-      "expected\n");
+      ProblemsOfTask("timeout: [1]"),
+      "f.yaml:4:14: tasks[0].timeout: expected a duration such as 30s or 1h30m, found a list\n");
+  EXPECT_EQ(ProblemsOfTask("max_attempts: 2.5"),
+            "f.yaml:4:19: tasks[0].max_attempts: expected a whole number from 1 to 1000, found "
+            "\"2.5\"\n");
   EXPECT_EQ(ProblemsOfTask("priority: \"3\""),
-            "f.yaml:4:15: tasks[0].priority: \"3\" stands where a whole number from -2147483648 to "
-            "2147483647 is expected\n");
+            "f.yaml:4:15: tasks[0].priority: expected a whole number from -2147483648 to "
+            "2147483647, found \"3\"\n");
   EXPECT_EQ(
       ProblemsOfTask("after: {a: b}"),
-      "f.yaml:4:12: tasks[0].after: a mapping stands where a task's name or a list of them is "
-      "expected\n");
+      "f.yaml:4:12: tasks[0].after: expected a task's name or a list of them, found a mapping\n");
   EXPECT_EQ(ProblemsOfTask("after: [[b]]"),
-            "f.yaml:4:13: tasks[0].after[0]: a list stands where a task's name is expected\n");
+            "f.yaml:4:13: tasks[0].after[0]: expected a task's name, found a list\n");
   EXPECT_EQ(ProblemsOfTask("environment: [A]"),
-            "f.yaml:4:18: tasks[0].environment: a list stands where a mapping is expected\n");
+            "f.yaml:4:18: tasks[0].environment: expected a mapping, found a list\n");
   EXPECT_EQ(ProblemsOfTask("environment: {A: [1], KARTOGRAPH_X: 1, \"B=C\": 1}"),
-            "f.yaml:4:22: tasks[0].environment.A: a list stands where a value is expected\n"
+            "f.yaml:4:22: tasks[0].environment.A: expected a value, found a list\n"
             "f.yaml:4:27: tasks[0].environment.KARTOGRAPH_X: names starting with KARTOGRAPH_ are "
             "reserved\n"
-            "f.yaml:4:44: tasks[0].environment: \"B=C\" cannot name a variable\n");
+            "f.yaml:4:44: tasks[0].environment: \"B=C\" is not a valid variable name\n");
   EXPECT_EQ(ProblemsOfTask("directory: [x]"),
-            "f.yaml:4:16: tasks[0].directory: a list stands where a folder is expected\n");
-  EXPECT_EQ(
-      ProblemsOfTask("retry_delay: -1"),
-      "f.yaml:4:18: tasks[0].retry_delay: \"-1\" is not a duration; give one such as 30s, 500ms, "
-      "5m, 1h30m or 2d\n");
+            "f.yaml:4:16: tasks[0].directory: expected a folder, found a list\n");
+  EXPECT_EQ(ProblemsOfTask("retry_delay: -1"),
+            "f.yaml:4:18: tasks[0].retry_delay: \"-1\" is not a valid duration; use one such as "
+            "30s, 500ms, 5m, 1h30m or 2d\n");
 }
 
 TEST(GraphFileProblemsTest, RefusesCommandsThatCannotRun) {
@@ -122,71 +117,67 @@ TEST(GraphFileProblemsTest, RefusesCommandsThatCannotRun) {
   EXPECT_EQ(problems("'  '"), "f.yaml:1:28: tasks[0].command: the command is empty\n");
   EXPECT_EQ(problems("['', a]"), "f.yaml:1:29: tasks[0].command[0]: the program's name is empty\n");
   EXPECT_EQ(problems("[a, ~]"),
-            "f.yaml:1:32: tasks[0].command[1]: nothing stands where an argument is expected\n");
-  EXPECT_EQ(
-      problems("[a, \"x\\0y\"]"),
-      "f.yaml:1:32: tasks[0].command[1]: has a NUL character, which no process can be given\n");
+            "f.yaml:1:32: tasks[0].command[1]: expected an argument, found nothing\n");
+  EXPECT_EQ(problems("[a, \"x\\0y\"]"),
+            "f.yaml:1:32: tasks[0].command[1]: contains a NUL character\n");
   EXPECT_EQ(problems(""),
-            "f.yaml:1:19: tasks[0].command: nothing stands where a command (a list of program and "
-            "arguments, or a line for the shell) is expected\n");
+            "f.yaml:1:19: tasks[0].command: expected a command (a list of program and arguments, "
+            "or a line for the shell), found nothing\n");
 }
 
 TEST(GraphFileProblemsTest, SaysWhatAFileWithoutTasksLacks) {
-  EXPECT_EQ(ProblemsOf("name: x\n"), "f.yaml:1:1: there is no list of tasks (key \"tasks\")\n");
+  EXPECT_EQ(ProblemsOf("name: x\n"), "f.yaml:1:1: the list of tasks is missing (key \"tasks\")\n");
   EXPECT_EQ(ProblemsOf("tasks: []\n"), "f.yaml:1:8: tasks: the graph has no tasks\n");
-  EXPECT_EQ(ProblemsOf("tasks:\n"),
-            "f.yaml:1:1: tasks: nothing stands where a list of tasks is expected\n");
+  EXPECT_EQ(ProblemsOf("tasks:\n"), "f.yaml:1:1: tasks: expected a list of tasks, found nothing\n");
   EXPECT_EQ(ProblemsOf("tasks: {a: b}\n"),
-            "f.yaml:1:8: tasks: a mapping stands where a list of tasks is expected\n");
+            "f.yaml:1:8: tasks: expected a list of tasks, found a mapping\n");
   EXPECT_EQ(ProblemsOf("- a\n"),
-            "f.yaml:1:1: a list stands where a graph (a mapping with tasks) is expected\n");
+            "f.yaml:1:1: expected a graph (a mapping with tasks), found a list\n");
   EXPECT_EQ(ProblemsOf("just words\n"),
-            "f.yaml:1:1: \"just words\" stands where a graph (a mapping with tasks) is expected\n");
+            "f.yaml:1:1: expected a graph (a mapping with tasks), found \"just words\"\n");
 }
 
 TEST(GraphFileProblemsTest, SaysWhereAFileIsNoYaml) {
-  EXPECT_EQ(ProblemsOf(""), "f.yaml: the file is empty; a graph has at least a list of tasks\n");
+  EXPECT_EQ(ProblemsOf(""), "f.yaml: the file is empty; a graph needs at least a list of tasks\n");
   EXPECT_EQ(ProblemsOf("# nothing\n"),
-            "f.yaml: the file is empty; a graph has at least a list of tasks\n");
+            "f.yaml: the file is empty; a graph needs at least a list of tasks\n");
   EXPECT_EQ(ProblemsOf("tasks: [1, 2\nb: 3\n"),
-            "f.yaml:2:2: this line is not YAML: did not find expected ',' or ']', while parsing a "
-            "flow sequence from line 1\n");
+            "f.yaml:2:2: invalid YAML: did not find expected ',' or ']', while parsing a flow "
+            "sequence from line 1\n");
   EXPECT_EQ(ProblemsOf("tasks: *nowhere\n"),
-            "f.yaml:1:8: this line is not YAML: no anchor before this alias is named nowhere\n");
+            "f.yaml:1:8: invalid YAML: no anchor before this alias is named nowhere\n");
   EXPECT_EQ(ProblemsOf("a: 1\n---\nb: 2\n"),
             "f.yaml:3:1: a second document starts here; a file holds one graph\n");
 }
 
 TEST(GraphFileProblemsTest, ReportsKeysGivenTwice) {
   EXPECT_EQ(ProblemsOf("name: a\nname: b\ntasks: [{name: a, command: [x], command: [y]}]\n"),
-            "f.yaml:2:1: name: is given twice; first on line 1\n"
-            "f.yaml:3:33: tasks[0].command: is given twice; first on line 3\n");
+            "f.yaml:2:1: name: duplicate key; first given on line 1\n"
+            "f.yaml:3:33: tasks[0].command: duplicate key; first given on line 3\n");
 }
 
 TEST(GraphFileProblemsTest, ChecksAContainer) {
-  EXPECT_EQ(ProblemsOf("tasks:\n"
-                       "  - name: a\n"
-                       "    command: [x]\n"
-                       "    container:\n"
-                       "      imag: alpine\n"
-                       "      volumes:\n"
-                       "        - {host_path: maps, container_path: /data}\n"
-                       "        - {host_path: /maps}\n"),
-            "f.yaml:5:7: tasks[0].container: \"imag\" is not a known key; did you mean \"image\"?\n"
-            "f.yaml:7:11: tasks[0].container.volumes[0]: host_path must be an absolute path on the "
-            "agent's host\n"
-            "f.yaml:8:11: tasks[0].container.volumes[1]: a volume needs host_path and "
-            "container_path\n");
+  EXPECT_EQ(
+      ProblemsOf("tasks:\n"
+                 "  - name: a\n"
+                 "    command: [x]\n"
+                 "    container:\n"
+                 "      imag: alpine\n"
+                 "      volumes:\n"
+                 "        - {host_path: maps, container_path: /data}\n"
+                 "        - {host_path: /maps}\n"),
+      "f.yaml:5:7: tasks[0].container: \"imag\" is not a known key; did you mean \"image\"?\n"
+      "f.yaml:7:11: tasks[0].container.volumes[0]: host_path must be an absolute path on the "
+      "agent's host\n"
+      "f.yaml:8:11: tasks[0].container.volumes[1]: a volume needs host_path and container_path\n");
 }
 
 TEST(GraphFileProblemsTest, SaysACycleAsAPathOfNames) {
-  EXPECT_EQ(
-      ProblemsOf("tasks:\n"
-                 "  - {name: a, command: [x], after: [c]}\n"
-                 "  - {name: b, command: [x], after: a}\n"
-                 "  - {name: c, command: [x], after: [b]}\n"),
-      "f.yaml:2:37: tasks[0].after: these tasks come after each other in a cycle: a -> b -> c -> "
-      "a\n");
+  EXPECT_EQ(ProblemsOf("tasks:\n"
+                       "  - {name: a, command: [x], after: [c]}\n"
+                       "  - {name: b, command: [x], after: a}\n"
+                       "  - {name: c, command: [x], after: [b]}\n"),
+            "f.yaml:2:37: tasks[0].after: dependency cycle: a -> b -> c -> a\n");
 }
 
 TEST(GraphFileProblemsTest, CountsWhatItDoesNotTell) {

@@ -286,7 +286,7 @@ TEST(GraphFileTest, SaysWhyAFileCannotBeRead) {
   EXPECT_EQ(missing.ToString("x"), "x: cannot be opened: No such file or directory\n");
   FileProblems folder;
   EXPECT_FALSE(LoadGraphFile("/", 1.0, &folder).has_value());
-  EXPECT_EQ(folder.ToString("x"), "x: this is a folder; a graph file is expected\n");
+  EXPECT_EQ(folder.ToString("x"), "x: is a directory; expected a graph file\n");
 }
 
 TEST(GraphFileTest, FindsThePlaceOfATaskThatTheServiceNames) {

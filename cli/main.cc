@@ -24,7 +24,7 @@ int Main(int argc, char** argv) {
 
   ClientOptions options;
   bool json = false;
-  app.add_option("--server", options.address, "Where the service is")
+  app.add_option("--server", options.address, "Address of the service")
       ->type_name("HOST:PORT")
       ->envname("KARTOGRAPH_SERVER")
       ->capture_default_str();
@@ -46,7 +46,7 @@ int Main(int argc, char** argv) {
   sub->add_flag("--wait", submit.wait, "Show progress until the graph ends");
   sub->add_option("--name", submit.name, "Name of the graph, instead of the file's");
   sub->add_option("--queue", submit.queue, "Client queue, instead of the file's");
-  sub->add_option("--scale", submit.scale, "WfFormat: sleep this part of the recorded runtimes")
+  sub->add_option("--scale", submit.scale, "WfFormat: factor for the recorded runtimes")
       ->capture_default_str();
 
   StatusArguments status;
@@ -59,7 +59,7 @@ int Main(int argc, char** argv) {
   ListArguments list;
   sub = command("list", "List graphs, the newest first",
                 [&](const Context& context) { return List(context, list); });
-  sub->add_option("--limit", list.limit, "How many")
+  sub->add_option("--limit", list.limit, "How many graphs")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   sub->add_option("--state", list.state, "Only running, succeeded, failed or cancelled ones");
@@ -76,12 +76,12 @@ int Main(int argc, char** argv) {
   sub->add_option("TASK", task, "Name of a task");
 
   LogsArguments logs;
-  sub = command("logs", "Print what a task wrote",
+  sub = command("logs", "Print the output of a task",
                 [&](const Context& context) { return Logs(context, logs); });
   sub->add_option("GRAPH", logs.graph, "Id or name of a graph")->required();
   sub->add_option("TASK", logs.task, "Name of a task")->required();
-  sub->add_flag("--follow,-f", logs.follow, "Go on until the attempt has ended");
-  sub->add_flag("--stderr", logs.standard_error, "What it wrote to stderr instead of stdout");
+  sub->add_flag("--follow,-f", logs.follow, "Follow the output until the attempt ends");
+  sub->add_flag("--stderr", logs.standard_error, "Print stderr instead of stdout");
   sub->add_option("--attempt", logs.attempt, "Number of an attempt (default: the last one)")
       ->check(CLI::Range(1, 1000000));
 
@@ -93,7 +93,7 @@ int Main(int argc, char** argv) {
   sub->add_option("--scale", scale, "As in submit")->capture_default_str();
 
   bool wait = false;
-  sub = command("retry", "Run again what failed, was cancelled or was skipped in an ended graph",
+  sub = command("retry", "Retry the failed, cancelled and skipped tasks of an ended graph",
                 [&](const Context& context) { return Retry(context, graph, wait); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
   sub->add_flag("--wait", wait, "Show progress until the graph ends");

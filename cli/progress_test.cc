@@ -76,7 +76,7 @@ TEST(ProgressLineTest, NeverTakesMoreThanTheWidth) {
   state.counts = Counts(1000000, 400000, 5000, 12, 100);
   state.running.assign(50, std::string(60, 't'));
   for (const bool notice : {false, true}) {
-    state.notice = notice ? "the service is away, trying again" : "";
+    state.notice = notice ? "service unavailable, retrying" : "";
     for (int width = 1; width < 300; ++width) {
       for (const bool unicode : {false, true}) {
         const std::string line = RenderLine(state, {width, true, unicode});

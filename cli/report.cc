@@ -32,9 +32,9 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
   const std::string& address = context.client->address();
   const std::string message = Printable(status.message());
   if (status.code() == absl::StatusCode::kUnimplemented) {
-    err << "kartograph: what answers at " << address << " is no Kartograph service\n";
+    err << "kartograph: the server at " << address << " is not a Kartograph service\n";
   } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
-    err << "kartograph: the service at " << address << " does not answer\n";
+    err << "kartograph: the service at " << address << " is not responding\n";
   } else if (!IsTransport(message)) {
     err << "kartograph: the service at " << address << " cannot do this now: " << message << "\n";
     return;
@@ -115,7 +115,7 @@ void PrintJson(const Context& context, const google::protobuf::Message& message)
   std::string json;
   const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
   if (!status.ok()) {
-    *context.err << "kartograph: the answer cannot be written as JSON: " << status.ToString()
+    *context.err << "kartograph: the response cannot be written as JSON: " << status.ToString()
                  << "\n";
     return;
   }
@@ -139,9 +139,8 @@ absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
-  return absl::NotFoundError(absl::StrCat("there is no graph with the id or name ",
-                                          Quoted(id_or_name),
-                                          "; \"kartograph list\" shows the graphs"));
+  return absl::NotFoundError(absl::StrCat("no graph has the id or name ", Quoted(id_or_name),
+                                          "; \"kartograph list\" shows all graphs"));
 }
 
 absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,

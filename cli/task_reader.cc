@@ -50,8 +50,9 @@ void TaskReader::ReadDefaults(YamlTree::Id map, const FieldPath& path) {
   for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
     if (ReadShared(entry, path, &defaults_)) continue;
     if (entry.key == "name" || entry.key == "command" || entry.key == "after") {
-      problems_->Add(tree_.mark(entry.key_id), path.ToString(),
-                     absl::StrCat(Quoted(entry.key), " belongs to each task and has no default"));
+      problems_->Add(
+          tree_.mark(entry.key_id), path.ToString(),
+          absl::StrCat(Quoted(entry.key), " cannot have a default; give it in each task"));
     } else {
       ReportUnknownKey(tree_, entry, path, kDefaultsKeys, problems_);
     }
@@ -151,8 +152,7 @@ bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path,
     return false;
   }
   if (tree_.text(id).find('\0') != absl::string_view::npos) {
-    problems_->Add(tree_.mark(id), path.ToString(),
-                   "has a NUL character, which no process can be given");
+    problems_->Add(tree_.mark(id), path.ToString(), "contains a NUL character");
     return false;
   }
   return true;
@@ -233,7 +233,7 @@ void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path,
     if (entry.key.empty() || entry.key.find('=') != absl::string_view::npos ||
         entry.key.find('\0') != absl::string_view::npos) {
       problems_->Add(tree_.mark(entry.key_id), path.ToString(),
-                     absl::StrCat(Quoted(entry.key), " cannot name a variable"));
+                     absl::StrCat(Quoted(entry.key), " is not a valid variable name"));
       continue;
     }
     const FieldPath field(&path, entry.key);
@@ -345,7 +345,7 @@ void TaskReader::ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_
     problems_->Add(tree_.mark(id), path.ToString(),
                    absl::StrCat(Quoted(tree_.text(id)), " ", duration.status().message()));
   } else if (!zero_allowed && *duration == absl::ZeroDuration()) {
-    problems_->Add(tree_.mark(id), path.ToString(), "is 0; it must be longer");
+    problems_->Add(tree_.mark(id), path.ToString(), "must be longer than 0");
   } else {
     *(spec->*mutable_field)() = ToProto(*duration);
   }

@@ -85,7 +85,7 @@ class Instance {
       double seconds;
       if (id == YamlTree::kNone || runtime == YamlTree::kNone) {
         problems_->Add(tree_.mark(task), field.ToString(),
-                       "a task with \"id\" and \"runtimeInSeconds\" is expected");
+                       "expected a task with \"id\" and \"runtimeInSeconds\"");
         continue;
       }
       if (!absl::SimpleAtod(tree_.text(runtime), &seconds) || !std::isfinite(seconds) ||
@@ -109,7 +109,7 @@ class Instance {
       const FieldPath field(&path, i);
       const Id id = tree_.Find(items[i], "id");
       if (id == YamlTree::kNone || tree_.kind(id) != Kind::kScalar) {
-        problems_->Add(tree_.mark(items[i]), field.ToString(), "a task with an \"id\" is expected");
+        problems_->Add(tree_.mark(items[i]), field.ToString(), "expected a task with an \"id\"");
         continue;
       }
       const auto runtime = runtimes_.find(tree_.text(id));
@@ -152,7 +152,7 @@ class Instance {
           if (other == index_.end()) {
             problems_->Add(tree_.mark(item),
                            absl::StrCat("workflow.specification.tasks[", i, "].", key),
-                           absl::StrCat("there is no task ", Quoted(tree_.text(item))));
+                           absl::StrCat("unknown task ", Quoted(tree_.text(item))));
             continue;
           }
           const size_t parent = parents ? other->second : i;

@@ -82,10 +82,10 @@ TEST(WfFormatTest, RefusesOtherVersionsAndBrokenInstances) {
             "f:19:9: workflow.execution.tasks[2]: a task with \"id\" and \"runtimeInSeconds\" is "
             "expected\n");
   EXPECT_EQ(ProblemsOf(": 1.25", ": -1"),
-            "f:17:47: workflow.execution.tasks[0]: \"-1\" stands where a number of seconds, not "
-            "negative is expected\n");
+            "f:17:47: workflow.execution.tasks[0]: expected a number of seconds, not negative, "
+            "found \"-1\"\n");
   EXPECT_EQ(ProblemsOf("[\"split 1\"]", "[\"splat\"]"),
-            "f:9:54: workflow.specification.tasks[1].parents: there is no task \"splat\"\n");
+            "f:9:54: workflow.specification.tasks[1].parents: unknown task \"splat\"\n");
   EXPECT_NE(ProblemsOf("\"children\": []", "\"children\": [\"split 1\"]").find("cycle"),
             std::string::npos);
 }

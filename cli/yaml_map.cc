@@ -106,7 +106,7 @@ MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path
   KeysSeen seen;
   for (const YamlTree::Pair& pair : tree.Pairs(map)) {
     if (tree.kind(pair.key) != Kind::kScalar) {
-      problems->Add(tree.mark(pair.key), path.ToString(), "a key must be a plain word");
+      problems->Add(tree.mark(pair.key), path.ToString(), "a key must be a plain string");
       continue;
     }
     const absl::string_view key = tree.text(pair.key);
@@ -119,7 +119,7 @@ MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path
       entries.push_back({key, pair.key, pair.value});
     } else {
       problems->Add(tree.mark(pair.key), FieldPath(&path, key).ToString(),
-                    absl::StrCat("is given twice; first on line ", tree.mark(first).line));
+                    absl::StrCat("duplicate key; first given on line ", tree.mark(first).line));
     }
   }
   if (!merges.empty()) {
@@ -135,7 +135,7 @@ void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPa
   problems->Add(
       tree.mark(entry.key_id), parent.ToString(),
       absl::StrCat(Quoted(entry.key), " is not a known key; ",
-                   nearest.empty() ? absl::StrCat("known are ", absl::StrJoin(known, ", "))
+                   nearest.empty() ? absl::StrCat("known keys are ", absl::StrJoin(known, ", "))
                                    : absl::StrCat("did you mean \"", nearest, "\"?")));
 }
 
@@ -157,7 +157,7 @@ void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& pat
       break;
   }
   problems->Add(tree.mark(id), path.ToString(),
-                absl::StrCat(found, " stands where ", expected, " is expected"));
+                absl::StrCat("expected ", expected, ", found ", found));
 }
 
 }  // namespace kartograph::cli

@@ -47,7 +47,7 @@ MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path
 void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPath& parent,
                       absl::Span<const absl::string_view> known, FileProblems* problems);
 
-// Reports that something else than `expected` ("a list of tasks") stands at `id`.
+// Reports that `id` is something else than `expected` ("a list of tasks").
 void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& path,
                      absl::string_view expected, FileProblems* problems);
 

@@ -37,9 +37,9 @@ TEST(YamlMapTest, ReportsRepeatedAndOddKeys) {
   FileProblems problems;
   EXPECT_EQ(ReadMap(tree, tree.root(), FieldPath(), &problems).size(), 2u);
   EXPECT_EQ(problems.ToString("f"),
-            "f:3:1: a: is given twice; first on line 1\n"
-            "f:4:1: a key must be a plain word\n"
-            "f:5:5: <<: \"5\" stands where a mapping to merge is expected\n");
+            "f:3:1: a: duplicate key; first given on line 1\n"
+            "f:4:1: a key must be a plain string\n"
+            "f:5:5: <<: expected a mapping to merge, found \"5\"\n");
 }
 
 }  // namespace

@@ -26,9 +26,9 @@ std::string NameProblem(absl::string_view name) {
     return absl::StrCat("has ", name.size(), " characters; at most ", kMaxNameLength,
                         " are allowed");
   }
-  if (name[0] == '-') return "starts with '-', which a name must not";
+  if (name[0] == '-') return "must not start with '-'";
   if (!std::all_of(name.begin(), name.end(), IsNameCharacter)) {
-    return "has a character that a name cannot have; allowed are letters, digits and "
+    return "contains an invalid character; allowed are letters, digits and "
            "_ . - / : + @ = , [ ]";
   }
   return "";
@@ -40,7 +40,7 @@ std::string ResourceNameProblem(absl::string_view name) {
       std::all_of(name.begin(), name.end(), IsResourceNameCharacter)) {
     return "";
   }
-  return absl::StrCat("is not a resource's name: 1 to ", kMaxResourceNameLength,
+  return absl::StrCat("is not a valid resource name; use 1 to ", kMaxResourceNameLength,
                       " letters, digits, '_', '-' or '.', starting with a letter");
 }
 

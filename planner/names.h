@@ -17,7 +17,7 @@ inline constexpr size_t kMaxResourceNameLength = 64;
 bool IsNameCharacter(char c);
 
 // Empty where `name` can name a task, a graph or a queue; otherwise what is wrong with it and what
-// would be right, to be put after the name: "starts with '-', which a name must not".
+// would be right, to be put after the name: "must not start with '-'".
 std::string NameProblem(absl::string_view name);
 // The same for the name of a resource: letters, digits, '_', '-' and '.', a letter first.
 std::string ResourceNameProblem(absl::string_view name);

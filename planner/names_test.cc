@@ -15,10 +15,10 @@ TEST(NamesTest, TakesWhatPathsAndVersionsAreMadeOf) {
 TEST(NamesTest, SaysWhatIsWrongWithAName) {
   EXPECT_EQ(NameProblem(""), "is empty; a name has 1 to 256 characters");
   EXPECT_EQ(NameProblem(std::string(257, 'x')), "has 257 characters; at most 256 are allowed");
-  EXPECT_EQ(NameProblem("-x"), "starts with '-', which a name must not");
+  EXPECT_EQ(NameProblem("-x"), "must not start with '-'");
   for (const char* name : {"a b", "a\nb", "\xC3\xA9", "a\"b"}) {
     EXPECT_EQ(NameProblem(name),
-              "has a character that a name cannot have; allowed are letters, digits and "
+              "contains an invalid character; allowed are letters, digits and "
               "_ . - / : + @ = , [ ]")
         << name;
   }
@@ -30,7 +30,8 @@ TEST(NamesTest, ChecksNamesOfResources) {
   for (const std::string& name : {std::string(), std::string("1gpu"), std::string("_x"),
                                   std::string("a b"), std::string("ram!"), std::string(65, 'a')}) {
     EXPECT_EQ(ResourceNameProblem(name),
-              "is not a resource's name: 1 to 64 letters, digits, '_', '-' or '.', starting with a "
+              "is not a valid resource name; use 1 to 64 letters, digits, '_', '-' or '.', "
+              "starting with a "
               "letter")
         << name;
   }

@@ -280,14 +280,14 @@ absl::StatusOr<Quantity> ParseQuantity(absl::string_view text, absl::string_view
   double units = 0;
   if (number.empty() || !absl::SimpleAtod(number, &units)) {
     return absl::InvalidArgumentError(
-        resource == "cpu" ? "is not a number of cores; give one such as 4 or 0.5"
-                          : "is not a quantity; give a number such as 2, 0.5 or 512MiB");
+        resource == "cpu" ? "is not a valid number of cores; use one such as 4 or 0.5"
+                          : "is not a valid quantity; use a number such as 2, 0.5 or 512MiB");
   }
   if (unit.empty()) return Quantity::FromUnits(units);
   const std::optional<int64_t> bytes = BytesOfUnit(unit);
   if (!bytes.has_value()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("has the unknown unit \"", unit.substr(0, 40), "\"; known are ", kByteUnits));
+        absl::StrCat("has an unknown unit \"", unit.substr(0, 40), "\"; known units are ", kByteUnits));
   }
   if (resource == "cpu") {
     return absl::InvalidArgumentError("has a unit of bytes; cpu is a number of cores");

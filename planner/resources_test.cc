@@ -390,7 +390,7 @@ TEST(ParseQuantityTest, RefusesWhatIsOutOfRange) {
 
 TEST(ParseQuantityTest, TakesNoBytesForCores) {
   EXPECT_EQ(ParseQuantity("many", "cpu").status().message(),
-            "is not a number of cores; give one such as 4 or 0.5");
+            "is not a valid number of cores; use one such as 4 or 0.5");
   EXPECT_EQ(*ParseQuantity("0.5", "cpu"), Quantity::FromMilli(500));
   EXPECT_EQ(ParseQuantity("2GB", "cpu").status().message(),
             "has a unit of bytes; cpu is a number of cores");

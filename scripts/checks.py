@@ -15,8 +15,9 @@ from common import ROOT, bazel  # noqa: E402
 
 MAX_LINES = 700
 
-# Who may include whom (docs/architecture.md has the reasons). A folder may always include itself;
-# for a folder in a folder the longest entry counts. A test may include what it tests with besides.
+# Who may include whom (docs/architecture.md has the reasons). A file belongs to the longest entry that its
+# folder is or lies in, and may include what belongs to the same entry. "base" stands for what belongs to that
+# entry, "executor/" for all that lies below, "storage/history.h" for one file.
 VALUES = {"planner/ids.h", "planner/names.h", "planner/problems.h", "planner/resources.h",
           "planner/states.h", "planner/task_policy.h"}
 MAY_INCLUDE = {
@@ -24,20 +25,36 @@ MAY_INCLUDE = {
     "api": set(),
     "yaml": set(),
     "planner": {"base/clock.h", "base/byte_size.h"},
-    "storage": {"base/"} | VALUES,
-    "executor": {"base/"} | VALUES,
-    "scheduler": {"base/", "planner/", "storage/history.h", "storage/records.h",
-                  "executor/cluster.h"},
-    "service": {"base/", "api/", "yaml/", "planner/", "storage/", "executor/", "scheduler/"},
-    "cli": {"base/", "api/", "yaml/", "planner/task_graph.h"} | VALUES,
+    "storage": {"base"} | VALUES,
+    "executor": {"base"} | VALUES,
+    "executor/wire": {"base", "executor"} | VALUES,
+    "executor/runner": {"base", "executor"} | VALUES,
+    "executor/agent": {"base", "executor", "executor/runner", "executor/wire"} | VALUES,
+    "executor/local": {"base", "executor", "executor/agent", "executor/runner", "executor/wire"} | VALUES,
+    "executor/mesos": {"base", "executor", "executor/mesos/protocol"} | VALUES,
+    "executor/mesos/protocol": set(),
+    "executor/mesos/framework": {"base", "executor", "executor/mesos", "executor/mesos/protocol",
+                                 "executor/wire"} | VALUES,
+    "executor/mesos/executor": {"base", "executor", "executor/agent", "executor/mesos",
+                                "executor/mesos/protocol", "executor/runner", "executor/wire"} | VALUES,
+    "executor/simulated": {"base", "executor"} | VALUES,
+    "scheduler": {"base", "planner", "storage/history.h", "storage/records.h", "executor/cluster.h"},
+    "service": {"base", "api", "yaml", "planner", "storage", "executor/", "scheduler"},
+    "cli": {"base", "api", "yaml", "planner/task_graph.h"} | VALUES,
     "third_party": set(),
     "tests": {""},
     "bench": {""},
     "examples": {""},
 }
-# A scheduler's test runs against the simulated cluster and a real history, the framework's against
-# the stand-in of a Mesos cluster.
-TEST_MAY_INCLUDE = {"scheduler": {"executor/simulated/", "storage/"}, "executor": {"tests/mesos/"}}
+# What tests and test doubles may include besides. A scheduler's test runs against the simulated cluster and a
+# real history, the framework's against the stand-in of a Mesos cluster.
+TEST_MAY_INCLUDE = {"scheduler": {"executor/simulated", "storage"},
+                    "executor/mesos/framework": {"executor/mesos/executor", "tests"}}
+# Test doubles live in folders of this name, and only tests and benchmarks may include them.
+DOUBLES = "/testing/"
+TEST = re.compile(r"_test(_\w+)?\.(cc|h)$|_bench\.cc$|/testing/|^(tests|bench)/")
+# Names of test doubles that stand beside what they double.
+LOOSE_DOUBLE = re.compile(r"(^|/)(fake|mock)_[^/]*$|_(fake|mock|testing)\.(cc|h)$")
 
 SKIPPED_FOLDERS = {".git", ".cache", "__pycache__", "node_modules"}
 CODE = {".cc", ".h", ".py", ".proto", ".bzl", ".bazel", ".sh", ".js", ".css", ".html", ".sql"}
@@ -59,23 +76,54 @@ def read(path):
     return (ROOT / path).read_text(encoding="utf-8", errors="replace")
 
 
+def entry_of(path):
+    """The entry of the table that a file belongs to; None where there is none."""
+    folder = os.path.dirname(path)
+    while folder and folder not in MAY_INCLUDE:
+        folder = os.path.dirname(folder)
+    return folder or None
+
+
+def include_problem(path, include):
+    """What is wrong with this include in this file; None where nothing is."""
+    owner, included = entry_of(path), entry_of(include)
+    if included is None:
+        return None  # none of ours
+    if DOUBLES in include and not TEST.search(path):
+        return f"{path}: must not include {include}, which is for tests"
+    allowed = MAY_INCLUDE[owner] | (TEST_MAY_INCLUDE.get(owner, set()) if TEST.search(path) else set())
+    if included in (owner, *allowed) or include in allowed:
+        return None
+    if any(include.startswith(folder) for folder in allowed if not folder or folder.endswith("/")):
+        return None
+    return (f"{path}: must not include {include}; "
+            f"{owner}/ may include {', '.join(sorted(allowed)) or 'nothing'}")
+
+
 def include_problems():
     """Includes that go against the table."""
-    known = tuple(folder + "/" for folder in MAY_INCLUDE)
     problems = []
     for path in sources(".cc", ".h"):
-        top = path.split("/")[0]
-        if top not in MAY_INCLUDE:
-            problems.append(f"{path}: its folder has no place in the table of {__name__}.py")
+        if entry_of(path) is None:
+            problems.append(f"{path}: its folder has no place in the table of scripts/checks.py")
             continue
-        allowed = {top + "/"} | MAY_INCLUDE[top]
-        if re.search(r"_test(_\w+)?\.(cc|h)$|_bench\.cc$|/testing/|(fake|mock)_", path):
-            allowed |= TEST_MAY_INCLUDE.get(top, set())
-        for include in INCLUDE.findall(read(path)):
-            if include.startswith(known) and not include.startswith(tuple(allowed)):
-                problems.append(f"{path}: must not include {include}; "
-                                f"{top}/ may include {', '.join(sorted(allowed)) or 'nothing'}")
+        problems += filter(None, (include_problem(path, include)
+                                  for include in INCLUDE.findall(read(path))))
     return problems
+
+
+def double_problems():
+    """Test doubles outside of a folder for them."""
+    return [f"{path}: belongs into a folder testing/" for path in sources(".cc", ".h")
+            if LOOSE_DOUBLE.search(path) and DOUBLES not in path and not path.startswith("tests/")]
+
+
+def own_test_problems():
+    """Failures of the checks' own tests."""
+    words = [sys.executable, "-B", "-m", "unittest", "-q", "checks_test"]
+    check = subprocess.run(words, cwd=ROOT / "scripts", stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, check=False)
+    return [check.stderr.strip()] if check.returncode else []
 
 
 def length_problems():
@@ -131,6 +179,8 @@ def link_problems():
 def run():
     """Yields the name of each check and its problems."""
     yield "includes follow the table", include_problems()
+    yield "test doubles live in testing/", double_problems()
+    yield "the checks pass their own tests", own_test_problems()
     yield f"no file exceeds {MAX_LINES} lines", length_problems()
     yield "every C++ file belongs to a target", orphan_problems()
     yield "Python files parse", python_problems()

@@ -7,9 +7,9 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
-#include "storage/fault_file_system.h"
-#include "storage/history_testing.h"
 #include "storage/open_history.h"
+#include "storage/testing/fault_file_system.h"
+#include "storage/testing/history_fixture.h"
 
 namespace kartograph::storage {
 namespace {

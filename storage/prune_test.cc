@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "storage/history_testing.h"
+#include "storage/testing/history_fixture.h"
 
 namespace kartograph::storage {
 namespace {

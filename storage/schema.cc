@@ -170,7 +170,7 @@ FROM attempts a JOIN agents g ON g.id = a.agent_id JOIN tasks t ON t.key = a.tas
   LEFT JOIN attempt_ends e ON e.key = a.key;
 )sql";
 
-// What can become of attempts on agents that are out of reach.
+// What can become of attempts on agents that are unreachable.
 constexpr char kVersion2[] = R"sql(
 ALTER TABLE settings ADD COLUMN unreachable_timeout_us INTEGER;
 DROP INDEX settings_by_value;

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "storage/history_testing.h"
+#include "storage/testing/history_fixture.h"
 
 namespace kartograph::storage {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "storage/history_testing.h"
+#include "storage/testing/history_fixture.h"
 
 namespace kartograph::storage {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/checkpointer.h"
-#include "storage/history_testing.h"
 #include "storage/open_history.h"
+#include "storage/testing/history_fixture.h"
 
 namespace kartograph::storage {
 namespace {

@@ -13,7 +13,8 @@ _CLANG_FORMAT = "/usr/bin/clang-format-14"
 _CLANG_TIDY = "/usr/bin/clang-tidy-14"
 
 # What the compiler gets from .bazelrc and its toolchain, in clang's words.
-_FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-x", "c++"]
+# -Wthread-safety checks what ABSL_GUARDED_BY and its kin say.
+_FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wthread-safety", "-x", "c++"]
 
 _SOURCES = ["cc", "cpp"]
 _HEADERS = ["h"]

@@ -90,7 +90,7 @@ function runningRow(attempt) {
       updateStateMark(state, taskState(now.state));
       setTitled(task, now.taskName);
       setTitled(graph, now.graphName || now.graphId);
-      setTitled(agent, now.unreachableSince ? `${now.agent} (out of reach)` : now.agent);
+      setTitled(agent, now.unreachableSince ? `${now.agent} (unreachable)` : now.agent);
       setTitled(use, formatConsumption(now.consumption));
       showElapsed(elapsed, parseTime(now.launchTime));
     },
@@ -150,7 +150,7 @@ export class AgentsPanel {
               all > agents.length ? `${formatCount(agents.length)} of ${formatCount(all)}`
               : all > 0           ? formatCount(all)
                                   : '',
-              away > 0 ? `${formatCount(away)} not reachable` : '',
+              away > 0 ? `${formatCount(away)} unreachable` : '',
             ].filter(Boolean).join(', '));
     this.empty.hidden = agents.length > 0;
     const rows = agents.slice(0, this.#shown).map((agent) => ({key: `a ${agent.agentId}`, agent}));
@@ -180,7 +180,7 @@ export function sum(agents) {
 function agentRow() {
   const name = h('span', {class: 'name'});
   const attempts = h('span', {class: 'quiet'});
-  const away = h('span', {class: 'away'}, 'not reachable');
+  const away = h('span', {class: 'away'}, 'unreachable');
   const bars = h('div', {class: 'uses'});
   const host = h('div', {class: 'host'});
   return {

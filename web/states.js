@@ -45,7 +45,7 @@ export function outcomeWords(attempt) {
   switch (attempt.outcome) {
     case undefined:
     case 'OUTCOME_UNSPECIFIED':
-      return attempt.unreachableSince ? 'out of reach' : taskState(attempt.state).key;
+      return attempt.unreachableSince ? 'unreachable' : taskState(attempt.state).key;
     case 'OUTCOME_EXITED':
       return `exit status ${attempt.exitStatus}`;
     case 'OUTCOME_SIGNALLED': {

@@ -170,7 +170,7 @@ function facts(task, route) {
   const timeout = parseDuration(spec.timeout);
   add('limit', timeout === null ? '' : formatSpan(timeout));
   const unreachable = parseDuration(spec.unreachableTimeout);
-  add('given up', unreachable === null ? '' : `after ${formatSpan(unreachable)} out of reach`);
+  add('given up', unreachable === null ? '' : `after ${formatSpan(unreachable)} unreachable`);
   if (spec.maxAttempts > 1) {
     const wait = parseDuration(spec.retryDelay);
     add('tries', `at most ${formatCount(spec.maxAttempts)}` +

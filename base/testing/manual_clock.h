@@ -2,10 +2,9 @@
 #ifndef KARTOGRAPH_BASE_TESTING_MANUAL_CLOCK_H_
 #define KARTOGRAPH_BASE_TESTING_MANUAL_CLOCK_H_
 
-#include <mutex>
-
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace kartograph::testing {
 
@@ -13,29 +12,30 @@ namespace kartograph::testing {
 class ManualClock : public Clock {
  public:
   SteadyTime SteadyNow() const override {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     return now_.steady;
   }
   absl::Time WallNow() const override {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     return now_.wall;
   }
 
   // Time passes, on both clocks.
   void Advance(absl::Duration duration) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     now_.steady += duration;
     now_.wall += duration;
   }
   // Somebody sets the wall clock; no time passes.
   void StepWall(absl::Duration step) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     now_.wall += step;
   }
 
  private:
-  mutable std::mutex mutex_;
-  Instant now_ = {SteadyTime::FromSinceZero(absl::Hours(100)), absl::FromUnixSeconds(1700000000)};
+  mutable Mutex mutex_;
+  Instant now_ ABSL_GUARDED_BY(mutex_) = {SteadyTime::FromSinceZero(absl::Hours(100)),
+                                          absl::FromUnixSeconds(1700000000)};
 };
 
 }  // namespace kartograph::testing

@@ -74,20 +74,20 @@ class Session : public std::enable_shared_from_this<Session> {
     handlers_.on_end(end);
   }
 
-  // How every request begins; the body's length and the body follow.
-  std::string RequestHead(absl::string_view stream_id) const {
+  // Of every request.
+  RequestHeader MakeHeader() const {
     const Endpoint& to = options_.endpoint;
-    std::string head = absl::StrCat(
-        "POST ", to.target, " HTTP/1.1\r\nHost: ", HostPort{to.host, to.port}.ToString(),
-        "\r\nContent-Type: application/x-protobuf\r\nAccept: application/x-protobuf\r\n");
+    RequestHeader header;
+    header.version(11);
+    header.method(http::verb::post);
+    header.target(to.target);
+    header.set(http::field::host, HostPort{to.host, to.port}.ToString());
+    header.set(http::field::content_type, "application/x-protobuf");
+    header.set(http::field::accept, "application/x-protobuf");
     if (!options_.authorization.empty()) {
-      absl::StrAppend(&head, "Authorization: ", options_.authorization, "\r\n");
+      header.set(http::field::authorization, options_.authorization);
     }
-    if (!stream_id.empty()) absl::StrAppend(&head, "Mesos-Stream-Id: ", stream_id, "\r\n");
-    return absl::StrCat(head, "Content-Length: ");
-  }
-  void AppendRequest(absl::string_view body, std::string* requests) const {
-    absl::StrAppend(requests, head_, body.size(), "\r\n\r\n", body);
+    return header;
   }
 
   // The end that an answer means, which is not the protocol's.
@@ -117,7 +117,7 @@ class Session : public std::enable_shared_from_this<Session> {
         co_await s.stream_.Connect(s.options_.endpoint.host, s.options_.endpoint.port);
     if (status.ok()) {
       std::string request;
-      s.AppendRequest(subscribe, &request);
+      AppendRequest(s.header_, subscribe, &request);
       status = co_await s.stream_.Write(request);
     }
     http::response_parser<http::buffer_body> parser;
@@ -133,7 +133,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     const auto& head = parser.get();
     if (auto id = head.find("Mesos-Stream-Id"); id != head.end()) {
-      s.head_ = s.RequestHead({id->value().data(), id->value().size()});
+      s.header_.set("Mesos-Stream-Id", id->value());
     }
     s.stream_.SetTimeout(absl::InfiniteDuration());
     asio::co_spawn(s.io_, RunCalls(self), asio::detached);
@@ -208,7 +208,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::vector<Waiting> batch;
     std::string requests;
     while (!queue_.empty() && batch.size() < kMaxBatch) {
-      AppendRequest(queue_.front().call, &requests);
+      AppendRequest(header_, queue_.front().call, &requests);
       batch.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
@@ -243,7 +243,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<HttpConnection> calls_;
   asio::steady_timer wake_;  // cancelled when there are calls to send
   std::deque<Waiting> queue_;
-  std::string head_ = RequestHead("");  // without a stream's id before there is a stream
+  RequestHeader header_ = MakeHeader();  // without a stream's id before there is a stream
   bool closed_ = false;
 };
 

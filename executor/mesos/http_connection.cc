@@ -6,6 +6,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_range.hpp>
+#include <boost/beast/http/span_body.hpp>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,23 @@ namespace kartograph::executor::mesos {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 using asio::ip::tcp;
+
+void AppendRequest(const RequestHeader& header, absl::string_view body, std::string* bytes) {
+  using Body = beast::http::span_body<const char>;
+  beast::http::request<Body> request(header);
+  request.body() = {body.data(), body.size()};
+  request.prepare_payload();
+  beast::http::request_serializer<Body> serializer(request);
+  beast::error_code error;
+  while (!error && !serializer.is_done()) {
+    serializer.next(error, [&](beast::error_code&, const auto& buffers) {
+      for (const asio::const_buffer& buffer : beast::buffers_range_ref(buffers)) {
+        bytes->append(static_cast<const char*>(buffer.data()), buffer.size());
+      }
+      serializer.consume(beast::buffer_bytes(buffers));
+    });
+  }
+}
 
 HttpConnection::HttpConnection(asio::io_context& io, asio::ssl::context* tls_context) : io_(io) {
   if (tls_context != nullptr) {

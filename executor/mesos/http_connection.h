@@ -26,6 +26,12 @@ namespace kartograph::executor::mesos {
 inline constexpr auto kAwaitResult =
     boost::asio::as_tuple(boost::asio::use_awaitable_t<boost::asio::any_io_executor>{});
 
+using RequestHeader = boost::beast::http::request_header<>;
+
+// The request as it is sent, with the length of its body, appended to `bytes`: several requests may
+// go in one write.
+void AppendRequest(const RequestHeader& header, absl::string_view body, std::string* bytes);
+
 // Bound to the io_context's thread. One read and one write at a time. Each wait takes at most what
 // SetTimeout said last; what takes longer fails with DeadlineExceeded.
 class HttpConnection {

@@ -1,7 +1,5 @@
 """Results and logs of a megabyte and more, and graphs of many tasks."""
 
-import threading
-
 import grpc
 import pytest
 
@@ -76,18 +74,15 @@ def test_following_a_log_gives_what_comes_until_the_end(shared, folder):
 
 def test_following_ends_when_a_waiting_task_is_cancelled(shared):
     graph = shared.submit([task("a", "sleep", "1000", grace=0.1), task("b", after=["a"])])
-    said = []
-
-    def follow():
-        try:
-            said.append(shared.log_of(graph, "b", follow=True))
-        except grpc.RpcError as error:
-            said.append(error.code())
-    follower = threading.Thread(target=follow)
-    follower.start()
+    request = pb.ReadLogRequest(graph_id=graph, task_name="b", follow=True)
+    follower = shared.stub.ReadLog(request, timeout=60)
     shared.cancel(graph)
-    follower.join(60)
-    assert said in ([b""], [grpc.StatusCode.NOT_FOUND], [grpc.StatusCode.FAILED_PRECONDITION])
+    # The same whether the service began to follow before or after the cancellation.
+    for call in (follower, shared.stub.ReadLog(request, timeout=60)):
+        with pytest.raises(grpc.RpcError) as error:
+            b"".join(part.data for part in call)
+        assert error.value.code() == grpc.StatusCode.NOT_FOUND
+        assert error.value.details() == 'task "b" ended without being launched'
 
 
 def test_a_log_of_a_task_that_is_not_there_is_not_found(shared):

@@ -22,14 +22,19 @@ boost::asio::awaitable<absl::StatusOr<std::string>> OperatorApi::Post(Endpoint t
   connection.SetTimeout(options_.timeout);
   absl::Status status = co_await connection.Connect(to.host, to.port);
   if (!status.ok()) co_return status;
-  std::string request =
-      absl::StrCat("POST ", to.target, " HTTP/1.1\r\nHost: ", to.host, ":", to.port,
-                   "\r\nConnection: close\r\nContent-Type: "
-                   "application/x-protobuf\r\nAccept: application/x-protobuf\r\n");
+  RequestHeader header;
+  header.version(11);
+  header.method(http::verb::post);
+  header.target(to.target);
+  header.set(http::field::host, absl::StrCat(to.host, ":", to.port));
+  header.set(http::field::connection, "close");
+  header.set(http::field::content_type, "application/x-protobuf");
+  header.set(http::field::accept, "application/x-protobuf");
   if (!options_.authorization.empty()) {
-    absl::StrAppend(&request, "Authorization: ", options_.authorization, "\r\n");
+    header.set(http::field::authorization, options_.authorization);
   }
-  absl::StrAppend(&request, "Content-Length: ", body.size(), "\r\n\r\n", body);
+  std::string request;
+  AppendRequest(header, body, &request);
   status = co_await connection.Write(request);
   http::response_parser<http::string_body> parser;
   parser.body_limit(kMaxAnswer);

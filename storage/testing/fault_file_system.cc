@@ -1,4 +1,4 @@
-#include "storage/fault_file_system.h"
+#include "storage/testing/fault_file_system.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,6 +1,6 @@
 // What the tests of the run history share.
-#ifndef KARTOGRAPH_STORAGE_HISTORY_TESTING_H_
-#define KARTOGRAPH_STORAGE_HISTORY_TESTING_H_
+#ifndef KARTOGRAPH_STORAGE_TESTING_HISTORY_FIXTURE_H_
+#define KARTOGRAPH_STORAGE_TESTING_HISTORY_FIXTURE_H_
 
 #include <cstdint>
 #include <string>
@@ -74,4 +74,4 @@ std::vector<std::string> DescribeAll(History& history, planner::GraphId graphs,
 
 }  // namespace kartograph::storage
 
-#endif  // KARTOGRAPH_STORAGE_HISTORY_TESTING_H_
+#endif  // KARTOGRAPH_STORAGE_TESTING_HISTORY_FIXTURE_H_

@@ -1,6 +1,6 @@
 // A file system for SQLite that fails when a test says so, and that can lose what was not synced.
-#ifndef KARTOGRAPH_STORAGE_FAULT_FILE_SYSTEM_H_
-#define KARTOGRAPH_STORAGE_FAULT_FILE_SYSTEM_H_
+#ifndef KARTOGRAPH_STORAGE_TESTING_FAULT_FILE_SYSTEM_H_
+#define KARTOGRAPH_STORAGE_TESTING_FAULT_FILE_SYSTEM_H_
 
 #include <sqlite3.h>
 
@@ -84,4 +84,4 @@ class FaultFileSystem {
 
 }  // namespace kartograph::storage
 
-#endif  // KARTOGRAPH_STORAGE_FAULT_FILE_SYSTEM_H_
+#endif  // KARTOGRAPH_STORAGE_TESTING_FAULT_FILE_SYSTEM_H_

@@ -1,6 +1,6 @@
 // What the tests of the commands have in common: a fake service, and a context that talks to it.
-#ifndef KARTOGRAPH_CLI_COMMANDS_TEST_BASE_H_
-#define KARTOGRAPH_CLI_COMMANDS_TEST_BASE_H_
+#ifndef KARTOGRAPH_CLI_TESTING_COMMANDS_TEST_BASE_H_
+#define KARTOGRAPH_CLI_TESTING_COMMANDS_TEST_BASE_H_
 
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/fake_service.h"
+#include "cli/testing/fake_service.h"
 
 namespace kartograph::cli {
 
@@ -76,4 +76,4 @@ class CommandsTestBase : public ::testing::Test {
 
 }  // namespace kartograph::cli
 
-#endif  // KARTOGRAPH_CLI_COMMANDS_TEST_BASE_H_
+#endif  // KARTOGRAPH_CLI_TESTING_COMMANDS_TEST_BASE_H_

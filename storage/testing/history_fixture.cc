@@ -1,4 +1,4 @@
-#include "storage/history_testing.h"
+#include "storage/testing/history_fixture.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "cli/fake_service.h"
+#include "cli/testing/fake_service.h"
 
 #include <algorithm>
 #include <chrono>

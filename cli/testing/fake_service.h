@@ -1,6 +1,6 @@
 // A TaskExecuter in this process that answers what a test tells it to.
-#ifndef KARTOGRAPH_CLI_FAKE_SERVICE_H_
-#define KARTOGRAPH_CLI_FAKE_SERVICE_H_
+#ifndef KARTOGRAPH_CLI_TESTING_FAKE_SERVICE_H_
+#define KARTOGRAPH_CLI_TESTING_FAKE_SERVICE_H_
 
 #include <grpcpp/grpcpp.h>
 
@@ -97,4 +97,4 @@ class FakeServer {
 
 }  // namespace kartograph::cli
 
-#endif  // KARTOGRAPH_CLI_FAKE_SERVICE_H_
+#endif  // KARTOGRAPH_CLI_TESTING_FAKE_SERVICE_H_
