@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "planner/problems.h"
 #include "scheduler/core.h"
@@ -120,10 +121,20 @@ absl::Status Core::Check(const PreparedGraph& graph) const {
                      " are allowed (kartographd --max-graph-tasks)"));
   }
   std::vector<Problem> problems = graph.problems;
+  std::vector<bool> infeasible;
   for (const PreparedGraph::Consumption& consumption : graph.consumptions) {
-    std::optional<Problem> problem =
-        Infeasible(graph.live->task_name(consumption.first), consumption.resources);
-    if (problem) problems.push_back(*std::move(problem));
+    infeasible.push_back(Infeasible("", consumption.resources).has_value());
+  }
+  if (absl::c_linear_search(infeasible, true)) {
+    for (TaskIndex i = 0; i < graph.size(); ++i) {
+      const uint32_t consumption = graph.live->tasks[i].consumption;
+      if (!infeasible[consumption]) continue;
+      // Those that will not be told only count.
+      problems.push_back(
+          problems.size() < planner::kMaxProblems
+              ? *Infeasible(graph.live->task_name(i), graph.consumptions[consumption].resources)
+              : Problem());
+    }
   }
   return problems.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems);
 }
@@ -142,7 +153,7 @@ absl::StatusOr<GraphId> Core::SubmitGraph(PreparedGraph prepared, const Turn& tu
     turn.step.changed_tasks.push_back(graph.key(i));
   }
   const GraphId id = graph.id;
-  Install(std::move(prepared), /*all=*/true, turn);
+  Install(std::move(prepared), turn);
   return id;
 }
 

@@ -95,10 +95,12 @@ TEST_F(SubmitTest, AGraphWithoutTasksMustBeOpen) {
 TEST(SubmitLimitTest, AGraphOverTheConfiguredSizeIsRefused) {
   Core core({{}, 2}, {});
   Step step;
-  EXPECT_TRUE(core.SubmitGraph(Graph({Task("a"), Task("b")}).Get(), {Instant(), step}).ok());
+  EXPECT_TRUE(
+      core.SubmitGraph(Prepare(Graph({Task("a"), Task("b")}).Get()), {Instant(), step}).ok());
   step.Clear();
   const absl::Status status =
-      core.SubmitGraph(Graph({Task("a"), Task("b"), Task("c")}).Get(), {Instant(), step}).status();
+      core.SubmitGraph(Prepare(Graph({Task("a"), Task("b"), Task("c")}).Get()), {Instant(), step})
+          .status();
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("--max-graph-tasks"));
   EXPECT_THAT(step.records, IsEmpty());
@@ -107,7 +109,8 @@ TEST(SubmitLimitTest, AGraphOverTheConfiguredSizeIsRefused) {
 TEST(SubmitLimitTest, AnOpenGraphDoesNotGrowBeyondTheConfiguredSize) {
   Core core({{}, 1}, {});
   Step step;
-  const GraphId graph = *core.SubmitGraph(Graph({Task("a")}).Open().Get(), {Instant(), step});
+  const GraphId graph =
+      *core.SubmitGraph(Prepare(Graph({Task("a")}).Open().Get()), {Instant(), step});
   EXPECT_TRUE(absl::IsResourceExhausted(
       core.AddTask(graph, Task("b").Get(), {}, {Instant(), step}).status()));
 }

@@ -98,7 +98,8 @@ SteadyTime DeliveryWaiters::NextDeadline() const {
   SteadyTime next = SteadyTime::InfiniteFuture();
   for (const auto& [name, queue] : queues_) {
     for (const Waiter& waiter : queue.waiters) {
-      if (waiter.looked) next = std::min(next, waiter.deadline);
+      // One that is being looked for is not given up before that is over.
+      if (waiter.looked || !queue.reading) next = std::min(next, waiter.deadline);
     }
   }
   return next;

@@ -343,6 +343,7 @@ TEST_F(PruneTest, AGraphIsKeptForItsTimeAndThenDiscarded) {
   EXPECT_LE(engine_->NextWake(), now_.steady + absl::Minutes(1));
   Wait(absl::Minutes(1));
   EXPECT_THAT(cluster_.Asked(), ElementsAre("discard g1"));
+  Settle();
   EXPECT_THAT(history_.graphs(), SizeIs(1)) << "what runs is never pruned";
 }
 

@@ -17,13 +17,12 @@ namespace {
 
 // The index of a consumption in `prepared`, new or not.
 uint32_t InternConsumption(const planner::ResourceVector& resources, absl::Duration timeout,
-                           TaskIndex task,
                            absl::flat_hash_map<planner::ResourceVector, uint32_t>& index,
                            PreparedGraph& prepared) {
   auto it = index.find(resources);
   if (it == index.end()) {
     it = index.emplace(resources, static_cast<uint32_t>(prepared.consumptions.size())).first;
-    prepared.consumptions.push_back({resources, timeout, task});
+    prepared.consumptions.push_back({resources, timeout});
     prepared.live->AddResources(resources);
   }
   PreparedGraph::Consumption& consumption = prepared.consumptions[it->second];
@@ -99,11 +98,10 @@ GraphDraft::GraphDraft(GraphSubmission head) {
 
 void GraphDraft::Add(const TaskSubmission& task) {
   LiveGraph& live = *graph_.live;
-  const TaskIndex index = static_cast<TaskIndex>(live.tasks.size());
   LiveTask& added = live.tasks.emplace_back();
   added.priority = task.priority;
   added.consumption =
-      InternConsumption(task.consumption, task.policy.timeout, index, consumptions_, graph_);
+      InternConsumption(task.consumption, task.policy.timeout, consumptions_, graph_);
   added.policy = live.InternPolicy(task.policy);
   live.AppendName(task.name);
   graph_.payloads.Add(task.payload);
@@ -162,13 +160,12 @@ void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
 void GraphLoader::OnTask(const storage::TaskSubmitted& task, uint32_t attempts_before) {
   Loading& loading = loading_.back();
   LiveGraph& graph = *loading.graph.live;
-  const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
   LiveTask& live = graph.tasks.emplace_back();
   live.priority = task.priority;
   live.attempts_before = static_cast<uint16_t>(attempts_before);
   live.launches = live.attempts_before;
-  live.consumption = InternConsumption(task.consumption, task.policy.timeout, index,
-                                       loading.consumptions, loading.graph);
+  live.consumption =
+      InternConsumption(task.consumption, task.policy.timeout, loading.consumptions, loading.graph);
   live.policy = graph.InternPolicy(task.policy);
   graph.AppendName(task.name);
   loading.after.push_back(task.after);

@@ -45,7 +45,6 @@ struct PreparedGraph {
   struct Consumption {
     planner::ResourceVector resources;
     absl::Duration longest_timeout;
-    planner::TaskIndex first = 0;  // a task that consumes it
   };
 
   // States, counts and pending predecessors are set. A task's `consumption` is an index into

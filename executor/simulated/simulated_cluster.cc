@@ -349,9 +349,11 @@ void SimulatedCluster::LoseSight(uint32_t index) {
 void SimulatedCluster::SeeAgain(uint32_t index) {
   Agent& agent = agents_[index];
   agent.unreachable = false;
-  if (!agent.alive) return;
-  for (AttemptId id : AttemptsOn(index)) TellUpdate(id, attempts_.at(id));
-  MakeOffer(index);
+  // Ends are told also of an agent that died meanwhile.
+  for (AttemptId id : AttemptsOn(index)) {
+    if (agent.alive || attempts_.at(id).phase == Phase::kEnded) TellUpdate(id, attempts_.at(id));
+  }
+  if (agent.alive) MakeOffer(index);
 }
 
 void SimulatedCluster::MakeOffer(uint32_t index) {

@@ -190,7 +190,8 @@ void CoreStory::Restart() {
       options_, Core::Numbers{*history_.LastGraphId(), *history_.LastDeliveryId()});
   GraphLoader loader(GraphLoader::kResume);
   Check(history_.VisitLive(loader));
-  for (PreparedGraph& graph : *loader.Finish()) core_->Install(std::move(graph), {now_, step_});
+  std::vector<PreparedGraph> graphs = *loader.Finish();
+  for (PreparedGraph& graph : graphs) core_->Install(std::move(graph), {now_, step_});
   Batch();
 }
 
@@ -199,7 +200,7 @@ int CoreStory::Retry() {
   Check(history_.VisitGraph(graph_, loader));
   PreparedGraph graph = std::move(loader.Finish()->front());
   const int tasks = static_cast<int>(graph.reset.size());
-  core_->Install(std::move(graph), {now_, step_});
+  if (tasks > 0) core_->Install(std::move(graph), {now_, step_});
   Batch();
   return tasks;
 }

@@ -130,14 +130,16 @@ void MemoryHistory::Visit(const Graph& graph, storage::GraphVisitor& visitor) co
 }
 
 absl::Status MemoryHistory::AbandonSubmissions() {
-  if (failing_ > 0) {
+  std::lock_guard lock(mutex_);
+  const auto is_part = [](const auto& entry) {
+    return entry.second.state.work == storage::GraphWork::kSubmitting;
+  };
+  const bool any = std::any_of(graphs_.begin(), graphs_.end(), is_part);
+  if (any && failing_ > 0) {
     --failing_;
     return failure_;
   }
-  std::lock_guard lock(mutex_);
-  std::erase_if(graphs_, [](const auto& entry) {
-    return entry.second.state.work == storage::GraphWork::kSubmitting;
-  });
+  std::erase_if(graphs_, is_part);
   return absl::OkStatus();
 }
 
