@@ -7,12 +7,16 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "executor/lineage.h"
 #include "executor/local/detect_resources.h"
 #include "executor/local/local_cluster.h"
 #include "executor/mesos/framework/mesos_cluster.h"
@@ -102,8 +106,10 @@ class DaemonImpl final : public Daemon {
     if (absl::Status status = CheckAddress(config_.http, "--http"); !status.ok()) return status;
     const absl::StatusOr<std::string> state = PrepareState(config_.state);
     if (!state.ok()) return state.status();
-    if (absl::Status status = MakeCluster(*state); !status.ok()) return InState(status, *state);
-    if (absl::Status status = Open(*state); !status.ok()) return InState(status, *state);
+    absl::StatusOr<ClusterMaker> make_cluster = PrepareCluster(*state);
+    if (!make_cluster.ok()) return InState(make_cluster.status(), *state);
+    absl::Status status = Open(*state, *make_cluster);
+    if (!status.ok()) return InState(status, *state);
     return Listen();
   }
 
@@ -132,16 +138,22 @@ class DaemonImpl final : public Daemon {
   }
 
  private:
-  absl::Status MakeCluster(const std::string& state) {
+  // Of the history whose attempts it is to have.
+  using ClusterMaker =
+      std::function<absl::StatusOr<std::unique_ptr<executor::Cluster>>(executor::Lineage)>;
+
+  // Finds out what can be wrong without a history.
+  absl::StatusOr<ClusterMaker> PrepareCluster(const std::string& state) {
     if (config_.mesos_master) {
       absl::StatusOr<MesosOptions> options = MakeMesosOptions(config_, state);
       if (!options.ok()) return options.status();
       served_.executor = std::move(options->executor);
       served_.executor_path = std::move(options->executor_path);
-      auto cluster = executor::CreateMesosCluster(std::move(options->cluster));
-      if (!cluster.ok()) return cluster.status();
-      cluster_ = *std::move(cluster);
-      return absl::OkStatus();
+      return ClusterMaker([cluster = std::move(options->cluster)](executor::Lineage lineage) {
+        executor::MesosClusterOptions own = cluster;
+        own.framework.lineage = std::move(lineage);
+        return executor::CreateMesosCluster(std::move(own));
+      });
     }
     absl::StatusOr<std::string> agent =
         FindProgram(kAgentName, "executor/local", config_.agent_binary, "--agent-binary");
@@ -150,17 +162,21 @@ class DaemonImpl final : public Daemon {
     options.state_dir = state;
     options.agent_binary = *std::move(agent);
     options.resources = Offered(config_);
-    auto cluster = executor::CreateLocalCluster(std::move(options));
-    if (!cluster.ok()) return cluster.status();
-    cluster_ = *std::move(cluster);
-    return absl::OkStatus();
+    return ClusterMaker([options](executor::Lineage lineage) {
+      executor::LocalClusterOptions own = options;
+      own.lineage = std::move(lineage);
+      return executor::CreateLocalCluster(std::move(own));
+    });
   }
 
-  absl::Status Open(const std::string& state) {
+  absl::Status Open(const std::string& state, const ClusterMaker& make_cluster) {
     absl::StatusOr<storage::History> history =
         storage::OpenHistory({.path = absl::StrCat(state, "/history.sqlite")});
     if (!history.ok()) return history.status();
     history_ = *std::move(history);
+    auto cluster = make_cluster({history_.identity.history, history_.identity.incarnations});
+    if (!cluster.ok()) return cluster.status();
+    cluster_ = *std::move(cluster);
 
     scheduler::SchedulerOptions scheduling;
     scheduling.pools = config_.pools;

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -54,6 +55,13 @@ bool WaitForSignal(int timeout_ms) {
   return poll(&waiting, 1, timeout_ms) > 0 && read(signal_pipe[0], &byte, 1) == 1;
 }
 
+// The first process of a container is the parent of whatever outlives its own parent: an agent that
+// has left, what was left of one that was killed.
+void ReapOrphans() {
+  while (waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+}
+
 void SetUpLog(const std::string& level) {
   auto logger = spdlog::stderr_logger_mt("kartographd");
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
@@ -92,6 +100,7 @@ int Serve(const CommandLine& command_line) {
   std::printf("ready %s\n", (*daemon)->Addresses().c_str());
   std::fflush(stdout);
   while (!WaitForSignal(kCheckMs)) {
+    if (getpid() == 1) ReapOrphans();
     const absl::Status status = (*daemon)->Check();
     if (status.ok()) continue;
     spdlog::error("cannot go on: {}", std::string(status.message()));

@@ -156,8 +156,18 @@ class HistoryReader : public LongReader {
   virtual absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) = 0;
 };
 
+// Which history a database is. Made at random with the database, so that a copy has it too.
+struct Identity {
+  std::string history;
+  // A number for each start of a service on this history (each OpenHistory), drawn at random then;
+  // oldest first, the last is the present one's. What carries a number that is not here was made by
+  // a newer copy, or by another history; as is what is thousands of starts old.
+  std::vector<uint64_t> incarnations;
+};
+
 // The history in one SQLite database.
 struct History {
+  Identity identity;
   std::unique_ptr<HistoryWriter> writer;
   std::shared_ptr<HistoryReader> reader;
   // The same with connections of its own, so that it never waits for those who ask `reader`.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/file_system.h"
+#include "storage/identity.h"
 #include "storage/schema.h"
 #include "storage/sqlite.h"
 #include "storage/sqlite_reader.h"
@@ -68,6 +69,8 @@ absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const History
                              tuning.checkpoint_thread ? 0 : tuning.checkpoint_pages);
   if (status.ok()) status = MigrateSchema(**connection, Migrations());
   if (!status.ok()) return status;
+  absl::StatusOr<Identity> identity = BeginIncarnation(**connection);
+  if (!identity.ok()) return identity.status();
 
   absl::StatusOr<std::unique_ptr<SqliteWriter>> writer =
       SqliteWriter::Create(*std::move(connection), *std::move(lock));
@@ -78,6 +81,7 @@ absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const History
     if (!status.ok()) return status;
   }
   History history;
+  history.identity = *std::move(identity);
   history.writer = *std::move(writer);
   const Connection::Options reading = {.path = options.path, .read_only = true, .vfs = tuning.vfs};
   history.reader = std::make_shared<SqliteReader>(reading);

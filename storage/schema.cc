@@ -241,7 +241,20 @@ SELECT
 FROM graphs WHERE work NOT IN (1, 5);
 )sql";
 
-constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4};
+// Which history this is.
+constexpr char kVersion5[] = R"sql(
+CREATE TABLE identity (
+  history TEXT NOT NULL  -- one row, which a copy of the database has too
+) STRICT;
+INSERT INTO identity VALUES (lower(hex(randomblob(16))));
+
+CREATE TABLE incarnations (
+  number INTEGER PRIMARY KEY,  -- in order of the starts of kartographd on this history
+  value INTEGER NOT NULL       -- random
+) STRICT;
+)sql";
+
+constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

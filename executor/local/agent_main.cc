@@ -10,14 +10,17 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/descriptor.h"
-#include "executor/local/agent.h"
+#include "executor/local/agent_server.h"
 #include "executor/local/cgroup_setting.h"
 #include "executor/local/leftovers.h"
 
@@ -47,9 +50,12 @@ Descriptor LockPidFile(const std::string& state_dir) {
       open(absl::StrCat(state_dir, "/agent.pid").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!fd.ok()) return fd;
   // One that is about to end may hold it for a moment.
-  absl::Time until = absl::Now() + absl::Seconds(1);
+  const Clock& clock = Clock::System();
+  const SteadyTime until = clock.SteadyNow() + absl::Seconds(1);
   while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EINTR && (errno != EWOULDBLOCK || absl::Now() >= until)) return Descriptor();
+    if (errno != EINTR && (errno != EWOULDBLOCK || clock.SteadyNow() >= until)) {
+      return Descriptor();
+    }
     absl::SleepFor(absl::Milliseconds(2));
   }
   std::string text = absl::StrCat(getpid(), "\n");
@@ -89,7 +95,10 @@ int Main(int argc, char** argv) {
     Report(ready_fd, busy ? "busy" : problem);
     return 1;
   }
-  if (int killed = KillLeftovers(SandboxRoot(state_dir), absl::Seconds(5)); killed > 0) {
+  const std::string sessions = absl::StrCat(state_dir, "/agent.sessions");
+  // An agent that ends in peace leaves no record.
+  const SessionRecord::Contents before = SessionRecord::Read(sessions);
+  if (int killed = KillLeftovers(SandboxRoot(state_dir), before, absl::Seconds(5)); killed > 0) {
     spdlog::warn("killed {} processes of an agent that was killed", killed);
   }
 
@@ -101,20 +110,36 @@ int Main(int argc, char** argv) {
   Descriptor terminate_fd(signalfd(-1, &terminate, SFD_NONBLOCK | SFD_CLOEXEC));
 
   std::unique_ptr<CgroupPool> cgroups = MakeCgroupPool(cgroup);
-  Agent::Options options;
+  absl::StatusOr<std::unique_ptr<SessionRecord>> record =
+      SessionRecord::Create(sessions, cgroups == nullptr ? "" : cgroups->parent());
+  if (!record.ok()) {
+    spdlog::error(std::string(record.status().message()));
+    Report(ready_fd, std::string(record.status().message()));
+    return 1;
+  }
+  boost::asio::io_context io(1);
+  boost::asio::posix::stream_descriptor terminated(io, terminate_fd.Release());
+  AgentServer::Options options;
   options.state_dir = state_dir;
   options.idle_exit = absl::Seconds(idle_seconds);
   options.cgroups = cgroups.get();
-  absl::StatusOr<std::unique_ptr<Agent>> agent =
-      Agent::Create(std::move(options), terminate_fd.get());
-  if (!agent.ok()) {
-    spdlog::error(std::string(agent.status().message()));
-    Report(ready_fd, std::string(agent.status().message()));
+  options.sessions = record->get();
+  options.follows_killed = before.agent != 0;
+  absl::StatusOr<std::unique_ptr<AgentServer>> server =
+      AgentServer::Create(io, std::move(options), [&io] { io.stop(); });
+  if (!server.ok()) {
+    spdlog::error(std::string(server.status().message()));
+    Report(ready_fd, std::string(server.status().message()));
     return 1;
   }
+  terminated.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                        [&server](const boost::system::error_code& error) {
+                          if (!error) (*server)->Terminate();
+                        });
   spdlog::info("agent {} of {} is ready", getpid(), state_dir);
   Report(ready_fd, "ready");
-  (*agent)->Run();
+  io.run();
+  unlink(sessions.c_str());
   spdlog::info("agent {} ends", getpid());
   return 0;
 }

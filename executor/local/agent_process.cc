@@ -14,7 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
 
@@ -26,10 +26,11 @@ constexpr int kReadyFd = 3;
 // Everything the agent reports; it closes the pipe when it has.
 absl::StatusOr<std::string> ReadReport(int fd, absl::Duration patience) {
   std::string report;
-  absl::Time until = absl::Now() + patience;
+  const Clock& clock = Clock::System();
+  const SteadyTime until = clock.SteadyNow() + patience;
   while (true) {
     struct pollfd wait = {fd, POLLIN, 0};
-    int64_t left = std::max<int64_t>(0, absl::ToInt64Milliseconds(until - absl::Now()));
+    int64_t left = std::max<int64_t>(0, absl::ToInt64Milliseconds(until - clock.SteadyNow()));
     int ready = poll(&wait, 1, static_cast<int>(left));
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) {

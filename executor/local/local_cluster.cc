@@ -15,8 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
 #include "base/pidfd.h"
@@ -45,6 +46,8 @@ constexpr absl::Duration kLeavePatience = absl::Seconds(3);
 constexpr int kMaxUnreadable = 3;
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(20);
 constexpr absl::Duration kLongestBackOff = absl::Seconds(5);
+
+SteadyTime Now() { return Clock::System().SteadyNow(); }
 
 class LocalCluster : public Cluster, public LogReader {
  public:
@@ -77,6 +80,7 @@ class LocalCluster : public Cluster, public LogReader {
   struct Link {
     Descriptor socket;
     FrameReader reader;
+    bool has_pings = false;
     Descriptor agent;  // pidfd
   };
   absl::StatusOr<Link> Open();
@@ -84,6 +88,12 @@ class LocalCluster : public Cluster, public LogReader {
   // Until the connection ends; says why.
   absl::Status Serve(Link* link);
   absl::Status HandleMessages(Link* link);
+  // Asks an agent that is silent whether it is there, and tells when it is not. Until when there is
+  // nothing more to do about it.
+  SteadyTime CheckAgent(const Link& link);
+  Offer NewOffer();
+  // Whether it is not what we launched under this id.
+  bool IsOfAnother(const wire::Update& update);
   absl::Status Unreadable(Link* link, const absl::Status& why);
   void Leave(Link* link);
   void Disconnect(const absl::Status& reason);
@@ -106,6 +116,10 @@ class LocalCluster : public Cluster, public LogReader {
   std::string told_reason_;
   bool staying_ = false;
   bool ended_for_good_ = false;
+  uint64_t bytes_heard_ = 0;
+  SteadyTime heard_at_;
+  SteadyTime pinged_at_;
+  bool unreachable_ = false;
   int unreadable_ = 0;  // connections in a row that soon ended with what is no message
 
   // Guards what follows.
@@ -117,6 +131,9 @@ class LocalCluster : public Cluster, public LogReader {
   ToAgent kept_;           // for the next connection
   bool discarded_ = true;  // something may have to be removed
   AgentId foreign_agent_;  // not empty: the history belongs to another cluster
+  // What this incarnation has launched and nobody has acknowledged: the agent may still tell of
+  // another's attempt under the same id.
+  absl::flat_hash_set<uint64_t> launched_;
 };
 
 absl::Status LocalCluster::Start(ClusterListener listener) {
@@ -160,9 +177,15 @@ void LocalCluster::Send(const ToAgent& message) {
 void LocalCluster::Execute(std::vector<Launch> launches) {
   ToAgent message;
   size_t bytes = 0;
+  if (options_.lineage.current() != 0) {
+    std::lock_guard lock(mutex_);
+    for (const Launch& launch : launches) launched_.insert(launch.attempt.value);
+  }
   for (Launch& launch : launches) {
     bytes += launch.payload.size();
-    wire::ToMessage(std::move(launch), message.add_launches());
+    wire::Launch* one = message.add_launches();
+    wire::ToMessage(std::move(launch), one);
+    one->set_incarnation(options_.lineage.current());
     if (bytes < kMaxLaunchBytes) continue;
     Send(message);
     message.Clear();
@@ -182,6 +205,10 @@ void LocalCluster::Cancel(planner::AttemptId attempt, const AgentId&, absl::Dura
 void LocalCluster::Acknowledge(const std::vector<planner::AttemptId>& attempts) {
   if (attempts.empty()) return;
   ToAgent message;
+  {
+    std::lock_guard lock(mutex_);
+    for (planner::AttemptId attempt : attempts) launched_.erase(attempt.value);
+  }
   for (planner::AttemptId attempt : attempts) message.add_acknowledged(attempt.value);
   Send(message);
 }
@@ -241,10 +268,11 @@ void LocalCluster::Tell(std::vector<ClusterEvent> events) {
 bool LocalCluster::WaitFor(int socket, bool output, absl::Duration patience) {
   struct pollfd waits[2] = {{wake_.get(), POLLIN, 0},
                             {socket, static_cast<short>(output ? POLLIN | POLLOUT : POLLIN), 0}};
-  int milliseconds =
-      patience >= absl::Hours(1)
-          ? -1
-          : static_cast<int>(absl::ToInt64Milliseconds(std::max(patience, absl::ZeroDuration())));
+  int milliseconds = patience >= absl::Hours(1)
+                         ? -1
+                         // Rounded up, not to turn in circles for the last part of a millisecond.
+                         : static_cast<int>(absl::ToInt64Milliseconds(
+                               std::max(patience + absl::Microseconds(999), absl::ZeroDuration())));
   int ready = poll(waits, socket >= 0 ? 2 : 1, milliseconds);
   uint64_t count;
   if (ready > 0 && (waits[0].revents & POLLIN) && read(wake_.get(), &count, sizeof(count)) < 0) {
@@ -259,9 +287,9 @@ void LocalCluster::Run() {
     absl::StatusOr<Link> link = Open();
     absl::Status ended = link.status();
     if (link.ok()) {
-      absl::Time begin = absl::Now();
+      const SteadyTime begin = Now();
       ended = Serve(&*link);
-      if (absl::Now() - begin > kLongestBackOff) {
+      if (Now() - begin > kLongestBackOff) {
         back_off = kFirstBackOff;
         unreadable_ = 0;
       }
@@ -269,9 +297,9 @@ void LocalCluster::Run() {
     if (stopping()) return;
     Disconnect(ended);
     if (ended_for_good_) return;
-    absl::Time until = absl::Now() + back_off;
-    while (!stopping() && absl::Now() < until) {
-      WaitFor(-1, false, until - absl::Now() + absl::Milliseconds(1));
+    SteadyTime until = Now() + back_off;
+    while (!stopping() && Now() < until) {
+      WaitFor(-1, false, until - Now());
     }
     back_off = std::min(back_off * 2, kLongestBackOff);
   }
@@ -319,14 +347,18 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   greeting.mutable_hello()->set_protocol_version(local::kProtocolVersion);
   greeting.mutable_hello()->set_oldest_protocol_version(local::kOldestProtocolVersion);
   wire::ToMessage(options_.resources, greeting.mutable_hello()->mutable_resources());
+  greeting.mutable_hello()->set_history(options_.lineage.history);
+  for (const Incarnation incarnation : options_.lineage.incarnations) {
+    greeting.mutable_hello()->add_incarnations(incarnation);
+  }
   std::string out;
   AppendFrame(greeting, &out);
-  absl::Time until = absl::Now() + kWelcomePatience;
+  SteadyTime until = Now() + kWelcomePatience;
   for (bool hurried = false;;) {
     if (!hurried && stopping()) {
       // Still greeted, so that an agent that was just started can be told to leave.
       hurried = true;
-      until = std::min(until, absl::Now() + kLeavePatience);
+      until = std::min(until, Now() + kLeavePatience);
     }
     if (!local::SendSome(link.socket.get(), &out)) {
       return absl::UnavailableError("the agent has gone away");
@@ -337,6 +369,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
     if (*got && answer.has_welcome()) {
       const local::Welcome& welcome = answer.welcome();
       bool same = welcome.protocol_version() == local::kProtocolVersion;
+      link.has_pings = welcome.protocol_version() >= local::kProtocolVersion;
       if (welcome.accepted() && (same || welcome.held_attempts() > 0)) return link;
       if (welcome.held_attempts() > 0) {
         return absl::FailedPreconditionError(absl::StrCat(
@@ -347,8 +380,8 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
       Leave(&link);
       return absl::UnavailableError("an idle agent of another version was asked to leave");
     }
-    bool on_time = WaitFor(link.socket.get(), !out.empty(), until - absl::Now());
-    if (!on_time || absl::Now() >= until) {
+    bool on_time = WaitFor(link.socket.get(), !out.empty(), until - Now());
+    if (!on_time || Now() >= until) {
       return absl::DeadlineExceededError(
           absl::StrCat("the agent of ", options_.state_dir, " does not answer"));
     }
@@ -356,6 +389,45 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
       return absl::UnavailableError("the agent has gone away");
     }
   }
+}
+
+Offer LocalCluster::NewOffer() {
+  Offer offer;
+  offer.id = absl::StrCat(kLocalAgentId, "-", ++offers_);
+  offer.agent = kLocalAgentId;
+  char name[256] = "localhost";
+  gethostname(name, sizeof(name) - 1);
+  offer.agent_name = ValidUtf8(name);
+  offer.resources = options_.resources;
+  offer.lease = true;
+  offer.backlog = options_.backlog;
+  return offer;
+}
+
+SteadyTime LocalCluster::CheckAgent(const Link& link) {
+  if (!link.has_pings) return SteadyTime::InfiniteFuture();
+  const SteadyTime now = Now();
+  if (link.reader.bytes_read() != bytes_heard_) {
+    bytes_heard_ = link.reader.bytes_read();
+    heard_at_ = now;
+    if (std::exchange(unreachable_, false)) {
+      spdlog::info("local cluster: the agent answers again");
+      Tell({NewOffer()});
+    }
+  }
+  if (unreachable_) return SteadyTime::InfiniteFuture();
+  if (pinged_at_ <= heard_at_) {
+    if (now - heard_at_ < options_.ping_interval) return heard_at_ + options_.ping_interval;
+    ToAgent message;
+    message.set_ping(1);
+    Send(message);
+    pinged_at_ = now;
+  }
+  if (now - pinged_at_ < options_.ping_interval) return pinged_at_ + options_.ping_interval;
+  unreachable_ = true;
+  spdlog::warn("local cluster: the agent of {} does not answer", options_.state_dir);
+  Tell({AgentUnreachable{kLocalAgentId}});
+  return SteadyTime::InfiniteFuture();
 }
 
 absl::Status LocalCluster::Serve(Link* link) {
@@ -368,19 +440,14 @@ absl::Status LocalCluster::Serve(Link* link) {
   }
   told_connected_ = true;
   told_reason_.clear();
-  Offer offer;
-  offer.id = absl::StrCat(kLocalAgentId, "-", ++offers_);
-  offer.agent = kLocalAgentId;
-  char name[256] = "localhost";
-  gethostname(name, sizeof(name) - 1);
-  offer.agent_name = ValidUtf8(name);
-  offer.resources = options_.resources;
-  offer.lease = true;
-  offer.backlog = options_.backlog;
-  Tell({Connected{}, std::move(offer)});
+  bytes_heard_ = 0;
+  heard_at_ = pinged_at_ = Now();
+  unreachable_ = false;
+  Tell({Connected{}, NewOffer()});
 
   absl::Status ended = HandleMessages(link);
   while (ended.ok()) {
+    const SteadyTime check_at = CheckAgent(*link);
     bool output;
     {
       std::lock_guard lock(mutex_);
@@ -397,7 +464,7 @@ absl::Status LocalCluster::Serve(Link* link) {
         break;
       }
     }
-    WaitFor(link->socket.get(), output, absl::InfiniteDuration());
+    WaitFor(link->socket.get(), output, check_at - Now());
     bool open = link->reader.ReadFrom(link->socket.get());
     ended = HandleMessages(link);
     if (ended.ok() && !open) ended = absl::UnavailableError("the agent has ended");
@@ -411,8 +478,8 @@ absl::Status LocalCluster::Serve(Link* link) {
   }
   if (ended.ok()) {
     // Acknowledgements may be among it.
-    absl::Time until = absl::Now() + kLeavePatience;
-    while (local::SendSome(link->socket.get(), &unsent) && !unsent.empty() && absl::Now() < until) {
+    SteadyTime until = Now() + kLeavePatience;
+    while (local::SendSome(link->socket.get(), &unsent) && !unsent.empty() && Now() < until) {
       WaitFor(link->socket.get(), true, absl::Milliseconds(50));
       link->reader.ReadFrom(link->socket.get());
     }
@@ -430,6 +497,7 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
     if (!got.ok()) ended = Unreadable(link, got.status());
     if (!got.ok() || !*got) break;
     for (wire::Update& one : *message.mutable_updates()) {
+      if (IsOfAnother(one)) continue;
       const planner::AttemptId attempt{one.attempt()};
       absl::StatusOr<AttemptUpdate> update = wire::FromMessage(&one);
       if (!update.ok()) {
@@ -451,6 +519,13 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
   return ended;
 }
 
+bool LocalCluster::IsOfAnother(const wire::Update& update) {
+  const Incarnation incarnation = update.incarnation();
+  if (incarnation == 0 || incarnation == options_.lineage.current()) return false;
+  std::lock_guard lock(mutex_);
+  return launched_.contains(update.attempt());
+}
+
 absl::Status LocalCluster::Unreadable(Link* link, const absl::Status& why) {
   if (++unreadable_ < kMaxUnreadable) {
     return absl::UnavailableError(
@@ -470,9 +545,9 @@ void LocalCluster::Leave(Link* link) {
   std::string out;
   AppendFrame(message, &out);
   staying_ = false;
-  absl::Time until = absl::Now() + kLeavePatience;
-  while (local::SendSome(link->socket.get(), &out) && !staying_ && absl::Now() < until) {
-    WaitFor(link->socket.get(), !out.empty(), until - absl::Now());
+  SteadyTime until = Now() + kLeavePatience;
+  while (local::SendSome(link->socket.get(), &out) && !staying_ && Now() < until) {
+    WaitFor(link->socket.get(), !out.empty(), until - Now());
     if (!link->reader.ReadFrom(link->socket.get())) return;
     FromAgent answer;
     for (absl::StatusOr<bool> got = true; got.ok() && *got;) {

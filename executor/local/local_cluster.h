@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "executor/cluster.h"
+#include "executor/lineage.h"
 #include "planner/resources.h"
 
 namespace kartograph::executor {
@@ -22,6 +23,11 @@ struct LocalClusterOptions {
   std::string cgroup = "auto";
   // How long an agent without work and without a kartographd stays.
   absl::Duration agent_idle_exit = absl::Minutes(1);
+  // Whose attempts the agent is to have; it ends those of others.
+  Lineage lineage;
+  // An agent that has said nothing for so long is asked whether it is there, and after twice that
+  // is told to be unreachable.
+  absl::Duration ping_interval = absl::Seconds(4);
 };
 
 // The id of the one agent, across restarts.
@@ -37,6 +43,9 @@ inline constexpr char kLocalAgentId[] = "local";
 //
 // While it is disconnected, launches are dropped (the scheduler asks about them after Connected),
 // and cancels and acknowledgements are kept.
+//
+// An agent that is connected and does not answer (it is stopped, or hangs) is told as unreachable,
+// and offered again when it answers; nothing is told of its attempts, which may well run.
 //
 // Destruction tells an agent without attempts to leave and waits for that (some milliseconds);
 // otherwise the agent stays, to be found again.

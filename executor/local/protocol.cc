@@ -28,7 +28,7 @@ absl::Status MakeAddress(const std::string& state_dir, Descriptor* folder,
   if (!folder->ok()) return ErrnoStatus(errno, absl::StrCat("cannot open the folder ", state_dir));
   *address = {};
   address->sun_family = AF_UNIX;
-  std::string path = absl::StrCat("/proc/self/fd/", folder->get(), "/agent.sock");
+  std::string path = absl::StrCat("/proc/self/fd/", folder->get(), "/", kSocketName);
   memcpy(address->sun_path, path.c_str(), path.size() + 1);
   return absl::OkStatus();
 }
@@ -65,6 +65,7 @@ bool FrameReader::ReadFrom(int socket) {
       return errno == EAGAIN || errno == EWOULDBLOCK;
     }
     taken += static_cast<size_t>(bytes);
+    bytes_read_ += static_cast<uint64_t>(bytes);
     if (static_cast<size_t>(bytes) < kReadBytes) return true;
   }
   return true;
@@ -107,7 +108,7 @@ absl::StatusOr<Descriptor> Listen(const std::string& state_dir) {
   if (!made.ok()) return made;
   absl::StatusOr<Descriptor> fd = NewSocket();
   if (!fd.ok()) return fd.status();
-  unlinkat(folder.get(), "agent.sock", 0);
+  unlinkat(folder.get(), kSocketName, 0);
   // Whoever may connect may run programs as this user.
   mode_t mask = umask(0077);
   int bound = bind(fd->get(), reinterpret_cast<struct sockaddr*>(&address), sizeof(address));

@@ -12,7 +12,8 @@
 
 namespace kartograph::executor::local {
 
-inline constexpr int kProtocolVersion = 1;
+// Version 2 has pings and lineages.
+inline constexpr int kProtocolVersion = 2;
 inline constexpr int kOldestProtocolVersion = 1;
 // A longer message is not the protocol.
 inline constexpr uint32_t kMaxFrameBytes = 256 << 20;
@@ -29,9 +30,12 @@ class FrameReader {
   // Whether a whole message was there; then it is in `message`. InvalidArgument where it is not
   // one.
   absl::StatusOr<bool> Next(google::protobuf::MessageLite* message);
+  // In all.
+  uint64_t bytes_read() const { return bytes_read_; }
 
  private:
   std::string buffer_;
+  uint64_t bytes_read_ = 0;
   size_t begin_ = 0;  // of what was not given out
 };
 
@@ -40,6 +44,7 @@ class FrameReader {
 bool SendSome(int socket, std::string* out);
 
 // `<state_dir>/agent.sock`, of any length. Listen replaces a socket that was left there.
+inline constexpr char kSocketName[] = "agent.sock";
 absl::StatusOr<Descriptor> Listen(const std::string& state_dir);
 absl::StatusOr<Descriptor> Connect(const std::string& state_dir);
 void RemoveSocket(const std::string& state_dir);

@@ -102,6 +102,7 @@ class VersionsTest : public ::testing::Test {
     options_.agent_binary = absl::StrCat(here, "/executor/local/kartograph-local-agent");
     free(here);
     options_.resources = {{planner::Resource::Cpu(), planner::Quantity::Of(1)}};
+    options_.ping_interval = absl::InfiniteDuration();  // the agents played here answer none
   }
 
   void StartCluster() {

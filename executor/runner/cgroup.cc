@@ -60,6 +60,8 @@ uint64_t ParseCgroupKey(absl::string_view text, absl::string_view key) {
   return 0;
 }
 
+std::string CgroupNamePrefix(pid_t agent) { return absl::StrCat(kGroupPrefix, agent, "-"); }
+
 absl::StatusOr<std::unique_ptr<CgroupPool>> CgroupPool::Create(std::string parent,
                                                                bool needs_memory) {
   if (!CanSpawnIntoCgroup()) {
@@ -126,7 +128,7 @@ absl::StatusOr<CgroupPool::Group> CgroupPool::Acquire(uint64_t memory_limit) {
 absl::StatusOr<CgroupPool::Group> CgroupPool::Make() {
   Group group;
   // Unlike the names of an earlier agent's, which may still have processes.
-  group.path = absl::StrCat(parent_, "/", kGroupPrefix, getpid(), "-", ++made_);
+  group.path = absl::StrCat(parent_, "/", CgroupNamePrefix(getpid()), ++made_);
   if (mkdir(group.path.c_str(), 0755) != 0 && errno != EEXIST) {
     return ErrnoStatus(errno, absl::StrCat("cannot make the cgroup ", group.path));
   }

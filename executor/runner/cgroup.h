@@ -57,6 +57,7 @@ class CgroupPool {
   uint64_t OomKills(const Group& group) const;
 
   bool has_memory() const { return has_memory_; }
+  const std::string& parent() const { return parent_; }
 
  private:
   CgroupPool(std::string parent, bool has_memory)
@@ -72,6 +73,9 @@ class CgroupPool {
   std::vector<Group> free_;
   std::vector<Group> busy_;  // released with processes
 };
+
+// What the names of the groups begin with that an agent with this pid makes.
+std::string CgroupNamePrefix(pid_t agent);
 
 // A folder for a CgroupPool below the cgroup this process is in, with the memory controller, where
 // that is possible without disturbing others: in the root of the hierarchy, or where this process

@@ -153,6 +153,7 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   }
   attempt->pid = attempt->starting->spawner.pid();
   by_pid_[attempt->pid] = attempt;
+  if (options_.on_process) options_.on_process(attempt->id, attempt->pid);
   return std::nullopt;
 }
 

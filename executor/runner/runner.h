@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -63,6 +64,8 @@ class Runner {
     absl::Duration sample_period = absl::Milliseconds(100);
     CgroupPool* cgroups = nullptr;          // may be null; outlives the runner
     const Clock* clock = &Clock::System();  // outlives the runner
+    // Called when a process was made that leads an attempt's session. May be empty.
+    std::function<void(planner::AttemptId, pid_t)> on_process;
     // What attempts inherit, as environ; copied by Create. Null: this process's own.
     char* const* environment = nullptr;
   };

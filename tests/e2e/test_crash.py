@@ -2,13 +2,16 @@
 
 import os
 import random
+import shutil
 import signal
+import subprocess
 import time
 import uuid
 
 import grpc
 import pytest
 
+import harness
 from harness import (SANITIZER, eventually, is_alive, outcome_name, pb, processes_of_state,
                      processes_with, random_graph, task)
 
@@ -137,6 +140,28 @@ def test_nothing_of_a_killed_agents_tasks_runs_beside_their_next_attempt(start, 
     assert processes_with(mark) == []
 
 
+def test_as_the_first_process_of_a_container_it_reaps_what_its_agent_leaves(start, folder, monkeypatch):
+    isolated = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
+    if subprocess.run([*isolated, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody make a namespace of processes")
+    wrapper = folder / "first"
+    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(isolated)} {harness.KARTOGRAPHD} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setattr(harness, "KARTOGRAPHD", wrapper)
+    service, mark = start(), uuid.uuid4().hex
+    service.submit([task("a", shell=f"setsid /usr/bin/python3 -c 'import time; time.sleep(1000)' {mark} "
+                                    "& sleep 1000")])
+    eventually(lambda: processes_with(mark), "the task runs")
+    left = processes_with(mark) + [pid for pid in processes_of_state(service.state)
+                                   if pid in processes_with("kartograph-local-agent")]
+    agent = left[-1]
+    assert len(left) >= 2
+    os.kill(agent, signal.SIGKILL)
+    # As long as nobody has waited for it, an ended process has its number.
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in left), "all are reaped")
+    service.kill()
+
+
 def test_service_and_agent_killed_together_run_everything_in_the_end(start, folder):
     service, trace, gate = start("--cpu", "4"), folder / "trace", folder / "gate"
     graph = service.submit([task("a", shell=f"echo a >> {trace}; while [ ! -e {gate} ]; "
@@ -148,6 +173,51 @@ def test_service_and_agent_killed_together_run_everything_in_the_end(start, fold
     eventually(lambda: lines(trace) == ["a", "a"], "the task runs again")
     gate.touch()
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+
+
+def test_an_older_history_gets_nothing_of_what_it_has_not_launched(start, folder):
+    service, old = start(), uuid.uuid4().hex
+    state, copy = folder / "state", folder / "copy"
+    assert service.terminate() == 0
+    shutil.copytree(state, copy, ignore=shutil.ignore_patterns("agent.*", "sandboxes"))
+    service.start()
+    service.submit([task("a", shell="echo old; exit 3"),
+                    task("b", shell="echo old; exec /usr/bin/python3 -c "
+                                    f"'import time; time.sleep(1000)' {old}")])
+    eventually(lambda: len(processes_with(old)) == 1, "the newer history's task runs")
+    agent = service.agent_pid()
+    service.kill()
+    # The older copy takes the place of the history; the agent lives on, and the ids come again.
+    for file in state.glob("history.sqlite*"):
+        file.unlink()
+    for file in copy.glob("history.sqlite*"):
+        shutil.copy(file, state)
+    service.start()
+    graph = service.submit([task("a", shell="echo new; printf 1 > $KARTOGRAPH_RESULT"),
+                            task("b", shell="echo new")])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert service.agent_pid() == agent
+    assert [service.log_of(graph, name) for name in ("a", "b")] == [b"new\n", b"new\n"]
+    assert service.task(graph, "a").return_value == b"1"
+    assert processes_with(old) == []
+
+
+def test_an_agent_that_is_stopped_goes_on_with_what_it_had(start, folder):
+    service, gate = start(), folder / "gate"
+    graph = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done"),
+                            task("b", shell="sleep 1000", timeout=1)])
+    service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    agent = service.agent_pid()
+    os.kill(agent, signal.SIGSTOP)
+    try:
+        eventually(lambda: "does not answer" in service.stderr(), "it is noticed")
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    gate.touch()
+    assert service.wait_for_task(graph, "a", pb.TASK_STATE_SUCCEEDED).attempts[0].number == 1
+    failed = service.wait_for_task(graph, "b", pb.TASK_STATE_FAILED)
+    assert [outcome_name(a.outcome) for a in failed.attempts] == ["TIMED_OUT"]
+    assert service.agent_pid() == agent
 
 
 def test_sigterm_leaves_running_attempts_to_be_found_again(start, folder):

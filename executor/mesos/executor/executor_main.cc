@@ -12,8 +12,8 @@
 #include <memory>
 #include <string>
 
+#include "executor/mesos/executor/executor_driver.h"
 #include "executor/mesos/executor/executor_environment.h"
-#include "executor/mesos/executor/task_executor.h"
 
 namespace kartograph::executor::mesos {
 namespace {
@@ -41,7 +41,7 @@ bool ParseDuration(const char* text, absl::Duration* duration) {
 }
 
 // -1: go on; otherwise the status to exit with.
-int ReadFlags(int argc, char** argv, TaskExecutor::Options* options) {
+int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   enum Flag { kIdleExit = 1, kReportInterval, kPrintVersion, kPrintHelp };
   const struct option flags[] = {{"idle-exit", required_argument, nullptr, kIdleExit},
                                  {"report-interval", required_argument, nullptr, kReportInterval},
@@ -86,7 +86,7 @@ boost::system::error_code SetUpTls(const ExecutorEnvironment& environment, ssl::
 }
 
 int Main(int argc, char** argv) {
-  TaskExecutor::Options options;
+  ExecutorDriver::Options options;
   if (const int status = ReadFlags(argc, argv, &options); status >= 0) return status;
   absl::StatusOr<ExecutorEnvironment> environment = ReadExecutorEnvironment(getenv);
   if (!environment.ok()) return Fail(kWrongUse, std::string(environment.status().message()));
@@ -105,8 +105,8 @@ int Main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   boost::asio::io_context io(1);
   int exit_status = 0;
-  absl::StatusOr<std::unique_ptr<TaskExecutor>> executor =
-      TaskExecutor::Create(io, std::move(options), [&](int status, const std::string& reason) {
+  absl::StatusOr<std::unique_ptr<ExecutorDriver>> executor =
+      ExecutorDriver::Create(io, std::move(options), [&](int status, const std::string& reason) {
         exit_status = status;
         if (status != 0) Fail(status, reason);
         io.stop();

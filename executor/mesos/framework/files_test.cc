@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "executor/mesos/framework/testing/framework_fixture.h"
@@ -94,6 +95,29 @@ TEST_F(FilesTest, LogsThatAreNotThereAreNotFound) {
   EXPECT_EQ(Read(other, LogStream::kStdout).status().code(), absl::StatusCode::kNotFound);
   Control("/agent/0/partition");
   EXPECT_EQ(Read(launch, LogStream::kStdout).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(FilesTest, TheEndOfAnotherHistorysAttemptIsAcknowledgedAndNotTold) {
+  options_.lineage = {"h", {11}};
+  StartAll();
+  const std::string wait =
+      absl::StrCat("while [ ! -e ", folder(), "/go ]; do sleep 0.01; done; exit 3");
+  const Launch launch = Shell(wait, 0);
+  kartograph().AwaitRunning(launch.attempt);
+  // An older copy of the history, made before the launch.
+  options_.lineage = {"h", {22}};
+  RestartKartograph();
+  std::ofstream(folder() + "/go") << "go";
+  AwaitNoTasks();
+  const auto ended = [](const executor::AttemptUpdate& update) {
+    return update.outcome != Outcome::kNone;
+  };
+  EXPECT_FALSE(kartograph().Has<executor::AttemptUpdate>(ended));
+  // What it has launched itself it hears of, after a restart too.
+  const Launch own = Shell("exit 4", 0);
+  options_.lineage = {"h", {22, 33}};
+  RestartKartograph();
+  EXPECT_EQ(kartograph().AwaitEnd(own.attempt).exit_status, 4);
 }
 
 TEST_F(FilesTest, ALargeReturnValueComesByFile) {

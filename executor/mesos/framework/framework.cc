@@ -12,7 +12,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "executor/mesos/framework/steady_now.h"
 #include "executor/mesos/protocol/framework_message.pb.h"
 #include "executor/wire/attempt.h"
 

@@ -14,7 +14,9 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "executor/cluster.h"
+#include "executor/lineage.h"
 #include "executor/mesos/framework/agent_directory.h"
 #include "executor/mesos/framework/agent_files.h"
 #include "executor/mesos/framework/executors.h"
@@ -57,6 +59,9 @@ struct FrameworkOptions {
   absl::Duration ask_for_agents_every = absl::Minutes(1);
   // Declined offers stay away so long, unless REVIVE calls them back.
   absl::Duration refuse_for = absl::Hours(1);
+  // Whose attempts kartograph-executor is to have. Those of others are killed.
+  Lineage lineage;
+  const Clock* clock = &Clock::System();
 };
 
 // Bound to the io_context's thread. The verbs are those of Cluster.
@@ -90,8 +95,8 @@ class Framework {
   struct Live {
     AgentId agent;
     StatusContext context;
-    std::string executor;                               // empty: not known
-    absl::Time unknown_since = absl::InfiniteFuture();  // to the master; a SteadyNow
+    std::string executor;                                     // empty: not known
+    SteadyTime unknown_since = SteadyTime::InfiniteFuture();  // to the master
   };
   // An end that is told and not acknowledged.
   struct Ended {
@@ -129,6 +134,8 @@ class Framework {
   void LaunchOn(const AgentId& agent, std::vector<Launch> launches);
   void Refuse(const std::vector<Launch>& launches, const std::string& reason);
   void OnStatus(const kartograph::mesos::TaskStatus& status);
+  // Whether it tells of an attempt that this history has not launched; then it is seen to.
+  bool IsOfAnother(const kartograph::mesos::TaskStatus& status, Incarnation incarnation);
   bool MayComeBack(planner::AttemptId attempt, Live& live);
   void OnEnd(planner::AttemptId attempt, const kartograph::mesos::TaskStatus& status,
              StatusNews news);
@@ -144,6 +151,8 @@ class Framework {
   void ScheduleDue();
   void RememberExecutor(planner::AttemptId attempt, const std::string& executor);
   std::string MesosAgent(const AgentId& agent) const;
+
+  SteadyTime SteadyNow() const { return options_.clock->SteadyNow(); }
 
   boost::asio::io_context& io_;
   const FrameworkOptions options_;
@@ -174,10 +183,10 @@ class Framework {
   Repeater to_kill_;
   Repeater to_reconcile_;
   bool reconciling_ = false;  // a RECONCILE is on its way
-  absl::Time next_reconcile_all_ = absl::InfiniteFuture();
-  absl::Time next_ask_for_agents_ = absl::InfiniteFuture();
+  SteadyTime next_reconcile_all_ = SteadyTime::InfiniteFuture();
+  SteadyTime next_ask_for_agents_ = SteadyTime::InfiniteFuture();
   boost::asio::steady_timer due_;
-  absl::Time due_at_ = absl::InfiniteFuture();
+  SteadyTime due_at_ = SteadyTime::InfiniteFuture();
   bool agents_refused_ = false;  // by the last answer
   // Executors of ours, by agent, and under which one ended attempts ran.
   absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> running_executors_;

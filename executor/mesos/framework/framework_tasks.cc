@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "executor/mesos/framework/framework.h"
-#include "executor/mesos/framework/steady_now.h"
 #include "executor/mesos/framework/task_info.h"
 
 namespace kartograph::executor::mesos {
@@ -81,7 +80,7 @@ void Framework::Refuse(const std::vector<Launch>& launches, const std::string& r
     update.agent = launch.agent;
     update.outcome = Outcome::kRefused;
     update.message = reason;
-    update.end_time = absl::Now();
+    update.end_time = options_.clock->WallNow();
     events.emplace_back(std::move(update));
   }
   if (!events.empty()) tell_(std::move(events));
@@ -105,7 +104,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   kartograph::mesos::ExecutorInfo executor;
   if (taken->executor != nullptr) executor = *taken->executor;
   std::vector<Launch> sent, refused;
-  const absl::Time now = SteadyNow();
+  const SteadyTime now = SteadyNow();
   for (Launch& launch : launches) {
     const bool command = WantsContainer(launch);
     if (!command && !executor.has_executor_id()) {
@@ -120,7 +119,8 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
     }
     *operation->mutable_launch()->add_task_infos() =
         command ? CommandTask(launch, taken->key.agent, *resources)
-                : ExecutorTask(launch, taken->key.agent, *resources, executor);
+                : ExecutorTask(launch, taken->key.agent, *resources, executor,
+                               options_.lineage.current());
     Live& live = live_[launch.attempt];
     live.agent = launch.agent;
     live.context.command = command;
@@ -161,6 +161,7 @@ void Framework::OnStatus(const TaskStatus& status) {
   if (it != live_.end()) context = it->second.context;
   context.command |= status.executor_id().value() == task;
   StatusNews news = ReadStatus(status, context);
+  if (IsOfAnother(status, news.incarnation)) return;
   news.update.attempt = *attempt;
   news.update.agent =
       it != live_.end()
@@ -168,7 +169,7 @@ void Framework::OnStatus(const TaskStatus& status) {
           : ToAgentId({status.agent_id().value(), options_.roles.front()}, options_.roles);
   if (status.has_executor_id()) RememberExecutor(*attempt, status.executor_id().value());
   if (it != live_.end() && status.state() != kartograph::mesos::TASK_UNKNOWN) {
-    it->second.unknown_since = absl::InfiniteFuture();
+    it->second.unknown_since = SteadyTime::InfiniteFuture();
   } else if (it != live_.end() && MayComeBack(*attempt, it->second)) {
     return;
   }
@@ -192,10 +193,20 @@ void Framework::OnStatus(const TaskStatus& status) {
   tell_({std::move(news.update)});
 }
 
+bool Framework::IsOfAnother(const TaskStatus& status, Incarnation incarnation) {
+  if (incarnation == 0 || options_.lineage.incarnations.empty()) return false;
+  if (options_.lineage.Knows(incarnation)) return false;
+  const std::string& task = status.task_id().value();
+  spdlog::warn("mesos: {} was launched from another history, or a newer copy of this one", task);
+  if (!IsEnd(status)) SendKill(task, status.agent_id().value(), absl::ZeroDuration());
+  if (status.has_uuid()) SendAcknowledgement(status.agent_id().value(), task, status.uuid());
+  return true;
+}
+
 // Of an attempt that the master does not know: "the task may or may not still be running", as its
 // documentation says. Told as out of reach and asked about again, for a time.
 bool Framework::MayComeBack(AttemptId attempt, Live& live) {
-  const absl::Time now = SteadyNow();
+  const SteadyTime now = SteadyNow();
   live.unknown_since = std::min(live.unknown_since, now);
   if (now - live.unknown_since >= options_.unknown_for) return false;
   to_reconcile_.Add(attempt, now + options_.repeat.first);
@@ -339,7 +350,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
         "start kartographd with --cluster local until they have ended, or cancel them there");
   }
   std::vector<ClusterEvent> events;
-  const absl::Time now = SteadyNow();
+  const SteadyTime now = SteadyNow();
   for (const Cluster::KnownAttempt& known : attempts) {
     if (auto ended = ended_.find(known.attempt); ended != ended_.end()) {
       if (!ended->second.fetching) events.emplace_back(ended->second.update);
@@ -353,7 +364,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
       update.agent = known.agent;
       update.outcome = Outcome::kLost;
       update.message = "the framework it ran under was given up";
-      update.end_time = absl::Now();
+      update.end_time = options_.clock->WallNow();
       live_.erase(it);
       events.emplace_back(std::move(update));
       continue;
@@ -380,7 +391,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
 // --- what is repeated ---
 
 void Framework::ReconcileAll() {
-  const absl::Time now = SteadyNow();
+  const SteadyTime now = SteadyNow();
   for (const auto& [attempt, live] : live_) to_reconcile_.Add(attempt, now);
   // And what Mesos knows and we do not: the answers show it.
   Call call = MakeCall(Call::RECONCILE);
@@ -391,7 +402,7 @@ void Framework::ReconcileAll() {
 
 void Framework::SendDue() {
   if (!told_connected_) return;
-  const absl::Time now = SteadyNow();
+  const SteadyTime now = SteadyNow();
   for (AttemptId attempt : to_kill_.TakeDue(now, kMaxAsked)) {
     const Kill& kill = kills_.at(attempt);
     SendKill(planner::AttemptIdToString(attempt), MesosAgent(kill.agent), kill.grace);
@@ -419,14 +430,14 @@ void Framework::SendDue() {
 
 void Framework::ScheduleDue() {
   if (!told_connected_ || stopped_) return;
-  absl::Time at = std::min({to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_});
+  SteadyTime at = std::min({to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_});
   if (!reconciling_) at = std::min(at, to_reconcile_.NextTime());
   if (at >= due_at_ && due_at_ > SteadyNow()) return;
   due_at_ = at;
-  due_.expires_after(absl::ToChronoNanoseconds(std::max(at - SteadyNow(), absl::ZeroDuration())));
+  due_.expires_at(at.ToChrono());
   due_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_) return;
-    due_at_ = absl::InfiniteFuture();
+    due_at_ = SteadyTime::InfiniteFuture();
     SendDue();
   });
 }

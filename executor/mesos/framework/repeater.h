@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "planner/ids.h"
 
 namespace kartograph::executor::mesos {
@@ -23,7 +24,7 @@ class Repeater {
   explicit Repeater(Options options) : options_(options) {}
 
   // Asks about it from `at` on. Nothing changes where it is asked about already.
-  void Add(planner::AttemptId attempt, absl::Time at) {
+  void Add(planner::AttemptId attempt, SteadyTime at) {
     auto [it, is_new] = entries_.try_emplace(attempt, Entry{at, options_.first, 0});
     if (is_new) due_.emplace(at, attempt);
   }
@@ -46,11 +47,11 @@ class Repeater {
     due_.clear();
   }
 
-  absl::Time NextTime() const {
-    return due_.empty() ? absl::InfiniteFuture() : due_.begin()->first;
+  SteadyTime NextTime() const {
+    return due_.empty() ? SteadyTime::InfiniteFuture() : due_.begin()->first;
   }
   // Those that are to be asked about now, in order of time; each is due again after its back-off.
-  std::vector<planner::AttemptId> TakeDue(absl::Time now, size_t max) {
+  std::vector<planner::AttemptId> TakeDue(SteadyTime now, size_t max) {
     std::vector<planner::AttemptId> taken;
     while (!due_.empty() && due_.begin()->first <= now && taken.size() < max) {
       const planner::AttemptId attempt = due_.begin()->second;
@@ -67,13 +68,13 @@ class Repeater {
 
  private:
   struct Entry {
-    absl::Time at;
+    SteadyTime at;
     absl::Duration delay;
     int asked = 0;
   };
   const Options options_;
   absl::flat_hash_map<planner::AttemptId, Entry> entries_;
-  std::set<std::pair<absl::Time, planner::AttemptId>> due_;
+  std::set<std::pair<SteadyTime, planner::AttemptId>> due_;
 };
 
 }  // namespace kartograph::executor::mesos

@@ -10,17 +10,17 @@ using planner::AttemptId;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const absl::Time kStart = absl::FromUnixSeconds(1000);
+constexpr SteadyTime kStart = SteadyTime::FromSinceZero(absl::Seconds(1000));
 constexpr AttemptId kOne = {1};
 constexpr AttemptId kTwo = {2};
 
 TEST(RepeaterTest, BacksOffForEachUpToTheLongest) {
   Repeater repeater({absl::Seconds(2), absl::Seconds(10)});
-  EXPECT_EQ(repeater.NextTime(), absl::InfiniteFuture());
+  EXPECT_EQ(repeater.NextTime(), SteadyTime::InfiniteFuture());
   EXPECT_TRUE(repeater.empty());
   repeater.Add(kOne, kStart);
   EXPECT_EQ(repeater.asked(kOne), 0);
-  absl::Time now = kStart;
+  SteadyTime now = kStart;
   int asked = 0;
   for (const int seconds : {2, 4, 8, 10, 10}) {
     EXPECT_EQ(repeater.NextTime(), now);
@@ -62,7 +62,7 @@ TEST(RepeaterTest, AnAnswerEndsItAndANewQuestionBeginsAnew) {
   repeater.Remove(kOne);
   repeater.Remove(kTwo);
   EXPECT_FALSE(repeater.Contains(kOne));
-  EXPECT_EQ(repeater.NextTime(), absl::InfiniteFuture());
+  EXPECT_EQ(repeater.NextTime(), SteadyTime::InfiniteFuture());
   repeater.Add(kOne, kStart);
   EXPECT_EQ(repeater.asked(kOne), 0);
   repeater.Clear();

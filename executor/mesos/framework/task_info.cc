@@ -96,11 +96,12 @@ TaskInfo CommandTask(const Launch& launch, const std::string& mesos_agent,
 
 TaskInfo ExecutorTask(const Launch& launch, const std::string& mesos_agent,
                       const std::vector<kartograph::mesos::Resource>& resources,
-                      const kartograph::mesos::ExecutorInfo& executor) {
+                      const kartograph::mesos::ExecutorInfo& executor, Incarnation incarnation) {
   TaskInfo task = Describe(launch, mesos_agent, resources);
   *task.mutable_executor() = executor;
   wire::Launch data;
   wire::ToMessage(launch, &data);
+  data.set_incarnation(incarnation);
   task.set_data(data.SerializeAsString());
   return task;
 }

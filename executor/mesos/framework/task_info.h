@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "executor/cluster.h"
+#include "executor/lineage.h"
 #include "executor/mesos/protocol/mesos.pb.h"
 
 namespace kartograph::executor::mesos {
@@ -21,7 +22,8 @@ kartograph::mesos::TaskInfo CommandTask(const Launch& launch, const std::string&
 // What kartograph-executor is to run: the whole launch is the task's data.
 kartograph::mesos::TaskInfo ExecutorTask(const Launch& launch, const std::string& mesos_agent,
                                          const std::vector<kartograph::mesos::Resource>& resources,
-                                         const kartograph::mesos::ExecutorInfo& executor);
+                                         const kartograph::mesos::ExecutorInfo& executor,
+                                         Incarnation incarnation);
 
 }  // namespace kartograph::executor::mesos
 

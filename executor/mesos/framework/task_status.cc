@@ -60,6 +60,7 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews*
       details.outcome() != 0) {
     const std::string file = details.return_value_file();
     const int64_t bytes = details.return_value_bytes();
+    news->incarnation = details.incarnation();
     absl::StatusOr<AttemptUpdate> end = wire::FromMessage(&details);
     if (!end.ok()) {
       update = wire::UnreadableEnd(update.attempt, end.status());
@@ -156,8 +157,10 @@ StatusNews ReadStatus(const TaskStatus& status, const StatusContext& context) {
     case kartograph::mesos::TASK_RUNNING:
     case kartograph::mesos::TASK_KILLING: {
       wire::Update details;
-      if (!context.command && status.has_data() && details.ParseFromString(status.data()) &&
-          wire::TimeFromNanos(details.start_ns()) && details.has_start_ns()) {
+      const bool ours =
+          !context.command && status.has_data() && details.ParseFromString(status.data());
+      if (ours) news.incarnation = details.incarnation();
+      if (ours && details.has_start_ns() && wire::TimeFromNanos(details.start_ns())) {
         update.start_time = *wire::TimeFromNanos(details.start_ns());
       } else if (update.start_time == absl::InfinitePast()) {
         update.start_time = TimeOf(status);

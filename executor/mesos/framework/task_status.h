@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "executor/cluster.h"
+#include "executor/lineage.h"
 #include "executor/mesos/protocol/mesos.pb.h"
 
 namespace kartograph::executor::mesos {
@@ -25,6 +26,8 @@ struct StatusNews {
   // Where a return value is that was not sent: a path in the executor's sandbox.
   std::string return_value_file;
   int64_t return_value_bytes = 0;  // or kAnySize
+  // In which it was launched, as kartograph-executor says; 0: not known.
+  Incarnation incarnation = 0;
 };
 // A return value of any size, or none, may be in the file.
 inline constexpr int64_t kAnySize = -1;

@@ -103,6 +103,17 @@ TEST(TaskStatusTest, AnEndIsWhatOurExecutorSays) {
   }
 }
 
+TEST(TaskStatusTest, OurExecutorSaysThatItCouldNotStartIt) {
+  wire::Update data;
+  data.set_outcome(static_cast<int>(Outcome::kAgentFailed));
+  data.set_incarnation(77);
+  TaskStatus status = Status(v1::TASK_FAILED);
+  status.set_data(data.SerializeAsString());
+  const StatusNews news = ReadStatus(status, Confirmed());
+  EXPECT_EQ(news.update.outcome, Outcome::kAgentFailed);
+  EXPECT_EQ(news.incarnation, 77u);
+}
+
 TEST(TaskStatusTest, AReturnValueMayBeInAFile) {
   wire::Update data;
   data.set_outcome(static_cast<int>(Outcome::kSucceeded));

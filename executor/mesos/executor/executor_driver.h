@@ -1,31 +1,29 @@
 // Kartograph's executor on a Mesos agent: runs the attempts that the agent launches, and tells it
 // how they end.
-#ifndef KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_TASK_EXECUTOR_H_
-#define KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_TASK_EXECUTOR_H_
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_EXECUTOR_DRIVER_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_EXECUTOR_DRIVER_H_
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <random>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "executor/cluster.h"
+#include "base/clock.h"
+#include "executor/agent/agent.h"
+#include "executor/agent/runner_processes.h"
 #include "executor/mesos/api_session.h"
 #include "executor/mesos/executor/executor_environment.h"
+#include "executor/mesos/executor/outbox.h"
 #include "executor/mesos/executor/sandbox_remover.h"
-#include "executor/mesos/executor/unacknowledged.h"
 #include "executor/mesos/protocol/executor.pb.h"
-#include "executor/runner/runner.h"
 #include "planner/ids.h"
 
 namespace kartograph::executor::mesos {
@@ -34,9 +32,10 @@ namespace kartograph::executor::mesos {
 // the data of its updates a wire.Update. Every launch starts at once, as Mesos has counted its
 // resources already. Attempts work in `sandboxes` in the executor's sandbox.
 //
-// Without its agent it goes on as long as the environment says; updates are given again then. Bound
-// to the thread that runs the io_context, which runs nothing of it any more after its end.
-class TaskExecutor {
+// "The agent" is Mesos's here; `attempts_` is ours. Without its agent it goes on as long as the
+// environment says; updates are sent again then. Bound to the thread that runs the io_context,
+// which runs nothing of it any more after its end.
+class ExecutorDriver {
  public:
   struct Options {
     ExecutorEnvironment environment;
@@ -55,27 +54,20 @@ class TaskExecutor {
   using DoneFunction = std::function<void(int status, const std::string& reason)>;
 
   // Connects when the io_context runs. `done` is called once.
-  static absl::StatusOr<std::unique_ptr<TaskExecutor>> Create(boost::asio::io_context& io,
-                                                              Options options, DoneFunction done);
+  static absl::StatusOr<std::unique_ptr<ExecutorDriver>> Create(boost::asio::io_context& io,
+                                                                Options options, DoneFunction done);
   // Kills what still runs.
-  ~TaskExecutor();
+  ~ExecutorDriver();
 
   // Ends all attempts, tells the agent of it, and is done with 0.
   void ShutDown(const std::string& reason) { BeginEnd(0, reason); }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr Clock::time_point kNever = Clock::time_point::max();
+  static constexpr SteadyTime kNever = SteadyTime::InfiniteFuture();
 
-  struct Running {
-    kartograph::mesos::AgentID agent;
-    absl::Duration cancel_grace;
-    bool told = false;       // that it runs
-    bool cancelled = false;  // the framework wants its end
-  };
-
-  TaskExecutor(boost::asio::io_context& io, Options options, DoneFunction done,
-               std::unique_ptr<Runner> runner, std::unique_ptr<SandboxRemover> remover);
+  ExecutorDriver(boost::asio::io_context& io, Options options, DoneFunction done,
+                 std::unique_ptr<RunnerProcesses> processes,
+                 std::unique_ptr<SandboxRemover> remover);
 
   // The connection.
   void Connect();
@@ -83,35 +75,39 @@ class TaskExecutor {
   void OnEnd(const SessionEnd& end);
   void OnSubscribed(const kartograph::mesos::executor::Event::Subscribed& subscribed);
   kartograph::mesos::executor::Call NewCall(kartograph::mesos::executor::Call::Type type) const;
-  void GiveUpdates();
-  void Report();
+  void SendUpdates();
+  void ReportHost();
 
   // The attempts.
   void Launch(kartograph::mesos::TaskInfo task);
   void Kill(const kartograph::mesos::executor::Event::Kill& kill);
   void OnMessage(const std::string& data);
-  void CollectEnded();
-  void TellRunning(planner::AttemptId attempt);
-  void Tell(AttemptUpdate update, kartograph::mesos::TaskState state,
-            const kartograph::mesos::AgentID& agent);
+  void OnAcknowledged(const kartograph::mesos::executor::Event::Acknowledged& acknowledged);
+  void Update(AttemptReport report, kartograph::mesos::TaskState state);
+  // What an update says of its attempt.
+  void SetContent(const AttemptReport& report, bool names_file,
+                  kartograph::mesos::TaskStatus* status) const;
+  // Adds the return value to an update that is sent now, or, where it has more than `max_bytes`,
+  // where it is. How many bytes it has.
+  size_t AddReturnValue(size_t max_bytes, kartograph::mesos::TaskStatus* status);
   kartograph::mesos::TaskStatus NewStatus(const std::string& task_id,
-                                          kartograph::mesos::TaskState state,
-                                          const kartograph::mesos::AgentID& agent) const;
+                                          kartograph::mesos::TaskState state) const;
 
   // What is due. After whatever happens there is a turn, which does all that follows from it.
-  void Watch();
+  void AwaitEndedProcesses();
   void ScheduleTurn();
   void Turn();
-  void ArmTimer(Clock::time_point now);
+  void ArmTimer(SteadyTime now);
   void BeginEnd(int status, const std::string& reason);
-  bool IsIdle() const;
-  bool IsDone(Clock::time_point now);
+  bool IsDone(SteadyTime now);
 
   boost::asio::io_context& io_;
   const Options options_;
   const DoneFunction done_;
-  const std::unique_ptr<Runner> runner_;
+  const Clock& clock_ = Clock::System();
+  const std::unique_ptr<RunnerProcesses> processes_;
   const std::unique_ptr<SandboxRemover> remover_;
+  Agent attempts_;
   boost::asio::posix::stream_descriptor ended_processes_;  // the runner's
   boost::asio::steady_timer timer_;
   std::minstd_rand random_;
@@ -119,28 +115,27 @@ class TaskExecutor {
   std::unique_ptr<ApiSession> session_;
   bool subscribed_ = false;
   bool tells_killing_ = false;  // the framework knows TASK_KILLING
-  Clock::time_point connect_at_ = Clock::time_point::min();
-  Clock::time_point recover_by_ = kNever;  // without the agent
+  SteadyTime connect_at_ = SteadyTime::InfinitePast();
+  SteadyTime recover_by_ = kNever;  // without the agent
   absl::Duration backoff_;
   std::string last_problem_;
 
-  Unacknowledged unacknowledged_;
-  absl::flat_hash_map<uint64_t, Running> running_;  // by attempt
-  // When attempts are told to run, in this order; some may have ended.
-  std::deque<std::pair<Clock::time_point, planner::AttemptId>> to_tell_running_;
-  std::vector<AttemptUpdate> just_ended_;
-  Clock::time_point report_at_ = kNever;
-  Clock::time_point idle_exit_at_ = kNever;
+  Outbox outbox_;
+  kartograph::mesos::AgentID agent_id_;
+  absl::flat_hash_set<uint64_t> killed_;  // attempts that run, whose end the framework wants
+  // Ends in the outbox whose return values are left on disk; by task id.
+  absl::flat_hash_map<std::string, AttemptReport> return_values_;
+  SteadyTime report_at_ = kNever;
 
   bool turn_scheduled_ = false;
-  bool done_told_ = false;
+  bool is_done_ = false;
   bool ending_ = false;
   int exit_status_ = 0;
   std::string exit_reason_;
-  Clock::time_point end_by_ = kNever;
-  Clock::time_point last_words_by_ = kNever;  // for updates, when all attempts have ended
+  SteadyTime end_by_ = kNever;
+  SteadyTime flush_by_ = kNever;  // for updates, when all attempts have ended
 };
 
 }  // namespace kartograph::executor::mesos
 
-#endif  // KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_TASK_EXECUTOR_H_
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_EXECUTOR_DRIVER_H_

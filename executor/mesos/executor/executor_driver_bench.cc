@@ -2,7 +2,7 @@
 // agent in the same process and thread that answers at once. runner_bench tells what of it is the
 // start of a process.
 //
-//   task_executor_bench [TASKS] [FOLDER]
+//   executor_driver_bench [TASKS] [FOLDER]
 //
 // FOLDER (default /tmp) takes the sandboxes; one in memory (/dev/shm) leaves the file system out.
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "executor/mesos/executor/task_executor.h"
+#include "executor/mesos/executor/executor_driver.h"
 #include "executor/mesos/executor/testing/fake_agent.h"
 #include "executor/payload.pb.h"
 #include "executor/wire/attempt.h"
@@ -43,16 +43,16 @@ FakeAgent::Event LaunchEvent(uint32_t index) {
 
 int Main(int argc, char** argv) {
   const uint32_t tasks = argc > 1 ? static_cast<uint32_t>(atoi(argv[1])) : 5000;
-  std::string folder = absl::StrCat(argc > 2 ? argv[2] : "/tmp", "/task_executor_bench.XXXXXX");
+  std::string folder = absl::StrCat(argc > 2 ? argv[2] : "/tmp", "/executor_driver_bench.XXXXXX");
   if (mkdtemp(folder.data()) == nullptr) return 1;
   boost::asio::io_context io(1);
   FakeAgent agent(io);
-  TaskExecutor::Options options;
+  ExecutorDriver::Options options;
   options.environment.sandbox = folder;
   options.environment.agent = {false, "127.0.0.1", agent.port(), "/api/v1/executor"};
   options.environment.framework_id = "f";
   options.environment.executor_id = "e";
-  auto executor = TaskExecutor::Create(io, options, [](int, const std::string&) {});
+  auto executor = ExecutorDriver::Create(io, options, [](int, const std::string&) {});
   if (!executor.ok()) {
     fprintf(stderr, "%s\n", executor.status().ToString().c_str());
     return 1;

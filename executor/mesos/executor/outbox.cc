@@ -1,4 +1,4 @@
-#include "executor/mesos/executor/unacknowledged.h"
+#include "executor/mesos/executor/outbox.h"
 
 #include <utility>
 
@@ -19,7 +19,7 @@ bool IsEnd(kartograph::mesos::TaskState state) {
 
 }  // namespace
 
-bool Unacknowledged::AddTask(kartograph::mesos::TaskInfo task) {
+bool Outbox::AddTask(kartograph::mesos::TaskInfo task) {
   auto [it, is_new] = tasks_.try_emplace(task.task_id().value());
   if (!is_new) return false;
   it->second.number = ++last_number_;
@@ -27,7 +27,7 @@ bool Unacknowledged::AddTask(kartograph::mesos::TaskInfo task) {
   return true;
 }
 
-void Unacknowledged::AddUpdate(kartograph::mesos::TaskStatus status) {
+void Outbox::AddUpdate(kartograph::mesos::TaskStatus status) {
   auto it = tasks_.find(status.task_id().value());
   if (it == tasks_.end() || it->second.ended) return;
   ++it->second.updates;
@@ -36,36 +36,38 @@ void Unacknowledged::AddUpdate(kartograph::mesos::TaskStatus status) {
   updates_[last_number_] = std::move(status);
 }
 
-void Unacknowledged::Acknowledge(const std::string& task_id, const std::string& uuid) {
+bool Outbox::Acknowledge(const std::string& task_id, const std::string& uuid) {
   auto number = numbers_.find(uuid);
-  if (number == numbers_.end()) return;
+  if (number == numbers_.end()) return false;
   auto update = updates_.find(number->second);
-  if (update->second.task_id().value() != task_id) return;
+  if (update->second.task_id().value() != task_id) return false;
   updates_.erase(update);
   numbers_.erase(number);
   auto task = tasks_.find(task_id);
   infos_.erase(task->second.number);
   --task->second.updates;
-  if (task->second.ended && task->second.updates == 0) tasks_.erase(task);
+  if (!task->second.ended || task->second.updates > 0) return false;
+  tasks_.erase(task);
+  return true;
 }
 
-bool Unacknowledged::IsAlive(const std::string& task_id) const {
+bool Outbox::IsAlive(const std::string& task_id) const {
   auto it = tasks_.find(task_id);
   return it != tasks_.end() && !it->second.ended;
 }
 
-void Unacknowledged::Fill(kartograph::mesos::executor::Call::Subscribe* subscribe) {
+void Outbox::Fill(kartograph::mesos::executor::Call::Subscribe* subscribe) {
   for (const auto& [number, info] : infos_) *subscribe->add_unacknowledged_tasks() = info;
   for (const auto& [number, status] : updates_) {
     *subscribe->add_unacknowledged_updates()->mutable_status() = status;
   }
-  given_ = last_number_;
+  sent_ = last_number_;
 }
 
-const kartograph::mesos::TaskStatus* Unacknowledged::NextToGive() {
-  auto it = updates_.upper_bound(given_);
+const kartograph::mesos::TaskStatus* Outbox::NextToSend() {
+  auto it = updates_.upper_bound(sent_);
   if (it == updates_.end()) return nullptr;
-  given_ = it->first;
+  sent_ = it->first;
   return &it->second;
 }
 

@@ -1,4 +1,4 @@
-#include "executor/mesos/executor/unacknowledged.h"
+#include "executor/mesos/executor/outbox.h"
 
 #include <gtest/gtest.h>
 
@@ -27,9 +27,9 @@ v1::TaskStatus Update(const std::string& id, v1::TaskState state, const std::str
 }
 
 // "task task | uuid uuid"
-std::string Given(Unacknowledged& unacknowledged) {
+std::string Sent(Outbox& outbox) {
   v1::executor::Call::Subscribe subscribe;
-  unacknowledged.Fill(&subscribe);
+  outbox.Fill(&subscribe);
   std::string text;
   for (const auto& task : subscribe.unacknowledged_tasks()) {
     absl::StrAppend(&text, task.task_id().value(), " ");
@@ -41,8 +41,8 @@ std::string Given(Unacknowledged& unacknowledged) {
   return text;
 }
 
-TEST(UnacknowledgedTest, GivesTasksAndUpdatesInOrder) {
-  Unacknowledged all;
+TEST(OutboxTest, SendsTasksAndUpdatesInOrder) {
+  Outbox all;
   EXPECT_TRUE(all.empty());
   EXPECT_TRUE(all.AddTask(Task("b")));
   EXPECT_TRUE(all.AddTask(Task("a")));
@@ -50,57 +50,57 @@ TEST(UnacknowledgedTest, GivesTasksAndUpdatesInOrder) {
   all.AddUpdate(Update("b", v1::TASK_RUNNING, "b1"));
   all.AddUpdate(Update("a", v1::TASK_RUNNING, "a1"));
   all.AddUpdate(Update("b", v1::TASK_FINISHED, "b2"));
-  EXPECT_EQ(Given(all), "b a | b1 a1 b2");
-  EXPECT_EQ(Given(all), "b a | b1 a1 b2");
+  EXPECT_EQ(Sent(all), "b a | b1 a1 b2");
+  EXPECT_EQ(Sent(all), "b a | b1 a1 b2");
 }
 
-TEST(UnacknowledgedTest, ForgetsWhatIsAcknowledged) {
-  Unacknowledged all;
+TEST(OutboxTest, ForgetsWhatIsAcknowledged) {
+  Outbox all;
   all.AddTask(Task("a"));
   all.AddUpdate(Update("a", v1::TASK_RUNNING, "a1"));
   all.AddUpdate(Update("a", v1::TASK_FAILED, "a2"));
   all.Acknowledge("a", "a1");
-  EXPECT_EQ(Given(all), "| a2");
+  EXPECT_EQ(Sent(all), "| a2");
   EXPECT_FALSE(all.AddTask(Task("a")));
   all.Acknowledge("a", "a1");
   all.Acknowledge("a", "unknown");
   all.Acknowledge("other", "a2");
-  EXPECT_EQ(Given(all), "| a2");
+  EXPECT_EQ(Sent(all), "| a2");
   EXPECT_TRUE(all.has_updates());
   all.Acknowledge("a", "a2");
   EXPECT_TRUE(all.empty());
   EXPECT_TRUE(all.AddTask(Task("a")));
 }
 
-TEST(UnacknowledgedTest, KeepsATaskWhoseEndIsAcknowledgedBeforeItsStart) {
-  Unacknowledged all;
+TEST(OutboxTest, KeepsATaskWhoseEndIsAcknowledgedBeforeItsStart) {
+  Outbox all;
   all.AddTask(Task("a"));
   all.AddUpdate(Update("a", v1::TASK_RUNNING, "a1"));
   all.AddUpdate(Update("a", v1::TASK_KILLED, "a2"));
   all.Acknowledge("a", "a2");
-  EXPECT_EQ(Given(all), "| a1");
+  EXPECT_EQ(Sent(all), "| a1");
   EXPECT_FALSE(all.empty());
   all.Acknowledge("a", "a1");
   EXPECT_TRUE(all.empty());
 }
 
-TEST(UnacknowledgedTest, GivesEachUpdateOnce) {
-  Unacknowledged all;
+TEST(OutboxTest, SendsEachUpdateOnce) {
+  Outbox all;
   all.AddTask(Task("a"));
-  EXPECT_EQ(all.NextToGive(), nullptr);
+  EXPECT_EQ(all.NextToSend(), nullptr);
   all.AddUpdate(Update("a", v1::TASK_RUNNING, "a1"));
   all.AddUpdate(Update("a", v1::TASK_KILLING, "a2"));
-  EXPECT_EQ(all.NextToGive()->uuid(), "a1");
-  EXPECT_EQ(all.NextToGive()->uuid(), "a2");
-  EXPECT_EQ(all.NextToGive(), nullptr);
+  EXPECT_EQ(all.NextToSend()->uuid(), "a1");
+  EXPECT_EQ(all.NextToSend()->uuid(), "a2");
+  EXPECT_EQ(all.NextToSend(), nullptr);
   all.Acknowledge("a", "a2");
   all.AddUpdate(Update("a", v1::TASK_KILLED, "a3"));
-  EXPECT_EQ(Given(all), "| a1 a3");
-  EXPECT_EQ(all.NextToGive(), nullptr);
+  EXPECT_EQ(Sent(all), "| a1 a3");
+  EXPECT_EQ(all.NextToSend(), nullptr);
 }
 
-TEST(UnacknowledgedTest, NothingFollowsAnEnd) {
-  Unacknowledged all;
+TEST(OutboxTest, NothingFollowsAnEnd) {
+  Outbox all;
   all.AddUpdate(Update("a", v1::TASK_RUNNING, "a0"));
   EXPECT_TRUE(all.empty());
   all.AddTask(Task("a"));
@@ -109,7 +109,7 @@ TEST(UnacknowledgedTest, NothingFollowsAnEnd) {
   all.AddUpdate(Update("a", v1::TASK_ERROR, "a1"));
   EXPECT_FALSE(all.IsAlive("a"));
   all.AddUpdate(Update("a", v1::TASK_KILLED, "a2"));
-  EXPECT_EQ(Given(all), "a | a1");
+  EXPECT_EQ(Sent(all), "a | a1");
 }
 
 }  // namespace

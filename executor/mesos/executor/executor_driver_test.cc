@@ -1,4 +1,4 @@
-#include "executor/mesos/executor/task_executor.h"
+#include "executor/mesos/executor/executor_driver.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -32,9 +32,9 @@ constexpr absl::Duration kPatience = absl::Minutes(1);
 
 AttemptId Id(uint32_t index) { return AttemptId::Of(planner::TaskKey::Of(17, index), 1); }
 
-class TaskExecutorTest : public testing::Test {
+class ExecutorDriverTest : public testing::Test {
  protected:
-  TaskExecutorTest() {
+  ExecutorDriverTest() {
     std::string pattern = testing::TempDir() + "/executor.XXXXXX";
     options_.environment.sandbox = mkdtemp(pattern.data());
     options_.environment.agent.host = "127.0.0.1";
@@ -48,16 +48,17 @@ class TaskExecutorTest : public testing::Test {
     options_.environment.max_backoff = absl::Milliseconds(20);
     options_.tell_running_after = absl::ZeroDuration();
   }
-  ~TaskExecutorTest() override {
+  ~ExecutorDriverTest() override {
     executor_.reset();
     std::filesystem::remove_all(options_.environment.sandbox);
   }
 
   void Start() {
-    auto executor = TaskExecutor::Create(io_, options_, [this](int status, const std::string& why) {
-      status_ = status;
-      reason_ = why;
-    });
+    auto executor =
+        ExecutorDriver::Create(io_, options_, [this](int status, const std::string& why) {
+          status_ = status;
+          reason_ = why;
+        });
     ASSERT_TRUE(executor.ok()) << executor.status();
     executor_ = *std::move(executor);
   }
@@ -153,13 +154,13 @@ class TaskExecutorTest : public testing::Test {
 
   boost::asio::io_context io_;
   FakeAgent agent_{io_};
-  TaskExecutor::Options options_;
-  std::unique_ptr<TaskExecutor> executor_;
+  ExecutorDriver::Options options_;
+  std::unique_ptr<ExecutorDriver> executor_;
   std::optional<int> status_;
   std::string reason_;
 };
 
-TEST_F(TaskExecutorTest, RunsAnAttemptAndTellsOfIt) {
+TEST_F(ExecutorDriverTest, RunsAnAttemptAndTellsOfIt) {
   StartAndSubscribe();
   const auto& subscribe = agent_.subscriptions().at(0);
   EXPECT_EQ(subscribe.framework_id().value(), "f-1");
@@ -196,7 +197,7 @@ TEST_F(TaskExecutorTest, RunsAnAttemptAndTellsOfIt) {
   EXPECT_EQ(line, "hello");
 }
 
-TEST_F(TaskExecutorTest, RunsManyAtOnce) {
+TEST_F(ExecutorDriverTest, RunsManyAtOnce) {
   StartAndSubscribe();
   std::vector<Event> launches;
   for (uint32_t i = 0; i < 100; ++i) launches.push_back(LaunchEvent(Shell(i, "exit 0")));
@@ -207,7 +208,7 @@ TEST_F(TaskExecutorTest, RunsManyAtOnce) {
   }
 }
 
-TEST_F(TaskExecutorTest, NamesALargeReturnValue) {
+TEST_F(ExecutorDriverTest, NamesALargeReturnValue) {
   options_.max_sent_result_bytes = 1000;
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "head -c 1000 /dev/zero >$KARTOGRAPH_RESULT")),
@@ -223,7 +224,7 @@ TEST_F(TaskExecutorTest, NamesALargeReturnValue) {
             1001u);
 }
 
-TEST_F(TaskExecutorTest, TellsHowAttemptsFail) {
+TEST_F(ExecutorDriverTest, TellsHowAttemptsFail) {
   StartAndSubscribe();
   Launch late = Shell(3, "exec sleep 1000");
   late.timeout = absl::Milliseconds(50);
@@ -243,7 +244,60 @@ TEST_F(TaskExecutorTest, TellsHowAttemptsFail) {
   EXPECT_EQ(Last(3).reason(), v1::TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED);
 }
 
-TEST_F(TaskExecutorTest, RefusesWhatIsNoAttempt) {
+TEST_F(ExecutorDriverTest, TellsThatItCouldNotStartAnAttempt) {
+  StartAndSubscribe();
+  std::filesystem::remove_all(options_.environment.sandbox + "/sandboxes");
+  agent_.Send({LaunchEvent(Shell(1, "exit 0"))});
+  ASSERT_TRUE(WaitState(1, v1::TASK_FAILED));
+  EXPECT_EQ(OutcomeOf(Last(1)), Outcome::kAgentFailed);
+  EXPECT_THAT(Last(1).message(), HasSubstr("sandbox"));
+}
+
+TEST_F(ExecutorDriverTest, TellsInWhichIncarnationAnAttemptWasLaunched) {
+  StartAndSubscribe();
+  wire::Launch message;
+  wire::ToMessage(Shell(1, "exit 0"), &message);
+  message.set_incarnation(77);
+  agent_.Send({LaunchEvent(TaskId(1), message.SerializeAsString())});
+  ASSERT_TRUE(WaitState(1, v1::TASK_FINISHED));
+  for (const v1::TaskStatus& status : agent_.updates(TaskId(1))) {
+    EXPECT_EQ(Data(status).incarnation(), 77u);
+  }
+}
+
+// Without its agent it keeps what attempts have returned on disk; when the agent is back, what is
+// too much for one call is named.
+TEST_F(ExecutorDriverTest, ResultsThatWaitAreReadWhenTheyAreSent) {
+  agent_.set_acknowledges(false);
+  StartAndSubscribe();
+  std::vector<Event> launches;
+  for (uint32_t i = 0; i < 12; ++i) {
+    launches.push_back(LaunchEvent(Shell(i, "head -c 500000 /dev/zero >$KARTOGRAPH_RESULT")));
+  }
+  agent_.Send(launches);
+  for (uint32_t i = 0; i < 12; ++i) {
+    ASSERT_TRUE(WaitState(i, v1::TASK_FINISHED));
+    EXPECT_EQ(Data(Last(i)).return_value().size(), 500000u);
+  }
+  std::filesystem::remove(Sandbox(0) + "/result");
+  const size_t subscriptions = agent_.subscriptions().size();
+  agent_.set_acknowledges(true);
+  agent_.Disconnect();
+  ASSERT_TRUE(RunUntil([&] { return agent_.subscriptions().size() > subscriptions; }));
+  int sent = 0, named = 0, lost = 0;
+  for (const auto& update : agent_.subscriptions().back().subscribe().unacknowledged_updates()) {
+    if (update.status().state() == v1::TASK_RUNNING) continue;
+    const wire::Update data = Data(update.status());
+    sent += data.return_value().size() == 500000;
+    named += data.return_value_file() != "" && data.return_value_bytes() == 500000;
+    lost += data.outcome() == static_cast<int>(Outcome::kAgentFailed);
+  }
+  EXPECT_EQ(sent, 8);  // in 4 MiB
+  EXPECT_LE(lost, 1);  // or it is named
+  EXPECT_EQ(sent + named + lost, 12);
+}
+
+TEST_F(ExecutorDriverTest, RefusesWhatIsNoAttempt) {
   StartAndSubscribe();
   wire::Launch other;
   wire::ToMessage(Shell(2, "exit 0"), &other);
@@ -257,7 +311,7 @@ TEST_F(TaskExecutorTest, RefusesWhatIsNoAttempt) {
   EXPECT_EQ(agent_.updates("nonsense").at(0).state(), v1::TASK_ERROR);
 }
 
-TEST_F(TaskExecutorTest, OfAShortAttemptOnlyTheEndIsTold) {
+TEST_F(ExecutorDriverTest, OfAShortAttemptOnlyTheEndIsTold) {
   options_.tell_running_after = absl::Hours(1);
   StartAndSubscribe();
   const absl::Time before = absl::Now();
@@ -269,14 +323,14 @@ TEST_F(TaskExecutorTest, OfAShortAttemptOnlyTheEndIsTold) {
   EXPECT_GE(Data(Last(1)).end_ns(), Data(Last(1)).start_ns());
 }
 
-TEST_F(TaskExecutorTest, OfALongerOneIsToldThatItRuns) {
+TEST_F(ExecutorDriverTest, OfALongerOneIsToldThatItRuns) {
   options_.tell_running_after = absl::Milliseconds(1);
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "exec sleep 1000"))});
   EXPECT_TRUE(WaitState(1, v1::TASK_RUNNING));
 }
 
-TEST_F(TaskExecutorTest, ItIsToldThatItRunsBeforeThatItIsKilled) {
+TEST_F(ExecutorDriverTest, ItIsToldThatItRunsBeforeThatItIsKilled) {
   agent_.framework().add_capabilities()->set_type(
       v1::FrameworkInfo::Capability::TASK_KILLING_STATE);
   options_.tell_running_after = absl::Hours(1);
@@ -288,7 +342,7 @@ TEST_F(TaskExecutorTest, ItIsToldThatItRunsBeforeThatItIsKilled) {
   EXPECT_THAT(States(1), ElementsAre(v1::TASK_RUNNING, v1::TASK_KILLING, v1::TASK_KILLED));
 }
 
-TEST_F(TaskExecutorTest, IgnoresARepeatedLaunch) {
+TEST_F(ExecutorDriverTest, IgnoresARepeatedLaunch) {
   agent_.set_acknowledges(false);
   StartAndSubscribe();
   const Event launch = LaunchEvent(Shell(1, "echo >>runs; exit 0"));
@@ -300,7 +354,7 @@ TEST_F(TaskExecutorTest, IgnoresARepeatedLaunch) {
   EXPECT_EQ(std::filesystem::file_size(Sandbox(1) + "/runs"), 1u);
 }
 
-TEST_F(TaskExecutorTest, KillsWithTheGraceOfThePolicy) {
+TEST_F(ExecutorDriverTest, KillsWithTheGraceOfThePolicy) {
   agent_.framework().add_capabilities()->set_type(
       v1::FrameworkInfo::Capability::TASK_KILLING_STATE);
   StartAndSubscribe();
@@ -316,7 +370,7 @@ TEST_F(TaskExecutorTest, KillsWithTheGraceOfThePolicy) {
   EXPECT_EQ(OutcomeOf(Last(1)), Outcome::kCancelled);
 }
 
-TEST_F(TaskExecutorTest, KillsWithTheGraceOfTheLaunch) {
+TEST_F(ExecutorDriverTest, KillsWithTheGraceOfTheLaunch) {
   StartAndSubscribe();
   Launch launch = Shell(1, "trap '' TERM; touch ready; while :; do sleep 1; done");
   launch.cancel_grace = absl::Milliseconds(10);
@@ -327,14 +381,14 @@ TEST_F(TaskExecutorTest, KillsWithTheGraceOfTheLaunch) {
   EXPECT_THAT(States(1), ElementsAre(v1::TASK_RUNNING, v1::TASK_KILLED));
 }
 
-TEST_F(TaskExecutorTest, KillsWhatHasJustBeenLaunched) {
+TEST_F(ExecutorDriverTest, KillsWhatHasJustBeenLaunched) {
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "exec sleep 1000")), KillEvent(1)});
   ASSERT_TRUE(WaitState(1, v1::TASK_KILLED));
   EXPECT_EQ(OutcomeOf(Last(1)), Outcome::kCancelled);
 }
 
-TEST_F(TaskExecutorTest, IgnoresAKillOfWhatIsNotThere) {
+TEST_F(ExecutorDriverTest, IgnoresAKillOfWhatIsNotThere) {
   StartAndSubscribe();
   Event nonsense = KillEvent(1);
   nonsense.mutable_kill()->mutable_task_id()->set_value("nonsense");
@@ -346,7 +400,7 @@ TEST_F(TaskExecutorTest, IgnoresAKillOfWhatIsNotThere) {
   EXPECT_THAT(States(2), ElementsAre(v1::TASK_RUNNING, v1::TASK_FINISHED));
 }
 
-TEST_F(TaskExecutorTest, TellsAgainAfterAReconnection) {
+TEST_F(ExecutorDriverTest, TellsAgainAfterAReconnection) {
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "touch ready; while [ ! -e go ]; do sleep 0.01; done"))});
   ASSERT_TRUE(WaitState(1, v1::TASK_RUNNING));
@@ -381,7 +435,7 @@ TEST_F(TaskExecutorTest, TellsAgainAfterAReconnection) {
   EXPECT_EQ(agent_.subscriptions().at(2).subscribe().unacknowledged_tasks_size(), 0);
 }
 
-TEST_F(TaskExecutorTest, EndsWhenTheAgentDoesNotComeBack) {
+TEST_F(ExecutorDriverTest, EndsWhenTheAgentDoesNotComeBack) {
   options_.environment.recovery_timeout = absl::Milliseconds(100);
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1,
@@ -396,7 +450,7 @@ TEST_F(TaskExecutorTest, EndsWhenTheAgentDoesNotComeBack) {
   EXPECT_TRUE(std::filesystem::exists(Sandbox(1) + "/ended"));
 }
 
-TEST_F(TaskExecutorTest, EndsWithItsAgentWithoutCheckpoint) {
+TEST_F(ExecutorDriverTest, EndsWithItsAgentWithoutCheckpoint) {
   options_.environment.checkpoint = false;
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "exec sleep 1000"))});
@@ -408,7 +462,7 @@ TEST_F(TaskExecutorTest, EndsWithItsAgentWithoutCheckpoint) {
   EXPECT_EQ(agent_.tries(), 1);
 }
 
-TEST_F(TaskExecutorTest, ShutsDown) {
+TEST_F(ExecutorDriverTest, ShutsDown) {
   options_.environment.shutdown_grace = absl::Minutes(1);
   StartAndSubscribe();
   Launch stubborn = Shell(2, "trap '' TERM; touch ready; while :; do sleep 1; done");
@@ -428,7 +482,7 @@ TEST_F(TaskExecutorTest, ShutsDown) {
   EXPECT_EQ(OutcomeOf(Last(3)), Outcome::kRefused);
 }
 
-TEST_F(TaskExecutorTest, ShutsDownWithinTheGrace) {
+TEST_F(ExecutorDriverTest, ShutsDownWithinTheGrace) {
   options_.environment.shutdown_grace = absl::Milliseconds(400);
   StartAndSubscribe();
   Launch stubborn = Shell(1, "trap '' TERM; echo $$ >pid; mv pid ready; while :; do sleep 1; done");
@@ -445,7 +499,7 @@ TEST_F(TaskExecutorTest, ShutsDownWithinTheGrace) {
   EXPECT_EQ(kill(pid, 0), -1);
 }
 
-TEST_F(TaskExecutorTest, ShutsDownThoughNobodyAcknowledges) {
+TEST_F(ExecutorDriverTest, ShutsDownThoughNobodyAcknowledges) {
   agent_.set_acknowledges(false);
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "exec sleep 1000"))});
@@ -456,7 +510,7 @@ TEST_F(TaskExecutorTest, ShutsDownThoughNobodyAcknowledges) {
   EXPECT_THAT(States(1), ElementsAre(v1::TASK_RUNNING, v1::TASK_KILLED));
 }
 
-TEST_F(TaskExecutorTest, EndsAtAnError) {
+TEST_F(ExecutorDriverTest, EndsAtAnError) {
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "exec sleep 1000"))});
   ASSERT_TRUE(WaitState(1, v1::TASK_RUNNING));
@@ -468,7 +522,7 @@ TEST_F(TaskExecutorTest, EndsAtAnError) {
   EXPECT_EQ(reason_, "the agent says: too old");
 }
 
-TEST_F(TaskExecutorTest, ReportsOfItsHost) {
+TEST_F(ExecutorDriverTest, ReportsOfItsHost) {
   options_.report_interval = absl::Milliseconds(20);
   StartAndSubscribe();
   ASSERT_TRUE(RunUntil([&] { return agent_.messages().size() >= 3; }));
@@ -478,7 +532,7 @@ TEST_F(TaskExecutorTest, ReportsOfItsHost) {
   EXPECT_GT(message.host().disk_bytes(), 0u);
 }
 
-TEST_F(TaskExecutorTest, DiscardsSandboxes) {
+TEST_F(ExecutorDriverTest, DiscardsSandboxes) {
   StartAndSubscribe();
   agent_.Send({LaunchEvent(Shell(1, "exit 0"))});
   ASSERT_TRUE(WaitState(1, v1::TASK_FINISHED));
@@ -496,7 +550,7 @@ TEST_F(TaskExecutorTest, DiscardsSandboxes) {
   ASSERT_TRUE(WaitState(2, v1::TASK_FINISHED));
 }
 
-TEST_F(TaskExecutorTest, IsDoneWhenThereIsNothingToDo) {
+TEST_F(ExecutorDriverTest, IsDoneWhenThereIsNothingToDo) {
   options_.idle_exit = absl::Milliseconds(50);
   options_.report_interval = absl::Milliseconds(20);
   agent_.set_acknowledges(false);
