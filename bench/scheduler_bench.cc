@@ -11,16 +11,21 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "executor/simulated/simulated_cluster.h"
+#include "scheduler/core.h"
 #include "scheduler/testing/simulation.h"
 #include "storage/history.h"
 
@@ -111,7 +116,11 @@ struct Measured {
   double commit_share = 0;
 };
 
-Measured Run(int tasks, int agents, storage::HistoryWriter* history, storage::LongReader* reader) {
+// What those who watch ask for.
+enum class Watching { kNobody, kChanges, kWords };
+
+Measured Run(int tasks, int agents, storage::HistoryWriter* history, storage::LongReader* reader,
+             bool wide = false, Watching watching = Watching::kNobody) {
   executor::SimulatedClusterOptions options;
   options.agents.assign(static_cast<size_t>(agents), {{Resource::Cpu(), Quantity::Of(4)},
                                                       {Resource::Ram(), Quantity::Of(8LL << 30)}});
@@ -121,7 +130,19 @@ Measured Run(int tasks, int agents, storage::HistoryWriter* history, storage::Lo
         absl::Milliseconds(100 * (1 + (id.value * 2654435761u >> 16) % 10))};
   });
   scheduler::Simulation simulation(scheduler::SchedulerOptions{}, history, reader, &cluster);
-  scheduler::GraphSubmission graph = LayeredGraph(tasks, std::max(100, tasks / 100));
+  size_t seen = 0;
+  if (watching != Watching::kNobody) {
+    simulation.engine().AddWatcher(
+        [&seen, watching](const scheduler::Changes& changes, const scheduler::Snapshots&) {
+          seen += changes.tasks.size();
+          if (watching == Watching::kChanges) return;
+          for (const auto& task : changes.tasks) {
+            seen += changes.words->Name(task).size() + changes.words->Reason(task).size();
+          }
+        });
+  }
+  // Watched, all tasks are ready at once; otherwise in layers.
+  scheduler::GraphSubmission graph = LayeredGraph(tasks, wide ? tasks : std::max(100, tasks / 100));
   const size_t heap_before = HeapBytes();
   const size_t submission_bytes = [&] {
     // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): its size is what is measured.
@@ -149,6 +170,81 @@ Measured Run(int tasks, int agents, storage::HistoryWriter* history, storage::Lo
   const scheduler::Totals totals = simulation.engine().core().totals();
   return {tasks / seconds, 1e6 * cpu_seconds / tasks, queued / tasks,
           absl::ToDoubleSeconds(totals.commit_time) / seconds};
+}
+
+// Cpu of a life with somebody who watches, beside one without, in turns; the median of each.
+void CompareWatching() {
+  constexpr int kTasks = 100000;
+  constexpr int kAgents = 1000;
+  constexpr int kRounds = 5;
+  std::vector<double> us[3];
+  for (int round = 0; round < kRounds; ++round) {
+    for (Watching watching : {Watching::kNobody, Watching::kChanges, Watching::kWords}) {
+      NoHistory nothing;
+      us[static_cast<int>(watching)].push_back(
+          Run(kTasks, kAgents, &nothing, &nothing, true, watching).cpu_us_per_life);
+    }
+  }
+  for (auto& samples : us) std::sort(samples.begin(), samples.end());
+  std::printf("\n%d tasks ready at once on %d agents, us of cpu a life\n", kTasks, kAgents);
+  const char* const names[] = {"nobody watches", "a watcher of changes",
+                               "one who asks for every task's words"};
+  for (int i = 0; i < 3; ++i) {
+    std::printf("%38s %8.2f  x %.3f\n", names[i], us[i][kRounds / 2],
+                us[i][kRounds / 2] / us[0][kRounds / 2]);
+  }
+}
+
+// Agents that come and go for good, each with one task of a consumption of its own: what a turn
+// takes at first and after many.
+void CompareTurnover() {
+  scheduler::Core core(scheduler::CoreOptions(), {});
+  scheduler::Step step;
+  Instant now;
+  const auto batch = [&] {
+    core.OnTime({now, step});
+    core.Plan({now, step});
+    step.Clear();
+    now.steady += absl::Milliseconds(1);
+  };
+  const auto tell = [&](executor::ClusterEvent event) {
+    core.OnClusterEvent(std::move(event), {now, step});
+    batch();
+  };
+  tell(executor::Connected{});
+  constexpr int kSpan = 10000;
+  double first = 0;
+  std::printf("\nagents that come and go, each with a consumption of its own\n");
+  std::printf("%10s %12s %10s %16s\n", "gone", "us/agent", "x first", "remembered");
+  for (int i = 0, span = 0; span < 10; ++span) {
+    const double start = CpuSeconds();
+    for (int end = i + kSpan; i < end; ++i) {
+      executor::Offer offer;
+      offer.agent = offer.id = absl::StrCat("agent-", i);
+      offer.resources = {{Resource::Cpu(), Quantity::Of(1)}, {Resource::Ram(), Quantity::Of(i)}};
+      offer.lease = true;
+      tell(std::move(offer));
+      scheduler::GraphSubmission graph;
+      graph.tasks.resize(1);
+      graph.tasks[0].name = "a";
+      graph.tasks[0].consumption = {{Resource::Cpu(), Quantity::FromMilli(1)},
+                                    {Resource::Ram(), Quantity::Of(i)}};
+      (void)core.SubmitGraph(scheduler::Prepare(std::move(graph)), {now, step});
+      batch();
+      executor::AttemptUpdate ended;
+      ended.attempt =
+          planner::AttemptId::Of(planner::TaskKey::Of(static_cast<planner::GraphId>(i + 1), 0), 1);
+      ended.outcome = planner::Outcome::kSucceeded;
+      tell(std::move(ended));
+      tell(executor::AgentLost{absl::StrCat("agent-", i)});
+    }
+    const double us = 1e6 * (CpuSeconds() - start) / kSpan;
+    if (span == 0) first = us;
+    if (span == 0 || span == 9) {
+      std::printf("%10d %12.2f %10.2f %16zu\n", i, us, us / first,
+                  core.slots() + core.known_agents() + core.known_consumptions());
+    }
+  }
 }
 
 // The peer: one row a statement in one table, as plain as it gets, with the same durability.
@@ -204,6 +300,10 @@ int Main(int argc, char** argv) {
     if (first_us == 0) first_us = m.cpu_us_per_life;
     std::printf("%10d %12.0f %12.2f %10.2f %20.0f\n", n, m.lives_per_second, m.cpu_us_per_life,
                 m.cpu_us_per_life / first_us, m.bytes_per_task);
+  }
+  if (!history_only) {
+    CompareWatching();
+    CompareTurnover();
   }
   const std::string folder =
       std::filesystem::temp_directory_path() / absl::StrCat("kartograph-bench-", getpid());

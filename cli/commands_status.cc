@@ -44,13 +44,22 @@ std::string Use(const v1::Agent& agent) {
   return use;
 }
 
-// What is to be known of an agent beside its use: its attributes, its host's load, and when it
-// goes.
+// What is to be known of an agent beside its use: what is wrong with it, when it goes, its host's
+// load and its attributes.
 std::string Notes(const v1::Agent& agent) {
   std::string notes;
   const auto add = [&notes](absl::string_view note) {
     absl::StrAppend(&notes, notes.empty() ? "" : ", ", note);
   };
+  if (agent.has_unreachable_since()) {
+    add(absl::StrCat("does not answer since ", LocalTime(agent.unreachable_since())));
+  }
+  if (!agent.failure().empty()) {
+    add(absl::StrCat(agent.has_set_aside_until()
+                         ? absl::StrCat("set aside until ", LocalTime(agent.set_aside_until()))
+                         : std::string("tried again with one attempt at a time"),
+                     ": ", Printable(agent.failure())));
+  }
   if (agent.has_unavailable_from()) {
     add(absl::StrCat("maintenance from ", LocalTime(agent.unavailable_from())));
   }

@@ -26,22 +26,55 @@ bool LaterHead(const std::pair<ReadyKey, Packer::ClassId>& a,
 Packer::Packer(ResourceVector pools) : pools_(pools), pool_free_(std::move(pools)) {}
 
 Packer::ClassId Packer::Intern(const ResourceVector& consumption) {
-  auto [it, is_new] = class_ids_.emplace(consumption, static_cast<ClassId>(classes_.size()));
-  if (is_new) {
-    Class& added = classes_.emplace_back();
-    added.whole = consumption;
-    for (const ResourceVector::Entry& entry : consumption) {
-      // A pool of capacity zero is no entry of the vector, and then no pool: see the configuration.
-      const bool is_pool = !pools_.Get(entry.resource).is_zero();
-      (is_pool ? added.pool_part : added.agent_part).Set(entry.resource, entry.quantity);
-    }
+  auto [it, is_new] = class_ids_.emplace(consumption, 0);
+  if (!is_new) return it->second;
+  if (free_classes_.empty()) {
+    it->second = static_cast<ClassId>(classes_.size());
+    classes_.emplace_back();
+  } else {
+    it->second = free_classes_.back();
+    free_classes_.pop_back();
+  }
+  Class& added = classes_[it->second];
+  added.interned = true;
+  added.whole = consumption;
+  for (const ResourceVector::Entry& entry : consumption) {
+    // A pool of capacity zero is no entry of the vector, and then no pool: see the configuration.
+    const bool is_pool = !pools_.Get(entry.resource).is_zero();
+    (is_pool ? added.pool_part : added.agent_part).Set(entry.resource, entry.quantity);
   }
   return it->second;
 }
 
+void Packer::RemoveClass(ClassId id) {
+  Class& c = classes_[id];
+  if (!c.interned || !c.ready.empty()) std::abort();
+  class_ids_.erase(c.whole);
+  const bool active = c.active;  // it is in active_ until the next plan
+  const Class blank;
+  c = blank;
+  c.active = active;
+  free_classes_.push_back(id);
+}
+
 Packer::AgentId Packer::AddAgent() {
+  if (!free_agents_.empty()) {
+    const AgentId id = free_agents_.back();
+    free_agents_.pop_back();
+    return id;
+  }
   agents_.emplace_back();
   return static_cast<AgentId>(agents_.size() - 1);
+}
+
+void Packer::RemoveAgent(AgentId id) {
+  SetUsable(id, false);
+  SetBacklogRoom(id, 0);
+  const bool freed = agents_[id].freed;  // it is in freed_ until the next plan
+  const Agent blank;
+  agents_[id] = blank;
+  agents_[id].freed = freed;
+  free_agents_.push_back(id);
 }
 
 void Packer::Reindex(AgentId id, Quantity cpu_before, bool usable_before) {
@@ -219,6 +252,32 @@ std::vector<ResourceVector> Packer::Wanted() const {
   return wanted;
 }
 
+// The first ready task of the consumption.
+void Packer::Placed(ClassId id, AgentId agent) {
+  Class& c = classes_[id];
+  c.ready.erase(c.ready.begin());
+  --ready_;
+  Take(agent, id);
+  TakePools(id);
+}
+
+std::optional<Packer::Placement> Packer::PlaceOneOn(AgentId id) {
+  const Agent& agent = agents_[id];
+  std::optional<ClassId> best;
+  for (ClassId candidate : active_) {
+    const Class& c = classes_[candidate];
+    if (c.ready.empty() || !c.agent_part.FitsIn(agent.free) || !c.pool_part.FitsIn(pool_free_) ||
+        c.expected_us > agent.horizon_us) {
+      continue;
+    }
+    if (!best || *c.ready.begin() < *classes_[*best].ready.begin()) best = candidate;
+  }
+  if (!best) return std::nullopt;
+  const Placement placement = {classes_[*best].ready.begin()->task, *best, id, false};
+  Placed(*best, id);
+  return placement;
+}
+
 void Packer::PlanDirect(std::vector<Placement>* placements) {
   const bool anything_freed = pools_freed_ || !freed_.empty();
   heads_.clear();
@@ -245,10 +304,7 @@ void Packer::PlanDirect(std::vector<Placement>* placements) {
     std::optional<AgentId> agent = FindAgent(c);
     if (!agent) continue;
     placements->push_back({c.ready.begin()->task, id, *agent, false});
-    c.ready.erase(c.ready.begin());
-    --ready_;
-    Take(*agent, id);
-    TakePools(id);
+    Placed(id, *agent);
     if (!c.ready.empty()) {
       heads_.emplace_back(*c.ready.begin(), id);
       std::push_heap(heads_.begin(), heads_.end(), LaterHead);

@@ -41,7 +41,7 @@ struct ReadyKey {
 class Packer {
  public:
   using ClassId = uint32_t;  // a distinct consumption
-  using AgentId = uint32_t;  // 0, 1, ... in order of AddAgent
+  using AgentId = uint32_t;  // small numbers; those of what was removed are used again
 
   static constexpr int64_t kNoHorizon = std::numeric_limits<int64_t>::max();
 
@@ -61,7 +61,15 @@ class Packer {
   // The part that an agent must have, and the part that comes from pools.
   const ResourceVector& agent_part(ClassId id) const { return classes_[id].agent_part; }
   const ResourceVector& pool_part(ClassId id) const { return classes_[id].pool_part; }
-  size_t class_count() const { return classes_.size(); }
+  // Forgets a consumption of which no task is ready. Its id means another one later.
+  void RemoveClass(ClassId id);
+  size_t class_count() const { return class_ids_.size(); }
+  template <typename F>
+  void ForEachClass(F f) const {
+    for (ClassId id = 0; id < classes_.size(); ++id) {
+      if (classes_[id].interned) f(id);
+    }
+  }
   size_t ready_count(ClassId id) const { return classes_[id].ready.size(); }
   size_t ready_count() const { return ready_; }
   // Whether tasks that consume this are short enough to wait in an agent's backlog.
@@ -72,12 +80,18 @@ class Packer {
 
   // --- agents ---
   AgentId AddAgent();
+  // Forgets an agent. Its id means another one later.
+  void RemoveAgent(AgentId agent);
+  size_t agent_count() const { return agents_.size() - free_agents_.size(); }
   // Nothing is placed on an agent that is not usable.
   void SetUsable(AgentId agent, bool usable);
   void SetFree(AgentId agent, ResourceVector free);
   void Take(AgentId agent, ClassId consumption);
   void Give(AgentId agent, ClassId consumption);
   const ResourceVector& free(AgentId agent) const { return agents_[agent].free; }
+  // What it keeps room for: agents and consumptions, and places left by some that are forgotten.
+  size_t slots() const { return agents_.size() + classes_.size(); }
+  bool usable(AgentId agent) const { return agents_[agent].usable; }
   // The most that may ever be free on it.
   void SetCapacity(AgentId agent, ResourceVector capacity);
   // How many more attempts the agent takes beyond its free resources, provided that each would fit
@@ -102,6 +116,8 @@ class Packer {
   // Places ready tasks, best first, until nothing more fits; placed tasks are ready no more and,
   // but for the backlog, have taken their resources. Appends to `placements`.
   void Plan(std::vector<Placement>* placements);
+  // Places the first ready task that fits on this one agent, usable or not.
+  std::optional<Placement> PlaceOneOn(AgentId agent);
 
   // Whether a task is ready whose units of pools are free, so that more of an agent would let it
   // go; and what such tasks need of an agent, each need once.
@@ -119,6 +135,7 @@ class Packer {
     absl::btree_set<ReadyKey> ready;
     // All agents must be looked at; otherwise only those on which something became free.
     bool fresh = true;
+    bool interned = false;
     bool is_short = false;
     bool active = false;  // in active_
     int64_t expected_us = 0;
@@ -143,12 +160,16 @@ class Packer {
   ResourceVector pool_free_;
   bool pools_freed_ = false;
 
+  void Placed(ClassId consumption, AgentId agent);
+
   std::vector<Class> classes_;
+  std::vector<ClassId> free_classes_;  // slots of classes_ that are not in use
   absl::flat_hash_map<ResourceVector, ClassId> class_ids_;
   std::vector<ClassId> active_;  // those with ready tasks, and some that had
   size_t ready_ = 0;
 
   std::vector<Agent> agents_;
+  std::vector<AgentId> free_agents_;  // slots of agents_ that are not in use
   absl::btree_set<std::pair<Quantity, AgentId>> by_free_cpu_;  // usable agents
   std::vector<AgentId> freed_;                                 // more is free than at the last plan
   absl::btree_set<AgentId> with_backlog_room_;

@@ -47,6 +47,8 @@ class World {
       if (Below(4) == 0) Toggle();
       if (Below(6) == 0) Resize();
       if (Below(8) == 0 && static_cast<int>(agents_.size()) < most_agents_) AddAgent();
+      if (Below(6) == 0) ReplaceAgent();
+      if (Below(6) == 0) ReplaceConsumption();
       Plan();
     }
   }
@@ -81,6 +83,37 @@ class World {
     packer_.SetUsable(id, true);
     agents_.push_back({capacity, true});
     Scale(capacity);
+  }
+  // An agent is gone for good with all on it, and another one comes, which gets its id.
+  void ReplaceAgent() {
+    const auto id = static_cast<Packer::AgentId>(Below(static_cast<int>(agents_.size())));
+    std::erase_if(running_, [&](const Running& running) {
+      if (running.agent != id) return false;
+      packer_.GivePools(ClassOf(running.consumption));
+      pool_free_ += PoolPart(running.consumption);
+      return true;
+    });
+    packer_.RemoveAgent(id);
+    const ResourceVector capacity = AnyCapacity();
+    ASSERT_EQ(packer_.AddAgent(), id);
+    packer_.SetCapacity(id, capacity);
+    packer_.SetFree(id, capacity);
+    packer_.SetUsable(id, true);
+    agents_[id] = {capacity, true};
+    Scale(capacity);
+  }
+  // A consumption that nobody uses is forgotten, and another one takes its id.
+  void ReplaceConsumption() {
+    const size_t c = static_cast<size_t>(Below(static_cast<int>(consumptions_.size())));
+    const auto used = [&](const auto& x) { return x.consumption == c; };
+    if (std::any_of(ready_.begin(), ready_.end(), used)) return;
+    if (std::any_of(running_.begin(), running_.end(), used)) return;
+    ResourceVector other = {{Resource::Cpu(), Quantity::FromMilli(100 + Below(2000))}};
+    if (std::find(consumptions_.begin(), consumptions_.end(), other) != consumptions_.end()) return;
+    if (std::count(consumptions_.begin(), consumptions_.end(), consumptions_[c]) > 1) return;
+    packer_.RemoveClass(ClassOf(c));
+    consumptions_[c] = other;
+    packer_.Intern(other);
   }
   void Scale(const ResourceVector& capacity) {
     for (const auto& e : capacity) {

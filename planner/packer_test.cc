@@ -450,5 +450,40 @@ TEST(PackerBacklogTest, TheOrderHoldsInTheBacklogToo) {
   EXPECT_THAT(story.backlog, ElementsAre(Pair(2, 0), Pair(3, 0), Pair(1, 0)));
 }
 
+TEST(PackerTest, WhatIsForgottenLeavesItsPlaceToTheNext) {
+  Story story({{kDb, Quantity::Of(4)}});
+  const Packer::AgentId first = story.Agent(Cpu(2));
+  const Packer::ClassId consumption = story.packer.Intern(CpuDb(1, 1));
+  story.Ready(0, CpuDb(1, 1));
+  EXPECT_THAT(story.Plan(), ElementsAre(Pair(0, first)));
+  story.Ended(first, CpuDb(1, 1));
+  story.packer.RemoveClass(consumption);
+  story.packer.RemoveAgent(first);
+  EXPECT_EQ(story.packer.class_count(), 0u);
+  EXPECT_EQ(story.packer.agent_count(), 0u);
+
+  EXPECT_EQ(story.packer.Intern(Cpu(2)), consumption);
+  story.Ready(1, Cpu(2));
+  EXPECT_THAT(story.Plan(), IsEmpty()) << "nothing of the agent before is left";
+  EXPECT_EQ(story.Agent(Cpu(2)), first);
+  EXPECT_THAT(story.Plan(), ElementsAre(Pair(1, first)));
+}
+
+TEST(PackerTest, OneTaskIsPlacedOnAnAgentThatIsKeptFromOthers) {
+  Story story;
+  const Packer::AgentId agent = story.Agent(Cpu(2));
+  story.packer.SetUsable(agent, false);
+  story.Ready(0, Cpu(4));
+  story.Ready(1, Cpu(1));
+  story.Ready(2, Cpu(2), 0, 9);
+  EXPECT_THAT(story.Plan(), IsEmpty());
+  const std::optional<Packer::Placement> placed = story.packer.PlaceOneOn(agent);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->task.index(), 2u) << "the first of those that fit";
+  EXPECT_TRUE(story.packer.free(agent).empty());
+  EXPECT_FALSE(story.packer.PlaceOneOn(agent));
+  EXPECT_EQ(story.packer.ready_count(), 2u);
+}
+
 }  // namespace
 }  // namespace kartograph::planner

@@ -62,6 +62,11 @@ inline constexpr int kOutcomes = 15;  // size of an array indexed by Outcome
 // Whether an attempt that ended so counts against the task's max_attempts.
 inline bool SpendsAttempt(Outcome outcome) { return outcome < Outcome::kLost; }
 
+// Whether an attempt that ended so was lost together with its agent.
+inline bool IsLostWithAgent(Outcome outcome) {
+  return outcome == Outcome::kLost || outcome == Outcome::kGone;
+}
+
 // The state or outcome that has this number in a row, a message or a file; nullopt where none has.
 // Numbers from outside become states and outcomes here and nowhere else.
 std::optional<TaskState> TaskStateFromNumber(int64_t number);

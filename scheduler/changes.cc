@@ -1,76 +1,91 @@
 #include "scheduler/changes.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
-
-#include "absl/container/flat_hash_map.h"
+#include <vector>
 
 namespace kartograph::scheduler {
 
-Changes ChangesOf(const Step& step, const Core& now) {
-  Changes changes;
-  changes.cluster = step.cluster_changed || !step.launches.empty() || !step.acknowledge.empty();
+StepChanges::StepChanges(const Step& step, const Core& now) : step_(step), now_(now) {
+  changes_.words = this;
+  changes_.cluster = step.cluster_changed || !step.launches.empty() || !step.acknowledge.empty();
   if (step.changed_tasks.empty() && step.changed_graphs.empty() && step.ended_graphs.empty()) {
-    return changes;
+    return;
   }
-
-  std::vector<planner::TaskKey> tasks = step.changed_tasks;
-  std::sort(tasks.begin(), tasks.end());
-  tasks.erase(std::unique(tasks.begin(), tasks.end()), tasks.end());
-  absl::flat_hash_map<planner::TaskKey, const std::string*> why_ended;
-  for (const storage::Record& record : step.records) {
-    if (const auto* ended = std::get_if<storage::TaskEnded>(&record)) {
-      why_ended[ended->task] = &ended->reason;
-    }
-  }
-  absl::flat_hash_map<planner::GraphId, const Step::EndedGraph*> ended_graphs;
   for (const Step::EndedGraph& ended : step.ended_graphs) {
-    ended_graphs[ended.snapshot.graph] = &ended;
+    ended_graphs_[ended.snapshot.graph] = ended.graph.get();
   }
+  AddTasks();
+  AddGraphs();
+}
 
-  changes.tasks.reserve(tasks.size());
-  std::vector<planner::GraphId> graphs = step.changed_graphs;
-  for (planner::TaskKey key : tasks) {
-    Changes::Task change;
-    change.task = key;
-    auto ended = ended_graphs.find(key.graph());
-    if (ended != ended_graphs.end()) {
-      const LiveTask& task = ended->second->graph->tasks[key.index()];
-      change.name = std::string(ended->second->graph->task_name(key.index()));
-      change.state = task.state;
-      change.attempts = task.launches - task.attempts_before;
-    } else if (std::optional<TaskSnapshot> task = now.Task(key)) {
-      change.name = std::string(now.FindGraph(key.graph())->task_name(key.index()));
-      change.state = task->state;
-      change.attempts = task->attempts;
-      change.reason = std::move(task->reason);
-    } else {
-      continue;
+const LiveGraph* StepChanges::FindGraph(planner::GraphId graph) const {
+  if (!ended_graphs_.empty()) {
+    if (auto ended = ended_graphs_.find(graph); ended != ended_graphs_.end()) return ended->second;
+  }
+  return now_.FindGraph(graph);
+}
+
+void StepChanges::AddTasks() {
+  std::vector<planner::TaskKey> keys = step_.changed_tasks;
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  changes_.tasks.reserve(keys.size());
+  const LiveGraph* graph = nullptr;
+  planner::GraphId graph_id = 0;
+  for (planner::TaskKey key : keys) {
+    if (graph == nullptr || graph_id != key.graph()) {
+      graph_id = key.graph();
+      graph = FindGraph(graph_id);
     }
-    if (planner::IsFinal(change.state)) {
-      if (auto why = why_ended.find(key); why != why_ended.end()) {
-        change.reason = *why->second;
-      } else if (auto earlier = step.earlier_reasons.find(key);
-                 earlier != step.earlier_reasons.end()) {
-        change.reason = earlier->second;
-      }
-    }
-    changes.tasks.push_back(std::move(change));
-    if (graphs.empty() || graphs.back() != key.graph()) graphs.push_back(key.graph());
+    if (graph == nullptr) continue;
+    const LiveTask& task = graph->tasks[key.index()];
+    changes_.tasks.push_back(
+        {key, task.state, static_cast<uint32_t>(task.launches - task.attempts_before)});
+  }
+}
+
+void StepChanges::AddGraphs() {
+  std::vector<planner::GraphId> graphs = step_.changed_graphs;
+  for (const Changes::Task& task : changes_.tasks) {
+    const planner::GraphId graph = task.task.graph();
+    if (graphs.empty() || graphs.back() != graph) graphs.push_back(graph);
   }
   std::sort(graphs.begin(), graphs.end());
   graphs.erase(std::unique(graphs.begin(), graphs.end()), graphs.end());
   for (planner::GraphId id : graphs) {
     // Those that ended are no longer there.
-    if (std::optional<GraphSnapshot> graph = now.Graph(id)) {
-      changes.graphs.push_back(*std::move(graph));
+    if (std::optional<GraphSnapshot> graph = now_.Graph(id)) {
+      changes_.graphs.push_back(*std::move(graph));
     }
   }
-  for (const Step::EndedGraph& ended : step.ended_graphs) {
-    changes.graphs.push_back(ended.snapshot);
+  for (const Step::EndedGraph& ended : step_.ended_graphs) {
+    changes_.graphs.push_back(ended.snapshot);
   }
-  return changes;
+}
+
+absl::string_view StepChanges::Name(const Changes::Task& task) const {
+  const LiveGraph* graph = FindGraph(task.task.graph());
+  return graph == nullptr ? absl::string_view() : graph->task_name(task.task.index());
+}
+
+std::string StepChanges::Reason(const Changes::Task& task) const {
+  if (!planner::IsFinal(task.state)) {
+    const std::optional<TaskSnapshot> snapshot = now_.Task(task.task);
+    return snapshot ? snapshot->reason : "";
+  }
+  if (task.state == planner::TaskState::kSucceeded) return "";
+  if (!why_ended_) {
+    why_ended_.emplace();
+    for (const storage::Record& record : step_.records) {
+      if (const auto* ended = std::get_if<storage::TaskEnded>(&record)) {
+        (*why_ended_)[ended->task] = &ended->reason;
+      }
+    }
+  }
+  if (auto why = why_ended_->find(task.task); why != why_ended_->end()) return *why->second;
+  auto earlier = step_.earlier_reasons.find(task.task);
+  return earlier == step_.earlier_reasons.end() ? "" : earlier->second;
 }
 
 }  // namespace kartograph::scheduler

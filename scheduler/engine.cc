@@ -68,7 +68,7 @@ absl::Status Engine::LoadCore(const Instant& now) {
   if (!graphs.ok()) return graphs.status();
   core_ = std::make_unique<Core>(
       CoreOptions{options_.pools, options_.max_graph_tasks, options_.slice_tasks},
-      Core::Numbers{*last_graph, *last_delivery});
+      GraphTable::LastIds{*last_graph, *last_delivery});
   core_->mutable_totals() = totals_;
   for (PreparedGraph& graph : *graphs) core_->Install(std::move(graph), {now, step_});
   if (stopping_) core_->StopLaunching();
@@ -555,7 +555,8 @@ void Engine::Launch() {
 }
 
 void Engine::TellWatchers() {
-  const Changes changes = ChangesOf(step_, *core_);
+  const StepChanges of_step(step_, *core_);
+  const Changes& changes = of_step.changes();
   if (changes.tasks.empty() && changes.graphs.empty() && !changes.cluster) return;
   for (const Watcher& watcher : watchers_) watcher(changes, *core_);
 }

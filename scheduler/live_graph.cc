@@ -37,4 +37,16 @@ planner::GraphState LiveGraph::FinalState() const {
   return planner::GraphState::kSucceeded;
 }
 
+GraphSnapshot SnapshotOf(const LiveGraph& graph) {
+  GraphSnapshot snapshot;
+  snapshot.graph = graph.id;
+  snapshot.name = graph.name;
+  snapshot.client_queue = graph.client_queue;
+  snapshot.fail_fast = graph.fail_fast;
+  snapshot.open = graph.open;
+  snapshot.counts = graph.counts;
+  snapshot.submit_time = graph.submit_time;
+  return snapshot;
+}
+
 }  // namespace kartograph::scheduler

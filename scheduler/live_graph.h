@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -30,12 +31,19 @@ struct LiveTask {
   uint16_t launches = 0;         // attempts ever made, and the number of the newest
   uint16_t attempts_before = 0;  // of these, made before the task was reset for a retry
   uint16_t spent = 0;            // attempts that count against max_attempts
+  uint16_t losses = 0;           // attempts that were lost together with their agent
   uint32_t pending = 0;          // predecessors that have not succeeded yet
   uint32_t rank = 1;             // longest remaining path, in tasks
   int32_t priority = 0;
   planner::Packer::ClassId consumption = 0;
   uint32_t policy = 0;  // index into LiveGraph::policies
+
+  // It may be what ends its agents, so it is launched alone. Once is an accident.
+  static constexpr int kSuspectAfter = 2;
+  bool suspect() const { return losses >= kSuspectAfter; }
 };
+// A million queued tasks cost megabytes.
+static_assert(sizeof(LiveTask) <= 32);
 
 // Work on a whole graph that takes more than one batch, and how far it is. In this order: resets
 // are written, tasks are skipped, then others made ready; or all are cancelled.
@@ -71,6 +79,8 @@ struct LiveGraph {
   absl::flat_hash_map<planner::TaskIndex, std::vector<planner::TaskIndex>> later_successors;
   // Why these tasks are being cancelled, until their attempts have ended.
   absl::flat_hash_map<planner::TaskIndex, std::string> cancel_reasons;
+  // What its tasks consume, each once: for as long as the graph lives, these are in use.
+  absl::flat_hash_set<planner::Packer::ClassId> consumptions;
   TaskCounts counts;
   int64_t unfinished = 0;  // tasks that are not final
   // kCancelling or kFailingFast: nothing of it is launched any more.
@@ -119,6 +129,8 @@ struct LiveGraph {
   std::vector<uint32_t> name_ends_ = {0};
   absl::InlinedVector<planner::Resource, 4> resources_;  // each once
 };
+
+GraphSnapshot SnapshotOf(const LiveGraph& graph);
 
 }  // namespace kartograph::scheduler
 

@@ -182,10 +182,12 @@ void GraphLoader::OnAttempt(const storage::AttemptLaunched& launched,
     loading.graph.alive.push_back(launched);
     return;
   }
+  if (number <= task.attempts_before) return;
+  if (planner::IsLostWithAgent(ended->outcome)) ++task.losses;
   const bool failed = ended->outcome != Outcome::kSucceeded &&
                       ended->outcome != Outcome::kCancelled &&
                       planner::SpendsAttempt(ended->outcome);
-  if (number > task.attempts_before && failed) {
+  if (failed) {
     ++task.spent;
     loading.graph.failed_at[index] = ended->end_time;
   }
@@ -215,6 +217,7 @@ absl::Status GraphLoader::Settle(Loading& loading) {
       task.state = TaskState::kWaiting;
       task.attempts_before = task.launches;
       task.spent = 0;
+      task.losses = 0;
       prepared.reset.push_back(i);
     }
     prepared.failed_at.clear();

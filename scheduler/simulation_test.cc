@@ -3,17 +3,26 @@
 #include "scheduler/testing/simulation.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <map>
+#include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "scheduler/testing/ledger.h"
+#include "scheduler/testing/ledger_history.h"
 #include "scheduler/testing/memory_history.h"
+#include "storage/open_history.h"
+#include "storage/testing/fault_file_system.h"
+#include "storage/testing/history_fixture.h"
 
 namespace kartograph::scheduler {
 namespace {
@@ -34,25 +43,93 @@ struct Style {
   bool lease = true;
   int backlog = 0;
   bool latency = false;
+  bool sqlite = false;  // a real history, on a disk that loses what was not synced in each crash
   int64_t slice_tasks = 4096;
 };
 
-// One seed's world: what is true on the agents is compared with what the history says.
+// What the scheduler remembers, and what a crash leaves of it.
+class Memory {
+ public:
+  Memory(Ledger* ledger, bool sqlite, uint64_t seed)
+      : history_(ledger), random_(static_cast<uint32_t>(seed)) {
+    if (sqlite) {
+      disk_ = std::make_unique<Disk>();
+      OpenDisk();
+    } else {
+      history_.Open(&memory_, &memory_);
+    }
+  }
+  LedgerHistory* history() { return &history_; }
+
+  // The next commits fail.
+  void FailCommits(int commits) {
+    const absl::Status full = absl::ResourceExhaustedError("the disk is full");
+    if (!disk_) return memory_.FailCommits(commits, full);
+    disk_->files.FailWrites(SQLITE_FULL, ENOSPC);
+  }
+  void Heal() {
+    if (disk_) disk_->files.Heal();
+  }
+  void AfterCrash() {
+    if (!disk_) return;
+    auto next = std::make_unique<Disk>();
+    disk_->files.CutPower(next->folder.path(), random_);
+    disk_->history.reset();
+    disk_ = std::move(next);
+    OpenDisk();
+  }
+
+ private:
+  struct Disk {
+    storage::TestFolder folder;
+    storage::FaultFileSystem files;
+    std::optional<storage::History> history;
+  };
+  void OpenDisk() {
+    absl::StatusOr<storage::History> opened = storage::OpenHistory(
+        {.path = disk_->folder.database()}, {.vfs = disk_->files.name(), .checkpoint_pages = 8});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    disk_->history = *std::move(opened);
+    history_.Open(disk_->history->writer.get(), disk_->history->long_reader.get());
+  }
+
+  MemoryHistory memory_;
+  std::unique_ptr<Disk> disk_;
+  LedgerHistory history_;
+  std::mt19937 random_;
+};
+
+// One seed's world: what is true on the agents is compared with what the ledger says.
 class World {
  public:
   World(uint64_t seed, Style style)
       : random_(seed),
+        ledger_({{kDb, Quantity::Of(kPool)}}, style.lease ? style.backlog : 0),
+        memory_(&ledger_, style.sqlite, seed),
         cluster_(
             Options(seed, style), [this](AttemptId id) { return RunOf(id); },
             [this](AttemptId id, bool begins) { Observe(id, begins); }),
-        simulation_(Scheduling(style), &history_, &history_, &cluster_) {}
+        simulation_(Scheduling(style), memory_.history(), memory_.history(), &cluster_) {
+    simulation_.crashing().Observe(
+        [this](absl::Span<const executor::Launch> launches) { ledger_.OnExecute(launches); },
+        [this](const std::vector<executor::OfferId>& offers) { ledger_.OnDecline(offers); });
+    simulation_.ObserveEvents(
+        [this](absl::Span<const executor::ClusterEvent> events) { ledger_.OnTold(events); });
+    simulation_.AtRestart([this] { memory_.AfterCrash(); });
+    simulation_.AfterEachBatch([](const Core& core) {
+      const absl::Status sound = core.CheckInvariants();
+      EXPECT_TRUE(sound.ok()) << sound;
+    });
+  }
 
   void Run() {
     const int graphs = 1 + Below(3);
     for (int i = 0; i < graphs; ++i) Submit();
     int64_t steps = 0;
     while (!AllFinal() || !cluster_.Idle()) {
-      ASSERT_LT(++steps, 50000) << "it does not come to an end";
+      ASSERT_LT(++steps, 50000) << "it does not come to an end: " << WhatIsLeft();
+      ASSERT_EQ(ledger_.problem(), "");
+      ASSERT_FALSE(::testing::Test::HasFailure());
       if (steps == 400) CalmDown();
       if (!calm_) Interfere();
       if (simulation_.Step()) continue;
@@ -64,12 +141,17 @@ class World {
           << "nothing will ever happen, but not all is done: " << WhatIsLeft();
     }
     EXPECT_TRUE(running_.empty());
+    EXPECT_EQ(ledger_.problem(), "");
+    DeliverTheRest();
     CheckHistory();
   }
 
   int restarts() const { return simulation_.restarts(); }
   int lost_agents() const { return cluster_.lost_agents(); }
   int lost_sights() const { return cluster_.lost_sights(); }
+  int taken_away() const { return cluster_.taken_away(); }
+  int given_up() const { return given_up_; }
+  size_t pruned() const { return ledger_.pruned(); }
 
  private:
   int Below(int n) { return static_cast<int>(random_() % static_cast<uint64_t>(n)); }
@@ -79,6 +161,7 @@ class World {
     SchedulerOptions options;
     options.pools = ResourceVector{{kDb, Quantity::Of(kPool)}};
     options.slice_tasks = style.slice_tasks;
+    options.retention = absl::Hours(1);
     return options;
   }
 
@@ -102,6 +185,7 @@ class World {
     options.faults.late_update = fault(0.5);
     options.faults.drop_connection = fault(0.05);
     options.faults.rescind_offer = fault(0.3);
+    options.faults.maintenance = fault(0.5);
     return options;
   }
 
@@ -149,6 +233,8 @@ class World {
       task.after.push_back(absl::StrCat("t", Below(index)));
     }
     task.policy.max_attempts = 1 + Below(4);
+    task.policy.max_losses = 1 + Below(6);
+    if (Chance(0.3)) task.policy.unreachable_timeout = absl::Milliseconds(Below(150));
     task.policy.retry_delay = absl::Milliseconds(Below(200));
     task.priority = Below(3);
     return task;
@@ -156,6 +242,7 @@ class World {
 
   void CalmDown() {
     cluster_.StopFaults();
+    memory_.Heal();
     calm_ = true;
   }
 
@@ -165,9 +252,17 @@ class World {
     const Instant now = simulation_.now();
     const Done nobody_cares = [](const absl::StatusOr<Reply>&) {};
     if (Chance(0.02)) simulation_.crashing().CrashAfter(1 + Below(20));
+    if (Chance(0.01)) memory_.FailCommits(1 + Below(3));
+    if (Chance(0.2)) memory_.Heal();
     if (Chance(0.01)) {
-      history_.FailCommits(1 + Below(3), absl::ResourceExhaustedError("the disk is full"));
+      // Somebody sets the clock, or the time server is wrong.
+      constexpr absl::Duration kSteps[] = {absl::Hours(-1), absl::Hours(1), absl::Hours(24 * 365)};
+      const absl::Duration step = stepped_ > absl::Hours(100) ? -stepped_ : kSteps[Below(3)];
+      simulation_.StepWall(step);
+      stepped_ += step;
     }
+    // A quiet weekend, after which old graphs are pruned.
+    if (Chance(0.003)) simulation_.AdvanceTo(cluster_.now() + absl::Hours(60));
     if (Chance(0.01) && !submitted_.empty()) {
       engine.Apply(CancelGraph{"", *submitted_.begin()}, now, nobody_cares);
     }
@@ -183,39 +278,64 @@ class World {
       task.after = {"t0"};
       engine.Apply(AddTask{"", *open_.begin(), std::move(task)}, now, nobody_cares);
     }
-    if (Chance(0.1)) {
-      engine.Apply(PopFinished{"client", std::exchange(to_acknowledge_, {}), 10, 1000, now.steady},
-                   now, [this](const absl::StatusOr<Reply>& reply) {
-                     if (!reply.ok()) return;
-                     for (const storage::Finished& f : reply->finished) {
-                       to_acknowledge_.push_back(f.delivery_id);
-                       EXPECT_TRUE(planner::IsFinal(f.ended.state));
-                     }
-                   });
-    }
+    if (Chance(0.1)) Pop();
     simulation_.EndBatch();
+  }
+
+  // Takes what waits for the client, who acknowledges it with its next call, or has crashed
+  // meanwhile and does not.
+  void Pop() {
+    std::vector<int64_t> acknowledge = std::exchange(to_acknowledge_, {});
+    if (Chance(0.2)) acknowledge.clear();
+    simulation_.engine().Apply(
+        PopFinished{"client", std::move(acknowledge), 10, 1000, simulation_.now().steady},
+        simulation_.now(), [this](const absl::StatusOr<Reply>& reply) {
+          if (!reply.ok()) return;
+          for (const storage::Finished& f : reply->finished) {
+            to_acknowledge_.push_back(f.delivery_id);
+            EXPECT_TRUE(planner::IsFinal(f.ended.state));
+            ledger_.Delivered(f.task);
+          }
+        });
+  }
+
+  // Every end reaches its client, whatever crashed on the way.
+  void DeliverTheRest() {
+    for (int i = 0; i < 200 && !ledger_.undelivered().empty(); ++i) {
+      Pop();
+      simulation_.EndBatch();
+    }
+    EXPECT_TRUE(ledger_.undelivered().empty()) << "ends were never delivered";
   }
 
   // The ground truth, at the moment a process begins or ends.
   void Observe(AttemptId id, bool begins) {
     const TaskKey key = id.task();
-    const ResourceVector& consumption = history_.task(key).submitted.consumption;
     if (!begins) {
-      EXPECT_EQ(running_.erase(key), 1u);
-      pool_used_ -= consumption.Get(kDb);
+      EXPECT_EQ(running_.erase(id), 1u);
       return;
     }
-    EXPECT_TRUE(running_.insert(key).second) << "two attempts of one task at once";
     EXPECT_TRUE(started_.insert(id).second) << "an attempt was started twice";
-    pool_used_ += consumption.Get(kDb);
-    EXPECT_LE(pool_used_, Quantity::Of(kPool)) << "the pool is over its capacity";
-    const MemoryHistory::Task& task = history_.task(key);
-    EXPECT_TRUE(task.attempts.contains(id.number())) << "a launch that is not written down";
-    EXPECT_FALSE(task.ended && task.ended->state == TaskState::kSucceeded)
-        << "run again after it succeeded";
-    for (TaskIndex before : task.submitted.after) {
-      const auto& ended = history_.task(TaskKey::Of(key.graph(), before)).ended;
-      EXPECT_TRUE(ended && ended->state == TaskState::kSucceeded) << "begun before its time";
+    EXPECT_TRUE(ledger_.Find(id) != nullptr) << "a launch that is not written down";
+    // One that was given up may still run; that is what its task bears.
+    ResourceVector pool_used = ledger_.PoolPart(key);
+    for (AttemptId other : running_) {
+      if (!ledger_.IsAlive(other)) {
+        const auto outcome = ledger_.Find(other)->ended;
+        EXPECT_TRUE(outcome == planner::Outcome::kUnreachable || other.task() != key)
+            << "two attempts of one task at once";
+        given_up_ += outcome == planner::Outcome::kUnreachable ? 1 : 0;
+        continue;
+      }
+      EXPECT_NE(other.task(), key) << "two attempts of one task at once";
+      pool_used += ledger_.PoolPart(other.task());
+    }
+    running_.insert(id);
+    EXPECT_TRUE(pool_used.FitsIn({{kDb, Quantity::Of(kPool)}})) << "a pool is over its capacity";
+    EXPECT_NE(ledger_.StateOf(key), TaskState::kSucceeded) << "run again after it succeeded";
+    for (TaskIndex before : ledger_.After(key)) {
+      EXPECT_EQ(ledger_.StateOf(TaskKey::Of(key.graph(), before)), TaskState::kSucceeded)
+          << "begun before its time";
     }
   }
 
@@ -230,8 +350,8 @@ class World {
       }
       simulation_.EndBatch();
     }
-    for (const auto& [id, graph] : history_.graphs()) {
-      if (graph.state.state == planner::GraphState::kRunning) return false;
+    for (const auto& [id, graph] : ledger_.graphs()) {
+      if (graph.state == planner::GraphState::kRunning) return false;
     }
     return open_.empty();
   }
@@ -250,36 +370,40 @@ class World {
   }
 
   void CheckHistory() {
-    for (const auto& [id, graph] : history_.graphs()) {
+    std::map<TaskKey, int> succeeded;
+    for (const auto& [id, attempt] : ledger_.attempts()) {
+      ASSERT_TRUE(attempt.ended) << "an attempt has no end";
+      succeeded[id.task()] += attempt.ended == planner::Outcome::kSucceeded ? 1 : 0;
+    }
+    for (const auto& [id, graph] : ledger_.graphs()) {
       bool failed = false;
       bool cancelled = false;
-      for (const MemoryHistory::Task& task : graph.tasks) {
-        ASSERT_TRUE(task.ended) << "a task was lost";
-        failed |= task.ended->state == TaskState::kFailed;
-        cancelled |= task.ended->state == TaskState::kCancelled;
-        int succeeded = 0;
-        for (const auto& [number, attempt] : task.attempts) {
-          ASSERT_TRUE(attempt.second) << "an attempt has no end";
-          succeeded += attempt.second->outcome == planner::Outcome::kSucceeded ? 1 : 0;
-        }
-        EXPECT_EQ(succeeded, task.ended->state == TaskState::kSucceeded ? 1 : 0);
+      for (TaskIndex i = 0; i < graph.tasks; ++i) {
+        const TaskKey key = TaskKey::Of(id, i);
+        const std::optional<TaskState> state = ledger_.StateOf(key);
+        ASSERT_TRUE(state) << "a task was lost";
+        failed |= state == TaskState::kFailed;
+        cancelled |= state == TaskState::kCancelled;
+        EXPECT_EQ(succeeded[key], state == TaskState::kSucceeded ? 1 : 0);
       }
-      EXPECT_EQ(graph.state.state, failed      ? planner::GraphState::kFailed
-                                   : cancelled ? planner::GraphState::kCancelled
-                                               : planner::GraphState::kSucceeded);
+      EXPECT_EQ(graph.state, failed      ? planner::GraphState::kFailed
+                             : cancelled ? planner::GraphState::kCancelled
+                                         : planner::GraphState::kSucceeded);
     }
   }
 
   std::mt19937_64 random_;
-  MemoryHistory history_;
+  Ledger ledger_;
+  Memory memory_;
   executor::SimulatedCluster cluster_;
   Simulation simulation_;
   std::set<GraphId> submitted_;
   std::set<GraphId> open_;
-  std::set<TaskKey> running_;
+  std::set<AttemptId> running_;
   std::set<AttemptId> started_;
   std::vector<int64_t> to_acknowledge_;
-  Quantity pool_used_;
+  absl::Duration stepped_;  // the wall clock, in all
+  int given_up_ = 0;        // attempts that ran on while another began
   bool calm_ = false;
   int requests_ = 0;
   int added_ = 0;
@@ -292,6 +416,9 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
   int restarts = 0;
   int lost_agents = 0;
   int lost_sights = 0;
+  int taken_away = 0;
+  int given_up = 0;
+  size_t pruned = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     if (alone && seed != only) continue;
     SCOPED_TRACE(absl::StrCat("KARTOGRAPH_SEED=", seed));
@@ -300,6 +427,9 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
     restarts += world.restarts();
     lost_agents += world.lost_agents();
     lost_sights += world.lost_sights();
+    taken_away += world.taken_away();
+    given_up += world.given_up();
+    pruned += world.pruned();
     if (::testing::Test::HasFailure()) return;
   }
   if (alone) return;
@@ -307,13 +437,18 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
   EXPECT_GT(restarts, static_cast<int>(count) / 20);
   EXPECT_GT(lost_agents, static_cast<int>(count) / 20);
   EXPECT_GT(lost_sights, static_cast<int>(count) / 20);
+  EXPECT_GT(taken_away, static_cast<int>(count) / 20);
+  EXPECT_GT(given_up, 0);
+  EXPECT_GT(pruned, 0u);
 }
 
 // Sanitizers make it many times slower.
 #ifdef KARTOGRAPH_SANITIZED
 constexpr uint64_t kSeeds = 300;
+constexpr uint64_t kSeedsOnDisk = 20;
 #else
 constexpr uint64_t kSeeds = 3000;
+constexpr uint64_t kSeedsOnDisk = 100;
 #endif
 
 TEST(SimulationTest, LeasesSurviveFaultsAndCrashes) { RunSeeds(0, kSeeds, {true, 0, false}); }
@@ -328,6 +463,12 @@ TEST(SimulationTest, WorkInSlicesSurvivesFaultsAndCrashes) {
   RunSeeds(400000, kSeeds, {.lease = true, .backlog = 2, .latency = true, .slice_tasks = 3});
 }
 TEST(SimulationTest, OffersSurviveFaultsAndCrashes) { RunSeeds(300000, kSeeds, {false, 0, true}); }
+TEST(SimulationTest, BacklogsSurvivePowerCuts) {
+  RunSeeds(500000, kSeedsOnDisk, {true, 50, true, true});
+}
+TEST(SimulationTest, OffersSurvivePowerCuts) {
+  RunSeeds(600000, kSeedsOnDisk, {false, 0, true, true});
+}
 
 }  // namespace
 }  // namespace kartograph::scheduler

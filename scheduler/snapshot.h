@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "executor/cluster.h"
@@ -62,6 +63,10 @@ struct AgentSnapshot {
   std::vector<std::pair<std::string, std::string>> attributes;  // as in executor::Offer
   std::optional<HostSnapshot> host;
   absl::Time unavailable_from = absl::InfiniteFuture();
+  std::optional<absl::Time> unreachable_since;  // set: it does not answer
+  // It could not start attempts for reasons of its own, and gets none until then.
+  std::optional<absl::Time> set_aside_until;
+  std::string failure;  // as it said why; until it has started one
 };
 
 struct PoolSnapshot {
@@ -123,19 +128,27 @@ class Snapshots {
   virtual Totals totals() const = 0;
 };
 
-// What one committed batch changed.
+// What one committed batch changed. Made for every batch, so it holds no words: who shows a task
+// asks for them, during the call.
 struct Changes {
   struct Task {
     planner::TaskKey task;
-    std::string name;
     planner::TaskState state = planner::TaskState::kWaiting;
     uint32_t attempts = 0;
-    std::string reason;  // as TaskSnapshot::reason, and for final tasks why they ended so
   };
+  class Words {
+   public:
+    virtual ~Words() = default;
+    virtual absl::string_view Name(const Task& task) const = 0;
+    // As TaskSnapshot::reason, and for final tasks why they ended so.
+    virtual std::string Reason(const Task& task) const = 0;
+  };
+
   std::vector<Task> tasks;  // each at most once, in its newest state
   std::vector<GraphSnapshot>
-      graphs;            // each graph with a changed task or state, final ones included
-  bool cluster = false;  // agents, offers or the connection changed
+      graphs;                    // each graph with a changed task or state, final ones included
+  bool cluster = false;          // agents, offers or the connection changed
+  const Words* words = nullptr;  // of these tasks; lives as long as the call
 };
 
 }  // namespace kartograph::scheduler

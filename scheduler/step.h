@@ -48,7 +48,7 @@ struct Step {
   // their tasks, and graphs that ended.
   std::vector<planner::TaskKey> changed_tasks;
   std::vector<planner::GraphId> changed_graphs;
-  // Why tasks ended of which that was written in an earlier step (see Core::CancelOne).
+  // Why tasks ended of which that was written in an earlier step (see GraphTable::Cancel).
   absl::flat_hash_map<planner::TaskKey, std::string> earlier_reasons;
   struct EndedGraph {
     GraphSnapshot snapshot;

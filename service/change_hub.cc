@@ -28,19 +28,25 @@ bool ChangeHub::Watch::HasPending() {
 
 bool ChangeHub::Watch::Signal() { return !std::exchange(signalled_, true); }
 
-bool ChangeHub::Watch::Merge(const scheduler::Changes::Task& task) {
+bool ChangeHub::Watch::Merge(const scheduler::Changes::Task& task,
+                             const scheduler::Changes::Words& words) {
   if (only_ && *only_ != task.task) return false;
   absl::MutexLock lock(&mutex_);
   if (overflowed_) return false;
-  const auto bytes = [](const scheduler::Changes::Task& t) {
-    return sizeof(t) + t.name.size() + t.reason.size();
+  Task& pending = tasks_[task.task];
+  const auto bytes = [&pending] {
+    return sizeof(pending) + pending.name.size() + pending.reason.size();
   };
-  auto [entry, is_new] = tasks_.try_emplace(task.task, task);
-  if (!is_new) {
-    bytes_ -= bytes(entry->second);
-    entry->second = task;
+  if (pending.name.empty()) {
+    pending.name = std::string(words.Name(task));
+  } else {
+    bytes_ -= bytes();
   }
-  bytes_ += bytes(task);
+  pending.task = task.task;
+  pending.state = task.state;
+  pending.attempts = task.attempts;
+  pending.reason = words.Reason(task);
+  bytes_ += bytes();
   if (bytes_ > max_bytes_) {
     overflowed_ = true;
     decltype(tasks_)().swap(tasks_);
@@ -137,7 +143,7 @@ void ChangeHub::OnChange(const scheduler::Changes& changes) {
     const auto found = touched.find(task.task.graph());
     if (found == touched.end()) continue;
     for (const std::shared_ptr<Watch>& watch : found->second) {
-      if (watch->Merge(task)) Wake(watch);
+      if (watch->Merge(task, *changes.words)) Wake(watch);
     }
   }
   for (const scheduler::GraphSnapshot& graph : changes.graphs) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -20,8 +21,15 @@ namespace kartograph::service {
 // bytes: then the watch overflows, and holds nothing more. Thread-safe.
 class ChangeHub {
  public:
+  struct Task {
+    planner::TaskKey task;
+    planner::TaskState state = planner::TaskState::kWaiting;
+    uint32_t attempts = 0;
+    std::string name;
+    std::string reason;
+  };
   struct Pending {
-    std::vector<scheduler::Changes::Task> tasks;  // by task
+    std::vector<Task> tasks;  // by task
     std::optional<scheduler::GraphSnapshot> graph;
     bool stopped = false;     // nothing will come any more
     bool overflowed = false;  // more came than may be held: some changes are lost
@@ -37,7 +45,7 @@ class ChangeHub {
    private:
     friend class ChangeHub;
     // Whether `wake` is due.
-    bool Merge(const scheduler::Changes::Task& task);
+    bool Merge(const scheduler::Changes::Task& task, const scheduler::Changes::Words& words);
     bool Merge(const scheduler::GraphSnapshot& graph);
     bool Signal() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -46,7 +54,7 @@ class ChangeHub {
     std::function<void()> wake_;
     size_t max_bytes_ = 0;
     absl::Mutex mutex_;
-    absl::flat_hash_map<planner::TaskKey, scheduler::Changes::Task> tasks_ ABSL_GUARDED_BY(mutex_);
+    absl::flat_hash_map<planner::TaskKey, Task> tasks_ ABSL_GUARDED_BY(mutex_);
     std::optional<scheduler::GraphSnapshot> graph_ ABSL_GUARDED_BY(mutex_);
     size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // about what tasks_ takes
     bool overflowed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -247,6 +247,13 @@ v1::Agent ToMessage(const scheduler::AgentSnapshot& agent) {
   if (IsFinite(agent.unavailable_from)) {
     *message.mutable_unavailable_from() = ToMessage(agent.unavailable_from);
   }
+  if (agent.unreachable_since) {
+    *message.mutable_unreachable_since() = ToMessage(*agent.unreachable_since);
+  }
+  if (agent.set_aside_until) {
+    *message.mutable_set_aside_until() = ToMessage(*agent.set_aside_until);
+  }
+  message.set_failure(ToUtf8(agent.failure));
   return message;
 }
 

@@ -88,8 +88,12 @@ TEST(MessagesTest, AnAgentTellsOfItselfAndItsHost) {
   scheduler::AgentSnapshot agent;
   agent.agent = "m";
   EXPECT_FALSE(ToMessage(agent).has_host() || ToMessage(agent).has_unavailable_from());
+  EXPECT_FALSE(ToMessage(agent).has_unreachable_since() || ToMessage(agent).has_set_aside_until());
   agent.attributes = {{"rack", "b3"}};
   agent.unavailable_from = absl::FromUnixSeconds(5000);
+  agent.unreachable_since = absl::FromUnixSeconds(6000);
+  agent.set_aside_until = absl::FromUnixSeconds(7000);
+  agent.failure = "disk full";
   agent.host.emplace();
   agent.host->report.time = absl::FromUnixSeconds(4000);
   agent.host->report.load = 1.5;
@@ -97,6 +101,9 @@ TEST(MessagesTest, AnAgentTellsOfItselfAndItsHost) {
   v1::Agent message = ToMessage(agent);
   EXPECT_EQ(message.attributes().at("rack"), "b3");
   EXPECT_EQ(message.unavailable_from().seconds(), 5000);
+  EXPECT_EQ(message.unreachable_since().seconds(), 6000);
+  EXPECT_EQ(message.set_aside_until().seconds(), 7000);
+  EXPECT_EQ(message.failure(), "disk full");
   EXPECT_EQ(message.host().time().seconds(), 4000);
   EXPECT_EQ(message.host().load(), 1.5);
   EXPECT_EQ(message.host().ram_available_bytes(), 7u);

@@ -97,7 +97,7 @@ void WatchGraphStream::SendNext() {
           "more changes wait than are kept for one watcher; read faster, or watch again"));
       return;
     }
-    for (scheduler::Changes::Task& task : pending.tasks) unsent_.push_back(std::move(task));
+    for (ChangeHub::Task& task : pending.tasks) unsent_.push_back(std::move(task));
     if (pending.graph) *message_.mutable_graph() = ToMessage(*pending.graph);
     if (!pending.empty()) break;
     waiting_ = true;
@@ -107,7 +107,7 @@ void WatchGraphStream::SendNext() {
   message_.clear_changes();
   size_t bytes = 0;
   for (size_t i = 0; i < kChangesAtOnce && !unsent_.empty() && bytes < kMaxMessageBytes; ++i) {
-    const scheduler::Changes::Task& task = unsent_.front();
+    const ChangeHub::Task& task = unsent_.front();
     v1::WatchGraphResponse::Change& change = *message_.add_changes();
     change.set_task_name(task.name);
     change.set_state(ToMessage(task.state));

@@ -45,7 +45,7 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
   std::atomic<bool> cancelled_{false};
 
   v1::WatchGraphResponse message_;
-  std::deque<scheduler::Changes::Task> unsent_;
+  std::deque<ChangeHub::Task> unsent_;
 };
 
 }  // namespace kartograph::service

@@ -4,7 +4,9 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <random>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "storage/open_history.h"
@@ -17,7 +19,9 @@ namespace {
 using planner::GraphState;
 using planner::Outcome;
 using planner::TaskState;
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 constexpr planner::GraphId kGraphs = 4;
 
@@ -318,6 +322,52 @@ TEST(FaultInjectionTest, AReadOnlyDatabaseIsRefusedInOneLine) {
   EXPECT_TRUE(absl::IsPermissionDenied(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("write access"));
   EXPECT_EQ(status.message().find('\n'), absl::string_view::npos);
+}
+
+// The file system itself: without a sync of its folder a file may be gone, or there again.
+TEST(FaultInjectionTest, WhatWasMadeOrRemovedIsKeptOnlyWhereItsFolderWasSynced) {
+  const auto cut = [](const FaultFileSystem& files, const std::string& name) {
+    std::set<std::string> seen;
+    for (uint32_t seed = 0; seed < 32; ++seed) {
+      TestFolder folder;
+      std::mt19937 random(seed);
+      files.CutPower(folder.path(), random);
+      std::ifstream in(absl::StrCat(folder.path(), "/", name));
+      std::string content;
+      seen.insert(in >> content ? content : in.is_open() ? "empty" : "gone");
+    }
+    return seen;
+  };
+  TestFolder folder;
+  FaultFileSystem files;
+  sqlite3_vfs* vfs = sqlite3_vfs_find(files.name());
+  const std::string path = absl::StrCat(folder.path(), "/x");
+  std::vector<char> memory(static_cast<size_t>(vfs->szOsFile));
+  auto* file = reinterpret_cast<sqlite3_file*>(memory.data());
+  const auto open = [&](int type) {
+    int flags = 0;
+    ASSERT_EQ(vfs->xOpen(vfs, path.c_str(), file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | type,
+                         &flags),
+              SQLITE_OK);
+  };
+  const auto write = [&](const char* text) {
+    ASSERT_EQ(file->pMethods->xWrite(file, text, 3, 0), SQLITE_OK);
+    ASSERT_EQ(file->pMethods->xSync(file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+    file->pMethods->xClose(file);
+  };
+  open(SQLITE_OPEN_MAIN_DB);
+  write("one");
+  EXPECT_THAT(cut(files, "x"), UnorderedElementsAre("one", "gone")) << "its folder was not synced";
+  open(SQLITE_OPEN_WAL);
+  write("two");
+  EXPECT_THAT(cut(files, "x"), ElementsAre("two"));
+  ASSERT_EQ(vfs->xDelete(vfs, path.c_str(), 0), SQLITE_OK);
+  EXPECT_THAT(cut(files, "x"), UnorderedElementsAre("two", "gone"));
+  open(SQLITE_OPEN_MAIN_DB);
+  write("six");
+  EXPECT_THAT(cut(files, "x"), UnorderedElementsAre("two", "six"));
+  ASSERT_EQ(vfs->xDelete(vfs, path.c_str(), 1), SQLITE_OK);
+  EXPECT_THAT(cut(files, "x"), ElementsAre("gone"));
 }
 
 TEST(FaultInjectionTest, AFullDiskAtTheFirstStartIsReportedAndLeavesNothingInTheWay) {

@@ -194,7 +194,12 @@ function agentRow() {
                         : agent.connected ? 'idle'
                                           : '');
       const goes = parseTime(agent.unavailableFrom);
+      const silent = parseTime(agent.unreachableSince);
+      const aside = parseTime(agent.setAsideUntil);
       setTitled(host, [
+        silent === null ? '' : `does not answer since ${formatMoment(silent, shownTime())}`,
+        agent.failure ? `${aside === null ? 'one attempt at a time'
+            : `set aside until ${formatMoment(aside, shownTime())}`}: ${agent.failure}` : '',
         goes === null ? '' : `taken away ${formatMoment(goes, shownTime())}`,
         formatHost(agent.host),
         ...Object.entries(agent.attributes ?? {}).sort().map(([key, value]) => `${key}=${value}`),

@@ -28,6 +28,14 @@ uint32_t SimulatedCluster::AddAgent(planner::ResourceVector capacity) {
   agent.id = absl::StrCat("agent-", index);
   agent.capacity = std::move(capacity);
   agent_index_[agent.id] = index;
+  if (Chance(faults_.maintenance)) {
+    // Further away than most tasks take, near enough to be seen.
+    agent.unavailable_from = now_ + absl::Milliseconds(200) + 5 * ALittle();
+    Event event;
+    event.kind = Event::Kind::kTakeAway;
+    event.agent = index;
+    Schedule(agent.unavailable_from, std::move(event));
+  }
   return index;
 }
 
@@ -111,6 +119,10 @@ void SimulatedCluster::Happen(Event& event) {
       if (event.connection == connection_ && connected_) to_tell_.push_back(std::move(event.told));
       break;
     case Event::Kind::kLoseAgent:
+      LoseAgent(event.agent);
+      break;
+    case Event::Kind::kTakeAway:
+      if (agents_[event.agent].alive) ++taken_away_;
       LoseAgent(event.agent);
       break;
     case Event::Kind::kLoseSight:
@@ -366,6 +378,9 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
   offer.agent = agent.id;
   offer.agent_name = agent.id;
   offer.lease = options_.lease;
+  if (agent.unavailable_from != absl::InfiniteFuture()) {
+    offer.unavailable_from = agent.unavailable_from + wall_offset_;
+  }
   if (options_.lease) {
     if (agent.offered) return;
     offer.id = agent.id;

@@ -30,6 +30,8 @@ struct SimulatedFaults {
   double drop_connection =
       0;                     // at each launch: the connection breaks a little later, and comes back
   double rescind_offer = 0;  // an offer without a lease is taken back a little later
+  // An agent says from its first offer on when it will be taken away, and is.
+  double maintenance = 0;
   absl::Duration longest_delay =
       absl::Milliseconds(200);  // of messages that are late, and of what happens "a little later"
 };
@@ -83,6 +85,10 @@ class SimulatedCluster : public Cluster, public OfferControl {
   // No process runs anywhere, and every end was acknowledged.
   bool Idle() const { return attempts_.empty(); }
   int lost_agents() const { return lost_agents_; }
+  // Of these, so many were taken away as announced.
+  int taken_away() const { return taken_away_; }
+  // What the wall clock, by which maintenance is announced, differs by from now().
+  void StepWall(absl::Duration step) { wall_offset_ += step; }
   // How often an agent could not be reached for a while.
   int lost_sights() const { return lost_sights_; }
 
@@ -118,6 +124,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
     bool alive = true;
     bool doomed = false;
     bool unreachable = false;
+    absl::Time unavailable_from = absl::InfiniteFuture();
     bool offered = false;  // an offer without a lease is open
     OfferId offer;
     planner::ResourceVector offered_resources;
@@ -136,6 +143,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
       kRevive,
       kTell,  // an event reaches the scheduler
       kLoseAgent,
+      kTakeAway,
       kLoseSight,  // an agent cannot be reached
       kSeeAgain,
       kDisconnect,
@@ -196,7 +204,9 @@ class SimulatedCluster : public Cluster, public OfferControl {
   uint64_t connection_ = 0;
   uint64_t sequence_ = 0;
   uint64_t offers_ = 0;
+  absl::Duration wall_offset_;
   int lost_agents_ = 0;
+  int taken_away_ = 0;
   int lost_sights_ = 0;
 
   std::vector<Agent> agents_;

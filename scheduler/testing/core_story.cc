@@ -26,7 +26,7 @@ std::string Word(absl::string_view word) { return std::string(word); }
 }  // namespace
 
 CoreStory::CoreStory(planner::ResourceVector pools)
-    : options_{std::move(pools)}, core_(std::make_unique<Core>(options_, Core::Numbers())) {}
+    : options_{std::move(pools)}, core_(std::make_unique<Core>(options_, GraphTable::LastIds())) {}
 
 void CoreStory::Batch() {
   core_->OnTime({now_, step_});
@@ -55,6 +55,7 @@ void CoreStory::Batch() {
   }
   for (const executor::Offer& offer : step_.declined_offers) declined_.push_back(offer.id);
   step_.Clear();
+  Check(core_->CheckInvariants());
 }
 
 void CoreStory::Tell(executor::ClusterEvent event) {
@@ -187,7 +188,7 @@ void CoreStory::Ends(absl::string_view task, Outcome outcome, std::string messag
 
 void CoreStory::Restart() {
   core_ = std::make_unique<Core>(
-      options_, Core::Numbers{*history_.LastGraphId(), *history_.LastDeliveryId()});
+      options_, GraphTable::LastIds{*history_.LastGraphId(), *history_.LastDeliveryId()});
   GraphLoader loader(GraphLoader::kResume);
   Check(history_.VisitLive(loader));
   std::vector<PreparedGraph> graphs = *loader.Finish();

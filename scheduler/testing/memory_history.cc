@@ -230,9 +230,14 @@ absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
 absl::StatusOr<std::vector<GraphId>> MemoryHistory::FindPrunable(absl::Time before,
                                                                  int max_graphs) {
   std::lock_guard lock(mutex_);
+  std::set<GraphId> undelivered;
+  for (const auto& [queue, deliveries] : finished_) {
+    for (const auto& [id, finished] : deliveries) undelivered.insert(finished.task.graph());
+  }
   std::vector<GraphId> found;
   for (const auto& [id, graph] : graphs_) {
     if (static_cast<int>(found.size()) == max_graphs) break;
+    if (undelivered.contains(id)) continue;
     if (graph.visible() && graph.state.end_time < before) found.push_back(id);
   }
   return found;

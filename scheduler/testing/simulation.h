@@ -18,9 +18,16 @@ namespace kartograph::scheduler {
 
 // Stands between an engine and its cluster, and can cut the engine off between any two effects, as
 // a kill would.
-class CrashingCluster : public executor::Cluster {
+class CrashingCluster : public executor::Cluster, public executor::OfferControl {
  public:
   explicit CrashingCluster(executor::Cluster* cluster) : cluster_(cluster) {}
+
+  // Told what reaches the cluster.
+  void Observe(std::function<void(absl::Span<const executor::Launch>)> on_execute,
+               std::function<void(const std::vector<executor::OfferId>&)> on_decline) {
+    on_execute_ = std::move(on_execute);
+    on_decline_ = std::move(on_decline);
+  }
 
   // The engine's process dies after so many more effects; each launch, cancel and acknowledgement
   // is one.
@@ -36,7 +43,9 @@ class CrashingCluster : public executor::Cluster {
     for (executor::Launch& launch : launches) {
       if (Effect()) sent.push_back(std::move(launch));
     }
-    if (!sent.empty()) cluster_->Execute(std::move(sent));
+    if (sent.empty()) return;
+    if (on_execute_) on_execute_(sent);
+    cluster_->Execute(std::move(sent));
   }
   void Cancel(planner::AttemptId attempt, const executor::AgentId& agent,
               absl::Duration grace) override {
@@ -53,13 +62,26 @@ class CrashingCluster : public executor::Cluster {
     if (Effect()) cluster_->Reconcile(std::move(attempts));
   }
   void Discard(planner::GraphId graph) override { cluster_->Discard(graph); }
-  executor::OfferControl* offers() override { return cluster_->offers(); }
+
+  executor::OfferControl* offers() override {
+    return cluster_->offers() == nullptr ? nullptr : this;
+  }
+  void Decline(const std::vector<executor::OfferId>& offers) override {
+    if (on_decline_) on_decline_(offers);
+    cluster_->offers()->Decline(offers);
+  }
+  void Suppress() override { cluster_->offers()->Suppress(); }
+  void Revive(const std::vector<planner::ResourceVector>& wanted) override {
+    cluster_->offers()->Revive(wanted);
+  }
 
  private:
   bool Effect() { return effects_left_ > 0 && --effects_left_ > 0; }
 
   executor::Cluster* const cluster_;
   int64_t effects_left_ = INT64_MAX;
+  std::function<void(absl::Span<const executor::Launch>)> on_execute_;
+  std::function<void(const std::vector<executor::OfferId>&)> on_decline_;
 };
 
 // Moves time from event to event. The history and the cluster outlive restarts of the engine.
@@ -84,7 +106,18 @@ class Simulation {
     return {SteadyTime::FromSinceZero(cluster_->now() - absl::UnixEpoch()),
             cluster_->now() + wall_offset_};
   }
-  void StepWall(absl::Duration step) { wall_offset_ += step; }
+  void StepWall(absl::Duration step) {
+    wall_offset_ += step;
+    cluster_->StepWall(step);
+  }
+  // After each batch, with the core as it is then.
+  void AfterEachBatch(std::function<void(const Core&)> check) { check_ = std::move(check); }
+  // What reaches the scheduler, before it is applied.
+  void ObserveEvents(std::function<void(absl::Span<const executor::ClusterEvent>)> observer) {
+    on_events_ = std::move(observer);
+  }
+  // What else happens when the process dies, before the next one begins.
+  void AtRestart(std::function<void()> die) { at_restart_ = std::move(die); }
 
   // Lets the next thing happen, and all that happens at the same time. False when nothing ever
   // will.
@@ -101,9 +134,11 @@ class Simulation {
   }
   // Applies what was asked of the engine.
   void EndBatch() {
+    if (on_events_) on_events_(events_);
     engine_->OnClusterEvents(std::move(events_), now());
     events_.clear();
     engine_->EndBatch(now());
+    if (check_) check_(engine_->core());
     if (crashing_.crashed()) Restart();
   }
   // Until nothing happens any more; false if that takes more than `steps`.
@@ -119,6 +154,7 @@ class Simulation {
     engine_.reset();
     events_.clear();
     crashing_.Mend();
+    if (at_restart_) at_restart_();
     ++restarts_;
     Begin();
   }
@@ -142,6 +178,9 @@ class Simulation {
   CrashingCluster crashing_;
   std::unique_ptr<Engine> engine_;
   std::vector<executor::ClusterEvent> events_;
+  std::function<void(const Core&)> check_;
+  std::function<void(absl::Span<const executor::ClusterEvent>)> on_events_;
+  std::function<void()> at_restart_;
   absl::Duration wall_offset_;
   int restarts_ = 0;
 };

@@ -31,7 +31,8 @@ std::string ReadWhole(const std::string& path) {
 struct FaultFileSystem::Handle {
   sqlite3_file base;
   FaultFileSystem* system;
-  File* file;  // null: not followed, such as a temporary file
+  File* file;         // null: not followed, such as a temporary file
+  bool syncs_folder;  // with its next sync, as SQLite does it for a journal or WAL it may have made
 
   sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
   static Handle* Of(sqlite3_file* file) { return reinterpret_cast<Handle*>(file); }
@@ -89,8 +90,13 @@ int64_t FaultFileSystem::operations() const {
 void FaultFileSystem::CutPower(const std::string& folder, std::mt19937& random) const {
   absl::MutexLock lock(&mutex_);
   for (const auto& [path, file] : files_) {
-    std::string content = file.synced;
-    for (const Change& change : file.pending) {
+    const std::string copy =
+        absl::StrCat(folder, "/", std::filesystem::path(path).filename().string());
+    const bool newest = file.there && (file.listed || random() % 2 == 0);
+    const bool older = !newest && file.older && (file.there || random() % 2 == 0);
+    if (!newest && !older) continue;
+    std::string content = newest ? file.synced : *file.older;
+    for (const Change& change : newest ? file.pending : std::vector<Change>()) {
       if (change.is_truncation) {
         if (random() % 2 == 0) Apply(change, content);
         continue;
@@ -103,8 +109,7 @@ void FaultFileSystem::CutPower(const std::string& folder, std::mt19937& random) 
         at += size;
       }
     }
-    std::ofstream out(absl::StrCat(folder, "/", std::filesystem::path(path).filename().string()),
-                      std::ios::binary);
+    std::ofstream out(copy, std::ios::binary);
     out.write(content.data(), static_cast<std::streamsize>(content.size()));
   }
 }
@@ -116,17 +121,27 @@ int FaultFileSystem::Open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file
   handle->base.pMethods = nullptr;
   handle->system = system;
   handle->file = nullptr;
+  handle->syncs_folder = false;
   absl::MutexLock lock(&system->mutex_);
   if (system->read_only_ && (flags & SQLITE_OPEN_READWRITE) != 0) {
     flags &= ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     flags |= SQLITE_OPEN_READONLY;
   }
+  const bool existed = path != nullptr && std::filesystem::exists(path);
   const int code = system->real_->xOpen(system->real_, path, handle->real(), flags, out_flags);
   if (code != SQLITE_OK) return code;
   if (path != nullptr) {
     auto [it, is_new] = system->files_.try_emplace(path);
-    if (is_new) it->second.synced = ReadWhole(path);
-    handle->file = &it->second;
+    File& opened = it->second;
+    if (is_new && existed) {
+      opened.synced = ReadWhole(path);
+      opened.listed = true;
+    }
+    opened.there = true;
+    handle->file = &opened;
+    constexpr int kJournals =
+        SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_WAL;
+    handle->syncs_folder = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & kJournals) != 0;
   }
   handle->base.pMethods = Methods();
   return SQLITE_OK;
@@ -137,7 +152,13 @@ int FaultFileSystem::Delete(sqlite3_vfs* vfs, const char* path, int sync_folder)
   absl::MutexLock lock(&system->mutex_);
   if (const int fault = system->NextFault(false); fault != SQLITE_OK) return fault;
   // The file may still be open, so that its handle must stay good.
-  if (auto it = system->files_.find(path); it != system->files_.end()) it->second = File();
+  if (auto it = system->files_.find(path); it != system->files_.end()) {
+    File& file = it->second;
+    File removed;
+    removed.older = file.listed ? std::move(file.synced) : std::move(file.older);
+    file = std::move(removed);
+  }
+  if (sync_folder != 0) system->SyncFolder();
   return system->real_->xDelete(system->real_, path, sync_folder);
 }
 
@@ -232,7 +253,16 @@ int FaultFileSystem::Sync(sqlite3_file* file, int) {
     for (const Change& change : handle->file->pending) Apply(change, handle->file->synced);
     handle->file->pending.clear();
   }
+  if (std::exchange(handle->syncs_folder, false)) handle->system->SyncFolder();
   return SQLITE_OK;
+}
+
+// All files are in one folder.
+void FaultFileSystem::SyncFolder() {
+  for (auto& [path, file] : files_) {
+    file.listed = file.there;
+    file.older.reset();
+  }
 }
 
 void FaultFileSystem::Apply(const Change& change, std::string& content) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -41,7 +42,8 @@ class FaultFileSystem {
   int64_t operations() const;
 
   // Makes in `folder`, which exists, the files as a disk would have them after a power cut now:
-  // all that was synced, and of each later write every sector with an even chance.
+  // all that was synced, and of each later write every sector with an even chance. A file that was
+  // made or removed since its folder was last synced is there with an even chance.
   void CutPower(const std::string& folder, std::mt19937& random) const;
 
  private:
@@ -53,6 +55,10 @@ class FaultFileSystem {
   struct File {
     std::string synced;
     std::vector<Change> pending;
+    bool there = false;   // for everybody but a power cut
+    bool listed = false;  // the folder on the disk lists it
+    // The file of this name that the folder on the disk lists, where that is an older one.
+    std::optional<std::string> older;
   };
   struct Handle;
 
@@ -63,6 +69,7 @@ class FaultFileSystem {
   static int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset);
   static int Truncate(sqlite3_file* file, sqlite3_int64 size);
   static int Sync(sqlite3_file* file, int flags);
+  void SyncFolder() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Apply(const Change& change, std::string& content);
 
   // SQLITE_OK, or what the next write, truncation or sync fails with; then errno is set.

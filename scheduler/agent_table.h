@@ -1,0 +1,194 @@
+// Agents: what each has, what of it is held, its offers or its lease, and its backlog.
+#ifndef KARTOGRAPH_SCHEDULER_AGENT_TABLE_H_
+#define KARTOGRAPH_SCHEDULER_AGENT_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "executor/cluster.h"
+#include "planner/ids.h"
+#include "planner/packer.h"
+#include "planner/resources.h"
+
+namespace kartograph::scheduler {
+
+struct Agent {
+  executor::AgentId id;
+  std::string name;
+  bool connected = false;
+  bool lease = false;
+  planner::ResourceVector capacity;
+  bool capacity_told = false;           // by the cluster; otherwise it is learnt from offers
+  planner::ResourceVector most;         // that one attempt may have
+  std::vector<executor::Offer> offers;  // open ones, where there is no lease
+
+  std::vector<planner::AttemptId> attempts;  // alive, in no order; AttemptTable knows the places
+  planner::ResourceVector held;              // by those that hold their resources
+  int holding = 0;                           // so many of them do
+  int max_backlog = 0;
+  std::deque<planner::AttemptId> backlog;  // the next first; some have ended or begun
+  int backlog_size = 0;                    // those that have not
+  double mean_wall_us = 0;                 // of ended attempts, newer ones weigh more; 0: none yet
+
+  std::vector<std::pair<std::string, std::string>> attributes;  // as in Offer
+  absl::Time unavailable_from = absl::InfiniteFuture();         // as in Offer, and
+  SteadyTime leaves = SteadyTime::InfiniteFuture();             // the same by our own clock
+  std::optional<executor::HostReport> host;                     // the last two reports
+  std::optional<executor::HostReport> host_before;
+  std::optional<absl::Time> unreachable_since;  // set: it does not answer
+
+  // It could not start so many attempts in a row, for reasons of its own. After the first, it is
+  // set aside; after that, it gets one attempt at a time until one was started.
+  int failures = 0;
+  std::optional<Instant> set_aside_until;
+  std::string failure;  // the reason, as it gave it
+
+  // Kept for one attempt alone: nothing else is placed on it.
+  bool reserved = false;
+  bool launched_on = false;  // in this plan
+
+  // Offers can be used, or a lease.
+  bool has_room() const { return connected && (lease || !offers.empty()); }
+};
+
+// Thread-compatible. An agent that is gone and has no attempts left is erased, at once where it is
+// known to be lost for good, otherwise when it has been away for kForgetAfter; its index means
+// another agent then.
+class AgentTable {
+ public:
+  using Index = planner::Packer::AgentId;
+  static constexpr absl::Duration kForgetAfter = absl::Hours(1);
+  static constexpr absl::Duration kFirstSetAside = absl::Seconds(1);
+  static constexpr absl::Duration kLongestSetAside = absl::Minutes(5);
+
+  // `packer` outlives this; it is told what is free where.
+  explicit AgentTable(planner::Packer* packer) : packer_(*packer) {}
+
+  // --- who is there ---
+  const Agent& operator[](Index index) const { return slots_[index].agent; }
+  std::optional<Index> Find(const executor::AgentId& id) const;
+  // Of an attempt in the history; nothing else is known of it yet.
+  Index Adopt(const executor::AgentId& id, const std::string& name, SteadyTime now);
+  template <typename F>
+  void ForEach(F f) const {
+    for (Index i = 0; i < slots_.size(); ++i) {
+      if (slots_[i].known) f(i, slots_[i].agent);
+    }
+  }
+  size_t size() const { return index_.size(); }
+
+  // --- what the cluster tells ---
+  Index OnOffer(executor::Offer offer, const Instant& now);
+  Index OnCapacity(executor::AgentCapacity told);
+  void OnRescinded(const executor::OfferId& id);
+  void OnUnreachable(const executor::AgentId& id, const Instant& now);
+  void OnHostReport(executor::HostReport report);
+  // Something was heard of it.
+  void OnAlive(Index index);
+  // Its offers are void; its attempts are for the caller to end, after which Erase.
+  void OnLost(Index index, SteadyTime now);
+  void Erase(Index index);
+  // All offers are void, and nobody is known to be there. With `again`, a connection begins.
+  void OnDisconnected(SteadyTime now, bool again);
+  // Erases those that have been away for long.
+  void ForgetAbsent(SteadyTime now);
+
+  // --- what runs there ---
+  // Its place in Agent::attempts.
+  uint32_t AddAttempt(Index index, planner::AttemptId attempt);
+  // Gives the attempt that has this place now, if that is another one.
+  std::optional<planner::AttemptId> RemoveAttempt(Index index, uint32_t place);
+  // With `placed`, the packer has taken the resources already.
+  void Hold(Index index, planner::Packer::ClassId consumption, bool placed = false);
+  void Unhold(Index index, planner::Packer::ClassId consumption);
+  void PushBacklog(Index index, planner::AttemptId attempt);
+  void PopBacklog(Index index) { slots_[index].agent.backlog.pop_front(); }
+  void LeaveBacklog(Index index) { --slots_[index].agent.backlog_size; }
+  void UpdateBacklogRoom(Index index);
+  void LearnWallTime(Index index, double microseconds);
+  // For how long every agent that runs something surely has more to begin in its backlog.
+  absl::Duration BusyFor() const;
+
+  // --- agents that fail, and such as are kept for one attempt ---
+  // It could not start an attempt: sets it aside, for longer each time.
+  void OnFailed(Index index, std::string reason, const Instant& now);
+  // It started one.
+  void OnStarted(Index index);
+  // Ends what is due; whether anything was.
+  bool ReturnSetAside(SteadyTime now);
+  SteadyTime NextReturn() const;
+  // Those that get one attempt at a time.
+  const absl::btree_set<Index>& on_probation() const { return on_probation_; }
+  void Reserve(Index index, bool reserved);
+
+  // --- plans ---
+  void RefreshHorizons(SteadyTime now);
+  bool anybody_leaves() const { return !leaving_.empty(); }
+  void MarkLaunchedOn(Index index) { slots_[index].agent.launched_on = true; }
+  // After a plan: what its launches used up of offers. Once for each agent, however often asked.
+  void UseOffers(Index index, std::vector<executor::Offer>* used);
+  // All open offers.
+  void TakeOpenOffers(std::vector<executor::Offer>* offers);
+
+  // --- what there is and was ---
+  bool anybody_seen() const { return anybody_seen_; }
+  bool leases() const { return leases_; }  // since the last connection
+  // Whether one agent has, or ever had, all of this together.
+  bool EverFits(const planner::ResourceVector& need) const;
+  // The most of each resource that any one agent ever had.
+  const planner::ResourceVector& largest_seen() const { return largest_seen_; }
+  // What tells another table the same.
+  void AppendState(std::vector<executor::ClusterEvent>* events) const;
+
+  // Of its own state; what is held is compared by AttemptTable.
+  absl::Status CheckInvariants() const;
+
+ private:
+  struct Slot {
+    bool known = false;
+    uint64_t away = 0;  // the newest entry in away_ that is of it
+    Agent agent;
+  };
+  struct Away {
+    SteadyTime since;
+    Index index;
+    uint64_t number;
+  };
+
+  Index Intern(const executor::AgentId& id);
+  Agent& At(Index index) { return slots_[index].agent; }
+  void MarkAway(Index index, SteadyTime now);
+  void SetUnavailableFrom(Index index, absl::Time time, const Instant& now);
+  void StaysForGood(Index index);
+  void Refresh(Index index);
+  bool IsUsable(const Agent& agent) const;
+
+  planner::Packer& packer_;
+  std::vector<Slot> slots_;
+  absl::flat_hash_map<executor::AgentId, Index> index_;
+  absl::btree_set<Index> leaving_;  // agents that will be taken away for maintenance
+  std::vector<Index> offering_;     // agents with open offers, and some that had
+  absl::btree_set<std::pair<SteadyTime, Index>> set_aside_;
+  absl::btree_set<Index> on_probation_;
+  std::deque<Away> away_;  // the longest away first, and some that are back
+  uint64_t away_number_ = 0;
+  bool leases_ = false;
+  bool anybody_seen_ = false;
+  planner::ResourceVector largest_seen_;
+  // What agents had that are forgotten: none of these fits into another. The last few.
+  std::deque<planner::ResourceVector> shapes_seen_;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_AGENT_TABLE_H_

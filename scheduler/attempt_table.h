@@ -1,0 +1,128 @@
+// Attempts that have not ended, each in exactly one state that carries its data.
+#ifndef KARTOGRAPH_SCHEDULER_ATTEMPT_TABLE_H_
+#define KARTOGRAPH_SCHEDULER_ATTEMPT_TABLE_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "planner/ids.h"
+#include "planner/packer.h"
+#include "scheduler/agent_table.h"
+
+namespace kartograph::scheduler {
+
+//   InBacklog --> Launching --> Running         each of them --> Unreachable --> what it was
+//
+// It waits on its agent for its turn and holds nothing.
+struct InBacklog {};
+// It holds its resources; that it runs has not been said.
+struct Launching {};
+struct Running {
+  absl::Time start_time;  // by the agent's clock
+};
+using ReachableState = std::variant<Launching, InBacklog, Running>;
+// Its agent cannot be reached; it keeps what it had.
+struct Unreachable {
+  Instant since;
+  std::optional<SteadyTime> give_up_at;  // none: it is waited for, or there is no connection
+  ReachableState before;
+};
+using AttemptState = std::variant<Launching, InBacklog, Running, Unreachable>;
+
+struct Attempt {
+  AgentTable::Index agent = 0;
+  planner::Packer::ClassId consumption = 0;
+  uint32_t place = 0;  // in Agent::attempts
+  bool alone = false;  // its agent is reserved for it
+  absl::Time launch_time;
+  AttemptState state;
+
+  // What it is, or was before its agent went out of reach.
+  bool in_backlog() const { return Is<InBacklog>(); }
+  bool running() const { return Is<Running>(); }
+  const Unreachable* unreachable() const { return std::get_if<Unreachable>(&state); }
+  // InfinitePast where it has not been said to run.
+  absl::Time start_time() const;
+
+ private:
+  template <typename State>
+  bool Is() const {
+    const Unreachable* away = unreachable();
+    return away != nullptr ? std::holds_alternative<State>(away->before)
+                           : std::holds_alternative<State>(state);
+  }
+};
+static_assert(sizeof(AttemptState) <= 88);
+static_assert(sizeof(Attempt) <= 120);
+
+// Keeps what agents and pools are charged for in step with the attempts. Thread-compatible.
+class AttemptTable {
+ public:
+  // Both outlive this.
+  AttemptTable(AgentTable* agents, planner::Packer* packer) : agents_(*agents), packer_(*packer) {}
+
+  // --- reading ---
+  const Attempt* Find(planner::AttemptId id) const;
+  const Attempt& At(planner::AttemptId id) const { return attempts_.at(id); }
+  bool contains(planner::AttemptId id) const { return attempts_.contains(id); }
+  size_t size() const { return attempts_.size(); }
+  size_t unreachable_count() const { return unreachable_; }
+  // In order of ids: a hash map's order is no order.
+  std::vector<planner::AttemptId> Ids() const;
+  std::vector<planner::AttemptId> IdsOn(AgentTable::Index agent) const;
+  template <typename F>
+  void ForEach(F f) const {
+    for (const auto& [id, attempt] : attempts_) f(id, attempt);
+  }
+
+  // --- changes ---
+  // The plan took what it consumes, but for the backlog.
+  void Launch(planner::AttemptId id, const planner::Packer::Placement& placement, bool alone,
+              absl::Time now);
+  // From the history: until the cluster says more, it is taken to hold all that it was given.
+  void Adopt(planner::AttemptId id, AgentTable::Index agent, planner::Packer::ClassId consumption,
+             bool alone, absl::Time launch_time);
+  // Its agent can be reached again, if it was not; whether that is news.
+  bool SetReachable(planner::AttemptId id);
+  // It waits in its agent's backlog. Only for an attempt that can be reached, as the next.
+  void SetInBacklog(planner::AttemptId id);
+  // It runs; whether that is news.
+  bool SetRunning(planner::AttemptId id, absl::Time start_time);
+  // Whether that is news. After `timeout` of it, it is due.
+  bool SetUnreachable(planner::AttemptId id, const Instant& now, absl::Duration timeout);
+  // It has ended: what it held is free, and its agent, where it goes on, begins what it has in its
+  // backlog.
+  Attempt End(planner::AttemptId id, bool agent_goes_on = true);
+  // Counts as begun what the agent begins by its own rule: in order, each as soon as it fits.
+  void StartBacklog(AgentTable::Index agent);
+  // Nothing is known any more, so nothing is due.
+  void OnDisconnected();
+
+  // --- attempts that are out of reach for too long ---
+  std::optional<planner::AttemptId> NextDue(SteadyTime now) const;
+  SteadyTime NextTimer() const;
+
+  absl::Status CheckInvariants() const;
+
+ private:
+  Attempt& Add(planner::AttemptId id, AgentTable::Index agent, planner::Packer::ClassId consumption,
+               bool alone, absl::Time launch_time);
+
+  AgentTable& agents_;
+  planner::Packer& packer_;
+  absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
+  size_t unreachable_ = 0;
+  absl::btree_set<std::pair<SteadyTime, planner::AttemptId>> give_up_;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_ATTEMPT_TABLE_H_

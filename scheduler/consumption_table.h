@@ -1,0 +1,63 @@
+// What tasks consume, each distinct consumption once, and how long such tasks run.
+#ifndef KARTOGRAPH_SCHEDULER_CONSUMPTION_TABLE_H_
+#define KARTOGRAPH_SCHEDULER_CONSUMPTION_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "planner/packer.h"
+#include "planner/resources.h"
+
+namespace kartograph::scheduler {
+
+// Counts who uses a consumption. One that nobody uses is kept for a while, as the next graph mostly
+// asks for the same, and what was learnt of it with it; of those only the last kKeptUnused. An id
+// is the packer's, and means another consumption once it was forgotten. Thread-compatible.
+class ConsumptionTable {
+ public:
+  using Id = planner::Packer::ClassId;
+  static constexpr size_t kKeptUnused = 256;
+  // Tasks that run longer gain nothing from waiting in an agent's backlog.
+  static constexpr double kShortUs = 50000;
+  static constexpr double kLeastUs = 50;  // clocks and schedulers are coarser than some tasks
+
+  // `packer` outlives this.
+  explicit ConsumptionTable(planner::Packer* packer) : packer_(*packer) {}
+
+  // Valid until the last of its users has released it, or the next Intern where there are none.
+  Id Intern(const planner::ResourceVector& consumption);
+  void AddUser(Id id);
+  void Release(Id id);
+
+  // Tasks of it may run so long.
+  void NoteTimeout(Id id, absl::Duration timeout);
+  // One of them did.
+  void LearnWallTime(Id id, double microseconds);
+  // What is to be expected: generous as long as none has ended.
+  absl::Duration ExpectedWallTime(Id id) const;
+  // Tells the packer what is expected of each.
+  void RefreshExpected();
+
+  size_t size() const { return packer_.class_count(); }
+  int users(Id id) const { return id < entries_.size() ? entries_[id].users : 0; }
+
+ private:
+  struct Entry {
+    int users = 0;
+    bool unused = false;  // in unused_
+    // Newer ones weigh more; 0: none has ended yet.
+    double mean_wall_us = 0;
+    absl::Duration longest_timeout;
+  };
+
+  planner::Packer& packer_;
+  std::vector<Entry> entries_;  // index: Id
+  std::deque<Id> unused_;       // oldest first; some are used again
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_CONSUMPTION_TABLE_H_

@@ -1,0 +1,515 @@
+#include "scheduler/core.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "planner/problems.h"
+
+namespace kartograph::scheduler {
+
+using executor::AttemptUpdate;
+using planner::AttemptId;
+using planner::GraphId;
+using planner::Outcome;
+using planner::Problem;
+using planner::TaskIndex;
+using planner::TaskKey;
+using planner::TaskState;
+
+namespace {
+
+absl::Status NoGraph(GraphId graph) {
+  return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
+}
+
+}  // namespace
+
+Core::Core(CoreOptions options, GraphTable::LastIds last_ids)
+    : options_(std::move(options)),
+      packer_(options_.pools),
+      consumptions_(&packer_),
+      agents_(&packer_),
+      attempts_(&agents_, &packer_),
+      graphs_({&packer_, &consumptions_, &agents_, &attempts_, &demand_, options_.slice_tasks},
+              last_ids),
+      isolation_(&agents_, &packer_, &consumptions_, &graphs_),
+      explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_}) {}
+
+// --- graphs ---
+
+void Core::Install(PreparedGraph prepared, const Turn& turn) {
+  explainer_.Forget();
+  LiveGraph& graph = graphs_.Put(prepared);
+  for (const storage::AttemptLaunched& launched : prepared.alive) {
+    const LiveTask& task = graph.tasks[launched.attempt.task().index()];
+    attempts_.Adopt(launched.attempt,
+                    agents_.Adopt(launched.agent, launched.agent_name, turn.now.steady),
+                    task.consumption, task.suspect(), launched.launch_time);
+  }
+  graphs_.Begin(graph, std::move(prepared), turn);
+}
+
+void Core::ContinueWork(int64_t tasks, const Turn& turn) {
+  explainer_.Forget();
+  graphs_.ContinueWork(tasks, turn);
+}
+
+// --- commands ---
+
+std::optional<Problem> Core::Infeasible(absl::string_view task_name,
+                                        const planner::ResourceVector& consumption) const {
+  planner::ResourceVector agent_part;
+  for (const auto& entry : consumption) {
+    const planner::Quantity pool = options_.pools.Get(entry.resource);
+    if (pool.is_zero()) {
+      agent_part.Set(entry.resource, entry.quantity);
+    } else if (entry.quantity > pool) {
+      return Problem{
+          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+          entry.quantity.ToString(),
+          absl::StrCat("is more than the pool holds; ask for at most ", pool.ToString())};
+    }
+  }
+  // Before the first offer nobody knows what agents there are: then it waits, and says so.
+  if (!agents_.anybody_seen() || agent_part.empty()) return std::nullopt;
+  if (agents_.EverFits(agent_part)) return std::nullopt;
+  for (const auto& entry : agent_part) {
+    const planner::Quantity largest = agents_.largest_seen().Get(entry.resource);
+    if (entry.quantity <= largest) continue;
+    const bool is_ram = entry.resource == planner::Resource::Ram();
+    auto text = [&](planner::Quantity q) {
+      return is_ram ? planner::FormatBytes(q) : q.ToString();
+    };
+    return Problem{
+        absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+        text(entry.quantity),
+        largest.is_zero()
+            ? std::string("no agent and no pool has this resource; see `kartograph status` for "
+                          "those there are")
+            : absl::StrCat("is more than any agent has; ask for at most ", text(largest))};
+  }
+  return Problem{absl::StrCat("tasks[\"", task_name, "\"].consumption"), consumption.ToString(),
+                 "no single agent has all of this together"};
+}
+
+absl::Status Core::Check(const PreparedGraph& graph) const {
+  if (graph.size() > options_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graph has ", graph.size(), " tasks; at most ", options_.max_graph_tasks,
+                     " are allowed (kartographd --max-graph-tasks)"));
+  }
+  std::vector<Problem> problems = graph.problems;
+  std::vector<bool> infeasible;
+  for (const PreparedGraph::Consumption& consumption : graph.consumptions) {
+    infeasible.push_back(Infeasible("", consumption.resources).has_value());
+  }
+  if (absl::c_linear_search(infeasible, true)) {
+    for (TaskIndex i = 0; i < graph.size(); ++i) {
+      const uint32_t consumption = graph.live->tasks[i].consumption;
+      if (!infeasible[consumption]) continue;
+      // Those that will not be told only count.
+      problems.push_back(
+          problems.size() < planner::kMaxProblems
+              ? *Infeasible(graph.live->task_name(i), graph.consumptions[consumption].resources)
+              : Problem());
+    }
+  }
+  return problems.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems);
+}
+
+absl::StatusOr<GraphId> Core::SubmitGraph(PreparedGraph prepared, const Turn& turn) {
+  if (absl::Status status = Check(prepared); !status.ok()) return status;
+  LiveGraph& graph = *prepared.live;
+  graph.id = NewGraphId();
+  graph.submit_time = turn.now.wall;
+  std::vector<storage::Record>& records = turn.step.records;
+  records.reserve(records.size() + prepared.size() + 1);
+  records.emplace_back(storage::GraphSubmitted{graph.id, graph.name, graph.client_queue,
+                                               graph.fail_fast, graph.open, turn.now.wall});
+  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
+    records.emplace_back(prepared.TaskRecord(i));
+    turn.step.changed_tasks.push_back(graph.key(i));
+  }
+  const GraphId id = graph.id;
+  Install(std::move(prepared), turn);
+  return id;
+}
+
+absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vector<TaskIndex> after,
+                                      const Turn& turn) {
+  LiveGraph* graph = graphs_.FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  if (!graph->open) {
+    const bool failed =
+        graph->fail_fast && graph->counts.by_state[static_cast<int>(TaskState::kFailed)] > 0;
+    return absl::FailedPreconditionError(
+        absl::StrCat("graph \"", planner::GraphIdToString(id),
+                     failed ? "\" has a failed task and takes no more, as it is fail_fast"
+                            : "\" is closed; submit it with `open` to add tasks to it later"));
+  }
+  if (graph->tasks.size() >= options_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(absl::StrCat("the graph has ", graph->tasks.size(),
+                                                     " tasks already; no more are allowed "
+                                                     "(kartographd --max-graph-tasks)"));
+  }
+  if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
+    return planner::ProblemsToStatus({*std::move(problem)});
+  }
+  if (graph->CountResourcesWith(task.consumption) > planner::ResourceNames::kMaxNames) {
+    return planner::ProblemsToStatus({Problem{
+        absl::StrCat("tasks[\"", task.name, "\"].consumption"), task.consumption.ToString(),
+        absl::StrCat("a graph can ask for ", planner::ResourceNames::kMaxNames,
+                     " different resources; with these it would ask for more")}});
+  }
+  std::sort(after.begin(), after.end());
+  after.erase(std::unique(after.begin(), after.end()), after.end());
+  explainer_.Forget();
+  return graphs_.AddTask(*graph, std::move(task), after, turn);
+}
+
+absl::Status Core::CloseGraph(GraphId id, const Turn& turn) {
+  LiveGraph* graph = graphs_.FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  explainer_.Forget();
+  graphs_.Close(*graph, turn);
+  graphs_.EndGraphIfDone(id, turn);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> Core::CancelGraph(GraphId id, const Turn& turn) {
+  LiveGraph* graph = graphs_.FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  explainer_.Forget();
+  const int64_t cancelled = graph->unfinished;
+  graphs_.Close(*graph, turn);  // nothing is added to what was cancelled
+  graphs_.StartCancel(*graph, storage::GraphWork::kCancelling, "cancelled on request", turn);
+  graphs_.EndGraphIfDone(id, turn);
+  return static_cast<int>(cancelled);
+}
+
+absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
+  LiveGraph* graph = graphs_.FindLive(key.graph());
+  if (graph == nullptr || key.index() >= graph->tasks.size()) return NoGraph(key.graph());
+  if (planner::IsFinal(graph->tasks[key.index()].state)) return 0;
+  if (graph->progress != nullptr && graph->progress->resetting()) {
+    // Its end would be written before its last one is undone.
+    return absl::UnavailableError("the graph is about to run again; try again");
+  }
+  explainer_.Forget();
+  graphs_.Cancel(*graph, key.index(), "cancelled on request", turn);
+  graphs_.EndGraphIfDone(key.graph(), turn);
+  return 1;
+}
+
+// --- the cluster's connection and agents ---
+
+void Core::OnClusterEvent(executor::ClusterEvent event, const Turn& turn) {
+  explainer_.Forget();
+  if (auto* update = std::get_if<AttemptUpdate>(&event)) {
+    OnAttempt(std::move(*update), turn);
+    return;
+  }
+  turn.step.cluster_changed = true;
+  if (auto* offer = std::get_if<executor::Offer>(&event)) {
+    attempts_.StartBacklog(agents_.OnOffer(std::move(*offer), turn.now));
+  } else if (auto* told = std::get_if<executor::AgentCapacity>(&event)) {
+    attempts_.StartBacklog(agents_.OnCapacity(std::move(*told)));
+  } else if (std::holds_alternative<executor::Connected>(event)) {
+    OnConnected(turn);
+  } else if (auto* away = std::get_if<executor::Disconnected>(&event)) {
+    OnDisconnected(std::move(away->reason), turn);
+  } else if (auto* rescinded = std::get_if<executor::OfferRescinded>(&event)) {
+    agents_.OnRescinded(rescinded->id);
+  } else if (auto* lost = std::get_if<executor::AgentLost>(&event)) {
+    OnAgentLost(lost->agent, turn);
+  } else if (auto* unreachable = std::get_if<executor::AgentUnreachable>(&event)) {
+    agents_.OnUnreachable(unreachable->agent, turn.now);
+  } else if (auto* report = std::get_if<executor::HostReport>(&event)) {
+    agents_.OnHostReport(std::move(*report));
+  }
+}
+
+void Core::OnConnected(const Turn& turn) {
+  attempts_.OnDisconnected();
+  agents_.OnDisconnected(turn.now.steady, /*again=*/true);
+  connected_ = true;
+  disconnect_reason_.clear();
+  demand_.Reset();
+  for (AttemptId id : attempts_.Ids()) {
+    turn.step.reconcile.push_back({id, agents_[attempts_.At(id).agent].id});
+    CancelAgain(id, turn);  // may have been lost with the connection
+  }
+}
+
+void Core::OnDisconnected(std::string reason, const Turn& turn) {
+  connected_ = false;
+  disconnect_reason_ = std::move(reason);
+  attempts_.OnDisconnected();
+  agents_.OnDisconnected(turn.now.steady, /*again=*/false);
+}
+
+void Core::OnAgentLost(const executor::AgentId& id, const Turn& turn) {
+  const std::optional<AgentTable::Index> index = agents_.Find(id);
+  if (!index) return;
+  agents_.OnLost(*index, turn.now.steady);
+  for (AttemptId attempt : attempts_.IdsOn(*index)) {
+    AttemptUpdate update;
+    update.attempt = attempt;
+    update.agent = id;
+    update.outcome = Outcome::kLost;
+    update.message = "its agent was lost";
+    update.end_time = turn.now.wall;
+    OnAttempt(std::move(update), turn);
+  }
+  isolation_.OnErased(*index);
+  agents_.Erase(*index);
+}
+
+void Core::CancelAgain(AttemptId id, const Turn& turn) {
+  if (!graphs_.task(id.task()).cancelling) return;
+  turn.step.cancels.push_back(
+      {id, agents_[attempts_.At(id).agent].id, graphs_.policy(id.task()).cancel_grace});
+}
+
+// --- what the cluster tells of attempts ---
+
+void Core::OnAttempt(AttemptUpdate update, const Turn& turn) {
+  // Clusters check what they are told; an outcome that there is not would be written, and the
+  // history refused at the next start.
+  if (!planner::OutcomeFromNumber(static_cast<int64_t>(update.outcome))) {
+    update.message = absl::StrCat("it ended in a way that is not known here: ",
+                                  static_cast<int64_t>(update.outcome));
+    update.outcome = Outcome::kLost;
+  }
+  const AttemptId id = update.attempt;
+  if (!attempts_.contains(id)) {
+    if (update.outcome != Outcome::kNone) {
+      turn.step.acknowledge.push_back(id);  // known to have ended; the news came twice
+    } else if (!update.unreachable) {
+      // The history does not know it, or has given it up: it must not run.
+      turn.step.cancels.push_back({id, update.agent, absl::Seconds(10)});
+    }
+    return;
+  }
+  if (update.outcome != Outcome::kNone) {
+    turn.step.acknowledge.push_back(id);
+    OnAttemptEnded(std::move(update), turn);
+  } else if (!update.unreachable) {
+    OnAttemptAlive(update, turn);
+  } else if (attempts_.SetUnreachable(id, turn.now,
+                                      graphs_.policy(id.task()).unreachable_timeout)) {
+    turn.step.changed_tasks.push_back(id.task());
+    turn.step.cluster_changed = true;
+  }
+}
+
+void Core::SetReachable(AttemptId id, const Turn& turn) {
+  if (!attempts_.SetReachable(id)) return;
+  turn.step.changed_tasks.push_back(id.task());
+  turn.step.cluster_changed = true;
+}
+
+// Of an attempt that is alive.
+void Core::OnAttemptEnded(AttemptUpdate update, const Turn& turn) {
+  const TaskKey key = update.attempt.task();
+  SetReachable(update.attempt, turn);
+  LearnFromEnd(update, attempts_.At(update.attempt), turn);
+  const bool lost = planner::IsLostWithAgent(update.outcome);
+  const Attempt attempt = attempts_.End(update.attempt, /*agent_goes_on=*/!lost);
+  demand_.Changed();
+  if (lost && attempt.in_backlog()) {
+    // It waited for its turn there: whatever ended the agent, it was not this.
+    update.outcome = Outcome::kDropped;
+  }
+  ++totals_.ended_by_outcome[static_cast<size_t>(update.outcome)];
+  graphs_.OnAttemptOver(key, update, turn);
+  // The times may be of two clocks, or of one that was set: nothing ends before it began.
+  const absl::Time began =
+      update.start_time == absl::InfinitePast() ? attempt.launch_time : update.start_time;
+  const absl::Time ended =
+      update.end_time == absl::InfinitePast() ? turn.now.wall : update.end_time;
+  turn.step.records.emplace_back(storage::AttemptEnded{
+      update.attempt, update.outcome, update.exit_status, update.signal, std::move(update.message),
+      update.start_time, std::max(ended, began), update.usage.peak_ram_bytes, update.usage.cpu_time,
+      update.usage.wall_time, std::move(update.return_value)});
+  graphs_.EndGraphIfDone(key.graph(), turn);
+}
+
+void Core::LearnFromEnd(const AttemptUpdate& update, const Attempt& attempt, const Turn& turn) {
+  if (update.outcome == Outcome::kSucceeded || update.outcome == Outcome::kExited) {
+    const double us =
+        std::max(absl::ToDoubleMicroseconds(update.usage.wall_time), ConsumptionTable::kLeastUs);
+    consumptions_.LearnWallTime(attempt.consumption, us);
+    agents_.LearnWallTime(attempt.agent, us);
+  }
+  if (update.outcome == Outcome::kAgentFailed) {
+    agents_.OnFailed(attempt.agent, update.message, turn.now);
+    turn.step.cluster_changed = true;
+  } else if (update.start_time != absl::InfinitePast() && !attempt.running()) {
+    agents_.OnStarted(attempt.agent);
+  }
+}
+
+void Core::OnAttemptAlive(const AttemptUpdate& update, const Turn& turn) {
+  const AttemptId id = update.attempt;
+  if (attempts_.At(id).unreachable() != nullptr) {
+    SetReachable(id, turn);
+    CancelAgain(id, turn);  // nobody heard of it
+  }
+  const AgentTable::Index agent = attempts_.At(id).agent;
+  if (!agents_[agent].connected) turn.step.cluster_changed = true;
+  agents_.OnAlive(agent);
+  if (update.start_time == absl::InfinitePast()) {
+    attempts_.SetInBacklog(id);
+    return;
+  }
+  if (!attempts_.SetRunning(id, update.start_time)) return;
+  agents_.OnStarted(agent);
+  graphs_.SetRunning(id.task(), turn);
+}
+
+void Core::GiveUpUnreachable(const Turn& turn) {
+  while (std::optional<AttemptId> id = attempts_.NextDue(turn.now.steady)) {
+    const Attempt& attempt = attempts_.At(*id);
+    const planner::TaskPolicy& policy = graphs_.policy(id->task());
+    AttemptUpdate update;
+    update.attempt = *id;
+    update.agent = agents_[attempt.agent].id;
+    update.outcome = Outcome::kUnreachable;
+    update.message = absl::StrCat("its agent could not be reached for ",
+                                  absl::FormatDuration(policy.unreachable_timeout));
+    update.start_time = attempt.start_time();
+    update.end_time = turn.now.wall;
+    // So that it does not go on beside the next one when its agent is back.
+    turn.step.cancels.push_back({*id, update.agent, policy.cancel_grace});
+    OnAttemptEnded(std::move(update), turn);
+  }
+}
+
+// --- time and plans ---
+
+SteadyTime Core::NextTimer() const {
+  return std::min({demand_.NextTimer(), graphs_.NextTimer(), attempts_.NextTimer(),
+                   agents_.NextReturn(), isolation_.NextTimer()});
+}
+
+void Core::OnTime(const Turn& turn) {
+  GiveUpUnreachable(turn);
+  graphs_.OnTime(turn);
+  if (agents_.ReturnSetAside(turn.now.steady)) {
+    demand_.Changed();
+    turn.step.cluster_changed = true;
+  }
+  if (connected_) agents_.ForgetAbsent(turn.now.steady);
+}
+
+void Core::Plan(const Turn& turn) {
+  explainer_.Forget();
+  planned_ = turn.now.steady;
+  if (agents_.anybody_leaves()) {  // the packer has no clock
+    agents_.RefreshHorizons(turn.now.steady);
+    consumptions_.RefreshExpected();
+  }
+  if (launching_) Place(turn);
+  // The plan placed all that fits: what is offered still is of no use now.
+  agents_.TakeOpenOffers(&turn.step.declined_offers);
+  TellDemand(turn);
+}
+
+void Core::Place(const Turn& turn) {
+  placements_.clear();
+  isolation_.Place(turn.now.steady, &placements_);
+  const size_t alone = placements_.size();
+  for (AgentTable::Index agent : agents_.on_probation()) {
+    if (!agents_[agent].has_room() || agents_[agent].reserved || AwaitsStart(agent)) continue;
+    if (auto placement = packer_.PlaceOneOn(agent)) placements_.push_back(*placement);
+  }
+  packer_.Plan(&placements_);
+  for (size_t i = 0; i < placements_.size(); ++i) {
+    if (graphs_.Find(placements_[i].task.graph())->cancelling()) {
+      Refuse(placements_[i], turn);
+    } else {
+      Launch(placements_[i], i < alone, turn);
+    }
+  }
+  for (const planner::Packer::Placement& placement : placements_) {
+    agents_.UseOffers(placement.agent, &turn.step.used_offers);
+  }
+}
+
+// Cancels at once what was placed of a graph that is being cancelled. Of suspects, none is.
+void Core::Refuse(const planner::Packer::Placement& placement, const Turn& turn) {
+  LiveGraph& graph = *graphs_.FindLive(placement.task.graph());
+  if (!placement.backlog) {
+    packer_.Give(placement.agent, placement.consumption);
+    packer_.GivePools(placement.consumption);
+  }
+  packer_.AddReady(placement.consumption, graph.ready_key(placement.task.index()));
+  graphs_.CancelOne(graph, placement.task.index(), graph.cancel_reason, turn);
+}
+
+// Whether an attempt was launched there that has not been said to run.
+bool Core::AwaitsStart(AgentTable::Index agent) const {
+  const std::vector<AttemptId>& attempts = agents_[agent].attempts;
+  return std::any_of(attempts.begin(), attempts.end(), [this](AttemptId id) {
+    return std::holds_alternative<Launching>(attempts_.At(id).state);
+  });
+}
+
+void Core::Launch(const planner::Packer::Placement& placement, bool alone, const Turn& turn) {
+  const TaskKey key = placement.task;
+  const uint32_t number =
+      alone ? graphs_.SetLaunchingAlone(key, turn) : graphs_.SetLaunching(key, turn);
+  const AttemptId id = AttemptId::Of(key, number);
+  attempts_.Launch(id, placement, alone, turn.now.wall);
+  agents_.MarkLaunchedOn(placement.agent);
+  ++totals_.launched;
+  const Agent& agent = agents_[placement.agent];
+  turn.step.records.emplace_back(storage::AttemptLaunched{id, agent.id, agent.name, turn.now.wall});
+  const LiveGraph& graph = *graphs_.Find(key.graph());
+  const planner::TaskPolicy& policy = graph.policy(key.index());
+  turn.step.launches.push_back({id, agent.id, std::string(graph.task_name(key.index())),
+                                packer_.agent_part(placement.consumption), "", policy.timeout,
+                                policy.cancel_grace});
+}
+
+// Says what is wanted of a cluster that offers, whenever that makes a difference to it.
+void Core::TellDemand(const Turn& turn) {
+  demand_.Silence();
+  if (!connected_ || agents_.leases()) return;
+  std::vector<planner::ResourceVector> suspects;
+  if (launching_) suspects = isolation_.Wanted();
+  const bool wanted = launching_ && (packer_.AnythingWanted() || !suspects.empty());
+  switch (demand_.Next(wanted, turn.now.steady)) {
+    case Demand::Word::kNone:
+      return;
+    case Demand::Word::kSuppress:
+      turn.step.suppress = true;
+      return;
+    case Demand::Word::kRevive:
+      turn.step.revive = packer_.Wanted();
+      for (planner::ResourceVector& need : suspects) {
+        std::vector<planner::ResourceVector>& all = *turn.step.revive;
+        if (std::find(all.begin(), all.end(), need) == all.end()) all.push_back(std::move(need));
+      }
+  }
+}
+
+std::vector<executor::ClusterEvent> Core::AdoptableState() const {
+  if (!connected_) return {executor::Disconnected{disconnect_reason_}};
+  std::vector<executor::ClusterEvent> events = {executor::Connected{}};
+  agents_.AppendState(&events);
+  return events;
+}
+
+absl::Status Core::CheckInvariants() const {
+  absl::Status status = agents_.CheckInvariants();
+  status.Update(attempts_.CheckInvariants());
+  status.Update(graphs_.CheckInvariants());
+  return status;
+}
+
+}  // namespace kartograph::scheduler

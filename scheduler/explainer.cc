@@ -1,0 +1,203 @@
+#include "scheduler/explainer.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace kartograph::scheduler {
+
+using planner::Quantity;
+using planner::ResourceVector;
+using planner::TaskIndex;
+using planner::TaskState;
+
+namespace {
+
+std::string FormatQuantity(const ResourceVector::Entry& entry, Quantity quantity) {
+  return entry.resource == planner::Resource::Ram() ? planner::FormatBytes(quantity)
+                                                    : quantity.ToString();
+}
+
+std::string Utc(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+}  // namespace
+
+std::string Explainer::WhyNotRunning(const LiveGraph& graph, TaskIndex index,
+                                     const Situation& situation) const {
+  const LiveTask& task = graph.tasks[index];
+  switch (task.state) {
+    case TaskState::kWaiting:
+      return WhyNotReady(graph, index);
+    case TaskState::kReady:
+      return WhyNotLaunched(graph, index, situation);
+    case TaskState::kLaunching: {
+      if (!situation.connected) {
+        return "its cluster is not connected; what became of it is not known yet";
+      }
+      if (std::string why = WhyOutOfReach(graph, index); !why.empty()) return why;
+      const Attempt* attempt =
+          parts_.attempts->Find(planner::AttemptId::Of(graph.key(index), task.launches));
+      if (attempt != nullptr && attempt->in_backlog()) {
+        return absl::StrCat("waits on agent ", (*parts_.agents)[attempt->agent].name,
+                            " for its turn");
+      }
+      return task.cancelling ? "is being cancelled" : "is being started";
+    }
+    case TaskState::kRunning:
+      if (std::string why = WhyOutOfReach(graph, index); !why.empty()) return why;
+      return task.cancelling ? "is being cancelled" : "";
+    default:
+      return "";
+  }
+}
+
+std::string Explainer::WhyNotReady(const LiveGraph& graph, TaskIndex index) const {
+  if (graph.tasks[index].pending == 0) return "is about to become ready";
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> names;
+  for (TaskIndex before : graph.predecessors[index]) {
+    if (graph.tasks[before].state == TaskState::kSucceeded) continue;
+    names.push_back(absl::StrCat("\"", graph.task_name(before), "\""));
+    if (names.size() == kNamed) break;
+  }
+  const size_t pending = graph.tasks[index].pending;
+  const size_t more = pending > names.size() ? pending - names.size() : 0;
+  return absl::StrCat("waits for ", absl::StrJoin(names, ", "),
+                      more > 0 ? absl::StrCat(" and ", more, " more") : "");
+}
+
+std::string Explainer::WhyNotLaunched(const LiveGraph& graph, TaskIndex index,
+                                      const Situation& situation) const {
+  const LiveTask& task = graph.tasks[index];
+  if (const Instant* until = parts_.graphs->DelayedUntil(graph.key(index)); until != nullptr) {
+    return absl::StrCat("waits until ", Utc(until->wall),
+                        task.spent > 0
+                            ? absl::StrCat(" to be tried again (attempt ", task.spent + 1, " of ",
+                                           graph.policy(index).max_attempts, ")")
+                            : " to be launched again");
+  }
+  if (!situation.launching) return "the service is stopping and launches nothing";
+  std::string why = WhyNotPlaced(task.consumption, situation);
+  if (!task.suspect()) return why;
+  return absl::StrCat("is launched alone, as its agent was lost with it ", task.losses, " times; ",
+                      why);
+}
+
+// Empty where its attempt can be reached, or has not been said to be out of reach.
+std::string Explainer::WhyOutOfReach(const LiveGraph& graph, TaskIndex index) const {
+  if (parts_.attempts->unreachable_count() == 0) return "";
+  const LiveTask& task = graph.tasks[index];
+  const Attempt* attempt =
+      parts_.attempts->Find(planner::AttemptId::Of(graph.key(index), task.launches));
+  if (attempt == nullptr || attempt->unreachable() == nullptr) return "";
+  return absl::StrCat(task.cancelling ? "is being cancelled; " : "",
+                      "its agent cannot be reached since ", Utc(attempt->unreachable()->since.wall),
+                      "; whether it runs is not known");
+}
+
+std::string Explainer::WhyNotPlaced(planner::Packer::ClassId id, const Situation& situation) const {
+  auto [it, is_new] = not_placed_.try_emplace(id);
+  if (is_new) {
+    ++looks_;
+    it->second = WhyNoPool(id);
+    if (it->second.empty()) it->second = WhyNoAgent(id, situation);
+  }
+  return it->second;
+}
+
+std::string Explainer::WhyNoPool(planner::Packer::ClassId id) const {
+  for (const ResourceVector::Entry& entry : parts_.packer->pool_part(id)) {
+    const Quantity capacity = parts_.packer->pools().Get(entry.resource);
+    const Quantity free = parts_.packer->pool_free().Get(entry.resource);
+    if (entry.quantity > capacity) {
+      return absl::StrCat("can never run: it needs ", entry.quantity.ToString(), " of pool ",
+                          entry.resource.name(), ", which holds ", capacity.ToString());
+    }
+    if (entry.quantity > free) {
+      return absl::StrCat("waits for pool ", entry.resource.name(), ": needs ",
+                          entry.quantity.ToString(), ", ", free.ToString(), " of ",
+                          capacity.ToString(), " free");
+    }
+  }
+  return "";
+}
+
+std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& situation) const {
+  const AgentTable& agents = *parts_.agents;
+  const ResourceVector& need = parts_.packer->agent_part(id);
+  if (!situation.connected) {
+    return absl::StrCat("waits for the cluster: it is not connected",
+                        situation.disconnect_reason->empty() ? "" : ": ",
+                        *situation.disconnect_reason);
+  }
+  if (!agents.anybody_seen()) return "waits for the cluster: it has offered nothing yet";
+  if (!agents.EverFits(need)) {
+    for (const ResourceVector::Entry& entry : need) {
+      const Quantity largest = agents.largest_seen().Get(entry.resource);
+      if (entry.quantity <= largest) continue;
+      return absl::StrCat("can never run as things are: it needs ", entry.resource.name(), "=",
+                          FormatQuantity(entry, entry.quantity),
+                          ", and no agent ever had more than ", FormatQuantity(entry, largest));
+    }
+    return absl::StrCat("can never run as things are: no single agent has ", need.ToString(),
+                        " together");
+  }
+  const absl::Duration expected = parts_.consumptions->ExpectedWallTime(id);
+  const Agent* leaving = nullptr;  // there is room on it, but not time enough
+  bool stays = false;              // another one has both
+  const Agent* failing = nullptr;  // it would fit, but is set aside
+  bool sound = false;              // another one is not
+  agents.ForEach([&](AgentTable::Index, const Agent& agent) {
+    if (!agent.connected) return;
+    if (need.FitsIn(agent.capacity)) {
+      if (agent.failures == 0) {
+        sound = true;
+      } else if (failing == nullptr) {
+        failing = &agent;
+      }
+    }
+    ResourceVector free = agent.capacity;
+    free -= agent.held;
+    if (!need.FitsIn(free)) return;
+    if (agent.leaves - situation.planned >= expected) {
+      stays = true;
+    } else if (leaving == nullptr) {
+      leaving = &agent;
+    }
+  });
+  if (failing != nullptr && !sound) {
+    return absl::StrCat(
+        "waits for agent ", failing->name, ", which could not start an attempt: ", failing->failure,
+        failing->set_aside_until
+            ? absl::StrCat("; it is tried again at ", Utc(failing->set_aside_until->wall))
+            : "; one attempt is tried at a time");
+  }
+  if (leaving != nullptr && !stays) {
+    return absl::StrCat("waits for another agent: ", leaving->name,
+                        " is about to be taken away for maintenance at ",
+                        Utc(leaving->unavailable_from), ", and this is expected to run for ",
+                        absl::FormatDuration(absl::Trunc(expected, absl::Seconds(1))));
+  }
+  for (const ResourceVector::Entry& entry : need) {
+    Quantity most_free;
+    agents.ForEach([&](AgentTable::Index, const Agent& agent) {
+      if (!agent.connected) return;
+      const Quantity free = agent.capacity.Get(entry.resource) - agent.held.Get(entry.resource);
+      most_free = std::max(most_free, free);
+    });
+    if (entry.quantity > most_free) {
+      return absl::StrCat("waits for ", entry.resource.name(), ": needs ",
+                          FormatQuantity(entry, entry.quantity), ", no agent has more than ",
+                          FormatQuantity(entry, most_free), " free");
+    }
+  }
+  return absl::StrCat(
+      agents.leases() ? "waits for an agent with " : "waits for an offer of an agent with ",
+      need.ToString(), " free together");
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,531 @@
+#include "scheduler/graph_table.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+
+namespace kartograph::scheduler {
+
+using executor::AttemptUpdate;
+using planner::GraphId;
+using planner::Outcome;
+using planner::TaskIndex;
+using planner::TaskKey;
+using planner::TaskState;
+using storage::GraphWork;
+
+namespace {
+
+constexpr bool IsLegal(TaskState from, TaskState to) {
+  switch (from) {
+    case TaskState::kWaiting:
+      return to == TaskState::kReady || to == TaskState::kCancelled || to == TaskState::kSkipped;
+    case TaskState::kReady:
+      return to == TaskState::kLaunching || to == TaskState::kCancelled;
+    case TaskState::kLaunching:
+      return to == TaskState::kRunning || to == TaskState::kReady || to == TaskState::kCancelled ||
+             to == TaskState::kFailed;
+    case TaskState::kRunning:
+      return to == TaskState::kSucceeded || to == TaskState::kFailed || to == TaskState::kReady ||
+             to == TaskState::kCancelled;
+    default:
+      return false;
+  }
+}
+static_assert(!IsLegal(TaskState::kSucceeded, TaskState::kReady), "what is final stays so");
+static_assert(!IsLegal(TaskState::kReady, TaskState::kRunning), "nothing runs that is not written");
+
+// Why an attempt failed, in words.
+std::string DescribeEnd(const AttemptUpdate& update) {
+  if (!update.message.empty()) return update.message;
+  switch (update.outcome) {
+    case Outcome::kExited:
+      return absl::StrCat("exited with status ", update.exit_status);
+    case Outcome::kSignalled:
+      return absl::StrCat("ended by signal ", update.signal);
+    default:
+      return std::string(planner::ToString(update.outcome));
+  }
+}
+
+}  // namespace
+
+absl::Duration RetryDelay(const planner::TaskPolicy& policy, int spent) {
+  absl::Duration delay = policy.retry_delay;
+  for (int i = 1; i < spent && delay < policy.max_retry_delay; ++i) delay *= 2;
+  return std::min(delay, policy.max_retry_delay);
+}
+
+GraphWork GraphTable::WorkLeft(const LiveGraph& graph) {
+  if (graph.progress == nullptr) return GraphWork::kNone;
+  if (graph.cancelling()) return graph.work;
+  return graph.progress->resetting() ? GraphWork::kRetrying : GraphWork::kNone;
+}
+
+std::string GraphTable::FailedFast(const LiveGraph& graph, TaskIndex failed) {
+  return absl::StrCat("cancelled because \"", graph.task_name(failed),
+                      "\" failed (the graph is fail_fast)");
+}
+
+GraphTable::GraphTable(Parts parts, LastIds last) : parts_(parts), last_(last) {}
+
+const LiveGraph* GraphTable::Find(GraphId id) const {
+  auto it = graphs_.find(id);
+  return it == graphs_.end() ? nullptr : it->second.get();
+}
+
+LiveGraph* GraphTable::FindLive(GraphId id) {
+  auto it = graphs_.find(id);
+  return it == graphs_.end() ? nullptr : it->second.get();
+}
+
+const Instant* GraphTable::DelayedUntil(TaskKey key) const {
+  auto it = delayed_until_.find(key);
+  return it == delayed_until_.end() ? nullptr : &it->second;
+}
+
+// --- graphs come ---
+
+planner::Packer::ClassId GraphTable::UseConsumption(LiveGraph& graph,
+                                                    const planner::ResourceVector& consumption,
+                                                    absl::Duration timeout) {
+  const planner::Packer::ClassId id = parts_.consumptions->Intern(consumption);
+  if (graph.consumptions.insert(id).second) parts_.consumptions->AddUser(id);
+  parts_.consumptions->NoteTimeout(id, timeout);
+  return id;
+}
+
+void GraphTable::Count(LiveGraph& graph, TaskState state, int64_t change) {
+  for (TaskCounts* counts : {&graph.counts, &counts_}) {
+    counts->by_state[static_cast<size_t>(state)] += change;
+  }
+}
+
+LiveGraph& GraphTable::Put(PreparedGraph& prepared) {
+  LiveGraph& graph = *prepared.live;
+  std::vector<planner::Packer::ClassId> classes;
+  for (const PreparedGraph::Consumption& consumption : prepared.consumptions) {
+    classes.push_back(UseConsumption(graph, consumption.resources, consumption.longest_timeout));
+  }
+  for (LiveTask& task : graph.tasks) task.consumption = classes[task.consumption];
+  counts_.total += graph.counts.total;
+  for (size_t i = 0; i < counts_.by_state.size(); ++i) {
+    counts_.by_state[i] += graph.counts.by_state[i];
+  }
+  graphs_[graph.id] = std::move(prepared.live);
+  return graph;
+}
+
+TaskKey GraphTable::AddTask(LiveGraph& graph, TaskSubmission task,
+                            const std::vector<TaskIndex>& after, const Turn& turn) {
+  const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
+  LiveTask& live = graph.tasks.emplace_back();
+  // It comes last, so its longest remaining path is itself; what it comes after was ranked without
+  // it.
+  live.rank = 1;
+  live.priority = task.priority;
+  live.consumption = UseConsumption(graph, task.consumption, task.policy.timeout);
+  live.policy = graph.InternPolicy(task.policy);
+  graph.AddResources(task.consumption);
+  graph.AppendName(task.name);
+  ++graph.unfinished;
+  ++graph.counts.total;
+  ++counts_.total;
+  Count(graph, TaskState::kWaiting, 1);
+  turn.step.records.emplace_back(
+      storage::TaskSubmitted{graph.key(index), std::move(task.name), std::move(task.payload),
+                             std::move(task.consumption), after, task.policy, task.priority});
+  turn.step.changed_tasks.push_back(graph.key(index));
+  graph.predecessors.Append(after);
+  TaskIndex failed = index;
+  for (TaskIndex before : after) {
+    const TaskState state = graph.tasks[before].state;
+    if (state == TaskState::kSucceeded) continue;
+    if (planner::IsFinal(state)) failed = before;
+    graph.later_successors[before].push_back(index);
+    ++graph.tasks[index].pending;
+  }
+  if (failed != index) {
+    FinishOne(graph, index, TaskState::kSkipped,
+              absl::StrCat("comes after \"", graph.task_name(failed), "\", which did not succeed"),
+              turn);
+  } else if (graph.tasks[index].pending == 0) {
+    MakeReady(graph, index, absl::ZeroDuration(), turn);
+  }
+  return graph.key(index);
+}
+
+// --- a task's life ---
+
+void GraphTable::SetState(LiveGraph& graph, TaskIndex index, TaskState state, const Turn& turn) {
+  LiveTask& task = graph.tasks[index];
+  if (!IsLegal(task.state, state)) {
+    // Going on would write a wrong history; a restart reads the right one.
+    std::fprintf(stderr, "kartograph: bug: task %u of graph %u went from %s to %s\n", index,
+                 graph.id, planner::ToString(task.state).data(), planner::ToString(state).data());
+    std::abort();
+  }
+  Count(graph, task.state, -1);
+  task.state = state;
+  Count(graph, state, 1);
+  turn.step.changed_tasks.push_back(graph.key(index));
+}
+
+void GraphTable::MakeReady(LiveGraph& graph, TaskIndex index, absl::Duration delay,
+                           const Turn& turn) {
+  SetState(graph, index, TaskState::kReady, turn);
+  if (delay <= absl::ZeroDuration()) {
+    Enqueue(graph, index);
+    return;
+  }
+  graph.tasks[index].delayed = true;
+  const Instant due = {turn.now.steady + delay, turn.now.wall + delay};
+  delayed_until_[graph.key(index)] = due;
+  timers_.insert({due.steady, graph.key(index)});
+}
+
+void GraphTable::Enqueue(const LiveGraph& graph, TaskIndex index) {
+  const LiveTask& task = graph.tasks[index];
+  if (task.suspect()) {
+    suspects_.insert(graph.ready_key(index));
+  } else {
+    parts_.packer->AddReady(task.consumption, graph.ready_key(index));
+  }
+  parts_.demand->Changed();
+}
+
+void GraphTable::LeaveReady(LiveGraph& graph, TaskIndex index) {
+  LiveTask& task = graph.tasks[index];
+  if (task.delayed) {
+    task.delayed = false;
+    auto due = delayed_until_.find(graph.key(index));
+    timers_.erase({due->second.steady, due->first});
+    delayed_until_.erase(due);
+  } else if (task.suspect()) {
+    suspects_.erase(graph.ready_key(index));
+  } else {
+    parts_.packer->RemoveReady(task.consumption, graph.ready_key(index));
+  }
+}
+
+uint32_t GraphTable::SetLaunching(TaskKey key, const Turn& turn) {
+  LiveGraph& graph = *FindLive(key.graph());
+  SetState(graph, key.index(), TaskState::kLaunching, turn);
+  return ++graph.tasks[key.index()].launches;
+}
+
+uint32_t GraphTable::SetLaunchingAlone(TaskKey key, const Turn& turn) {
+  LeaveReady(*FindLive(key.graph()), key.index());
+  return SetLaunching(key, turn);
+}
+
+void GraphTable::SetRunning(TaskKey key, const Turn& turn) {
+  SetState(*FindLive(key.graph()), key.index(), TaskState::kRunning, turn);
+}
+
+void GraphTable::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, std::string reason,
+                           const Turn& turn) {
+  if (graph.tasks[index].state == TaskState::kReady) LeaveReady(graph, index);
+  SetState(graph, index, state, turn);
+  --graph.unfinished;
+  const TaskKey key = graph.key(index);
+  // A task that was cancelled while it ran is written as cancelled since then (see Cancel).
+  const bool written = graph.tasks[index].cancelling;
+  if (written && state == TaskState::kCancelled) {
+    turn.step.earlier_reasons[key] = graph.cancel_reasons[index];
+  } else {
+    turn.step.records.emplace_back(
+        storage::TaskEnded{key, state, turn.now.wall, std::move(reason), written});
+  }
+  if (written) graph.cancel_reasons.erase(index);
+  if (!graph.client_queue.empty()) {
+    turn.step.records.emplace_back(
+        storage::FinishedQueued{graph.client_queue, ++last_.delivery, key});
+    turn.step.finished_queues.insert(graph.client_queue);
+  }
+}
+
+void GraphTable::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std::string reason,
+                        const Turn& turn) {
+  FinishOne(graph, index, state, std::move(reason), turn);
+  if (state == TaskState::kSucceeded) {
+    int64_t at_once = parts_.slice_tasks;
+    graph.ForEachSuccessor(index, [&](TaskIndex next) {
+      LiveTask& task = graph.tasks[next];
+      if (--task.pending > 0 || task.state != TaskState::kWaiting || graph.cancelling()) return;
+      if (at_once-- > 0) {
+        MakeReady(graph, next, absl::ZeroDuration(), turn);
+      } else {
+        ProgressOf(graph).ready.push_back(next);
+      }
+    });
+    return;
+  }
+  const bool working = graph.progress != nullptr;
+  SkipAfter(graph, index, index);
+  if (!working && graph.progress != nullptr) BeginWork(graph, turn);
+  if (state == TaskState::kFailed && graph.fail_fast) {
+    Close(graph, turn);
+    StartCancel(graph, GraphWork::kFailingFast, FailedFast(graph, index), turn);
+  }
+}
+
+void GraphTable::OnAttemptOver(TaskKey key, const AttemptUpdate& update, const Turn& turn) {
+  LiveGraph& graph = *FindLive(key.graph());
+  const TaskIndex index = key.index();
+  LiveTask& task = graph.tasks[index];
+  // An agent that was told to stop ends its attempts as cancelled: nobody asked for that here.
+  const bool spends = planner::SpendsAttempt(update.outcome) &&
+                      (update.outcome != Outcome::kCancelled || task.cancelling);
+  // The news that it ran may be overtaken by the news that it ended.
+  if (spends && task.state == TaskState::kLaunching) {
+    SetState(graph, index, TaskState::kRunning, turn);
+  }
+  if (update.outcome == Outcome::kSucceeded) {
+    Finish(graph, index, TaskState::kSucceeded, "", turn);
+    return;
+  }
+  if (task.cancelling) {
+    Finish(graph, index, TaskState::kCancelled, "", turn);
+    return;
+  }
+  if (!spends) {
+    OnUnspent(graph, index, update, turn);
+    return;
+  }
+  ++task.spent;
+  const planner::TaskPolicy& policy = graph.policy(index);
+  if (task.spent < policy.max_attempts && task.launches < planner::kMaxLaunches) {
+    MakeReady(graph, index, RetryDelay(policy, task.spent), turn);
+    return;
+  }
+  std::string reason = DescribeEnd(update);
+  if (policy.max_attempts > 1) {
+    absl::StrAppend(&reason, " (attempt ", task.spent, " of ", policy.max_attempts, ")");
+  }
+  Finish(graph, index, TaskState::kFailed, std::move(reason), turn);
+}
+
+// An attempt ended, and that was not the task's fault, as far as is known.
+void GraphTable::OnUnspent(LiveGraph& graph, TaskIndex index, const AttemptUpdate& update,
+                           const Turn& turn) {
+  LiveTask& task = graph.tasks[index];
+  if (planner::IsLostWithAgent(update.outcome)) {
+    ++task.losses;
+    if (task.losses >= graph.policy(index).max_losses) {
+      Finish(graph, index, TaskState::kFailed,
+             absl::StrCat("lost its agent ", task.losses, task.losses == 1 ? " time" : " times",
+                          ", as often as max_losses allows: it may be what ends the agent; the "
+                          "last attempt: ",
+                          DescribeEnd(update)),
+             turn);
+      return;
+    }
+  }
+  if (task.launches >= planner::kMaxLaunches) {
+    Finish(graph, index, TaskState::kFailed,
+           absl::StrCat("gave up after ", task.launches, " launches, the last of them ",
+                        DescribeEnd(update)),
+           turn);
+    return;
+  }
+  // A cluster that refuses everything must not be asked in a tight loop. An agent that fails is set
+  // aside itself.
+  const int unspent = task.launches - task.attempts_before - task.spent;
+  const bool at_once = unspent <= 1 || update.outcome == Outcome::kAgentFailed;
+  const absl::Duration delay =
+      at_once
+          ? absl::ZeroDuration()
+          : std::min(absl::Milliseconds(100) * (1 << std::min(unspent - 2, 8)), absl::Seconds(10));
+  MakeReady(graph, index, delay, turn);
+}
+
+void GraphTable::EndGraphIfDone(GraphId id, const Turn& turn) {
+  auto it = graphs_.find(id);
+  if (it == graphs_.end() || it->second->unfinished > 0 || it->second->open) return;
+  if (it->second->progress != nullptr) return;  // ContinueWork ends it
+  const LiveGraph& graph = *it->second;
+  const planner::GraphState state = graph.FinalState();
+  const absl::Time end_time = std::max(turn.now.wall, graph.submit_time);
+  turn.step.records.emplace_back(storage::GraphChanged{id, state, false, end_time});
+  GraphSnapshot snapshot = SnapshotOf(graph);
+  snapshot.state = state;
+  snapshot.end_time = end_time;
+  for (size_t i = 0; i < counts_.by_state.size(); ++i) {
+    counts_.by_state[i] -= graph.counts.by_state[i];
+  }
+  counts_.total -= graph.counts.total;
+  for (planner::Packer::ClassId consumption : graph.consumptions) {
+    parts_.consumptions->Release(consumption);
+  }
+  turn.step.ended_graphs.push_back({std::move(snapshot), std::move(it->second)});
+  graphs_.erase(it);
+}
+
+// --- what people ask for ---
+
+void GraphTable::Close(LiveGraph& graph, const Turn& turn) {
+  if (!graph.open) return;
+  graph.open = false;
+  turn.step.records.emplace_back(storage::GraphChanged{
+      graph.id, planner::GraphState::kRunning, false, absl::InfiniteFuture(), WorkLeft(graph)});
+  turn.step.changed_graphs.push_back(graph.id);
+}
+
+void GraphTable::StartCancel(LiveGraph& graph, GraphWork work, std::string reason,
+                             const Turn& turn) {
+  if (graph.cancelling() && graph.progress != nullptr) return;
+  graph.work = work;
+  graph.cancel_reason = std::move(reason);
+  ProgressOf(graph).next_cancel = 0;
+  BeginWork(graph, turn);
+  if (graph.progress == nullptr) return;
+  // It is history from now on, so that a restart goes on with it.
+  turn.step.records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning,
+                                                       false, absl::InfiniteFuture(), work});
+}
+
+void GraphTable::Cancel(LiveGraph& graph, TaskIndex index, absl::string_view reason,
+                        const Turn& turn) {
+  const TaskState state = graph.tasks[index].state;
+  if (state == TaskState::kWaiting || state == TaskState::kReady) {
+    Finish(graph, index, TaskState::kCancelled, std::string(reason), turn);
+  } else {
+    CancelOne(graph, index, reason, turn);
+  }
+}
+
+void GraphTable::CancelOne(LiveGraph& graph, TaskIndex index, absl::string_view reason,
+                           const Turn& turn) {
+  LiveTask& task = graph.tasks[index];
+  if (task.state == TaskState::kWaiting || task.state == TaskState::kReady) {
+    FinishOne(graph, index, TaskState::kCancelled, std::string(reason), turn);
+    return;
+  }
+  const planner::AttemptId attempt = planner::AttemptId::Of(graph.key(index), task.launches);
+  turn.step.cancels.push_back({attempt, (*parts_.agents)[parts_.attempts->At(attempt).agent].id,
+                               graph.policy(index).cancel_grace});
+  if (task.cancelling) return;
+  task.cancelling = true;
+  graph.cancel_reasons[index] = std::string(reason);
+  // The wish itself is history, so that a restart does not forget it; the task is final when its
+  // attempt has ended.
+  turn.step.records.emplace_back(storage::TaskEnded{graph.key(index), TaskState::kCancelled,
+                                                    turn.now.wall, std::string(reason)});
+  turn.step.changed_tasks.push_back(graph.key(index));
+}
+
+// --- time ---
+
+SteadyTime GraphTable::NextTimer() const {
+  return timers_.empty() ? SteadyTime::InfiniteFuture() : timers_.begin()->first;
+}
+
+void GraphTable::OnTime(const Turn& turn) {
+  while (!timers_.empty() && timers_.begin()->first <= turn.now.steady) {
+    const TaskKey key = timers_.begin()->second;
+    LiveGraph& graph = *FindLive(key.graph());
+    LeaveReady(graph, key.index());
+    Enqueue(graph, key.index());
+    turn.step.changed_tasks.push_back(key);
+  }
+}
+
+// --- invariants ---
+
+absl::Status GraphTable::CheckInvariants() const {
+  TaskCounts counts;
+  size_t ready = 0;
+  size_t suspects = 0;
+  size_t delayed = 0;
+  size_t alive = 0;
+  absl::flat_hash_map<planner::Packer::ClassId, int> users;
+  for (const auto& [id, graph] : graphs_) {
+    TaskCounts of_graph;
+    int64_t unfinished = 0;
+    const auto wrong = [&graph = *graph](TaskIndex i, absl::string_view what) {
+      return absl::InternalError(absl::StrCat("task \"", graph.task_name(i), "\" of graph ",
+                                              planner::GraphIdToString(graph.id), ": ", what));
+    };
+    for (planner::Packer::ClassId consumption : graph->consumptions) ++users[consumption];
+    for (TaskIndex i = 0; i < graph->tasks.size(); ++i) {
+      const LiveTask& task = graph->tasks[i];
+      ++of_graph.total;
+      ++of_graph.by_state[static_cast<size_t>(task.state)];
+      unfinished += planner::IsFinal(task.state) ? 0 : 1;
+      uint32_t pending = 0;
+      for (TaskIndex before : graph->predecessors[i]) {
+        pending += graph->tasks[before].state != TaskState::kSucceeded ? 1 : 0;
+      }
+      if (pending != task.pending) return wrong(i, "waits for another number of tasks");
+      if (!graph->consumptions.contains(task.consumption)) return wrong(i, "consumes in secret");
+      const bool has_attempt =
+          parts_.attempts->contains(planner::AttemptId::Of(graph->key(i), task.launches));
+      const bool should = task.state == TaskState::kLaunching || task.state == TaskState::kRunning;
+      if (has_attempt != should) return wrong(i, "has an attempt, or has none");
+      alive += has_attempt ? 1 : 0;
+      if (task.cancelling && !should && task.state != TaskState::kCancelled &&
+          !planner::IsFinal(task.state)) {
+        return wrong(i, "is being cancelled without an attempt");
+      }
+      if (task.state != TaskState::kReady) {
+        if (task.delayed) return wrong(i, "is delayed, but not ready");
+        continue;
+      }
+      if (task.delayed) {
+        ++delayed;
+        if (!delayed_until_.contains(graph->key(i))) return wrong(i, "is delayed for ever");
+      } else if (task.suspect()) {
+        ++suspects;
+        if (!suspects_.contains(graph->ready_key(i))) return wrong(i, "is no longer suspected");
+      } else {
+        ++ready;
+      }
+    }
+    if (of_graph.by_state != graph->counts.by_state || of_graph.total != graph->counts.total ||
+        unfinished != graph->unfinished) {
+      return absl::InternalError(
+          absl::StrCat("graph ", planner::GraphIdToString(id), " counts its tasks wrongly"));
+    }
+    for (size_t i = 0; i < counts.by_state.size(); ++i) counts.by_state[i] += of_graph.by_state[i];
+    counts.total += of_graph.total;
+  }
+  size_t working = 0;
+  for (const auto& [id, graph] : graphs_) {
+    if (graph->progress == nullptr) {
+      if (graph->unfinished == 0 && !graph->open) {
+        return absl::InternalError("a graph has ended and is still there");
+      }
+      continue;
+    }
+    ++working;
+    if (std::count(working_.begin(), working_.end(), id) != 1) {
+      return absl::InternalError("a graph is not worked on, or more than once");
+    }
+  }
+  if (working != working_.size()) return absl::InternalError("there is nothing to work on");
+  if (counts.by_state != counts_.by_state || counts.total != counts_.total) {
+    return absl::InternalError("the sum over all graphs is wrong");
+  }
+  if (ready != parts_.packer->ready_count() || suspects != suspects_.size() ||
+      delayed != delayed_until_.size() || delayed != timers_.size()) {
+    return absl::InternalError(absl::StrCat(
+        ready, " tasks are ready, ", suspects, " suspect and ", delayed, " delayed; listed are ",
+        parts_.packer->ready_count(), ", ", suspects_.size(), " and ", delayed_until_.size()));
+  }
+  if (alive != parts_.attempts->size()) {
+    return absl::InternalError("an attempt is alive of which no task knows");
+  }
+  for (const auto& [consumption, count] : users) {
+    if (parts_.consumptions->users(consumption) != count) {
+      return absl::InternalError("a consumption has another number of users");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,167 @@
+// The graphs that are not final, and the lives of their tasks.
+#ifndef KARTOGRAPH_SCHEDULER_GRAPH_TABLE_H_
+#define KARTOGRAPH_SCHEDULER_GRAPH_TABLE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "executor/cluster.h"
+#include "planner/ids.h"
+#include "planner/packer.h"
+#include "planner/states.h"
+#include "scheduler/attempt_table.h"
+#include "scheduler/consumption_table.h"
+#include "scheduler/demand.h"
+#include "scheduler/live_graph.h"
+#include "scheduler/prepared_graph.h"
+#include "scheduler/step.h"
+
+namespace kartograph::scheduler {
+
+// Owns what follows for tasks from what happens to them: their states, back-offs and ends, what
+// becomes ready or is skipped, the end of the graph. A ready task is in exactly one place: among
+// the packer's, among the suspects, or waiting out a delay. Dies of a transition that planner/
+// states.h does not have. Thread-compatible.
+class GraphTable {
+ public:
+  struct Parts {
+    planner::Packer* packer;
+    ConsumptionTable* consumptions;
+    const AgentTable* agents;
+    const AttemptTable* attempts;
+    Demand* demand;
+    // Work on a whole graph goes on with so many tasks at once.
+    int64_t slice_tasks;
+  };
+  // Ids already used in the history.
+  struct LastIds {
+    planner::GraphId graph = 0;
+    int64_t delivery = 0;
+  };
+  // The parts outlive this.
+  GraphTable(Parts parts, LastIds last);
+  GraphTable(const GraphTable&) = delete;
+  GraphTable& operator=(const GraphTable&) = delete;
+
+  // --- reading ---
+  const LiveGraph* Find(planner::GraphId id) const;
+  bool contains(planner::GraphId id) const { return graphs_.contains(id); }
+  const absl::btree_map<planner::GraphId, std::unique_ptr<LiveGraph>>& graphs() const {
+    return graphs_;
+  }
+  const LiveTask& task(planner::TaskKey key) const {
+    return graphs_.at(key.graph())->tasks[key.index()];
+  }
+  const planner::TaskPolicy& policy(planner::TaskKey key) const {
+    return graphs_.at(key.graph())->policy(key.index());
+  }
+  const TaskCounts& counts() const { return counts_; }
+  // When a delayed task becomes ready; null for others.
+  const Instant* DelayedUntil(planner::TaskKey key) const;
+  // Ready, and to be launched alone; the first in order first.
+  const absl::btree_set<planner::ReadyKey>& suspects() const { return suspects_; }
+
+  // --- graphs come ---
+  // The next id, which is never given again.
+  planner::GraphId NewId() { return ++last_.graph; }
+  // Puts a graph in its place, with its tasks in the states that it says. Those with an attempt
+  // that is alive are kLaunching; the attempts are for the caller to adopt, before Begin.
+  LiveGraph& Put(PreparedGraph& prepared);
+  // Begins with what there is to do with it; ContinueWork goes on. Of a graph from the history that
+  // is the work which a crash left undone.
+  void Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& turn);
+  // To an open graph. `after` is sorted and has none twice.
+  planner::TaskKey AddTask(LiveGraph& graph, TaskSubmission task,
+                           const std::vector<planner::TaskIndex>& after, const Turn& turn);
+  LiveGraph* FindLive(planner::GraphId id);
+
+  // --- work on whole graphs, in slices ---
+  // Goes on with it, each graph in turn, with so many tasks in all.
+  void ContinueWork(int64_t tasks, const Turn& turn);
+  bool has_work() const { return !working_.empty(); }
+
+  // --- what people ask for ---
+  void Close(LiveGraph& graph, const Turn& turn);
+  // Begins to cancel all tasks of a closed graph that are not final.
+  void StartCancel(LiveGraph& graph, storage::GraphWork work, std::string reason, const Turn& turn);
+  // One task; what comes after it is skipped.
+  void Cancel(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
+              const Turn& turn);
+
+  // One task of a graph that is being cancelled: what comes after it is cancelled as well.
+  void CancelOne(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
+                 const Turn& turn);
+
+  // --- what happens to tasks ---
+  // Gives the number of its new attempt.
+  uint32_t SetLaunching(planner::TaskKey key, const Turn& turn);
+  // As SetLaunching, of a suspect.
+  uint32_t SetLaunchingAlone(planner::TaskKey key, const Turn& turn);
+  void SetRunning(planner::TaskKey key, const Turn& turn);
+  // Its newest attempt has ended.
+  void OnAttemptOver(planner::TaskKey key, const executor::AttemptUpdate& update, const Turn& turn);
+  void EndGraphIfDone(planner::GraphId id, const Turn& turn);
+
+  // --- time ---
+  SteadyTime NextTimer() const;
+  void OnTime(const Turn& turn);
+
+  absl::Status CheckInvariants() const;
+
+ private:
+  GraphProgress& ProgressOf(LiveGraph& graph);
+  void BeginWork(LiveGraph& graph, const Turn& turn);
+  bool WorkOn(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
+  bool WriteResets(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
+  bool SkipSome(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
+  bool MakeSomeReady(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
+  bool CancelSome(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
+  static storage::GraphWork WorkLeft(const LiveGraph& graph);
+  static std::string FailedFast(const LiveGraph& graph, planner::TaskIndex failed);
+  void SkipAfter(LiveGraph& graph, planner::TaskIndex task, planner::TaskIndex because);
+  planner::Packer::ClassId UseConsumption(LiveGraph& graph,
+                                          const planner::ResourceVector& consumption,
+                                          absl::Duration timeout);
+  void Count(LiveGraph& graph, planner::TaskState state, int64_t change);
+  void SetState(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
+                const Turn& turn);
+  // After `delay`, if that is positive.
+  void MakeReady(LiveGraph& graph, planner::TaskIndex task, absl::Duration delay, const Turn& turn);
+  void Enqueue(const LiveGraph& graph, planner::TaskIndex task);
+  void LeaveReady(LiveGraph& graph, planner::TaskIndex task);
+  void Finish(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
+              std::string reason, const Turn& turn);
+  void FinishOne(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
+                 std::string reason, const Turn& turn);
+  void OnUnspent(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
+                 const Turn& turn);
+
+  const Parts parts_;
+  LastIds last_;
+  absl::btree_map<planner::GraphId, std::unique_ptr<LiveGraph>> graphs_;
+  TaskCounts counts_;                     // over all graphs
+  std::deque<planner::GraphId> working_;  // graphs with work left, each once
+
+  // When delayed tasks become ready: by time, and by task with the wall clock's time to show.
+  absl::btree_set<std::pair<SteadyTime, planner::TaskKey>> timers_;
+  absl::flat_hash_map<planner::TaskKey, Instant> delayed_until_;
+  absl::btree_set<planner::ReadyKey> suspects_;
+};
+
+// Before the next attempt of a task whose last one failed.
+absl::Duration RetryDelay(const planner::TaskPolicy& policy, int spent);
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_GRAPH_TABLE_H_

@@ -1,0 +1,102 @@
+#include "scheduler/isolation.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+
+namespace kartograph::scheduler {
+
+using planner::Packer;
+
+bool Isolation::Fits(AgentTable::Index index, const Agent& agent, Packer::ClassId consumption,
+                     SteadyTime now) const {
+  const bool kept_for_another = agent.reserved && !(drain_ && drain_->agent == index);
+  return agent.has_room() && agent.failures == 0 && !kept_for_another &&
+         packer_.agent_part(consumption).FitsIn(packer_.free(index)) &&
+         agent.leaves - now >= consumptions_.ExpectedWallTime(consumption);
+}
+
+std::optional<AgentTable::Index> Isolation::FindIdle(Packer::ClassId consumption,
+                                                     SteadyTime now) const {
+  std::optional<AgentTable::Index> found;
+  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
+    if (agent.attempts.empty() && !found && Fits(index, agent, consumption, now)) found = index;
+  });
+  return found;
+}
+
+std::optional<AgentTable::Index> Isolation::FindBeside(Packer::ClassId consumption,
+                                                       SteadyTime now) const {
+  std::optional<AgentTable::Index> found;
+  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
+    if (!Fits(index, agent, consumption, now)) return;
+    if (!found || agent.attempts.size() < agents_[*found].attempts.size()) found = index;
+  });
+  return found;
+}
+
+void Isolation::BeginDrain(Packer::ClassId consumption, SteadyTime now) {
+  std::optional<AgentTable::Index> found;
+  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
+    if (!agent.connected || agent.failures > 0 || agent.reserved ||
+        !packer_.agent_part(consumption).FitsIn(agent.capacity)) {
+      return;
+    }
+    if (!found || agent.attempts.size() < agents_[*found].attempts.size()) found = index;
+  });
+  if (!found) return;
+  drain_ = Drain{*found, now};
+  agents_.Reserve(*found, true);
+}
+
+void Isolation::EndDrain() {
+  agents_.Reserve(drain_->agent, false);
+  drain_.reset();
+}
+
+void Isolation::OnErased(AgentTable::Index agent) {
+  if (drain_ && drain_->agent == agent) drain_.reset();
+}
+
+void Isolation::Place(SteadyTime now, std::vector<Packer::Placement>* placements) {
+  if (drain_ && (graphs_.suspects().empty() || !agents_[drain_->agent].connected)) EndDrain();
+  if (graphs_.suspects().empty()) return;
+  absl::flat_hash_set<Packer::ClassId> unplaced;
+  for (const planner::ReadyKey& key : graphs_.suspects()) {
+    if (graphs_.Find(key.task.graph())->cancelling()) continue;
+    const Packer::ClassId consumption = graphs_.task(key.task).consumption;
+    if (unplaced.contains(consumption)) continue;
+    std::optional<AgentTable::Index> agent;
+    if (packer_.pool_part(consumption).FitsIn(packer_.pool_free())) {
+      agent = FindIdle(consumption, now);
+      const bool patient = !drain_ || now < drain_->since + kPatience;
+      if (!agent && !patient) agent = FindBeside(consumption, now);
+      if (!agent && !drain_) BeginDrain(consumption, now);
+    }
+    if (!agent) {
+      unplaced.insert(consumption);
+      continue;
+    }
+    if (drain_ && drain_->agent == *agent) drain_.reset();
+    agents_.Reserve(*agent, true);
+    packer_.Take(*agent, consumption);
+    packer_.TakePools(consumption);
+    placements->push_back({key.task, consumption, *agent, false});
+  }
+  // Nothing fitted on what was drained in all that time: perhaps it does on another agent.
+  if (drain_ && now >= drain_->since + kPatience) EndDrain();
+}
+
+std::vector<planner::ResourceVector> Isolation::Wanted() const {
+  std::vector<planner::ResourceVector> wanted;
+  absl::flat_hash_set<planner::ResourceVector> seen;
+  for (const planner::ReadyKey& key : graphs_.suspects()) {
+    const Packer::ClassId consumption = graphs_.task(key.task).consumption;
+    if (!packer_.pool_part(consumption).FitsIn(packer_.pool_free())) continue;
+    const planner::ResourceVector& need = packer_.agent_part(consumption);
+    if (seen.insert(need).second) wanted.push_back(need);
+  }
+  return wanted;
+}
+
+}  // namespace kartograph::scheduler

@@ -1,0 +1,253 @@
+// Checks the scheduler's bookkeeping from outside: what it has written, launched and been told.
+#ifndef KARTOGRAPH_SCHEDULER_TESTING_LEDGER_H_
+#define KARTOGRAPH_SCHEDULER_TESTING_LEDGER_H_
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "executor/cluster.h"
+#include "planner/ids.h"
+#include "planner/resources.h"
+#include "planner/states.h"
+#include "storage/records.h"
+
+namespace kartograph::scheduler {
+
+// Knows no more than what goes in and out, and believes no agent: whether agents would queue or
+// refuse what is too much does not matter. The first thing that is wrong is kept.
+// Thread-compatible.
+class Ledger {
+ public:
+  Ledger(planner::ResourceVector pools, int backlog)
+      : pools_(std::move(pools)), backlog_(backlog) {}
+
+  const std::string& problem() const { return problem_; }
+
+  struct Attempt {
+    std::string agent;
+    std::optional<planner::Outcome> ended;
+  };
+  // Null for one that was never written.
+  const Attempt* Find(planner::AttemptId id) const {
+    auto it = attempts_.find(id);
+    return it == attempts_.end() ? nullptr : &it->second;
+  }
+  bool IsAlive(planner::AttemptId id) const {
+    const Attempt* attempt = Find(id);
+    return attempt != nullptr && !attempt->ended;
+  }
+  planner::ResourceVector PoolPart(planner::TaskKey task) const {
+    planner::ResourceVector part;
+    for (const auto& entry : consumption_.at(task)) {
+      if (!pools_.Get(entry.resource).is_zero()) part.Set(entry.resource, entry.quantity);
+    }
+    return part;
+  }
+  const std::vector<planner::TaskIndex>& After(planner::TaskKey task) const {
+    return after_.at(task);
+  }
+  std::optional<planner::TaskState> StateOf(planner::TaskKey task) const {
+    auto it = ended_.find(task);
+    if (it == ended_.end()) return std::nullopt;
+    return it->second;
+  }
+  struct Graph {
+    planner::GraphState state = planner::GraphState::kRunning;
+    planner::TaskIndex tasks = 0;
+    bool whole = true;  // all its tasks are written
+  };
+  // Those that were not pruned.
+  const std::map<planner::GraphId, Graph>& graphs() const { return graphs_; }
+  const std::map<planner::AttemptId, Attempt>& attempts() const { return attempts_; }
+  size_t pruned() const { return pruned_; }
+  // What was being submitted is gone.
+  void OnAbandoned() {
+    std::erase_if(graphs_, [](const auto& entry) { return !entry.second.whole; });
+  }
+  void OnPruned(const std::vector<planner::GraphId>& graphs) {
+    for (planner::GraphId id : graphs) {
+      if (graphs_.at(id).state == planner::GraphState::kRunning) Wrong("pruned what still runs");
+      for (planner::TaskKey task : undelivered_) {
+        if (task.graph() == id) Wrong("pruned what was not delivered");
+      }
+      graphs_.erase(id);
+      ++pruned_;
+    }
+  }
+
+  // Ends that a client waits for and was not given yet.
+  const std::set<planner::TaskKey>& undelivered() const { return undelivered_; }
+  void Delivered(planner::TaskKey task) { undelivered_.erase(task); }
+
+  // --- what was committed ---
+  void OnCommitted(absl::Span<const storage::Record> records) {
+    for (const storage::Record& record : records) {
+      if (const auto* graph = std::get_if<storage::GraphSubmitted>(&record)) {
+        graphs_[graph->graph].whole = graph->work != storage::GraphWork::kSubmitting;
+      } else if (const auto* changed = std::get_if<storage::GraphChanged>(&record)) {
+        graphs_.at(changed->graph).state = changed->state;
+        graphs_.at(changed->graph).whole = true;
+      } else if (const auto* task = std::get_if<storage::TaskSubmitted>(&record)) {
+        ++graphs_.at(task->task.graph()).tasks;
+        consumption_[task->task] = task->consumption;
+        after_[task->task] = task->after;
+      } else if (const auto* launched = std::get_if<storage::AttemptLaunched>(&record)) {
+        OnLaunched(*launched);
+      } else if (const auto* ended = std::get_if<storage::AttemptEnded>(&record)) {
+        OnEnded(*ended);
+      } else if (const auto* end = std::get_if<storage::TaskEnded>(&record)) {
+        ended_[end->task] = end->state;
+      } else if (const auto* reset = std::get_if<storage::TaskReset>(&record)) {
+        ended_.erase(reset->task);
+      } else if (const auto* queued = std::get_if<storage::FinishedQueued>(&record)) {
+        undelivered_.insert(queued->task);
+      }
+    }
+    for (const auto& entry : pools_) {
+      if (entry.quantity < pool_used_.Get(entry.resource)) {
+        Wrong(absl::StrCat("pool ", entry.resource.name(),
+                           " is over its capacity: ", pool_used_.ToString()));
+      }
+    }
+    for (const auto& [id, agent] : agents_) CheckAgent(id, agent);
+  }
+
+  // --- what the cluster told, as it reaches the scheduler ---
+  void OnTold(absl::Span<const executor::ClusterEvent> events) {
+    for (const executor::ClusterEvent& event : events) {
+      if (const auto* offer = std::get_if<executor::Offer>(&event)) {
+        if (offer->lease) {
+          agents_[offer->agent].lease = offer->resources;
+        } else {
+          agents_[offer->agent].offers[offer->id] = offer->resources;
+        }
+      } else if (const auto* rescinded = std::get_if<executor::OfferRescinded>(&event)) {
+        for (auto& [id, agent] : agents_) agent.offers.erase(rescinded->id);
+      } else if (const auto* lost = std::get_if<executor::AgentLost>(&event)) {
+        agents_[lost->agent].offers.clear();
+      } else if (const auto* away = std::get_if<executor::AgentUnreachable>(&event)) {
+        agents_[away->agent].offers.clear();
+      } else if (std::holds_alternative<executor::Connected>(event) ||
+                 std::holds_alternative<executor::Disconnected>(event)) {
+        for (auto& [id, agent] : agents_) agent.offers.clear();
+      }
+    }
+  }
+
+  // --- what the scheduler asks ---
+  void OnExecute(absl::Span<const executor::Launch> launches) {
+    std::map<std::string, planner::ResourceVector> asked;
+    for (const executor::Launch& launch : launches) {
+      if (!IsAlive(launch.attempt)) Wrong("a launch that is not written");
+      asked[launch.agent] += launch.consumption;
+    }
+    for (const auto& [id, all] : asked) {
+      Agent& agent = agents_[id];
+      if (agent.lease) continue;  // see CheckAgent
+      planner::ResourceVector offered;
+      for (const auto& [offer, resources] : agent.offers) offered += resources;
+      if (agent.offers.empty()) {
+        Wrong(absl::StrCat("launched on ", id, " without an offer"));
+      } else if (!all.FitsIn(offered)) {
+        Wrong(absl::StrCat("launched ", all.ToString(), " on ", id, ", which offers ",
+                           offered.ToString()));
+      }
+      agent.offers.clear();
+    }
+  }
+  void OnDecline(const std::vector<executor::OfferId>& offers) {
+    for (const executor::OfferId& offer : offers) {
+      for (auto& [id, agent] : agents_) agent.offers.erase(offer);
+    }
+  }
+
+ private:
+  struct Agent {
+    std::optional<planner::ResourceVector> lease;
+    planner::ResourceVector held;
+    std::deque<planner::AttemptId> queue;  // beyond what it has, in the order of launches
+    std::map<executor::OfferId, planner::ResourceVector> offers;
+  };
+
+  void Wrong(std::string what) {
+    if (problem_.empty()) problem_ = std::move(what);
+  }
+
+  planner::ResourceVector AgentPart(planner::TaskKey task) const {
+    planner::ResourceVector part;
+    for (const auto& entry : consumption_.at(task)) {
+      if (pools_.Get(entry.resource).is_zero()) part.Set(entry.resource, entry.quantity);
+    }
+    return part;
+  }
+
+  void OnLaunched(const storage::AttemptLaunched& launched) {
+    const planner::TaskKey task = launched.attempt.task();
+    attempts_[launched.attempt] = {launched.agent, std::nullopt};
+    pool_used_ += PoolPart(task);
+    Agent& agent = agents_[launched.agent];
+    agent.queue.push_back(launched.attempt);
+    Admit(agent);
+  }
+
+  void OnEnded(const storage::AttemptEnded& ended) {
+    Attempt& attempt = attempts_.at(ended.attempt);
+    attempt.ended = ended.outcome;
+    pool_used_ -= PoolPart(ended.attempt.task());
+    Agent& agent = agents_[attempt.agent];
+    auto queued = std::find(agent.queue.begin(), agent.queue.end(), ended.attempt);
+    if (queued != agent.queue.end()) {
+      agent.queue.erase(queued);
+    } else {
+      agent.held -= AgentPart(ended.attempt.task());
+    }
+    Admit(agent);
+  }
+
+  // As an agent does it: in order, each as soon as it fits. Without a lease nothing waits there.
+  void Admit(Agent& agent) {
+    while (!agent.queue.empty()) {
+      planner::ResourceVector sum = agent.held;
+      sum += AgentPart(agent.queue.front().task());
+      if (agent.lease && !sum.FitsIn(*agent.lease)) return;
+      agent.held = sum;
+      agent.queue.pop_front();
+    }
+  }
+
+  void CheckAgent(const std::string& id, const Agent& agent) {
+    if (agent.queue.size() > static_cast<size_t>(backlog_)) {
+      Wrong(absl::StrCat("agent ", id, " was sent ", agent.queue.size(),
+                         " attempts more than it has room for; its backlog takes ", backlog_));
+    }
+    for (planner::AttemptId attempt : agent.queue) {
+      if (!PoolPart(attempt.task()).empty()) Wrong("units of a pool wait in a backlog");
+      if (!AgentPart(attempt.task()).FitsIn(*agent.lease)) Wrong("it never fits on its agent");
+    }
+  }
+
+  const planner::ResourceVector pools_;
+  const int backlog_;
+  std::string problem_;
+  size_t pruned_ = 0;
+  std::map<planner::GraphId, Graph> graphs_;
+  std::map<planner::TaskKey, planner::ResourceVector> consumption_;
+  std::map<planner::TaskKey, std::vector<planner::TaskIndex>> after_;
+  std::map<planner::TaskKey, planner::TaskState> ended_;
+  std::set<planner::TaskKey> undelivered_;
+  std::map<planner::AttemptId, Attempt> attempts_;
+  std::map<std::string, Agent> agents_;
+  planner::ResourceVector pool_used_;
+};
+
+}  // namespace kartograph::scheduler
+
+#endif  // KARTOGRAPH_SCHEDULER_TESTING_LEDGER_H_
