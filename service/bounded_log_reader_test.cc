@@ -54,7 +54,7 @@ TEST(BoundedLogReaderTest, ASilentAgentHoldsFewReadsAndKeepsNoOtherWaiting) {
   BoundedLogReader reader({.in_flight = 2, .queued = 1, .clock = &clock}, &agents);
   std::vector<absl::StatusOr<executor::LogChunk>> answers;
   const auto read = [&](const std::string& agent) {
-    reader.ReadLog({.agent = agent}, [&](absl::StatusOr<executor::LogChunk> chunk) {
+    reader.ReadLog({.attempt = {}, .agent = agent}, [&](absl::StatusOr<executor::LogChunk> chunk) {
       answers.push_back(std::move(chunk));
     });
   };

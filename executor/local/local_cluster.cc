@@ -128,6 +128,7 @@ class LocalCluster : public Cluster, public LogReader {
   bool stopping_ = false;
   int socket_ = -1;        // while connected
   std::string out_;        // not sent yet
+  bool gave_up_ = false;   // on the connection, because too much waits
   ToAgent kept_;           // for the next connection
   bool discarded_ = true;  // something may have to be removed
   AgentId foreign_agent_;  // not empty: the history belongs to another cluster
@@ -165,6 +166,15 @@ void LocalCluster::Send(const ToAgent& message) {
   if (socket_ < 0) {
     kept_.mutable_cancels()->MergeFrom(message.cancels());
     kept_.mutable_acknowledged()->MergeFrom(message.acknowledged());
+    return;
+  }
+  if (out_.size() > options_.max_unsent_bytes) {
+    if (!std::exchange(gave_up_, true)) {
+      spdlog::warn("local cluster: the agent of {} does not read; {} bytes wait for it already",
+                   options_.state_dir, out_.size());
+      shutdown(socket_, SHUT_RDWR);  // which the I/O thread sees
+      Wake();
+    }
     return;
   }
   bool idle = out_.empty();
@@ -435,6 +445,7 @@ absl::Status LocalCluster::Serve(Link* link) {
     std::lock_guard lock(mutex_);
     socket_ = link->socket.get();
     out_.clear();
+    gave_up_ = false;
     if (kept_.cancels_size() + kept_.acknowledged_size() > 0) AppendFrame(kept_, &out_);
     kept_.Clear();
   }

@@ -28,6 +28,9 @@ struct LocalClusterOptions {
   // An agent that has said nothing for so long is asked whether it is there, and after twice that
   // is told to be unreachable.
   absl::Duration ping_interval = absl::Seconds(4);
+  // What may wait to be sent to an agent that does not read. Beyond it the connection is given up:
+  // what was lost with it is asked about, or told again, after the next one.
+  size_t max_unsent_bytes = 256 << 20;
 };
 
 // The id of the one agent, across restarts.

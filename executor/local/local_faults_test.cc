@@ -78,6 +78,21 @@ TEST_F(LocalFaultsTest, ATimeoutHoldsForATaskWhoseAgentWasStopped) {
   client->Acknowledge({Id(0)});
 }
 
+TEST_F(LocalFaultsTest, WhatWaitsForAnAgentThatDoesNotReadHasABound) {
+  LocalClusterOptions options = options_;
+  options.max_unsent_bytes = 4 << 20;
+  Client client(options);
+  ASSERT_TRUE(client.WaitConnected());
+  const pid_t agent = AgentPid();
+  ASSERT_EQ(kill(agent, SIGSTOP), 0);
+  // Far more than the socket and the bound hold together; none is ever started.
+  const Launch launch = Shell(Id(0), absl::StrCat("true #", std::string(1 << 20, 'x')), 1000000);
+  for (int i = 0; i < 32; ++i) client->Execute({launch});
+  EXPECT_TRUE(client.WaitDisconnected());
+  ASSERT_EQ(kill(agent, SIGCONT), 0);
+  EXPECT_TRUE(client.WaitConnected(2));
+}
+
 TEST_F(LocalFaultsTest, ASocketThatWasRemovedIsMadeAgain) {
   pid_t agent;
   {

@@ -207,7 +207,7 @@ TEST(LaunchRangesTest, QuantitiesNamesAndTimesHaveTheirRanges) {
   EXPECT_EQ(asks("cpu", 1500), "");
   EXPECT_THAT(asks("cpu", -1), HasSubstr("negative"));
   EXPECT_THAT(asks("ram", INT64_MAX), HasSubstr("over 10^15"));
-  EXPECT_THAT(asks("not a name", 1), HasSubstr("not a resource's name"));
+  EXPECT_THAT(asks("not a name", 1), HasSubstr("not a valid resource name"));
   EXPECT_TRUE(IsValidUtf8(asks("\xFF\xFE", 1)));
   EXPECT_THAT(problem([](Launch& m) { m.set_timeout_ns(0); }), HasSubstr("timeout"));
   EXPECT_THAT(problem([](Launch& m) { m.set_timeout_ns(-1); }), HasSubstr("timeout"));
