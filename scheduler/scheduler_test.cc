@@ -379,13 +379,25 @@ TEST_F(SchedulerTest, SubscriptionsComeAndGoWhileCallsRun) {
   }
   stop = true;
   caller.join();
+  EXPECT_THAT(LiveGraphs(), SizeIs(submitted.load()));
 }
 
 TEST_F(SchedulerTest, ASubscriptionMayEndAfterTheThread) {
-  auto subscription = scheduler_->Subscribe([](const Changes&, const Snapshots&) {});
+  std::atomic<int> calls = 0;
+  auto early = scheduler_->Subscribe([&](const Changes&, const Snapshots&) { ++calls; });
+  Submit(Graph({Task("a")}));
   scheduler_->Stop(false);
-  subscription.reset();
-  scheduler_->Subscribe([](const Changes&, const Snapshots&) { ADD_FAILURE(); });
+  const int before = calls;
+  EXPECT_GT(before, 0);
+  std::atomic<int> late_calls = 0;
+  auto late = scheduler_->Subscribe([&](const Changes&, const Snapshots&) { ++late_calls; });
+  Promise<GraphId> refused;
+  scheduler_->Submit(SubmitGraph{"", Graph({Task("b")}).Get()}, refused.Callback());
+  EXPECT_TRUE(absl::IsUnavailable(refused.Wait().status())) << refused.Wait().status();
+  early.reset();
+  late.reset();
+  EXPECT_EQ(calls, before);
+  EXPECT_EQ(late_calls, 0);
 }
 
 TEST_F(SchedulerTest, WhatTheClusterSaysAfterTheEndIsHarmless) {
@@ -393,13 +405,21 @@ TEST_F(SchedulerTest, WhatTheClusterSaysAfterTheEndIsHarmless) {
   Submit(Graph({Task("a")}));
   const executor::Launch a = cluster_.TakeLaunch();
   std::atomic<bool> stop = false;
+  std::atomic<int> told = 0;
   std::thread talker([&] {
-    while (!stop) End(a);
+    while (!stop) {
+      End(a);
+      ++told;
+    }
   });
+  while (told == 0) std::this_thread::yield();
   scheduler_.reset();
-  End(a);
+  const int commits = history_.commits();
+  const int told_at_the_end = told;
+  while (told < told_at_the_end + 100) std::this_thread::yield();
   stop = true;
   talker.join();
+  EXPECT_EQ(history_.commits(), commits);
 }
 
 TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {

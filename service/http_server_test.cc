@@ -247,17 +247,31 @@ TEST_F(HttpStreamTest, NoticesAClientThatIsGone) {
   client->Get("/events");
   const auto stream = WaitForStream();
   client.reset();
-  while (stream->Send(Text("?"))) absl::SleepFor(absl::Milliseconds(1));
+  const absl::Time patience = absl::Now() + absl::Minutes(1);
+  bool sent = true;
+  while (sent && absl::Now() < patience) {
+    sent = stream->Send(Text("?"));
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_FALSE(sent);
 }
 
 TEST_F(HttpStreamTest, DropsAClientThatDoesNotRead) {
+  constexpr size_t kLimit = 1 << 20;
   HttpServerOptions options;
-  options.max_stream_bytes = 1 << 20;
+  options.max_stream_bytes = kLimit;
   RawClient client(Start(std::move(options)), 4096);
   client.Get("/events");
   const auto stream = WaitForStream();
   const auto piece = Text(std::string(100'000, 'x'));
-  while (stream->Send(piece)) absl::SleepFor(absl::Milliseconds(1));
+  size_t sent = 0;
+  while (stream->Send(piece)) {
+    sent += piece->size();
+    ASSERT_LT(sent, size_t{100} << 20) << "more than the limit and all buffers on the way hold";
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_GE(sent + piece->size(), kLimit);
+  EXPECT_LT(client.ReadAll().size(), sent);  // up to the end of the connection
 }
 
 TEST_F(HttpStreamTest, TellsAHeadOnlyTheHeader) {
