@@ -253,7 +253,7 @@ v1::Agent ToMessage(const scheduler::AgentSnapshot& agent) {
   if (agent.set_aside_until) {
     *message.mutable_set_aside_until() = ToMessage(*agent.set_aside_until);
   }
-  message.set_failure(ToUtf8(agent.failure));
+  message.set_failure(ValidUtf8(agent.failure));
   return message;
 }
 

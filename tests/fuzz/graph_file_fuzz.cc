@@ -1,5 +1,6 @@
 // Graph files as `kartograph submit` reads them.
 #include <optional>
+#include <string>
 
 #include "base/utf8.h"
 #include "cli/graph_file.h"
@@ -12,14 +13,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > (64 << 10)) return 0;
   FileProblems problems;
   const std::optional<GraphFile> file =
-      kartograph::cli::ParseGraphFile(kartograph::InputText(data, size), {}, &problems);
+      kartograph::cli::ParseGraphFile(std::string(kartograph::InputText(data, size)), {}, &problems);
   if (!file) {
     FUZZ_EXPECT(!problems.empty());
     return 0;
   }
-  FUZZ_EXPECT(file->tasks.size() == file->marks.size());
-  for (const auto& task : file->tasks) {
+  kartograph::v1::TaskSpec task;
+  for (size_t i = 0; i < file->tasks->size(); ++i) {
+    file->tasks->Read(i, &task);
     // What protobuf would refuse to send or to read.
+    FUZZ_EXPECT(task.name() == file->tasks->name(i));
     FUZZ_EXPECT(kartograph::IsValidUtf8(task.name()));
     FUZZ_EXPECT(kartograph::IsValidUtf8(task.command().shell()));
     kartograph::v1::TaskSpec again;
