@@ -116,6 +116,11 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   if (!*found) return Damaged("a task refers to missing settings", id);
   absl::StatusOr<planner::ResourceVector> consumption = DecodeConsumption(rows->Bytes(0));
   if (!consumption.ok()) return consumption.status();
+  for (const auto& entry : *consumption) {
+    if (!planner::Quantity::FromOutside(entry.quantity.milli()).ok()) {
+      return Damaged("a task asks for so many thousandths of a resource:", entry.quantity.milli());
+    }
+  }
   if (settings_.size() >= kKept) settings_.clear();
   Settings& settings = settings_[id];
   settings.consumption = *std::move(consumption);
