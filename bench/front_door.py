@@ -5,8 +5,8 @@
 
 Two clients go on all the time: one asks /healthz, the other submits a task with Execute. Prints for each phase how
 long it took, the medians and 99th percentiles of both beside those of an idle service (the peer, measured first in
-the same run), and the peak memory of the command line and the service. No task of the graph is ever started: all
-wait for a unit of a pool that another task holds.
+the same run), and the peak memory of the command line and the service. No task of the graph is ever started: the
+only core is taken.
 
 Needs Debian's python3-grpcio and protobuf-compiler-grpc and the built binaries:
   bazel build //service:kartographd //cli:kartograph //executor/local:kartograph-local-agent
@@ -23,6 +23,8 @@ import sys
 import tempfile
 import threading
 import time
+
+import million_tasks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOALS = {"healthz": 0.100, "execute": 0.250, "submit": 8.0, "cli": 400, "service": 500}
@@ -107,13 +109,11 @@ class Bench:
         self.options, self.folder, self.harness = options, folder, harness
         self.pb = harness.pb
         self.idle, self.missed, self.number = None, [], 0
-        self.service = harness.Service(folder, "--cpu", "1", "--pool", "hold=1")
+        self.service = harness.Service(folder, "--cpu", "1")
 
     def task(self, name, command):
         task = self.pb.TaskSpec(name=name)
         task.command.arguments.extend(command)
-        task.consumption["cpu"] = 0
-        task.consumption["hold"] = 1
         return task
 
     def execute(self):
@@ -134,13 +134,6 @@ class Bench:
                 return int(line.split()[1]) / 1024
         return 0
 
-    def write_file(self, path):
-        with open(path, "w", encoding="utf-8") as out:
-            out.write("name: large\ntasks:\n")
-            for i in range(self.options.tasks):
-                after = f", after: [t{i - 1}]" if i % 100 else ""
-                out.write(f"- {{name: t{i}, command: [/bin/true], consumption: {{cpu: 0, hold: 1}}{after}}}\n")
-
     def submit(self, path):
         command = subprocess.Popen([self.harness.KARTOGRAPH, "--server", self.service.grpc, "submit", path],
                                    stdout=subprocess.PIPE, text=True)
@@ -153,11 +146,11 @@ class Bench:
 
     def run(self):
         path = self.folder / "large.yaml"
-        self.write_file(path)
+        size = million_tasks.write_graph(path, self.options.tasks)
         service = self.service.start()
         service.wait_for_agent()
         service.call("Execute", self.pb.ExecuteRequest(task=self.task("holder", ["/bin/sleep", "86400"])))
-        print(f"{self.options.tasks} tasks, {path.stat().st_size / 1e6:.0f} MB of YAML; ms, and p99 against idle")
+        print(f"{self.options.tasks} tasks, {size / 1e6:.0f} MB of YAML; ms, and p99 against idle")
         print(f"{'':>10} {'seconds':>8} {'healthz':>8} {'p99':>8} {'most':>8} {'':>8} "
               f"{'execute':>8} {'p99':>8} {'most':>8}")
         with Phase(self, "idle"):

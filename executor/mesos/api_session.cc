@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <optional>
@@ -43,6 +44,18 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void Call(std::string call, std::function<void(const absl::Status&)> done) {
+    if (overflowed_) return;
+    unsent_bytes_ += call.size();
+    if (unsent_bytes_ > options_.max_unsent_bytes) {
+      overflowed_ = true;
+      // Not from within the caller, whom the end may destroy.
+      asio::post(io_, [self = shared_from_this()] {
+        self->End(Kind::kLost, absl::StrCat(self->options_.endpoint.ToString(),
+                                            " does not take calls in time: ", self->unsent_bytes_,
+                                            " bytes wait for it"));
+      });
+      return;
+    }
     queue_.push_back({std::move(call), std::move(done)});
     wake_.cancel();
   }
@@ -209,6 +222,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::string requests;
     while (!queue_.empty() && batch.size() < kMaxBatch) {
       AppendRequest(header_, queue_.front().call, &requests);
+      unsent_bytes_ -= queue_.front().call.size();
       batch.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
@@ -243,6 +257,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<HttpConnection> calls_;
   asio::steady_timer wake_;  // cancelled when there are calls to send
   std::deque<Waiting> queue_;
+  size_t unsent_bytes_ = 0;              // of calls in queue_
+  bool overflowed_ = false;              // the session is about to end
   RequestHeader header_ = MakeHeader();  // without a stream's id before there is a stream
   bool closed_ = false;
 };

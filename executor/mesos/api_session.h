@@ -46,6 +46,8 @@ class ApiSession {
     std::string authorization;                           // the header's value; empty: none
     boost::asio::ssl::context* tls_context = nullptr;    // needed for a TLS endpoint; outlives this
     absl::Duration connect_timeout = absl::Seconds(10);  // until the answer to SUBSCRIBE begins
+    // Of calls that wait to be sent. Beyond it the session ends (kLost): the other side takes none.
+    size_t max_unsent_bytes = 256 << 20;
   };
   struct Handlers {
     // One record of the stream: a serialized Event.

@@ -174,9 +174,9 @@ struct SessionRun {
   std::vector<absl::Status> answers;
 
   // Makes these calls at the first record.
-  SessionRun(uint16_t port, ssl::context* tls = nullptr, std::vector<std::string> calls = {}) {
+  SessionRun(uint16_t port, ssl::context* tls = nullptr, std::vector<std::string> calls = {},
+             ApiSession::Options options = {}) {
     asio::io_context io;
-    ApiSession::Options options;
     options.endpoint = {tls != nullptr, "127.0.0.1", port, "/api/v1/scheduler"};
     options.authorization = "Basic abc";
     options.tls_context = tls;
@@ -252,6 +252,16 @@ TEST(ApiSessionTest, SaysHowItEnded) {
     EXPECT_THAT(run.end.message, HasSubstr(one.message));
     EXPECT_THAT(run.end.message, HasSubstr("127.0.0.1"));
   }
+}
+
+TEST(ApiSessionTest, WhatWaitsToBeSentHasABound) {
+  Server server({{Stream({"one"}), 1, true}});
+  ApiSession::Options options;
+  options.max_unsent_bytes = 1000;
+  const std::string call(400, 'x');
+  const SessionRun run(server.port(), nullptr, {call, call, call, call}, options);
+  EXPECT_EQ(run.end.kind, SessionEnd::Kind::kLost);
+  EXPECT_THAT(run.end.message, HasSubstr("does not take calls in time"));
 }
 
 TEST(ApiSessionTest, NobodyListens) {
