@@ -5,8 +5,8 @@
 
 #include <filesystem>
 
-#include "storage/history_testing.h"
 #include "storage/schema.h"
+#include "storage/testing/history_fixture.h"
 
 namespace kartograph::storage {
 namespace {

@@ -24,6 +24,8 @@ namespace {
 using planner::AttemptId;
 using planner::Outcome;
 
+// Of return values that one Poll gives out, but for the last.
+constexpr size_t kMaxValueBytesAtOnce = 32 << 20;
 // How long after an attempt's end what has left its process group is looked for.
 constexpr absl::Duration kOrphanCheckDelay = absl::Milliseconds(100);
 // How long the destructor waits for what it has killed.
@@ -293,8 +295,15 @@ void Runner::Poll(std::vector<AttemptUpdate>* ended) {
   RunTimers(now);
   if (orphan_check_at_ <= now) CheckForOrphans(now);
   if (survey_at_ <= now) Survey(now);
-  for (AttemptUpdate& update : ended_) ended->push_back(std::move(update));
-  ended_.clear();
+  // Return values are read as the ends are given out, so that few of them are in memory at once.
+  size_t given = 0;
+  for (size_t bytes = 0; given < ended_.size() && bytes < kMaxValueBytesAtOnce; ++given) {
+    AttemptUpdate& update = ended_[given];
+    if (update.start_time != absl::InfinitePast()) ReadReturnValue(&update);
+    bytes += update.return_value.size();
+    ended->push_back(std::move(update));
+  }
+  ended_.erase(ended_.begin(), ended_.begin() + static_cast<ptrdiff_t>(given));
 }
 
 void Runner::RunTimers(SteadyTime now) {
@@ -409,7 +418,6 @@ void Runner::Finish(Attempt* attempt) {
     update.usage.cpu_time =
         std::max(update.usage.cpu_time, options_.cgroups->CpuTime(attempt->cgroup));
   }
-  ReadReturnValue(&update);
   ended_.push_back(std::move(update));
   Remove(attempt);
 }
