@@ -130,10 +130,12 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   Command& command = attempt->starting->command;
   absl::Status status = command.Read(launch);
   if (!status.ok()) return Failure{Outcome::kNotStarted, std::string(status.message())};
-  if (hung_.size() >= kMaxHung) {
+  // Those that hang as their programs hold nothing of ours.
+  const auto holding = std::count_if(hung_.begin(), hung_.end(),
+                                     [](const auto& entry) { return entry.second != nullptr; });
+  if (static_cast<size_t>(holding) >= kMaxHung) {
     return Failure{Outcome::kAgentFailed,
-                   absl::StrCat(hung_.size(), " processes hang in the kernel, such as ",
-                                hung_.begin()->first)};
+                   absl::StrCat(holding, " processes hang in the kernel before their programs")};
   }
   absl::StatusOr<Sandboxes::Sandbox> sandbox = TakeSandbox(launch.attempt);
   if (!sandbox.ok()) {
@@ -329,6 +331,7 @@ void Runner::Reap() {
       if (errno == EINTR) continue;
       // No children at all, so no tree can be left.
       orphans_.clear();
+      hung_.clear();
       orphan_check_at_ = kNever;
       return;
     }

@@ -76,7 +76,7 @@ class Runner {
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // Processes that hang in the kernel and do not end.
+  // Processes that hang in the kernel before their programs and do not end.
   static constexpr size_t kMaxHung = 64;
 
   // Starts `launch` (its agent and resources other than ram are not looked at), whose attempt does
