@@ -64,8 +64,8 @@ class IncludeTest(unittest.TestCase):
         self.assertFalse(self.allowed("scheduler/engine.cc", "executor/simulated/cluster.h"))
 
     def test_only_tests_include_test_doubles(self):
-        self.assertFalse(self.allowed("service/daemon.cc", "service/testing/raw_client.h"))
-        self.assertTrue(self.allowed("service/http_test.cc", "service/testing/raw_client.h"))
+        self.assertFalse(self.allowed("service/daemon.cc", "service/http/testing/raw_client.h"))
+        self.assertTrue(self.allowed("service/http_test.cc", "service/http/testing/raw_client.h"))
         self.assertTrue(self.allowed("bench/bench.cc", "scheduler/testing/memory_history.h"))
 
     def test_what_is_not_ours_is_not_judged(self):

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
-#include "service/config.h"
+#include "service/config/config.h"
 #include "service/daemon.h"
 
 namespace {

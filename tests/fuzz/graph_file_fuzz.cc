@@ -12,8 +12,8 @@ using kartograph::cli::GraphFile;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > (64 << 10)) return 0;
   FileProblems problems;
-  const std::optional<GraphFile> file =
-      kartograph::cli::ParseGraphFile(std::string(kartograph::InputText(data, size)), {}, &problems);
+  const std::optional<GraphFile> file = kartograph::cli::ParseGraphFile(
+      std::string(kartograph::InputText(data, size)), {}, &problems);
   if (!file) {
     FUZZ_EXPECT(!problems.empty());
     return 0;

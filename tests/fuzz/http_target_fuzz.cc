@@ -2,8 +2,8 @@
 #include <optional>
 #include <string>
 
-#include "service/http_params.h"
-#include "service/http_server.h"
+#include "service/http/http_params.h"
+#include "service/http/http_server.h"
 #include "tests/fuzz/expect.h"
 
 namespace service = kartograph::service;

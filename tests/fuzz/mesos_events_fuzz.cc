@@ -5,8 +5,8 @@
 #include "base/utf8.h"
 #include "executor/mesos/framework/executors.h"
 #include "executor/mesos/framework/open_offers.h"
-#include "executor/mesos/protocol/scheduler.pb.h"
 #include "executor/mesos/framework/task_status.h"
+#include "executor/mesos/protocol/scheduler.pb.h"
 #include "tests/fuzz/expect.h"
 
 namespace executor = kartograph::executor;

@@ -1,0 +1,116 @@
+#include "service/config/config.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "service/config/config_file.h"
+#include "service/config/settings.h"
+#include "service/version.h"
+
+namespace kartograph::service {
+namespace {
+
+constexpr char kFooter[] = R"(
+The file of --config is YAML with the same settings, named like the flags; `resources` and `pools`
+are maps:
+
+  state: /var/lib/kartograph
+  cpu: 8
+  ram: 24GiB
+  pools:
+    db_connections: 40
+
+A flag wins over the file. When the service serves, it prints one line to stdout:
+
+  ready grpc=HOST:PORT http=HOST:PORT
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it cannot start or go on, 2 wrong use.
+There is no authentication yet: who reaches the ports may run programs. Keep them on loopback.)";
+
+struct Flags {
+  std::map<std::string, std::vector<std::string>> values;  // by setting's name
+  std::string config_file;
+};
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  for (const Setting& setting : Settings()) {
+    const std::string flag = absl::StrCat("--", setting.name);
+    if (setting.kind == Setting::Kind::kSwitch) {
+      app.add_flag_callback(
+          flag, [&flags, &setting] { flags.values[setting.name] = {"true"}; }, setting.help);
+      continue;
+    }
+    CLI::Option* option = app.add_option(flag, flags.values[setting.name], setting.help);
+    option->type_name(setting.value_name);
+    // One text each time; of a plain value given twice that would be two, which is refused below.
+    option->expected(1)->take_all()->allow_extra_args(false);
+  }
+  app.add_option("--config", flags.config_file, "A YAML file with these settings.")
+      ->type_name("FILE");
+}
+
+void ApplyFlags(const Flags& flags, ServiceConfig& config, std::vector<std::string>& problems) {
+  for (const Setting& setting : Settings()) {
+    const auto found = flags.values.find(setting.name);
+    if (found == flags.values.end()) continue;
+    const std::vector<std::string>& texts = found->second;
+    if (setting.kind != Setting::Kind::kNamed && texts.size() > 1) {
+      problems.push_back(
+          absl::StrCat("--", setting.name, ": is given ", texts.size(), " times; give it once"));
+    }
+    for (const std::string& text : texts) {
+      const absl::Status status = setting.apply(text, config);
+      if (status.ok()) continue;
+      problems.push_back(
+          absl::StrCat("--", setting.name, " = ", text, ": ", std::string(status.message())));
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
+  CommandLine command_line;
+  Flags flags;
+  std::vector<std::string> problems;
+  CLI::App app(
+      "kartographd runs graphs of tasks on a cluster and never promises more than there is.",
+      "kartographd");
+  app.footer(kFooter);
+  app.set_version_flag("--version", absl::StrCat("kartographd ", kVersion), "Print the version.");
+  app.set_help_flag("--help,-h", "Print this help.");
+  app.get_formatter()->column_width(28);
+  app.allow_extras();
+  AddFlags(app, flags);
+  // CLI11 speaks in exceptions; they end here. It takes the arguments in reverse.
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForVersion& version) {
+    command_line.print = absl::StrCat(version.what(), "\n");
+    return command_line;
+  } catch (const CLI::CallForHelp&) {
+    command_line.print = app.help();
+    return command_line;
+  } catch (const CLI::ParseError& error) {
+    problems.emplace_back(error.what());
+  }
+  for (const std::string& extra : app.remaining()) {
+    problems.push_back(absl::StrCat(extra, ": is not known; kartographd --help tells all flags"));
+  }
+  if (!flags.config_file.empty()) {
+    ReadConfigFile(flags.config_file, command_line.config, problems);
+  }
+  ApplyFlags(flags, command_line.config, problems);
+  if (problems.empty()) {
+    if (absl::Status status = CheckConfig(command_line.config); !status.ok()) {
+      problems.emplace_back(status.message());
+    }
+  }
+  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
+  return command_line;
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,69 @@
+// How kartographd is told what to do: flags, and a YAML file with the same settings.
+#ifndef KARTOGRAPH_SERVICE_CONFIG_CONFIG_H_
+#define KARTOGRAPH_SERVICE_CONFIG_CONFIG_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "executor/mesos/framework/master_address.h"
+#include "planner/resources.h"
+#include "service/config/address.h"
+
+namespace kartograph::service {
+
+// What kartographd is to Mesos.
+struct MesosConfig {
+  std::string name = "kartograph";
+  std::string user;  // empty: the one kartographd runs as
+  std::vector<std::string> roles = {"*"};
+  std::string principal;
+  std::string secret_file;
+  bool tls = false;  // towards masters that are found in ZooKeeper
+  std::string ca_file;
+  absl::Duration failover_timeout = absl::Hours(24 * 7);
+  bool checkpoint = true;
+  bool revocable = false;
+  std::string advertise;      // host under which agents and browsers reach --http
+  std::string executor_path;  // on the agents; empty: they fetch it from here
+  planner::Quantity executor_cpu = planner::Quantity::FromMilli(10);
+  planner::Quantity executor_ram = planner::Quantity::Of(32 << 20);
+  std::string abandon;
+};
+
+struct ServiceConfig {
+  std::string state;  // folder of everything that must survive
+  Address grpc{"127.0.0.1", 50061};
+  Address http{"127.0.0.1", 50062};
+  // What this machine offers; nothing: all it has.
+  std::optional<planner::Quantity> cpu;
+  std::optional<planner::Quantity> ram;
+  planner::ResourceVector resources;  // besides cpu and ram
+  planner::ResourceVector pools;
+  uint32_t max_graph_tasks = 1'000'000;
+  uint32_t max_streams = 1000;
+  uint32_t max_waiting = 10'000;
+  absl::Duration retention = absl::InfiniteDuration();
+  std::string log_level = "info";
+  bool drain = false;
+  std::string agent_binary;  // empty: found beside kartographd
+  // Where the tasks run on Mesos; nothing: on this machine.
+  std::optional<executor::mesos::MasterAddress> mesos_master;
+  MesosConfig mesos;
+};
+
+struct CommandLine {
+  ServiceConfig config;
+  // Where not empty, there is nothing to do but to print this (--help, --version).
+  std::string print;
+};
+
+// InvalidArgument with every problem of flags and file, a line each.
+absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments);
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_CONFIG_CONFIG_H_

@@ -1,0 +1,127 @@
+#include "service/config/config_file.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "service/config/settings.h"
+#include "yaml/yaml_tree.h"
+
+namespace kartograph::service {
+namespace {
+
+using yaml::Mark;
+using yaml::YamlTree;
+using Kind = YamlTree::Kind;
+
+class Reader {
+ public:
+  Reader(const std::string& path, ServiceConfig& config, std::vector<std::string>& problems)
+      : path_(path), config_(config), problems_(problems) {}
+
+  void Read(absl::string_view text) {
+    if (const std::optional<yaml::Problem> problem = tree_.Parse(text)) {
+      Add(problem->mark, absl::StrCat("is not YAML: ", problem->what, " (line ", problem->mark.line,
+                                      ", column ", problem->mark.column, ")"));
+      return;
+    }
+    if (tree_.second_document().line > 0) {
+      Add(tree_.second_document(), "a second document starts here; a file holds one");
+      return;
+    }
+    if (tree_.empty() || tree_.kind(tree_.root()) == Kind::kNull) return;
+    if (tree_.kind(tree_.root()) != Kind::kMap) {
+      Add(tree_.mark(tree_.root()), "must be a map of settings, such as `cpu: 4`");
+      return;
+    }
+    std::set<std::string> seen;
+    for (const YamlTree::Pair& pair : tree_.Pairs(tree_.root())) {
+      const std::string name(tree_.text(pair.key));
+      const Mark mark = tree_.mark(pair.key);
+      if (!seen.insert(name).second) Add(mark, absl::StrCat(name, ": is there twice"));
+      const auto setting =
+          std::find_if(Settings().begin(), Settings().end(),
+                       [&](const Setting& candidate) { return candidate.file_key == name; });
+      if (setting == Settings().end()) {
+        Add(mark, absl::StrCat(name, ": is not a setting; there are ", KnownKeys()));
+      } else {
+        Apply(*setting, pair.value);
+      }
+    }
+  }
+
+ private:
+  void Add(Mark mark, const std::string& what) {
+    problems_.push_back(absl::StrCat(path_, ":", mark.line, ": ", what));
+  }
+
+  static std::string KnownKeys() {
+    return absl::StrJoin(Settings(), ", ", [](std::string* out, const Setting& setting) {
+      absl::StrAppend(out, setting.file_key);
+    });
+  }
+
+  void Apply(const Setting& setting, YamlTree::Id value) {
+    if (setting.kind != Setting::Kind::kNamed) {
+      if (tree_.kind(value) != Kind::kScalar) {
+        Add(tree_.mark(value), absl::StrCat(setting.file_key, ": must be a single value"));
+        return;
+      }
+      ApplyText(setting, setting.file_key, value, tree_.text(value));
+      return;
+    }
+    if (tree_.kind(value) != Kind::kMap) {
+      Add(tree_.mark(value), absl::StrCat(setting.file_key,
+                                          ": must be a map of names and numbers, such as "
+                                          "`db_connections: 40`"));
+      return;
+    }
+    for (const YamlTree::Pair& pair : tree_.Pairs(value)) {
+      if (tree_.kind(pair.key) != Kind::kScalar || tree_.kind(pair.value) != Kind::kScalar) {
+        Add(tree_.mark(pair.key), absl::StrCat(setting.file_key, ": must be names and numbers"));
+        continue;
+      }
+      const absl::string_view name = tree_.text(pair.key);
+      ApplyText(setting, absl::StrCat(setting.file_key, ".", name), pair.value,
+                absl::StrCat(name, "=", tree_.text(pair.value)));
+    }
+  }
+
+  void ApplyText(const Setting& setting, const std::string& name, YamlTree::Id value,
+                 absl::string_view text) {
+    const absl::Status status = setting.apply(text, config_);
+    if (status.ok()) return;
+    Add(tree_.mark(value),
+        absl::StrCat(name, " = ", tree_.text(value), ": ", std::string(status.message())));
+  }
+
+  const std::string& path_;
+  ServiceConfig& config_;
+  std::vector<std::string>& problems_;
+  YamlTree tree_;
+};
+
+}  // namespace
+
+void ReadConfigFile(const std::string& path, ServiceConfig& config,
+                    std::vector<std::string>& problems) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  errno = 0;
+  if (!file || !(text << file.rdbuf())) {
+    // An empty file sets the stream's failure as well, without an error of the system.
+    if (errno != 0 || !file.is_open()) {
+      problems.push_back(absl::StrCat(
+          "--config = ", path, ": cannot be read: ", std::strerror(errno == 0 ? EIO : errno)));
+    }
+    return;
+  }
+  Reader(path, config, problems).Read(text.str());
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,242 @@
+#include "service/config/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "service/config/settings.h"
+
+namespace kartograph::service {
+namespace {
+
+using planner::Quantity;
+using planner::Resource;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string WriteFile(const std::string& name, const std::string& text) {
+  std::string path = absl::StrCat(testing::TempDir(), "/", name);
+  std::ofstream(path) << text;
+  return path;
+}
+
+std::vector<std::string> ProblemsOf(const std::vector<std::string>& arguments) {
+  const absl::StatusOr<CommandLine> parsed = ParseCommandLine(arguments);
+  if (parsed.ok()) return {};
+  EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
+  return absl::StrSplit(std::string(parsed.status().message()), '\n');
+}
+
+TEST(ConfigTest, HasDefaultsForEverythingButTheState) {
+  const auto parsed = ParseCommandLine({"--state", "/s"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const ServiceConfig& config = parsed->config;
+  EXPECT_EQ(config.state, "/s");
+  EXPECT_EQ(config.grpc.ToString(), "127.0.0.1:50061");
+  EXPECT_EQ(config.http.ToString(), "127.0.0.1:50062");
+  EXPECT_FALSE(config.cpu.has_value());
+  EXPECT_FALSE(config.ram.has_value());
+  EXPECT_TRUE(config.pools.empty());
+  EXPECT_EQ(config.max_graph_tasks, 1'000'000u);
+  EXPECT_EQ(config.retention, absl::InfiniteDuration());
+  EXPECT_FALSE(config.drain);
+  EXPECT_EQ(config.log_level, "info");
+}
+
+TEST(ConfigTest, ReadsEveryFlag) {
+  const auto parsed = ParseCommandLine({"--state=/s",
+                                        "--grpc",
+                                        "[::1]:0",
+                                        "--http",
+                                        "localhost:80",
+                                        "--cluster",
+                                        "local",
+                                        "--cpu",
+                                        "0.5",
+                                        "--ram",
+                                        "2GiB",
+                                        "--resource",
+                                        "gpu=2",
+                                        "--pool",
+                                        "db=4",
+                                        "--pool",
+                                        "licences=1.5",
+                                        "--max-graph-tasks",
+                                        "10",
+                                        "--max-streams",
+                                        "7",
+                                        "--max-waiting",
+                                        "8",
+                                        "--retention",
+                                        "30d",
+                                        "--log-level",
+                                        "debug",
+                                        "--drain",
+                                        "--agent-binary",
+                                        "/a"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const ServiceConfig& config = parsed->config;
+  EXPECT_EQ(config.grpc.host, "::1");
+  EXPECT_EQ(config.grpc.port, 0);
+  EXPECT_EQ(config.http.ToString(), "localhost:80");
+  EXPECT_EQ(config.cpu, Quantity::FromMilli(500));
+  EXPECT_EQ(config.ram, Quantity::Of(int64_t{2} << 30));
+  EXPECT_EQ(config.resources.Get(Resource::Named("gpu")), Quantity::Of(2));
+  EXPECT_EQ(config.pools.Get(Resource::Named("db")), Quantity::Of(4));
+  EXPECT_EQ(config.pools.Get(Resource::Named("licences")), Quantity::FromMilli(1500));
+  EXPECT_EQ(config.max_graph_tasks, 10u);
+  EXPECT_EQ(config.max_streams, 7u);
+  EXPECT_EQ(config.max_waiting, 8u);
+  EXPECT_EQ(config.retention, absl::Hours(720));
+  EXPECT_EQ(config.log_level, "debug");
+  EXPECT_TRUE(config.drain);
+  EXPECT_EQ(config.agent_binary, "/a");
+}
+
+TEST(ConfigTest, LetsAFlagWinOverTheFile) {
+  const std::string file = WriteFile("wins.yaml",
+                                     "state: /from-file\n"
+                                     "cpu: 3\n"
+                                     "ram: 1GiB\n"
+                                     "drain: true\n"
+                                     "pools:\n"
+                                     "  db: 7\n"
+                                     "  licences: 2\n");
+  const auto parsed = ParseCommandLine({"--config", file, "--cpu", "2", "--pool", "licences=5"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->config.state, "/from-file");
+  EXPECT_EQ(parsed->config.cpu, Quantity::Of(2));
+  EXPECT_EQ(parsed->config.ram, Quantity::Of(1 << 30));
+  EXPECT_TRUE(parsed->config.drain);
+  EXPECT_EQ(parsed->config.pools.Get(Resource::Named("db")), Quantity::Of(7));
+  EXPECT_EQ(parsed->config.pools.Get(Resource::Named("licences")), Quantity::Of(5));
+}
+
+TEST(ConfigTest, TellsAllProblemsOfFlagsAndFileAtOnce) {
+  const std::string file = WriteFile("wrong.yaml",
+                                     "cpu: many\n"
+                                     "colour: blue\n"
+                                     "pools: [1, 2]\n"
+                                     "resources:\n"
+                                     "  gpu: -1\n"
+                                     "ram: [1]\n"
+                                     "cpu: 1\n");
+  EXPECT_THAT(ProblemsOf({"--config", file, "--ram", "5parsecs", "--pool", "db", "--nonsense",
+                          "--cluster", "moon"}),
+              ElementsAre(HasSubstr("--nonsense"),
+                          AllOf(StartsWith(file + ":1: cpu = many"), HasSubstr("cores")),
+                          AllOf(StartsWith(file + ":2: colour"), HasSubstr("there are state")),
+                          StartsWith(file + ":3: pools"),
+                          StartsWith(file + ":5: resources.gpu = -1"), StartsWith(file + ":6: ram"),
+                          AllOf(StartsWith(file + ":7: cpu"), HasSubstr("twice")),
+                          AllOf(StartsWith("--cluster = moon"), HasSubstr("local")),
+                          AllOf(StartsWith("--ram = 5parsecs"), HasSubstr("GiB")),
+                          AllOf(StartsWith("--pool = db"), HasSubstr("NAME=NUMBER"))));
+}
+
+TEST(ConfigTest, SaysWhereAFileIsNotYaml) {
+  const std::string file = WriteFile("broken.yaml", "state: /s\ncpu: [\n");
+  EXPECT_THAT(ProblemsOf({"--config", file}),
+              ElementsAre(AllOf(StartsWith(file), HasSubstr("line"), HasSubstr("not YAML"))));
+}
+
+TEST(ConfigTest, RefusesASecondDocument) {
+  const std::string file = WriteFile("two.yaml", "state: /s\n---\ncpu: 1\n");
+  EXPECT_THAT(ProblemsOf({"--config", file}),
+              ElementsAre(AllOf(StartsWith(file + ":3: "), HasSubstr("second document"))));
+}
+
+TEST(ConfigTest, NamesKeysThatAreNoWords) {
+  const std::string file = WriteFile("keys.yaml", "state: /s\n[cpu]: 1\npools: {a: [1]}\ncpu:\n");
+  EXPECT_THAT(ProblemsOf({"--config", file}),
+              ElementsAre(StartsWith(file + ":2: : is not a setting"),
+                          StartsWith(file + ":3: pools: must be names and numbers"),
+                          StartsWith(file + ":4: cpu: must be a single value")));
+}
+
+TEST(ConfigTest, TakesAnEmptyFile) {
+  EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", WriteFile("empty.yaml", "")}),
+              ElementsAre());
+  EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", WriteFile("comment.yaml", "# none\n")}),
+              ElementsAre());
+}
+
+TEST(ConfigTest, NamesAFileThatCannotBeRead) {
+  EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", "/no/such/file.yaml"}),
+              ElementsAre(HasSubstr("/no/such/file.yaml")));
+  EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", "/"}), ElementsAre(HasSubstr("--config")));
+}
+
+class WrongFlagTest : public testing::TestWithParam<std::vector<std::string>> {};
+
+TEST_P(WrongFlagTest, IsNamedAlone) {
+  std::vector<std::string> arguments = {"--state", "/s"};
+  arguments.insert(arguments.end(), GetParam().begin(), GetParam().end());
+  EXPECT_THAT(ProblemsOf(arguments), ElementsAre(HasSubstr(GetParam()[0])));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    ConfigTest, WrongFlagTest,
+    testing::Values(
+        std::vector<std::string>{"--cpu", "-1"}, std::vector<std::string>{"--cpu", "0"},
+        std::vector<std::string>{"--cpu", "nan"}, std::vector<std::string>{"--cpu", "inf"},
+        std::vector<std::string>{"--cpu", "many"}, std::vector<std::string>{"--cpu"},
+        std::vector<std::string>{"--cpu", "1", "--cpu", "2"},
+        std::vector<std::string>{"--ram", "lots"}, std::vector<std::string>{"--ram", "-1"},
+        std::vector<std::string>{"--pool", "=3"}, std::vector<std::string>{"--pool", "db=-1"},
+        std::vector<std::string>{"--pool", "db=nan"}, std::vector<std::string>{"--pool", "cpu=1"},
+        std::vector<std::string>{"--pool", "gpu=1", "--resource", "gpu=2"},
+        std::vector<std::string>{"--grpc", "nowhere"}, std::vector<std::string>{"--grpc", "::1:80"},
+        std::vector<std::string>{"--http", "127.0.0.1:99999"},
+        std::vector<std::string>{"--http", "127.0.0.1:50061"},
+        std::vector<std::string>{"--max-graph-tasks", "0"},
+        std::vector<std::string>{"--max-graph-tasks", "1048577"},
+        std::vector<std::string>{"--max-streams", "0"},
+        std::vector<std::string>{"--max-waiting", "1000001"},
+        std::vector<std::string>{"--retention", "-1h"},
+        std::vector<std::string>{"--retention", "soon"},
+        std::vector<std::string>{"--retention", "23h"},
+        std::vector<std::string>{"--log-level", "loud"}, std::vector<std::string>{"stray"}));
+
+TEST(ConfigTest, AsksForTheState) {
+  EXPECT_THAT(ProblemsOf({}), ElementsAre(HasSubstr("--state")));
+}
+
+TEST(ConfigTest, HelpNamesEverySetting) {
+  const auto parsed = ParseCommandLine({"--help"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  for (const Setting& setting : Settings()) {
+    EXPECT_THAT(parsed->print, HasSubstr(absl::StrCat("--", setting.name)));
+  }
+  EXPECT_THAT(parsed->print, HasSubstr("--config"));
+}
+
+TEST(ConfigTest, PrintsTheVersion) {
+  const auto parsed = ParseCommandLine({"--version"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->print, StartsWith("kartographd "));
+}
+
+TEST(AddressTest, KnowsLoopback) {
+  EXPECT_TRUE(ParseAddress("127.0.0.1:1")->IsLoopback());
+  EXPECT_TRUE(ParseAddress("[::1]:1")->IsLoopback());
+  EXPECT_TRUE(ParseAddress("localhost:1")->IsLoopback());
+  EXPECT_FALSE(ParseAddress("0.0.0.0:1")->IsLoopback());
+  EXPECT_FALSE(ParseAddress("[::]:1")->IsLoopback());
+}
+
+TEST(AddressTest, RefusesWhatIsNone) {
+  for (const char* text : {"", ":", "host", "host:", ":80", "host:x", "host:-1", "host:65536",
+                           "host:123456", "1::2:80", "a b:1", "[::1]", "host:+1"}) {
+    EXPECT_FALSE(ParseAddress(text).ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace kartograph::service

@@ -1,0 +1,107 @@
+#include "service/config/mesos_options.h"
+
+#include <pwd.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "executor/mesos/digest.h"
+#include "executor/mesos/framework/credentials.h"
+#include "service/find_program.h"
+
+namespace kartograph::service {
+namespace {
+
+constexpr char kExecutorName[] = "kartograph-executor";
+
+std::string UserName() {
+  passwd entry;
+  passwd* found = nullptr;
+  std::vector<char> buffer(16 << 10);
+  getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found);
+  return found != nullptr ? found->pw_name : absl::StrCat(geteuid());
+}
+
+std::string HostName() {
+  char name[256] = "localhost";
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+absl::StatusOr<std::string> ReadWhole(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (!file.good() && content.empty()) {
+    return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  }
+  return content;
+}
+
+Address Advertised(const ServiceConfig& config) {
+  Address address = config.http;
+  if (!config.mesos.advertise.empty()) {
+    address.host = config.mesos.advertise;
+  } else if (address.host == "0.0.0.0" || address.host == "::") {
+    address.host = HostName();
+  }
+  return address;
+}
+
+}  // namespace
+
+absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
+                                              const std::string& state) {
+  const MesosConfig& mesos = config.mesos;
+  absl::StatusOr<executor::mesos::Credentials> credentials =
+      executor::mesos::ReadCredentials(mesos.principal, mesos.secret_file);
+  if (!credentials.ok()) return credentials.status();
+
+  MesosOptions options;
+  options.cluster.master = *config.mesos_master;
+  if (mesos.tls) options.cluster.master.tls = true;
+  options.cluster.ca_file = mesos.ca_file;
+  executor::mesos::FrameworkOptions& framework = options.cluster.framework;
+  framework.name = mesos.name;
+  framework.user = mesos.user.empty() ? UserName() : mesos.user;
+  framework.roles = mesos.roles;
+  framework.principal = credentials->principal;
+  framework.hostname = HostName();
+  framework.failover_timeout = mesos.failover_timeout;
+  framework.checkpoint = mesos.checkpoint;
+  framework.revocable = mesos.revocable;
+  framework.id_file = absl::StrCat(state, "/mesos-framework");
+  framework.abandon = mesos.abandon;
+  framework.subscription.authorization = executor::mesos::BasicAuthorization(*credentials);
+  framework.executors.resources = {{planner::Resource::Cpu(), mesos.executor_cpu},
+                                   {planner::Resource::Ram(), mesos.executor_ram}};
+  const Address advertised = Advertised(config);
+  if (config.http.port != 0) framework.web_ui = absl::StrCat("http://", advertised.ToString(), "/");
+  if (!mesos.executor_path.empty()) {
+    framework.executors.path = mesos.executor_path;
+    return options;
+  }
+  absl::StatusOr<std::string> file =
+      FindProgram(kExecutorName, "executor/mesos/executor", "", "--mesos-executor-path");
+  if (!file.ok()) return file.status();
+  absl::StatusOr<std::string> content = ReadWhole(*file);
+  if (!content.ok()) return content.status();
+  // Another version has another address, so that no agent takes one for the other.
+  options.executor_path =
+      absl::StrCat("/executor/", executor::mesos::Digest(*content), "/", kExecutorName);
+  options.executor = std::make_shared<const std::string>(*std::move(content));
+  framework.executors.url = absl::StrCat("http://", advertised.ToString(), options.executor_path);
+  if (advertised.IsLoopback()) {
+    spdlog::warn(
+        "agents fetch kartograph-executor from {}, which only this machine reaches; name an "
+        "address of it with --http and --mesos-advertise where they run elsewhere",
+        framework.executors.url);
+  }
+  return options;
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,206 @@
+#include "service/config/settings.h"
+
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/duration.h"
+#include "planner/ids.h"
+#include "service/config/mesos_settings.h"
+
+namespace kartograph::service {
+namespace {
+
+absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
+
+absl::Status SetText(absl::string_view text, std::string& value) {
+  if (text.empty()) return Wrong("must not be empty");
+  value = std::string(text);
+  return absl::OkStatus();
+}
+
+absl::Status SetAddress(absl::string_view text, Address& value) {
+  absl::StatusOr<Address> address = ParseAddress(text);
+  if (!address.ok()) return address.status();
+  value = *std::move(address);
+  return absl::OkStatus();
+}
+
+absl::Status SetCluster(absl::string_view text, ServiceConfig& config) {
+  config.mesos_master.reset();
+  if (text == "local") return absl::OkStatus();
+  if (!absl::ConsumePrefix(&text, "mesos:")) {
+    return Wrong("must be local, or mesos: and its masters, such as mesos:http://host:5050");
+  }
+  absl::StatusOr<executor::mesos::MasterAddress> address =
+      executor::mesos::ParseMasterAddress(text);
+  if (!address.ok()) return address.status();
+  config.mesos_master = *std::move(address);
+  return absl::OkStatus();
+}
+
+absl::Status SetCpu(absl::string_view text, ServiceConfig& config) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text, "cpu");
+  if (!quantity.ok()) return quantity.status();
+  if (quantity->is_zero()) return Wrong("must be more than 0");
+  config.cpu = *quantity;
+  return absl::OkStatus();
+}
+
+absl::Status SetRam(absl::string_view text, ServiceConfig& config) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
+  if (!quantity.ok()) return quantity.status();
+  if (quantity->is_zero()) return Wrong("must be more than 0");
+  config.ram = *quantity;
+  return absl::OkStatus();
+}
+
+absl::Status SetNamed(absl::string_view text, planner::ResourceVector& vector) {
+  const size_t equals = text.find('=');
+  if (equals == absl::string_view::npos || equals == 0) {
+    return Wrong("must be NAME=NUMBER, such as db_connections=40");
+  }
+  const absl::StatusOr<planner::Quantity> quantity =
+      planner::ParseQuantity(text.substr(equals + 1));
+  if (!quantity.ok()) return quantity.status();
+  const absl::StatusOr<planner::Resource> resource =
+      planner::Resource::Intern(text.substr(0, equals));
+  if (!resource.ok()) return resource.status();
+  if (*resource == planner::Resource::Cpu() || *resource == planner::Resource::Ram()) {
+    return Wrong("cpu and ram have settings of their own: cpu, ram");
+  }
+  vector.Set(*resource, *quantity);
+  return absl::OkStatus();
+}
+
+absl::Status SetMaxGraphTasks(absl::string_view text, ServiceConfig& config) {
+  uint32_t tasks = 0;
+  if (!absl::SimpleAtoi(text, &tasks) || tasks == 0 || tasks > planner::kMaxTasks) {
+    return Wrong(absl::StrCat("must be a whole number from 1 to ", planner::kMaxTasks));
+  }
+  config.max_graph_tasks = tasks;
+  return absl::OkStatus();
+}
+
+template <uint32_t ServiceConfig::*kLimit>
+absl::Status SetLimit(absl::string_view text, ServiceConfig& config) {
+  constexpr uint32_t kMost = 1000000;
+  uint32_t limit = 0;
+  if (!absl::SimpleAtoi(text, &limit) || limit == 0 || limit > kMost) {
+    return Wrong(absl::StrCat("must be a whole number from 1 to ", kMost));
+  }
+  config.*kLimit = limit;
+  return absl::OkStatus();
+}
+
+absl::Status SetRetention(absl::string_view text, ServiceConfig& config) {
+  if (text == "forever") {
+    config.retention = absl::InfiniteDuration();
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<absl::Duration> duration = ParseDuration(text);
+  // Answers to writes are kept as long, for those who repeat them.
+  if (!duration.ok() || *duration < absl::Hours(24) || *duration > absl::Hours(24 * 366 * 100)) {
+    return Wrong("must be a duration of at least a day, such as 30d or 36h, or forever");
+  }
+  config.retention = *duration;
+  return absl::OkStatus();
+}
+
+absl::Status SetLogLevel(absl::string_view text, ServiceConfig& config) {
+  for (absl::string_view level : {"debug", "info", "warn", "error", "off"}) {
+    if (text == level) return SetText(text, config.log_level);
+  }
+  return Wrong("must be debug, info, warn, error or off");
+}
+
+absl::Status SetDrain(absl::string_view text, ServiceConfig& config) {
+  if (text != "true" && text != "false") return Wrong("must be true or false");
+  config.drain = text == "true";
+  return absl::OkStatus();
+}
+
+using Kind = Setting::Kind;
+
+constexpr Setting kSettings[] = {
+    {"state", "state", Kind::kValue, "DIR",
+     "Folder of the run history and everything else that must survive; made where it is missing.",
+     [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.state); }},
+    {"grpc", "grpc", Kind::kValue, "HOST:PORT",
+     "Where to listen for gRPC; port 0 takes a free one. Default 127.0.0.1:50061.",
+     [](absl::string_view text, ServiceConfig& c) { return SetAddress(text, c.grpc); }},
+    {"http", "http", Kind::kValue, "HOST:PORT",
+     "Where to listen for HTTP: status page, API as JSON, metrics. Default 127.0.0.1:50062.",
+     [](absl::string_view text, ServiceConfig& c) { return SetAddress(text, c.http); }},
+    {"cluster", "cluster", Kind::kValue, "CLUSTER",
+     "Where tasks run. Default local: on this machine. On Mesos: mesos:http://host:port[,...] "
+     "names "
+     "its masters, mesos:zk://host[,...]/path the ZooKeeper that knows them.",
+     SetCluster},
+    {"cpu", "cpu", Kind::kValue, "N",
+     "Cores that tasks on this machine may use. Default: all there are.", SetCpu},
+    {"ram", "ram", Kind::kValue, "SIZE",
+     "Memory that tasks on this machine may use, such as 12GiB. Default: most of what there is.",
+     SetRam},
+    {"resource", "resources", Kind::kNamed, "NAME=N",
+     "Something else this machine has, such as gpu=2. May be given several times.",
+     [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.resources); }},
+    {"pool", "pools", Kind::kNamed, "NAME=N",
+     "A resource of the whole cluster, such as db_connections=40. May be given several times.",
+     [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.pools); }},
+    {"max-graph-tasks", "max-graph-tasks", Kind::kValue, "N",
+     "Largest graph that is taken, in tasks. Default 1000000, at most 1048576.", SetMaxGraphTasks},
+    {"max-streams", "max-streams", Kind::kValue, "N",
+     "Streams that may be open at once: graphs being submitted, watches, logs. Default 1000.",
+     SetLimit<&ServiceConfig::max_streams>},
+    {"max-waiting", "max-waiting", Kind::kValue, "N",
+     "Calls that may wait for finished tasks at once. Default 10000.",
+     SetLimit<&ServiceConfig::max_waiting>},
+    {"retention", "retention", Kind::kValue, "TIME",
+     "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention},
+    {"log-level", "log-level", Kind::kValue, "LEVEL",
+     "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel},
+    {"drain", "drain", Kind::kSwitch, "",
+     "On SIGTERM wait until running attempts have ended. Default: leave them running, to be found "
+     "again by the next start.",
+     SetDrain},
+    {"agent-binary", "agent-binary", Kind::kValue, "FILE",
+     "The program under which the attempts of the local cluster live. Default: found beside "
+     "kartographd.",
+     [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.agent_binary); }},
+};
+
+}  // namespace
+
+absl::Span<const Setting> Settings() {
+  static const std::vector<Setting>& all = *[] {
+    auto* settings = new std::vector<Setting>(std::begin(kSettings), std::end(kSettings));
+    const absl::Span<const Setting> mesos = MesosSettings();
+    settings->insert(settings->end(), mesos.begin(), mesos.end());
+    return settings;
+  }();
+  return all;
+}
+
+absl::Status CheckConfig(const ServiceConfig& config) {
+  if (config.state.empty()) {
+    return Wrong("--state: is missing: name the folder of the run history");
+  }
+  if (config.grpc.port != 0 && config.grpc.ToString() == config.http.ToString()) {
+    return Wrong(absl::StrCat("--http = ", config.http.ToString(),
+                              ": is the address of gRPC already; choose another port"));
+  }
+  if (absl::Status status = CheckMesosConfig(config); !status.ok()) return status;
+  for (const auto& entry : config.pools) {
+    if (config.resources.Get(entry.resource).is_zero()) continue;
+    return Wrong(absl::StrCat("--pool = ", entry.resource.name(),
+                              ": is a resource of this machine already; choose another name"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,132 @@
+#include "service/grpc/submit_graph_stream.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "planner/task_graph.h"
+#include "service/grpc/grpc_status.h"
+
+namespace kartograph::service {
+namespace {
+
+// Adds what is wrong with names and dependencies to what is wrong with fields.
+void AddShapeProblems(std::vector<planner::Problem> found, ProblemList& problems) {
+  for (planner::Problem& problem : found) {
+    // Names that are missing are told as such, not as repeated.
+    if (problem.value.empty() && absl::EndsWith(problem.field, "].name")) continue;
+    problems.Add(std::move(problem.field), problem.value, std::move(problem.message));
+  }
+}
+
+}  // namespace
+
+SubmitGraphStream::SubmitGraphStream(const ServiceParts& parts,
+                                     grpc::CallbackServerContext* context,
+                                     v1::SubmitGraphResponse* response)
+    : parts_(parts), context_(context), response_(response) {
+  if (!open_.Add(parts_.limits->streams, 1)) {
+    End(TooManyStreams(parts_.limits->streams));
+    return;
+  }
+  StartRead(&message_);
+}
+
+void SubmitGraphStream::OnReadDone(bool ok) {
+  if (!ok) {
+    // The client has sent everything, or it is gone: a read does not say which, and part of a
+    // graph must never be taken for the whole. Sending does say it.
+    StartSendInitialMetadata();
+    return;
+  }
+  if (absl::Status status = Take(); !status.ok()) {
+    End(status);
+    return;
+  }
+  StartRead(&message_);
+}
+
+void SubmitGraphStream::OnSendInitialMetadataDone(bool ok) {
+  if (!ok || context_->IsCancelled()) {
+    End(absl::CancelledError("the client went away before the graph was whole"));
+    return;
+  }
+  if (!parts_.workers->TryPost([this] { Prepare(); })) {
+    End(absl::ResourceExhaustedError("too many calls wait already; try again"));
+  }
+}
+
+void SubmitGraphStream::OnDone() { delete this; }
+
+absl::Status SubmitGraphStream::Take() {
+  const int64_t bytes = static_cast<int64_t>(message_.ByteSizeLong());
+  if (!claimed_bytes_.Add(parts_.limits->submitted_bytes, bytes)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graphs that are being received take all of ",
+                     parts_.limits->submitted_bytes.limit(), " bytes; try again"));
+  }
+  bytes_ += bytes;
+  if (bytes_ > parts_.max_graph_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat("the graph is larger than the limit of ",
+                                                     parts_.max_graph_bytes,
+                                                     " bytes; submit it in parts"));
+  }
+  if (message_.has_graph() == started_) {
+    ProblemList misuse;
+    misuse.Add("message",
+               started_               ? "graph"
+               : message_.has_tasks() ? "tasks"
+                                      : "",
+               started_ ? "only the first message is `graph`; those after it are `tasks`"
+                        : "the first message must be `graph`; those after it are `tasks`");
+    return misuse.ToStatus();
+  }
+  if (!started_) {
+    started_ = true;
+    request_id_ = message_.graph().request_id();
+    CheckRequestId(request_id_, problems_);
+    graph_.emplace(ConvertGraph(message_.graph().graph(), "graph", problems_));
+    return absl::OkStatus();
+  }
+  const int64_t tasks = static_cast<int64_t>(graph_->size()) + message_.tasks().tasks_size();
+  if (tasks > parts_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graph has ", tasks, " tasks or more; the limit is ",
+                     parts_.max_graph_tasks, " (kartographd --max-graph-tasks)"));
+  }
+  for (const v1::TaskSpec& spec : message_.tasks().tasks()) {
+    graph_->Add(ConvertTask(spec, static_cast<int64_t>(graph_->size()), names_, problems_));
+  }
+  return absl::OkStatus();
+}
+
+void SubmitGraphStream::Prepare() {
+  if (!started_) {
+    problems_.Add("message", "", "nothing was sent; the first message must be `graph`");
+    End(problems_.ToStatus());
+    return;
+  }
+  message_.Clear();
+  scheduler::PreparedGraph graph = (*std::exchange(graph_, std::nullopt)).Prepare();
+  if (!problems_.empty()) {
+    AddShapeProblems(std::move(graph.problems), problems_);
+    End(problems_.ToStatus());
+    return;
+  }
+  Submit(std::move(graph));
+}
+
+void SubmitGraphStream::Submit(scheduler::PreparedGraph graph) {
+  response_->set_tasks(static_cast<int32_t>(graph.size()));
+  parts_.scheduler->Submit(scheduler::SubmitGraph{std::move(request_id_), std::move(graph)},
+                           [this](const absl::StatusOr<scheduler::Reply>& made) {
+                             if (made.ok())
+                               response_->set_graph_id(planner::GraphIdToString(made->graph()));
+                             End(made.status());
+                           });
+}
+
+void SubmitGraphStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status, *context_)); }
+
+}  // namespace kartograph::service

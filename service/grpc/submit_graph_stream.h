@@ -1,0 +1,48 @@
+// One SubmitGraph call.
+#ifndef KARTOGRAPH_SERVICE_GRPC_SUBMIT_GRAPH_STREAM_H_
+#define KARTOGRAPH_SERVICE_GRPC_SUBMIT_GRAPH_STREAM_H_
+
+#include <optional>
+#include <string>
+
+#include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "service/convert.h"
+#include "service/service_parts.h"
+
+namespace kartograph::service {
+
+// Holds the graph received so far. Deletes itself when the call is over.
+class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRequest> {
+ public:
+  SubmitGraphStream(const ServiceParts& parts, grpc::CallbackServerContext* context,
+                    v1::SubmitGraphResponse* response);
+
+  void OnReadDone(bool ok) override;
+  void OnSendInitialMetadataDone(bool ok) override;
+  void OnDone() override;
+
+ private:
+  // Adds the message to the graph; an error ends the call.
+  absl::Status Take();
+  // Checks and ranks the graph, on a worker.
+  void Prepare();
+  void Submit(scheduler::PreparedGraph graph);
+  void End(const absl::Status& status);
+
+  const ServiceParts parts_;
+  grpc::CallbackServerContext* const context_;
+  v1::SubmitGraphResponse* const response_;
+  v1::SubmitGraphRequest message_;
+  bool started_ = false;
+  int64_t bytes_ = 0;
+  SharedLimit::Claim open_;
+  SharedLimit::Claim claimed_bytes_;
+  std::string request_id_;
+  planner::ResourceNames names_;  // of the graph, until the scheduler has answered
+  std::optional<scheduler::GraphDraft> graph_;
+  ProblemList problems_;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_GRPC_SUBMIT_GRAPH_STREAM_H_

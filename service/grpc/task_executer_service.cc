@@ -1,0 +1,273 @@
+#include "service/grpc/task_executer_service.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "service/convert.h"
+#include "service/grpc/grpc_status.h"
+#include "service/grpc/read_log_stream.h"
+#include "service/grpc/submit_graph_stream.h"
+#include "service/grpc/watch_graph_stream.h"
+#include "service/messages.h"
+
+namespace kartograph::service {
+namespace {
+
+constexpr absl::Duration kMaxWait = absl::Minutes(10);
+constexpr int32_t kDefaultPopped = 100;
+constexpr int32_t kMaxPopped = 10000;
+constexpr int kMaxAcknowledged = 100000;
+// Leaves room below gRPC's default limit of 4 MiB for names and messages.
+constexpr int64_t kMaxPoppedBytes = (39 << 20) / 10;
+
+// The end of a unary call, to be reached exactly once, from any thread.
+struct Reply {
+  grpc::CallbackServerContext* context;
+  grpc::ServerUnaryReactor* reactor;
+
+  explicit Reply(grpc::CallbackServerContext* c) : context(c), reactor(c->DefaultReactor()) {}
+  void Finish(const absl::Status& status) const { reactor->Finish(ToGrpcStatus(status, *context)); }
+};
+
+// Answers with the number of tasks that a write was about.
+template <typename Response>
+scheduler::Done CountTasks(const Reply& reply, Response* response) {
+  return [reply, response](const absl::StatusOr<scheduler::Reply>& counted) {
+    if (counted.ok()) response->set_tasks(static_cast<int32_t>(counted->number));
+    reply.Finish(counted.status());
+  };
+}
+
+}  // namespace
+
+template <typename Response, typename Query>
+grpc::ServerUnaryReactor* TaskExecuterService::OnWorker(Context* context, Response* response,
+                                                        Query query, WorkerPool* pool) {
+  const Reply reply(context);
+  const bool posted = (pool == nullptr ? parts_.workers : pool)
+                          ->TryPost([reply, response, query = std::move(query)] {
+                            absl::StatusOr<Response> answer = query();
+                            const absl::Status status = answer.status();
+                            if (status.ok()) *response = *std::move(answer);
+                            reply.Finish(status);
+                          });
+  if (!posted) reply.Finish(absl::ResourceExhaustedError("too many calls wait already; try again"));
+  return reply.reactor;
+}
+
+grpc::ServerReadReactor<v1::SubmitGraphRequest>* TaskExecuterService::SubmitGraph(
+    Context* context, v1::SubmitGraphResponse* response) {
+  return new SubmitGraphStream(parts_, context, response);
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
+                                                       const v1::ExecuteRequest* request,
+                                                       v1::ExecuteResponse* response) {
+  const Reply reply(context);
+  ProblemList problems;
+  CheckRequestId(request->request_id(), problems);
+  if (!request->has_task()) problems.Add("task", "", "is missing: say what to run");
+  const auto names = std::make_shared<planner::ResourceNames>();
+  scheduler::TaskSubmission task = ConvertTask(request->task(), "task", *names, problems);
+  planner::GraphId graph = 0;
+  if (!request->graph_id().empty()) {
+    graph = ConvertGraphId(request->graph_id(), problems);
+    if (!request->client_queue().empty()) {
+      problems.Add("client_queue", request->client_queue(),
+                   "is for a task alone; this graph has its own");
+    }
+  } else if (!request->client_queue().empty()) {
+    CheckName(request->client_queue(), "client_queue", problems);
+  }
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  response->set_task_name(task.name);
+  if (graph != 0) {
+    response->set_graph_id(request->graph_id());
+    parts_.scheduler->Submit(scheduler::AddTask{request->request_id(), graph, std::move(task)},
+                             [reply, names](const absl::StatusOr<scheduler::Reply>& added) {
+                               reply.Finish(added.status());
+                             });
+    return reply.reactor;
+  }
+  scheduler::GraphSubmission alone;
+  alone.name = task.name;
+  alone.client_queue = request->client_queue();
+  alone.tasks.push_back(std::move(task));
+  parts_.scheduler->Submit(
+      scheduler::SubmitGraph{request->request_id(), scheduler::Prepare(std::move(alone))},
+      [reply, response, names](const absl::StatusOr<scheduler::Reply>& made) {
+        if (made.ok()) response->set_graph_id(planner::GraphIdToString(made->graph()));
+        reply.Finish(made.status());
+      });
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::CloseGraph(Context* context,
+                                                          const v1::CloseGraphRequest* request,
+                                                          v1::CloseGraphResponse*) {
+  const Reply reply(context);
+  ProblemList problems;
+  CheckRequestId(request->request_id(), problems);
+  const planner::GraphId graph = ConvertGraphId(request->graph_id(), problems);
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  parts_.scheduler->Submit(
+      scheduler::CloseGraph{request->request_id(), graph},
+      [reply](const absl::StatusOr<scheduler::Reply>& closed) { reply.Finish(closed.status()); });
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::Cancel(Context* context,
+                                                      const v1::CancelRequest* request,
+                                                      v1::CancelResponse* response) {
+  const Reply reply(context);
+  ProblemList problems;
+  CheckRequestId(request->request_id(), problems);
+  const planner::GraphId graph = ConvertGraphId(request->graph_id(), problems);
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  scheduler::Command cancel = scheduler::CancelGraph{request->request_id(), graph};
+  if (!request->task_name().empty()) {
+    cancel = scheduler::CancelTask{request->request_id(), graph, request->task_name()};
+  }
+  parts_.scheduler->Submit(std::move(cancel), CountTasks(reply, response));
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
+                                                     const v1::RetryRequest* request,
+                                                     v1::RetryResponse* response) {
+  const Reply reply(context);
+  ProblemList problems;
+  CheckRequestId(request->request_id(), problems);
+  const planner::GraphId graph = ConvertGraphId(request->graph_id(), problems);
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  parts_.scheduler->Submit(scheduler::RetryGraph{request->request_id(), graph},
+                           CountTasks(reply, response));
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
+                                                           const v1::PopFinishedRequest* request,
+                                                           v1::PopFinishedResponse* response) {
+  const Reply reply(context);
+  ProblemList problems;
+  CheckName(request->client_queue(), "client_queue", problems);
+  const absl::Duration wait =
+      ConvertDuration(request->wait(), "wait", absl::ZeroDuration(), problems);
+  if (wait > kMaxWait) {
+    problems.Add("wait", absl::FormatDuration(wait), "must be at most 10 min; ask again after it");
+  }
+  if (request->max_tasks() < 0 || request->max_tasks() > kMaxPopped) {
+    problems.Add(
+        "max_tasks", absl::StrCat(request->max_tasks()),
+        absl::StrCat("must be 1 to ", kMaxPopped, ", or 0 for the default of ", kDefaultPopped));
+  }
+  if (request->acknowledge_size() > kMaxAcknowledged) {
+    problems.Add("acknowledge", absl::StrCat(request->acknowledge_size(), " ids"),
+                 absl::StrCat("must be at most ", kMaxAcknowledged,
+                              " ids; acknowledge the rest with further calls"));
+  }
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  scheduler::PopFinished pop;
+  pop.client_queue = request->client_queue();
+  pop.acknowledge = {request->acknowledge().begin(), request->acknowledge().end()};
+  pop.max_tasks = request->max_tasks() == 0 ? kDefaultPopped : request->max_tasks();
+  pop.max_bytes = kMaxPoppedBytes;
+  // Who has given up by then is not waited for. Nothing is lost: what nobody acknowledges is
+  // delivered again.
+  pop.deadline = Clock::System().SteadyNow() +
+                 std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
+  parts_.scheduler->Submit(std::move(pop), [reply, response, workers = parts_.workers](
+                                               absl::StatusOr<scheduler::Reply> popped) {
+    if (!popped.ok() || popped->finished.empty()) {
+      reply.Finish(popped.status());
+      return;
+    }
+    // Copying megabytes is not the scheduler's thread's work.
+    auto tasks = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
+    workers->Post([reply, response, tasks] {
+      size_t bytes = 0;
+      for (const storage::Finished& task : *tasks) {
+        v1::FinishedTask message = ToMessage(task);
+        bytes += message.ByteSizeLong() + 8;
+        // The rest is delivered by the next call.
+        if (bytes > kMaxPoppedBytes && response->tasks_size() > 0) break;
+        *response->add_tasks() = std::move(message);
+      }
+      reply.Finish(absl::OkStatus());
+    });
+  });
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::GetGraph(Context* context,
+                                                        const v1::GetGraphRequest* request,
+                                                        v1::Graph* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->GetGraph(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ListGraphs(Context* context,
+                                                          const v1::ListGraphsRequest* request,
+                                                          v1::ListGraphsResponse* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->ListGraphs(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ListTasks(Context* context,
+                                                         const v1::ListTasksRequest* request,
+                                                         v1::ListTasksResponse* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->ListTasks(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::GetTask(Context* context,
+                                                       const v1::GetTaskRequest* request,
+                                                       v1::Task* response) {
+  return OnWorker(context, response, [this, request] { return parts_.queries->GetTask(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ListFailures(Context* context,
+                                                            const v1::ListFailuresRequest* request,
+                                                            v1::ListFailuresResponse* response) {
+  return OnWorker(
+      context, response, [this, request] { return parts_.queries->ListFailures(*request); },
+      parts_.log_workers);
+}
+
+grpc::ServerWriteReactor<v1::WatchGraphResponse>* TaskExecuterService::WatchGraph(
+    Context* context, const v1::WatchGraphRequest* request) {
+  return WatchGraphStream::Start(parts_, context, *request);
+}
+
+grpc::ServerWriteReactor<v1::ReadLogResponse>* TaskExecuterService::ReadLog(
+    Context* context, const v1::ReadLogRequest* request) {
+  return ReadLogStream::Start(parts_, context, *request);
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::GetCluster(Context* context,
+                                                          const v1::GetClusterRequest* request,
+                                                          v1::Cluster* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->GetCluster(*request); });
+}
+
+}  // namespace kartograph::service

@@ -1,0 +1,57 @@
+// The contract's service over gRPC.
+#ifndef KARTOGRAPH_SERVICE_GRPC_TASK_EXECUTER_SERVICE_H_
+#define KARTOGRAPH_SERVICE_GRPC_TASK_EXECUTER_SERVICE_H_
+
+#include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "service/service_parts.h"
+
+namespace kartograph::service {
+
+// Turns calls into commands and queries. Callback API throughout: a call that waits holds no
+// thread. Thread-safe; the parts outlive every call.
+class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
+ public:
+  explicit TaskExecuterService(ServiceParts parts) : parts_(parts) {}
+
+  using Context = grpc::CallbackServerContext;
+  grpc::ServerReadReactor<v1::SubmitGraphRequest>* SubmitGraph(
+      Context* context, v1::SubmitGraphResponse* response) override;
+  grpc::ServerUnaryReactor* Execute(Context* context, const v1::ExecuteRequest* request,
+                                    v1::ExecuteResponse* response) override;
+  grpc::ServerUnaryReactor* CloseGraph(Context* context, const v1::CloseGraphRequest* request,
+                                       v1::CloseGraphResponse* response) override;
+  grpc::ServerUnaryReactor* Cancel(Context* context, const v1::CancelRequest* request,
+                                   v1::CancelResponse* response) override;
+  grpc::ServerUnaryReactor* Retry(Context* context, const v1::RetryRequest* request,
+                                  v1::RetryResponse* response) override;
+  grpc::ServerUnaryReactor* PopFinished(Context* context, const v1::PopFinishedRequest* request,
+                                        v1::PopFinishedResponse* response) override;
+  grpc::ServerUnaryReactor* GetGraph(Context* context, const v1::GetGraphRequest* request,
+                                     v1::Graph* response) override;
+  grpc::ServerUnaryReactor* ListGraphs(Context* context, const v1::ListGraphsRequest* request,
+                                       v1::ListGraphsResponse* response) override;
+  grpc::ServerUnaryReactor* ListTasks(Context* context, const v1::ListTasksRequest* request,
+                                      v1::ListTasksResponse* response) override;
+  grpc::ServerUnaryReactor* GetTask(Context* context, const v1::GetTaskRequest* request,
+                                    v1::Task* response) override;
+  grpc::ServerUnaryReactor* ListFailures(Context* context, const v1::ListFailuresRequest* request,
+                                         v1::ListFailuresResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchGraphResponse>* WatchGraph(
+      Context* context, const v1::WatchGraphRequest* request) override;
+  grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
+      Context* context, const v1::ReadLogRequest* request) override;
+  grpc::ServerUnaryReactor* GetCluster(Context* context, const v1::GetClusterRequest* request,
+                                       v1::Cluster* response) override;
+
+ private:
+  // Answers a reading call on a thread of `pool`, or of the common one.
+  template <typename Response, typename Query>
+  grpc::ServerUnaryReactor* OnWorker(Context* context, Response* response, Query query,
+                                     WorkerPool* pool = nullptr);
+
+  const ServiceParts parts_;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_GRPC_TASK_EXECUTER_SERVICE_H_

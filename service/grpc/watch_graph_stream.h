@@ -1,0 +1,53 @@
+// One WatchGraph call.
+#ifndef KARTOGRAPH_SERVICE_GRPC_WATCH_GRAPH_STREAM_H_
+#define KARTOGRAPH_SERVICE_GRPC_WATCH_GRAPH_STREAM_H_
+
+#include <atomic>
+#include <deque>
+#include <memory>
+
+#include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "service/service_parts.h"
+
+namespace kartograph::service {
+
+// Sends the graph as it is, then what the hub has gathered each time the message before is out.
+// One step follows the other; between two, `waiting_` says that whoever sets it to false goes on.
+// Keeps itself until the call is over.
+class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphResponse>,
+                               public std::enable_shared_from_this<WatchGraphStream> {
+ public:
+  static WatchGraphStream* Start(const ServiceParts& parts, grpc::CallbackServerContext* context,
+                                 const v1::WatchGraphRequest& request);
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override { self_.reset(); }
+
+ private:
+  WatchGraphStream(const ServiceParts& parts, grpc::CallbackServerContext* context,
+                   const v1::WatchGraphRequest& request)
+      : parts_(parts), context_(context), request_(request) {}
+
+  void Begin();
+  void SendFirst();
+  void Wake();
+  void SendNext();
+  void End(const absl::Status& status);
+
+  const ServiceParts parts_;
+  grpc::CallbackServerContext* const context_;
+  const v1::WatchGraphRequest request_;
+  std::shared_ptr<WatchGraphStream> self_;
+  SharedLimit::Claim open_;
+  std::shared_ptr<ChangeHub::Watch> watch_;
+  std::atomic<bool> waiting_{false};
+  std::atomic<bool> cancelled_{false};
+
+  v1::WatchGraphResponse message_;
+  std::deque<ChangeHub::Task> unsent_;
+};
+
+}  // namespace kartograph::service
+
+#endif  // KARTOGRAPH_SERVICE_GRPC_WATCH_GRAPH_STREAM_H_
