@@ -392,7 +392,7 @@ TEST_F(SchedulerTest, ASubscriptionMayEndAfterTheThread) {
   std::atomic<int> late_calls = 0;
   auto late = scheduler_->Subscribe([&](const Changes&, const Snapshots&) { ++late_calls; });
   Promise<GraphId> refused;
-  scheduler_->Submit(SubmitGraph{"", Graph({Task("b")}).Get()}, refused.Callback());
+  scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("b")}).Get())}, refused.Callback());
   EXPECT_TRUE(absl::IsUnavailable(refused.Wait().status())) << refused.Wait().status();
   early.reset();
   late.reset();

@@ -339,7 +339,14 @@ std::vector<std::string> LogOf(uint64_t seed, bool lease) {
   options.backlog = lease ? 100 : 0;
   options.latency = absl::Milliseconds(2);
   options.seed = seed;
-  options.faults = {0.1, 0.05, 0.05, 0.3, 0.3, 0.05, 0.2, absl::Milliseconds(50)};
+  options.faults = {.refuse_launch = 0.1,
+                    .lose_agent = 0.05,
+                    .lose_sight = 0.05,
+                    .repeat_update = 0.3,
+                    .late_update = 0.3,
+                    .drop_connection = 0.05,
+                    .rescind_offer = 0.2,
+                    .longest_delay = absl::Milliseconds(50)};
   std::vector<std::string> log;
   std::vector<ClusterEvent> events;
   std::optional<SimulatedCluster> cluster;
