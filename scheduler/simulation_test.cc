@@ -345,7 +345,10 @@ class World {
       for (GraphId id : std::set<GraphId>(open_)) {
         simulation_.engine().Apply(CloseGraph{"", id}, simulation_.now(),
                                    [this, id](const absl::StatusOr<Reply>& closed) {
-                                     if (closed.ok()) open_.erase(id);
+                                     // It may have been cancelled, and pruned since.
+                                     if (closed.ok() || absl::IsNotFound(closed.status())) {
+                                       open_.erase(id);
+                                     }
                                    });
       }
       simulation_.EndBatch();
