@@ -25,7 +25,7 @@ class Reader {
       : path_(path), config_(config), problems_(problems) {}
 
   void Read(absl::string_view text) {
-    if (const std::optional<yaml::Problem> problem = tree_.Parse(text)) {
+    if (const std::optional<yaml::Problem> problem = tree_.Parse(std::string(text))) {
       Add(problem->mark, absl::StrCat("is not YAML: ", problem->what, " (line ", problem->mark.line,
                                       ", column ", problem->mark.column, ")"));
       return;
