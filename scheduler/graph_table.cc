@@ -94,7 +94,11 @@ planner::Packer::ClassId GraphTable::UseConsumption(LiveGraph& graph,
                                                     const planner::ResourceVector& consumption,
                                                     absl::Duration timeout) {
   const planner::Packer::ClassId id = parts_.consumptions->Intern(consumption);
-  if (graph.consumptions.insert(id).second) parts_.consumptions->AddUser(id);
+  if (graph.consumptions.insert(id).second) {
+    parts_.consumptions->AddUser(id);
+    // It is accepted: what the request held until here is the table's from now on.
+    planner::ResourceNames::Keep(consumption);
+  }
   parts_.consumptions->NoteTimeout(id, timeout);
   return id;
 }

@@ -255,7 +255,7 @@ void ExecutorDriver::Launch(v1::TaskInfo task) {
   if (launch.ok()) return attempts_.Launch(*std::move(launch), incarnation);
   v1::TaskStatus status = NewStatus(task_id, v1::TASK_ERROR);
   status.set_reason(v1::TaskStatus::REASON_TASK_INVALID);
-  status.set_message(std::string(launch.status().message()));
+  status.set_message(wire::MessageText(launch.status().message()));
   outbox_.AddUpdate(std::move(status));
 }
 
