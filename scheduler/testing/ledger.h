@@ -194,8 +194,14 @@ class Ledger {
     attempts_[launched.attempt] = {launched.agent, std::nullopt};
     pool_used_ += PoolPart(task);
     Agent& agent = agents_[launched.agent];
-    agent.queue.push_back(launched.attempt);
-    Admit(agent);
+    // What fits is meant to begin, though it may reach the agent behind what waits there.
+    planner::ResourceVector sum = agent.held;
+    sum += AgentPart(task);
+    if (agent.lease && !sum.FitsIn(*agent.lease)) {
+      agent.queue.push_back(launched.attempt);
+    } else {
+      agent.held = sum;
+    }
   }
 
   void OnEnded(const storage::AttemptEnded& ended) {
