@@ -218,7 +218,7 @@ TEST_F(LocalFaultsTest, AnAttemptWithoutASandboxIsTheAgentsFailure) {
 
 // With nobody to tell, the agent keeps what attempts have returned on disk.
 TEST_F(LocalFaultsTest, ResultsThatWaitCostNoMemory) {
-  constexpr uint32_t kAttempts = 60;
+  constexpr uint32_t kAttempts = 32;
   constexpr size_t kBytes = 8 << 20;
   pid_t agent;
   {
@@ -237,7 +237,9 @@ TEST_F(LocalFaultsTest, ResultsThatWaitCostNoMemory) {
   ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(File("all")); }));
   const std::optional<Process> process = ReadProcess(agent);
   ASSERT_TRUE(process.has_value());
+#ifndef KARTOGRAPH_SANITIZED  // which keeps what was freed for a time
   EXPECT_LT(process->rss_bytes, kAttempts * kBytes / 4);
+#endif
   Client client(options_);
   for (uint32_t i = 0; i < kAttempts; ++i) {
     EXPECT_EQ(client.WaitEnd(Id(i)).return_value.size(), kBytes);
