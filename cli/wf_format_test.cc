@@ -79,8 +79,8 @@ TEST(WfFormatTest, RefusesOtherVersionsAndBrokenInstances) {
   EXPECT_EQ(ProblemsOf("{\"id\": \"work_3\", \"run", "{\"run"),
             "f:10:32: workflow.specification.tasks[2]: \"work_3\" has no runtime in "
             "workflow.execution.tasks\n"
-            "f:19:9: workflow.execution.tasks[2]: a task with \"id\" and \"runtimeInSeconds\" is "
-            "expected\n");
+            "f:19:9: workflow.execution.tasks[2]: expected a task with \"id\" and "
+            "\"runtimeInSeconds\"\n");
   EXPECT_EQ(ProblemsOf(": 1.25", ": -1"),
             "f:17:47: workflow.execution.tasks[0]: expected a number of seconds, not negative, "
             "found \"-1\"\n");

@@ -60,7 +60,14 @@ Checkpointer::~Checkpointer() {
 }
 
 void Checkpointer::OnCommit(int pages) {
-  if (almost_done_.exchange(false) || pages >= kMostTimes * pages_) {
+  if (pages >= kMostTimes * pages_) {
+    // Only one can copy at a time, so a round of the thread's is waited for: whatever it is held up
+    // by, the WAL has its bound.
+    std::lock_guard copying(copying_);
+    CopyWhatCanBe(writer_);
+    return;
+  }
+  if (almost_done_.exchange(false)) {
     CopyWhatCanBe(writer_);
     return;
   }
@@ -85,7 +92,10 @@ void Checkpointer::Run() {
     // The writer goes on meanwhile; each round has less to copy than the one before.
     constexpr int kRounds = 4;
     for (int i = 0; i < kRounds; ++i) {
-      const Progress progress = CopyWhatCanBe(*own_);
+      const Progress progress = [this] {
+        std::lock_guard copying(copying_);
+        return CopyWhatCanBe(*own_);
+      }();
       if (!progress.ok) break;
       ++runs_;
       if (i + 1 == kRounds || progress.in_wal - progress.copied <= kFewPages) {

@@ -45,7 +45,8 @@ class Checkpointer {
   const int pages_;
   std::atomic<bool> almost_done_{false};  // the writer may finish it
   std::atomic<int64_t> runs_{0};
-  std::mutex mutex_;  // guards what follows
+  std::mutex copying_;  // held by the thread while it copies, and by the writer when it must
+  std::mutex mutex_;    // guards what follows
   std::condition_variable wake_;
   bool wanted_ = false;
   bool stopping_ = false;

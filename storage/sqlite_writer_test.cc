@@ -87,11 +87,11 @@ TEST_F(SqliteWriterTest, KeepsTheLimitsOfEveryField) {
   graph.graph = 4294967295;  // the largest there can be
   graph.submit_time = absl::FromUnixMicros(1);
   TaskSubmitted task;
-  task.task = TaskKey::Of(graph.graph, planner::kMaxTasks - 1);
+  task.task = TaskKey::Of(graph.graph, 0);
   task.name = "a";
   task.policy.timeout = absl::InfiniteDuration();
   task.policy.max_retry_delay = absl::InfiniteDuration();
-  task.policy.max_attempts = INT32_MAX;
+  task.policy.max_attempts = planner::kMaxLaunches;
   task.priority = INT32_MIN;
   AttemptLaunched launched;
   launched.attempt = planner::AttemptId::Of(task.task, planner::kMaxLaunches);
