@@ -332,6 +332,9 @@ TEST_F(StreamLimitsTest, AWatcherThatReadsTooSlowlyIsTold) {
   std::vector<std::string> tasks;
   for (int i = 0; i < 100; ++i) tasks.push_back(absl::StrCat("task", i));
   below.Submit("g", tasks);
+  ServiceHarness::Eventually([&] { return watch->HasPending(); });
+  // Not between two tasks of what comes at once.
+  ASSERT_TRUE(below.scheduler->InspectAndWait([](const scheduler::Snapshots&) {}).ok());
   const ChangeHub::Pending pending = watch->Take();
   EXPECT_TRUE(pending.overflowed);
   EXPECT_TRUE(pending.tasks.empty()) << "what cannot be whole is not kept";
