@@ -30,7 +30,9 @@ TEST_P(ClockTest, AfterARestartABackOffIsNeverLongerThanItIs) {
   Fails("a");
   StepWall(GetParam());
   Restart();
-  EXPECT_LE(core().NextTimer(), now().steady + absl::Minutes(10));
+  // By the wall clock it may be over already: then it waits for nothing but an agent.
+  const SteadyTime due = core().NextTimer();
+  EXPECT_TRUE(due == SteadyTime::InfiniteFuture() || due <= now().steady + absl::Minutes(10));
   Agent("m", Cpu(1));
   Wait(absl::Minutes(10));
   EXPECT_EQ(State("a"), "launching");

@@ -385,6 +385,7 @@ TEST_F(SchedulerTest, SubscriptionsComeAndGoWhileCallsRun) {
 TEST_F(SchedulerTest, ASubscriptionMayEndAfterTheThread) {
   std::atomic<int> calls = 0;
   auto early = scheduler_->Subscribe([&](const Changes&, const Snapshots&) { ++calls; });
+  ASSERT_TRUE(scheduler_->InspectAndWait([](const Snapshots&) {}).ok());  // it is registered
   Submit(Graph({Task("a")}));
   scheduler_->Stop(false);
   const int before = calls;

@@ -173,6 +173,7 @@ class World {
                                 {Resource::Ram(), Quantity::Of(8 + Below(8))}});
     }
     options.lease = style.lease;
+    options.refuse_overcommit = true;  // the ledger tells whether it was the scheduler's doing
     options.backlog = style.backlog;
     options.tell_capacity = !style.lease && Chance(0.5);
     options.latency = style.latency ? absl::Milliseconds(Below(20)) : absl::ZeroDuration();

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <linux/magic.h>
 
+#include <cstdint>
+#include <initializer_list>
+
 #include "storage/open_history.h"
 
 namespace kartograph::storage {
@@ -20,8 +23,9 @@ TEST(FileSystemTest, KnowsThoseOfTheNetwork) {
 }
 
 TEST(FileSystemTest, TakesThoseOfThisMachine) {
-  for (int64_t type :
-       {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC}) {
+  for (const int64_t type :
+       std::initializer_list<int64_t>{EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                      TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC}) {
     EXPECT_EQ(NetworkFileSystemName(type), "") << type;
   }
   EXPECT_TRUE(CheckFileSystem(testing::TempDir() + "/history.sqlite").ok());

@@ -238,8 +238,11 @@ void SimulatedCluster::Arrive(std::vector<Launch> launches) {
     Admit(attempt.agent);
     if (attempt.phase == Phase::kQueued && options_.backlog == 0) {
       // Without a backlog an agent is never sent more than it has: but what was offered without a
-      // lease may be gone, and what was given up may still run. Whether the scheduler sent too much
-      // is for its own tests to find.
+      // lease may be gone, and what was given up may still run.
+      if (options_.lease && !options_.refuse_overcommit) {
+        std::fprintf(stderr, "the scheduler over-committed %s\n", agent.id.c_str());
+        std::abort();
+      }
       agent.queue.pop_back();
       attempt.phase = Phase::kEnded;
       attempt.outcome = Outcome::kRefused;

@@ -43,6 +43,9 @@ struct SimulatedClusterOptions {
   // on its agent, or after Revive.
   bool lease = true;
   int backlog = 0;
+  // A lease that is over-committed aborts the process, unless this is set: where attempts are given
+  // up that may still run, an agent refuses what it has no room for.
+  bool refuse_overcommit = false;
   // What an agent has is told before each offer of it; only without leases.
   bool tell_capacity = false;
   absl::Duration latency = absl::ZeroDuration();  // of every message, one way
