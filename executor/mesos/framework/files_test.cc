@@ -114,9 +114,12 @@ TEST_F(FilesTest, TheEndOfAnotherHistorysAttemptIsAcknowledgedAndNotTold) {
   };
   EXPECT_FALSE(kartograph().Has<executor::AttemptUpdate>(ended));
   // What it has launched itself it hears of, after a restart too.
-  const Launch own = Shell("exit 4", 0);
+  const Launch own =
+      Shell(absl::StrCat("while [ ! -e ", folder(), "/go-on ]; do sleep 0.01; done; exit 4"), 0);
+  kartograph().AwaitRunning(own.attempt);
   options_.lineage = {"h", {22, 33}};
   RestartKartograph();
+  std::ofstream(folder() + "/go-on") << "go on";
   EXPECT_EQ(kartograph().AwaitEnd(own.attempt).exit_status, 4);
 }
 
