@@ -261,7 +261,7 @@ tasks:
 
 
 @pytest.mark.parametrize("text, words", [
-    ("", "task"), ("[1, 2", "line"), ("name: x\n", "tasks"), ("tasks: 5\n", "tasks"),
+    ("", "task"), ("[1, 2", ":1:6: invalid YAML"), ("name: x\n", "tasks"), ("tasks: 5\n", "tasks"),
     ("name: [x]\ntasks: []\n", "name"), ("\x00\x01", ""),
     ("name: a\ntasks:\n  - name: b\n    command: [\"true\"]\n    consumption: {cpu: .nan}\n", "cpu"),
     ("name: a\ntasks:\n  - name: b\n    command: [\"true\"]\n    consumption: {ram: .inf}\n", "ram")])
