@@ -26,7 +26,6 @@ class LedgerHistory : public storage::HistoryWriter, public storage::LongReader 
     return status;
   }
   absl::Status VisitLive(storage::GraphVisitor& visitor) override {
-    ledger_.OnForgotten();
     return writer_->VisitLive(visitor);
   }
   absl::Status AbandonSubmissions() override {
