@@ -286,8 +286,8 @@ absl::StatusOr<Quantity> ParseQuantity(absl::string_view text, absl::string_view
   if (unit.empty()) return Quantity::FromUnits(units);
   const std::optional<int64_t> bytes = BytesOfUnit(unit);
   if (!bytes.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("has an unknown unit \"", unit.substr(0, 40), "\"; known units are ", kByteUnits));
+    return absl::InvalidArgumentError(absl::StrCat("has an unknown unit \"", unit.substr(0, 40),
+                                                   "\"; known units are ", kByteUnits));
   }
   if (resource == "cpu") {
     return absl::InvalidArgumentError("has a unit of bytes; cpu is a number of cores");

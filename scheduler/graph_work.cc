@@ -39,9 +39,9 @@ void GraphTable::Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& tur
     }
   }
   if (progress.resetting()) {
-    turn.step.records.emplace_back(
-        storage::GraphChanged{graph.id, planner::GraphState::kRunning, false,
-                              absl::InfiniteFuture(), GraphWork::kRetrying});
+    turn.step.records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning,
+                                                         false, absl::InfiniteFuture(),
+                                                         GraphWork::kRetrying});
   }
   turn.step.changed_graphs.push_back(graph.id);
   BeginWork(graph, turn);
