@@ -249,9 +249,6 @@ class World {
 
   // What clients and bad luck do.
   void Interfere() {
-    Engine& engine = simulation_.engine();
-    const Instant now = simulation_.now();
-    const Done nobody_cares = [](const absl::StatusOr<Reply>&) {};
     if (Chance(0.02)) simulation_.crashing().CrashAfter(1 + Below(20));
     if (Chance(0.01)) memory_.FailCommits(1 + Below(3));
     if (Chance(0.2)) memory_.Heal();
@@ -264,6 +261,10 @@ class World {
     }
     // A quiet weekend, after which old graphs are pruned.
     if (Chance(0.003)) simulation_.AdvanceTo(cluster_.now() + absl::Hours(60));
+    // That may have been a crash, and the engine another one since.
+    Engine& engine = simulation_.engine();
+    const Instant now = simulation_.now();
+    const Done nobody_cares = [](const absl::StatusOr<Reply>&) {};
     if (Chance(0.01) && !submitted_.empty()) {
       engine.Apply(CancelGraph{"", *submitted_.begin()}, now, nobody_cares);
     }
