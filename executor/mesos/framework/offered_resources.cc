@@ -43,8 +43,8 @@ std::optional<Resource> OurName(absl::string_view mesos_name, bool intern) {
 std::optional<Quantity> Offered(absl::string_view name, double value) {
   if (!(value > 0) || std::isinf(value)) return std::nullopt;  // not-a-number among it
   const int64_t unit = InMebibytes(name) ? kMiB : 1;
-  const double most = static_cast<double>(Quantity::Max().milli() / unit);
-  if (value * 1000 >= most) return Quantity::Max();
+  const int64_t most = Quantity::Max().milli() / unit;
+  if (value * 1000 >= static_cast<double>(most)) return Quantity::Max();
   return Quantity::FromMilli(std::llround(value * 1000) * unit);
 }
 
