@@ -282,8 +282,9 @@ absl::StatusOr<std::vector<Finished>> SqliteReader::FinishedOf(absl::string_view
   absl::Status status = InTransaction([&](Session& session) {
     absl::StatusOr<std::vector<Finished>> read =
         ReadFinished(*session.connection, session.decoder, client_queue, max_tasks, max_bytes);
-    if (read.ok()) finished = *std::move(read);
-    return read.status();
+    if (!read.ok()) return read.status();
+    finished = *std::move(read);
+    return absl::OkStatus();
   });
   if (!status.ok()) return status;
   return finished;
@@ -301,8 +302,9 @@ absl::StatusOr<std::vector<planner::GraphId>> SqliteReader::FindPrunable(absl::T
   absl::Status status = InTransaction([&](Session& session) {
     absl::StatusOr<std::vector<planner::GraphId>> found =
         FindPrunableGraphs(*session.connection, before, max_graphs);
-    if (found.ok()) graphs = *std::move(found);
-    return found.status();
+    if (!found.ok()) return found.status();
+    graphs = *std::move(found);
+    return absl::OkStatus();
   });
   if (!status.ok()) return status;
   return graphs;

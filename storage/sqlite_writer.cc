@@ -36,8 +36,9 @@ absl::Status SqliteWriter::StartCheckpoints(const Connection::Options& options, 
                                             int pages) {
   absl::StatusOr<std::unique_ptr<Checkpointer>> checkpointer =
       Checkpointer::Start(connection_.get(), options, durable, pages);
-  if (checkpointer.ok()) checkpointer_ = *std::move(checkpointer);
-  return checkpointer.status();
+  if (!checkpointer.ok()) return checkpointer.status();
+  checkpointer_ = *std::move(checkpointer);
+  return absl::OkStatus();
 }
 
 absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
