@@ -34,6 +34,7 @@ class TaskIndexes {
 
  private:
   struct Hash {
+    // NOLINTNEXTLINE(readability-identifier-naming): the name that containers look for
     using is_transparent = void;
     const TaskNames* tasks;
     size_t operator()(absl::string_view name) const {
@@ -42,6 +43,7 @@ class TaskIndexes {
     size_t operator()(uint32_t task) const { return (*this)((*tasks)[task].text); }
   };
   struct Equal {
+    // NOLINTNEXTLINE(readability-identifier-naming): the name that containers look for
     using is_transparent = void;
     const TaskNames* tasks;
     bool operator()(uint32_t a, uint32_t b) const { return (*tasks)[a].text == (*tasks)[b].text; }
