@@ -74,18 +74,10 @@ class SchedulerThread : public Scheduler {
   }
 
   void Submit(Command command, Done done) override {
-    absl::Status refused;
-    {
-      std::lock_guard lock(mutex_);
-      if (ended_) {
-        refused = Stopped();
-      } else if (mail_.commands.size() >= max_mail_) {
-        refused = TooManyWait();
-      } else {
-        mail_.commands.push_back({std::move(command), std::move(done)});
-      }
+    if (const absl::Status refused = Post(command, done); !refused.ok()) {
+      done(refused);
+      return;
     }
-    if (!refused.ok()) return done(refused);
     mail_came_.notify_one();
   }
 
@@ -168,6 +160,15 @@ class SchedulerThread : public Scheduler {
       mail_.resumed.push_back(std::move(then));
     }
     mail_came_.notify_one();
+  }
+
+  // Takes the two where there is room for them.
+  absl::Status Post(Command& command, Done& done) {
+    std::lock_guard lock(mutex_);
+    if (ended_) return Stopped();
+    if (mail_.commands.size() >= max_mail_) return TooManyWait();
+    mail_.commands.push_back({std::move(command), std::move(done)});
+    return absl::OkStatus();
   }
 
   void Run() {
