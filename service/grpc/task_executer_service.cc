@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,18 @@ scheduler::Done CountTasks(const Reply& reply, Response* response) {
     if (counted.ok()) response->set_tasks(static_cast<int32_t>(counted->number));
     reply.Finish(counted.status());
   };
+}
+
+// The graph that a write names. Nothing, and the call is finished, where it or the request id is
+// wrong.
+template <typename Request>
+std::optional<planner::GraphId> GraphOf(const Request& request, const Reply& reply) {
+  ProblemList problems;
+  CheckRequestId(request.request_id(), problems);
+  const planner::GraphId graph = ConvertGraphId(request.graph_id(), problems);
+  if (problems.empty()) return graph;
+  reply.Finish(problems.ToStatus());
+  return std::nullopt;
 }
 
 }  // namespace
@@ -113,15 +126,10 @@ grpc::ServerUnaryReactor* TaskExecuterService::CloseGraph(Context* context,
                                                           const v1::CloseGraphRequest* request,
                                                           v1::CloseGraphResponse*) {
   const Reply reply(context);
-  ProblemList problems;
-  CheckRequestId(request->request_id(), problems);
-  const planner::GraphId graph = ConvertGraphId(request->graph_id(), problems);
-  if (!problems.empty()) {
-    reply.Finish(problems.ToStatus());
-    return reply.reactor;
-  }
+  const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
+  if (!graph) return reply.reactor;
   parts_.scheduler->Submit(
-      scheduler::CloseGraph{request->request_id(), graph},
+      scheduler::CloseGraph{request->request_id(), *graph},
       [reply](const absl::StatusOr<scheduler::Reply>& closed) { reply.Finish(closed.status()); });
   return reply.reactor;
 }
@@ -130,16 +138,11 @@ grpc::ServerUnaryReactor* TaskExecuterService::Cancel(Context* context,
                                                       const v1::CancelRequest* request,
                                                       v1::CancelResponse* response) {
   const Reply reply(context);
-  ProblemList problems;
-  CheckRequestId(request->request_id(), problems);
-  const planner::GraphId graph = ConvertGraphId(request->graph_id(), problems);
-  if (!problems.empty()) {
-    reply.Finish(problems.ToStatus());
-    return reply.reactor;
-  }
-  scheduler::Command cancel = scheduler::CancelGraph{request->request_id(), graph};
+  const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
+  if (!graph) return reply.reactor;
+  scheduler::Command cancel = scheduler::CancelGraph{request->request_id(), *graph};
   if (!request->task_name().empty()) {
-    cancel = scheduler::CancelTask{request->request_id(), graph, request->task_name()};
+    cancel = scheduler::CancelTask{request->request_id(), *graph, request->task_name()};
   }
   parts_.scheduler->Submit(std::move(cancel), CountTasks(reply, response));
   return reply.reactor;
@@ -149,14 +152,9 @@ grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
                                                      const v1::RetryRequest* request,
                                                      v1::RetryResponse* response) {
   const Reply reply(context);
-  ProblemList problems;
-  CheckRequestId(request->request_id(), problems);
-  const planner::GraphId graph = ConvertGraphId(request->graph_id(), problems);
-  if (!problems.empty()) {
-    reply.Finish(problems.ToStatus());
-    return reply.reactor;
-  }
-  parts_.scheduler->Submit(scheduler::RetryGraph{request->request_id(), graph},
+  const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
+  if (!graph) return reply.reactor;
+  parts_.scheduler->Submit(scheduler::RetryGraph{request->request_id(), *graph},
                            CountTasks(reply, response));
   return reply.reactor;
 }
