@@ -49,7 +49,10 @@ void Core::Install(PreparedGraph prepared, const Turn& turn) {
                     agents_.Adopt(launched.agent, launched.agent_name, turn.now.steady),
                     task.consumption, task.suspect(), launched.launch_time);
   }
+  const GraphId id = graph.id;
   graphs_.Begin(graph, std::move(prepared), turn);
+  // A crash may have come between the end of its last task and the end of the work on the graph.
+  graphs_.EndGraphIfDone(id, turn);
 }
 
 void Core::ContinueWork(int64_t tasks, const Turn& turn) {

@@ -174,6 +174,18 @@ TEST_F(LargeGraphTest, ACancelGoesOnAfterACrash) {
   EXPECT_EQ(cluster_.launches(), 0u);
 }
 
+TEST_F(LargeGraphTest, ACrashBetweenTheLastTasksEndAndTheEndOfTheWorkEndsTheGraph) {
+  const GraphId graph = SubmitWhole(Large());
+  CancelOne(graph, absl::StrCat("t", kTasks - 1));
+  Settle();
+  Cancel(graph);
+  while (Written(graph, TaskState::kCancelled) < kTasks) Batch();
+  ASSERT_EQ(history_.graphs().at(graph).state.state, GraphState::kRunning);
+  Restart();
+  Settle();
+  EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kCancelled);
+}
+
 TEST_F(LargeGraphTest, WhatRunsIsCancelledToo) {
   Agent(2);
   const GraphId graph = SubmitWhole(Large());

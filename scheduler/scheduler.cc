@@ -295,7 +295,8 @@ class SchedulerThread::WatcherSubscription : public Subscription {
                       std::function<void(const Changes&, const Snapshots&)> on_change)
       : owner_(owner), shared_(std::make_shared<Shared>()) {
     shared_->on_change = std::move(on_change);
-    owner_->Inspect([owner = owner_, shared = shared_](const Snapshots&) {
+    // Before the commands of a batch, so that whatever is submitted from now on is seen.
+    owner_->Resume([owner = owner_, shared = shared_](const Instant&) {
       shared->position =
           owner->engine_.AddWatcher([shared](const Changes& changes, const Snapshots& snapshots) {
             std::lock_guard lock(shared->mutex);
@@ -309,7 +310,7 @@ class SchedulerThread::WatcherSubscription : public Subscription {
       shared_->on_change = nullptr;
     }
     // In order after the registration, as it goes through the same mailbox.
-    owner_->Inspect([owner = owner_, shared = shared_](const Snapshots&) {
+    owner_->Resume([owner = owner_, shared = shared_](const Instant&) {
       owner->engine_.RemoveWatcher(shared->position);
     });
   }

@@ -62,8 +62,9 @@ class Scheduler {
   virtual void Inspect(std::function<void(const Snapshots&)> read) = 0;
   absl::Status InspectAndWait(std::function<void(const Snapshots&)> read);
 
-  // Calls `on_change` after every committed batch that changed something, until the subscription is
-  // destroyed (which waits for a running call, and must not happen inside one).
+  // Calls `on_change` after every committed batch that changed something, and misses nothing that
+  // is submitted from now on, until the subscription is destroyed (which waits for a running call,
+  // and must not happen inside one).
   class Subscription {
    public:
     virtual ~Subscription() = default;

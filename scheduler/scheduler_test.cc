@@ -362,6 +362,27 @@ TEST_F(SchedulerTest, ASubscriptionSeesChangesUntilItIsDestroyed) {
   LiveGraphs();
 }
 
+TEST_F(SchedulerTest, ASubscriptionSeesWhatIsSubmittedAfterIt) {
+  // Both reach the thread in one batch.
+  Event held;
+  Event go;
+  scheduler_->Inspect([&](const Snapshots&) {
+    held.Happen();
+    go.Wait();
+  });
+  held.Wait();
+  Event seen;
+  auto subscription = scheduler_->Subscribe([&](const Changes& changes, const Snapshots&) {
+    if (!changes.graphs.empty()) seen.Happen();
+  });
+  Promise<GraphId> submitted;
+  scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, submitted.Callback());
+  go.Happen();
+  ASSERT_TRUE(submitted.Wait().ok());
+  LiveGraphs();  // that batch is over
+  EXPECT_TRUE(seen.happened());
+}
+
 TEST_F(SchedulerTest, SubscriptionsComeAndGoWhileCallsRun) {
   std::atomic<bool> stop = false;
   std::atomic<int> submitted = 0;

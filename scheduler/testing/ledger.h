@@ -3,7 +3,6 @@
 #define KARTOGRAPH_SCHEDULER_TESTING_LEDGER_H_
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -117,13 +116,14 @@ class Ledger {
                            " is over its capacity: ", pool_used_.ToString()));
       }
     }
-    for (const auto& [id, agent] : agents_) CheckAgent(id, agent);
   }
 
   // --- what the cluster told, as it reaches the scheduler ---
   void OnTold(absl::Span<const executor::ClusterEvent> events) {
     for (const executor::ClusterEvent& event : events) {
-      if (const auto* offer = std::get_if<executor::Offer>(&event)) {
+      if (const auto* update = std::get_if<executor::AttemptUpdate>(&event)) {
+        OnUpdate(*update);
+      } else if (const auto* offer = std::get_if<executor::Offer>(&event)) {
         if (offer->lease) {
           agents_[offer->agent].lease = offer->resources;
         } else {
@@ -151,7 +151,7 @@ class Ledger {
     }
     for (const auto& [id, all] : asked) {
       Agent& agent = agents_[id];
-      if (agent.lease) continue;  // see CheckAgent
+      if (agent.lease) continue;  // see CheckLease
       planner::ResourceVector offered;
       for (const auto& [offer, resources] : agent.offers) offered += resources;
       if (agent.offers.empty()) {
@@ -170,10 +170,11 @@ class Ledger {
   }
 
  private:
+  enum class Said { kNothing, kWaits, kRuns };
   struct Agent {
     std::optional<planner::ResourceVector> lease;
-    planner::ResourceVector held;
-    std::deque<planner::AttemptId> queue;  // beyond what it has, in the order of launches
+    // Launched and not ended; what was last said of it.
+    std::map<planner::AttemptId, Said> alive;
     std::map<executor::OfferId, planner::ResourceVector> offers;
   };
 
@@ -189,55 +190,50 @@ class Ledger {
     return part;
   }
 
+  void OnUpdate(const executor::AttemptUpdate& update) {
+    if (!IsAlive(update.attempt) || update.outcome != planner::Outcome::kNone) return;
+    if (update.unreachable) return;
+    agents_[Find(update.attempt)->agent].alive[update.attempt] =
+        update.start_time == absl::InfinitePast() ? Said::kWaits : Said::kRuns;
+  }
+
   void OnLaunched(const storage::AttemptLaunched& launched) {
     const planner::TaskKey task = launched.attempt.task();
     attempts_[launched.attempt] = {launched.agent, std::nullopt};
     pool_used_ += PoolPart(task);
     Agent& agent = agents_[launched.agent];
-    // What fits is meant to begin, though it may reach the agent behind what waits there.
-    planner::ResourceVector sum = agent.held;
-    sum += AgentPart(task);
-    if (agent.lease && !sum.FitsIn(*agent.lease)) {
-      agent.queue.push_back(launched.attempt);
-    } else {
-      agent.held = sum;
-    }
+    agent.alive[launched.attempt] = Said::kNothing;
+    if (agent.lease) CheckLease(launched.agent, agent, task);
   }
 
   void OnEnded(const storage::AttemptEnded& ended) {
     Attempt& attempt = attempts_.at(ended.attempt);
     attempt.ended = ended.outcome;
     pool_used_ -= PoolPart(ended.attempt.task());
-    Agent& agent = agents_[attempt.agent];
-    auto queued = std::find(agent.queue.begin(), agent.queue.end(), ended.attempt);
-    if (queued != agent.queue.end()) {
-      agent.queue.erase(queued);
-    } else {
-      agent.held -= AgentPart(ended.attempt.task());
-    }
-    Admit(agent);
+    agents_[attempt.agent].alive.erase(ended.attempt);
   }
 
-  // As an agent does it: in order, each as soon as it fits. Without a lease nothing waits there.
-  void Admit(Agent& agent) {
-    while (!agent.queue.empty()) {
-      planner::ResourceVector sum = agent.held;
-      sum += AgentPart(agent.queue.front().task());
-      if (agent.lease && !sum.FitsIn(*agent.lease)) return;
-      agent.held = sum;
-      agent.queue.pop_front();
-    }
-  }
-
-  void CheckAgent(const std::string& id, const Agent& agent) {
-    for (planner::AttemptId attempt : agent.queue) {
-      if (!AgentPart(attempt.task()).FitsIn(*agent.lease)) Wrong("it never fits on its agent");
-    }
-    // Where there is a backlog, which of its attempts wait there is the agent's to decide, and from
-    // outside it can only be guessed. The core's own view of it is checked by CheckInvariants.
-    if (backlog_ == 0 && !agent.queue.empty()) {
-      Wrong(absl::StrCat("agent ", id, " was sent ", agent.queue.size(),
-                         " attempts more than it has room for"));
+  // Without a backlog all that an agent was sent has to fit at once. With one, an agent begins what
+  // it was sent in order, each as soon as it fits, so which of its attempts wait is seen from
+  // outside only where the agent said so; but what runs there and, as their units would lie idle,
+  // what takes units of a pool must fit at once.
+  void CheckLease(const std::string& id, const Agent& agent, planner::TaskKey task) {
+    const bool all_hold = backlog_ == 0;
+    const bool holds = all_hold || !PoolPart(task).empty();
+    for (const auto& [resource, quantity] : AgentPart(task)) {
+      const planner::Quantity lease = agent.lease->Get(resource);
+      if (lease < quantity) Wrong(absl::StrCat("launched what never fits on agent ", id));
+      if (!holds) continue;
+      planner::Quantity held;
+      for (const auto& [attempt, said] : agent.alive) {
+        if (said == Said::kWaits && !all_hold) continue;
+        if (all_hold || said == Said::kRuns || !PoolPart(attempt.task()).empty()) {
+          held += AgentPart(attempt.task()).Get(resource);
+        }
+      }
+      if (lease < held) {
+        Wrong(absl::StrCat("agent ", id, " was sent more than it has ", resource.name(), " for"));
+      }
     }
   }
 
