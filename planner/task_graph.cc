@@ -52,6 +52,17 @@ std::vector<TaskIndex> ShortestCycle(TaskIndex start, const Adjacency& successor
   return {};
 }
 
+// Whether every task comes before its successors, as most people write graphs down: that is a
+// topological order already, and looking costs a fifth of a depth-first search.
+bool IsInOrder(const Adjacency& successors) {
+  for (TaskIndex i = 0; i < successors.size(); ++i) {
+    for (TaskIndex next : successors[i]) {
+      if (next <= i) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 Adjacency::Adjacency(absl::Span<const std::vector<TaskIndex>> lists) : Adjacency() {
@@ -81,6 +92,7 @@ Adjacency Adjacency::Reversed() const {
 }
 
 std::vector<std::vector<TaskIndex>> FindCycles(const Adjacency& successors) {
+  if (IsInOrder(successors)) return {};
   const BoostGraph graph = ToBoost(successors);
   std::vector<uint32_t> component(successors.size());
   const uint32_t components = boost::strong_components(
@@ -161,14 +173,20 @@ std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
 }
 
 std::vector<uint32_t> LongestRemainingPath(const Adjacency& successors) {
-  const BoostGraph graph = ToBoost(successors);
-  // Boost gives the reverse of the topological order: every task after all of its successors.
-  std::vector<uint32_t> order;
-  order.reserve(successors.size());
-  boost::topological_sort(graph, std::back_inserter(order));
   std::vector<uint32_t> rank(successors.size(), 1);
-  for (TaskIndex task : order) {
+  const auto visit = [&](TaskIndex task) {
     for (TaskIndex next : successors[task]) rank[task] = std::max(rank[task], rank[next] + 1);
+  };
+  // Every task after all of its successors, which is the reverse of the topological order that
+  // Boost gives.
+  if (IsInOrder(successors)) {
+    for (size_t i = successors.size(); i-- > 0;) visit(static_cast<TaskIndex>(i));
+  } else {
+    const BoostGraph graph = ToBoost(successors);
+    std::vector<uint32_t> order;
+    order.reserve(successors.size());
+    boost::topological_sort(graph, std::back_inserter(order));
+    for (TaskIndex task : order) visit(task);
   }
   return rank;
 }

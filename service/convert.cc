@@ -1,5 +1,7 @@
 #include "service/convert.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <limits>
@@ -125,7 +127,13 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
   }
   CheckNoNul(command.directory(), absl::StrCat(field, ".directory"), problems);
 
-  executor::Payload payload;
+  // Most are small, and there may be millions: then none of their parts is allocated alone.
+  alignas(8) char block[1024];
+  google::protobuf::ArenaOptions options;
+  options.initial_block = block;
+  options.initial_block_size = sizeof(block);
+  google::protobuf::Arena arena(options);
+  auto& payload = *google::protobuf::Arena::CreateMessage<executor::Payload>(&arena);
   *payload.mutable_arguments() = command.arguments();
   payload.set_shell(command.shell());
   *payload.mutable_environment() = command.environment();

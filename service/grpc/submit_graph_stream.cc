@@ -20,17 +20,30 @@ void AddShapeProblems(std::vector<planner::Problem> found, ProblemList& problems
   }
 }
 
+// Of blocks that malloc reuses instead of mapping them anew.
+google::protobuf::ArenaOptions InBlocks() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = options.max_block_size = 64 << 10;
+  return options;
+}
+
 }  // namespace
 
 SubmitGraphStream::SubmitGraphStream(const ServiceParts& parts,
                                      grpc::CallbackServerContext* context,
                                      v1::SubmitGraphResponse* response)
-    : parts_(parts), context_(context), response_(response) {
+    : parts_(parts), context_(context), response_(response), arena_(InBlocks()) {
   if (!open_.Add(parts_.limits->streams, 1)) {
     End(TooManyStreams(parts_.limits->streams));
     return;
   }
-  StartRead(&message_);
+  ReadNext();
+}
+
+void SubmitGraphStream::ReadNext() {
+  arena_.Reset();
+  message_ = google::protobuf::Arena::CreateMessage<v1::SubmitGraphRequest>(&arena_);
+  StartRead(message_);
 }
 
 void SubmitGraphStream::OnReadDone(bool ok) {
@@ -44,7 +57,7 @@ void SubmitGraphStream::OnReadDone(bool ok) {
     End(status);
     return;
   }
-  StartRead(&message_);
+  ReadNext();
 }
 
 void SubmitGraphStream::OnSendInitialMetadataDone(bool ok) {
@@ -60,7 +73,7 @@ void SubmitGraphStream::OnSendInitialMetadataDone(bool ok) {
 void SubmitGraphStream::OnDone() { delete this; }
 
 absl::Status SubmitGraphStream::Take() {
-  const int64_t bytes = static_cast<int64_t>(message_.ByteSizeLong());
+  const int64_t bytes = static_cast<int64_t>(message_->ByteSizeLong());
   if (!claimed_bytes_.Add(parts_.limits->submitted_bytes, bytes)) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the graphs that are being received take all of ",
@@ -72,11 +85,11 @@ absl::Status SubmitGraphStream::Take() {
                                                      parts_.max_graph_bytes,
                                                      " bytes; submit it in parts"));
   }
-  if (message_.has_graph() == started_) {
+  if (message_->has_graph() == started_) {
     ProblemList misuse;
     misuse.Add("message",
                started_               ? "graph"
-               : message_.has_tasks() ? "tasks"
+               : message_->has_tasks() ? "tasks"
                                       : "",
                started_ ? "only the first message is `graph`; those after it are `tasks`"
                         : "the first message must be `graph`; those after it are `tasks`");
@@ -84,18 +97,18 @@ absl::Status SubmitGraphStream::Take() {
   }
   if (!started_) {
     started_ = true;
-    request_id_ = message_.graph().request_id();
+    request_id_ = message_->graph().request_id();
     CheckRequestId(request_id_, problems_);
-    graph_.emplace(ConvertGraph(message_.graph().graph(), "graph", problems_));
+    graph_.emplace(ConvertGraph(message_->graph().graph(), "graph", problems_));
     return absl::OkStatus();
   }
-  const int64_t tasks = static_cast<int64_t>(graph_->size()) + message_.tasks().tasks_size();
+  const int64_t tasks = static_cast<int64_t>(graph_->size()) + message_->tasks().tasks_size();
   if (tasks > parts_.max_graph_tasks) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the graph has ", tasks, " tasks or more; the limit is ",
                      parts_.max_graph_tasks, " (kartographd --max-graph-tasks)"));
   }
-  for (const v1::TaskSpec& spec : message_.tasks().tasks()) {
+  for (const v1::TaskSpec& spec : message_->tasks().tasks()) {
     graph_->Add(ConvertTask(spec, static_cast<int64_t>(graph_->size()), names_, problems_));
   }
   return absl::OkStatus();
@@ -107,7 +120,8 @@ void SubmitGraphStream::Prepare() {
     End(problems_.ToStatus());
     return;
   }
-  message_.Clear();
+  message_ = nullptr;
+  arena_.Reset();
   scheduler::PreparedGraph graph = (*std::exchange(graph_, std::nullopt)).Prepare();
   if (!problems_.empty()) {
     AddShapeProblems(std::move(graph.problems), problems_);

@@ -2,6 +2,8 @@
 #ifndef KARTOGRAPH_SERVICE_GRPC_SUBMIT_GRAPH_STREAM_H_
 #define KARTOGRAPH_SERVICE_GRPC_SUBMIT_GRAPH_STREAM_H_
 
+#include <google/protobuf/arena.h>
+
 #include <optional>
 #include <string>
 
@@ -22,6 +24,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   void OnDone() override;
 
  private:
+  void ReadNext();
   // Adds the message to the graph; an error ends the call.
   absl::Status Take();
   // Checks and ranks the graph, on a worker.
@@ -32,7 +35,10 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   const ServiceParts parts_;
   grpc::CallbackServerContext* const context_;
   v1::SubmitGraphResponse* const response_;
-  v1::SubmitGraphRequest message_;
+  // The message that is read, and what holds it until the next: a task's parts are not freed one
+  // by one.
+  google::protobuf::Arena arena_;
+  v1::SubmitGraphRequest* message_ = nullptr;
   bool started_ = false;
   int64_t bytes_ = 0;
   SharedLimit::Claim open_;
