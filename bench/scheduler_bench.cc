@@ -68,6 +68,10 @@ class NoHistory : public storage::HistoryWriter, public storage::LongReader {
     return std::vector<planner::GraphId>();
   }
   absl::StatusOr<bool> RemoveSome(int64_t) override { return false; }
+  void BeginSweep() override {}
+  void EndSweep() override {}
+  absl::Status RemoveUnused(storage::UnusedRows&, int64_t) override { return absl::OkStatus(); }
+  absl::StatusOr<storage::UnusedRows> FindUnused() override { return storage::UnusedRows(); }
   absl::StatusOr<int64_t> ForgetRequests(absl::Time, int64_t) override { return 0; }
 
  private:

@@ -22,8 +22,9 @@ class Background {
   enum Lane {
     kDeliveries,  // clients wait for these
     kGraphs,      // whole graphs: may take seconds
+    kRetention,   // looks through the whole history: nobody waits for that
   };
-  static constexpr int kLanes = 2;
+  static constexpr int kLanes = 3;
 
   virtual ~Background() = default;
   virtual void Run(Lane lane, const Instant& now, Job job) = 0;

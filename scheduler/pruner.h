@@ -17,7 +17,8 @@
 namespace kartograph::scheduler {
 
 // Looks for what is old once a minute, in the background, and removes what it found, a slice with
-// each call. Also removes what a crash left of a submission. Used where the engine is; errors are
+// each call; now and then also what only that referred to. Removes what a crash left of a
+// submission. Used where the engine is; errors are
 // left to the next commit, which has them too.
 class Pruner {
  public:
@@ -42,6 +43,10 @@ class Pruner {
  private:
   void OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found, absl::Time before,
                const Instant& now);
+  void Find(const Instant& now, std::vector<storage::Record>& records);
+  void Sweep(const Instant& now);
+  void EndSweepIfDone();
+  bool sweep_wanted() const { return pruned_since_sweep_ && !sweeping_ && !removing_; }
 
   const absl::Duration retention_;
   storage::HistoryWriter* const writer_;
@@ -53,6 +58,11 @@ class Pruner {
   bool finding_ = false;
   bool removing_ = true;                             // a crash may have left something
   absl::Time forget_before_ = absl::InfinitePast();  // answers to requests; InfinitePast: none
+  // Rows that what was pruned referred to.
+  bool pruned_since_sweep_ = false;
+  bool sweeping_ = false;
+  storage::UnusedRows unused_;
+  SteadyTime next_sweep_ = SteadyTime::InfinitePast();
 };
 
 }  // namespace kartograph::scheduler

@@ -52,10 +52,10 @@ Checkpointer::Checkpointer(Connection* writer, std::unique_ptr<Connection> own, 
 Checkpointer::~Checkpointer() {
   sqlite3_wal_hook(writer_.handle(), nullptr, nullptr);
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
   thread_.join();
 }
 
@@ -63,7 +63,7 @@ void Checkpointer::OnCommit(int pages) {
   if (pages >= kMostTimes * pages_) {
     // Only one can copy at a time, so a round of the thread's is waited for: whatever it is held up
     // by, the WAL has its bound.
-    std::lock_guard copying(copying_);
+    MutexLock copying(&copying_);
     CopyWhatCanBe(writer_);
     return;
   }
@@ -73,10 +73,10 @@ void Checkpointer::OnCommit(int pages) {
   }
   if (pages < pages_) return;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     wanted_ = true;
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
 }
 
 void Checkpointer::Run() {
@@ -84,8 +84,8 @@ void Checkpointer::Run() {
   own_->QueryInt("PRAGMA user_version").IgnoreError();
   while (true) {
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return wanted_ || stopping_; });
+      MutexLock lock(&mutex_);
+      while (!wanted_ && !stopping_) wake_.Wait(&mutex_);
       if (stopping_) return;
       wanted_ = false;
     }
@@ -93,7 +93,7 @@ void Checkpointer::Run() {
     constexpr int kRounds = 4;
     for (int i = 0; i < kRounds; ++i) {
       const Progress progress = [this] {
-        std::lock_guard copying(copying_);
+        MutexLock copying(&copying_);
         return CopyWhatCanBe(*own_);
       }();
       if (!progress.ok) break;

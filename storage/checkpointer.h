@@ -3,12 +3,11 @@
 #define KARTOGRAPH_STORAGE_CHECKPOINTER_H_
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "base/mutex.h"
 #include "storage/sqlite.h"
 
 namespace kartograph::storage {
@@ -45,11 +44,11 @@ class Checkpointer {
   const int pages_;
   std::atomic<bool> almost_done_{false};  // the writer may finish it
   std::atomic<int64_t> runs_{0};
-  std::mutex copying_;  // held by the thread while it copies, and by the writer when it must
-  std::mutex mutex_;    // guards what follows
-  std::condition_variable wake_;
-  bool wanted_ = false;
-  bool stopping_ = false;
+  Mutex copying_;  // held by the thread while it copies, and by the writer when it must
+  Mutex mutex_;
+  CondVar wake_;
+  bool wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -37,6 +37,8 @@ class CommitBatch {
   void Committed();
   void RolledBack();
 
+  Interner& interner() { return interner_; }
+
  private:
   struct CountChange {
     planner::GraphId graph;

@@ -39,6 +39,15 @@ struct Finished {
   AttemptEnded last_attempt;  // outcome kNone where there was none
 };
 
+// Ids of rows that many others may refer to and none does any more: what tasks ask for, agents, and
+// clients' queues.
+struct UnusedRows {
+  std::vector<int64_t> settings;
+  std::vector<int64_t> agents;
+  std::vector<int64_t> queues;
+  bool empty() const { return settings.empty() && agents.empty() && queues.empty(); }
+};
+
 // The one writer, used by the scheduler's thread alone (thread-compatible).
 class HistoryWriter {
  public:
@@ -79,6 +88,13 @@ class HistoryWriter {
   // Removes about `max_rows` rows of graphs that were taken out, and of what a crash left of a
   // submission. False where nothing of that is left.
   virtual absl::StatusOr<bool> RemoveSome(int64_t max_rows) = 0;
+  // From now on the writer remembers which shared rows it refers to, so that of what FindUnused
+  // finds after this nothing is removed that came into use meanwhile.
+  virtual void BeginSweep() = 0;
+  // Removes up to `max_rows` of them, and takes them out of `unused`. On an error nothing of it is
+  // done. Between BeginSweep and EndSweep.
+  virtual absl::Status RemoveUnused(UnusedRows& unused, int64_t max_rows) = 0;
+  virtual void EndSweep() = 0;
   // Removes up to `max_rows` answers to requests from before. Returns how many.
   virtual absl::StatusOr<int64_t> ForgetRequests(absl::Time before, int64_t max_rows) = 0;
 };
@@ -99,6 +115,9 @@ class LongReader {
   // those that ended first before the others.
   virtual absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
                                                                      int max_graphs) = 0;
+  // Shared rows that nothing refers to. The newest of each kind is left out: an id that is gone is
+  // not given again. Takes time that grows with the history where there are some.
+  virtual absl::StatusOr<UnusedRows> FindUnused() = 0;
 };
 
 struct GraphRow {

@@ -35,6 +35,9 @@ class IdCache {
     if (ids_.size() > kMaxValues) ids_.clear();
   }
 
+  // Between transactions.
+  void Clear() { ids_.clear(); }
+
   void Forget() {
     for (const Value& value : added_) ids_.erase(value);
     added_.clear();

@@ -40,6 +40,24 @@ constexpr char kSelectQueue[] = "SELECT id FROM queues WHERE name = ?";
 }  // namespace
 
 absl::StatusOr<int64_t> Interner::SettingsOf(const TaskSubmitted& task) {
+  return Given(FindSettings(task), &UsedRows::settings);
+}
+
+absl::StatusOr<int64_t> Interner::Agent(absl::string_view agent, absl::string_view name) {
+  return Given(FindAgent(agent, name), &UsedRows::agents);
+}
+
+absl::StatusOr<int64_t> Interner::Queue(absl::string_view name) {
+  return Given(FindOrAddQueue(name), &UsedRows::queues);
+}
+
+absl::StatusOr<int64_t> Interner::Given(absl::StatusOr<int64_t> id,
+                                        absl::flat_hash_set<int64_t> UsedRows::*table) {
+  if (sweeping_ && id.ok()) (used_.*table).insert(*id);
+  return id;
+}
+
+absl::StatusOr<int64_t> Interner::FindSettings(const TaskSubmitted& task) {
   if (last_settings_id_ != 0 && last_settings_.AreOf(task)) return last_settings_id_;
   Settings settings = Settings::Of(task);
   std::optional<int64_t> id = settings_.Find(settings);
@@ -69,7 +87,7 @@ absl::StatusOr<int64_t> Interner::SettingsOf(const TaskSubmitted& task) {
   return *id;
 }
 
-absl::StatusOr<int64_t> Interner::Agent(absl::string_view agent, absl::string_view name) {
+absl::StatusOr<int64_t> Interner::FindAgent(absl::string_view agent, absl::string_view name) {
   const uint32_t agent_size = static_cast<uint32_t>(agent.size());
   agent_key_.assign(reinterpret_cast<const char*>(&agent_size), sizeof(agent_size));
   agent_key_.append(agent.data(), agent.size());
@@ -82,7 +100,7 @@ absl::StatusOr<int64_t> Interner::Agent(absl::string_view agent, absl::string_vi
   return id;
 }
 
-absl::StatusOr<int64_t> Interner::Queue(absl::string_view name) {
+absl::StatusOr<int64_t> Interner::FindOrAddQueue(absl::string_view name) {
   if (std::optional<int64_t> id = queues_.Find(name)) return *id;
   absl::StatusOr<int64_t> id =
       FindOrInsert(connection_, kSelectQueue, "INSERT INTO queues (name) VALUES (?)", name);
@@ -93,6 +111,23 @@ absl::StatusOr<int64_t> Interner::Queue(absl::string_view name) {
 absl::StatusOr<std::optional<int64_t>> Interner::FindQueue(absl::string_view name) {
   if (std::optional<int64_t> id = queues_.Find(name)) return id;
   return FindRow(connection_, kSelectQueue, name);
+}
+
+void Interner::BeginSweep() {
+  used_ = UsedRows();
+  sweeping_ = true;
+}
+
+void Interner::EndSweep() {
+  used_ = UsedRows();
+  sweeping_ = false;
+}
+
+void Interner::Removed() {
+  settings_.Clear();
+  agents_.Clear();
+  queues_.Clear();
+  last_settings_id_ = 0;
 }
 
 void Interner::Committed() {

@@ -11,6 +11,7 @@
 #include "storage/id_cache.h"
 #include "storage/records.h"
 #include "storage/settings.h"
+#include "storage/shared_rows.h"
 #include "storage/sqlite.h"
 
 namespace kartograph::storage {
@@ -31,7 +32,20 @@ class Interner {
   void Committed();
   void RolledBack();
 
+  // Between the two the ids that are given are remembered. No row of them may be removed.
+  void BeginSweep();
+  void EndSweep();
+  const UsedRows& used() const { return used_; }
+  // Rows were removed; none of them was given since BeginSweep.
+  void Removed();
+
  private:
+  absl::StatusOr<int64_t> FindSettings(const TaskSubmitted& task);
+  absl::StatusOr<int64_t> FindAgent(absl::string_view agent, absl::string_view name);
+  absl::StatusOr<int64_t> FindOrAddQueue(absl::string_view name);
+  absl::StatusOr<int64_t> Given(absl::StatusOr<int64_t> id,
+                                absl::flat_hash_set<int64_t> UsedRows::*table);
+
   Connection& connection_;
   IdCache<Settings> settings_;
   IdCache<std::string> agents_;
@@ -40,6 +54,8 @@ class Interner {
   Settings last_settings_;
   int64_t last_settings_id_ = 0;
   std::string agent_key_;
+  bool sweeping_ = false;
+  UsedRows used_;
 };
 
 }  // namespace kartograph::storage

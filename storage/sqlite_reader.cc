@@ -7,6 +7,7 @@
 #include "storage/finished_queue.h"
 #include "storage/graph_scan.h"
 #include "storage/prune.h"
+#include "storage/shared_rows.h"
 
 namespace kartograph::storage {
 namespace {
@@ -310,6 +311,23 @@ absl::StatusOr<std::vector<planner::GraphId>> SqliteReader::FindPrunable(absl::T
   return graphs;
 }
 
+absl::StatusOr<UnusedRows> SqliteReader::FindUnused() {
+  // Some hundredths of a second: a long transaction would keep the WAL from being begun anew.
+  constexpr int64_t kRowsAtOnce = 50000;
+  UnusedScan scan;
+  absl::Status status =
+      InTransaction([&](Session& session) { return scan.Begin(*session.connection); });
+  for (bool over = false; status.ok() && !over;) {
+    status = InTransaction([&](Session& session) {
+      absl::StatusOr<bool> done = scan.Continue(*session.connection, kRowsAtOnce);
+      if (done.ok()) over = *done;
+      return done.status();
+    });
+  }
+  if (!status.ok()) return status;
+  return scan.Unused();
+}
+
 template <typename Read>
 absl::Status SqliteReader::InTransaction(Read read) {
   absl::StatusOr<std::unique_ptr<Session>> session = Take();
@@ -326,8 +344,8 @@ absl::Status SqliteReader::InTransaction(Read read) {
 
 absl::StatusOr<std::unique_ptr<SqliteReader::Session>> SqliteReader::Take() {
   {
-    std::unique_lock<std::mutex> lock(mutex_);
-    given_back_.wait(lock, [this] { return !idle_.empty() || open_ < kMaxConnections; });
+    MutexLock lock(&mutex_);
+    while (idle_.empty() && open_ >= kMaxConnections) given_back_.Wait(&mutex_);
     if (!idle_.empty()) {
       std::unique_ptr<Session> session = std::move(idle_.back());
       idle_.pop_back();
@@ -337,18 +355,18 @@ absl::StatusOr<std::unique_ptr<SqliteReader::Session>> SqliteReader::Take() {
   }
   absl::StatusOr<std::unique_ptr<Connection>> connection = Connection::Open(options_);
   if (!connection.ok()) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    MutexLock lock(&mutex_);
     --open_;
-    given_back_.notify_one();
+    given_back_.NotifyOne();
     return connection.status();
   }
   return std::make_unique<Session>(*std::move(connection));
 }
 
 void SqliteReader::GiveBack(std::unique_ptr<Session> session) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  MutexLock lock(&mutex_);
   idle_.push_back(std::move(session));
-  given_back_.notify_one();
+  given_back_.NotifyOne();
 }
 
 }  // namespace kartograph::storage

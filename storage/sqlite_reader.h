@@ -2,13 +2,12 @@
 #ifndef KARTOGRAPH_STORAGE_SQLITE_READER_H_
 #define KARTOGRAPH_STORAGE_SQLITE_READER_H_
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/mutex.h"
 #include "storage/history.h"
 #include "storage/row_decoder.h"
 #include "storage/sqlite.h"
@@ -40,6 +39,7 @@ class SqliteReader : public HistoryReader {
   absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) override;
   absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
                                                              int max_graphs) override;
+  absl::StatusOr<UnusedRows> FindUnused() override;
 
  private:
   struct Session {
@@ -56,11 +56,10 @@ class SqliteReader : public HistoryReader {
   void GiveBack(std::unique_ptr<Session> session);
 
   const Connection::Options options_;
-  // Standard ones, because ThreadSanitizer does not see into those of a prebuilt Abseil.
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable given_back_;
-  std::vector<std::unique_ptr<Session>> idle_;
-  int open_ = 0;
+  Mutex mutex_;
+  CondVar given_back_;
+  std::vector<std::unique_ptr<Session>> idle_ ABSL_GUARDED_BY(mutex_);
+  int open_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace kartograph::storage

@@ -6,6 +6,7 @@
 #include "storage/encoding.h"
 #include "storage/graph_scan.h"
 #include "storage/prune.h"
+#include "storage/shared_rows.h"
 
 namespace kartograph::storage {
 namespace {
@@ -190,6 +191,21 @@ absl::StatusOr<bool> SqliteWriter::RemoveSome(int64_t max_rows) {
   if (!status.ok()) return status;
   return more;
 }
+
+void SqliteWriter::BeginSweep() { batch_->interner().BeginSweep(); }
+
+absl::Status SqliteWriter::RemoveUnused(UnusedRows& unused, int64_t max_rows) {
+  Interner& interner = batch_->interner();
+  int64_t looked_at = 0;
+  absl::Status status = InTransaction(
+      [&] { return RemoveUnusedRows(*connection_, unused, interner.used(), max_rows, looked_at); });
+  if (!status.ok()) return status;
+  Drop(unused, looked_at);
+  interner.Removed();
+  return absl::OkStatus();
+}
+
+void SqliteWriter::EndSweep() { batch_->interner().EndSweep(); }
 
 absl::StatusOr<int64_t> SqliteWriter::ForgetRequests(absl::Time before, int64_t max_rows) {
   absl::Status status = connection_->Run(

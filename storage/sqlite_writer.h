@@ -42,6 +42,9 @@ class SqliteWriter : public HistoryWriter {
   absl::StatusOr<std::vector<planner::GraphId>> Prune(
       absl::Time before, absl::Span<const planner::GraphId> graphs) override;
   absl::StatusOr<bool> RemoveSome(int64_t max_rows) override;
+  void BeginSweep() override;
+  absl::Status RemoveUnused(UnusedRows& unused, int64_t max_rows) override;
+  void EndSweep() override;
   absl::StatusOr<int64_t> ForgetRequests(absl::Time before, int64_t max_rows) override;
 
  private:

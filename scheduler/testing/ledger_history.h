@@ -59,6 +59,11 @@ class LedgerHistory : public storage::HistoryWriter, public storage::LongReader 
   absl::StatusOr<bool> RemoveSome(int64_t max_rows) override {
     return writer_->RemoveSome(max_rows);
   }
+  void BeginSweep() override { writer_->BeginSweep(); }
+  void EndSweep() override { writer_->EndSweep(); }
+  absl::Status RemoveUnused(storage::UnusedRows& unused, int64_t max_rows) override {
+    return writer_->RemoveUnused(unused, max_rows);
+  }
   absl::StatusOr<int64_t> ForgetRequests(absl::Time before, int64_t max_rows) override {
     return writer_->ForgetRequests(before, max_rows);
   }
@@ -75,6 +80,7 @@ class LedgerHistory : public storage::HistoryWriter, public storage::LongReader 
                                                              int max_graphs) override {
     return reader_->FindPrunable(before, max_graphs);
   }
+  absl::StatusOr<storage::UnusedRows> FindUnused() override { return reader_->FindUnused(); }
 
  private:
   storage::HistoryWriter* writer_ = nullptr;

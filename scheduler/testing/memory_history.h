@@ -71,6 +71,11 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
   absl::StatusOr<std::vector<planner::GraphId>> Prune(
       absl::Time before, absl::Span<const planner::GraphId> graphs) override;
   absl::StatusOr<bool> RemoveSome(int64_t max_rows) override;
+  // It has no shared rows.
+  void BeginSweep() override {}
+  void EndSweep() override {}
+  absl::Status RemoveUnused(storage::UnusedRows&, int64_t) override { return absl::OkStatus(); }
+  absl::StatusOr<storage::UnusedRows> FindUnused() override { return storage::UnusedRows(); }
   absl::StatusOr<int64_t> ForgetRequests(absl::Time, int64_t) override { return 0; }
 
  private:
