@@ -7,7 +7,7 @@ usage: ./test [--asan | --tsan | --fuzz SECONDS] [--only PART]...
   --fuzz SECONDS   look for inputs that break what reads them, so long with each fuzz target, and do
                    nothing else
   --only PART      run only this part, can be given several times:
-                   unit, lint, checks, fuzz, e2e, mesos, example, browser (fuzz only if named)
+                   unit, lint, checks, fuzz, e2e, mesos, example, browser
 
 environment:
   KARTOGRAPH_DATA         folder of recorded workflows and scheduling problems; tests that read it
@@ -365,8 +365,7 @@ def main(arguments):
         "lint": lambda: skip("lint", other_build) if mode else lint(),
         "checks": lambda: skip("checks", other_build) if mode else structure(),
         "fuzz": lambda: skip("fuzz", "has sanitizers of its own: ./test without one runs this")
-        if mode else fuzz(options.fuzz or FUZZ_SECONDS) if options.only
-        else skip("fuzz", "./test --only fuzz; the corpora are unit tests too"),
+        if mode else fuzz(options.fuzz or FUZZ_SECONDS),
         "e2e": lambda: on_binaries(
             "e2e", mode, lambda: pytest_suite("e2e", "tests/e2e", with_binaries)),
         "mesos": lambda: on_binaries(

@@ -86,13 +86,17 @@ void OfferedResources::AddOne(const kartograph::mesos::Resource& resource) {
   pieces_.insert(at, std::move(piece));
   ResourceVector& total = resource.has_revocable() ? revocable_total_ : firm_total_;
   total.Set(*name, std::min(total.Get(*name) + *quantity, Quantity::Max()));
+  CountAvailable(*name);
+}
+
+void OfferedResources::CountAvailable(Resource resource) {
   Quantity left;
-  for (const Piece& other : pieces_) {
-    if (other.resource == *name && other.mesos.has_revocable() == UsesRevocable(*name)) {
-      left += other.left;
+  for (const Piece& piece : pieces_) {
+    if (piece.resource == resource && piece.mesos.has_revocable() == UsesRevocable(resource)) {
+      left += piece.left;
     }
   }
-  available_.Set(*name, std::min(left, Quantity::Max()));
+  available_.Set(resource, std::min(left, Quantity::Max()));
 }
 
 bool OfferedResources::GoWith(
@@ -130,8 +134,8 @@ absl::StatusOr<std::vector<kartograph::mesos::Resource>> OfferedResources::Take(
         part = std::min(piece.left, Quantity::FromMilli((part.milli() + kMiB - 1) / kMiB * kMiB));
       }
       piece.left -= part;
-      available_.Set(resource, available_.Get(resource) - part);
     }
+    CountAvailable(resource);
   }
   return taken;
 }

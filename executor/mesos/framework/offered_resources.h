@@ -68,6 +68,8 @@ class OfferedResources {
   };
 
   void AddOne(const kartograph::mesos::Resource& resource);
+  // What is left of all pieces, as far as a quantity can say it.
+  void CountAvailable(planner::Resource resource);
   bool UsesRevocable(planner::Resource resource) const {
     return revocable_total_.Get(resource) > firm_total_.Get(resource);
   }

@@ -191,6 +191,13 @@ TEST(OfferedResourcesTest, SumsOfManyPiecesStayInRange) {
   EXPECT_EQ(offered.all().Get(disk), Quantity::Max());
 }
 
+TEST(OfferedResourcesTest, WhatIsMoreThanAQuantityCanBeIsNeverLessThanNothing) {
+  OfferedResources offered = From(Scalar("mem", "0.1") + Scalar("mem", "1e300"));
+  const ResourceVector all = offered.available();
+  ASSERT_TRUE(offered.Take(all).ok());
+  EXPECT_FALSE(offered.available().HasNegative()) << offered.available().ToString();
+}
+
 TEST(OfferedResourcesTest, WhatIsNoQuantityIsLeftOutAndItsNameWithIt) {
   const size_t names = Resource::Count();
   for (const char* value : {"0", "-1", "-inf", "nan"}) {

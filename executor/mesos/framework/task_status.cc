@@ -26,6 +26,12 @@ absl::Time TimeOf(const TaskStatus& status) {
   return wire::TimeFromSeconds(status.timestamp()).value_or(absl::InfinitePast());
 }
 
+// The clocks of a master and an agent differ: nothing ends before it began.
+absl::Time EndTimeOf(const TaskStatus& status, absl::Time start_time) {
+  const absl::Time time = TimeOf(status);
+  return time == absl::InfinitePast() ? time : std::max(time, start_time);
+}
+
 // Whether it is the agent or the master that speaks, because nothing ran or all around it ended.
 bool IsExecutorsEnd(TaskStatus::Reason reason) {
   switch (reason) {
@@ -72,10 +78,7 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews*
     return;
   }
   update.start_time = context.start_time;
-  update.end_time = TimeOf(status);
-  if (update.end_time != absl::InfinitePast()) {
-    update.end_time = std::max(update.end_time, update.start_time);
-  }
+  update.end_time = EndTimeOf(status, update.start_time);
   if (update.start_time != absl::InfinitePast() && update.end_time > update.start_time) {
     update.usage.wall_time = update.end_time - update.start_time;
   }
@@ -178,7 +181,7 @@ StatusNews ReadStatus(const TaskStatus& status, const StatusContext& context) {
     default:
       break;
   }
-  update.end_time = TimeOf(status);
+  update.end_time = EndTimeOf(status, update.start_time);
   switch (status.state()) {
     case kartograph::mesos::TASK_DROPPED:
       if (status.reason() == TaskStatus::REASON_INVALID_OFFERS) {

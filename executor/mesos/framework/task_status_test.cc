@@ -323,9 +323,12 @@ TEST(TaskStatusTest, TimesThatAreNoneCountAsNotGiven) {
 TEST(TaskStatusTest, NoAttemptEndsBeforeItStarted) {
   StatusContext context = Command();
   context.start_time = absl::FromUnixSeconds(2000);  // its end is told with 1000.5
-  const AttemptUpdate update = ReadStatus(Status(v1::TASK_FINISHED), context).update;
-  EXPECT_EQ(update.end_time, update.start_time);
-  EXPECT_EQ(update.usage.wall_time, absl::ZeroDuration());
+  for (const v1::TaskState state :
+       {v1::TASK_FINISHED, v1::TASK_FAILED, v1::TASK_LOST, v1::TASK_DROPPED, v1::TASK_GONE}) {
+    const AttemptUpdate update = ReadStatus(Status(state), context).update;
+    EXPECT_EQ(update.end_time, update.start_time) << v1::TaskState_Name(state);
+    EXPECT_EQ(update.usage.wall_time, absl::ZeroDuration());
+  }
 }
 
 TEST(TaskStatusTest, WordsOfMesosAreUtf8AndNotEndless) {
