@@ -20,6 +20,7 @@
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "executor/agent/duration_flag.h"
 #include "executor/local/agent_server.h"
 #include "executor/local/cgroup_setting.h"
 #include "executor/local/leftovers.h"
@@ -72,12 +73,12 @@ int Main(int argc, char** argv) {
   std::string cgroup = "auto";
   int ready_fd = -1;
   bool foreground = false;
-  double idle_seconds = 60;
+  absl::Duration idle_exit = absl::Minutes(1);
   app.add_option("--state", state_dir, "Folder of the state, absolute")->required();
   app.add_option("--cgroup", cgroup,
                  "cgroup2 folder to make groups in, 'auto' (its own, where possible) or 'off'");
   app.add_option("--ready-fd", ready_fd, "Descriptor to report the start to");
-  app.add_option("--idle-exit-seconds", idle_seconds, "Exit after so long without any work");
+  AddDurationFlag(app, "--idle-exit", &idle_exit, "Exit after so long without attempts (1m)");
   app.add_flag("--foreground", foreground, "Do not become a daemon");
   CLI11_PARSE(app, argc, argv);
 
@@ -121,7 +122,7 @@ int Main(int argc, char** argv) {
   boost::asio::posix::stream_descriptor terminated(io, terminate_fd.Release());
   AgentServer::Options options;
   options.state_dir = state_dir;
-  options.idle_exit = absl::Seconds(idle_seconds);
+  options.idle_exit = idle_exit;
   options.cgroups = cgroups.get();
   options.sessions = record->get();
   options.follows_killed = before.agent != 0;

@@ -53,15 +53,16 @@ absl::Status StartAgent(const AgentCommand& command, absl::Duration patience) {
   if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoStatus(errno, "cannot make a pipe");
   Descriptor report(ends[0]), reported(ends[1]);
 
-  std::vector<std::string> words = {command.binary,
-                                    "--state",
-                                    command.state_dir,
-                                    "--cgroup",
-                                    command.cgroup,
-                                    "--ready-fd",
-                                    absl::StrCat(kReadyFd),
-                                    "--idle-exit-seconds",
-                                    absl::StrCat(absl::ToDoubleSeconds(command.idle_exit))};
+  std::vector<std::string> words = {
+      command.binary,
+      "--state",
+      command.state_dir,
+      "--cgroup",
+      command.cgroup,
+      "--ready-fd",
+      absl::StrCat(kReadyFd),
+      "--idle-exit",
+      absl::StrCat(absl::ToInt64Milliseconds(command.idle_exit), "ms")};
   std::vector<char*> argv;
   argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());

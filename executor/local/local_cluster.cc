@@ -9,17 +9,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
+#include "base/mutex.h"
 #include "base/pidfd.h"
 #include "base/utf8.h"
 #include "executor/local/agent.pb.h"
@@ -67,10 +67,11 @@ class LocalCluster : public Cluster, public LogReader {
 
  private:
   void Send(const ToAgent& message);
+  void AppendKept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveUp(const AgentId& agent);
   void Wake();
   bool stopping() {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     return stopping_;
   }
 
@@ -122,19 +123,21 @@ class LocalCluster : public Cluster, public LogReader {
   bool unreachable_ = false;
   int unreadable_ = 0;  // connections in a row that soon ended with what is no message
 
-  // Guards what follows.
-  std::mutex mutex_;
-  std::condition_variable to_remove_;
-  bool stopping_ = false;
-  int socket_ = -1;        // while connected
-  std::string out_;        // not sent yet
-  bool gave_up_ = false;   // on the connection, because too much waits
-  ToAgent kept_;           // for the next connection
-  bool discarded_ = true;  // something may have to be removed
-  AgentId foreign_agent_;  // not empty: the history belongs to another cluster
+  Mutex mutex_;
+  CondVar to_remove_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int socket_ ABSL_GUARDED_BY(mutex_) = -1;       // while connected
+  std::string out_ ABSL_GUARDED_BY(mutex_);       // not sent yet
+  bool gave_up_ ABSL_GUARDED_BY(mutex_) = false;  // on the connection, because too much waits
+  // For the next connection: each attempt once, so that there are no more than live ones.
+  absl::flat_hash_map<uint64_t, int64_t> kept_cancels_ ABSL_GUARDED_BY(mutex_);  // to the grace
+  absl::flat_hash_set<uint64_t> kept_acknowledged_ ABSL_GUARDED_BY(mutex_);
+  bool discarded_ ABSL_GUARDED_BY(mutex_) = true;  // something may have to be removed
+  // Not empty: the history belongs to another cluster.
+  AgentId foreign_agent_ ABSL_GUARDED_BY(mutex_);
   // What this incarnation has launched and nobody has acknowledged: the agent may still tell of
   // another's attempt under the same id.
-  absl::flat_hash_set<uint64_t> launched_;
+  absl::flat_hash_set<uint64_t> launched_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::Status LocalCluster::Start(ClusterListener listener) {
@@ -146,10 +149,10 @@ absl::Status LocalCluster::Start(ClusterListener listener) {
 
 LocalCluster::~LocalCluster() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  to_remove_.notify_all();
+  to_remove_.NotifyAll();
   Wake();
   if (io_.joinable()) io_.join();
   if (remover_.joinable()) remover_.join();
@@ -162,10 +165,12 @@ void LocalCluster::Wake() {
 }
 
 void LocalCluster::Send(const ToAgent& message) {
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   if (socket_ < 0) {
-    kept_.mutable_cancels()->MergeFrom(message.cancels());
-    kept_.mutable_acknowledged()->MergeFrom(message.acknowledged());
+    for (const local::Cancel& cancel : message.cancels()) {
+      kept_cancels_[cancel.attempt()] = cancel.grace_ns();
+    }
+    kept_acknowledged_.insert(message.acknowledged().begin(), message.acknowledged().end());
     return;
   }
   if (out_.size() > options_.max_unsent_bytes) {
@@ -184,11 +189,25 @@ void LocalCluster::Send(const ToAgent& message) {
   if (idle && local::SendSome(socket_, &out_) && !out_.empty()) Wake();
 }
 
+void LocalCluster::AppendKept() {
+  if (kept_cancels_.empty() && kept_acknowledged_.empty()) return;
+  ToAgent message;
+  for (const auto& [attempt, grace] : kept_cancels_) {
+    local::Cancel* cancel = message.add_cancels();
+    cancel->set_attempt(attempt);
+    cancel->set_grace_ns(grace);
+  }
+  message.mutable_acknowledged()->Add(kept_acknowledged_.begin(), kept_acknowledged_.end());
+  AppendFrame(message, &out_);
+  kept_cancels_.clear();
+  kept_acknowledged_.clear();
+}
+
 void LocalCluster::Execute(std::vector<Launch> launches) {
   ToAgent message;
   size_t bytes = 0;
   if (options_.lineage.current() != 0) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     for (const Launch& launch : launches) launched_.insert(launch.attempt.value);
   }
   for (Launch& launch : launches) {
@@ -216,7 +235,7 @@ void LocalCluster::Acknowledge(const std::vector<planner::AttemptId>& attempts) 
   if (attempts.empty()) return;
   ToAgent message;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     for (planner::AttemptId attempt : attempts) launched_.erase(attempt.value);
   }
   for (planner::AttemptId attempt : attempts) message.add_acknowledged(attempt.value);
@@ -236,7 +255,7 @@ void LocalCluster::Reconcile(std::vector<KnownAttempt> attempts) {
 // Answered as lost, it would run a second time here.
 void LocalCluster::GiveUp(const AgentId& agent) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     foreign_agent_ = agent;
   }
   Wake();
@@ -253,16 +272,16 @@ void LocalCluster::ReadLog(const LogRequest& request,
 
 void LocalCluster::Discard(planner::GraphId graph) {
   sandboxes_->Discard(graph);
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   discarded_ = true;
-  to_remove_.notify_all();
+  to_remove_.NotifyAll();
 }
 
 void LocalCluster::RemoveDiscarded() {
   while (true) {
     {
-      std::unique_lock lock(mutex_);
-      to_remove_.wait(lock, [this] { return stopping_ || discarded_; });
+      MutexLock lock(&mutex_);
+      while (!stopping_ && !discarded_) to_remove_.Wait(&mutex_);
       if (stopping_) return;  // what is left is removed after the next start
       discarded_ = false;
     }
@@ -442,12 +461,11 @@ SteadyTime LocalCluster::CheckAgent(const Link& link) {
 
 absl::Status LocalCluster::Serve(Link* link) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     socket_ = link->socket.get();
     out_.clear();
     gave_up_ = false;
-    if (kept_.cancels_size() + kept_.acknowledged_size() > 0) AppendFrame(kept_, &out_);
-    kept_.Clear();
+    AppendKept();
   }
   told_connected_ = true;
   told_reason_.clear();
@@ -461,7 +479,7 @@ absl::Status LocalCluster::Serve(Link* link) {
     const SteadyTime check_at = CheckAgent(*link);
     bool output;
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       // A failure shows when reading, after what the agent still had to say.
       local::SendSome(socket_, &out_);
       output = !out_.empty();
@@ -482,7 +500,7 @@ absl::Status LocalCluster::Serve(Link* link) {
   }
   std::string unsent;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     socket_ = -1;
     unsent = std::move(out_);
     out_.clear();
@@ -533,7 +551,7 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
 bool LocalCluster::IsOfAnother(const wire::Update& update) {
   const Incarnation incarnation = update.incarnation();
   if (incarnation == 0 || incarnation == options_.lineage.current()) return false;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   return launched_.contains(update.attempt());
 }
 

@@ -232,7 +232,7 @@ absl::Status Sandboxes::RemoveDiscarded(const std::function<bool()>& stop) {
       if (removal.stopped) return absl::OkStatus();
       if (removal.failures == 0) continue;
       failed.insert(name);
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       if (reported_.contains(name)) continue;
       if (new_failures == 0) {
         first_problem =
@@ -241,7 +241,7 @@ absl::Status Sandboxes::RemoveDiscarded(const std::function<bool()>& stop) {
       new_failures += removal.failures;
     }
   }
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   reported_ = std::move(failed);  // without those that are gone by now
   if (new_failures == 0) return absl::OkStatus();
   return absl::UnavailableError(

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 
@@ -18,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/descriptor.h"
+#include "base/mutex.h"
 #include "planner/ids.h"
 
 namespace kartograph::executor {
@@ -77,8 +77,9 @@ class Sandboxes {
   const std::string root_;
   const Descriptor folder_;
   std::atomic<uint64_t> names_ = 0;  // for NewDiscardedName
-  std::mutex mutex_;
-  absl::flat_hash_set<std::string> reported_;  // discarded folders that cannot be removed
+  Mutex mutex_;
+  // Discarded folders that cannot be removed.
+  absl::flat_hash_set<std::string> reported_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace kartograph::executor

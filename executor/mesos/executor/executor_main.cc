@@ -1,9 +1,9 @@
 // kartograph-executor: what a Mesos agent starts to run attempts of Kartograph's.
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "executor/agent/duration_flag.h"
 #include "executor/mesos/executor/executor_driver.h"
 #include "executor/mesos/executor/executor_environment.h"
 
@@ -21,53 +22,35 @@ namespace {
 namespace ssl = boost::asio::ssl;
 
 constexpr int kWrongUse = 2;
-constexpr char kVersion[] = "kartograph-executor 0.1.0\n";
-constexpr char kHelp[] =
-    "Runs attempts of Kartograph's on a Mesos agent, which starts it and tells it in MESOS_*\n"
-    "what it has to know.\n"
-    "\n"
-    "  --idle-exit DURATION        Exit after so long without attempts (1m)\n"
-    "  --report-interval DURATION  How often to tell of the host (10s)\n"
-    "  --version                   Print the version\n"
-    "  --help                      Print this\n";
+constexpr char kVersion[] = "kartograph-executor 0.1.0";
 
 int Fail(int status, const std::string& problem) {
   fprintf(stderr, "kartograph-executor: %s\n", problem.c_str());
   return status;
 }
 
-bool ParseDuration(const char* text, absl::Duration* duration) {
-  return absl::ParseDuration(text, duration) && *duration > absl::ZeroDuration();
-}
-
 // -1: go on; otherwise the status to exit with.
 int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
-  enum Flag { kIdleExit = 1, kReportInterval, kPrintVersion, kPrintHelp };
-  const struct option flags[] = {{"idle-exit", required_argument, nullptr, kIdleExit},
-                                 {"report-interval", required_argument, nullptr, kReportInterval},
-                                 {"version", no_argument, nullptr, kPrintVersion},
-                                 {"help", no_argument, nullptr, kPrintHelp},
-                                 {nullptr, 0, nullptr, 0}};
-  int flag = 0;
-  while ((flag = getopt_long(argc, argv, "", flags, nullptr)) != -1) {
-    switch (flag) {
-      case kIdleExit:
-        if (ParseDuration(optarg, &options->idle_exit)) continue;
-        return Fail(kWrongUse, std::string("--idle-exit: no duration: ") + optarg);
-      case kReportInterval:
-        if (ParseDuration(optarg, &options->report_interval)) continue;
-        return Fail(kWrongUse, std::string("--report-interval: no duration: ") + optarg);
-      case kPrintVersion:
-        fputs(kVersion, stdout);
-        return 0;
-      case kPrintHelp:
-        fputs(kHelp, stdout);
-        return 0;
-      default:
-        return kWrongUse;  // getopt has said why
-    }
+  CLI::App app(
+      "Runs attempts of Kartograph's on a Mesos agent, which starts it and tells it in MESOS_*\n"
+      "what it has to know.",
+      "kartograph-executor");
+  AddDurationFlag(app, "--idle-exit", &options->idle_exit,
+                  "Exit after so long without attempts (1m)");
+  AddDurationFlag(app, "--report-interval", &options->report_interval,
+                  "How often to tell of the host (10s)");
+  app.set_version_flag("--version", kVersion, "Print the version");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fputs(app.help().c_str(), stdout);
+    return 0;
+  } catch (const CLI::CallForVersion&) {
+    puts(kVersion);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return Fail(kWrongUse, error.what());
   }
-  if (optind < argc) return Fail(kWrongUse, std::string("unknown argument ") + argv[optind]);
   return -1;
 }
 

@@ -184,7 +184,11 @@ TEST_F(ExecutorMainTest, SaysWhatIsMissing) {
 TEST_F(ExecutorMainTest, SaysWhatIsWrongOfItsFlags) {
   Start({"--idle-exit", "soon"});
   EXPECT_EQ(WaitExit(), 2);
-  EXPECT_EQ(Err(), "kartograph-executor: --idle-exit: no duration: soon\n");
+  EXPECT_THAT(Err(),
+              HasSubstr("kartograph-executor: --idle-exit: \"soon\" is not a valid duration"));
+  Start({"--report-interval", "0s"});
+  EXPECT_EQ(WaitExit(), 2);
+  EXPECT_EQ(Err(), "kartograph-executor: --report-interval: must be longer than 0\n");
   Start({"surplus"});
   EXPECT_EQ(WaitExit(), 2);
   EXPECT_THAT(Err(), HasSubstr("surplus"));

@@ -14,37 +14,37 @@ absl::StatusOr<std::unique_ptr<SandboxRemover>> SandboxRemover::Create(const std
 
 SandboxRemover::~SandboxRemover() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   if (thread_.joinable()) thread_.join();
 }
 
 void SandboxRemover::Discard(planner::GraphId graph) {
   sandboxes_->Discard(graph);
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     discarded_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
 }
 
 void SandboxRemover::Run() {
-  std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || discarded_; });
-    if (stopping_) return;
-    discarded_ = false;
-    lock.unlock();
+    {
+      MutexLock lock(&mutex_);
+      while (!stopping_ && !discarded_) wake_.Wait(&mutex_);
+      if (stopping_) return;
+      discarded_ = false;
+    }
     const absl::Status removed = sandboxes_->RemoveDiscarded([this] {
-      std::lock_guard stop_lock(mutex_);
+      MutexLock lock(&mutex_);
       return stopping_;
     });
     // To the executor's stderr, which the agent keeps in its sandbox.
     if (!removed.ok()) fprintf(stderr, "%s\n", std::string(removed.message()).c_str());
-    lock.lock();
   }
 }
 

@@ -2,13 +2,12 @@
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_SANDBOX_REMOVER_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_SANDBOX_REMOVER_H_
 
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "base/mutex.h"
 #include "executor/runner/sandbox.h"
 #include "planner/ids.h"
 
@@ -35,10 +34,10 @@ class SandboxRemover {
 
   const std::unique_ptr<Sandboxes> sandboxes_;
   std::thread thread_;  // since the first graph
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  bool discarded_ = false;  // there may be something to remove
+  Mutex mutex_;
+  CondVar wake_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool discarded_ ABSL_GUARDED_BY(mutex_) = false;  // there may be something to remove
 };
 
 }  // namespace kartograph::executor::mesos
