@@ -19,8 +19,8 @@ using Stub = v1::TaskExecuter::Stub;
 
 constexpr char kProblemsMetadata[] = "kartograph-problems-bin";
 constexpr char kProblemsPayload[] = "type.googleapis.com/kartograph.v1.Problems";
-// A message of tasks: small enough to stay in the processor's cache on both sides, which halves what
-// a million tasks take. The service takes up to 64 MiB.
+// A message of tasks: small enough to stay in the processor's cache on both sides, which halves
+// what a million tasks take. The service takes up to 64 MiB.
 constexpr size_t kMaxBatchBytes = 64 << 10;
 constexpr size_t kFramingBytes = 8;  // that a task's tag and length take at most
 constexpr auto kTick = std::chrono::milliseconds(100);

@@ -3,12 +3,11 @@
 #define KARTOGRAPH_SCHEDULER_BACKGROUND_THREADS_H_
 
 #include <array>
-#include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 
+#include "base/mutex.h"
 #include "scheduler/background.h"
 
 namespace kartograph::scheduler {
@@ -30,11 +29,12 @@ class BackgroundThreads : public Background {
   void Work(Lane lane);
 
   const std::function<void(Then)> deliver_;
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable wake_;
-  std::array<std::deque<Job>, kLanes> jobs_;
+  Mutex mutex_;
+  CondVar wake_;
+  std::array<std::deque<Job>, kLanes> jobs_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Started with mutex_ held, and joined by Stop, after which none is started.
   std::array<std::thread, kLanes> threads_;
-  bool stopping_ = false;
 };
 
 }  // namespace kartograph::scheduler

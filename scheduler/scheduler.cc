@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <iterator>
 #include <list>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "scheduler/background_threads.h"
 #include "scheduler/engine.h"
 
@@ -47,13 +46,13 @@ class SchedulerThread : public Scheduler {
         engine_(std::move(options), writer, reader, cluster, &background_),
         cluster_(cluster),
         gate_(std::make_shared<Gate>()) {
-    std::lock_guard lock(gate_->mutex);
+    MutexLock lock(&gate_->mutex);
     gate_->owner = this;
   }
 
   ~SchedulerThread() override {
     {
-      std::lock_guard lock(gate_->mutex);
+      MutexLock lock(&gate_->mutex);
       gate_->owner = nullptr;
     }
     Stop(false);
@@ -64,7 +63,7 @@ class SchedulerThread : public Scheduler {
     if (absl::Status status = engine_.Recover(clock_.Now()); !status.ok()) return status;
     absl::Status started =
         cluster_->Start([gate = gate_](std::vector<executor::ClusterEvent> events) {
-          std::lock_guard lock(gate->mutex);
+          MutexLock lock(&gate->mutex);
           if (gate->owner != nullptr) gate->owner->Receive(std::move(events));
         });
     if (!started.ok()) return started;
@@ -78,16 +77,16 @@ class SchedulerThread : public Scheduler {
       done(refused);
       return;
     }
-    mail_came_.notify_one();
+    mail_came_.NotifyOne();
   }
 
   void Inspect(std::function<void(const Snapshots&)> read) override {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       if (ended_) return;
       mail_.reads.push_back(std::move(read));
     }
-    mail_came_.notify_one();
+    mail_came_.NotifyOne();
   }
 
   std::unique_ptr<Subscription> Subscribe(
@@ -95,14 +94,14 @@ class SchedulerThread : public Scheduler {
 
   void Stop(bool drain) override {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       stop_ = true;
       stop_news_ = true;
       drain_ = drain_ && drain;  // who does not want to wait decides
       if (!begun_) ended_ = true;
     }
-    mail_came_.notify_one();
-    std::lock_guard joining(join_mutex_);
+    mail_came_.NotifyOne();
+    MutexLock joining(&join_mutex_);
     if (thread_.joinable()) thread_.join();
   }
 
@@ -113,12 +112,12 @@ class SchedulerThread : public Scheduler {
   }
 
   bool ended() const override {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     return ended_;
   }
 
   absl::Status fatal_error() const override {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     return fatal_error_;
   }
 
@@ -142,29 +141,31 @@ class SchedulerThread : public Scheduler {
 
   // The cluster outlives the scheduler, and may have something to say after its end.
   struct Gate {
-    std::mutex mutex;
-    SchedulerThread* owner;  // guarded by mutex
+    Mutex mutex;
+    SchedulerThread* owner ABSL_GUARDED_BY(mutex) = nullptr;
   };
 
+  // Waits while too many wait already: the cluster then reads no more from its agents.
   void Receive(std::vector<executor::ClusterEvent> events) {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
+      while (mail_.events.size() >= max_mail_ && !ended_) room_for_events_.Wait(&mutex_);
       std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
     }
-    mail_came_.notify_one();  // who wakes up finds the lock free
+    mail_came_.NotifyOne();  // after unlock
   }
 
   void Resume(BackgroundThreads::Then then) {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       mail_.resumed.push_back(std::move(then));
     }
-    mail_came_.notify_one();
+    mail_came_.NotifyOne();
   }
 
   // Takes the two where there is room for them.
   absl::Status Post(Command& command, Done& done) {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (ended_) return Stopped();
     if (mail_.commands.size() >= max_mail_) return TooManyWait();
     mail_.commands.push_back({std::move(command), std::move(done)});
@@ -177,8 +178,8 @@ class SchedulerThread : public Scheduler {
       bool stop = false;
       busy_since_ = kIdle;
       {
-        std::unique_lock lock(mutex_);
-        if (mail.empty()) WaitForMail(lock);
+        MutexLock lock(&mutex_);
+        if (mail.empty()) WaitForMail();
         TakeMail(mail);
         stop = stop_;
         stop_news_ = false;
@@ -189,13 +190,16 @@ class SchedulerThread : public Scheduler {
       Handle(mail, now);
       engine_.EndBatch(now);
       for (auto& read : std::exchange(mail.reads, {})) read(engine_.core());
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       if (!engine_.fatal_error().ok()) {
         fatal_error_ = engine_.fatal_error();
         ended_ = true;
       }
       if (stop && (!drain_ || engine_.core().live_attempts() == 0)) ended_ = true;
-      if (ended_) break;
+      if (ended_) {
+        room_for_events_.NotifyAll();
+        break;
+      }
     }
     busy_since_ = kIdle;
     engine_.DismissWaiters();
@@ -209,32 +213,36 @@ class SchedulerThread : public Scheduler {
       for (auto& then : std::exchange(mail.resumed, {})) then(clock_.Now());
       for (auto& read : std::exchange(mail.reads, {})) read(engine_.core());
       mail.events.clear();
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       TakeMail(mail);
       if (mail.commands.empty() && mail.resumed.empty() && mail.reads.empty()) break;
     }
     engine_.DismissWaiters();
   }
 
-  // With mutex_ held.
-  void WaitForMail(std::unique_lock<std::mutex>& lock) {
+  void WaitForMail() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const absl::Duration sleep =
-        std::max(engine_.NextWake() - clock_.SteadyNow(), absl::ZeroDuration());
-    mail_came_.wait_for(lock, absl::ToChronoNanoseconds(std::min(sleep, kLongestSleep)),
-                        [this] { return HasMail(); });
+        std::clamp(engine_.NextWake() - clock_.SteadyNow(), absl::ZeroDuration(), kLongestSleep);
+    // A wake-up for nothing is harmless, but for time that passes twice.
+    if (!HasMail()) mail_came_.WaitFor(&mutex_, sleep);
     // Agents that still have work of their own to begin wait for nobody: let more of them end,
     // and write all that in one commit.
-    if (!HasUrgentMail() && engine_.core().AgentsBusyFor() > 2 * kLinger) {
-      mail_came_.wait_for(lock, absl::ToChronoNanoseconds(kLinger),
-                          [this] { return HasUrgentMail(); });
+    if (HasUrgentMail() || engine_.core().AgentsBusyFor() <= 2 * kLinger) return;
+    const SteadyTime enough = clock_.SteadyNow() + kLinger;
+    for (absl::Duration left = kLinger; left > absl::ZeroDuration() && !HasUrgentMail();
+         left = enough - clock_.SteadyNow()) {
+      mail_came_.WaitFor(&mutex_, left);
     }
   }
 
   // Adds to `mail` what came; of commands and events only where those taken before are done, so
-  // that their bounds hold. With mutex_ held.
-  void TakeMail(Mail& mail) {
+  // that their bounds hold.
+  void TakeMail(Mail& mail) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (mail.commands.empty()) std::swap(mail.commands, mail_.commands);
-    if (mail.events.empty()) std::swap(mail.events, mail_.events);
+    if (mail.events.empty()) {
+      std::swap(mail.events, mail_.events);
+      room_for_events_.NotifyAll();
+    }
     std::move(mail_.resumed.begin(), mail_.resumed.end(), std::back_inserter(mail.resumed));
     mail_.resumed.clear();
     std::move(mail_.reads.begin(), mail_.reads.end(), std::back_inserter(mail.reads));
@@ -258,12 +266,13 @@ class SchedulerThread : public Scheduler {
     }
   }
 
-  // Both with mutex_ held.
   // Somebody waits for an answer.
-  bool HasUrgentMail() const {
+  bool HasUrgentMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !mail_.commands.empty() || !mail_.reads.empty() || !mail_.resumed.empty() || stop_news_;
   }
-  bool HasMail() const { return !mail_.empty() || stop_news_; }
+  bool HasMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !mail_.empty() || stop_news_;
+  }
 
   const Clock& clock_;
   const size_t max_mail_;
@@ -275,15 +284,18 @@ class SchedulerThread : public Scheduler {
   bool begun_ = false;  // never changes once the scheduler is handed out
   std::thread thread_;
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable mail_came_;
-  Mail mail_;
-  bool stop_ = false;
-  bool stop_news_ = false;  // Stop was called since the last batch
-  bool drain_ = true;
-  bool ended_ = false;  // no more mail is taken
-  absl::Status fatal_error_;
-  std::mutex join_mutex_;  // guards joining thread_
+  mutable Mutex mutex_;
+  CondVar mail_came_;
+  CondVar room_for_events_;
+  Mail mail_ ABSL_GUARDED_BY(mutex_);
+  bool stop_ ABSL_GUARDED_BY(mutex_) = false;
+  // Stop was called since the last batch.
+  bool stop_news_ ABSL_GUARDED_BY(mutex_) = false;
+  bool drain_ ABSL_GUARDED_BY(mutex_) = true;
+  // No more mail is taken.
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status fatal_error_ ABSL_GUARDED_BY(mutex_);
+  Mutex join_mutex_;  // for joining thread_
 
   class WatcherSubscription;
 };
@@ -294,19 +306,22 @@ class SchedulerThread::WatcherSubscription : public Subscription {
   WatcherSubscription(SchedulerThread* owner,
                       std::function<void(const Changes&, const Snapshots&)> on_change)
       : owner_(owner), shared_(std::make_shared<Shared>()) {
-    shared_->on_change = std::move(on_change);
+    {
+      MutexLock lock(&shared_->mutex);
+      shared_->on_change = std::move(on_change);
+    }
     // Before the commands of a batch, so that whatever is submitted from now on is seen.
     owner_->Resume([owner = owner_, shared = shared_](const Instant&) {
       shared->position =
           owner->engine_.AddWatcher([shared](const Changes& changes, const Snapshots& snapshots) {
-            std::lock_guard lock(shared->mutex);
+            MutexLock lock(&shared->mutex);
             if (shared->on_change) shared->on_change(changes, snapshots);
           });
     });
   }
   ~WatcherSubscription() override {
     {
-      std::lock_guard lock(shared_->mutex);  // waits for a running call
+      MutexLock lock(&shared_->mutex);  // waits for a running call
       shared_->on_change = nullptr;
     }
     // In order after the registration, as it goes through the same mailbox.
@@ -317,8 +332,8 @@ class SchedulerThread::WatcherSubscription : public Subscription {
 
  private:
   struct Shared {
-    std::mutex mutex;
-    std::function<void(const Changes&, const Snapshots&)> on_change;  // guarded by mutex
+    Mutex mutex;
+    std::function<void(const Changes&, const Snapshots&)> on_change ABSL_GUARDED_BY(mutex);
     std::list<Engine::Watcher>::iterator position;  // used on the scheduler's thread alone
   };
   SchedulerThread* const owner_;
@@ -336,14 +351,14 @@ absl::Status Scheduler::InspectAndWait(std::function<void(const Snapshots&)> rea
   // If the scheduler has stopped, the closure is destroyed without a call; that, too, ends the
   // wait.
   struct Call {
-    std::mutex mutex;
-    std::condition_variable ended;
-    bool over = false;  // guarded by mutex
+    Mutex mutex;
+    CondVar ended;
+    bool over ABSL_GUARDED_BY(mutex) = false;
     bool ran = false;
     void End() {
-      std::lock_guard lock(mutex);
+      MutexLock lock(&mutex);
       over = true;
-      ended.notify_one();
+      ended.NotifyOne();
     }
   };
   auto call = std::make_shared<Call>();
@@ -352,8 +367,8 @@ absl::Status Scheduler::InspectAndWait(std::function<void(const Snapshots&)> rea
     read(snapshots);
     call->ran = true;
   });
-  std::unique_lock lock(call->mutex);
-  call->ended.wait(lock, [&] { return call->over; });
+  MutexLock lock(&call->mutex);
+  while (!call->over) call->ended.Wait(&call->mutex);
   return call->ran ? absl::OkStatus() : Stopped();
 }
 

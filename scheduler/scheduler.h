@@ -28,8 +28,8 @@ struct SchedulerOptions {
   // Work on a whole graph goes on with so many tasks at once, or what takes about `slice_time`.
   int64_t slice_tasks = 4096;
   absl::Duration slice_time = absl::Milliseconds(40);  // zero: always slice_tasks
-  // Commands and reads that may wait for the scheduler's thread, and clients that may wait for a
-  // finished task.
+  // Commands that may wait for the scheduler's thread, and as many events of the cluster, which
+  // waits at the bound; clients that may wait for a finished task.
   size_t max_mail = 100000;
   size_t max_waiters = 10000;
   // Graphs of more than slice_tasks tasks that may be on their way into the history, and graphs

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/testing/manual_clock.h"
 #include "scheduler/testing/builders.h"
 #include "scheduler/testing/memory_history.h"
 #include "scheduler/testing/recording_cluster.h"
@@ -111,7 +112,7 @@ class SchedulerTest : public ::testing::Test {
   }
   // Waits until the graph has ended.
   void WaitForEnd(GraphId graph) {
-    while (testing::Value(LiveGraphs(), Contains(graph))) std::this_thread::yield();
+    while (::testing::Value(LiveGraphs(), Contains(graph))) std::this_thread::yield();
   }
 
   // Writes are refused from that moment on.
@@ -464,6 +465,55 @@ TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {
   EXPECT_EQ(totals.mailbox_high_water, 20);
 }
 
+// Each look at it takes some time.
+class BusyClock : public Clock {
+ public:
+  SteadyTime SteadyNow() const override {
+    return SteadyTime::FromSinceZero(absl::Hours(1) + looks_++ * absl::Milliseconds(5));
+  }
+  absl::Time WallNow() const override { return absl::FromUnixSeconds(1700000000); }
+
+ private:
+  mutable std::atomic<int> looks_ = 0;
+};
+
+TEST_F(SchedulerTest, ABatchHoldsOnlySoManyRecordsAndTakesOnlySoLong) {
+  const kartograph::testing::ManualClock still;
+  const BusyClock busy_clock;
+  struct Case {
+    const Clock* clock;
+    int tasks;         // of each graph
+    int most_commits;  // of 30 graphs
+    int least_commits;
+  };
+  for (const Case& one :
+       {Case{&still, 1000, 3, 2}, Case{&still, 1, 1, 1}, Case{&busy_clock, 1, 30, 5}}) {
+    SchedulerOptions options;
+    options.clock = one.clock;
+    scheduler_.reset();
+    Begin(options);
+    Event go_on;
+    Event busy;
+    scheduler_->Inspect([&](const Snapshots&) {
+      busy.Happen();
+      go_on.Wait();
+    });
+    busy.Wait();
+    const int before = history_.commits();
+    std::vector<Task> tasks;
+    for (int i = 0; i < one.tasks; ++i) tasks.emplace_back(absl::StrCat("t", i));
+    std::vector<Promise<GraphId>> promises(30);
+    for (Promise<GraphId>& promise : promises) {
+      scheduler_->Submit(SubmitGraph{"", Prepare(Graph(tasks).Get())}, promise.Callback());
+    }
+    go_on.Happen();
+    for (const Promise<GraphId>& promise : promises) EXPECT_TRUE(promise.Wait().ok());
+    LiveGraphs();
+    EXPECT_GE(history_.commits() - before, one.least_commits);
+    EXPECT_LE(history_.commits() - before, one.most_commits);
+  }
+}
+
 TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
   SchedulerOptions options;
   options.max_mail = 5;
@@ -485,6 +535,44 @@ TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
   }
   go_on.Happen();
   for (size_t i = 0; i < 5; ++i) EXPECT_TRUE(promises[i].Wait().ok());
+}
+
+TEST_F(SchedulerTest, AFullMailboxHoldsUpTheCluster) {
+  SchedulerOptions options;
+  options.max_mail = 3;
+  scheduler_.reset();
+  Begin(options);
+  Event go_on;
+  Event busy;
+  scheduler_->Inspect([&](const Snapshots&) {
+    busy.Happen();
+    go_on.Wait();
+  });
+  busy.Wait();
+  std::atomic<int> told = 0;
+  std::thread cluster([&] {
+    for (; told < 10; ++told) cluster_.Tell({executor::Connected{}});
+  });
+  while (told < 3) std::this_thread::yield();
+  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  EXPECT_EQ(told, 3);
+  go_on.Happen();
+  cluster.join();
+  EXPECT_EQ(told, 10);
+  // At its end the scheduler holds up nobody.
+  Event busy_again;
+  Event go_on_again;
+  scheduler_->Inspect([&](const Snapshots&) {
+    busy_again.Happen();
+    go_on_again.Wait();
+  });
+  busy_again.Wait();
+  std::thread late([&] {
+    for (int i = 0; i < 10; ++i) cluster_.Tell({executor::Connected{}});
+  });
+  go_on_again.Happen();
+  scheduler_->Stop(false);
+  late.join();
 }
 
 TEST_F(SchedulerTest, OnlySoManyMayWaitForFinishedTasks) {

@@ -11,7 +11,7 @@ void BoundedLogReader::ReadLog(const executor::LogRequest& request,
                                std::function<void(absl::StatusOr<executor::LogChunk>)> done) {
   int64_t id = 0;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     Agent& agent = agents_[request.agent];
     const SteadyTime now = options_.clock->SteadyNow();
     absl::erase_if(agent.in_flight,
@@ -44,7 +44,7 @@ void BoundedLogReader::OnAnswer(const executor::AgentId& agent, int64_t id) {
   std::optional<Read> next;
   int64_t next_id = 0;
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     auto it = agents_.find(agent);
     if (it == agents_.end()) return;
     it->second.in_flight.erase(id);

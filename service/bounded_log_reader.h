@@ -6,12 +6,12 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "executor/cluster.h"
 
 namespace kartograph::service {
@@ -49,9 +49,10 @@ class BoundedLogReader : public executor::LogReader {
 
   const Options options_;
   executor::LogReader* const logs_;
-  std::mutex mutex_;                                      // guards what follows
-  absl::flat_hash_map<executor::AgentId, Agent> agents_;  // those with a read
-  int64_t last_id_ = 0;
+  Mutex mutex_;
+  // Those with a read.
+  absl::flat_hash_map<executor::AgentId, Agent> agents_ ABSL_GUARDED_BY(mutex_);
+  int64_t last_id_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace kartograph::service

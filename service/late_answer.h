@@ -2,12 +2,11 @@
 #ifndef KARTOGRAPH_SERVICE_LATE_ANSWER_H_
 #define KARTOGRAPH_SERVICE_LATE_ANSWER_H_
 
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace kartograph::service {
 
@@ -18,36 +17,39 @@ class LateAnswer {
  public:
   void Give(T value) {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       value_ = std::move(value);
       closed_ = true;
     }
-    given_.notify_all();
+    given_.NotifyAll();
   }
   // Nothing will come.
   void Close() {
     {
-      std::lock_guard lock(mutex_);
+      MutexLock lock(&mutex_);
       closed_ = true;
     }
-    given_.notify_all();
+    given_.NotifyAll();
   }
   // Takes the answer; nothing where none came in time or none will.
   std::optional<T> WaitUntil(SteadyTime deadline) {
-    std::unique_lock lock(mutex_);
-    given_.wait_until(lock, deadline.ToChrono(), [this] { return closed_; });
+    MutexLock lock(&mutex_);
+    for (absl::Duration left = deadline - Clock::System().SteadyNow();
+         !closed_ && left > absl::ZeroDuration(); left = deadline - Clock::System().SteadyNow()) {
+      given_.WaitFor(&mutex_, left);
+    }
     return std::exchange(value_, std::nullopt);
   }
   bool closed() const {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     return closed_;
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::condition_variable given_;
-  std::optional<T> value_;
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  CondVar given_;
+  std::optional<T> value_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace kartograph::service

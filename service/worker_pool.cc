@@ -12,44 +12,44 @@ WorkerPool::~WorkerPool() { Stop(); }
 
 bool WorkerPool::TryPost(std::function<void()> job) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (stopping_ || queue_.size() >= max_queued_) return false;
     queue_.push_back(std::move(job));
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
   return true;
 }
 
 void WorkerPool::Post(std::function<void()> job) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (stopping_) return;
     queue_.push_back(std::move(job));
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
 }
 
 void WorkerPool::PostAfter(absl::Duration delay, std::function<void()> job) {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     if (stopping_) return;
     delayed_.emplace(Clock::System().SteadyNow() + delay, std::move(job));
   }
-  wake_.notify_one();
+  wake_.NotifyOne();
 }
 
 void WorkerPool::Stop() {
   {
-    std::lock_guard lock(mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
   // Let go outside the lock.
   std::multimap<SteadyTime, std::function<void()>> dropped;
-  std::lock_guard lock(mutex_);
+  MutexLock lock(&mutex_);
   dropped.swap(delayed_);
 }
 
@@ -63,22 +63,22 @@ SteadyTime WorkerPool::QueueDue() {
 }
 
 void WorkerPool::Run() {
-  std::unique_lock lock(mutex_);
   while (true) {
-    const SteadyTime next = QueueDue();
-    if (queue_.empty()) {
-      if (stopping_) return;
-      wake_.wait_until(lock, next.ToChrono());
-      continue;
+    std::function<void()> job;
+    {
+      MutexLock lock(&mutex_);
+      const SteadyTime next = QueueDue();
+      if (queue_.empty()) {
+        if (stopping_) return;
+        wake_.WaitFor(&mutex_, next - Clock::System().SteadyNow());
+        continue;
+      }
+      job = std::move(queue_.front());
+      queue_.pop_front();
+      // Several delayed jobs may have become due at once.
+      if (!queue_.empty()) wake_.NotifyOne();
     }
-    std::function<void()> job = std::move(queue_.front());
-    queue_.pop_front();
-    // Several delayed jobs may have become due at once.
-    if (!queue_.empty()) wake_.notify_one();
-    lock.unlock();
-    job();
-    job = nullptr;  // what it holds is let go outside the lock
-    lock.lock();
+    job();  // and what it holds is let go outside the lock
   }
 }
 

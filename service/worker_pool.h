@@ -2,16 +2,15 @@
 #ifndef KARTOGRAPH_SERVICE_WORKER_POOL_H_
 #define KARTOGRAPH_SERVICE_WORKER_POOL_H_
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace kartograph::service {
 
@@ -37,16 +36,14 @@ class WorkerPool {
  private:
   void Run();
   // Moves what is due into the queue and returns when the next delayed job is.
-  // With mutex_ held.
-  SteadyTime QueueDue();
+  SteadyTime QueueDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const size_t max_queued_;
-  // Standard ones, because those of Abseil wait by the wall clock.
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable wake_;
-  std::deque<std::function<void()>> queue_;
-  std::multimap<SteadyTime, std::function<void()>> delayed_;
-  bool stopping_ = false;
+  Mutex mutex_;
+  CondVar wake_;
+  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<SteadyTime, std::function<void()>> delayed_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };
 

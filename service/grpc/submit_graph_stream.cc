@@ -88,9 +88,9 @@ absl::Status SubmitGraphStream::Take() {
   if (message_->has_graph() == started_) {
     ProblemList misuse;
     misuse.Add("message",
-               started_               ? "graph"
+               started_                ? "graph"
                : message_->has_tasks() ? "tasks"
-                                      : "",
+                                       : "",
                started_ ? "only the first message is `graph`; those after it are `tasks`"
                         : "the first message must be `graph`; those after it are `tasks`");
     return misuse.ToStatus();
