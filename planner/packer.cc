@@ -177,11 +177,11 @@ void Packer::SetExpected(ClassId id, int64_t microseconds) {
   c.expected_us = microseconds;
 }
 
-void Packer::SetHorizon(AgentId id, int64_t microseconds) {
+void Packer::SetTimeUntilDrain(AgentId id, int64_t microseconds) {
   Agent& agent = agents_[id];
   // More may fit into a longer time, as into more resources.
-  if (microseconds > agent.horizon_us) MarkFreed(id);
-  agent.horizon_us = microseconds;
+  if (microseconds > agent.drain_us) MarkFreed(id);
+  agent.drain_us = microseconds;
 }
 
 std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
@@ -194,7 +194,7 @@ std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
       cpu.is_zero() ? Quantity::FromMilli(std::numeric_limits<int64_t>::min()) : cpu;
   for (auto it = by_free_cpu_.lower_bound({from, 0}); it != by_free_cpu_.end(); ++it) {
     const Agent& agent = agents_[it->second];
-    if (!need.FitsIn(agent.free) || expected_us > agent.horizon_us) continue;
+    if (!need.FitsIn(agent.free) || expected_us > agent.drain_us) continue;
     const double leftover = Leftover(need, agent);
     if (!best || leftover < best_leftover) {
       best = it->second;
@@ -216,7 +216,7 @@ std::optional<Packer::AgentId> Packer::FindAgent(Class& c) const {
   for (AgentId id : freed_) {
     const Agent& agent = agents_[id];
     if (!agent.usable || !c.agent_part.FitsIn(agent.free)) continue;
-    if (c.expected_us > agent.horizon_us) continue;
+    if (c.expected_us > agent.drain_us) continue;
     const double leftover = Leftover(c.agent_part, agent);
     if (!best || leftover < best_leftover || (leftover == best_leftover && id < *best)) {
       best = id;
@@ -267,7 +267,7 @@ std::optional<Packer::Placement> Packer::PlaceOneOn(AgentId id) {
   for (ClassId candidate : active_) {
     const Class& c = classes_[candidate];
     if (c.ready.empty() || !c.agent_part.FitsIn(agent.free) || !c.pool_part.FitsIn(pool_free_) ||
-        c.expected_us > agent.horizon_us) {
+        c.expected_us > agent.drain_us) {
       continue;
     }
     if (!best || *c.ready.begin() < *classes_[*best].ready.begin()) best = candidate;
@@ -330,7 +330,7 @@ void Packer::PlanBacklog(std::vector<Placement>* placements) {
     auto agent =
         std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(), [&](AgentId candidate) {
           const Agent& a = agents_[candidate];
-          return a.usable && c.agent_part.FitsIn(a.capacity) && c.expected_us <= a.horizon_us;
+          return a.usable && c.agent_part.FitsIn(a.capacity) && c.expected_us <= a.drain_us;
         });
     if (agent == with_backlog_room_.end()) continue;
     const AgentId chosen = *agent;

@@ -43,7 +43,7 @@ class Packer {
   using ClassId = uint32_t;  // a distinct consumption
   using AgentId = uint32_t;  // small numbers; those of what was removed are used again
 
-  static constexpr int64_t kNoHorizon = std::numeric_limits<int64_t>::max();
+  static constexpr int64_t kNeverDrains = std::numeric_limits<int64_t>::max();
 
   struct Placement {
     TaskKey task;
@@ -98,9 +98,9 @@ class Packer {
   // into its capacity.
   void SetBacklogRoom(AgentId agent, int room);
 
-  // How much longer the agent is there: what is expected to run longer is kept off it. kNoHorizon:
-  // no end is known. To be told again as time passes, unless it has none.
-  void SetHorizon(AgentId agent, int64_t microseconds);
+  // How much longer the agent is there: what is expected to run longer is kept off it.
+  // kNeverDrains: no end is known. To be told again as time passes, unless it has none.
+  void SetTimeUntilDrain(AgentId agent, int64_t microseconds);
 
   // --- pools ---
   const ResourceVector& pools() const { return pools_; }
@@ -146,7 +146,7 @@ class Packer {
     int backlog_room = 0;
     bool usable = false;
     bool freed = false;  // in freed_
-    int64_t horizon_us = kNoHorizon;
+    int64_t drain_us = kNeverDrains;
   };
 
   void Reindex(AgentId agent, Quantity cpu_before, bool usable_before);

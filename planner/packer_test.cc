@@ -383,11 +383,11 @@ TEST(PackerWantedTest, IsNothingWhereAPoolIsEmpty) {
   EXPECT_THAT(story.packer.Wanted(), ElementsAre(Cpu(1)));
 }
 
-TEST(PackerHorizonTest, WhatRunsLongerIsKeptOffAnAgentThatGoesSoon) {
+TEST(PackerDrainTest, WhatRunsLongerIsKeptOffAnAgentThatGoesSoon) {
   Story story;
   story.Agent(Cpu(2));
   story.Agent(Cpu(8));
-  story.packer.SetHorizon(0, 100);
+  story.packer.SetTimeUntilDrain(0, 100);
   story.packer.SetExpected(story.packer.Intern(Cpu(1)), 100);
   story.packer.SetExpected(story.packer.Intern(Cpu(2)), 101);
   story.Ready(0, Cpu(1));
@@ -395,17 +395,17 @@ TEST(PackerHorizonTest, WhatRunsLongerIsKeptOffAnAgentThatGoesSoon) {
   EXPECT_THAT(story.Plan(), ElementsAre(Pair(0, 0), Pair(1, 1))) << "the smaller fits better";
 }
 
-TEST(PackerHorizonTest, AShorterExpectationOrALongerHorizonLetsItIn) {
+TEST(PackerDrainTest, AShorterExpectationOrALaterDrainLetsItIn) {
   Story story;
   story.Agent(Cpu(1));
-  story.packer.SetHorizon(0, 50);
+  story.packer.SetTimeUntilDrain(0, 50);
   story.packer.SetExpected(story.packer.Intern(Cpu(1)), 60);
   story.Ready(0, Cpu(1));
   story.Ready(1, Cpu(1));
   EXPECT_THAT(story.Plan(), IsEmpty());
-  story.packer.SetHorizon(0, Packer::kNoHorizon);
+  story.packer.SetTimeUntilDrain(0, Packer::kNeverDrains);
   EXPECT_THAT(story.PlannedTasks(), ElementsAre(0));
-  story.packer.SetHorizon(0, 55);
+  story.packer.SetTimeUntilDrain(0, 55);
   story.Ended(0, Cpu(1));
   EXPECT_THAT(story.Plan(), IsEmpty());
   story.packer.SetExpected(story.packer.Intern(Cpu(1)), 55);
@@ -416,7 +416,7 @@ TEST(PackerBacklogTest, WhatRunsLongerDoesNotWaitOnAnAgentThatGoesSoon) {
   Story story;
   story.Agent(Cpu(1));
   story.packer.SetBacklogRoom(0, 2);
-  story.packer.SetHorizon(0, 50);
+  story.packer.SetTimeUntilDrain(0, 50);
   story.Short(Cpu(1));
   story.packer.SetExpected(story.packer.Intern(Cpu(1)), 60);
   story.Ready(0, Cpu(1));

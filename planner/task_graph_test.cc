@@ -140,7 +140,7 @@ TEST(TaskGraphTest, TellsACycleAsAPathThatBeginsWithTheTaskSubmittedFirst) {
 }
 
 TEST(TaskGraphTest, TellsOneCycleOfEachKnot) {
-  // Two knots; the second holds two cycles that share d. x is in neither.
+  // Two strongly connected components; the second holds two cycles that share d. x is in neither.
   const Found found = Find({{"a", {"b"}},
                             {"b", {"a"}},
                             {"x", {"a", "d"}},
@@ -246,16 +246,16 @@ struct Matrix {
 
 void CheckKnots(const Matrix& matrix, const Found& found) {
   const auto reach = matrix.Reach();
-  std::set<std::set<int>> knots;
+  std::set<std::set<int>> components;
   for (int i = 0; i < matrix.n; ++i) {
-    std::set<int> knot;
+    std::set<int> component;
     for (int j = 0; j < matrix.n; ++j) {
-      if (reach[i][j] && reach[j][i]) knot.insert(j);
+      if (reach[i][j] && reach[j][i]) component.insert(j);
     }
-    if (!knot.empty()) knots.insert(knot);
+    if (!component.empty()) components.insert(component);
   }
-  EXPECT_EQ(found.problems.size(), knots.size());
-  EXPECT_EQ(found.predecessors.has_value(), knots.empty());
+  EXPECT_EQ(found.problems.size(), components.size());
+  EXPECT_EQ(found.predecessors.has_value(), components.empty());
   for (const Problem& problem : found.problems) {
     const std::vector<std::string> path = CycleIn(problem);
     ASSERT_GE(path.size(), 3u) << problem.message;
@@ -264,10 +264,11 @@ void CheckKnots(const Matrix& matrix, const Found& found) {
       EXPECT_TRUE(matrix.edge[std::stoi(path[i - 1])][std::stoi(path[i])]) << problem.message;
     }
     const int start = std::stoi(path.front());
-    const auto knot = std::find_if(knots.begin(), knots.end(),
-                                   [&](const std::set<int>& k) { return k.contains(start); });
-    ASSERT_NE(knot, knots.end()) << "a second cycle of one knot: " << problem.message;
-    knots.erase(knot);
+    const auto component = std::find_if(components.begin(), components.end(),
+                                        [&](const std::set<int>& k) { return k.contains(start); });
+    ASSERT_NE(component, components.end())
+        << "a second cycle of one component: " << problem.message;
+    components.erase(component);
   }
 }
 

@@ -217,7 +217,7 @@ void AgentTable::SetUnavailableFrom(Index index, absl::Time time, const Instant&
 void AgentTable::StaysForGood(Index index) {
   At(index).unavailable_from = absl::InfiniteFuture();
   At(index).leaves = SteadyTime::InfiniteFuture();
-  if (leaving_.erase(index) > 0) packer_.SetHorizon(index, planner::Packer::kNoHorizon);
+  if (leaving_.erase(index) > 0) packer_.SetTimeUntilDrain(index, planner::Packer::kNeverDrains);
 }
 
 bool AgentTable::IsUsable(const Agent& agent) const {
@@ -359,9 +359,9 @@ void AgentTable::Reserve(Index index, bool reserved) {
 // --- plans ---
 
 // What the packer knows of agents that go: it has no clock.
-void AgentTable::RefreshHorizons(SteadyTime now) {
+void AgentTable::RefreshTimesUntilDrain(SteadyTime now) {
   for (Index index : leaving_) {
-    packer_.SetHorizon(
+    packer_.SetTimeUntilDrain(
         index, absl::ToInt64Microseconds(std::max(At(index).leaves - now, absl::ZeroDuration())));
   }
 }

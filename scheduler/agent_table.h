@@ -132,7 +132,7 @@ class AgentTable {
   void Reserve(Index index, bool reserved);
 
   // --- plans ---
-  void RefreshHorizons(SteadyTime now);
+  void RefreshTimesUntilDrain(SteadyTime now);
   bool anybody_leaves() const { return !leaving_.empty(); }
   void MarkLaunchedOn(Index index) { slots_[index].agent.launched_on = true; }
   // After a plan: what its launches used up of offers. Once for each agent, however often asked.

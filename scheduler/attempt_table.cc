@@ -105,15 +105,15 @@ bool AttemptTable::SetRunning(AttemptId id, absl::Time start_time) {
     agents_.LeaveBacklog(attempt.agent);
     agents_.Hold(attempt.agent, attempt.consumption);
   }
-  const bool is_news = !std::holds_alternative<Running>(attempt.state);
+  const bool changed = !std::holds_alternative<Running>(attempt.state);
   attempt.state = Running{start_time};
-  return is_news;
+  return changed;
 }
 
 bool AttemptTable::SetUnreachable(AttemptId id, const Instant& now, absl::Duration timeout) {
   Attempt& attempt = attempts_.at(id);
-  const bool is_news = attempt.unreachable() == nullptr;
-  if (is_news) {
+  const bool changed = attempt.unreachable() == nullptr;
+  if (changed) {
     Unreachable away;
     away.since = now;
     std::visit(
@@ -131,7 +131,7 @@ bool AttemptTable::SetUnreachable(AttemptId id, const Instant& now, absl::Durati
     away.give_up_at = away.since.steady + timeout;
     give_up_.insert({*away.give_up_at, id});
   }
-  return is_news;
+  return changed;
 }
 
 Attempt AttemptTable::End(AttemptId id, bool agent_goes_on) {

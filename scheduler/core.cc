@@ -41,7 +41,7 @@ Core::Core(CoreOptions options, GraphTable::LastIds last_ids)
 // --- graphs ---
 
 void Core::Install(PreparedGraph prepared, const Turn& turn) {
-  explainer_.Forget();
+  explainer_.Invalidate();
   LiveGraph& graph = graphs_.Put(prepared);
   for (const storage::AttemptLaunched& launched : prepared.alive) {
     const LiveTask& task = graph.tasks[launched.attempt.task().index()];
@@ -56,7 +56,7 @@ void Core::Install(PreparedGraph prepared, const Turn& turn) {
 }
 
 void Core::ContinueWork(int64_t tasks, const Turn& turn) {
-  explainer_.Forget();
+  explainer_.Invalidate();
   graphs_.ContinueWork(tasks, turn);
 }
 
@@ -169,14 +169,14 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
   }
   std::sort(after.begin(), after.end());
   after.erase(std::unique(after.begin(), after.end()), after.end());
-  explainer_.Forget();
+  explainer_.Invalidate();
   return graphs_.AddTask(*graph, std::move(task), after, turn);
 }
 
 absl::Status Core::CloseGraph(GraphId id, const Turn& turn) {
   LiveGraph* graph = graphs_.FindLive(id);
   if (graph == nullptr) return NoGraph(id);
-  explainer_.Forget();
+  explainer_.Invalidate();
   graphs_.Close(*graph, turn);
   graphs_.EndGraphIfDone(id, turn);
   return absl::OkStatus();
@@ -185,7 +185,7 @@ absl::Status Core::CloseGraph(GraphId id, const Turn& turn) {
 absl::StatusOr<int> Core::CancelGraph(GraphId id, const Turn& turn) {
   LiveGraph* graph = graphs_.FindLive(id);
   if (graph == nullptr) return NoGraph(id);
-  explainer_.Forget();
+  explainer_.Invalidate();
   const int64_t cancelled = graph->unfinished;
   graphs_.Close(*graph, turn);  // nothing is added to what was cancelled
   graphs_.StartCancel(*graph, storage::GraphWork::kCancelling, "cancelled on request", turn);
@@ -201,7 +201,7 @@ absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
     // Its end would be written before its last one is undone.
     return absl::UnavailableError("the graph is about to run again; try again");
   }
-  explainer_.Forget();
+  explainer_.Invalidate();
   graphs_.Cancel(*graph, key.index(), "cancelled on request", turn);
   graphs_.EndGraphIfDone(key.graph(), turn);
   return 1;
@@ -210,7 +210,7 @@ absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
 // --- the cluster's connection and agents ---
 
 void Core::OnClusterEvent(executor::ClusterEvent event, const Turn& turn) {
-  explainer_.Forget();
+  explainer_.Invalidate();
   if (auto* update = std::get_if<AttemptUpdate>(&event)) {
     OnAttempt(std::move(*update), turn);
     return;
@@ -410,10 +410,10 @@ void Core::OnTime(const Turn& turn) {
 }
 
 void Core::Plan(const Turn& turn) {
-  explainer_.Forget();
+  explainer_.Invalidate();
   planned_ = turn.now.steady;
   if (agents_.anybody_leaves()) {  // the packer has no clock
-    agents_.RefreshHorizons(turn.now.steady);
+    agents_.RefreshTimesUntilDrain(turn.now.steady);
     consumptions_.RefreshExpected();
   }
   if (launching_) Place(turn);

@@ -74,7 +74,7 @@ TEST_P(ClockTest, MaintenanceIsAsFarAwayAsItWasAnnounced) {
   executor::Offer lease = MakeOffer("l", "m", Cpu(2));
   lease.lease = true;
   lease.unavailable_from = now().wall + absl::Hours(1);
-  Tell(std::move(lease));
+  Notify(std::move(lease));
   StepWall(GetParam());
   Submit(Graph({Task("short").Timeout(absl::Minutes(30)),
                 Task("long").Timeout(absl::Hours(2)).Needs(Cpu(0.5))}));

@@ -93,10 +93,10 @@ TEST_F(LeaseTest, ARunningAttemptThatNobodyLaunchedIsCancelled) {
   stranger.attempt = AttemptId::Of(TaskKey::Of(77, 3), 1);
   stranger.agent = "m";
   stranger.start_time = now().wall;
-  Tell(stranger);
+  Notify(stranger);
   EXPECT_THAT(Cancels(), ElementsAre("g77.3.1"));
   stranger.outcome = Outcome::kCancelled;
-  Tell(stranger);
+  Notify(stranger);
   EXPECT_THAT(Acknowledged(), ElementsAre("g77.3.1"));
 }
 
@@ -110,12 +110,12 @@ TEST_F(LeaseTest, OldNewsOfAnEarlierAttemptDoesNotTouchTheNewOne) {
   late.attempt = first;
   late.agent = "m";
   late.outcome = Outcome::kSucceeded;
-  Tell(late);
+  Notify(late);
   EXPECT_EQ(State("a"), "running");
   EXPECT_EQ(Acknowledged().back(), "g1.0.1");
   // That it still runs somewhere must not stay so: two attempts of a task never run knowingly.
   late.outcome = Outcome::kNone;
-  Tell(late);
+  Notify(late);
   EXPECT_THAT(Cancels(), ElementsAre("g1.0.1"));
 }
 
@@ -204,7 +204,7 @@ TEST_F(ConnectionTest, ANewConnectionWithoutAnEndOfTheOldVoidsItsOffers) {
   Connect();
   Submit(Graph({Task("a")}));
   executor::Offer offer = MakeOffer("o1", "m", Cpu(1));
-  Tell({offer, executor::Connected{}});
+  Notify({offer, executor::Connected{}});
   EXPECT_THAT(Started(), IsEmpty());
 }
 

@@ -48,15 +48,16 @@ TEST_F(OfferTest, ManyTasksGoIntoOneOffer) {
 
 TEST_F(OfferTest, OffersOfOneAgentAreUsedTogether) {
   Submit(Graph({Task("a").Needs(Cpu(2))}));
-  Tell({MakeOffer("o1", "m", Cpu(1)), MakeOffer("o2", "m", Cpu(1)), MakeOffer("o3", "n", Cpu(1))});
+  Notify(
+      {MakeOffer("o1", "m", Cpu(1)), MakeOffer("o2", "m", Cpu(1)), MakeOffer("o3", "n", Cpu(1))});
   EXPECT_THAT(Started(), ElementsAre("a"));
   EXPECT_THAT(Declined(), ElementsAre("o3"));
 }
 
 TEST_F(OfferTest, ARescindedOfferIsNotUsed) {
   Submit(Graph(Many(2)));
-  Tell({MakeOffer("o1", "m", Cpu(2)), MakeOffer("o2", "m", Cpu(1)), executor::OfferRescinded{"o1"},
-        executor::OfferRescinded{"unknown"}});
+  Notify({MakeOffer("o1", "m", Cpu(2)), MakeOffer("o2", "m", Cpu(1)),
+          executor::OfferRescinded{"o1"}, executor::OfferRescinded{"unknown"}});
   EXPECT_THAT(Started(), ElementsAre("t0"));
 }
 
@@ -72,7 +73,7 @@ TEST_F(OfferTest, WhatAnAttemptFreesComesWithANewOfferOnly) {
 
 TEST_F(OfferTest, OffersAreVoidAfterALostConnection) {
   Submit(Graph({Task("a")}));
-  Tell({MakeOffer("o1", "m", Cpu(1)), executor::Disconnected{"gone"}, executor::Connected{}});
+  Notify({MakeOffer("o1", "m", Cpu(1)), executor::Disconnected{"gone"}, executor::Connected{}});
   EXPECT_THAT(Started(), IsEmpty());
   EXPECT_THAT(Declined(), IsEmpty()) << "there is nothing to give back";
 }
@@ -116,7 +117,7 @@ executor::AgentCapacity Told(const std::string& agent, const ResourceVector& res
 }
 
 TEST_F(OfferTest, AnAgentIsKnownBeforeItOffersAnything) {
-  Tell({executor::Connected{}, Told("m", Cpu(4), Cpu(4))});
+  Notify({executor::Connected{}, Told("m", Cpu(4), Cpu(4))});
   const ClusterSnapshot cluster = core().Cluster(1, 0);
   ASSERT_EQ(cluster.agents.size(), 1u);
   EXPECT_EQ(cluster.agents[0].name, "host of m");
@@ -130,7 +131,7 @@ TEST_F(OfferTest, AnAgentIsKnownBeforeItOffersAnything) {
 }
 
 TEST_F(OfferTest, WhatIsToldOfAnAgentIsBelievedRatherThanWhatItOffers) {
-  Tell({executor::Connected{}, Told("m", Cpu(8), Cpu(8))});
+  Notify({executor::Connected{}, Told("m", Cpu(8), Cpu(8))});
   // Others use it, too: so much is offered.
   Offer("o1", "m", Cpu(2));
   EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(8));
@@ -139,13 +140,13 @@ TEST_F(OfferTest, WhatIsToldOfAnAgentIsBelievedRatherThanWhatItOffers) {
   EXPECT_THAT(Started(), ElementsAre("b"));
   EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=6 free together");
   // It has become less.
-  Tell(Told("m", Cpu(4), Cpu(4)));
+  Notify(Told("m", Cpu(4), Cpu(4)));
   EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(4));
   EXPECT_THAT(Reason("a"), testing::HasSubstr("can never run as things are"));
 }
 
 TEST_F(OfferTest, AnAttemptCanHaveLessThanAllThatIsThere) {
-  Tell({executor::Connected{}, Told("m", Cpu(5), Cpu(3))});
+  Notify({executor::Connected{}, Told("m", Cpu(5), Cpu(3))});
   EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(5));
   EXPECT_THAT(TrySubmit(Graph({Task("a").Needs(Cpu(4))})).message(),
               testing::HasSubstr("ask for at most 3"));
@@ -253,7 +254,7 @@ class MaintenanceTest : public ::testing::Test, protected CoreStory {
     if (!core().connected()) Connect();
     executor::Offer offer = MakeOffer(absl::StrCat("o", ++offers_), "m", Cpu(1));
     offer.unavailable_from = now().wall + in;
-    Tell(std::move(offer));
+    Notify(std::move(offer));
   }
   int offers_ = 0;
 };
@@ -296,13 +297,13 @@ TEST_F(MaintenanceTest, TimePassesAndPlansMayChange) {
   executor::Offer lease = MakeOffer("lease of m", "m", Cpu(1));
   lease.lease = true;
   lease.unavailable_from = now().wall + absl::Minutes(90);
-  Tell(lease);
+  Notify(lease);
   EXPECT_THAT(Started(), ElementsAre("t1"));
   Wait(absl::Minutes(31));
   Ends("t1", Outcome::kRefused);
   EXPECT_THAT(Started(), IsEmpty()) << "59 minutes are left";
   lease.unavailable_from = absl::InfiniteFuture();
-  Tell(lease);
+  Notify(lease);
   EXPECT_THAT(Started(), ElementsAre("t1"));
 }
 
@@ -317,7 +318,7 @@ TEST_F(HostTest, WhatAnAgentSaysOfItselfIsShown) {
   offer.unavailable_from = now().wall + absl::Hours(1);
   executor::HostReport stranger;
   stranger.agent = "never seen";
-  Tell({executor::Connected{}, offer, stranger});
+  Notify({executor::Connected{}, offer, stranger});
   const AgentSnapshot agent = core().Cluster(1, 0).agents.at(0);
   EXPECT_THAT(agent.attributes, ElementsAre(testing::Pair("rack", "b3")));
   EXPECT_EQ(agent.unavailable_from, now().wall + absl::Hours(1));
@@ -334,20 +335,20 @@ TEST_F(HostTest, RatesAreOverTheTimeBetweenTheLastTwoReports) {
   report.cpu_idle = absl::Seconds(900);
   report.received_bytes = 1000;
   report.sent_bytes = 5000;
-  Tell(report);
+  Notify(report);
   EXPECT_EQ(Host().report.load, 1.5);
   EXPECT_FALSE(Host().cpu_busy || Host().received_per_second || Host().sent_per_second);
   report.time += absl::Seconds(10);
   report.cpu_system += absl::Seconds(10);
   report.cpu_wait += absl::Seconds(30);
   report.received_bytes += 200;
-  Tell(report);
+  Notify(report);
   EXPECT_EQ(Host().cpu_busy, 0.25);
   EXPECT_EQ(Host().received_per_second, 20);
   EXPECT_EQ(Host().sent_per_second, 0);
   report.time += absl::Seconds(10);
   report.sent_bytes = 0;
-  Tell(report);
+  Notify(report);
   EXPECT_FALSE(Host().cpu_busy) << "the host was started anew";
 }
 

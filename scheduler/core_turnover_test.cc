@@ -20,7 +20,7 @@ constexpr int kRounds = 100000;
 class Turnover {
  public:
   void Round(int i) {
-    if (i == 0) Tell(executor::Connected{});
+    if (i == 0) Notify(executor::Connected{});
     const std::string name = absl::StrCat("agent-", i);
     executor::Offer offer;
     offer.id = name;
@@ -30,16 +30,16 @@ class Turnover {
     offer.resources = With(Cpu(1 + i % 1000 * 0.001), "ram", 1000 + kRounds - i);
     offer.lease = i % 2 == 0;
     // An offer that nothing fits into is given back at once.
-    if (offer.lease) Tell(offer);
+    if (offer.lease) Notify(offer);
     const auto graph = core_.SubmitGraph(
         Prepare(Graph({Task("a").Needs(With(Cpu(0.5), "ram", 1 + i % 900 + i * 0.001))}).Get()),
         {now_, step_});
     ASSERT_TRUE(graph.ok()) << graph.status();
     End();
-    if (!offer.lease) Tell(offer);
+    if (!offer.lease) Notify(offer);
     ASSERT_EQ(core_.live_attempts(), 1u) << "round " << i;
     if (i % 3 == 0) {  // its attempt goes with it, and the graph by a cancel
-      Tell(executor::AgentLost{name});
+      Notify(executor::AgentLost{name});
       ASSERT_TRUE(core_.CancelGraph(*graph, {now_, step_}).ok());
       End();
     } else {
@@ -49,8 +49,8 @@ class Turnover {
       update.outcome = Outcome::kSucceeded;
       update.start_time = now_.wall;
       update.usage.wall_time = absl::Milliseconds(1);
-      Tell(std::move(update));
-      Tell(executor::AgentLost{name});
+      Notify(std::move(update));
+      Notify(executor::AgentLost{name});
     }
     ASSERT_FALSE(core_.IsLive(*graph));
     now_.steady += absl::Seconds(1);
@@ -59,7 +59,7 @@ class Turnover {
   Core& core() { return core_; }
 
  private:
-  void Tell(executor::ClusterEvent event) {
+  void Notify(executor::ClusterEvent event) {
     core_.OnClusterEvent(std::move(event), {now_, step_});
     End();
   }

@@ -94,14 +94,14 @@ TEST_F(UnreachableTest, AfterItsTimeoutItIsGivenUpAndTheTaskRunsAgain) {
   back.attempt = first;
   back.agent = "m";
   back.unreachable = true;
-  Tell(back);
+  Notify(back);
   EXPECT_THAT(Cancels(), IsEmpty()) << "nobody would hear it";
   back.unreachable = false;
   back.start_time = now().wall;
-  Tell(back);
+  Notify(back);
   EXPECT_THAT(Cancels(), ElementsAre("g1.0.1"));
   back.outcome = Outcome::kCancelled;
-  Tell(back);
+  Notify(back);
   EXPECT_THAT(Acknowledged(), ElementsAre("g1.0.1"));
   EXPECT_EQ(State("a"), "running");
   EXPECT_EQ(Attempts("a"), 2);
@@ -156,8 +156,8 @@ TEST_F(UnreachableTest, TheClusterMaySayThatItIsGone) {
 
 TEST_F(UnreachableTest, AnAgentsOffersAreVoidUntilItOffersAgain) {
   Submit(Graph({Task("a").Needs(Cpu(2)), Task("free").Needs(Cpu(0))}));
-  Tell({executor::Connected{}, MakeOffer("o1", "m", Cpu(2)), executor::AgentUnreachable{"m"},
-        executor::AgentUnreachable{"never seen"}});
+  Notify({executor::Connected{}, MakeOffer("o1", "m", Cpu(2)), executor::AgentUnreachable{"m"},
+          executor::AgentUnreachable{"never seen"}});
   EXPECT_THAT(Started(), IsEmpty());
   EXPECT_THAT(Declined(), IsEmpty());
   Offer("o2", "m", Cpu(2));

@@ -5,18 +5,18 @@ namespace kartograph::scheduler {
 Demand::Word Demand::Next(bool anything_wanted, SteadyTime now) {
   Silence();
   if (!anything_wanted) {
-    if (told_ == Told::kNothing) return Word::kNone;
-    told_ = Told::kNothing;
+    if (sent_ == Sent::kNothing) return Word::kNone;
+    sent_ = Sent::kNothing;
     return Word::kSuppress;
   }
-  if (told_ == Told::kSomething) {
+  if (sent_ == Sent::kSomething) {
     if (!changed_) return Word::kNone;
     if (now < revived_ + kReviveInterval) {
       revive_at_ = revived_ + kReviveInterval;
       return Word::kNone;
     }
   }
-  told_ = Told::kSomething;
+  sent_ = Sent::kSomething;
   changed_ = false;
   revived_ = now;
   return Word::kRevive;

@@ -20,7 +20,7 @@ class Demand {
   // A task became ready, an attempt ended or an agent can be used again: more may be free, or fit.
   void Changed() { changed_ = true; }
   // A connection begins: the cluster knows nothing.
-  void Reset() { told_ = Told::kUnknown; }
+  void Reset() { sent_ = Sent::kUnknown; }
 
   enum class Word : uint8_t { kNone, kSuppress, kRevive };
   // What to say after a plan, by whether anything waits for an agent; kNone where that was said
@@ -33,9 +33,9 @@ class Demand {
   SteadyTime NextTimer() const { return revive_at_; }
 
  private:
-  enum class Told : uint8_t { kUnknown, kNothing, kSomething };
+  enum class Sent : uint8_t { kUnknown, kNothing, kSomething };
 
-  Told told_ = Told::kUnknown;
+  Sent sent_ = Sent::kUnknown;
   bool changed_ = false;  // since the last revival
   SteadyTime revived_ = SteadyTime::InfinitePast();
   SteadyTime revive_at_ = SteadyTime::InfiniteFuture();

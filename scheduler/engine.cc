@@ -440,8 +440,8 @@ void Engine::EndBatch(const Instant& now) {
       write_backoff_ = absl::ZeroDuration();
       if (sliced_) AdaptSlice(took);
     }
-    CarryOut();
-    if (!watchers_.empty()) TellWatchers();
+    ApplyEffects();
+    if (!watchers_.empty()) NotifyWatchers();
     for (const std::string& queue : step_.finished_queues) waiters_.Announce(queue);
     for (auto& answer : answers_) answer(absl::OkStatus());
     answers_.clear();
@@ -506,7 +506,7 @@ void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
   RefuseSubmissions(write_error_);
 }
 
-void Engine::CarryOut() {
+void Engine::ApplyEffects() {
   if (!step_.reconcile.empty()) cluster_->Reconcile(std::move(step_.reconcile));
   for (const CancelEffect& cancel : step_.cancels) {
     cluster_->Cancel(cancel.attempt, cancel.agent, cancel.grace);
@@ -554,7 +554,7 @@ void Engine::Launch() {
   if (!launches.empty()) cluster_->Execute(std::move(launches));
 }
 
-void Engine::TellWatchers() {
+void Engine::NotifyWatchers() {
   const StepChanges of_step(step_, *core_);
   const Changes& changes = of_step.changes();
   if (changes.tasks.empty() && changes.graphs.empty() && !changes.cluster) return;

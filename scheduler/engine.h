@@ -130,9 +130,9 @@ class Engine {
   absl::Status LoadCore(const Instant& now);
   void CommitFailed(const absl::Status& status, const Instant& now);
   void RefuseWrites(const absl::Status& why, const Instant& now);
-  void CarryOut();
+  void ApplyEffects();
   void Launch();
-  void TellWatchers();
+  void NotifyWatchers();
   void AdaptSlice(absl::Duration took);
 
   const SchedulerOptions options_;

@@ -37,7 +37,7 @@ TEST_F(CommitTest, NobodyIsToldAnythingBefore) {
   cluster_.Asked();
   auto submit = Submit(Graph({Task("b")}));
   auto cancel = Cancel(1);
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   int commits = 0;
   history_.before_commit = [&] {
     ++commits;
@@ -116,7 +116,7 @@ TEST_F(FailedCommitTest, AnOfferThatWasToBeUsedOrDeclinedIsNotForgotten) {
   declined.id = declined.agent = "n";
   Submit(Graph({Task("a").Needs(Cpu(2))}));
   Batch();
-  Tell({executor::Connected{}, used, declined});
+  Notify({executor::Connected{}, used, declined});
   Submit(Graph({Task("b")}));
   DiskIsFull();
   Batch();
@@ -131,7 +131,7 @@ TEST_F(FailedCommitTest, AnOfferThatWasToBeUsedIsUsedByWhatIsLeftToDo) {
   executor::Offer offer = Lease("m", Cpu(1));
   offer.lease = false;
   DiskIsFull();
-  Tell({executor::Connected{}, offer});
+  Notify({executor::Connected{}, offer});
   Batch();
   EXPECT_THAT(cluster_.Asked(), IsEmpty());
   DiskHasRoomAgain();
@@ -144,16 +144,16 @@ TEST_F(FailedCommitTest, AnEndThatCouldNotBeWrittenIsNotAcknowledgedButAskedForA
   Batch();
   cluster_.Asked();
   DiskIsFull();
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   EXPECT_THAT(cluster_.Asked(), IsEmpty());
   EXPECT_EQ(engine_->core().Task(TaskKey::Of(1, 0))->state, planner::TaskState::kLaunching);
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});  // repeated too early
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});  // repeated too early
   Batch();
   EXPECT_THAT(cluster_.Asked(), IsEmpty());
   DiskHasRoomAgain();
   EXPECT_THAT(cluster_.Asked(), AllOf(Not(IsEmpty()), Each("reconcile g1.0.1")));
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   EXPECT_THAT(cluster_.Asked(),
               testing::UnorderedElementsAre("acknowledge g1.0.1", "execute g1.1.1"));
@@ -163,12 +163,12 @@ TEST_F(FailedCommitTest, AnEndKnownBeforeIsAcknowledgedAllTheSame) {
   Agent(1);
   Submit(Graph({Task("a")}));
   Batch();
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   cluster_.Asked();
   DiskIsFull();
   Submit(Graph({Task("b")}));
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});  // told twice
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});  // told twice
   Batch();
   DiskHasRoomAgain();
   EXPECT_THAT(cluster_.Asked(), Contains("acknowledge g1.0.1"));
@@ -185,7 +185,7 @@ TEST_F(FailedCommitTest, ACancelThatWasNotWrittenWasNotAskedFor) {
   EXPECT_TRUE(absl::IsUnavailable(cancel.status()));
   DiskHasRoomAgain();
   EXPECT_THAT(cluster_.Asked(), AllOf(Not(IsEmpty()), Each("reconcile g1.0.1")));
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   EXPECT_EQ(history_.graphs().at(1).state.state, planner::GraphState::kSucceeded);
 }
@@ -241,7 +241,7 @@ TEST_F(FailedCommitTest, AnAcknowledgementThatWasLostMeansDeliveryAgain) {
   Agent(1);
   Submit(Graph({Task("a")}).Queue("client"));
   Batch();
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   auto first = Pop();
   Batch();
   ASSERT_EQ(first.value().size(), 1u);

@@ -30,8 +30,8 @@ class PopFinishedTest : public ::testing::Test, protected EngineStory {
     Submit(Graph(tasks).Queue("client"));
     Batch();
     for (size_t i = 0; i < return_values.size(); ++i) {
-      Tell({Ended(Attempt(static_cast<planner::TaskIndex>(i)), Outcome::kSucceeded,
-                  return_values[i])});
+      Notify({Ended(Attempt(static_cast<planner::TaskIndex>(i)), Outcome::kSucceeded,
+                    return_values[i])});
     }
     Batch();
   }
@@ -94,7 +94,7 @@ TEST_F(PopFinishedTest, ThoseWhoWaitAreServedWhenSomethingFinishes) {
       PopFinished{"another", {}, 10, 1000, now_.steady + absl::Minutes(1)});
   Batch();
   EXPECT_FALSE(first.given());
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   // Which of them lives to acknowledge it, nobody knows.
   EXPECT_THAT(Names(first.value()), ElementsAre("a"));
@@ -136,7 +136,7 @@ TEST_F(PopFinishedTest, TellsOfFailuresCancelsAndSkips) {
   Submit(Graph({Task("a"), Task("b").After({"a"}), Task("c")}).Queue("client"));
   Batch();
   CancelOne(1, "c");
-  Tell({Ended(Attempt(0), Outcome::kExited, "what went wrong")});
+  Notify({Ended(Attempt(0), Outcome::kExited, "what went wrong")});
   Batch();
   auto pop = Pop();
   Batch();
@@ -202,7 +202,7 @@ TEST_F(WatcherTest, SeesEachTaskOncePerBatchInItsNewestState) {
   // Runs, ends, and the next is launched, all in one batch.
   executor::AttemptUpdate runs = Ended(Attempt(0), Outcome::kNone);
   runs.start_time = now_.wall;
-  Tell({runs, Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({runs, Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 succeeded", "g1.1 launching"));
   EXPECT_EQ(reasons_[0], "");
@@ -212,7 +212,7 @@ TEST_F(WatcherTest, SeesTheTasksOfAGraphThatEndedInTheBatch) {
   Agent(1);
   Submit(Graph({Task("a"), Task("b").After({"a"})}));
   Batch();
-  Tell({Ended(Attempt(0), Outcome::kExited)});
+  Notify({Ended(Attempt(0), Outcome::kExited)});
   Batch();
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 failed", "g1.1 skipped"));
   EXPECT_EQ(last_.tasks[0].attempts, 1u);
@@ -233,7 +233,7 @@ TEST_F(WatcherTest, SeesWhyARunningTaskWasCancelled) {
   Batch();
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 launching"));
   EXPECT_EQ(reasons_[0], "is being cancelled");
-  Tell({Ended(Attempt(0), Outcome::kCancelled)});
+  Notify({Ended(Attempt(0), Outcome::kCancelled)});
   Batch();
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 cancelled"));
   EXPECT_EQ(reasons_[0], "cancelled on request");
@@ -272,7 +272,7 @@ TEST_F(WatcherTest, SeesAgentsComeAndGo) {
   EXPECT_EQ(calls_, 1);
   EXPECT_TRUE(last_.cluster);
   EXPECT_THAT(last_.tasks, IsEmpty());
-  Tell({executor::Disconnected{"gone"}});
+  Notify({executor::Disconnected{"gone"}});
   Batch();
   EXPECT_TRUE(last_.cluster);
 }
@@ -290,7 +290,7 @@ TEST_F(WatcherTest, SeesABackOffPass) {
   Agent(1);
   Submit(Graph({Task("a").Attempts(2).RetryDelay(absl::Seconds(5)), Task("b")}));
   Batch();
-  Tell({Ended(Attempt(0), Outcome::kExited)});
+  Notify({Ended(Attempt(0), Outcome::kExited)});
   Batch();
   Wait(absl::Seconds(5));
   EXPECT_THAT(Tasks(), ElementsAre("g1.0 ready"));

@@ -35,9 +35,9 @@ class PruneTest : public ::testing::Test, protected EngineStory {
     for (absl::Duration left = time; left > absl::ZeroDuration(); left -= absl::Minutes(30)) {
       Wait(std::min(left, absl::Minutes(30)));
     }
-    Settle();
+    RunUntilIdle();
   }
-  void Settle() {
+  void RunUntilIdle() {
     for (int i = 0; i < 20 && engine_->NextWake() <= now_.steady; ++i) Batch();
   }
 };
@@ -219,7 +219,7 @@ TEST_F(RetryGraphTest, RunsAgainWhatDidNotSucceed) {
   Agent(2);
   Submit(Graph({Task("a"), Task("b"), Task("c").After({"b"})}));
   Batch();
-  Tell({Ended(Attempt(0), Outcome::kSucceeded), Ended(Attempt(1), Outcome::kExited)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded), Ended(Attempt(1), Outcome::kExited)});
   Batch();
   cluster_.Asked();
   auto retry = Retry(1, "r");
@@ -256,7 +256,7 @@ TEST_F(RetryGraphTest, OfAGraphThatSucceededRunsNothing) {
   Agent(1);
   Submit(Graph({Task("a")}));
   Batch();
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   auto retry = Retry(1);
   Batch();
@@ -268,7 +268,7 @@ TEST_F(RetryGraphTest, ATaskThatUsedUpItsLaunchesIsNotRunAgain) {
   Submit(Graph({Task("a"), Task("b").After({"a"})}));
   Batch();
   for (uint32_t i = 1; i <= planner::kMaxLaunches; ++i) {
-    Tell({Ended(Attempt(0, i), Outcome::kRefused)});
+    Notify({Ended(Attempt(0, i), Outcome::kRefused)});
     Batch();
     Wait(absl::Seconds(10));
   }
@@ -286,7 +286,7 @@ TEST_F(EngineRestartTest, InTheMiddleNothingIsLostAndNothingDoneTwice) {
                 Task("runs"), Task("last").After({"failed", "runs"})})
              .Queue("client"));
   Batch();
-  Tell({Ended(Attempt(0), Outcome::kExited)});
+  Notify({Ended(Attempt(0), Outcome::kExited)});
   CancelOne(1, "cancelled");
   Batch();
   Wait(absl::Seconds(3));
@@ -298,14 +298,14 @@ TEST_F(EngineRestartTest, InTheMiddleNothingIsLostAndNothingDoneTwice) {
   EXPECT_THAT(cluster_.Asked(),
               ElementsAre("reconcile g1.1.1", "reconcile g1.2.1", "cancel g1.1.1"));
   EXPECT_EQ(engine_->NextWake(), now_.steady + absl::Seconds(7)) << "the back-off goes on";
-  Tell({Ended(Attempt(1), Outcome::kCancelled), Ended(Attempt(2), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(1), Outcome::kCancelled), Ended(Attempt(2), Outcome::kSucceeded)});
   Batch();
   EXPECT_THAT(cluster_.Asked(), ElementsAre("acknowledge g1.1.1", "acknowledge g1.2.1"));
   Wait(absl::Seconds(7));
   EXPECT_THAT(cluster_.Asked(), ElementsAre("execute g1.0.2"));
-  Tell({Ended(Attempt(0, 2), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0, 2), Outcome::kSucceeded)});
   Batch();
-  Tell({Ended(Attempt(3), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(3), Outcome::kSucceeded)});
   Batch();
   EXPECT_EQ(history_.graphs().at(1).state.state, planner::GraphState::kCancelled);
   auto finished = Pop();
@@ -325,7 +325,7 @@ TEST_F(EngineStopTest, TakesNoMoreWritesAndLaunchesNothingButWritesWhatEnds) {
   EXPECT_TRUE(absl::IsUnavailable(submit.status())) << "at once";
   EXPECT_TRUE(absl::IsUnavailable(cancel.status()));
   EXPECT_TRUE(absl::IsUnavailable(pop.status()));
-  Tell({Ended(Attempt(0), Outcome::kSucceeded)});
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
   EXPECT_THAT(cluster_.Asked(), ElementsAre("acknowledge g1.0.1"));
   EXPECT_EQ(engine_->core().ready_tasks(), 1u);
@@ -343,7 +343,7 @@ TEST_F(PruneTest, AGraphIsKeptForItsTimeAndThenDiscarded) {
   EXPECT_LE(engine_->NextWake(), now_.steady + absl::Minutes(1));
   Wait(absl::Minutes(1));
   EXPECT_THAT(cluster_.Asked(), ElementsAre("discard g1"));
-  Settle();
+  RunUntilIdle();
   EXPECT_THAT(history_.graphs(), SizeIs(1)) << "what runs is never pruned";
 }
 
@@ -355,7 +355,7 @@ TEST_F(PruneTest, ManyArePrunedInSeveralBatches) {
   Wait(absl::Hours(49));
   EXPECT_THAT(cluster_.Asked(), SizeIs(100));
   EXPECT_LE(engine_->NextWake(), now_.steady) << "there is more";
-  Settle();
+  RunUntilIdle();
   EXPECT_THAT(cluster_.Asked(), SizeIs(150));
   EXPECT_GT(engine_->NextWake(), now_.steady);
 }

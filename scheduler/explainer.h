@@ -41,7 +41,7 @@ class Explainer {
   std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task,
                             const Situation& situation) const;
   // Something changed: what was said of a consumption may be wrong.
-  void Forget() {
+  void Invalidate() {
     if (!not_placed_.empty()) not_placed_.clear();
   }
 

@@ -45,14 +45,14 @@ class LargeGraphTest : public ::testing::Test, protected EngineStory {
     return Graph(tasks);
   }
   // Until nothing is left that would be done at once.
-  void Settle() {
+  void RunUntilIdle() {
     Batch();
     for (int i = 0; i < 1000 && engine_->NextWake() <= now_.steady; ++i) Batch();
     EXPECT_GT(engine_->NextWake(), now_.steady);
   }
   GraphId SubmitWhole(const Graph& graph) {
     auto id = Submit(graph);
-    Settle();
+    RunUntilIdle();
     return id.value();
   }
   int InState(GraphId graph, TaskState state) {
@@ -77,7 +77,7 @@ TEST_F(LargeGraphTest, IsWrittenInSlicesWhileSmallWritesAreAnswered) {
   Batch();
   EXPECT_EQ(small.value(), 2u);
   EXPECT_FALSE(large.given());
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(large.value(), 1u);
   EXPECT_THAT(history_.graphs().at(1).tasks, SizeIs(kTasks));
   EXPECT_EQ(InState(1, TaskState::kReady), kTasks);
@@ -87,7 +87,7 @@ TEST_F(LargeGraphTest, ACrashInBetweenLeavesNothing) {
   Submit(Large());
   Batch();
   Restart();
-  Settle();
+  RunUntilIdle();
   EXPECT_THAT(history_.graphs(), IsEmpty());
   EXPECT_EQ(SubmitWhole(Large()), 2u) << "the id is not used again";
 }
@@ -98,11 +98,11 @@ TEST_F(LargeGraphTest, ARequestRepeatedInBetweenIsDoneOnce) {
   auto again = Submit(Large(), "r");
   Batch();
   auto other = Cancel(7, "r");
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(first.value(), 1u);
   EXPECT_EQ(again.value(), 1u);
   auto later = Submit(Large(), "r");
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(later.value(), 1u);
   EXPECT_THAT(history_.graphs(), SizeIs(1));
 }
@@ -114,10 +114,10 @@ TEST_F(LargeGraphTest, ADiskThatFailsInBetweenLeavesNothing) {
   Batch();
   EXPECT_TRUE(absl::IsUnavailable(large.status()));
   Wait(absl::Minutes(1));
-  Settle();
+  RunUntilIdle();
   EXPECT_THAT(history_.graphs(), IsEmpty());
   auto again = Submit(Large(), "r");
-  Settle();
+  RunUntilIdle();
   EXPECT_TRUE(again.status().ok());
   EXPECT_THAT(history_.graphs().begin()->second.tasks, SizeIs(kTasks));
 }
@@ -144,7 +144,7 @@ TEST_F(LargeGraphTest, OnlySoManyAreWrittenAtOnce) {
   std::vector<Answer<GraphId>> answers;
   for (int i = 0; i < 101; ++i) answers.push_back(Submit(Large()));
   EXPECT_TRUE(absl::IsResourceExhausted(answers[100].status()));
-  Settle();
+  RunUntilIdle();
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(answers[static_cast<size_t>(i)].status().ok());
 }
 
@@ -156,7 +156,7 @@ TEST_F(LargeGraphTest, ACancelIsAnsweredAtOnceAndLaunchesNothingMore) {
   EXPECT_EQ(cancel.value(), kTasks);
   EXPECT_LT(Written(graph, TaskState::kCancelled), kTasks) << "not all in one batch";
   EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kRunning);
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(Written(graph, TaskState::kCancelled), kTasks);
   EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kCancelled);
   EXPECT_EQ(history_.graphs().at(graph).state.work, storage::GraphWork::kNone);
@@ -169,7 +169,7 @@ TEST_F(LargeGraphTest, ACancelGoesOnAfterACrash) {
   Batch();
   Restart();
   Agent(2);
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(Written(graph, TaskState::kCancelled), kTasks);
   EXPECT_EQ(cluster_.launches(), 0u);
 }
@@ -177,12 +177,12 @@ TEST_F(LargeGraphTest, ACancelGoesOnAfterACrash) {
 TEST_F(LargeGraphTest, ACrashBetweenTheLastTasksEndAndTheEndOfTheWorkEndsTheGraph) {
   const GraphId graph = SubmitWhole(Large());
   CancelOne(graph, absl::StrCat("t", kTasks - 1));
-  Settle();
+  RunUntilIdle();
   Cancel(graph);
   while (Written(graph, TaskState::kCancelled) < kTasks) Batch();
   ASSERT_EQ(history_.graphs().at(graph).state.state, GraphState::kRunning);
   Restart();
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kCancelled);
 }
 
@@ -191,11 +191,11 @@ TEST_F(LargeGraphTest, WhatRunsIsCancelledToo) {
   const GraphId graph = SubmitWhole(Large());
   ASSERT_EQ(cluster_.launches(), 2u);
   Cancel(graph);
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(Written(graph, TaskState::kCancelled), kTasks);
   EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kRunning) << "two run still";
-  Tell({Ended(Attempt(0), Outcome::kCancelled), Ended(Attempt(1), Outcome::kCancelled)});
-  Settle();
+  Notify({Ended(Attempt(0), Outcome::kCancelled), Ended(Attempt(1), Outcome::kCancelled)});
+  RunUntilIdle();
   EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kCancelled);
 }
 
@@ -204,11 +204,11 @@ TEST_F(LargeGraphTest, AFailureOfAFailFastGraphCancelsInSlicesAlsoAfterACrash) {
     Agent(1);
     const GraphId graph = SubmitWhole(Large().FailFast());
     const executor::Launch launch = cluster_.TakeLaunch();
-    Tell({Ended(launch.attempt, Outcome::kExited)});
+    Notify({Ended(launch.attempt, Outcome::kExited)});
     Batch();
     EXPECT_LT(Written(graph, TaskState::kCancelled), kTasks - 1);
     if (crash) Restart();
-    Settle();
+    RunUntilIdle();
     EXPECT_EQ(Written(graph, TaskState::kCancelled), kTasks - 1);
     EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kFailed);
     EXPECT_EQ(history_.task(TaskKey::Of(graph, kTasks - 1)).ended->reason,
@@ -222,11 +222,11 @@ TEST_F(LargeGraphTest, WhatComesAfterAFailureIsSkippedInSlicesAlsoAfterACrash) {
   for (bool crash : {false, true}) {
     Agent(1);
     const GraphId graph = SubmitWhole(Large(/*gate=*/true));
-    Tell({Ended(cluster_.TakeLaunch().attempt, Outcome::kExited)});
+    Notify({Ended(cluster_.TakeLaunch().attempt, Outcome::kExited)});
     Batch();
     EXPECT_LT(Written(graph, TaskState::kSkipped), kTasks);
     if (crash) Restart();
-    Settle();
+    RunUntilIdle();
     EXPECT_EQ(Written(graph, TaskState::kSkipped), kTasks);
     EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kFailed);
     EXPECT_EQ(history_.task(TaskKey::Of(graph, kTasks)).ended->reason,
@@ -238,12 +238,12 @@ TEST_F(LargeGraphTest, WhatComesAfterASuccessBecomesReadyInSlices) {
   Agent(1);
   const GraphId graph = SubmitWhole(Large(/*gate=*/true));
   const executor::Launch gate = cluster_.TakeLaunch();
-  Tell({executor::Disconnected{"for now"}});
-  Tell({executor::Connected{}, Ended(gate.attempt, Outcome::kSucceeded)});
+  Notify({executor::Disconnected{"for now"}});
+  Notify({executor::Connected{}, Ended(gate.attempt, Outcome::kSucceeded)});
   Batch();
   EXPECT_GT(InState(graph, TaskState::kWaiting), 0);
   EXPECT_EQ(engine_->core().Task(TaskKey::Of(graph, kTasks))->reason, "is about to become ready");
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(InState(graph, TaskState::kReady), kTasks);
 }
 
@@ -251,7 +251,7 @@ TEST_F(LargeGraphTest, RunsAgainOnceEveryTaskIsResetAlsoAfterACrash) {
   for (bool crash : {false, true}) {
     const GraphId graph = SubmitWhole(Large());
     Cancel(graph);
-    Settle();
+    RunUntilIdle();
     auto retry = Retry(graph);
     Agent(2);
     Batch();
@@ -265,25 +265,25 @@ TEST_F(LargeGraphTest, RunsAgainOnceEveryTaskIsResetAlsoAfterACrash) {
       Restart();
       Agent(2);
     }
-    Settle();
+    RunUntilIdle();
     EXPECT_EQ(Written(graph, TaskState::kCancelled), 0);
     EXPECT_EQ(cluster_.launches(), 2u);
     Cancel(graph);
-    Tell({Ended(cluster_.TakeLaunch().attempt, Outcome::kCancelled),
-          Ended(cluster_.TakeLaunch().attempt, Outcome::kCancelled)});
-    Settle();
-    Tell({executor::Disconnected{"for now"}});
+    Notify({Ended(cluster_.TakeLaunch().attempt, Outcome::kCancelled),
+            Ended(cluster_.TakeLaunch().attempt, Outcome::kCancelled)});
+    RunUntilIdle();
+    Notify({executor::Disconnected{"for now"}});
   }
 }
 
 TEST_F(LargeGraphTest, ACancelWhileTasksAreResetEndsTheGraph) {
   const GraphId graph = SubmitWhole(Large());
   Cancel(graph);
-  Settle();
+  RunUntilIdle();
   Retry(graph);
   Batch();
   auto cancel = Cancel(graph);
-  Settle();
+  RunUntilIdle();
   EXPECT_EQ(cancel.value(), kTasks);
   EXPECT_EQ(history_.graphs().at(graph).state.state, GraphState::kCancelled);
   EXPECT_EQ(Written(graph, TaskState::kCancelled), kTasks);

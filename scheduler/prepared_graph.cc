@@ -201,7 +201,7 @@ void GraphLoader::OnTaskEnded(const storage::TaskEnded& ended) {
   }
 }
 
-absl::Status GraphLoader::Settle(Loading& loading) {
+absl::Status GraphLoader::Complete(Loading& loading) {
   PreparedGraph& prepared = loading.graph;
   LiveGraph& graph = *prepared.live;
   for (auto [index, state] : loading.ended) graph.tasks[index].state = state;
@@ -238,7 +238,7 @@ absl::Status GraphLoader::Settle(Loading& loading) {
 absl::StatusOr<std::vector<PreparedGraph>> GraphLoader::Finish() {
   std::vector<PreparedGraph> graphs;
   for (Loading& loading : loading_) {
-    if (absl::Status status = Settle(loading); !status.ok()) return status;
+    if (absl::Status status = Complete(loading); !status.ok()) return status;
     graphs.push_back(std::move(loading.graph));
   }
   loading_.clear();

@@ -127,7 +127,7 @@ class GraphLoader : public storage::GraphVisitor {
     // Final tasks, and those for which a cancel was asked.
     std::vector<std::pair<planner::TaskIndex, planner::TaskState>> ended;
   };
-  static absl::Status Settle(Loading& loading);
+  static absl::Status Complete(Loading& loading);
 
   const Purpose purpose_;
   std::vector<Loading> loading_;

@@ -41,7 +41,7 @@ class SchedulerThread : public Scheduler {
   SchedulerThread(SchedulerOptions options, storage::HistoryWriter* writer,
                   storage::LongReader* reader, executor::Cluster* cluster)
       : clock_(*options.clock),
-        max_mail_(options.max_mail),
+        max_mailbox_(options.max_mailbox),
         background_([this](BackgroundThreads::Then then) { Resume(std::move(then)); }),
         engine_(std::move(options), writer, reader, cluster, &background_),
         cluster_(cluster),
@@ -77,16 +77,16 @@ class SchedulerThread : public Scheduler {
       done(refused);
       return;
     }
-    mail_came_.NotifyOne();
+    mailbox_changed_.NotifyOne();
   }
 
   void Inspect(std::function<void(const Snapshots&)> read) override {
     {
       MutexLock lock(&mutex_);
       if (ended_) return;
-      mail_.reads.push_back(std::move(read));
+      mailbox_.reads.push_back(std::move(read));
     }
-    mail_came_.NotifyOne();
+    mailbox_changed_.NotifyOne();
   }
 
   std::unique_ptr<Subscription> Subscribe(
@@ -96,11 +96,11 @@ class SchedulerThread : public Scheduler {
     {
       MutexLock lock(&mutex_);
       stop_ = true;
-      stop_news_ = true;
+      stop_pending_ = true;
       drain_ = drain_ && drain;  // who does not want to wait decides
       if (!begun_) ended_ = true;
     }
-    mail_came_.NotifyOne();
+    mailbox_changed_.NotifyOne();
     MutexLock joining(&join_mutex_);
     if (thread_.joinable()) thread_.join();
   }
@@ -122,12 +122,12 @@ class SchedulerThread : public Scheduler {
   }
 
  private:
-  struct Letter {
+  struct PendingCommand {
     Command command;
     Done done;
   };
-  struct Mail {
-    std::deque<Letter> commands;
+  struct Mailbox {
+    std::deque<PendingCommand> commands;
     std::deque<executor::ClusterEvent> events;
     std::vector<BackgroundThreads::Then> resumed;
     std::vector<std::function<void(const Snapshots&)>> reads;
@@ -149,47 +149,47 @@ class SchedulerThread : public Scheduler {
   void Receive(std::vector<executor::ClusterEvent> events) {
     {
       MutexLock lock(&mutex_);
-      while (mail_.events.size() >= max_mail_ && !ended_) room_for_events_.Wait(&mutex_);
-      std::move(events.begin(), events.end(), std::back_inserter(mail_.events));
+      while (mailbox_.events.size() >= max_mailbox_ && !ended_) room_for_events_.Wait(&mutex_);
+      std::move(events.begin(), events.end(), std::back_inserter(mailbox_.events));
     }
-    mail_came_.NotifyOne();  // after unlock
+    mailbox_changed_.NotifyOne();  // after unlock
   }
 
   void Resume(BackgroundThreads::Then then) {
     {
       MutexLock lock(&mutex_);
-      mail_.resumed.push_back(std::move(then));
+      mailbox_.resumed.push_back(std::move(then));
     }
-    mail_came_.NotifyOne();
+    mailbox_changed_.NotifyOne();
   }
 
   // Takes the two where there is room for them.
   absl::Status Post(Command& command, Done& done) {
     MutexLock lock(&mutex_);
     if (ended_) return Stopped();
-    if (mail_.commands.size() >= max_mail_) return TooManyWait();
-    mail_.commands.push_back({std::move(command), std::move(done)});
+    if (mailbox_.commands.size() >= max_mailbox_) return TooManyWait();
+    mailbox_.commands.push_back({std::move(command), std::move(done)});
     return absl::OkStatus();
   }
 
   void Run() {
-    Mail mail;
+    Mailbox taken;
     while (true) {
       bool stop = false;
       busy_since_ = kIdle;
       {
         MutexLock lock(&mutex_);
-        if (mail.empty()) WaitForMail();
-        TakeMail(mail);
+        if (taken.empty()) WaitForCommands();
+        TakePending(taken);
         stop = stop_;
-        stop_news_ = false;
+        stop_pending_ = false;
       }
       const Instant now = clock_.Now();
       busy_since_ = now.steady.since_zero() / absl::Nanoseconds(1);
       if (stop) engine_.StopTakingWork();
-      Handle(mail, now);
+      Handle(taken, now);
       engine_.EndBatch(now);
-      for (auto& read : std::exchange(mail.reads, {})) read(engine_.core());
+      for (auto& read : std::exchange(taken.reads, {})) read(engine_.core());
       MutexLock lock(&mutex_);
       if (!engine_.fatal_error().ok()) {
         fatal_error_ = engine_.fatal_error();
@@ -207,75 +207,76 @@ class SchedulerThread : public Scheduler {
     background_.Stop();
     // Taken before the end was decided: the engine refuses these, but each is answered.
     while (true) {
-      for (Letter& letter : std::exchange(mail.commands, {})) {
-        engine_.Apply(std::move(letter.command), clock_.Now(), std::move(letter.done));
+      for (PendingCommand& pending : std::exchange(taken.commands, {})) {
+        engine_.Apply(std::move(pending.command), clock_.Now(), std::move(pending.done));
       }
-      for (auto& then : std::exchange(mail.resumed, {})) then(clock_.Now());
-      for (auto& read : std::exchange(mail.reads, {})) read(engine_.core());
-      mail.events.clear();
+      for (auto& then : std::exchange(taken.resumed, {})) then(clock_.Now());
+      for (auto& read : std::exchange(taken.reads, {})) read(engine_.core());
+      taken.events.clear();
       MutexLock lock(&mutex_);
-      TakeMail(mail);
-      if (mail.commands.empty() && mail.resumed.empty() && mail.reads.empty()) break;
+      TakePending(taken);
+      if (taken.commands.empty() && taken.resumed.empty() && taken.reads.empty()) break;
     }
     engine_.DismissWaiters();
   }
 
-  void WaitForMail() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void WaitForCommands() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const absl::Duration sleep =
         std::clamp(engine_.NextWake() - clock_.SteadyNow(), absl::ZeroDuration(), kLongestSleep);
     // A wake-up for nothing is harmless, but for time that passes twice.
-    if (!HasMail()) mail_came_.WaitFor(&mutex_, sleep);
+    if (!HasPending()) mailbox_changed_.WaitFor(&mutex_, sleep);
     // Agents that still have work of their own to begin wait for nobody: let more of them end,
     // and write all that in one commit.
-    if (HasUrgentMail() || engine_.core().AgentsBusyFor() <= 2 * kLinger) return;
+    if (HasUrgent() || engine_.core().AgentsBusyFor() <= 2 * kLinger) return;
     const SteadyTime enough = clock_.SteadyNow() + kLinger;
-    for (absl::Duration left = kLinger; left > absl::ZeroDuration() && !HasUrgentMail();
+    for (absl::Duration left = kLinger; left > absl::ZeroDuration() && !HasUrgent();
          left = enough - clock_.SteadyNow()) {
-      mail_came_.WaitFor(&mutex_, left);
+      mailbox_changed_.WaitFor(&mutex_, left);
     }
   }
 
-  // Adds to `mail` what came; of commands and events only where those taken before are done, so
+  // Adds to `taken` what came; of commands and events only where those taken before are done, so
   // that their bounds hold.
-  void TakeMail(Mail& mail) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (mail.commands.empty()) std::swap(mail.commands, mail_.commands);
-    if (mail.events.empty()) {
-      std::swap(mail.events, mail_.events);
+  void TakePending(Mailbox& taken) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (taken.commands.empty()) std::swap(taken.commands, mailbox_.commands);
+    if (taken.events.empty()) {
+      std::swap(taken.events, mailbox_.events);
       room_for_events_.NotifyAll();
     }
-    std::move(mail_.resumed.begin(), mail_.resumed.end(), std::back_inserter(mail.resumed));
-    mail_.resumed.clear();
-    std::move(mail_.reads.begin(), mail_.reads.end(), std::back_inserter(mail.reads));
-    mail_.reads.clear();
+    std::move(mailbox_.resumed.begin(), mailbox_.resumed.end(), std::back_inserter(taken.resumed));
+    mailbox_.resumed.clear();
+    std::move(mailbox_.reads.begin(), mailbox_.reads.end(), std::back_inserter(taken.reads));
+    mailbox_.reads.clear();
   }
 
   // As much of it as fits into a batch; the rest stays for the next.
-  void Handle(Mail& mail, const Instant& now) {
-    engine_.NoteMailboxDepth(mail.size());
-    const size_t events = std::min(mail.events.size(), kMaxBatchEvents);
-    const auto rest = mail.events.begin() + static_cast<std::ptrdiff_t>(events);
+  void Handle(Mailbox& taken, const Instant& now) {
+    engine_.NoteMailboxDepth(taken.size());
+    const size_t events = std::min(taken.events.size(), kMaxBatchEvents);
+    const auto rest = taken.events.begin() + static_cast<std::ptrdiff_t>(events);
     engine_.OnClusterEvents(
-        {std::make_move_iterator(mail.events.begin()), std::make_move_iterator(rest)}, now);
-    mail.events.erase(mail.events.begin(), rest);
-    for (auto& then : std::exchange(mail.resumed, {})) then(now);
+        {std::make_move_iterator(taken.events.begin()), std::make_move_iterator(rest)}, now);
+    taken.events.erase(taken.events.begin(), rest);
+    for (auto& then : std::exchange(taken.resumed, {})) then(now);
     const SteadyTime enough = now.steady + kMaxBatchTime;
-    while (!mail.commands.empty() && !engine_.BatchIsFull() && clock_.SteadyNow() < enough) {
-      Letter letter = std::move(mail.commands.front());
-      mail.commands.pop_front();
-      engine_.Apply(std::move(letter.command), now, std::move(letter.done));
+    while (!taken.commands.empty() && !engine_.BatchIsFull() && clock_.SteadyNow() < enough) {
+      PendingCommand pending = std::move(taken.commands.front());
+      taken.commands.pop_front();
+      engine_.Apply(std::move(pending.command), now, std::move(pending.done));
     }
   }
 
   // Somebody waits for an answer.
-  bool HasUrgentMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !mail_.commands.empty() || !mail_.reads.empty() || !mail_.resumed.empty() || stop_news_;
+  bool HasUrgent() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !mailbox_.commands.empty() || !mailbox_.reads.empty() || !mailbox_.resumed.empty() ||
+           stop_pending_;
   }
-  bool HasMail() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return !mail_.empty() || stop_news_;
+  bool HasPending() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !mailbox_.empty() || stop_pending_;
   }
 
   const Clock& clock_;
-  const size_t max_mail_;
+  const size_t max_mailbox_;
   std::atomic<int64_t> busy_since_{kIdle};  // the steady clock's nanoseconds
   BackgroundThreads background_;
   Engine engine_;  // used by thread_ alone once that runs
@@ -285,14 +286,14 @@ class SchedulerThread : public Scheduler {
   std::thread thread_;
 
   mutable Mutex mutex_;
-  CondVar mail_came_;
+  CondVar mailbox_changed_;
   CondVar room_for_events_;
-  Mail mail_ ABSL_GUARDED_BY(mutex_);
+  Mailbox mailbox_ ABSL_GUARDED_BY(mutex_);
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   // Stop was called since the last batch.
-  bool stop_news_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stop_pending_ ABSL_GUARDED_BY(mutex_) = false;
   bool drain_ ABSL_GUARDED_BY(mutex_) = true;
-  // No more mail is taken.
+  // Nothing more is taken.
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status fatal_error_ ABSL_GUARDED_BY(mutex_);
   Mutex join_mutex_;  // for joining thread_

@@ -30,7 +30,7 @@ struct SchedulerOptions {
   absl::Duration slice_time = absl::Milliseconds(40);  // zero: always slice_tasks
   // Commands that may wait for the scheduler's thread, and as many events of the cluster, which
   // waits at the bound; clients that may wait for a finished task.
-  size_t max_mail = 100000;
+  size_t max_mailbox = 100000;
   size_t max_waiters = 10000;
   // Graphs of more than slice_tasks tasks that may be on their way into the history, and graphs
   // that may be read to run again.
@@ -54,7 +54,7 @@ class Scheduler {
                                                           executor::Cluster* cluster);
   virtual ~Scheduler() = default;
 
-  // ResourceExhausted where options.max_mail commands wait already.
+  // ResourceExhausted where options.max_mailbox commands wait already.
   virtual void Submit(Command command, Done done) = 0;
 
   // Runs `read` on the scheduler's thread, between two batches: what it sees is committed. Not run

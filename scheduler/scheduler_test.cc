@@ -94,7 +94,7 @@ class SchedulerTest : public ::testing::Test {
     scheduler_ = *std::move(started);
   }
   // Agent "m" with so many cores is there.
-  void Agent(double cores) { cluster_.Tell({executor::Connected{}, Lease("m", Cpu(cores))}); }
+  void Agent(double cores) { cluster_.Notify({executor::Connected{}, Lease("m", Cpu(cores))}); }
   GraphId Submit(const Graph& graph) {
     Promise<GraphId> id;
     scheduler_->Submit(SubmitGraph{"", Prepare(graph.Get())}, id.Callback());
@@ -102,7 +102,7 @@ class SchedulerTest : public ::testing::Test {
     return id.Wait().value_or(0);
   }
   void End(const executor::Launch& launch, Outcome outcome = Outcome::kSucceeded) {
-    cluster_.Tell({Ended(launch.attempt, outcome)});
+    cluster_.Notify({Ended(launch.attempt, outcome)});
   }
   std::vector<GraphId> LiveGraphs() {
     std::vector<GraphId> live;
@@ -516,7 +516,7 @@ TEST_F(SchedulerTest, ABatchHoldsOnlySoManyRecordsAndTakesOnlySoLong) {
 
 TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
   SchedulerOptions options;
-  options.max_mail = 5;
+  options.max_mailbox = 5;
   scheduler_.reset();
   Begin(options);
   Event go_on;
@@ -539,7 +539,7 @@ TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
 
 TEST_F(SchedulerTest, AFullMailboxHoldsUpTheCluster) {
   SchedulerOptions options;
-  options.max_mail = 3;
+  options.max_mailbox = 3;
   scheduler_.reset();
   Begin(options);
   Event go_on;
@@ -551,7 +551,7 @@ TEST_F(SchedulerTest, AFullMailboxHoldsUpTheCluster) {
   busy.Wait();
   std::atomic<int> told = 0;
   std::thread cluster([&] {
-    for (; told < 10; ++told) cluster_.Tell({executor::Connected{}});
+    for (; told < 10; ++told) cluster_.Notify({executor::Connected{}});
   });
   while (told < 3) std::this_thread::yield();
   for (int i = 0; i < 1000; ++i) std::this_thread::yield();
@@ -568,7 +568,7 @@ TEST_F(SchedulerTest, AFullMailboxHoldsUpTheCluster) {
   });
   busy_again.Wait();
   std::thread late([&] {
-    for (int i = 0; i < 10; ++i) cluster_.Tell({executor::Connected{}});
+    for (int i = 0; i < 10; ++i) cluster_.Notify({executor::Connected{}});
   });
   go_on_again.Happen();
   scheduler_->Stop(false);

@@ -148,7 +148,7 @@ class World {
 
   int restarts() const { return simulation_.restarts(); }
   int lost_agents() const { return cluster_.lost_agents(); }
-  int lost_sights() const { return cluster_.lost_sights(); }
+  int partitions() const { return cluster_.partitions(); }
   int taken_away() const { return cluster_.taken_away(); }
   int given_up() const { return given_up_; }
   size_t pruned() const { return ledger_.pruned(); }
@@ -181,7 +181,7 @@ class World {
     auto fault = [this](double most) { return Chance(0.5) ? 0.0 : most * Below(100) / 100.0; };
     options.faults.refuse_launch = fault(0.3);
     options.faults.lose_agent = fault(0.05);
-    options.faults.lose_sight = fault(0.05);
+    options.faults.partition = fault(0.05);
     options.faults.repeat_update = fault(0.5);
     options.faults.late_update = fault(0.5);
     options.faults.drop_connection = fault(0.05);
@@ -421,7 +421,7 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
   const bool alone = chosen != nullptr && absl::SimpleAtoi(chosen, &only);
   int restarts = 0;
   int lost_agents = 0;
-  int lost_sights = 0;
+  int partitions = 0;
   int taken_away = 0;
   int given_up = 0;
   size_t pruned = 0;
@@ -432,7 +432,7 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
     world.Run();
     restarts += world.restarts();
     lost_agents += world.lost_agents();
-    lost_sights += world.lost_sights();
+    partitions += world.partitions();
     taken_away += world.taken_away();
     given_up += world.given_up();
     pruned += world.pruned();
@@ -442,7 +442,7 @@ void RunSeeds(uint64_t first, uint64_t count, Style style) {
   // The faults must really have happened.
   EXPECT_GT(restarts, static_cast<int>(count) / 20);
   EXPECT_GT(lost_agents, static_cast<int>(count) / 20);
-  EXPECT_GT(lost_sights, static_cast<int>(count) / 20);
+  EXPECT_GT(partitions, static_cast<int>(count) / 20);
   EXPECT_GT(taken_away, static_cast<int>(count) / 20);
   EXPECT_TRUE(given_up > 0 || count < 1000);  // rare
   EXPECT_GT(pruned, 0u);

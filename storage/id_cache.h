@@ -13,8 +13,8 @@
 namespace kartograph::storage {
 
 // Value to id for one interning table, such as agents. What is added counts as long as the
-// transaction that made the row does: Keep() after its commit, Forget() after its rollback. Holds a
-// bounded number of values; what it does not hold must be looked up in the table.
+// transaction that made the row does: Commit() after its commit, Rollback() after its rollback.
+// Holds a bounded number of values; what it does not hold must be looked up in the table.
 template <typename Value>
 class IdCache {
  public:
@@ -30,7 +30,7 @@ class IdCache {
     if (is_new) added_.push_back(it->first);
   }
 
-  void Keep() {
+  void Commit() {
     added_.clear();
     if (ids_.size() > kMaxValues) ids_.clear();
   }
@@ -38,7 +38,7 @@ class IdCache {
   // Between transactions.
   void Clear() { ids_.clear(); }
 
-  void Forget() {
+  void Rollback() {
     for (const Value& value : added_) ids_.erase(value);
     added_.clear();
   }

@@ -131,15 +131,15 @@ void Interner::Removed() {
 }
 
 void Interner::Committed() {
-  settings_.Keep();
-  agents_.Keep();
-  queues_.Keep();
+  settings_.Commit();
+  agents_.Commit();
+  queues_.Commit();
 }
 
 void Interner::RolledBack() {
-  settings_.Forget();
-  agents_.Forget();
-  queues_.Forget();
+  settings_.Rollback();
+  agents_.Rollback();
+  queues_.Rollback();
   last_settings_id_ = 0;
 }
 

@@ -63,7 +63,7 @@ class CommandsTestBase : public ::testing::Test {
 
   // Between calls: sees all that the last one left.
   FakeService& service() {
-    server_.service.Settle();
+    server_.service.WaitForCalls();
     return server_.service;
   }
 

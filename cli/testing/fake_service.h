@@ -46,7 +46,7 @@ class FakeService final : public v1::TaskExecuter::Service {
   v1::CancelRequest cancelled;
 
   // Makes what the threads of earlier calls wrote safe to read.
-  void Settle() { const std::lock_guard lock(mutex_); }
+  void WaitForCalls() { const std::lock_guard lock(mutex_); }
 
   grpc::Status SubmitGraph(grpc::ServerContext* context,
                            grpc::ServerReader<v1::SubmitGraphRequest>* reader,

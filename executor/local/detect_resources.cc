@@ -18,7 +18,7 @@
 namespace kartograph::executor {
 namespace {
 
-// Numbers of the first line of a file; a word that is none ("max") is -1.
+// Numbers of the first line of a file; one that is not a number ("max") is -1.
 std::vector<int64_t> Numbers(const std::string& path) {
   std::vector<int64_t> numbers;
   std::string text = ReadSmallFile(path).value_or("");

@@ -71,27 +71,27 @@ PidSet SessionsOf(const SessionRecord::Contents& record, const std::vector<Proce
 }
 
 // This process and those above it.
-PidSet Spared(const std::vector<Process>& processes) {
+PidSet Excluded(const std::vector<Process>& processes) {
   absl::flat_hash_map<pid_t, pid_t> parents;
   for (const Process& process : processes) parents[process.pid] = process.parent;
-  PidSet spared;
-  for (pid_t pid = getpid(); pid > 0 && spared.insert(pid).second;) {
+  PidSet excluded;
+  for (pid_t pid = getpid(); pid > 0 && excluded.insert(pid).second;) {
     auto parent = parents.find(pid);
     if (parent == parents.end()) break;
     pid = parent->second;
   }
-  return spared;
+  return excluded;
 }
 
 // Living processes that have to go.
 std::vector<Process> FindLeftovers(const std::string& prefix, const SessionRecord::Contents& record,
                                    const std::vector<std::string>& groups) {
   const std::vector<Process> processes = ScanProcesses().value_or(std::vector<Process>());
-  const PidSet spared = Spared(processes);
+  const PidSet excluded = Excluded(processes);
   PidSet found, sessions = SessionsOf(record, processes);
   for (const std::string& group : groups) AddMembers(group, &found);
   for (const Process& process : processes) {
-    if (spared.contains(process.pid)) continue;
+    if (excluded.contains(process.pid)) continue;
     auto result = ReadEnvironmentVariable(process.pid, "KARTOGRAPH_RESULT");
     if (!result.has_value() || !absl::StartsWith(*result, prefix)) continue;
     found.insert(process.pid);
@@ -100,7 +100,7 @@ std::vector<Process> FindLeftovers(const std::string& prefix, const SessionRecor
   for (bool grown = true; grown;) {
     grown = false;
     for (const Process& process : processes) {
-      if (spared.contains(process.pid) || found.contains(process.pid)) continue;
+      if (excluded.contains(process.pid) || found.contains(process.pid)) continue;
       if (found.contains(process.parent) || sessions.contains(process.session)) {
         grown = found.insert(process.pid).second || grown;
       }
@@ -108,7 +108,7 @@ std::vector<Process> FindLeftovers(const std::string& prefix, const SessionRecor
   }
   std::vector<Process> living;
   for (const Process& process : processes) {
-    if (found.contains(process.pid) && !spared.contains(process.pid) && !process.zombie) {
+    if (found.contains(process.pid) && !excluded.contains(process.pid) && !process.zombie) {
       living.push_back(process);
     }
   }

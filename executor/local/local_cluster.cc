@@ -100,7 +100,7 @@ class LocalCluster : public Cluster, public LogReader {
   void Disconnect(const absl::Status& reason);
   // Until `socket` is ready, something woke us, or the time is over (false).
   bool WaitFor(int socket, bool output, absl::Duration patience);
-  void Tell(std::vector<ClusterEvent> events);
+  void Notify(std::vector<ClusterEvent> events);
 
   void RemoveDiscarded();
 
@@ -113,8 +113,8 @@ class LocalCluster : public Cluster, public LogReader {
 
   // Of the I/O thread alone.
   int64_t offers_ = 0;
-  bool told_connected_ = false;
-  std::string told_reason_;
+  bool reported_connected_ = false;
+  std::string reported_reason_;
   bool staying_ = false;
   bool ended_for_good_ = false;
   uint64_t bytes_heard_ = 0;
@@ -290,7 +290,7 @@ void LocalCluster::RemoveDiscarded() {
   }
 }
 
-void LocalCluster::Tell(std::vector<ClusterEvent> events) {
+void LocalCluster::Notify(std::vector<ClusterEvent> events) {
   if (!events.empty() && !stopping()) listener_(std::move(events));
 }
 
@@ -336,11 +336,11 @@ void LocalCluster::Run() {
 
 void LocalCluster::Disconnect(const absl::Status& reason) {
   std::string text(reason.message());
-  if (!told_connected_ && text == told_reason_) return;
-  told_connected_ = false;
-  told_reason_ = text;
+  if (!reported_connected_ && text == reported_reason_) return;
+  reported_connected_ = false;
+  reported_reason_ = text;
   spdlog::warn("local cluster: {}", text);
-  Tell({Disconnected{std::move(text)}});
+  Notify({Disconnected{std::move(text)}});
 }
 
 absl::StatusOr<LocalCluster::Link> LocalCluster::Open() {
@@ -441,7 +441,7 @@ SteadyTime LocalCluster::CheckAgent(const Link& link) {
     heard_at_ = now;
     if (std::exchange(unreachable_, false)) {
       spdlog::info("local cluster: the agent answers again");
-      Tell({NewOffer()});
+      Notify({NewOffer()});
     }
   }
   if (unreachable_) return SteadyTime::InfiniteFuture();
@@ -455,7 +455,7 @@ SteadyTime LocalCluster::CheckAgent(const Link& link) {
   if (now - pinged_at_ < options_.ping_interval) return pinged_at_ + options_.ping_interval;
   unreachable_ = true;
   spdlog::warn("local cluster: the agent of {} does not answer", options_.state_dir);
-  Tell({AgentUnreachable{kLocalAgentId}});
+  Notify({AgentUnreachable{kLocalAgentId}});
   return SteadyTime::InfiniteFuture();
 }
 
@@ -467,12 +467,12 @@ absl::Status LocalCluster::Serve(Link* link) {
     gave_up_ = false;
     AppendKept();
   }
-  told_connected_ = true;
-  told_reason_.clear();
+  reported_connected_ = true;
+  reported_reason_.clear();
   bytes_heard_ = 0;
   heard_at_ = pinged_at_ = Now();
   unreachable_ = false;
-  Tell({Connected{}, NewOffer()});
+  Notify({Connected{}, NewOffer()});
 
   absl::Status ended = HandleMessages(link);
   while (ended.ok()) {
@@ -544,7 +544,7 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
           absl::StrCat("another kartographd has taken over the agent of ", options_.state_dir));
     }
   }
-  Tell(std::move(events));
+  Notify(std::move(events));
   return ended;
 }
 

@@ -53,7 +53,7 @@ class Sandboxes {
   absl::StatusOr<Chunk> Read(planner::AttemptId attempt, const char* file, int64_t offset,
                              int64_t max_bytes) const;
 
-  // Takes the sandboxes of a graph, or that of an attempt, out of sight at once, where there are
+  // Takes the sandboxes of a graph, or that of an attempt, away at once, where there are
   // any.
   void Discard(planner::GraphId graph);
   void Discard(planner::AttemptId attempt);

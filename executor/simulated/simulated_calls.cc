@@ -37,7 +37,7 @@ void SimulatedCluster::Connect() {
     if (attempt.phase == Phase::kEnded) ended.push_back(id);
   }
   std::sort(ended.begin(), ended.end());
-  for (AttemptId id : ended) Tell(UpdateOf(id, attempts_.at(id)));
+  for (AttemptId id : ended) Notify(UpdateOf(id, attempts_.at(id)));
 }
 
 void SimulatedCluster::Stop() {
@@ -131,7 +131,7 @@ void SimulatedCluster::Answer(const std::vector<KnownAttempt>& attempts) {
   for (const KnownAttempt& known : attempts) {
     auto it = attempts_.find(known.attempt);
     if (it != attempts_.end()) {
-      Tell(UpdateOf(known.attempt, it->second));
+      Notify(UpdateOf(known.attempt, it->second));
       continue;
     }
     AttemptUpdate unknown;
@@ -140,7 +140,7 @@ void SimulatedCluster::Answer(const std::vector<KnownAttempt>& attempts) {
     unknown.outcome = Outcome::kLost;
     unknown.message = "unknown to the cluster";
     unknown.end_time = now_;
-    Tell(std::move(unknown));
+    Notify(std::move(unknown));
   }
 }
 

@@ -87,7 +87,7 @@ void SimulatedCluster::Happen(Event& event) {
         unknown.attempt = event.attempt;
         unknown.outcome = Outcome::kLost;
         unknown.end_time = now_;
-        Tell(std::move(unknown));
+        Notify(std::move(unknown));
       } else if (it->second.phase != Phase::kEnded && !agents_[it->second.agent].unreachable) {
         End(event.attempt, Outcome::kCancelled);
       }
@@ -126,7 +126,7 @@ void SimulatedCluster::Happen(Event& event) {
       LoseAgent(event.agent);
       break;
     case Event::Kind::kLoseSight:
-      LoseSight(event.agent);
+      Partition(event.agent);
       break;
     case Event::Kind::kSeeAgain:
       SeeAgain(event.agent);
@@ -152,7 +152,7 @@ void SimulatedCluster::Happen(Event& event) {
       OfferRescinded rescinded = std::get<OfferRescinded>(event.told);
       if (agent.offered && agent.offer == rescinded.id) {
         agent.offered = false;
-        Tell(std::move(rescinded));
+        Notify(std::move(rescinded));
         MakeOffer(event.agent);
       }
       break;
@@ -160,7 +160,7 @@ void SimulatedCluster::Happen(Event& event) {
   }
 }
 
-void SimulatedCluster::Tell(ClusterEvent told, absl::Duration extra) {
+void SimulatedCluster::Notify(ClusterEvent told, absl::Duration extra) {
   if (!connected_) return;
   const absl::Duration delay = options_.latency + extra;
   if (delay == absl::ZeroDuration()) {
@@ -194,11 +194,11 @@ AttemptUpdate SimulatedCluster::UpdateOf(AttemptId id, const Attempt& attempt) c
   return update;
 }
 
-void SimulatedCluster::TellUpdate(AttemptId id, const Attempt& attempt) {
+void SimulatedCluster::NotifyUpdate(AttemptId id, const Attempt& attempt) {
   if (agents_[attempt.agent].unreachable) return;  // told when it is back
   const absl::Duration late = Chance(faults_.late_update) ? ALittle() : absl::ZeroDuration();
-  Tell(UpdateOf(id, attempt), late);
-  if (Chance(faults_.repeat_update)) Tell(UpdateOf(id, attempt), ALittle());
+  Notify(UpdateOf(id, attempt), late);
+  if (Chance(faults_.repeat_update)) Notify(UpdateOf(id, attempt), ALittle());
 }
 
 // --- agents ---
@@ -214,21 +214,21 @@ void SimulatedCluster::Arrive(std::vector<Launch> launches) {
       attempt.phase = Phase::kEnded;
       attempt.outcome = Outcome::kLost;
       attempt.end_time = now_;
-      TellUpdate(launch.attempt, attempt);
+      NotifyUpdate(launch.attempt, attempt);
       continue;
     }
     if (agent.unreachable) {
       attempt.phase = Phase::kEnded;
       attempt.outcome = Outcome::kDropped;
       attempt.end_time = now_;
-      Tell(UpdateOf(launch.attempt, attempt));
+      Notify(UpdateOf(launch.attempt, attempt));
       continue;
     }
     if (Chance(faults_.refuse_launch)) {
       attempt.phase = Phase::kEnded;
       attempt.outcome = Outcome::kRefused;
       attempt.end_time = now_;
-      TellUpdate(launch.attempt, attempt);
+      NotifyUpdate(launch.attempt, attempt);
       MakeOffer(attempt.agent);
       continue;
     }
@@ -247,18 +247,18 @@ void SimulatedCluster::Arrive(std::vector<Launch> launches) {
       attempt.phase = Phase::kEnded;
       attempt.outcome = Outcome::kRefused;
       attempt.end_time = now_;
-      TellUpdate(launch.attempt, attempt);
+      NotifyUpdate(launch.attempt, attempt);
       MakeOffer(attempt.agent);
       continue;
     }
-    if (!agent.doomed && Chance(faults_.lose_agent)) {
-      agent.doomed = true;
+    if (!agent.dying && Chance(faults_.lose_agent)) {
+      agent.dying = true;
       Event event;
       event.kind = Event::Kind::kLoseAgent;
       event.agent = attempt.agent;
       Schedule(now_ + ALittle(), std::move(event));
     }
-    if (Chance(faults_.lose_sight)) {
+    if (Chance(faults_.partition)) {
       Event event;
       event.kind = Event::Kind::kLoseSight;
       event.agent = attempt.agent;
@@ -287,7 +287,7 @@ void SimulatedCluster::Admit(uint32_t index) {
       attempt.phase = Phase::kRunning;
       attempt.start_time = now_;
       if (observer_) observer_(id, true);
-      TellUpdate(id, attempt);
+      NotifyUpdate(id, attempt);
       Event event;
       event.kind = Event::Kind::kEnd;
       event.attempt = id;
@@ -308,7 +308,7 @@ void SimulatedCluster::End(AttemptId id, Outcome outcome) {
     agent.used -= attempt.consumption;
     if (observer_) observer_(id, false);
   }
-  TellUpdate(id, attempt);
+  NotifyUpdate(id, attempt);
   if (!agent.alive) return;
   Admit(attempt.agent);
   MakeOffer(attempt.agent);
@@ -328,7 +328,7 @@ void SimulatedCluster::LoseAgent(uint32_t index) {
     if (it->second.phase == Phase::kRunning && observer_) observer_(it->first, false);
     attempts_.erase(it++);
   }
-  Tell(AgentLost{agents_[index].id}, ALittle());
+  Notify(AgentLost{agents_[index].id}, ALittle());
   // Another machine takes its place.
   MakeOffer(AddAgent(agents_[index].capacity));
 }
@@ -342,15 +342,15 @@ std::vector<AttemptId> SimulatedCluster::AttemptsOn(uint32_t agent) const {
   return ids;
 }
 
-void SimulatedCluster::LoseSight(uint32_t index) {
+void SimulatedCluster::Partition(uint32_t index) {
   Agent& agent = agents_[index];
   if (!agent.alive || agent.unreachable) return;
-  ++lost_sights_;
+  ++partitions_;
   agent.unreachable = true;
   agent.offered = false;
-  Tell(AgentUnreachable{agent.id});
+  Notify(AgentUnreachable{agent.id});
   for (AttemptId id : AttemptsOn(index)) {
-    if (attempts_.at(id).phase != Phase::kEnded) Tell(UpdateOf(id, attempts_.at(id)));
+    if (attempts_.at(id).phase != Phase::kEnded) Notify(UpdateOf(id, attempts_.at(id)));
   }
   Event event;
   event.kind = Event::Kind::kSeeAgain;
@@ -363,7 +363,7 @@ void SimulatedCluster::SeeAgain(uint32_t index) {
   agent.unreachable = false;
   // Ends are told also of an agent that died meanwhile.
   for (AttemptId id : AttemptsOn(index)) {
-    if (agent.alive || attempts_.at(id).phase == Phase::kEnded) TellUpdate(id, attempts_.at(id));
+    if (agent.alive || attempts_.at(id).phase == Phase::kEnded) NotifyUpdate(id, attempts_.at(id));
   }
   if (agent.alive) MakeOffer(index);
 }
@@ -372,7 +372,7 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
   Agent& agent = agents_[index];
   if (!agent.alive || agent.unreachable || !connected_) return;
   if (options_.tell_capacity) {
-    Tell(AgentCapacity{agent.id, agent.id, agent.capacity, agent.capacity, {}});
+    Notify(AgentCapacity{agent.id, agent.id, agent.capacity, agent.capacity, {}});
   }
   Offer offer;
   offer.agent = agent.id;
@@ -390,7 +390,7 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
     // What an open offer holds cannot be offered a second time.
     if (agent.offered) {
       agent_of_offer_.erase(agent.offer);
-      Tell(OfferRescinded{agent.offer});
+      Notify(OfferRescinded{agent.offer});
     }
     offer.resources = agent.capacity;
     offer.resources -= agent.used;
@@ -423,7 +423,7 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
     event.told = OfferRescinded{offer.id};
     Schedule(now_ + options_.latency + ALittle(), std::move(event));
   }
-  Tell(std::move(offer));
+  Notify(std::move(offer));
 }
 
 }  // namespace kartograph::executor

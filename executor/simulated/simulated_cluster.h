@@ -24,7 +24,7 @@ struct SimulatedFaults {
   double refuse_launch = 0;  // a launch comes back as kRefused
   double lose_agent = 0;     // at each launch: its agent dies a little later, with all on it
   // At each launch: its agent cannot be reached from a little later on, for a little.
-  double lose_sight = 0;
+  double partition = 0;
   double repeat_update = 0;  // an update arrives a second time, later
   double late_update = 0;    // an update is overtaken by others
   double drop_connection =
@@ -93,7 +93,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
   // What the wall clock, by which maintenance is announced, differs by from now().
   void StepWall(absl::Duration step) { wall_offset_ += step; }
   // How often an agent could not be reached for a while.
-  int lost_sights() const { return lost_sights_; }
+  int partitions() const { return partitions_; }
 
   absl::Status Start(ClusterListener listener) override;
   void Execute(std::vector<Launch> launches) override;
@@ -125,7 +125,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
     planner::ResourceVector used;
     std::deque<planner::AttemptId> queue;
     bool alive = true;
-    bool doomed = false;
+    bool dying = false;
     bool unreachable = false;
     absl::Time unavailable_from = absl::InfiniteFuture();
     bool offered = false;  // an offer without a lease is open
@@ -176,8 +176,8 @@ class SimulatedCluster : public Cluster, public OfferControl {
   bool Chance(double probability);
   absl::Duration ALittle();
   void Schedule(absl::Time time, Event event);
-  void Tell(ClusterEvent event, absl::Duration extra = absl::ZeroDuration());
-  void TellUpdate(planner::AttemptId id, const Attempt& attempt);
+  void Notify(ClusterEvent event, absl::Duration extra = absl::ZeroDuration());
+  void NotifyUpdate(planner::AttemptId id, const Attempt& attempt);
   void Happen(Event& event);
   void SendToAgents(Event event);
   void Answer(const std::vector<KnownAttempt>& attempts);
@@ -185,7 +185,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
   void Admit(uint32_t agent);
   void End(planner::AttemptId id, planner::Outcome outcome);
   void LoseAgent(uint32_t agent);
-  void LoseSight(uint32_t agent);
+  void Partition(uint32_t agent);
   void SeeAgain(uint32_t agent);
   std::vector<planner::AttemptId> AttemptsOn(uint32_t agent) const;
   uint32_t AddAgent(planner::ResourceVector capacity);
@@ -210,7 +210,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
   absl::Duration wall_offset_;
   int lost_agents_ = 0;
   int taken_away_ = 0;
-  int lost_sights_ = 0;
+  int partitions_ = 0;
 
   std::vector<Agent> agents_;
   absl::flat_hash_map<AgentId, uint32_t> agent_index_;

@@ -71,7 +71,7 @@ class Story {
   void Start() {
     EXPECT_TRUE(cluster_
                     .Start([this](std::vector<ClusterEvent> events) {
-                      for (ClusterEvent& event : events) told_.push_back(std::move(event));
+                      for (ClusterEvent& event : events) reported_.push_back(std::move(event));
                     })
                     .ok());
   }
@@ -79,7 +79,7 @@ class Story {
   std::vector<std::string> After(absl::Duration time) {
     cluster_.AdvanceTo(cluster_.now() + time);
     std::vector<std::string> words;
-    for (const ClusterEvent& event : std::exchange(told_, {})) words.push_back(ToString(event));
+    for (const ClusterEvent& event : std::exchange(reported_, {})) words.push_back(ToString(event));
     return words;
   }
   std::vector<std::string> Now() { return After(absl::ZeroDuration()); }
@@ -97,7 +97,7 @@ class Story {
   }
 
  private:
-  std::vector<ClusterEvent> told_;
+  std::vector<ClusterEvent> reported_;
   std::vector<std::string> processes_;
   SimulatedCluster cluster_;
 };
@@ -279,7 +279,7 @@ TEST(SimulatedClusterTest, NothingIsOfferedWhileSuppressed) {
 TEST(SimulatedClusterTest, AnAgentOutOfReachComesBackWithItsNews) {
   SimulatedClusterOptions options = Options(2);
   options.lease = false;
-  options.faults.lose_sight = 1;
+  options.faults.partition = 1;
   options.faults.longest_delay = absl::Milliseconds(500);
   Story story(options, absl::Seconds(1));
   story.Now();
@@ -288,7 +288,7 @@ TEST(SimulatedClusterTest, AnAgentOutOfReachComesBackWithItsNews) {
   std::vector<std::string> told = story.After(absl::Milliseconds(500));
   EXPECT_THAT(told, Contains("out of reach agent-0"));
   EXPECT_THAT(told, Contains("g1.0.1 out of reach"));
-  EXPECT_EQ(story.cluster().lost_sights(), 1);
+  EXPECT_EQ(story.cluster().partitions(), 1);
   told = story.After(absl::Seconds(2));
   EXPECT_THAT(told, Contains("g1.0.1 succeeded"));
   EXPECT_THAT(told, Contains("offer of agent-0: cpu=2"));
@@ -341,7 +341,7 @@ std::vector<std::string> LogOf(uint64_t seed, bool lease) {
   options.seed = seed;
   options.faults = {.refuse_launch = 0.1,
                     .lose_agent = 0.05,
-                    .lose_sight = 0.05,
+                    .partition = 0.05,
                     .repeat_update = 0.3,
                     .late_update = 0.3,
                     .drop_connection = 0.05,

@@ -32,7 +32,7 @@ std::optional<absl::Time> TimeFromSeconds(double seconds);
 
 void ToMessage(const planner::ResourceVector& resources,
                google::protobuf::RepeatedPtrField<Quantity>* message);
-// InvalidArgument for a name or a quantity that is none. The names are `names`' until they are
+// InvalidArgument for an invalid name or quantity. The names are `names`' until they are
 // kept.
 absl::StatusOr<planner::ResourceVector> FromMessage(
     const google::protobuf::RepeatedPtrField<Quantity>& message, planner::ResourceNames* names);

@@ -58,12 +58,12 @@ void CoreStory::Batch() {
   Check(core_->CheckInvariants());
 }
 
-void CoreStory::Tell(executor::ClusterEvent event) {
+void CoreStory::Notify(executor::ClusterEvent event) {
   core_->OnClusterEvent(std::move(event), {now_, step_});
   Batch();
 }
 
-void CoreStory::Tell(std::vector<executor::ClusterEvent> events) {
+void CoreStory::Notify(std::vector<executor::ClusterEvent> events) {
   for (executor::ClusterEvent& event : events) {
     core_->OnClusterEvent(std::move(event), {now_, step_});
   }
@@ -85,13 +85,13 @@ void CoreStory::Agent(const std::string& name, planner::ResourceVector resources
   offer.resources = std::move(resources);
   offer.lease = true;
   offer.backlog = backlog;
-  Tell(std::move(offer));
+  Notify(std::move(offer));
 }
 
 void CoreStory::Offer(const std::string& id, const std::string& agent,
                       planner::ResourceVector resources) {
   if (!core_->connected()) Connect();
-  Tell(MakeOffer(id, agent, std::move(resources)));
+  Notify(MakeOffer(id, agent, std::move(resources)));
 }
 
 executor::Offer CoreStory::MakeOffer(const std::string& id, const std::string& agent,
@@ -151,18 +151,18 @@ executor::AttemptUpdate CoreStory::Update(absl::string_view task, Outcome outcom
   return update;
 }
 
-void CoreStory::Queued(absl::string_view task) { Tell(Update(task, Outcome::kNone)); }
+void CoreStory::Queued(absl::string_view task) { Notify(Update(task, Outcome::kNone)); }
 
 void CoreStory::Runs(absl::string_view task) {
   executor::AttemptUpdate update = Update(task, Outcome::kNone);
   update.start_time = now_.wall;
-  Tell(std::move(update));
+  Notify(std::move(update));
 }
 
 void CoreStory::OutOfReach(absl::string_view task) {
   executor::AttemptUpdate update = Update(task, Outcome::kNone);
   update.unreachable = true;
-  Tell(std::move(update));
+  Notify(std::move(update));
 }
 
 void CoreStory::Succeeds(absl::string_view task, absl::Duration wall_time) {
@@ -170,20 +170,20 @@ void CoreStory::Succeeds(absl::string_view task, absl::Duration wall_time) {
   update.start_time = now_.wall - wall_time;
   update.end_time = now_.wall;
   update.usage.wall_time = wall_time;
-  Tell(std::move(update));
+  Notify(std::move(update));
 }
 
 void CoreStory::Fails(absl::string_view task) {
   executor::AttemptUpdate update = Update(task, Outcome::kExited);
   update.exit_status = 1;
   update.usage.wall_time = absl::Minutes(1);
-  Tell(std::move(update));
+  Notify(std::move(update));
 }
 
 void CoreStory::Ends(absl::string_view task, Outcome outcome, std::string message) {
   executor::AttemptUpdate update = Update(task, outcome);
   update.message = std::move(message);
-  Tell(std::move(update));
+  Notify(std::move(update));
 }
 
 void CoreStory::Restart() {

@@ -37,16 +37,16 @@ class CoreStory {
   const MemoryHistory& history() const { return history_; }
 
   // --- what happens ---
-  void Connect() { Tell(executor::Connected{}); }
-  void Disconnect() { Tell(executor::Disconnected{"gone"}); }
+  void Connect() { Notify(executor::Connected{}); }
+  void Disconnect() { Notify(executor::Disconnected{"gone"}); }
   // A lease of these resources; connects first where that has not been done.
   void Agent(const std::string& name, planner::ResourceVector resources, int backlog = 0);
   // An offer without a lease.
   void Offer(const std::string& offer, const std::string& agent, planner::ResourceVector resources);
   static executor::Offer MakeOffer(const std::string& offer, const std::string& agent,
                                    planner::ResourceVector resources);
-  void AgentOutOfReach(const std::string& name) { Tell(executor::AgentUnreachable{name}); }
-  void LoseAgent(const std::string& name) { Tell(executor::AgentLost{name}); }
+  void AgentOutOfReach(const std::string& name) { Notify(executor::AgentUnreachable{name}); }
+  void LoseAgent(const std::string& name) { Notify(executor::AgentLost{name}); }
   planner::GraphId Submit(const Graph& graph);
   absl::Status TrySubmit(const Graph& graph);
   absl::Status Add(const Task& task);
@@ -60,8 +60,8 @@ class CoreStory {
   void Succeeds(absl::string_view task, absl::Duration wall_time = absl::Minutes(1));
   void Fails(absl::string_view task);  // exits with status 1
   void Ends(absl::string_view task, planner::Outcome outcome, std::string message = "");
-  void Tell(executor::ClusterEvent event);
-  void Tell(std::vector<executor::ClusterEvent> events);  // at once
+  void Notify(executor::ClusterEvent event);
+  void Notify(std::vector<executor::ClusterEvent> events);  // at once
   void Wait(absl::Duration time);
   // The core is thrown away and built anew from the history; nothing is connected yet.
   void Restart();

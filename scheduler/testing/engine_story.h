@@ -119,11 +119,11 @@ class EngineStory {
         PopFinished{"client", std::move(acknowledge), max_tasks, max_bytes, now_.steady + wait});
   }
   // What one cluster told at once; Batch applies it.
-  void Tell(std::vector<executor::ClusterEvent> events) {
+  void Notify(std::vector<executor::ClusterEvent> events) {
     engine_->OnClusterEvents(std::move(events), now_);
   }
   // Agent "m" with so many cores is there.
-  void Agent(double cores) { Tell({executor::Connected{}, Lease("m", Cpu(cores))}); }
+  void Agent(double cores) { Notify({executor::Connected{}, Lease("m", Cpu(cores))}); }
   // The newest attempts of tasks of graph 1 by their index.
   static planner::AttemptId Attempt(planner::TaskIndex task, uint32_t number = 1) {
     return planner::AttemptId::Of(planner::TaskKey::Of(1, task), number);

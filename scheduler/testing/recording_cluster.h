@@ -41,7 +41,7 @@ class RecordingCluster : public executor::Cluster, public executor::OfferControl
     return launches_.size();
   }
   // Tells the scheduler, if there has been one; it may be gone already.
-  void Tell(std::vector<executor::ClusterEvent> events) {
+  void Notify(std::vector<executor::ClusterEvent> events) {
     executor::ClusterListener listener;
     {
       std::lock_guard lock(mutex_);

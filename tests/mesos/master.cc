@@ -246,7 +246,7 @@ void Master::Subscribe(const Call& call, const HttpReplier& reply) {
   Connect(framework, reply);
   for (auto& [id, record] : agents_) {
     if (record.known == Known::kRegistered) {
-      Tell(record.agent, [info](Agent* agent) { agent->UpdateFramework(info); });
+      Post(record.agent, [info](Agent* agent) { agent->UpdateFramework(info); });
     }
   }
   Allocate();
@@ -345,7 +345,7 @@ void Master::RemoveFramework(const std::string& framework_id) {
     }
     for (const std::string& key : keys) RemoveExecutor(&record, key);
     if (record.known == Known::kRegistered) {
-      Tell(record.agent, [framework_id](Agent* agent) { agent->ShutdownFramework(framework_id); });
+      Post(record.agent, [framework_id](Agent* agent) { agent->ShutdownFramework(framework_id); });
     }
   }
   if (framework->stream) framework->stream->EndStream();

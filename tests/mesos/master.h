@@ -188,7 +188,7 @@ class Master final : public AgentListener {
   void LoseAgent(AgentRecord* record, mesos::TaskState state, mesos::TaskStatus::Reason reason,
                  const std::string& message);
   // Runs later on the loop, if the agent can be reached then.
-  void Tell(Agent* agent, std::function<void(Agent*)> what);
+  void Post(Agent* agent, std::function<void(Agent*)> what);
 
   Loop& loop_;
   const Settings& settings_;

@@ -10,7 +10,7 @@ namespace kartograph::stand_in {
 
 using mesos::TaskStatus;
 
-void Master::Tell(Agent* agent, std::function<void(Agent*)> what) {
+void Master::Post(Agent* agent, std::function<void(Agent*)> what) {
   loop_.Post([agent, what = std::move(what)] {
     if (agent->reachable()) what(agent);
   });
@@ -361,7 +361,7 @@ void Master::Reregister(AgentRecord* record) {
     for (const auto& [key, task] : record->tasks) tasks.push_back(task);
     for (const std::shared_ptr<Task>& task : tasks) {
       if (agent->tasks().contains(JoinKey(task->framework_id, task->id))) continue;
-      Tell(agent, [framework_id = task->framework_id, task_id = task->id](Agent* agent) {
+      Post(agent, [framework_id = task->framework_id, task_id = task->id](Agent* agent) {
         agent->ReconcileTask(framework_id, task_id);
       });
     }
@@ -377,7 +377,7 @@ void Master::Reregister(AgentRecord* record) {
     for (const std::string& key : record->killed) {
       const auto found = agent->tasks().find(key);
       if (found == agent->tasks().end() || IsTerminal(found->second->state)) continue;
-      Tell(agent, [task = found->second](Agent* agent) {
+      Post(agent, [task = found->second](Agent* agent) {
         agent->Kill(task->framework_id, task->info.task_id().value(), nullptr);
       });
     }
@@ -386,7 +386,7 @@ void Master::Reregister(AgentRecord* record) {
     record->used = Pool();
     for (const auto& [framework_id, info] : agent->frameworks()) {
       if (completed_.count(framework_id) > 0) {
-        Tell(agent, [id = framework_id](Agent* agent) { agent->ShutdownFramework(id); });
+        Post(agent, [id = framework_id](Agent* agent) { agent->ShutdownFramework(id); });
         continue;
       }
       // Known by its agents, and not yet subscribed.
@@ -435,7 +435,7 @@ void Master::Reregister(AgentRecord* record) {
       for (const std::string& task_id : gone) framework.unreachable.erase(task_id);
     }
   }
-  Tell(agent, [](Agent* agent) { agent->ResendUpdates(); });
+  Post(agent, [](Agent* agent) { agent->ResendUpdates(); });
   Allocate();
 }
 

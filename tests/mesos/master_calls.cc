@@ -50,7 +50,7 @@ void Master::Handle(Framework* framework, const Call& call) {
     case Call::SHUTDOWN: {
       const auto found = agents_.find(call.shutdown().agent_id().value());
       if (found == agents_.end() || found->second.known != Known::kRegistered) return;
-      return Tell(
+      return Post(
           found->second.agent,
           [framework_id = framework->id(), executor_id = call.shutdown().executor_id().value()](
               Agent* agent) { agent->ShutdownExecutor(framework_id, executor_id); });
@@ -59,7 +59,7 @@ void Master::Handle(Framework* framework, const Call& call) {
       ++counters_.framework_messages;
       const auto found = agents_.find(call.message().agent_id().value());
       if (found == agents_.end() || found->second.known != Known::kRegistered) return;
-      return Tell(found->second.agent,
+      return Post(found->second.agent,
                   [framework_id = framework->id(), message = call.message()](Agent* agent) {
                     agent->SendMessage(framework_id, message.executor_id().value(), message.data());
                   });
@@ -245,7 +245,7 @@ void Master::Launch(Framework* framework, AgentRecord* record, const mesos::Task
   record->tasks[JoinKey(framework->id(), task->id)] = task;
   // It is allocated already: as a part of the offer.
   Take(record, used);
-  Tell(record->agent, [info = framework->info, sent = std::move(sent), launches_executor](
+  Post(record->agent, [info = framework->info, sent = std::move(sent), launches_executor](
                           Agent* agent) { agent->Launch(info, sent, launches_executor); });
 }
 
@@ -275,7 +275,7 @@ void Master::Kill(Framework* framework, const Call::Kill& kill) {
   // It is told again when it comes back.
   record.killed.insert(JoinKey(framework->id(), task.id));
   if (!record.connected) return;
-  Tell(record.agent, [framework_id = framework->id(), kill](Agent* agent) {
+  Post(record.agent, [framework_id = framework->id(), kill](Agent* agent) {
     agent->Kill(framework_id, kill.task_id().value(),
                 kill.has_kill_policy() ? &kill.kill_policy() : nullptr);
   });
@@ -297,7 +297,7 @@ void Master::Acknowledge(Framework* framework, const Call::Acknowledge& acknowle
       RemoveTask(task);
     }
   }
-  Tell(found->second.agent, [framework_id = framework->id(), task_id, uuid = acknowledge.uuid()](
+  Post(found->second.agent, [framework_id = framework->id(), task_id, uuid = acknowledge.uuid()](
                                 Agent* agent) { agent->Acknowledge(framework_id, task_id, uuid); });
 }
 
@@ -364,7 +364,7 @@ void Master::UpdateFramework(Framework* framework, const Call::UpdateFramework& 
   allocator_->SetFramework(info, {suppressed.begin(), suppressed.end()});
   for (auto& [id, record] : agents_) {
     if (record.known == Known::kRegistered) {
-      Tell(record.agent, [info](Agent* agent) { agent->UpdateFramework(info); });
+      Post(record.agent, [info](Agent* agent) { agent->UpdateFramework(info); });
     }
   }
   Allocate();

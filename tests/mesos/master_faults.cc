@@ -73,7 +73,7 @@ void Master::AddForeignTask(AgentRecord* record, const std::string& task_id) {
     task->agent_id = record->agent->id();
     framework.tasks[task_id] = task;
     record->tasks[JoinKey(id, task_id)] = task;
-    Tell(record->agent, [framework = framework.info, info](Agent* agent) {
+    Post(record->agent, [framework = framework.info, info](Agent* agent) {
       agent->LaunchForeign(framework, info);
     });
   }

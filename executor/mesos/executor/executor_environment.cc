@@ -92,7 +92,7 @@ absl::StatusOr<absl::Duration> ParseMesosDuration(absl::string_view text) {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("'", text, "' is no duration such as 15mins or 2.5secs"));
+      absl::StrCat("'", text, "' is not a valid duration; use one such as 15mins or 2.5secs"));
 }
 
 absl::StatusOr<ExecutorEnvironment> ReadExecutorEnvironment(

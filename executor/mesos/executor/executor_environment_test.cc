@@ -84,7 +84,8 @@ TEST_F(ExecutorEnvironmentTest, SaysWhatIsWrong) {
   }
   variables_["MESOS_AGENT_ENDPOINT"] = "10.0.0.7:5051";
   variables_["MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD"] = "soon";
-  EXPECT_THAT(Problem(), HasSubstr("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD: 'soon' is no duration"));
+  EXPECT_THAT(Problem(),
+              HasSubstr("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD: 'soon' is not a valid duration"));
   variables_.erase("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD");
   variables_["MESOS_SANDBOX"] = "here";
   EXPECT_THAT(Problem(), HasSubstr("'here' is no absolute path"));

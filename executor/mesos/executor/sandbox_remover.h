@@ -24,7 +24,7 @@ class SandboxRemover {
   SandboxRemover(const SandboxRemover&) = delete;
   SandboxRemover& operator=(const SandboxRemover&) = delete;
 
-  // They are out of sight at the return.
+  // They are hidden on return.
   void Discard(planner::GraphId graph);
 
  private:

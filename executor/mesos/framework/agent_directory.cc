@@ -125,7 +125,7 @@ asio::awaitable<void> AgentDirectory::AskAndTell(Endpoint master, Done done, int
 }
 
 std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) {
-  std::vector<AgentCapacity> news;
+  std::vector<AgentCapacity> report;
   for (const auto& known : response.get_agents().agents()) {
     const std::string& id = known.agent_info().id().value();
     known_.insert(id);
@@ -143,27 +143,27 @@ std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) 
         has.for_one_attempt -= options_.executor;
       }
       has.attributes = AttributesOf(known.agent_info().attributes());
-      AgentCapacity& told = told_[has.agent];
+      AgentCapacity& told = reported_[has.agent];
       if (IsSame(has, told)) continue;
       told = has;
-      news.push_back(std::move(has));
+      report.push_back(std::move(has));
     }
   }
-  return news;
+  return report;
 }
 
 void AgentDirectory::Forget(const std::string& agent) {
   ++asked_;
   known_.erase(agent);
   for (const std::string& role : options_.roles) {
-    told_.erase(ToAgentId({agent, role}, options_.roles));
+    reported_.erase(ToAgentId({agent, role}, options_.roles));
   }
 }
 
 void AgentDirectory::ForgetAll() {
   ++asked_;
   known_.clear();
-  told_.clear();
+  reported_.clear();
 }
 
 }  // namespace kartograph::executor::mesos

@@ -61,7 +61,7 @@ class AgentDirectory {
   const Options options_;
   absl::flat_hash_map<std::string, Endpoint> endpoints_;
   absl::flat_hash_set<std::string> known_;
-  absl::flat_hash_map<AgentId, AgentCapacity> told_;
+  absl::flat_hash_map<AgentId, AgentCapacity> reported_;
   int asked_ = 0;
 };
 

@@ -43,10 +43,10 @@ OfferedResources::Revocable RevocableOf(const FrameworkOptions& options) {
 
 }  // namespace
 
-Framework::Framework(boost::asio::io_context& io, FrameworkOptions options, Tell tell)
+Framework::Framework(boost::asio::io_context& io, FrameworkOptions options, Listener listener)
     : io_(io),
       options_(std::move(options)),
-      tell_(std::move(tell)),
+      listener_(std::move(listener)),
       id_file_(options_.id_file),
       executors_(options_.executors, RandomSuffix),
       offers_({options_.roles, RevocableOf(options_)}, &executors_),
@@ -157,7 +157,7 @@ void Framework::OnEvent(const Event& event) {
     default:
       break;
   }
-  if (!told_connected_) {
+  if (!reported_connected_) {
     // While we register: Mesos would wait for ever for an answer to what is dropped.
     early_.push_back(event);
     return;
@@ -167,7 +167,7 @@ void Framework::OnEvent(const Event& event) {
       return OnOffers(event.offers());
     case Event::RESCIND:
       if (offers_.Remove(event.rescind().offer_id().value())) {
-        tell_({OfferRescinded{event.rescind().offer_id().value()}});
+        listener_({OfferRescinded{event.rescind().offer_id().value()}});
       }
       return;
     case Event::UPDATE:
@@ -257,13 +257,13 @@ void Framework::BeConnected() {
   offers_.Clear();
   agents_.ForgetAll();
   reconciling_ = false;
-  told_connected_ = true;
-  told_reason_.clear();
+  reported_connected_ = true;
+  reported_reason_.clear();
   next_reconcile_all_ = SteadyNow() + options_.repeat.longest;
   const std::string description =
       absl::StrCat("framework ", id_.id, " at ", subscription_.master());
   spdlog::info("mesos: subscribed as {}", description);
-  tell_({Connected{description}});
+  listener_({Connected{description}});
   AskForAgents();
   for (const Event& event : std::exchange(early_, {})) OnEvent(event);
   ScheduleDue();
@@ -273,12 +273,12 @@ void Framework::OnLost(const std::string& reason) {
   offers_.Clear();
   early_.clear();
   reconciling_ = false;
-  // The same reason again, while it is tried again and again, is no news.
-  if (!told_connected_ && reason == told_reason_) return;
-  told_connected_ = false;
-  told_reason_ = reason;
+  // The same reason again, while it is tried again and again, is not reported.
+  if (!reported_connected_ && reason == reported_reason_) return;
+  reported_connected_ = false;
+  reported_reason_ = reason;
   spdlog::warn("mesos: {}", reason);
-  tell_({Disconnected{reason}});
+  listener_({Disconnected{reason}});
 }
 
 void Framework::OnError(const std::string& message) {
@@ -315,9 +315,9 @@ void Framework::StopForGood(const std::string& reason) {
   if (stopped_) return;
   Stop();
   offers_.Clear();
-  told_connected_ = false;
+  reported_connected_ = false;
   spdlog::error("mesos: {}", reason);
-  tell_({Disconnected{reason}});
+  listener_({Disconnected{reason}});
 }
 
 // --- offers and agents ---
@@ -337,23 +337,24 @@ void Framework::OnOffers(const Event::Offers& offers) {
     }
     events.emplace_back(offers_.Add(offer));
   }
-  tell_(std::move(events));
+  listener_(std::move(events));
 }
 
 // Without an answer, agents are known by what they offer.
 void Framework::AskForAgents() {
-  agents_.AskWhatTheyHave(
-      subscription_.endpoint(), [this](absl::StatusOr<std::vector<AgentCapacity>> news) {
-        if (!told_connected_) return;
-        if (!news.ok()) {
-          spdlog::log(agents_refused_ ? spdlog::level::debug : spdlog::level::warn,
-                      "mesos: the master does not say what agents there are: {}",
-                      news.status().ToString());
-        } else if (!news->empty()) {
-          tell_({std::make_move_iterator(news->begin()), std::make_move_iterator(news->end())});
-        }
-        agents_refused_ = !news.ok();
-      });
+  agents_.AskWhatTheyHave(subscription_.endpoint(), [this](
+                                                        absl::StatusOr<std::vector<AgentCapacity>>
+                                                            report) {
+    if (!reported_connected_) return;
+    if (!report.ok()) {
+      spdlog::log(agents_refused_ ? spdlog::level::debug : spdlog::level::warn,
+                  "mesos: the master does not say what agents there are: {}",
+                  report.status().ToString());
+    } else if (!report->empty()) {
+      listener_({std::make_move_iterator(report->begin()), std::make_move_iterator(report->end())});
+    }
+    agents_refused_ = !report.ok();
+  });
   next_ask_for_agents_ = SteadyNow() + options_.ask_for_agents_every;
 }
 
@@ -431,19 +432,19 @@ void Framework::OnFailure(const Event::Failure& failure) {
   for (const std::string& role : options_.roles) {
     events.emplace_back(AgentUnreachable{ToAgentId({agent, role}, options_.roles)});
   }
-  tell_(std::move(events));
+  listener_(std::move(events));
 }
 
 void Framework::OnMessage(const Event::Message& message) {
-  kartograph::mesos::FromExecutor news;
-  if (!news.ParseFromString(message.data()) || !news.has_host()) return;
-  absl::StatusOr<HostReport> report = wire::FromMessage(news.host());
+  kartograph::mesos::FromExecutor from_executor;
+  if (!from_executor.ParseFromString(message.data()) || !from_executor.has_host()) return;
+  absl::StatusOr<HostReport> report = wire::FromMessage(from_executor.host());
   if (!report.ok()) {
     return spdlog::debug("mesos: what {} says of its host cannot be read: {}",
                          message.agent_id().value(), std::string(report.status().message()));
   }
   report->agent = ToAgentId({message.agent_id().value(), options_.roles.front()}, options_.roles);
-  tell_({*std::move(report)});
+  listener_({*std::move(report)});
 }
 
 void Framework::Discard(planner::GraphId graph) {

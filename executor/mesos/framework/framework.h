@@ -23,7 +23,7 @@
 #include "executor/mesos/framework/framework_id.h"
 #include "executor/mesos/framework/open_offers.h"
 #include "executor/mesos/framework/operator_api.h"
-#include "executor/mesos/framework/repeater.h"
+#include "executor/mesos/framework/retry_queue.h"
 #include "executor/mesos/framework/subscription.h"
 #include "executor/mesos/framework/task_status.h"
 #include "executor/mesos/protocol/scheduler.pb.h"
@@ -48,7 +48,7 @@ struct FrameworkOptions {
   // How long a launch may go without a word before it is asked about; and how questions and kills
   // are repeated.
   absl::Duration confirm_after = absl::Seconds(30);
-  Repeater::Options repeat;
+  RetryQueue::Options repeat;
   // How long an attempt that the master does not know is held to be out of reach: a master that has
   // lost its registry knows no agent until it has come back, which Mesos gives them ten minutes for
   // (--agent_reregister_timeout).
@@ -67,9 +67,9 @@ struct FrameworkOptions {
 // Bound to the io_context's thread. The verbs are those of Cluster.
 class Framework {
  public:
-  using Tell = std::function<void(std::vector<ClusterEvent>)>;
+  using Listener = std::function<void(std::vector<ClusterEvent>)>;
 
-  Framework(boost::asio::io_context& io, FrameworkOptions options, Tell tell);
+  Framework(boost::asio::io_context& io, FrameworkOptions options, Listener listener);
 
   // Reads the stored id. The error says what to do.
   absl::Status Prepare();
@@ -138,11 +138,11 @@ class Framework {
   bool IsOfAnother(const kartograph::mesos::TaskStatus& status, Incarnation incarnation);
   bool MayComeBack(planner::AttemptId attempt, Live& live);
   void OnEnd(planner::AttemptId attempt, const kartograph::mesos::TaskStatus& status,
-             StatusNews news);
+             StatusReport report);
   void FetchReturnValue(planner::AttemptId attempt, const std::string& executor,
-                        const StatusNews& news, int tries);
+                        const StatusReport& report, int tries);
   void OnReturnValue(planner::AttemptId attempt, const std::string& executor,
-                     const StatusNews& news, int tries, absl::StatusOr<std::string> value);
+                     const StatusReport& report, int tries, absl::StatusOr<std::string> value);
   void SendAcknowledgement(const std::string& mesos_agent, const std::string& task,
                            const std::string& uuid);
   void SendKill(const std::string& task, const std::string& mesos_agent, absl::Duration grace);
@@ -156,7 +156,7 @@ class Framework {
 
   boost::asio::io_context& io_;
   const FrameworkOptions options_;
-  const Tell tell_;
+  const Listener listener_;
   const FrameworkIdFile id_file_;
   Executors executors_;
   OpenOffers offers_;
@@ -171,17 +171,17 @@ class Framework {
   bool abandoning_ = false;  // subscribed as the older one, to tear it down
   // Why the framework is to be torn down, ours as it is; empty: it is not.
   std::string leaving_;
-  bool told_connected_ = false;
+  bool reported_connected_ = false;
   bool stopped_ = false;
-  std::string told_reason_;
+  std::string reported_reason_;
   std::vector<Event> early_;  // that came before we were ready for them
 
   std::vector<planner::ResourceVector> wanted_;
   absl::flat_hash_map<planner::AttemptId, Live> live_;
   absl::flat_hash_map<planner::AttemptId, Ended> ended_;
   absl::flat_hash_map<planner::AttemptId, Kill> kills_;
-  Repeater to_kill_;
-  Repeater to_reconcile_;
+  RetryQueue to_kill_;
+  RetryQueue to_reconcile_;
   bool reconciling_ = false;  // a RECONCILE is on its way
   SteadyTime next_reconcile_all_ = SteadyTime::InfiniteFuture();
   SteadyTime next_ask_for_agents_ = SteadyTime::InfiniteFuture();

@@ -54,7 +54,7 @@ bool IsEnd(const TaskStatus& status) {
 
 void Framework::Execute(std::vector<Launch> launches) {
   is_new_ = false;
-  if (!told_connected_) {
+  if (!reported_connected_) {
     // Lost with the connection, and asked about when it is back.
     for (const Launch& launch : launches) live_[launch.attempt].agent = launch.agent;
     return;
@@ -83,7 +83,7 @@ void Framework::Refuse(const std::vector<Launch>& launches, const std::string& r
     update.end_time = options_.clock->WallNow();
     events.emplace_back(std::move(update));
   }
-  if (!events.empty()) tell_(std::move(events));
+  if (!events.empty()) listener_(std::move(events));
 }
 
 void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
@@ -160,10 +160,10 @@ void Framework::OnStatus(const TaskStatus& status) {
   StatusContext context;
   if (it != live_.end()) context = it->second.context;
   context.command |= status.executor_id().value() == task;
-  StatusNews news = ReadStatus(status, context);
-  if (IsOfAnother(status, news.incarnation)) return;
-  news.update.attempt = *attempt;
-  news.update.agent =
+  StatusReport report = ReadStatus(status, context);
+  if (IsOfAnother(status, report.incarnation)) return;
+  report.update.attempt = *attempt;
+  report.update.agent =
       it != live_.end()
           ? it->second.agent
           : ToAgentId({status.agent_id().value(), options_.roles.front()}, options_.roles);
@@ -173,8 +173,8 @@ void Framework::OnStatus(const TaskStatus& status) {
   } else if (it != live_.end() && MayComeBack(*attempt, it->second)) {
     return;
   }
-  if (news.update.outcome != Outcome::kNone) {
-    OnEnd(*attempt, status, std::move(news));
+  if (report.update.outcome != Outcome::kNone) {
+    OnEnd(*attempt, status, std::move(report));
     ScheduleDue();
     return;
   }
@@ -182,15 +182,15 @@ void Framework::OnStatus(const TaskStatus& status) {
   if (status.has_uuid()) SendAcknowledgement(status.agent_id().value(), task, status.uuid());
   if (it != live_.end()) {
     Live& live = it->second;
-    live.context.start_time = news.update.start_time;
+    live.context.start_time = report.update.start_time;
     live.context.command = context.command;
     // Until its agent has spoken of it, it is asked about again.
     if (status.state() != kartograph::mesos::TASK_STAGING) {
-      live.context.confirmed |= !news.update.unreachable;
+      live.context.confirmed |= !report.update.unreachable;
       to_reconcile_.Remove(*attempt);
     }
   }
-  tell_({std::move(news.update)});
+  listener_({std::move(report.update)});
 }
 
 bool Framework::IsOfAnother(const TaskStatus& status, Incarnation incarnation) {
@@ -214,18 +214,18 @@ bool Framework::MayComeBack(AttemptId attempt, Live& live) {
   update.attempt = attempt;
   update.agent = live.agent;
   update.unreachable = true;
-  tell_({std::move(update)});
+  listener_({std::move(update)});
   ScheduleDue();
   return true;
 }
 
-void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews news) {
-  if (news.bare && live_.contains(attempt) && to_reconcile_.asked(attempt) < kBareAsked) {
+void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusReport report) {
+  if (report.bare && live_.contains(attempt) && to_reconcile_.asked(attempt) < kBareAsked) {
     to_reconcile_.Add(attempt, SteadyNow() + options_.repeat.first);
     return;
   }
-  if (news.bare && ended_.contains(attempt)) return;  // better known already
-  if (news.bare) news.update.message = "how it ended was lost with its agent";
+  if (report.bare && ended_.contains(attempt)) return;  // better known already
+  if (report.bare) report.update.message = "how it ended was lost with its agent";
   live_.erase(attempt);
   to_reconcile_.Remove(attempt);
   to_kill_.Remove(attempt);
@@ -234,33 +234,34 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusNews ne
   ended.mesos_agent = status.agent_id().value();
   ended.uuid = status.uuid();
   if (ended.fetching) return;
-  if (!news.return_value_file.empty()) {
-    ended.update = std::move(news.update);
+  if (!report.return_value_file.empty()) {
+    ended.update = std::move(report.update);
     ended.fetching = true;
     // Mesos's command executor may not say who it is; its id is the task's.
-    const std::string executor = news.return_value_bytes == kAnySize
+    const std::string executor = report.return_value_bytes == kAnySize
                                      ? planner::AttemptIdToString(attempt)
                                      : status.executor_id().value();
-    return FetchReturnValue(attempt, executor, news, 1);
+    return FetchReturnValue(attempt, executor, report, 1);
   }
-  ended.update = news.update;
-  tell_({std::move(news.update)});
+  ended.update = report.update;
+  listener_({std::move(report.update)});
 }
 
 void Framework::FetchReturnValue(AttemptId attempt, const std::string& executor,
-                                 const StatusNews& news, int tries) {
+                                 const StatusReport& report, int tries) {
   auto it = ended_.find(attempt);
   if (it == ended_.end()) return;
   const std::string path =
-      absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", news.return_value_file);
-  files_.ReadWhole(it->second.mesos_agent, subscription_.endpoint(), path, news.return_value_bytes,
-                   [this, attempt, executor, news, tries](absl::StatusOr<std::string> value) {
-                     OnReturnValue(attempt, executor, news, tries, std::move(value));
+      absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", report.return_value_file);
+  files_.ReadWhole(it->second.mesos_agent, subscription_.endpoint(), path,
+                   report.return_value_bytes,
+                   [this, attempt, executor, report, tries](absl::StatusOr<std::string> value) {
+                     OnReturnValue(attempt, executor, report, tries, std::move(value));
                    });
 }
 
 void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
-                              const StatusNews& news, int tries,
+                              const StatusReport& report, int tries,
                               absl::StatusOr<std::string> value) {
   auto ended = ended_.find(attempt);
   if (ended == ended_.end()) return;
@@ -271,14 +272,14 @@ void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
     auto timer = std::make_shared<boost::asio::steady_timer>(io_);
     timer->expires_after(absl::ToChronoNanoseconds(kFetchBackOff * tries));
     timer->async_wait(
-        [this, timer, attempt, executor, news, tries](const boost::system::error_code& error) {
-          if (!error && !stopped_) FetchReturnValue(attempt, executor, news, tries + 1);
+        [this, timer, attempt, executor, report, tries](const boost::system::error_code& error) {
+          if (!error && !stopped_) FetchReturnValue(attempt, executor, report, tries + 1);
         });
     return;
   }
   ended->second.fetching = false;
   AttemptUpdate& update = ended->second.update;
-  const bool optional = news.return_value_bytes == kAnySize;
+  const bool optional = report.return_value_bytes == kAnySize;
   if (value.ok()) {
     update.return_value = *std::move(value);
   } else if (absl::IsOutOfRange(value.status())) {
@@ -290,7 +291,7 @@ void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
     update.message =
         absl::StrCat("its return value is lost: ", std::string(value.status().message()));
   }
-  tell_({update});
+  listener_({update});
 }
 
 void Framework::RememberExecutor(AttemptId attempt, const std::string& executor) {
@@ -384,7 +385,7 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
     to_reconcile_.Remove(known.attempt);
     to_reconcile_.Add(known.attempt, now);
   }
-  if (!events.empty()) tell_(std::move(events));
+  if (!events.empty()) listener_(std::move(events));
   SendDue();
 }
 
@@ -401,7 +402,7 @@ void Framework::ReconcileAll() {
 }
 
 void Framework::SendDue() {
-  if (!told_connected_) return;
+  if (!reported_connected_) return;
   const SteadyTime now = SteadyNow();
   for (AttemptId attempt : to_kill_.TakeDue(now, kMaxAsked)) {
     const Kill& kill = kills_.at(attempt);
@@ -429,7 +430,7 @@ void Framework::SendDue() {
 }
 
 void Framework::ScheduleDue() {
-  if (!told_connected_ || stopped_) return;
+  if (!reported_connected_ || stopped_) return;
   SteadyTime at = std::min({to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_});
   if (!reconciling_) at = std::min(at, to_reconcile_.NextTime());
   if (at >= due_at_ && due_at_ > SteadyNow()) return;

@@ -42,7 +42,7 @@ class MesosCluster : public Cluster, public OfferControl, public LogReader {
       : master_(std::move(options.master)), tls_(asio::ssl::context::tls_client) {
     options.framework.subscription.tls_context = &tls_;
     framework_.emplace(io_, std::move(options.framework),
-                       [this](std::vector<ClusterEvent> events) { Tell(std::move(events)); });
+                       [this](std::vector<ClusterEvent> events) { Notify(std::move(events)); });
   }
   ~MesosCluster() override {
     if (!thread_.joinable()) return;
@@ -124,7 +124,7 @@ class MesosCluster : public Cluster, public OfferControl, public LogReader {
 
  private:
   // What came with one read is told at once: the scheduler wakes up, and commits, once for it.
-  void Tell(std::vector<ClusterEvent> events) {
+  void Notify(std::vector<ClusterEvent> events) {
     if (to_tell_.empty()) asio::post(io_, [this] { listener_(std::exchange(to_tell_, {})); });
     std::move(events.begin(), events.end(), std::back_inserter(to_tell_));
   }

@@ -33,7 +33,7 @@ class OfferedResources {
   explicit OfferedResources(Revocable revocable = Revocable::kIgnored) : revocable_(revocable) {}
 
   // Adds those of an offer. What Mesos names in a way that we cannot (see planner::Resource), or
-  // with a quantity that is none, is left out. More than a quantity can be counts as the most it
+  // with an invalid quantity, is left out. More than a quantity can be counts as the most it
   // can be, in each piece and in their sum.
   template <typename Resources>
   void Add(const Resources& resources) {

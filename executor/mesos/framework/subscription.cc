@@ -29,7 +29,7 @@ Subscription::Subscription(boost::asio::io_context& io, Options options, Handler
       options_(std::move(options)),
       handlers_(std::move(handlers)),
       retry_(io),
-      heart_(io),
+      heartbeat_timer_(io),
       random_(std::random_device()()),
       back_off_(options_.first_back_off),
       heartbeat_(options_.heartbeat) {}
@@ -47,7 +47,7 @@ void Subscription::Stop() {
   session_.reset();
   finder_.reset();
   retry_.cancel();
-  heart_.cancel();
+  heartbeat_timer_.cancel();
 }
 
 void Subscription::OnLeaderChanged() {
@@ -116,8 +116,8 @@ void Subscription::OnRecord(absl::string_view record) {
 }
 
 void Subscription::WatchHeart() {
-  heart_.expires_after(absl::ToChronoNanoseconds(heartbeat_));
-  heart_.async_wait([this](const boost::system::error_code& error) {
+  heartbeat_timer_.expires_after(absl::ToChronoNanoseconds(heartbeat_));
+  heartbeat_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error || stopped_ || !session_) return;
     if (++silent_heartbeats_ >= kHeartbeatsMissed) {
       return Lost(absl::StrCat(endpoint_.ToString(), " has been silent for ",
@@ -147,7 +147,7 @@ void Subscription::Lost(const std::string& reason, bool at_once) {
   session_.reset();
   subscribed_ = false;
   master_.clear();
-  heart_.cancel();
+  heartbeat_timer_.cancel();
   handlers_.on_lost(reason);
   if (stopped_) return;
   // With jitter, so that the frameworks of a cluster do not come back all at once.

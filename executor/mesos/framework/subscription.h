@@ -72,7 +72,7 @@ class Subscription {
   std::unique_ptr<MasterFinder> finder_;
   std::unique_ptr<ApiSession> session_;
   boost::asio::steady_timer retry_;
-  boost::asio::steady_timer heart_;
+  boost::asio::steady_timer heartbeat_timer_;
   std::minstd_rand random_;
   Endpoint endpoint_;
   std::string master_;

@@ -53,27 +53,27 @@ std::string Because(absl::string_view what, const TaskStatus& status) {
   return status.message().empty() ? std::string(what) : absl::StrCat(what, ": ", status.message());
 }
 
-void End(StatusNews* news, Outcome outcome, std::string message) {
-  news->update.outcome = outcome;
-  news->update.message = wire::MessageText(message);
+void End(StatusReport* report, Outcome outcome, std::string message) {
+  report->update.outcome = outcome;
+  report->update.message = wire::MessageText(message);
 }
 
 // Finished, failed or killed.
-void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews* news) {
+void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusReport* report) {
   wire::Update details;
-  AttemptUpdate& update = news->update;
+  AttemptUpdate& update = report->update;
   if (!context.command && status.has_data() && details.ParseFromString(status.data()) &&
       details.outcome() != 0) {
     const std::string file = details.return_value_file();
     const int64_t bytes = details.return_value_bytes();
-    news->incarnation = details.incarnation();
+    report->incarnation = details.incarnation();
     absl::StatusOr<AttemptUpdate> end = wire::FromMessage(&details);
     if (!end.ok()) {
       update = wire::UnreadableEnd(update.attempt, end.status());
       return;
     }
-    news->return_value_file = file;
-    news->return_value_bytes = bytes;
+    report->return_value_file = file;
+    report->return_value_bytes = bytes;
     update = *std::move(end);
     return;
   }
@@ -83,41 +83,42 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusNews*
     update.usage.wall_time = update.end_time - update.start_time;
   }
   const TaskStatus::Reason reason = status.reason();
-  if (status.source() == TaskStatus::SOURCE_MASTER && !status.has_uuid()) news->bare = true;
-  if (context.command && !news->bare && status.state() != kartograph::mesos::TASK_KILLED) {
-    news->return_value_file = kCommandResult;
-    news->return_value_bytes = kAnySize;
+  if (status.source() == TaskStatus::SOURCE_MASTER && !status.has_uuid()) report->bare = true;
+  if (context.command && !report->bare && status.state() != kartograph::mesos::TASK_KILLED) {
+    report->return_value_file = kCommandResult;
+    report->return_value_bytes = kAnySize;
   }
   switch (status.state()) {
     case kartograph::mesos::TASK_FINISHED:
-      return End(news, Outcome::kSucceeded, "");
+      return End(report, Outcome::kSucceeded, "");
     case kartograph::mesos::TASK_KILLED:
       if (reason == TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED) {
-        return End(news, Outcome::kTimedOut, "over its timeout");
+        return End(report, Outcome::kTimedOut, "over its timeout");
       }
-      return End(news, Outcome::kCancelled, status.message());
+      return End(report, Outcome::kCancelled, status.message());
     default:
       break;
   }
   switch (reason) {
     case TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY:
       // Of our executor's container every task dies, whichever of them took too much.
-      return End(news, context.command ? Outcome::kOutOfMemory : Outcome::kLost, status.message());
+      return End(report, context.command ? Outcome::kOutOfMemory : Outcome::kLost,
+                 status.message());
     case TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED:
-      return End(news, Outcome::kTimedOut, "over its timeout");
+      return End(report, Outcome::kTimedOut, "over its timeout");
     case TaskStatus::REASON_CONTAINER_LAUNCH_FAILED:
       // Of a container of its own, such as one with an image that does not exist.
       if (context.command) {
-        return End(news, Outcome::kNotStarted, Because("its container did not start", status));
+        return End(report, Outcome::kNotStarted, Because("its container did not start", status));
       }
       break;
     default:
       break;
   }
   if (IsExecutorsEnd(reason))
-    return End(news, Outcome::kLost, Because("its executor ended", status));
+    return End(report, Outcome::kLost, Because("its executor ended", status));
   if (ReadCommandEnd(status.message(), &update)) return;
-  End(news, news->bare ? Outcome::kLost : Outcome::kNotStarted, status.message());
+  End(report, report->bare ? Outcome::kLost : Outcome::kNotStarted, status.message());
 }
 
 }  // namespace
@@ -149,35 +150,35 @@ bool ReadCommandEnd(absl::string_view message, AttemptUpdate* update) {
   return false;
 }
 
-StatusNews ReadStatus(const TaskStatus& status, const StatusContext& context) {
-  StatusNews news;
-  AttemptUpdate& update = news.update;
+StatusReport ReadStatus(const TaskStatus& status, const StatusContext& context) {
+  StatusReport report;
+  AttemptUpdate& update = report.update;
   update.start_time = context.start_time;
   switch (status.state()) {
     case kartograph::mesos::TASK_STAGING:
     case kartograph::mesos::TASK_STARTING:
-      return news;
+      return report;
     case kartograph::mesos::TASK_RUNNING:
     case kartograph::mesos::TASK_KILLING: {
       wire::Update details;
       const bool ours =
           !context.command && status.has_data() && details.ParseFromString(status.data());
-      if (ours) news.incarnation = details.incarnation();
+      if (ours) report.incarnation = details.incarnation();
       if (ours && details.has_start_ns() && wire::TimeFromNanos(details.start_ns())) {
         update.start_time = *wire::TimeFromNanos(details.start_ns());
       } else if (update.start_time == absl::InfinitePast()) {
         update.start_time = TimeOf(status);
       }
-      return news;
+      return report;
     }
     case kartograph::mesos::TASK_UNREACHABLE:
       update.unreachable = true;
-      return news;
+      return report;
     case kartograph::mesos::TASK_FINISHED:
     case kartograph::mesos::TASK_FAILED:
     case kartograph::mesos::TASK_KILLED:
-      ReadEnd(status, context, &news);
-      return news;
+      ReadEnd(status, context, &report);
+      return report;
     default:
       break;
   }
@@ -185,35 +186,35 @@ StatusNews ReadStatus(const TaskStatus& status, const StatusContext& context) {
   switch (status.state()) {
     case kartograph::mesos::TASK_DROPPED:
       if (status.reason() == TaskStatus::REASON_INVALID_OFFERS) {
-        End(&news, Outcome::kRefused, Because("the offer was not valid any more", status));
+        End(&report, Outcome::kRefused, Because("the offer was not valid any more", status));
       } else {
-        End(&news, Outcome::kDropped, Because("it never reached its agent", status));
+        End(&report, Outcome::kDropped, Because("it never reached its agent", status));
       }
       break;
     case kartograph::mesos::TASK_GONE:
     case kartograph::mesos::TASK_GONE_BY_OPERATOR:
       if (IsExecutorsEnd(status.reason())) {
-        End(&news, Outcome::kLost, Because("its executor ended", status));
+        End(&report, Outcome::kLost, Because("its executor ended", status));
       } else if (!context.confirmed && status.reason() == TaskStatus::REASON_RECONCILIATION) {
-        End(&news, Outcome::kDropped, "its agent has never heard of it");
+        End(&report, Outcome::kDropped, "its agent has never heard of it");
       } else {
-        End(&news, Outcome::kGone, Because("it is gone from its agent", status));
+        End(&report, Outcome::kGone, Because("it is gone from its agent", status));
       }
       break;
     case kartograph::mesos::TASK_ERROR:
       if (absl::StrContains(status.message(), "more than available") ||
           absl::StrContains(status.message(), "not compatible") ||
           status.reason() == TaskStatus::REASON_INVALID_OFFERS) {
-        End(&news, Outcome::kRefused, status.message());
+        End(&report, Outcome::kRefused, status.message());
       } else {
-        End(&news, Outcome::kNotStarted, Because("Mesos refuses the task", status));
+        End(&report, Outcome::kNotStarted, Because("Mesos refuses the task", status));
       }
       break;
     default:
-      End(&news, Outcome::kLost, Because("Mesos does not know it any more", status));
+      End(&report, Outcome::kLost, Because("Mesos does not know it any more", status));
       break;
   }
-  return news;
+  return report;
 }
 
 }  // namespace kartograph::executor::mesos

@@ -18,7 +18,7 @@ struct StatusContext {
   absl::Time start_time = absl::InfinitePast();
 };
 
-struct StatusNews {
+struct StatusReport {
   AttemptUpdate update;  // without its attempt and agent
   // The task has ended, but this comes from the master's memory and lacks how. The agent's own
   // update, which repeats until it is acknowledged, says more.
@@ -43,7 +43,7 @@ inline constexpr int64_t kAnySize = -1;
 //   gone, gone by operator          kGone; kDropped where it was never confirmed
 //   lost, unknown, executor ended   kLost
 //   error                           kRefused where resources were missing, else kNotStarted
-StatusNews ReadStatus(const kartograph::mesos::TaskStatus& status, const StatusContext& context);
+StatusReport ReadStatus(const kartograph::mesos::TaskStatus& status, const StatusContext& context);
 
 // "Command exited with status 3", "Command terminated with signal Segmentation fault (core
 // dumped)": the words of Mesos's command executor. Whether the message is one of them.

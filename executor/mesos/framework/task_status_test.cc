@@ -90,16 +90,16 @@ TEST(TaskStatusTest, AnEndIsWhatOurExecutorSays) {
   end.usage.peak_ram_bytes = 77;
   end.return_value = "r";
   for (const v1::TaskState state : {v1::TASK_FINISHED, v1::TASK_FAILED, v1::TASK_KILLED}) {
-    const StatusNews news = ReadStatus(WithData(state, end), Confirmed());
-    EXPECT_FALSE(news.bare);
-    EXPECT_EQ(news.update.outcome, Outcome::kSignalled);
-    EXPECT_EQ(news.update.signal, 11);
-    EXPECT_EQ(news.update.message, "over");
-    EXPECT_EQ(news.update.start_time, end.start_time);
-    EXPECT_EQ(news.update.end_time, end.end_time);
-    EXPECT_EQ(news.update.usage.peak_ram_bytes, 77u);
-    EXPECT_EQ(news.update.return_value, "r");
-    EXPECT_EQ(news.return_value_file, "");
+    const StatusReport report = ReadStatus(WithData(state, end), Confirmed());
+    EXPECT_FALSE(report.bare);
+    EXPECT_EQ(report.update.outcome, Outcome::kSignalled);
+    EXPECT_EQ(report.update.signal, 11);
+    EXPECT_EQ(report.update.message, "over");
+    EXPECT_EQ(report.update.start_time, end.start_time);
+    EXPECT_EQ(report.update.end_time, end.end_time);
+    EXPECT_EQ(report.update.usage.peak_ram_bytes, 77u);
+    EXPECT_EQ(report.update.return_value, "r");
+    EXPECT_EQ(report.return_value_file, "");
   }
 }
 
@@ -109,9 +109,9 @@ TEST(TaskStatusTest, OurExecutorSaysThatItCouldNotStartIt) {
   data.set_incarnation(77);
   TaskStatus status = Status(v1::TASK_FAILED);
   status.set_data(data.SerializeAsString());
-  const StatusNews news = ReadStatus(status, Confirmed());
-  EXPECT_EQ(news.update.outcome, Outcome::kAgentFailed);
-  EXPECT_EQ(news.incarnation, 77u);
+  const StatusReport report = ReadStatus(status, Confirmed());
+  EXPECT_EQ(report.update.outcome, Outcome::kAgentFailed);
+  EXPECT_EQ(report.incarnation, 77u);
 }
 
 TEST(TaskStatusTest, AReturnValueMayBeInAFile) {
@@ -121,9 +121,9 @@ TEST(TaskStatusTest, AReturnValueMayBeInAFile) {
   data.set_return_value_bytes(12345);
   TaskStatus status = Status(v1::TASK_FINISHED);
   status.set_data(data.SerializeAsString());
-  const StatusNews news = ReadStatus(status, Confirmed());
-  EXPECT_EQ(news.return_value_file, "sandboxes/1/0.1/result");
-  EXPECT_EQ(news.return_value_bytes, 12345);
+  const StatusReport report = ReadStatus(status, Confirmed());
+  EXPECT_EQ(report.return_value_file, "sandboxes/1/0.1/result");
+  EXPECT_EQ(report.return_value_bytes, 12345);
 }
 
 TEST(TaskStatusTest, DataThatIsNoUpdateIsNotLookedAt) {
@@ -140,24 +140,24 @@ TEST(TaskStatusTest, DataThatIsNoUpdateIsNotLookedAt) {
 TEST(TaskStatusTest, ACommandsEndIsInTheMessage) {
   StatusContext context = Command();
   context.start_time = absl::FromUnixSeconds(1000);
-  StatusNews news =
+  StatusReport report =
       ReadStatus(Status(v1::TASK_FINISHED, std::nullopt, "Command exited with status 0"), context);
-  EXPECT_EQ(news.update.outcome, Outcome::kSucceeded);
-  EXPECT_EQ(news.update.message, "");
-  EXPECT_EQ(news.update.usage.wall_time, absl::Milliseconds(500));
-  news = ReadStatus(Status(v1::TASK_FAILED, TaskStatus::REASON_COMMAND_EXECUTOR_FAILED,
-                           "Command exited with status 7"),
-                    context);
-  EXPECT_EQ(news.update.outcome, Outcome::kExited);
-  EXPECT_EQ(news.update.exit_status, 7);
-  news = ReadStatus(Status(v1::TASK_FAILED, std::nullopt,
-                           "Command terminated with signal Segmentation fault (core dumped)"),
-                    context);
-  EXPECT_EQ(news.update.outcome, Outcome::kSignalled);
-  EXPECT_EQ(news.update.signal, 11);
-  news = ReadStatus(Status(v1::TASK_KILLED, std::nullopt, "Command terminated with signal Killed"),
-                    context);
-  EXPECT_EQ(news.update.outcome, Outcome::kCancelled);
+  EXPECT_EQ(report.update.outcome, Outcome::kSucceeded);
+  EXPECT_EQ(report.update.message, "");
+  EXPECT_EQ(report.update.usage.wall_time, absl::Milliseconds(500));
+  report = ReadStatus(Status(v1::TASK_FAILED, TaskStatus::REASON_COMMAND_EXECUTOR_FAILED,
+                             "Command exited with status 7"),
+                      context);
+  EXPECT_EQ(report.update.outcome, Outcome::kExited);
+  EXPECT_EQ(report.update.exit_status, 7);
+  report = ReadStatus(Status(v1::TASK_FAILED, std::nullopt,
+                             "Command terminated with signal Segmentation fault (core dumped)"),
+                      context);
+  EXPECT_EQ(report.update.outcome, Outcome::kSignalled);
+  EXPECT_EQ(report.update.signal, 11);
+  report = ReadStatus(
+      Status(v1::TASK_KILLED, std::nullopt, "Command terminated with signal Killed"), context);
+  EXPECT_EQ(report.update.outcome, Outcome::kCancelled);
   EXPECT_EQ(
       ReadStatus(Status(v1::TASK_FAILED, std::nullopt, "no such program"), context).update.outcome,
       Outcome::kNotStarted);
@@ -234,11 +234,11 @@ TEST(TaskStatusTest, EveryReasonOfAnEndHasItsOutcome) {
       {v1::TASK_ERROR, TaskStatus::REASON_INVALID_OFFERS, {}, Outcome::kRefused},
   };
   for (const EndCase& one : kCases) {
-    const StatusNews news = ReadStatus(Status(one.state, one.reason, "why"), one.context);
-    EXPECT_EQ(news.update.outcome, one.outcome)
+    const StatusReport report = ReadStatus(Status(one.state, one.reason, "why"), one.context);
+    EXPECT_EQ(report.update.outcome, one.outcome)
         << v1::TaskState_Name(one.state) << " " << TaskStatus::Reason_Name(one.reason);
-    EXPECT_FALSE(news.bare);
-    EXPECT_EQ(news.update.end_time, absl::FromUnixMillis(1000500));
+    EXPECT_FALSE(report.bare);
+    EXPECT_EQ(report.update.end_time, absl::FromUnixMillis(1000500));
   }
 }
 
@@ -251,10 +251,10 @@ TEST(TaskStatusTest, AnErrorForResourcesIsARefusal) {
               Outcome::kRefused)
         << message;
   }
-  const StatusNews news =
+  const StatusReport report =
       ReadStatus(Status(v1::TASK_ERROR, TaskStatus::REASON_TASK_INVALID, "no name"), {});
-  EXPECT_EQ(news.update.outcome, Outcome::kNotStarted);
-  EXPECT_THAT(news.update.message, HasSubstr("no name"));
+  EXPECT_EQ(report.update.outcome, Outcome::kNotStarted);
+  EXPECT_THAT(report.update.message, HasSubstr("no name"));
 }
 
 TEST(TaskStatusTest, TheMastersMemoryLacksHowItEnded) {
@@ -280,10 +280,10 @@ TEST(TaskStatusTest, AnEndThatCannotBeReadIsLostAndSaysWhy) {
   // 256 is 0, "it lives", in a byte.
   for (const int32_t outcome : {-1, 99, 256, 257}) {
     for (const v1::TaskState state : {v1::TASK_FINISHED, v1::TASK_FAILED, v1::TASK_KILLED}) {
-      const StatusNews news = ReadStatus(WithOutcome(state, outcome), Confirmed());
-      EXPECT_EQ(news.update.outcome, Outcome::kLost) << outcome;
-      EXPECT_THAT(news.update.message, HasSubstr("cannot be read"));
-      EXPECT_EQ(news.return_value_file, "");
+      const StatusReport report = ReadStatus(WithOutcome(state, outcome), Confirmed());
+      EXPECT_EQ(report.update.outcome, Outcome::kLost) << outcome;
+      EXPECT_THAT(report.update.message, HasSubstr("cannot be read"));
+      EXPECT_EQ(report.return_value_file, "");
     }
   }
 }

@@ -219,7 +219,7 @@ class ZookeeperFinder final : public MasterFinder {
     Lead({node, *std::move(endpoint)});
   }
 
-  // An answer of the client that is none.
+  // A malformed answer of the client.
   void Failed(int code, absl::string_view path) {
     // The session's own event has told, or tells next.
     if (code == ZCONNECTIONLOSS || code == ZSESSIONEXPIRED || code == ZCLOSING ||

@@ -1,6 +1,6 @@
 // Attempts about which something is asked again and again until there is an answer.
-#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_REPEATER_H_
-#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_REPEATER_H_
+#ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_RETRY_QUEUE_H_
+#define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_RETRY_QUEUE_H_
 
 #include <algorithm>
 #include <set>
@@ -15,13 +15,13 @@
 namespace kartograph::executor::mesos {
 
 // Truncated exponential back-off for each attempt. Pure and thread-compatible: time is given.
-class Repeater {
+class RetryQueue {
  public:
   struct Options {
     absl::Duration first = absl::Seconds(2);
     absl::Duration longest = absl::Minutes(1);
   };
-  explicit Repeater(Options options) : options_(options) {}
+  explicit RetryQueue(Options options) : options_(options) {}
 
   // Asks about it from `at` on. Nothing changes where it is asked about already.
   void Add(planner::AttemptId attempt, SteadyTime at) {
@@ -79,4 +79,4 @@ class Repeater {
 
 }  // namespace kartograph::executor::mesos
 
-#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_REPEATER_H_
+#endif  // KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_RETRY_QUEUE_H_
