@@ -45,9 +45,11 @@ absl::Status ToStatus(const grpc::Status& status, const grpc::ClientContext& con
   return result;
 }
 
-// Whether trying the same write again could help.
+// Whether trying the same write again could help. A service that stops may cancel its calls; where
+// it is we who cancel one, nobody asks for its status.
 bool WorthRetrying(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kUnavailable;
+  return status.code() == absl::StatusCode::kUnavailable ||
+         status.code() == absl::StatusCode::kCancelled;
 }
 
 // Reads a stream to its end, or until a function returns false.
@@ -202,6 +204,11 @@ absl::StatusOr<v1::RetryResponse> Client::Retry(v1::RetryRequest request) {
       [&] { return impl_->Call(&Stub::Retry, request, kWriteDeadline); });
 }
 
+absl::StatusOr<v1::Graph> Client::RetriedRead(
+    const std::function<absl::StatusOr<v1::Graph>()>& read) {
+  return impl_->Retried(read);
+}
+
 absl::StatusOr<v1::Graph> Client::GetGraph(absl::string_view graph_id) {
   v1::GetGraphRequest request;
   request.set_graph_id(std::string(graph_id));
@@ -257,8 +264,7 @@ absl::Status Client::ReadLog(const v1::ReadLogRequest& request,
 }
 
 bool IsAway(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kUnavailable ||
-         status.code() == absl::StatusCode::kDeadlineExceeded;
+  return WorthRetrying(status) || status.code() == absl::StatusCode::kDeadlineExceeded;
 }
 
 v1::Problems ProblemsOf(const absl::Status& status) {

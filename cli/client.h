@@ -46,6 +46,9 @@ class Client {
   absl::StatusOr<v1::CancelResponse> Cancel(v1::CancelRequest request);
   absl::StatusOr<v1::RetryResponse> Retry(v1::RetryRequest request);
 
+  // Runs `read`, which is a part of a write, again while the service is unavailable, as writes are.
+  absl::StatusOr<v1::Graph> RetriedRead(const std::function<absl::StatusOr<v1::Graph>()>& read);
+
   absl::StatusOr<v1::Graph> GetGraph(absl::string_view graph_id);
   absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
   absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);

@@ -7,7 +7,7 @@
 namespace kartograph::cli {
 
 int Cancel(const Context& context, const std::string& id_or_name, const std::string& task) {
-  const auto graph = FindGraph(context, id_or_name);
+  const auto graph = FindGraphToChange(context, id_or_name);
   if (!graph.ok()) return ReportError(context, graph.status());
   v1::CancelRequest request;
   request.set_graph_id(graph->graph_id());

@@ -87,7 +87,7 @@ int Validate(const Context& context, const std::string& path, double scale) {
 }
 
 int Retry(const Context& context, const std::string& id_or_name, bool wait) {
-  const auto graph = FindGraph(context, id_or_name);
+  const auto graph = FindGraphToChange(context, id_or_name);
   if (!graph.ok()) return ReportError(context, graph.status());
   const absl::Time started = absl::Now();
   v1::RetryRequest request;

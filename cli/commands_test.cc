@@ -167,6 +167,16 @@ TEST_F(CommandsTest, RetrySaysHowManyTasksRunAgain) {
   EXPECT_EQ(Json<v1::RetryResponse>().tasks(), 3);
 }
 
+TEST_F(CommandsTest, LookingForTheGraphIsPartOfAWriteThatIsRetried) {
+  const grpc::Status away(grpc::StatusCode::UNAVAILABLE, "not yet");
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
+  service().read_errors = {away, {grpc::StatusCode::CANCELLED, "stopping"}};
+  EXPECT_EQ(Cancel(context_, "g7", ""), kDone) << err_.str();
+  service().read_errors = {away};
+  EXPECT_EQ(Retry(context_, "g7", false), kDone) << err_.str();
+  EXPECT_TRUE(service().read_errors.empty());
+}
+
 TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   service().write_errors = {{grpc::StatusCode::FAILED_PRECONDITION, "the graph still runs"},

@@ -120,6 +120,14 @@ TEST_F(FollowTest, GivesUpWhenTheServiceStaysAway) {
   EXPECT_TRUE(Said("kartograph watch g7")) << err_.str();
 }
 
+TEST_F(FollowTest, AServiceThatStopsAndCancelsItsCallsIsWaitedFor) {
+  service().on_watch = [&](int call, grpc::ServerContext*, FakeService::WatchWriter* writer) {
+    writer->Write(Message(call == 0 ? v1::GRAPH_STATE_RUNNING : v1::GRAPH_STATE_SUCCEEDED, 2, 0));
+    return call == 0 ? grpc::Status::CANCELLED : grpc::Status::OK;
+  };
+  EXPECT_EQ(Submit(context_, {.file = File(), .wait = true}), kDone) << err_.str();
+}
+
 TEST_F(FollowTest, CtrlCLeavesTheGraphRunningAndSaysHowToGoOn) {
   service().on_watch = [&](int, grpc::ServerContext* context, FakeService::WatchWriter* writer) {
     writer->Write(Message(v1::GRAPH_STATE_RUNNING, 1, 0));

@@ -70,10 +70,13 @@ int Main(int argc, char** argv) {
                 [&](const Context& context) { return Watch(context, graph); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
 
+  // An empty TASK, as of a script's empty variable, must not mean the whole graph.
+  const CLI::Validator not_empty(
+      [](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, "");
   sub = command("cancel", "Cancel a graph, or one task of it",
                 [&](const Context& context) { return Cancel(context, graph, task); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
-  sub->add_option("TASK", task, "Name of a task");
+  sub->add_option("TASK", task, "Name of a task")->check(not_empty);
 
   LogsArguments logs;
   sub = command("logs", "Print the output of a task",

@@ -143,6 +143,10 @@ absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id
                                           "; \"kartograph list\" shows all graphs"));
 }
 
+absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string_view id_or_name) {
+  return context.client->RetriedRead([&] { return FindGraph(context, id_or_name); });
+}
+
 absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,
                                                    v1::ListTasksRequest request, int limit) {
   v1::ListTasksResponse all;

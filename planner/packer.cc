@@ -51,7 +51,7 @@ void Packer::RemoveClass(ClassId id) {
   if (!c.interned || !c.ready.empty()) std::abort();
   class_ids_.erase(c.whole);
   const bool active = c.active;  // it is in active_ until the next plan
-  const Class blank;
+  static const Class blank;      // static, as GCC thinks a local one uninitialized
   c = blank;
   c.active = active;
   free_classes_.push_back(id);
@@ -71,7 +71,7 @@ void Packer::RemoveAgent(AgentId id) {
   SetUsable(id, false);
   SetBacklogRoom(id, 0);
   const bool freed = agents_[id].freed;  // it is in freed_ until the next plan
-  const Agent blank;
+  static const Agent blank;              // static, as GCC thinks a local one uninitialized
   agents_[id] = blank;
   agents_[id].freed = freed;
   free_agents_.push_back(id);

@@ -125,7 +125,7 @@ TEST_F(OfferTest, AnAgentIsKnownBeforeItOffersAnything) {
   EXPECT_THAT(cluster.agents[0].attributes, ElementsAre(testing::Pair("rack", "b3")));
   Submit(Graph({Task("a").Needs(Cpu(3))}));
   EXPECT_THAT(Started(), IsEmpty());
-  EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=3 free together");
+  EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=3 free at once");
   Offer("o1", "m", Cpu(3));
   EXPECT_THAT(Started(), ElementsAre("a"));
 }
@@ -138,7 +138,7 @@ TEST_F(OfferTest, WhatIsToldOfAnAgentIsBelievedRatherThanWhatItOffers) {
   Submit(Graph({Task("a").Needs(Cpu(6)), Task("b").Needs(Cpu(2))}));
   Offer("o2", "m", Cpu(2));
   EXPECT_THAT(Started(), ElementsAre("b"));
-  EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=6 free together");
+  EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=6 free at once");
   // It has become less.
   Notify(Told("m", Cpu(4), Cpu(4)));
   EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(4));

@@ -84,7 +84,7 @@ TEST_F(ReasonTest, SaysWhereTheResourcesAreFreeButNotTogether) {
                 Task("bytes").Needs(With(Cpu(2), "ram", 90)).Priority(2),
                 Task("a").Needs(With(Cpu(2), "ram", 80))}));
   EXPECT_THAT(Started(), ElementsAre("cores", "bytes"));
-  EXPECT_EQ(Reason("a"), "waits for an agent with cpu=2 ram=80 free together");
+  EXPECT_EQ(Reason("a"), "waits for an agent with cpu=2 ram=80 free at once");
 }
 
 TEST_F(ReasonTest, NamesThePoolAndHowMuchOfItIsFree) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -14,6 +15,8 @@ using planner::TaskIndex;
 using planner::TaskState;
 
 namespace {
+
+constexpr absl::string_view kFreeAtOnce = " free at once";
 
 std::string FormatQuantity(const ResourceVector::Entry& entry, Quantity quantity) {
   return entry.resource == planner::Resource::Ram() ? planner::FormatBytes(quantity)
@@ -83,6 +86,8 @@ std::string Explainer::WhyNotLaunched(const LiveGraph& graph, TaskIndex index,
   if (!situation.launching) return "the service is stopping and launches nothing";
   std::string why = WhyNotPlaced(task.consumption, situation);
   if (!task.suspect()) return why;
+  // There is room, but beside others.
+  if (absl::EndsWith(why, kFreeAtOnce)) why = "waits for an agent that runs nothing else";
   return absl::StrCat("is launched alone, as its agent was lost with it ", task.losses, " times; ",
                       why);
 }
@@ -197,7 +202,7 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
   }
   return absl::StrCat(
       agents.leases() ? "waits for an agent with " : "waits for an offer of an agent with ",
-      need.ToString(), " free together");
+      need.ToString(), kFreeAtOnce);
 }
 
 }  // namespace kartograph::scheduler

@@ -69,6 +69,11 @@ grpc::Status FakeService::Retry(grpc::ServerContext* context, const v1::RetryReq
 
 grpc::Status FakeService::GetGraph(grpc::ServerContext*, const v1::GetGraphRequest* request,
                                    v1::Graph* response) {
+  if (!read_errors.empty()) {
+    const grpc::Status error = read_errors.front();
+    read_errors.pop_front();
+    return error;
+  }
   for (const v1::Graph& graph : graphs) {
     if (graph.graph_id() != request->graph_id()) continue;
     *response = graph;

@@ -29,6 +29,7 @@ class FakeService final : public v1::TaskExecuter::Service {
 
   // Answers of the next writes, then OK.
   std::deque<grpc::Status> write_errors;
+  std::deque<grpc::Status> read_errors;  // of GetGraph
   // Goes with a write's error.
   v1::Problems problems;
 

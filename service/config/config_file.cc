@@ -1,14 +1,11 @@
 #include "service/config/config_file.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/small_file.h"
 #include "service/config/settings.h"
 #include "yaml/yaml_tree.h"
 
@@ -110,18 +107,13 @@ class Reader {
 
 void ReadConfigFile(const std::string& path, ServiceConfig& config,
                     std::vector<std::string>& problems) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  errno = 0;
-  if (!file || !(text << file.rdbuf())) {
-    // An empty file sets the stream's failure as well, without an error of the system.
-    if (errno != 0 || !file.is_open()) {
-      problems.push_back(absl::StrCat(
-          "--config = ", path, ": cannot be read: ", std::strerror(errno == 0 ? EIO : errno)));
-    }
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) {
+    problems.push_back(
+        absl::StrCat("--config = ", path, ": ", std::string(text.status().message())));
     return;
   }
-  Reader(path, config, problems).Read(text.str());
+  Reader(path, config, problems).Read(*text);
 }
 
 }  // namespace kartograph::service

@@ -171,6 +171,9 @@ TEST(ConfigTest, NamesAFileThatCannotBeRead) {
   EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", "/no/such/file.yaml"}),
               ElementsAre(HasSubstr("/no/such/file.yaml")));
   EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", "/"}), ElementsAre(HasSubstr("--config")));
+  const std::string large = WriteFile("large.yaml", std::string((4 << 20) + 1, '#'));
+  EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", large}),
+              ElementsAre(HasSubstr("more than 4194304 bytes")));
 }
 
 class WrongFlagTest : public testing::TestWithParam<std::vector<std::string>> {};
