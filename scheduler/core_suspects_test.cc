@@ -82,9 +82,10 @@ TEST_F(SuspectTest, TheReasonSaysWhyItWaits) {
   AgentDies(2);
   Wait(absl::Seconds(1));
   EXPECT_EQ(State("a"), "launching");
-  EXPECT_EQ(Reason("b"),
-            "is launched alone, as its agent was lost with it 2 times; waits for an agent that runs "
-            "nothing else");
+  EXPECT_EQ(
+      Reason("b"),
+      "is launched alone, as its agent was lost with it 2 times; waits for an agent that runs "
+      "nothing else");
 }
 
 TEST_F(SuspectTest, ItSurvivesARestart) {
