@@ -58,6 +58,24 @@ class Event {
   bool happened_ = false;
 };
 
+// Keeps the scheduler's thread from its work, between two batches, until Release; what is asked of
+// it meanwhile comes into one batch.
+class HeldThread {
+ public:
+  explicit HeldThread(Scheduler* scheduler) {
+    scheduler->Inspect([this](const Snapshots&) {
+      held_.Happen();
+      released_.Wait();
+    });
+    held_.Wait();
+  }
+  void Release() { released_.Happen(); }
+
+ private:
+  Event held_;
+  Event released_;
+};
+
 // What a call is answered, for any thread to wait for; complains about a second answer.
 template <typename T>
 class Promise {
@@ -365,20 +383,14 @@ TEST_F(SchedulerTest, ASubscriptionSeesChangesUntilItIsDestroyed) {
 
 TEST_F(SchedulerTest, ASubscriptionSeesWhatIsSubmittedAfterIt) {
   // Both reach the thread in one batch.
-  Event held;
-  Event go;
-  scheduler_->Inspect([&](const Snapshots&) {
-    held.Happen();
-    go.Wait();
-  });
-  held.Wait();
+  HeldThread held(scheduler_.get());
   Event seen;
   auto subscription = scheduler_->Subscribe([&](const Changes& changes, const Snapshots&) {
     if (!changes.graphs.empty()) seen.Happen();
   });
   Promise<GraphId> submitted;
   scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, submitted.Callback());
-  go.Happen();
+  held.Release();
   ASSERT_TRUE(submitted.Wait().ok());
   LiveGraphs();  // that batch is over
   EXPECT_TRUE(seen.happened());
@@ -446,18 +458,12 @@ TEST_F(SchedulerTest, WhatTheClusterSaysAfterTheEndIsHarmless) {
 }
 
 TEST_F(SchedulerTest, TotalsSayHowMuchMailWaitedAtMost) {
-  Event go_on;
-  Event busy;
-  scheduler_->Inspect([&](const Snapshots&) {
-    busy.Happen();
-    go_on.Wait();
-  });
-  busy.Wait();
+  HeldThread held(scheduler_.get());
   std::vector<Promise<GraphId>> promises(20);
   for (Promise<GraphId>& promise : promises) {
     scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, promise.Callback());
   }
-  go_on.Happen();
+  held.Release();
   for (const Promise<GraphId>& promise : promises) EXPECT_TRUE(promise.Wait().ok());
   Totals totals;
   ASSERT_TRUE(
@@ -492,13 +498,7 @@ TEST_F(SchedulerTest, ABatchHoldsOnlySoManyRecordsAndTakesOnlySoLong) {
     options.clock = one.clock;
     scheduler_.reset();
     Begin(options);
-    Event go_on;
-    Event busy;
-    scheduler_->Inspect([&](const Snapshots&) {
-      busy.Happen();
-      go_on.Wait();
-    });
-    busy.Wait();
+    HeldThread held(scheduler_.get());
     const int before = history_.commits();
     std::vector<Task> tasks;
     for (int i = 0; i < one.tasks; ++i) tasks.emplace_back(absl::StrCat("t", i));
@@ -506,7 +506,7 @@ TEST_F(SchedulerTest, ABatchHoldsOnlySoManyRecordsAndTakesOnlySoLong) {
     for (Promise<GraphId>& promise : promises) {
       scheduler_->Submit(SubmitGraph{"", Prepare(Graph(tasks).Get())}, promise.Callback());
     }
-    go_on.Happen();
+    held.Release();
     for (const Promise<GraphId>& promise : promises) EXPECT_TRUE(promise.Wait().ok());
     LiveGraphs();
     EXPECT_GE(history_.commits() - before, one.least_commits);
@@ -519,13 +519,7 @@ TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
   options.max_mailbox = 5;
   scheduler_.reset();
   Begin(options);
-  Event go_on;
-  Event busy;
-  scheduler_->Inspect([&](const Snapshots&) {
-    busy.Happen();
-    go_on.Wait();
-  });
-  busy.Wait();
+  HeldThread held(scheduler_.get());
   std::vector<Promise<GraphId>> promises(7);
   for (Promise<GraphId>& promise : promises) {
     scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, promise.Callback());
@@ -533,7 +527,7 @@ TEST_F(SchedulerTest, AFullMailboxRefusesWhatIsMore) {
   for (size_t i = 5; i < promises.size(); ++i) {
     EXPECT_TRUE(absl::IsResourceExhausted(promises[i].Wait().status())) << "at once";
   }
-  go_on.Happen();
+  held.Release();
   for (size_t i = 0; i < 5; ++i) EXPECT_TRUE(promises[i].Wait().ok());
 }
 
@@ -542,13 +536,7 @@ TEST_F(SchedulerTest, AFullMailboxHoldsUpTheCluster) {
   options.max_mailbox = 3;
   scheduler_.reset();
   Begin(options);
-  Event go_on;
-  Event busy;
-  scheduler_->Inspect([&](const Snapshots&) {
-    busy.Happen();
-    go_on.Wait();
-  });
-  busy.Wait();
+  HeldThread held(scheduler_.get());
   std::atomic<int> told = 0;
   std::thread cluster([&] {
     for (; told < 10; ++told) cluster_.Notify({executor::Connected{}});
@@ -556,21 +544,15 @@ TEST_F(SchedulerTest, AFullMailboxHoldsUpTheCluster) {
   while (told < 3) std::this_thread::yield();
   for (int i = 0; i < 1000; ++i) std::this_thread::yield();
   EXPECT_EQ(told, 3);
-  go_on.Happen();
+  held.Release();
   cluster.join();
   EXPECT_EQ(told, 10);
   // At its end the scheduler holds up nobody.
-  Event busy_again;
-  Event go_on_again;
-  scheduler_->Inspect([&](const Snapshots&) {
-    busy_again.Happen();
-    go_on_again.Wait();
-  });
-  busy_again.Wait();
+  HeldThread held_again(scheduler_.get());
   std::thread late([&] {
     for (int i = 0; i < 10; ++i) cluster_.Notify({executor::Connected{}});
   });
-  go_on_again.Happen();
+  held_again.Release();
   scheduler_->Stop(false);
   late.join();
 }
