@@ -20,6 +20,7 @@
 #include "executor/payload.pb.h"
 #include "executor/runner/runner.h"
 #include "executor/runner/testing/runner_fixture.h"
+#include "executor/runner/testing/taken_descriptors.h"
 #include "planner/states.h"
 
 namespace kartograph::executor {
@@ -100,16 +101,7 @@ TEST_F(OwnFileSystemTest, HasNoInodes) {
 TEST_F(AgentFailureTest, ThereAreNoDescriptors) {
   ExpectSuccess(0);
   EXPECT_TRUE(RunUntil([&] { return !runner().tidying(); }));
-  struct rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  struct rlimit low = before;
-  low.rlim_cur = 64;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
-  std::vector<Descriptor> taken;
-  do {
-    taken.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  } while (taken.back().ok());
-  taken.pop_back();
+  TakenDescriptors taken;
   // Each step needs one more.
   uint32_t index = 1;
   for (; index < 10; ++index) {
@@ -117,12 +109,10 @@ TEST_F(AgentFailureTest, ThereAreNoDescriptors) {
     AttemptUpdate end = WaitEnd(index);
     EXPECT_EQ(end.outcome, Outcome::kAgentFailed);
     EXPECT_THAT(end.message, HasSubstr("Too many open files"));
-    taken.pop_back();
+    taken.GiveBackOne();
   }
   EXPECT_GT(index, 3u);
   EXPECT_EQ(WaitEnd(index).outcome, Outcome::kSucceeded);
-  taken.clear();
-  setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_F(AgentFailureTest, WithoutDescriptorsNothingIsTakenForEnded) {
@@ -130,21 +120,12 @@ TEST_F(AgentFailureTest, WithoutDescriptorsNothingIsTakenForEnded) {
   runner().Start(Shell(0, absl::StrCat("sh -c 'trap \"\" TERM; echo $$ > ", File("pid"),
                                        "; while :; do sleep 0.01; done' & wait")));
   const pid_t below = WaitPid("pid");
-  struct rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  struct rlimit low = before;
-  low.rlim_cur = 64;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
-  std::vector<Descriptor> taken;
-  do {
-    taken.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  } while (taken.back().ok());
+  TakenDescriptors taken;
   EXPECT_TRUE(runner().Cancel(Id(0), absl::Minutes(10)));
   const absl::Time later = absl::Now() + absl::Milliseconds(300);
   EXPECT_TRUE(RunUntil([&] { return absl::Now() > later; }));
   EXPECT_TRUE(runner().IsRunning(Id(0)));
-  taken.clear();
-  setrlimit(RLIMIT_NOFILE, &before);
+  taken.GiveBackAll();
   EXPECT_TRUE(Lives(below));
   EXPECT_TRUE(runner().Cancel(Id(0), absl::ZeroDuration()));
   EXPECT_EQ(WaitEnd(0).outcome, Outcome::kCancelled);

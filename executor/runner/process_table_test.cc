@@ -1,10 +1,8 @@
 #include "executor/runner/process_table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,7 +10,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/descriptor.h"
+#include "executor/runner/testing/taken_descriptors.h"
 
 namespace kartograph::executor {
 namespace {
@@ -43,22 +41,12 @@ TEST_F(ProcessTableTest, ListsProcesses) {
 }
 
 TEST_F(ProcessTableTest, ThatNotAllCouldBeLookedAtIsNoList) {
-  struct rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  struct rlimit low = before;
-  low.rlim_cur = 64;
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
-  std::vector<Descriptor> taken;
-  do {
-    taken.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  } while (taken.back().ok());
+  TakenDescriptors taken;
   EXPECT_FALSE(ScanProcesses().has_value());
-  taken.pop_back();
-  taken.pop_back();
+  taken.GiveBackOne();
   EXPECT_FALSE(ScanProcesses().has_value()) << "the folder can be opened, what is in it cannot";
-  taken.clear();
+  taken.GiveBackAll();
   EXPECT_TRUE(ScanProcesses().has_value());
-  setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_F(ProcessTableTest, SignalsTheProcessThatWasSeen) {
