@@ -70,13 +70,10 @@ int Main(int argc, char** argv) {
                 [&](const Context& context) { return Watch(context, graph); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
 
-  // An empty TASK, as of a script's empty variable, must not mean the whole graph.
-  const CLI::Validator not_empty(
-      [](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, "");
   sub = command("cancel", "Cancel a graph, or one task of it",
                 [&](const Context& context) { return Cancel(context, graph, task); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
-  sub->add_option("TASK", task, "Name of a task")->check(not_empty);
+  sub->add_option("TASK", task, "Name of a task");
 
   LogsArguments logs;
   sub = command("logs", "Print the output of a task",
@@ -100,6 +97,13 @@ int Main(int argc, char** argv) {
                 [&](const Context& context) { return Retry(context, graph, wait); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
   sub->add_flag("--wait", wait, "Show progress until the graph ends");
+
+  // A script's empty variable must not mean the whole graph, every graph or no name.
+  const CLI::Validator not_empty(
+      [](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, "");
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    for (CLI::Option* option : command->get_options()) option->check(not_empty);
+  }
 
   try {
     app.parse(argc, argv);

@@ -50,7 +50,12 @@ class AgentFailureTest : public RunnerTest {
 
 TEST_F(AgentFailureTest, TheFolderOfSandboxesIsGone) {
   fs::remove_all(options_.sandbox_root);
-  ExpectFailure(0, "No such file or directory");
+  ExpectSuccess(0);
+  fs::remove_all(options_.sandbox_root);
+  std::ofstream(options_.sandbox_root) << "in the way";
+  ExpectFailure(1, "Not a directory");
+  fs::remove(options_.sandbox_root);
+  ExpectSuccess(2);
 }
 
 TEST_F(AgentFailureTest, AFileIsInThePlaceOfAGraphsFolder) {

@@ -67,6 +67,18 @@ absl::StatusOr<std::vector<std::string>> ListDiscarded(int root) {
   return names;
 }
 
+absl::StatusOr<Descriptor> OpenRoot(const std::string& root) {
+  if (mkdir(root.c_str(), 0777) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, absl::StrCat("cannot make the folder of sandboxes ", root));
+  }
+  Descriptor folder(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.ok()) {
+    return ErrnoStatus(errno, absl::StrCat("cannot open the folder of sandboxes ", root));
+  }
+  SpreadFolders(folder.get());
+  return folder;
+}
+
 // Not ok, with errno set, where it is not there or no folder.
 Descriptor OpenGraphFolder(int root, planner::AttemptId attempt) {
   const std::string name = absl::StrCat(attempt.task().graph());
@@ -84,15 +96,24 @@ std::string SandboxFolder(planner::AttemptId attempt) {
 }
 
 absl::StatusOr<std::unique_ptr<Sandboxes>> Sandboxes::Open(std::string root) {
-  if (mkdir(root.c_str(), 0777) != 0 && errno != EEXIST) {
-    return ErrnoStatus(errno, absl::StrCat("cannot make the folder of sandboxes ", root));
+  absl::StatusOr<Descriptor> folder = OpenRoot(root);
+  if (!folder.ok()) return folder.status();
+  return std::unique_ptr<Sandboxes>(new Sandboxes(std::move(root), *std::move(folder)));
+}
+
+absl::Status Sandboxes::EnsureRoot() const {
+  struct stat opened;
+  struct stat in_place;
+  if (fstat(folder_.get(), &opened) != 0) return ErrnoStatus(errno, root_);
+  if (stat(root_.c_str(), &in_place) == 0 && in_place.st_dev == opened.st_dev &&
+      in_place.st_ino == opened.st_ino) {
+    return absl::OkStatus();
   }
-  Descriptor folder(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.ok()) {
-    return ErrnoStatus(errno, absl::StrCat("cannot open the folder of sandboxes ", root));
-  }
-  SpreadFolders(folder.get());
-  return std::unique_ptr<Sandboxes>(new Sandboxes(std::move(root), std::move(folder)));
+  absl::StatusOr<Descriptor> folder = OpenRoot(root_);
+  if (!folder.ok()) return folder.status();
+  // At once for all threads: what is under way ends in the old folder, or is not found there.
+  if (dup3(folder->get(), folder_.get(), O_CLOEXEC) < 0) return ErrnoStatus(errno, root_);
+  return absl::OkStatus();
 }
 
 std::string Sandboxes::NewDiscardedName() {
@@ -132,6 +153,7 @@ absl::StatusOr<Sandboxes::Sandbox> Sandboxes::Make(planner::AttemptId attempt) {
   };
   Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
   if (!graph.ok() && errno == ENOENT) {
+    if (absl::Status root = EnsureRoot(); !root.ok()) return root;
     if (int error = MakeGraphFolder(attempt.task().graph()); error != 0) return fail(error);
     graph = OpenGraphFolder(folder_.get(), attempt);
   }
@@ -149,7 +171,10 @@ absl::StatusOr<Sandboxes::Sandbox> Sandboxes::Make(planner::AttemptId attempt) {
 }
 
 absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const char* file) const {
-  const Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
+  Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
+  if (!graph.ok() && errno == ENOENT && EnsureRoot().ok()) {
+    graph = OpenGraphFolder(folder_.get(), attempt);
+  }
   Descriptor sandbox;
   if (graph.ok()) {
     sandbox.Reset(openat(graph.get(), FolderInGraph(attempt).c_str(), kFolderFlags | O_PATH));
@@ -208,14 +233,18 @@ int Sandboxes::DiscardFrom(const Descriptor& folder, const std::string& name) {
   return renameat(folder.get(), name.c_str(), folder_.get(), discarded.c_str()) == 0 ? 0 : errno;
 }
 
-void Sandboxes::Discard(planner::GraphId graph) { DiscardFrom(folder_, absl::StrCat(graph)); }
+void Sandboxes::Discard(planner::GraphId graph) {
+  if (EnsureRoot().ok()) DiscardFrom(folder_, absl::StrCat(graph));
+}
 
 void Sandboxes::Discard(planner::AttemptId attempt) {
+  if (!EnsureRoot().ok()) return;
   const Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
   if (graph.ok()) DiscardFrom(graph, FolderInGraph(attempt));
 }
 
 absl::Status Sandboxes::RemoveDiscarded(const std::function<bool()>& stop) {
+  if (absl::Status root = EnsureRoot(); !root.ok()) return root;
   absl::flat_hash_set<std::string> failed;
   int64_t new_failures = 0;
   std::string first_problem;

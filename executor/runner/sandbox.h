@@ -25,7 +25,8 @@ namespace kartograph::executor {
 // The folder of an attempt's sandbox, from the root of all: "17/42.1".
 std::string SandboxFolder(planner::AttemptId attempt);
 
-// All sandboxes of an agent. Thread-safe. Errors are ErrnoStatus's.
+// All sandboxes of an agent. Thread-safe. Errors are ErrnoStatus's. A root that is removed or moved
+// away meanwhile is made again.
 class Sandboxes {
  public:
   // Makes the root where it is not there; its parent exists.
@@ -67,6 +68,8 @@ class Sandboxes {
  private:
   Sandboxes(std::string root, Descriptor folder)
       : root_(std::move(root)), folder_(std::move(folder)) {}
+  // Makes the root again where another folder, or none, is in its place by now.
+  absl::Status EnsureRoot() const;
   // Errors are errno; 0: done.
   int MakeGraphFolder(planner::GraphId graph);
   int MakeFolder(const Descriptor& graph, const std::string& name);
@@ -75,7 +78,7 @@ class Sandboxes {
   absl::StatusOr<Descriptor> OpenFile(planner::AttemptId attempt, const char* file) const;
 
   const std::string root_;
-  const Descriptor folder_;
+  const Descriptor folder_;          // keeps its number when EnsureRoot opens another folder
   std::atomic<uint64_t> names_ = 0;  // for NewDiscardedName
   Mutex mutex_;
   // Discarded folders that cannot be removed.

@@ -96,6 +96,32 @@ TEST_F(SandboxTest, OneThatIsThereIsDiscarded) {
   EXPECT_THAT(Root(), ::testing::ElementsAre("17"));
 }
 
+TEST_F(SandboxTest, ARootThatIsRemovedOrMovedAwayIsMadeAgain) {
+  // As the agent's and the service's: each opened once.
+  std::unique_ptr<Sandboxes> others = *Sandboxes::Open(root_);
+  Make(Id(17, 0));
+  fs::remove_all(root_);
+  std::ofstream(Make(Id(17, 0)) + "/result") << "again";
+  EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 0), 100), "again");
+  EXPECT_EQ(others->Read(Id(17, 0), "result", 0, 100)->data, "again");
+
+  fs::rename(root_, folder_ + "/old");
+  Make(Id(18, 0));
+  others->Discard(planner::GraphId{18});
+  EXPECT_FALSE(fs::exists(root_ + "/18"));
+  EXPECT_TRUE(Remove().ok());
+  EXPECT_THAT(Root(), ::testing::IsEmpty());
+  EXPECT_TRUE(fs::exists(folder_ + "/old/17/0.1/result"));
+
+  fs::remove_all(root_);
+  std::ofstream(root_) << "in the way";
+  EXPECT_THAT(sandboxes_->Make(Id(19, 0)).status().message(),
+              ::testing::HasSubstr("cannot open the folder of sandboxes"));
+  EXPECT_FALSE(Remove().ok());
+  fs::remove(root_);
+  Make(Id(19, 0));
+}
+
 TEST_F(SandboxTest, FollowsNoLinkThatATaskHasMade) {
   const std::string victim = folder_ + "/victim";
   fs::create_directories(victim);

@@ -204,6 +204,16 @@ def test_cancel_of_a_task_and_of_a_graph(shared, folder):
     assert shared.cli("watch", graph).returncode == NOT_SUCCEEDED
 
 
+@pytest.mark.parametrize("arguments", [
+    ("status", ""), ("watch", ""), ("cancel", ""), ("cancel", "g1", ""), ("retry", ""),
+    ("logs", "g1", ""), ("logs", "", "a"), ("list", "--state", ""), ("submit", ""),
+    ("submit", "--name", "", "-"), ("submit", "--queue", "", "-"), ("validate", ""),
+])
+def test_an_empty_argument_as_of_an_empty_variable_is_refused(arguments):
+    refused = cli(*arguments, server=NOBODY)
+    assert refused.returncode == WRONG and "must not be empty" in refused.stderr
+
+
 def test_retry_runs_what_failed_again(shared, folder):
     mark = folder / "mark"
     graph = submit(shared, folder, BAD.replace("exit 9", f"test -e {mark}"))
