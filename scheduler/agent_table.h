@@ -23,39 +23,36 @@
 namespace kartograph::scheduler {
 
 struct Agent {
-  executor::AgentId id;
-  std::string name;
+  // What every launch and end looks at stands first, together: there may be ten thousand agents.
   bool connected = false;
   bool lease = false;
-  planner::ResourceVector capacity;
-  bool capacity_told = false;           // by the cluster; otherwise it is learnt from offers
-  planner::ResourceVector most;         // that one attempt may have
-  std::vector<executor::Offer> offers;  // open ones, where there is no lease
-
-  std::vector<planner::AttemptId> attempts;  // alive, in no order; AttemptTable knows the places
-  planner::ResourceVector held;              // by those that hold their resources
-  int holding = 0;                           // so many of them do
+  bool reserved = false;     // kept for one attempt alone: nothing else is placed on it
+  bool launched_on = false;  // in this plan
+  int holding = 0;           // so many of its attempts hold their resources
   int max_backlog = 0;
-  std::deque<planner::AttemptId> backlog;  // the next first; some have ended or begun
-  int backlog_size = 0;                    // those that have not
-  double mean_wall_us = 0;                 // of ended attempts, newer ones weigh more; 0: none yet
+  int backlog_size = 0;  // those in `backlog` that have neither ended nor begun
+  // It could not start so many attempts in a row, for reasons of its own. After the first, it is
+  // set aside; after that, it gets one attempt at a time until one was started.
+  int failures = 0;
+  double mean_wall_us = 0;       // of ended attempts, newer ones weigh more; 0: none yet
+  planner::ResourceVector held;  // by those that hold their resources
+  std::vector<planner::AttemptId> attempts;  // alive, in no order; AttemptTable knows the places
+  std::deque<planner::AttemptId> backlog;    // the next first; some have ended or begun
+  std::vector<executor::Offer> offers;       // open ones, where there is no lease
+  executor::AgentId id;
+  std::string name;
 
+  planner::ResourceVector capacity;
+  bool capacity_told = false;    // by the cluster; otherwise it is learnt from offers
+  planner::ResourceVector most;  // that one attempt may have
   std::vector<std::pair<std::string, std::string>> attributes;  // as in Offer
   absl::Time unavailable_from = absl::InfiniteFuture();         // as in Offer, and
   SteadyTime leaves = SteadyTime::InfiniteFuture();             // the same by our own clock
   std::optional<executor::HostReport> host;                     // the last two reports
   std::optional<executor::HostReport> host_before;
   std::optional<absl::Time> unreachable_since;  // set: it does not answer
-
-  // It could not start so many attempts in a row, for reasons of its own. After the first, it is
-  // set aside; after that, it gets one attempt at a time until one was started.
-  int failures = 0;
   std::optional<Instant> set_aside_until;
-  std::string failure;  // the reason, as it gave it
-
-  // Kept for one attempt alone: nothing else is placed on it.
-  bool reserved = false;
-  bool launched_on = false;  // in this plan
+  std::string failure;  // the reason of the last one, as it gave it
 
   // Offers can be used, or a lease.
   bool has_room() const { return connected && (lease || !offers.empty()); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 
@@ -81,8 +82,8 @@ bool AttemptTable::SetReachable(AttemptId id) {
   const Unreachable* away = attempt.unreachable();
   if (away == nullptr) return false;
   if (away->give_up_at) give_up_.erase({*away->give_up_at, id});
-  attempt.state =
-      std::visit([](auto state) -> AttemptState { return state; }, ReachableState(away->before));
+  const ReachableState before = away->before;
+  attempt.state = std::visit([](auto state) -> AttemptState { return state; }, before);
   --unreachable_;
   return true;
 }
@@ -114,19 +115,19 @@ bool AttemptTable::SetUnreachable(AttemptId id, const Instant& now, absl::Durati
   Attempt& attempt = attempts_.at(id);
   const bool changed = attempt.unreachable() == nullptr;
   if (changed) {
-    Unreachable away;
-    away.since = now;
+    auto away = std::make_unique<Unreachable>();
+    away->since = now;
     std::visit(
         [&away](const auto& state) {
-          if constexpr (!std::is_same_v<std::decay_t<decltype(state)>, Unreachable>) {
-            away.before = state;
+          if constexpr (std::is_constructible_v<ReachableState, decltype(state)>) {
+            away->before = state;
           }
         },
         attempt.state);
-    attempt.state = away;
+    attempt.state = std::move(away);
     ++unreachable_;
   }
-  Unreachable& away = std::get<Unreachable>(attempt.state);
+  Unreachable& away = *std::get<std::unique_ptr<Unreachable>>(attempt.state);
   if (timeout != absl::InfiniteDuration() && !away.give_up_at) {
     away.give_up_at = away.since.steady + timeout;
     give_up_.insert({*away.give_up_at, id});
@@ -137,7 +138,7 @@ bool AttemptTable::SetUnreachable(AttemptId id, const Instant& now, absl::Durati
 Attempt AttemptTable::End(AttemptId id, bool agent_goes_on) {
   SetReachable(id);
   auto it = attempts_.find(id);
-  const Attempt ended = it->second;
+  Attempt ended = std::move(it->second);
   attempts_.erase(it);
   if (std::optional<AttemptId> moved = agents_.RemoveAttempt(ended.agent, ended.place)) {
     attempts_.at(*moved).place = ended.place;
@@ -163,8 +164,8 @@ void AttemptTable::StartBacklog(AgentTable::Index index) {
       if (!packer_.agent_part(attempt.consumption).FitsIn(packer_.free(index))) return;
       agents_.LeaveBacklog(index);
       agents_.Hold(index, attempt.consumption);
-      if (std::holds_alternative<Unreachable>(attempt.state)) {
-        std::get<Unreachable>(attempt.state).before = Launching();
+      if (auto* away = std::get_if<std::unique_ptr<Unreachable>>(&attempt.state)) {
+        (*away)->before = Launching();
       } else {
         attempt.state = Launching();
       }
@@ -175,7 +176,7 @@ void AttemptTable::StartBacklog(AgentTable::Index index) {
 
 void AttemptTable::OnDisconnected() {
   for (const auto& [time, id] : give_up_) {
-    std::get<Unreachable>(attempts_.at(id).state).give_up_at.reset();
+    std::get<std::unique_ptr<Unreachable>>(attempts_.at(id).state)->give_up_at.reset();
   }
   give_up_.clear();
 }

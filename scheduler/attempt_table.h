@@ -3,6 +3,7 @@
 #define KARTOGRAPH_SCHEDULER_ATTEMPT_TABLE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -35,7 +36,9 @@ struct Unreachable {
   std::optional<SteadyTime> give_up_at;  // none: it is waited for, or there is no connection
   ReachableState before;
 };
-using AttemptState = std::variant<Launching, InBacklog, Running, Unreachable>;
+// The rare and large one lies apart: many thousands of attempts are alive, and each end finds its
+// own among them.
+using AttemptState = std::variant<Launching, InBacklog, Running, std::unique_ptr<Unreachable>>;
 
 struct Attempt {
   AgentTable::Index agent = 0;
@@ -48,7 +51,10 @@ struct Attempt {
   // What it is, or was before its agent went out of reach.
   bool in_backlog() const { return Is<InBacklog>(); }
   bool running() const { return Is<Running>(); }
-  const Unreachable* unreachable() const { return std::get_if<Unreachable>(&state); }
+  const Unreachable* unreachable() const {
+    const auto* away = std::get_if<std::unique_ptr<Unreachable>>(&state);
+    return away != nullptr ? away->get() : nullptr;
+  }
   // InfinitePast where it has not been said to run.
   absl::Time start_time() const;
 
@@ -60,8 +66,8 @@ struct Attempt {
                            : std::holds_alternative<State>(state);
   }
 };
-static_assert(sizeof(AttemptState) <= 88);
-static_assert(sizeof(Attempt) <= 120);
+static_assert(sizeof(AttemptState) <= 24);
+static_assert(sizeof(Attempt) <= 56);
 
 // Keeps what agents and pools are charged for in step with the attempts. Thread-compatible.
 class AttemptTable {
