@@ -89,7 +89,7 @@ class AgentTable {
 
   // --- what the cluster reports ---
   Index OnOffer(executor::Offer offer, const Instant& now);
-  Index OnCapacity(executor::AgentCapacity told);
+  Index OnCapacity(executor::AgentCapacity capacity);
   void OnRescinded(const executor::OfferId& id);
   void OnUnreachable(const executor::AgentId& id, const Instant& now);
   void OnHostReport(executor::HostReport report);
