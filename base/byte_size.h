@@ -12,7 +12,7 @@ namespace kartograph {
 
 inline constexpr absl::string_view kByteUnits = "B, kB, MB, GB, TB, KiB, MiB, GiB and TiB";
 
-// How many bytes a unit is, such as 1024 for "KiB"; nothing where it is none of kByteUnits.
+// How many bytes a unit is, such as 1024 for "KiB"; nothing where it is not one of kByteUnits.
 std::optional<int64_t> BytesOfUnit(absl::string_view unit);
 
 // In the largest binary unit that keeps the number at 1 or above, with at most one decimal:

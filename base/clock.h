@@ -22,8 +22,8 @@ class SteadyTime {
   static constexpr SteadyTime InfinitePast() { return SteadyTime(-absl::InfiniteDuration()); }
 
   constexpr absl::Duration since_zero() const { return since_zero_; }
-  // For timers of Asio and of the standard library; what is further than these count (two hundred
-  // years) is taken to be just that far.
+  // For timers of Asio and of the standard library; what is beyond their range (two hundred years)
+  // is clamped to it.
   std::chrono::steady_clock::time_point ToChrono() const;
 
   SteadyTime& operator+=(absl::Duration duration) {
@@ -70,9 +70,9 @@ class Clock {
   static const Clock& System();
 };
 
-// When something is due that was recorded as due at `due` by the wall clock, for the steady clock.
-// The wall clock may have been set since, so it is waited for `longest` at most, counted from now:
-// a clock that is an hour or a year off delays nothing beyond what was asked for.
+// When something that was recorded as due at `due` by the wall clock is due by the steady clock.
+// The wall clock may have been set since, so the wait is `longest` at most, counted from now: a
+// clock that is an hour or a year off delays nothing beyond what was asked for.
 SteadyTime SteadyDeadline(absl::Time due, absl::Duration longest, const Instant& now);
 
 }  // namespace kartograph

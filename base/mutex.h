@@ -2,8 +2,8 @@
 //
 // What a mutex guards says so with ABSL_GUARDED_BY(mutex_), and a function that is called with the
 // lock held with ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_); the lint check (see CONTRIBUTING.md) finds
-// what does not keep to it. absl::Mutex has the same annotations, but ThreadSanitizer does not see
-// into Debian's build of it: use this one where tests run under that sanitizer.
+// violations. absl::Mutex has the same annotations, but ThreadSanitizer does not see into Debian's
+// build of it: use this one where tests run under that sanitizer.
 #ifndef KARTOGRAPH_BASE_MUTEX_H_
 #define KARTOGRAPH_BASE_MUTEX_H_
 

@@ -1,4 +1,4 @@
-// Processes by descriptor: a number may be somebody else's by the time it is used.
+// Processes by descriptor: a number may be another process's by the time it is used.
 #ifndef KARTOGRAPH_BASE_PIDFD_H_
 #define KARTOGRAPH_BASE_PIDFD_H_
 

@@ -10,8 +10,7 @@
 
 namespace kartograph {
 
-// The most that is read of a small file, where nothing else is said: what is in /proc, credentials,
-// settings, an id.
+// The most that is read of a small file by default: what is in /proc, credentials, settings, an id.
 inline constexpr size_t kMaxSmallFileBytes = 4 << 20;
 
 // Reads a file whole. NotFound, PermissionDenied or Unavailable as in ErrnoStatus; OutOfRange where

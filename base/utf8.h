@@ -14,7 +14,7 @@ bool IsValidUtf8(absl::string_view text);
 
 // The text with U+FFFD in place of each byte that belongs to no well-formed character. Protobuf
 // refuses a message whose `string` holds anything else, so what the system, a task or a peer gave
-// (paths, messages of errors) goes through this where it becomes such a string.
+// (paths, error messages) goes through this where it becomes such a string.
 std::string ValidUtf8(absl::string_view text);
 
 // The first `max_bytes` bytes at most, cut between characters. `text` is well-formed.

@@ -1,5 +1,5 @@
-// The least that running so many processes can cost: posix_spawn and wait, nothing written, nothing
-// known.
+// The least that running this many processes can cost: posix_spawn and wait, nothing written,
+// nothing known.
 //
 //   bare_spawn COUNT PARALLEL PROGRAM [ARGUMENT]...
 //

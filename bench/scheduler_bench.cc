@@ -1,5 +1,5 @@
-// How many task lives a second the scheduler carries: the core alone, and the core with its history
-// in SQLite.
+// How many tasks a second the scheduler takes from start to end: the core alone, and the core with
+// its history in SQLite.
 //
 //   bazel run //bench:scheduler_bench -- [--history-only] [TASKS] [AGENTS]
 //
@@ -35,7 +35,7 @@ namespace {
 using planner::Quantity;
 using planner::Resource;
 
-// Forgets everything at once: what is left is the scheduler's own cost.
+// Drops everything at once: what is left is the scheduler's own cost.
 class NoHistory : public storage::HistoryWriter, public storage::LongReader {
  public:
   absl::Status Commit(absl::Span<const storage::Record>) override { return absl::OkStatus(); }
@@ -120,7 +120,7 @@ struct Measured {
   double commit_share = 0;
 };
 
-// What those who watch ask for.
+// What watchers ask for.
 enum class Watching { kNobody, kChanges, kWords };
 
 Measured Run(int tasks, int agents, storage::HistoryWriter* history, storage::LongReader* reader,
@@ -176,7 +176,7 @@ Measured Run(int tasks, int agents, storage::HistoryWriter* history, storage::Lo
           absl::ToDoubleSeconds(totals.commit_time) / seconds};
 }
 
-// Cpu of a life with somebody who watches, beside one without, in turns; the median of each.
+// Cpu of a task life with a watcher, beside one without, in turns; the median of each.
 void CompareWatching() {
   constexpr int kTasks = 100000;
   constexpr int kAgents = 1000;
@@ -251,7 +251,7 @@ void CompareTurnover() {
   }
 }
 
-// The peer: one row a statement in one table, as plain as it gets, with the same durability.
+// The peer: one row per statement in one table, as plain as it gets, with the same durability.
 double PlainInsertsPerSecond(const std::string& folder, int rows) {
   sqlite3* db = nullptr;
   sqlite3_open((folder + "/plain.sqlite").c_str(), &db);

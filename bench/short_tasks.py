@@ -8,7 +8,7 @@ history and logs included, `kartograph submit --wait` as a whole, reading the fi
 (it goes through a shell), HyperQueue on the same graph (LocalCluster, as many cores, stdout and stderr off, from
 submission to end), the bare posix_spawn and wait loop, as many at a time, and a chain of 2,000 tasks through
 kartograph and ninja. Prints every round and the medians of the ratios, which are what to quote: machines are
-noisy, a round is run in one breath.
+noisy, a round is run without a pause.
 
 Needs ninja (Debian's ninja-build) and the built binaries:
   bazel build //service:kartographd //cli:kartograph //executor/local:kartograph-local-agent //bench:bare_spawn
@@ -59,7 +59,7 @@ def write_ninja(path, after):
 
 
 def hyperqueue_python():
-    """A Python that has HyperQueue, installed where it is missing; None, with words, where it cannot be had."""
+    """A Python that has HyperQueue, installed where it is missing; None, with a message, where that fails."""
     folder = ROOT / ".cache" / "hyperqueue"
     python, mark = folder / "bin" / "python", folder / "requirement"
     if mark.exists() and mark.read_text() == HYPERQUEUE:

@@ -46,7 +46,7 @@ absl::Status ToStatus(const grpc::Status& status, const grpc::ClientContext& con
 }
 
 // Whether trying the same write again could help. A service that stops may cancel its calls; where
-// it is we who cancel one, nobody asks for its status.
+// we cancel one ourselves, its status is not used.
 bool WorthRetrying(const absl::Status& status) {
   return status.code() == absl::StatusCode::kUnavailable ||
          status.code() == absl::StatusCode::kCancelled;
@@ -64,7 +64,7 @@ absl::Status ReadStream(grpc::ClientContext* context, grpc::CompletionQueue* que
     stopped = true;
     context->TryCancel();
   };
-  // Waits for the one operation under way; true where it did what it should.
+  // Waits for the one operation under way; true where it succeeded.
   const auto wait = [&] {
     void* tag;
     bool ok = false;

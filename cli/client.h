@@ -1,6 +1,6 @@
 // The service as the command line calls it: plain calls, retried writes, streams that can be left.
 //
-// gRPC's own headers stay in client.cc: they are slow to compile and nobody else needs them.
+// gRPC's own headers stay in client.cc: they are slow to compile and nothing else needs them.
 #ifndef KARTOGRAPH_CLI_CLIENT_H_
 #define KARTOGRAPH_CLI_CLIENT_H_
 
@@ -20,7 +20,7 @@ namespace kartograph::cli {
 
 struct ClientOptions {
   std::string address = "127.0.0.1:50061";
-  // Writes are tried again so long while the service is unavailable, always with the same request
+  // Writes are retried for this long while the service is unavailable, always with the same request
   // id, so that a write whose answer was lost is not done twice. Reads are tried once.
   absl::Duration retry_for = absl::Seconds(10);
   // Called before the first repetition of a write.

@@ -13,8 +13,8 @@ namespace kartograph::cli {
 
 enum ExitCode : int {
   kDone = 0,
-  kNotSucceeded = 1,  // the graph did not succeed, or the service refused for what state it is in
-  kWrongUse = 2,      // wrong arguments, a wrong file, a graph or task that is not there
+  kNotSucceeded = 1,  // the graph did not succeed, or the service refused, given its state
+  kWrongUse = 2,      // invalid arguments, an invalid file, an unknown graph or task
   kUnreachable = 3,   // no service, or none that can serve
   kInterrupted = 130,
 };

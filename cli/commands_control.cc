@@ -1,4 +1,4 @@
-// cancel, watch, logs: what a running graph is met with.
+// cancel, watch, logs: commands on a running graph.
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/report.h"

@@ -1,4 +1,4 @@
-// status, list: what is there.
+// status, list: what the service has.
 #include <algorithm>
 #include <initializer_list>
 #include <map>
@@ -44,7 +44,7 @@ std::string Use(const v1::Agent& agent) {
   return use;
 }
 
-// What is to be known of an agent beside its use: what is wrong with it, when it goes, its host's
+// What to know of an agent beside its use: what is wrong with it, when it is taken down, its host's
 // load and its attributes.
 std::string Notes(const v1::Agent& agent) {
   std::string notes;
@@ -52,7 +52,7 @@ std::string Notes(const v1::Agent& agent) {
     absl::StrAppend(&notes, notes.empty() ? "" : ", ", note);
   };
   if (agent.has_unreachable_since()) {
-    add(absl::StrCat("does not answer since ", LocalTime(agent.unreachable_since())));
+    add(absl::StrCat("has not answered since ", LocalTime(agent.unreachable_since())));
   }
   if (!agent.failure().empty()) {
     add(absl::StrCat(agent.has_set_aside_until()

@@ -20,7 +20,7 @@ bool CheckScale(const Context& context, double scale) {
   return false;
 }
 
-// The contract's form of what is wrong with a file.
+// A file's problems in the contract's form.
 v1::Problems ToProblems(const FileProblems& problems) {
   v1::Problems result;
   for (const FileProblem& problem : problems.Sorted()) {

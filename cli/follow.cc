@@ -25,8 +25,8 @@ bool IsFinal(const v1::Graph& graph) {
   return graph.state() != v1::GRAPH_STATE_UNSPECIFIED && graph.state() != v1::GRAPH_STATE_RUNNING;
 }
 
-// A stream begins without changes, so what runs at that moment has to be asked for. Only for
-// looks: errors do not matter.
+// A stream begins without changes, so what runs at that moment has to be asked for. Only cosmetic:
+// errors do not matter.
 void AskWhatRuns(const Context& context, const std::string& graph_id, Progress* progress) {
   v1::ListTasksRequest request;
   request.set_graph_id(graph_id);

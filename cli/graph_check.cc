@@ -12,7 +12,7 @@
 namespace kartograph::cli {
 namespace {
 
-// Each costs a look at every name; the problems beyond go without.
+// Each costs a look at every name; further problems get none.
 constexpr int kMaxSuggestions = 20;
 
 std::string FieldOf(uint32_t index, absl::string_view rest) {

@@ -16,8 +16,8 @@
 
 namespace kartograph::cli {
 
-// The tasks of a file that was found to be right, made one at a time: as messages, a million of
-// them would take ten times as much memory as the file. Safe to read from many threads.
+// The tasks of a file that was found valid, made one at a time: as messages, a million of them
+// would take ten times as much memory as the file. Safe to read from many threads.
 class FileTasks {
  public:
   virtual ~FileTasks() = default;
@@ -40,11 +40,11 @@ struct GraphFileOptions {
   std::string default_name = "graph";
   // Absolute folder that relative directories start from.
   std::string folder = "/";
-  // What a WfFormat task's recorded runtime is multiplied with.
+  // What a WfFormat task's recorded runtime is multiplied by.
   double scale = 1.0;
 };
 
-// Reads and checks a graph. Nothing, with at least one problem added, where it is wrong.
+// Reads and checks a graph. Nothing, with at least one problem added, where it is invalid.
 std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions& options,
                                         FileProblems* problems);
 
@@ -52,9 +52,8 @@ std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions
 std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
                                        FileProblems* problems);
 
-// Where the task stands that `field` of a service's problem names, as in
-// tasks["decode"].consumption["ram"] or tasks[3].name. Nothing where it names none of the file's
-// tasks.
+// Where the task named by `field` of a service's problem stands, as in
+// tasks["decode"].consumption["ram"] or tasks[3].name. Nothing where it names no task of the file.
 std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field);
 
 }  // namespace kartograph::cli

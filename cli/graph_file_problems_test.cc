@@ -1,4 +1,4 @@
-// What wrong graph files are answered with, word for word.
+// The problems reported for invalid graph files, word for word.
 #include <gtest/gtest.h>
 
 #include <string>

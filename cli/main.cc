@@ -118,7 +118,7 @@ int Main(int argc, char** argv) {
   context.err_terminal = DetectTerminal(2);
   context.json = json;
   options.on_retry = [&] {
-    // For somebody who sits there and wonders.
+    // For a person who waits at the terminal.
     if (!context.err_terminal.interactive) return;
     std::cerr << "waiting for the service at " << options.address << " ...\n";
   };

@@ -29,7 +29,7 @@ constexpr absl::string_view kDim = "\x1b[2m";
 constexpr absl::string_view kBold = "\x1b[1m";
 constexpr absl::string_view kPlain = "\x1b[0m";
 
-// Text with its width on the screen, which colours and UTF-8 do not count into.
+// Text with its width on the screen, to which colours and the extra bytes of UTF-8 add nothing.
 class Line {
  public:
   explicit Line(const LineStyle& style) : style_(style) {}

@@ -52,7 +52,8 @@ class Progress {
   void SetNotice(absl::string_view notice, absl::Time now);
   // To be called several times a second: redraws what time alone changes.
   void Tick(absl::Time now);
-  // Leaves the redrawn line in its last state; in a pipe, says that state if it was not said yet.
+  // Leaves the redrawn line in its last state; in a pipe, prints that state if it was not printed
+  // yet.
   void Finish(absl::Time now);
 
  private:
@@ -65,7 +66,7 @@ class Progress {
   const absl::Time started_;
   const std::function<void(absl::string_view)> write_;
   v1::Graph graph_;
-  bool known_ = false;  // whether graph_ is there
+  bool known_ = false;  // whether graph_ is set
   std::string notice_;
   std::map<uint64_t, std::string> running_;                   // by order of starting
   absl::flat_hash_map<std::string, uint64_t> running_order_;  // the same, by name

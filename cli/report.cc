@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kPageSize = 1000;
 
-// gRPC's words for a connection that is not there or breaks, as opposed to what a service says.
+// gRPC's messages for a connection that is missing or breaks, as opposed to those of a service.
 bool IsTransport(absl::string_view message) {
   for (const char* words : {"failed to connect", "connections to all backends failing",
                             "DNS resolution failed", "Socket closed", "Connection reset", "GOAWAY",
@@ -40,7 +40,7 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
     return;
   } else {
     err << "kartograph: the service at " << address << " cannot be reached";
-    // Of gRPC's words only the innermost say something to a person.
+    // Of gRPC's message only the innermost part tells a person something.
     for (const char* words :
          {"Connection refused", "Connection reset by peer", "No route to host",
           "Connection timed out", "Network is unreachable", "Domain name not found"}) {

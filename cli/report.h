@@ -1,4 +1,4 @@
-// What the commands have in common: errors in words, JSON, and which graph is meant.
+// What the commands have in common: errors as text, JSON, and which graph is meant.
 #ifndef KARTOGRAPH_CLI_REPORT_H_
 #define KARTOGRAPH_CLI_REPORT_H_
 
@@ -13,7 +13,7 @@
 
 namespace kartograph::cli {
 
-// Says on `err` what went wrong, for people, and gives the exit code. Problems come one a line;
+// Prints on `err` what went wrong, for people, and gives the exit code. Problems come one a line;
 // those of a task of `file` (read from `path`) with its place.
 int ReportError(const Context& context, const absl::Status& status, const GraphFile* file = nullptr,
                 absl::string_view path = "");

@@ -13,7 +13,7 @@ struct Terminal {
   bool interactive = false;  // lines can be redrawn
   bool color = false;
   bool unicode = false;
-  // Columns, asked anew for every line, so that a resized window is respected.
+  // Columns, asked for again for every line, so that a resized window is respected.
   std::function<int()> width = [] { return 80; };
 };
 

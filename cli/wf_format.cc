@@ -65,8 +65,7 @@ class RecordedTasks final : public FileTasks {
   const std::vector<RecordedTask> tasks_;
 };
 
-// Reads one instance. The format has many more keys than matter here, so unknown ones are passed
-// over.
+// Reads one instance. The format has many more keys than matter here, so unknown ones are ignored.
 class Instance {
  public:
   Instance(const YamlTree& tree, FileProblems* problems) : tree_(tree), problems_(problems) {}
@@ -139,7 +138,7 @@ class Instance {
     Id id;
   };
 
-  // An edge may be told by its parent, by its child or by both; it is one edge.
+  // An edge may be given by its parent, by its child or by both; it is one edge.
   void ReadEdges() {
     absl::flat_hash_set<std::pair<size_t, size_t>> edges;
     for (size_t i = 0; i < nodes_.size(); ++i) {

@@ -62,9 +62,9 @@ TEST(WfFormatTest, MakesTasksThatSleepAsLongAsTheyOnceRan) {
   EXPECT_EQ(tasks[0].consumption_size(), 1);
   EXPECT_EQ(tasks[0].consumption().at("cpu"), 1);
   EXPECT_EQ(tasks[0].after_size(), 0);
-  ASSERT_EQ(tasks[1].after_size(), 1);  // told by both, one edge
+  ASSERT_EQ(tasks[1].after_size(), 1);  // given by both, one edge
   EXPECT_EQ(tasks[1].after(0), "split_1");
-  ASSERT_EQ(tasks[2].after_size(), 1);  // told by the parent alone
+  ASSERT_EQ(tasks[2].after_size(), 1);  // given by the parent alone
   EXPECT_EQ(tasks[2].after(0), "split_1");
 }
 

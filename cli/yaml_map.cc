@@ -64,7 +64,7 @@ class Merger {
   std::set<Mark> merged_;  // maps by their place
 };
 
-// Finds keys that are there twice. Most maps are small, and looked through.
+// Finds keys that are there twice. Most maps are small, and searched from start to end.
 class KeysSeen {
  public:
   // The first key of this text: `id` itself where it is new to `entries`.

@@ -15,7 +15,7 @@ namespace kartograph::cli {
 using yaml::YamlTree;
 
 // Where in the file's structure something stands, such as tasks[3].consumption.ram. A chain on the
-// stack, put into words only for a problem.
+// stack, made into text only for a problem.
 class FieldPath {
  public:
   FieldPath() = default;
@@ -37,17 +37,17 @@ struct MapEntry {
 };
 using MapEntries = absl::InlinedVector<MapEntry, 8>;
 
-// The entries of `map`, then those that its merge keys ("<<") add. Repeated keys, keys that are no
-// scalars and merges of what is no map become problems. A problem too, and no entries, where `map`
-// is no map.
+// The entries of `map`, then those that its merge keys ("<<") add. Repeated keys, keys that are not
+// scalars and merges of what is not a map become problems. Where `map` is not a map, that is a
+// problem too, and there are no entries.
 MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path,
                    FileProblems* problems);
 
-// Reports a key that is none of `known`, with the nearest of them.
+// Reports a key that is not one of `known`, with the nearest of them.
 void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPath& parent,
                       absl::Span<const absl::string_view> known, FileProblems* problems);
 
-// Reports that `id` is something else than `expected` ("a list of tasks").
+// Reports that `id` is something other than `expected` ("a list of tasks").
 void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& path,
                      absl::string_view expected, FileProblems* problems);
 

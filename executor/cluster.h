@@ -37,9 +37,9 @@ struct Offer {
   // order in which they were sent, each as soon as its consumption fits into what is free. Only
   // with a lease.
   int backlog = 0;
-  // What the agent says of itself, such as {"rack", "b3"}; in order of names.
+  // What the agent reports about itself, such as {"rack", "b3"}; in order of names.
   std::vector<std::pair<std::string, std::string>> attributes;
-  // The agent is taken away for maintenance then.
+  // The agent is taken down for maintenance then.
   absl::Time unavailable_from = absl::InfiniteFuture();
 };
 
@@ -55,8 +55,8 @@ struct AttemptUpdate {
   planner::AttemptId attempt;
   AgentId agent;
   planner::Outcome outcome = planner::Outcome::kNone;  // kNone: it has not ended
-  // Its agent cannot be reached: whether it runs nobody knows, so it keeps all that it holds until
-  // a later update says more. Only with kNone.
+  // Its agent cannot be reached: whether it runs is not known, so it keeps all that it holds until
+  // a later update. Only with kNone.
   bool unreachable = false;
   int exit_status = 0;  // for kSucceeded and kExited
   int signal = 0;       // for kSignalled
@@ -81,8 +81,8 @@ struct OfferRescinded {
   OfferId id;
 };
 // All that an agent has for us, whether it is offered now or not. A cluster that knows its agents
-// tells this of each, before the first offer where it can, and again when it has changed; offers
-// are told as ever. Not for agents that are leased.
+// reports this of each, before the first offer where it can, and again when it has changed; offers
+// come all the same. Not for agents that are leased.
 struct AgentCapacity {
   AgentId agent;
   std::string agent_name;
@@ -95,16 +95,16 @@ struct AgentCapacity {
 struct AgentLost {
   AgentId agent;
 };
-// The agent does not answer for now; updates tell of its attempts. Its offers are void. An offer or
-// an update of it says that it is back.
+// The agent does not answer for now; updates report its attempts. Its offers are void. An offer or
+// an update from it means that it is back.
 struct AgentUnreachable {
   AgentId agent;
 };
-// What an agent's host says of itself now and then. Counters grow from the host's start.
+// What an agent's host reports about itself from time to time. Counters grow from the host's start.
 struct HostReport {
   AgentId agent;
   absl::Time time;
-  int cpus = 0;     // of the host, whatever of them is offered
+  int cpus = 0;     // of the host, however many are offered
   double load = 0;  // processes that run or wait to, mean of a minute
   absl::Duration cpu_user, cpu_system, cpu_idle, cpu_wait;  // over all its cpus
   uint64_t ram_bytes = 0, ram_available_bytes = 0;
@@ -115,8 +115,7 @@ struct HostReport {
 using ClusterEvent = std::variant<Connected, Disconnected, Offer, OfferRescinded, AttemptUpdate,
                                   AgentCapacity, AgentLost, AgentUnreachable, HostReport>;
 
-// Receives a cluster's events, in order, from one thread of the cluster's at a time. Must not
-// block.
+// Receives a cluster's events, in order, from one thread of the cluster at a time. Must not block.
 using ClusterListener = std::function<void(std::vector<ClusterEvent>)>;
 
 struct Launch {
@@ -137,7 +136,7 @@ struct LogRequest {
   planner::AttemptId attempt;
   AgentId agent;
   LogStream stream = LogStream::kStdout;
-  int64_t offset = 0;  // negative: so many bytes before the end
+  int64_t offset = 0;  // negative: that many bytes before the end
   int64_t max_bytes = 64 << 10;
 };
 struct LogChunk {
@@ -145,18 +144,18 @@ struct LogChunk {
   std::string data;    // empty at the end of what is there now
 };
 
-// What only a cluster that makes offers has: somebody else uses what we give back. Thread-safe; no
-// call blocks.
+// What only a cluster that makes offers has: others can use what we give back. Thread-safe; no call
+// blocks.
 class OfferControl {
  public:
   virtual ~OfferControl() = default;
 
-  // Gives offers back for which nothing is waiting that fits. What they held comes again with more
-  // of the same agent, or after Revive. Only for offers that are no leases.
+  // Gives back offers that nothing waiting fits into. What they held is offered again with more of
+  // the same agent, or after Revive. Only for offers that are not leases.
   virtual void Decline(const std::vector<OfferId>& offers) = 0;
   // No resources are wanted for now: nothing waits for any.
   virtual void Suppress() = 0;
-  // Resources are wanted, also such as were declined: what waits for an agent consumes these, each
+  // Resources are wanted, including declined ones: what waits for an agent consumes these, each
   // distinct consumption once.
   virtual void Revive(const std::vector<planner::ResourceVector>& wanted) = 0;
 };

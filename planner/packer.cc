@@ -12,7 +12,7 @@ namespace {
 // Enough candidates to choose well among agents of different shape, few enough to stay cheap on ten
 // thousand.
 constexpr int kCandidates = 8;
-// With more freed agents than this the index over all is quicker than a look at each.
+// With more freed agents than this the index over all is quicker than trying each.
 constexpr size_t kFewFreed = 32;
 
 // std heaps have their largest on top; we want the first.
@@ -39,7 +39,7 @@ Packer::ClassId Packer::Intern(const ResourceVector& consumption) {
   added.interned = true;
   added.whole = consumption;
   for (const ResourceVector::Entry& entry : consumption) {
-    // A pool of capacity zero is no entry of the vector, and then no pool: see the configuration.
+    // A pool of capacity zero is not in the vector, and so is not a pool: see the configuration.
     const bool is_pool = !pools_.Get(entry.resource).is_zero();
     (is_pool ? added.pool_part : added.agent_part).Set(entry.resource, entry.quantity);
   }
@@ -297,7 +297,7 @@ void Packer::PlanDirect(std::vector<Placement>* placements) {
     heads_.pop_back();
     Class& c = classes_[id];
     if (!c.pool_part.FitsIn(pool_free_)) {
-      // It did not look at the agents freed now, so next time it must look at all.
+      // It did not try the agents freed now, so next time it must try all.
       c.fresh = true;
       continue;
     }

@@ -33,8 +33,8 @@ struct ReadyKey {
 
 // Holds the ready tasks, grouped by what they consume, and what is free on agents and in pools;
 // decides by multi-resource best fit: the agent on which the least is left over, so that large gaps
-// stay for large tasks. A plan costs with the number of distinct consumptions times agents at
-// worst; a consumption that fitted nowhere is not tried again until something became free.
+// stay for large tasks. The cost of a plan grows with distinct consumptions times agents at worst;
+// a consumption that fitted nowhere is not tried again until something became free.
 // Thread-compatible, deterministic.
 //
 // Assumes: few distinct consumptions; agents' cpu is the resource that most often decides.
@@ -61,7 +61,7 @@ class Packer {
   // The part that an agent must have, and the part that comes from pools.
   const ResourceVector& agent_part(ClassId id) const { return classes_[id].agent_part; }
   const ResourceVector& pool_part(ClassId id) const { return classes_[id].pool_part; }
-  // Forgets a consumption of which no task is ready. Its id means another one later.
+  // Removes a consumption of which no task is ready. Its id is used again later.
   void RemoveClass(ClassId id);
   size_t class_count() const { return class_ids_.size(); }
   template <typename F>
@@ -80,7 +80,7 @@ class Packer {
 
   // --- agents ---
   AgentId AddAgent();
-  // Forgets an agent. Its id means another one later.
+  // Removes an agent. Its id is used again later.
   void RemoveAgent(AgentId agent);
   size_t agent_count() const { return agents_.size() - free_agents_.size(); }
   // Nothing is placed on an agent that is not usable.
@@ -89,7 +89,7 @@ class Packer {
   void Take(AgentId agent, ClassId consumption);
   void Give(AgentId agent, ClassId consumption);
   const ResourceVector& free(AgentId agent) const { return agents_[agent].free; }
-  // What it keeps room for: agents and consumptions, and places left by some that are forgotten.
+  // What it has room for: agents and consumptions, and places left by some that were removed.
   size_t slots() const { return agents_.size() + classes_.size(); }
   bool usable(AgentId agent) const { return agents_[agent].usable; }
   // The most that may ever be free on it.
@@ -99,7 +99,7 @@ class Packer {
   void SetBacklogRoom(AgentId agent, int room);
 
   // How much longer the agent is there: what is expected to run longer is kept off it.
-  // kNeverDrains: no end is known. To be told again as time passes, unless it has none.
+  // kNeverDrains: no end is known. To be set again as time passes, unless it has none.
   void SetTimeUntilDrain(AgentId agent, int64_t microseconds);
 
   // --- pools ---
@@ -113,18 +113,18 @@ class Packer {
   // Dies if it is not there.
   void RemoveReady(ClassId consumption, const ReadyKey& key);
 
-  // Places ready tasks, best first, until nothing more fits; placed tasks are ready no more and,
+  // Places ready tasks, best first, until nothing more fits; placed tasks are no longer ready and,
   // but for the backlog, have taken their resources. Appends to `placements`.
   void Plan(std::vector<Placement>* placements);
   // Places the first ready task that fits on this one agent, usable or not.
   std::optional<Placement> PlaceOneOn(AgentId agent);
 
   // Whether a task is ready whose units of pools are free, so that more of an agent would let it
-  // go; and what such tasks need of an agent, each need once.
+  // start; and what such tasks need of an agent, each need once.
   bool AnythingWanted() const;
   std::vector<ResourceVector> Wanted() const;
 
-  // The usable agent on which the consumption fits best now and that is there for so long, if any.
+  // The usable agent on which the consumption fits best now and that stays for that long, if any.
   std::optional<AgentId> BestFit(const ResourceVector& need, int64_t expected_us = 0) const;
 
  private:
@@ -133,7 +133,7 @@ class Packer {
     ResourceVector agent_part;
     ResourceVector pool_part;
     absl::btree_set<ReadyKey> ready;
-    // All agents must be looked at; otherwise only those on which something became free.
+    // All agents must be tried; otherwise only those on which something became free.
     bool fresh = true;
     bool interned = false;
     bool is_short = false;

@@ -1,4 +1,4 @@
-// The packer under random operations, from a seed each, beside a model that looks at everything.
+// The packer under random operations, from a seed each, beside a model that checks everything.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -102,7 +102,7 @@ class World {
     agents_[id] = {capacity, true};
     Scale(capacity);
   }
-  // A consumption that nobody uses is forgotten, and another one takes its id.
+  // An unused consumption is removed, and another one takes its id.
   void ReplaceConsumption() {
     const size_t c = static_cast<size_t>(Below(static_cast<int>(consumptions_.size())));
     const auto used = [&](const auto& x) { return x.consumption == c; };

@@ -25,7 +25,7 @@ ResourceVector CpuDb(int64_t cores, int64_t connections) {
   return {{Resource::Cpu(), Quantity::Of(cores)}, {kDb, Quantity::Of(connections)}};
 }
 
-// Tells of tasks by their index and of agents by their number.
+// Shows tasks by their index and agents by their number.
 class Story {
  public:
   explicit Story(ResourceVector pools = {}) : packer(std::move(pools)) {}

@@ -23,18 +23,18 @@ std::string Clean(std::string text) {
 }  // namespace
 
 absl::Status ProblemsToStatus(const std::vector<Problem>& problems) {
-  const size_t told = std::min(problems.size(), kMaxProblems);
+  const size_t reported = std::min(problems.size(), kMaxProblems);
   std::string message;
   std::string payload = absl::StrCat(problems.size());
-  for (size_t i = 0; i < told; ++i) {
+  for (size_t i = 0; i < reported; ++i) {
     const Problem& p = problems[i];
     absl::StrAppend(&message, i == 0 ? "" : "\n", p.field, p.value.empty() ? "" : " = ", p.value,
                     ": ", p.message);
     absl::StrAppend(&payload, std::string(1, kRecord), Clean(p.field), std::string(1, kField),
                     Clean(p.value), std::string(1, kField), Clean(p.message));
   }
-  if (told < problems.size()) {
-    absl::StrAppend(&message, "\nand ", problems.size() - told, " more problems");
+  if (reported < problems.size()) {
+    absl::StrAppend(&message, "\nand ", problems.size() - reported, " more problems");
   }
   absl::Status status = absl::InvalidArgumentError(message);
   status.SetPayload(kPayloadUrl, absl::Cord(payload));

@@ -16,11 +16,11 @@ struct Problem {
   bool operator==(const Problem&) const = default;
 };
 
-// At most this many are told; the rest are counted.
+// At most this many are reported; the rest are counted.
 inline constexpr size_t kMaxProblems = 100;
 
-// InvalidArgument whose message says all problems in words, and from which ProblemsOf gets them
-// back. `problems` is not empty.
+// InvalidArgument whose message has all problems as text, and from which ProblemsOf gets them back.
+// `problems` is not empty.
 absl::Status ProblemsToStatus(const std::vector<Problem>& problems);
 // The problems a status carries (at most kMaxProblems) and, through `total`, how many there were.
 // Empty where it carries none.

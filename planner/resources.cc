@@ -104,7 +104,7 @@ class NameTable {
     return it->second;
   }
 
-  // With the lock.
+  // With the lock held.
   absl::StatusOr<uint16_t> FindOrAdd(absl::string_view name) {
     if (auto it = ids_.find(name); it != ids_.end()) return it->second;
     if (const std::string problem = ResourceNameProblem(name); !problem.empty()) {

@@ -25,8 +25,7 @@ class Quantity {
   // The most that anybody can have or ask for of one resource: 10^15 units, of ram a petabyte.
   static constexpr Quantity Max() { return Of(1'000'000'000'000'000); }
   static constexpr Quantity Of(int64_t units) { return Quantity(units * 1000); }
-  // Thousandths that were written down or sent. InvalidArgument for less than 0 and more than
-  // Max().
+  // Thousandths that were stored or sent. InvalidArgument for less than 0 and more than Max().
   static absl::StatusOr<Quantity> FromOutside(int64_t milli);
   // Rounds what is finer than a thousandth up, so that nothing is under-declared. InvalidArgument
   // for a negative, infinite or not-a-number quantity and for one over Max().
@@ -64,9 +63,9 @@ class Resource {
   static constexpr size_t kMaxNames = 1 << 16;  // in the table at once, cpu and ram among them
 
   // The resource of this name, which is added to the table for good if it is new: for names that
-  // were accepted, or come from where nobody fills the table (see ResourceNames for the others).
-  // InvalidArgument for a name that is not 1 to 64 letters, digits, '_', '-', '.' starting with a
-  // letter; ResourceExhausted beyond kMaxNames.
+  // were accepted, or come from where no client can fill the table (see ResourceNames for the
+  // others). InvalidArgument for a name that is not 1 to 64 letters, digits, '_', '-', '.' starting
+  // with a letter; ResourceExhausted beyond kMaxNames.
   static absl::StatusOr<Resource> Intern(absl::string_view name);
   // The resource of this name, if it is in the table.
   static std::optional<Resource> Find(absl::string_view name);
@@ -138,7 +137,8 @@ class ResourceVector {
 // refused takes no place. Thread-compatible.
 class ResourceNames {
  public:
-  // A graph asks for so many different resources at most, so that one client cannot fill the table.
+  // A graph asks for at most this many different resources, so that one client cannot fill the
+  // table.
   static constexpr size_t kMaxNames = 64;
 
   ResourceNames() = default;
@@ -162,8 +162,8 @@ class ResourceNames {
 // "512MiB", "1.5GiB", "1000": bytes in the largest binary unit that is exact to three decimals.
 std::string FormatBytes(Quantity bytes);
 // A number with an optional unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB), which only `resource`
-// "cpu" does not take. InvalidArgument says what would be right and leaves it to the caller to say
-// what was there.
+// "cpu" does not take. InvalidArgument says what would be valid and leaves it to the caller to say
+// what was given.
 absl::StatusOr<Quantity> ParseQuantity(absl::string_view text, absl::string_view resource = "");
 
 }  // namespace kartograph::planner

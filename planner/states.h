@@ -13,8 +13,8 @@ namespace kartograph::planner {
 //   kWaiting --> kReady --> kLaunching --> kRunning --> kSucceeded
 //      |           |            |             |-------> kFailed      no attempts left
 //      |           |            |             '-------> kReady       attempts left, after back-off
-//      |           |            '---------------------> kReady       the cluster's doing: none
-//      spent |           '--> kCancelled (from every state that is not final)
+//      |           |            '---------------------> kReady       the cluster's doing
+//      |           '--> kCancelled (from every state that is not final)
 //      '--> kSkipped    a task before it failed, was cancelled or was skipped
 enum class TaskState : uint8_t {
   kWaiting = 1,    // for tasks before it

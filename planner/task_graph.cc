@@ -53,7 +53,7 @@ std::vector<TaskIndex> ShortestCycle(TaskIndex start, const Adjacency& successor
 }
 
 // Whether every task comes before its successors, as most people write graphs down: that is a
-// topological order already, and looking costs a fifth of a depth-first search.
+// topological order already, and checking costs a fifth of a depth-first search.
 bool IsInOrder(const Adjacency& successors) {
   for (TaskIndex i = 0; i < successors.size(); ++i) {
     for (TaskIndex next : successors[i]) {
@@ -105,7 +105,7 @@ std::vector<std::vector<TaskIndex>> FindCycles(const Adjacency& successors) {
     const bool is_own_successor = std::find(next.begin(), next.end(), i) != next.end();
     if (members[component[i]] < (is_own_successor ? 1u : 2u)) continue;
     cycles.push_back(ShortestCycle(i, successors, component));
-    members[component[i]] = 0;  // one cycle a component
+    members[component[i]] = 0;  // one cycle per component
   }
   return cycles;
 }

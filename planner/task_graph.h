@@ -59,7 +59,7 @@ std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
                                           std::vector<Problem>* problems);
 
 // For each task how many tasks the longest path from it to the end holds, itself included: what
-// matters first. `successors` is acyclic.
+// goes first. `successors` is acyclic.
 std::vector<uint32_t> LongestRemainingPath(const Adjacency& successors);
 
 }  // namespace kartograph::planner

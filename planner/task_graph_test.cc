@@ -53,7 +53,7 @@ std::vector<std::vector<TaskIndex>> Lists(const Adjacency& adjacency) {
   return lists;
 }
 
-// The path of names in a problem that tells of a cycle; empty where it tells of something else.
+// The path of names in a problem that is about a cycle; empty for other problems.
 std::vector<std::string> CycleIn(const Problem& problem) {
   const std::string begin = "is part of a cycle, ";
   if (problem.message.rfind(begin, 0) != 0) return {};

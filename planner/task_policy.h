@@ -23,7 +23,7 @@ struct TaskPolicy {
   absl::Duration unreachable_timeout = absl::InfiniteDuration();
   // At least 1. Attempts that are not the task's fault do not count.
   int32_t max_attempts = 1;
-  // At least 1: the task fails once so many of its attempts were lost together with their agent.
+  // At least 1: the task fails once this many of its attempts were lost together with their agent.
   int32_t max_losses = 5;
 
   bool operator==(const TaskPolicy&) const = default;

@@ -11,7 +11,7 @@
 namespace kartograph::scheduler {
 namespace {
 
-// An agent's backlog holds about so much work: more than a commit and two messages take on a busy
+// An agent's backlog holds about this much work: more than a commit and two messages take on a busy
 // machine, less than a person notices.
 constexpr double kBacklogUs = 100000;
 constexpr size_t kShapesKept = 64;
@@ -50,7 +50,7 @@ AgentTable::Index AgentTable::Adopt(const executor::AgentId& id, const std::stri
   return index;
 }
 
-// --- what the cluster tells ---
+// --- what the cluster reports ---
 
 AgentTable::Index AgentTable::OnOffer(executor::Offer offer, const Instant& now) {
   const Index index = Intern(offer.agent);
@@ -70,10 +70,10 @@ AgentTable::Index AgentTable::OnOffer(executor::Offer offer, const Instant& now)
   } else {
     if (agent.offers.empty()) offering_.push_back(index);
     agent.offers.push_back(std::move(offer));
-    // Where nobody has told, what the agent has is seen best while nothing is held. Later, what is
-    // offered at once is the least it has; what is held does not count with it, as an attempt may
-    // have freed it whose end is not known here yet. Only after a restart there is nothing better
-    // to go by.
+    // Where the cluster has not reported it, what the agent has is seen best while nothing is held.
+    // Later, what is offered together is the least it has; what is held is not added, as an attempt
+    // whose end is not known here yet may have freed it. Only after a restart is there nothing
+    // better to go by.
     planner::ResourceVector offered;
     for (const executor::Offer& open : agent.offers) offered += open.resources;
     planner::ResourceVector both = offered;
@@ -92,16 +92,16 @@ AgentTable::Index AgentTable::OnOffer(executor::Offer offer, const Instant& now)
   return index;
 }
 
-AgentTable::Index AgentTable::OnCapacity(executor::AgentCapacity told) {
-  const Index index = Intern(told.agent);
+AgentTable::Index AgentTable::OnCapacity(executor::AgentCapacity capacity) {
+  const Index index = Intern(capacity.agent);
   Agent& agent = At(index);
-  agent.name = std::move(told.agent_name);
+  agent.name = std::move(capacity.agent_name);
   agent.connected = true;
   agent.unreachable_since.reset();
-  agent.attributes = std::move(told.attributes);
+  agent.attributes = std::move(capacity.attributes);
   agent.capacity_told = true;
-  agent.capacity = std::move(told.resources);
-  agent.most = std::move(told.for_one_attempt);
+  agent.capacity = std::move(capacity.resources);
+  agent.most = std::move(capacity.for_one_attempt);
   anybody_seen_ = true;
   RaiseTo(agent.most, largest_seen_);
   Refresh(index);
@@ -177,7 +177,7 @@ void AgentTable::OnDisconnected(SteadyTime now, bool again) {
   while (!leaving_.empty()) StaysForGood(*leaving_.begin());
   if (again) {
     leases_ = false;
-    away_.clear();  // from now on it counts who does not come back
+    away_.clear();  // absence is counted from now on
   }
   for (Index i = 0; i < slots_.size(); ++i) {
     if (!slots_[i].known) continue;
@@ -225,7 +225,7 @@ bool AgentTable::IsUsable(const Agent& agent) const {
   return agent.has_room() && agent.failures == 0 && !agent.reserved;
 }
 
-// Tells the packer what the agent has.
+// Updates the packer with what the agent has.
 void AgentTable::Refresh(Index index) {
   const Agent& agent = At(index);
   if (!agent.connected) {
@@ -358,7 +358,7 @@ void AgentTable::Reserve(Index index, bool reserved) {
 
 // --- plans ---
 
-// What the packer knows of agents that go: it has no clock.
+// Updates the packer for agents that will leave: it has no clock.
 void AgentTable::RefreshTimesUntilDrain(SteadyTime now) {
   for (Index index : leaving_) {
     packer_.SetTimeUntilDrain(
@@ -448,7 +448,7 @@ absl::Status AgentTable::CheckInvariants() const {
     }
     const bool set_aside = agent.set_aside_until.has_value();
     if (set_aside && !set_aside_.contains({agent.set_aside_until->steady, i})) {
-      return wrong("is set aside for ever");
+      return wrong("is set aside forever");
     }
     if (on_probation_.contains(i) != (agent.failures > 0 && !set_aside)) {
       return wrong("is on probation, or is not");

@@ -28,11 +28,11 @@ struct Agent {
   bool lease = false;
   bool reserved = false;     // kept for one attempt alone: nothing else is placed on it
   bool launched_on = false;  // in this plan
-  int holding = 0;           // so many of its attempts hold their resources
+  int holding = 0;           // how many of its attempts hold their resources
   int max_backlog = 0;
   int backlog_size = 0;  // those in `backlog` that have neither ended nor begun
-  // It could not start so many attempts in a row, for reasons of its own. After the first, it is
-  // set aside; after that, it gets one attempt at a time until one was started.
+  // How many attempts in a row it could not start, for reasons of its own. After the first, it is
+  // set aside; after that, it gets one attempt at a time until one has started.
   int failures = 0;
   double mean_wall_us = 0;       // of ended attempts, newer ones weigh more; 0: none yet
   planner::ResourceVector held;  // by those that hold their resources
@@ -59,8 +59,8 @@ struct Agent {
 };
 
 // Thread-compatible. An agent that is gone and has no attempts left is erased, at once where it is
-// known to be lost for good, otherwise when it has been away for kForgetAfter; its index means
-// another agent then.
+// known to be lost for good, otherwise when it has been away for kForgetAfter; its index is used
+// again then.
 class AgentTable {
  public:
   using Index = planner::Packer::AgentId;
@@ -68,10 +68,10 @@ class AgentTable {
   static constexpr absl::Duration kFirstSetAside = absl::Seconds(1);
   static constexpr absl::Duration kLongestSetAside = absl::Minutes(5);
 
-  // `packer` outlives this; it is told what is free where.
+  // `packer` outlives this; it is kept up to date with what is free where.
   explicit AgentTable(planner::Packer* packer) : packer_(*packer) {}
 
-  // --- who is there ---
+  // --- the agents ---
   const Agent& operator[](Index index) const { return slots_[index].agent; }
   std::optional<Index> Find(const executor::AgentId& id) const;
   // Of an attempt in the history; nothing else is known of it yet.
@@ -84,18 +84,18 @@ class AgentTable {
   }
   size_t size() const { return index_.size(); }
 
-  // --- what the cluster tells ---
+  // --- what the cluster reports ---
   Index OnOffer(executor::Offer offer, const Instant& now);
-  Index OnCapacity(executor::AgentCapacity told);
+  Index OnCapacity(executor::AgentCapacity capacity);
   void OnRescinded(const executor::OfferId& id);
   void OnUnreachable(const executor::AgentId& id, const Instant& now);
   void OnHostReport(executor::HostReport report);
-  // Something was heard of it.
+  // It was heard from.
   void OnAlive(Index index);
-  // Its offers are void; its attempts are for the caller to end, after which Erase.
+  // Its offers are void; the caller ends its attempts, and then calls Erase.
   void OnLost(Index index, SteadyTime now);
   void Erase(Index index);
-  // All offers are void, and nobody is known to be there. With `again`, a connection begins.
+  // All offers are void, and no agent is known to be connected. With `again`, a connection begins.
   void OnDisconnected(SteadyTime now, bool again);
   // Erases those that have been away for long.
   void ForgetAbsent(SteadyTime now);
@@ -116,7 +116,7 @@ class AgentTable {
   // For how long every agent that runs something surely has more to begin in its backlog.
   absl::Duration BusyFor() const;
 
-  // --- agents that fail, and such as are kept for one attempt ---
+  // --- agents that fail, and those kept for one attempt ---
   // It could not start an attempt: sets it aside, for longer each time.
   void OnFailed(Index index, std::string reason, const Instant& now);
   // It started one.
@@ -144,7 +144,7 @@ class AgentTable {
   bool EverFits(const planner::ResourceVector& need) const;
   // The most of each resource that any one agent ever had.
   const planner::ResourceVector& largest_seen() const { return largest_seen_; }
-  // What tells another table the same.
+  // The events that bring another table to the same state.
   void AppendState(std::vector<executor::ClusterEvent>* events) const;
 
   // Of its own state; what is held is compared by AttemptTable.
@@ -153,7 +153,7 @@ class AgentTable {
  private:
   struct Slot {
     bool known = false;
-    uint64_t away = 0;  // the newest entry in away_ that is of it
+    uint64_t away = 0;  // its newest entry in away_
     Agent agent;
   };
   struct Away {
@@ -173,7 +173,7 @@ class AgentTable {
   planner::Packer& packer_;
   std::vector<Slot> slots_;
   absl::flat_hash_map<executor::AgentId, Index> index_;
-  absl::btree_set<Index> leaving_;  // agents that will be taken away for maintenance
+  absl::btree_set<Index> leaving_;  // agents that will be taken down for maintenance
   std::vector<Index> offering_;     // agents with open offers, and some that had
   absl::btree_set<std::pair<SteadyTime, Index>> set_aside_;
   absl::btree_set<Index> on_probation_;
@@ -182,7 +182,7 @@ class AgentTable {
   bool leases_ = false;
   bool anybody_seen_ = false;
   planner::ResourceVector largest_seen_;
-  // What agents had that are forgotten: none of these fits into another. The last few.
+  // What erased agents had: none of these fits into another. The last few.
   std::deque<planner::ResourceVector> shapes_seen_;
 };
 

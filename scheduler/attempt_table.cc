@@ -229,7 +229,7 @@ absl::Status AttemptTable::CheckInvariants() const {
       }
     }
   }
-  if (unreachable != unreachable_) return absl::InternalError("attempts out of reach: miscounted");
+  if (unreachable != unreachable_) return absl::InternalError("unreachable attempts: miscounted");
   if (pool_free != packer_.pool_free()) {
     return absl::InternalError(absl::StrCat("of the pools, ", packer_.pool_free().ToString(),
                                             " is said to be free, but ", pool_free.ToString(),

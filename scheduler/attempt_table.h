@@ -24,7 +24,7 @@ namespace kartograph::scheduler {
 //
 // It waits on its agent for its turn and holds nothing.
 struct InBacklog {};
-// It holds its resources; that it runs has not been said.
+// It holds its resources; it has not been reported as running.
 struct Launching {};
 struct Running {
   absl::Time start_time;  // by the agent's clock
@@ -48,14 +48,14 @@ struct Attempt {
   absl::Time launch_time;
   AttemptState state;
 
-  // What it is, or was before its agent went out of reach.
+  // What it is, or was before its agent became unreachable.
   bool in_backlog() const { return Is<InBacklog>(); }
   bool running() const { return Is<Running>(); }
   const Unreachable* unreachable() const {
     const auto* away = std::get_if<std::unique_ptr<Unreachable>>(&state);
     return away != nullptr ? away->get() : nullptr;
   }
-  // InfinitePast where it has not been said to run.
+  // InfinitePast where it has not been reported as running.
   absl::Time start_time() const;
 
  private:
@@ -81,7 +81,7 @@ class AttemptTable {
   bool contains(planner::AttemptId id) const { return attempts_.contains(id); }
   size_t size() const { return attempts_.size(); }
   size_t unreachable_count() const { return unreachable_; }
-  // In order of ids: a hash map's order is no order.
+  // In order of ids: a hash map's order is arbitrary.
   std::vector<planner::AttemptId> Ids() const;
   std::vector<planner::AttemptId> IdsOn(AgentTable::Index agent) const;
   template <typename F>
@@ -93,16 +93,16 @@ class AttemptTable {
   // The plan took what it consumes, but for the backlog.
   void Launch(planner::AttemptId id, const planner::Packer::Placement& placement, bool alone,
               absl::Time now);
-  // From the history: until the cluster says more, it is taken to hold all that it was given.
+  // From the history: until the cluster reports it, it is taken to hold all that it was given.
   void Adopt(planner::AttemptId id, AgentTable::Index agent, planner::Packer::ClassId consumption,
              bool alone, absl::Time launch_time);
-  // Its agent can be reached again, if it was not; whether that is news.
+  // Its agent can be reached; whether that changes anything.
   bool SetReachable(planner::AttemptId id);
   // It waits in its agent's backlog. Only for an attempt that can be reached, as the next.
   void SetInBacklog(planner::AttemptId id);
-  // It runs; whether that is news.
+  // It runs; whether that changes anything.
   bool SetRunning(planner::AttemptId id, absl::Time start_time);
-  // Whether that is news. After `timeout` of it, it is due.
+  // Whether that changes anything. After `timeout` of it, it is due.
   bool SetUnreachable(planner::AttemptId id, const Instant& now, absl::Duration timeout);
   // It has ended: what it held is free, and its agent, where it goes on, begins what it has in its
   // backlog.
@@ -112,7 +112,7 @@ class AttemptTable {
   // Nothing is known any more, so nothing is due.
   void OnDisconnected();
 
-  // --- attempts that are out of reach for too long ---
+  // --- attempts that are unreachable for too long ---
   std::optional<planner::AttemptId> NextDue(SteadyTime now) const;
   SteadyTime NextTimer() const;
 

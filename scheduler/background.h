@@ -1,4 +1,4 @@
-// Work beside the scheduler's thread.
+// Work off the scheduler's thread.
 #ifndef KARTOGRAPH_SCHEDULER_BACKGROUND_H_
 #define KARTOGRAPH_SCHEDULER_BACKGROUND_H_
 
@@ -22,7 +22,7 @@ class Background {
   enum Lane {
     kDeliveries,  // clients wait for these
     kGraphs,      // whole graphs: may take seconds
-    kRetention,   // looks through the whole history: nobody waits for that
+    kRetention,   // scans the whole history: nothing waits for that
   };
   static constexpr int kLanes = 3;
 

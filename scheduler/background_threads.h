@@ -12,7 +12,7 @@
 
 namespace kartograph::scheduler {
 
-// One thread a lane, started with its first job. Thread-safe.
+// One thread per lane, started with its first job. Thread-safe.
 class BackgroundThreads : public Background {
  public:
   using Then = std::function<void(const Instant&)>;

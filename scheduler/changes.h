@@ -1,4 +1,4 @@
-// From a step to what is told to those who watch.
+// From a step to what watchers are sent.
 #ifndef KARTOGRAPH_SCHEDULER_CHANGES_H_
 #define KARTOGRAPH_SCHEDULER_CHANGES_H_
 
@@ -12,8 +12,8 @@
 
 namespace kartograph::scheduler {
 
-// What a committed step changed, and the words for it. Both arguments outlive this and do not
-// change meanwhile.
+// What a committed step changed, and the text for it. Both arguments outlive this and do not change
+// meanwhile.
 class StepChanges : private Changes::Words {
  public:
   StepChanges(const Step& step, const Core& now);
@@ -32,7 +32,7 @@ class StepChanges : private Changes::Words {
   const Step& step_;
   const Core& now_;
   absl::flat_hash_map<planner::GraphId, const LiveGraph*> ended_graphs_;
-  // Made when somebody asks why a task ended.
+  // Made when a watcher asks why a task ended.
   mutable std::optional<absl::flat_hash_map<planner::TaskKey, const std::string*>> why_ended_;
   Changes changes_;
 };

@@ -13,9 +13,9 @@
 
 namespace kartograph::scheduler {
 
-// Counts who uses a consumption. One that nobody uses is kept for a while, as the next graph mostly
-// asks for the same, and what was learnt of it with it; of those only the last kKeptUnused. An id
-// is the packer's, and means another consumption once it was forgotten. Thread-compatible.
+// Counts who uses a consumption. An unused one is kept for a while with what was learnt of it, as
+// the next graph mostly asks for the same; of those only the last kKeptUnused. An id is the
+// packer's, and is used again once its consumption was dropped. Thread-compatible.
 class ConsumptionTable {
  public:
   using Id = planner::Packer::ClassId;
@@ -32,11 +32,11 @@ class ConsumptionTable {
   void AddUser(Id id);
   void Release(Id id);
 
-  // Tasks of it may run so long.
+  // Tasks of it may run this long.
   void NoteTimeout(Id id, absl::Duration timeout);
   // One of them did.
   void LearnWallTime(Id id, double microseconds);
-  // What is to be expected: generous as long as none has ended.
+  // What to expect: generous as long as none has ended.
   absl::Duration ExpectedWallTime(Id id) const;
   // Tells the packer what is expected of each.
   void RefreshExpected();

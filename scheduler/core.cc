@@ -76,7 +76,7 @@ std::optional<Problem> Core::Infeasible(absl::string_view task_name,
           absl::StrCat("is more than the pool holds; ask for at most ", pool.ToString())};
     }
   }
-  // Before the first offer nobody knows what agents there are: then it waits, and says so.
+  // Before the first offer it is not known what agents there are: then it waits, and says so.
   if (!agents_.anybody_seen() || agent_part.empty()) return std::nullopt;
   if (agents_.EverFits(agent_part)) return std::nullopt;
   for (const auto& entry : agent_part) {
@@ -113,7 +113,7 @@ absl::Status Core::Check(const PreparedGraph& graph) const {
     for (TaskIndex i = 0; i < graph.size(); ++i) {
       const uint32_t consumption = graph.live->tasks[i].consumption;
       if (!infeasible[consumption]) continue;
-      // Those that will not be told only count.
+      // Those that will not be reported only count.
       problems.push_back(
           problems.size() < planner::kMaxProblems
               ? *Infeasible(graph.live->task_name(i), graph.consumptions[consumption].resources)
@@ -198,7 +198,7 @@ absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
   if (graph == nullptr || key.index() >= graph->tasks.size()) return NoGraph(key.graph());
   if (planner::IsFinal(graph->tasks[key.index()].state)) return 0;
   if (graph->progress != nullptr && graph->progress->resetting()) {
-    // Its end would be written before its last one is undone.
+    // Its new end would be written before its last one is undone.
     return absl::UnavailableError("the graph is about to run again; try again");
   }
   explainer_.Invalidate();
@@ -218,8 +218,8 @@ void Core::OnClusterEvent(executor::ClusterEvent event, const Turn& turn) {
   turn.step.cluster_changed = true;
   if (auto* offer = std::get_if<executor::Offer>(&event)) {
     attempts_.StartBacklog(agents_.OnOffer(std::move(*offer), turn.now));
-  } else if (auto* told = std::get_if<executor::AgentCapacity>(&event)) {
-    attempts_.StartBacklog(agents_.OnCapacity(std::move(*told)));
+  } else if (auto* capacity = std::get_if<executor::AgentCapacity>(&event)) {
+    attempts_.StartBacklog(agents_.OnCapacity(std::move(*capacity)));
   } else if (std::holds_alternative<executor::Connected>(event)) {
     OnConnected(turn);
   } else if (auto* away = std::get_if<executor::Disconnected>(&event)) {
@@ -277,10 +277,10 @@ void Core::CancelAgain(AttemptId id, const Turn& turn) {
       {id, agents_[attempts_.At(id).agent].id, graphs_.policy(id.task()).cancel_grace});
 }
 
-// --- what the cluster tells of attempts ---
+// --- what the cluster reports of attempts ---
 
 void Core::OnAttempt(AttemptUpdate update, const Turn& turn) {
-  // Clusters check what they are told; an outcome that there is not would be written, and the
+  // Clusters check what they receive; an outcome that does not exist would be written, and the
   // history refused at the next start.
   if (!planner::OutcomeFromNumber(static_cast<int64_t>(update.outcome))) {
     update.message = absl::StrCat("it ended in a way that is not known here: ",
@@ -290,7 +290,7 @@ void Core::OnAttempt(AttemptUpdate update, const Turn& turn) {
   const AttemptId id = update.attempt;
   if (!attempts_.contains(id)) {
     if (update.outcome != Outcome::kNone) {
-      turn.step.acknowledge.push_back(id);  // known to have ended; the news came twice
+      turn.step.acknowledge.push_back(id);  // known to have ended; the update came twice
     } else if (!update.unreachable) {
       // The history does not know it, or has given it up: it must not run.
       turn.step.cancels.push_back({id, update.agent, absl::Seconds(10)});
@@ -360,7 +360,7 @@ void Core::OnAttemptAlive(const AttemptUpdate& update, const Turn& turn) {
   const AttemptId id = update.attempt;
   if (attempts_.At(id).unreachable() != nullptr) {
     SetReachable(id, turn);
-    CancelAgain(id, turn);  // nobody heard of it
+    CancelAgain(id, turn);  // the first one may not have arrived
   }
   const AgentTable::Index agent = attempts_.At(id).agent;
   if (!agents_[agent].connected) turn.step.cluster_changed = true;
@@ -417,7 +417,7 @@ void Core::Plan(const Turn& turn) {
     consumptions_.RefreshExpected();
   }
   if (launching_) Place(turn);
-  // The plan placed all that fits: what is offered still is of no use now.
+  // The plan placed all that fits: what is still offered is of no use now.
   agents_.TakeOpenOffers(&turn.step.declined_offers);
   TellDemand(turn);
 }
@@ -443,7 +443,7 @@ void Core::Place(const Turn& turn) {
   }
 }
 
-// Cancels at once what was placed of a graph that is being cancelled. Of suspects, none is.
+// Cancels at once what was placed of a graph that is being cancelled. No suspect of one is placed.
 void Core::Refuse(const planner::Packer::Placement& placement, const Turn& turn) {
   LiveGraph& graph = *graphs_.FindLive(placement.task.graph());
   if (!placement.backlog) {
@@ -454,7 +454,7 @@ void Core::Refuse(const planner::Packer::Placement& placement, const Turn& turn)
   graphs_.CancelOne(graph, placement.task.index(), graph.cancel_reason, turn);
 }
 
-// Whether an attempt was launched there that has not been said to run.
+// Whether an attempt was launched there that has not been reported as running.
 bool Core::AwaitsStart(AgentTable::Index agent) const {
   const std::vector<AttemptId>& attempts = agents_[agent].attempts;
   return std::any_of(attempts.begin(), attempts.end(), [this](AttemptId id) {
@@ -479,7 +479,7 @@ void Core::Launch(const planner::Packer::Placement& placement, bool alone, const
                                 policy.cancel_grace});
 }
 
-// Says what is wanted of a cluster that offers, whenever that makes a difference to it.
+// Notifies a cluster that makes offers of what is wanted, whenever that makes a difference to it.
 void Core::TellDemand(const Turn& turn) {
   demand_.Silence();
   if (!connected_ || agents_.leases()) return;

@@ -34,15 +34,15 @@ namespace kartograph::scheduler {
 struct CoreOptions {
   planner::ResourceVector pools;
   uint32_t max_graph_tasks = 1000000;
-  // Work on a whole graph goes on with so many tasks at once.
+  // Work on a whole graph goes on with this many tasks at once.
   int64_t slice_tasks = 4096;
 };
 
 // Dispatches between the tables that own the state: graphs and their tasks' lives, attempts,
 // agents, demand. Has no threads, clock, randomness or I/O: the same events at the same times give
-// the same steps. Every event is a turn, which appends to a step; Plan, called once after a batch
+// the same steps. Every event is a Turn, which appends to a step; Plan, called once after a batch
 // of events, appends the launches. If the step cannot be committed, the core is ahead of the
-// history and must be thrown away and built anew from it. Thread-compatible.
+// history and must be thrown away and rebuilt from it. Thread-compatible.
 class Core : public Snapshots {
  public:
   Core(CoreOptions options, GraphTable::LastIds last_ids);
@@ -50,14 +50,14 @@ class Core : public Snapshots {
   Core& operator=(const Core&) = delete;
 
   // --- graphs ---
-  // The next id, which is never given again.
+  // The next id, which is never used again.
   planner::GraphId NewGraphId() { return graphs_.NewId(); }
-  // The problems of a submission, those that only the live state shows included.
+  // The problems of a submission, including those that only the live state shows.
   absl::Status Check(const PreparedGraph& graph) const;
   // Puts a graph in its place, and begins with what there is to do with it; ContinueWork goes on.
   // Of a graph from the history that is the work which a crash left undone.
   void Install(PreparedGraph graph, const Turn& turn);
-  // Goes on with work on whole graphs, each in turn, with so many tasks in all. Once a batch.
+  // Goes on with work on whole graphs, each in turn, with this many tasks in all. Once a batch.
   void ContinueWork(int64_t tasks, const Turn& turn);
   bool HasWork() const { return graphs_.has_work(); }
 
@@ -80,7 +80,7 @@ class Core : public Snapshots {
   SteadyTime NextTimer() const;
   void OnTime(const Turn& turn);
 
-  // Places what is ready, unless launching is stopped; gives back offers of which nothing was used,
+  // Places what is ready, unless launching is stopped; declines offers of which nothing was used,
   // and says what is wanted.
   void Plan(const Turn& turn);
   void StopLaunching() { launching_ = false; }
@@ -98,7 +98,7 @@ class Core : public Snapshots {
   // The connection and the offers in force, for a core that takes this one's place.
   std::vector<executor::ClusterEvent> AdoptableState() const;
 
-  // What must hold between two events, whatever came before; looks at everything, for tests.
+  // What must hold between two events, whatever came before; checks everything, for tests.
   absl::Status CheckInvariants() const;
   // How much is remembered, for tests: none of it grows with what is gone.
   size_t known_agents() const { return agents_.size(); }
@@ -126,7 +126,7 @@ class Core : public Snapshots {
   void OnDisconnected(std::string reason, const Turn& turn);
   void OnAgentLost(const executor::AgentId& id, const Turn& turn);
 
-  // What it tells of attempts.
+  // What it reports of attempts.
   void OnAttempt(executor::AttemptUpdate update, const Turn& turn);
   void OnAttemptEnded(executor::AttemptUpdate update, const Turn& turn);
   void OnAttemptAlive(const executor::AttemptUpdate& update, const Turn& turn);
@@ -156,7 +156,7 @@ class Core : public Snapshots {
 
   bool launching_ = true;
   bool connected_ = false;
-  std::string disconnect_reason_;                       // for people; empty while nothing was said
+  std::string disconnect_reason_;                       // for people; empty while none was given
   SteadyTime planned_;                                  // the last time Plan was called
   std::vector<planner::Packer::Placement> placements_;  // kept to save its allocation
   Explainer explainer_;

@@ -55,7 +55,7 @@ TEST_P(ClockTest, NothingEndsBeforeItBegan) {
   const planner::GraphId graph = Submit(Graph({Task("a"), Task("b")}));
   Runs("a");
   StepWall(GetParam());
-  LoseAgent("m");  // "b" has not been said to run
+  LoseAgent("m");  // "b" has not been reported as running
   Agent("m", Cpu(2));
   for (const char* name : {"a", "b"}) {
     const auto& [launched, ended] = history().task(Key(name)).attempts.at(1);

@@ -1,4 +1,4 @@
-// Agents, offers and attempts: what the cluster tells, and what is launched on it.
+// Agents, offers and attempts: what the cluster reports, and what is launched on it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

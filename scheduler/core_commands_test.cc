@@ -1,4 +1,4 @@
-// What people ask for: submit, extend, close, cancel; and what they are told is wrong.
+// What people ask for: submit, extend, close, cancel; and the problems reported to them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Agents that cannot start attempts for reasons of their own, and such as do not answer.
+// Agents that cannot start attempts for reasons of their own, and those that do not answer.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -132,7 +132,7 @@ TEST_F(OfferTest, AnAgentIsKnownBeforeItOffersAnything) {
 
 TEST_F(OfferTest, WhatIsToldOfAnAgentIsBelievedRatherThanWhatItOffers) {
   Notify({executor::Connected{}, Told("m", Cpu(8), Cpu(8))});
-  // Others use it, too: so much is offered.
+  // Others use it, too: this much is offered.
   Offer("o1", "m", Cpu(2));
   EXPECT_EQ(core().Cluster(1, 0).agents[0].capacity, Cpu(8));
   Submit(Graph({Task("a").Needs(Cpu(6)), Task("b").Needs(Cpu(2))}));
@@ -249,7 +249,7 @@ TEST_F(DemandTest, AfterANewConnectionItIsSaidAgain) {
 
 class MaintenanceTest : public ::testing::Test, protected CoreStory {
  protected:
-  // Agent m offers one core, and goes in so long.
+  // Agent m offers one core, and goes after this time.
   void Leaving(absl::Duration in) {
     if (!core().connected()) Connect();
     executor::Offer offer = MakeOffer(absl::StrCat("o", ++offers_), "m", Cpu(1));

@@ -1,4 +1,4 @@
-// What the core tells of itself.
+// The core's state as snapshots.
 #include <algorithm>
 
 #include "scheduler/core.h"
@@ -24,7 +24,7 @@ HostSnapshot HostSnapshotOf(const executor::HostReport& last,
   const absl::Duration busy =
       last.cpu_user + last.cpu_system - before->cpu_user - before->cpu_system;
   const absl::Duration all = cpu(last) - cpu(*before);
-  // Counters that fell: the host was started anew.
+  // Counters that fell: the host was restarted.
   if (busy < absl::ZeroDuration() || all <= absl::ZeroDuration() ||
       last.received_bytes < before->received_bytes || last.sent_bytes < before->sent_bytes) {
     return host;
@@ -126,7 +126,7 @@ ClusterSnapshot Core::Cluster(int max_agents, int max_attempts) const {
   snapshot.connected = connected_;
   snapshot.disconnect_reason = disconnect_reason_;
   agents_.ForEach([&](AgentTable::Index, const Agent& agent) {
-    // An agent that is gone and has nothing left is history.
+    // An agent that is gone and has nothing left is not shown.
     if (!agent.connected && agent.attempts.empty() && !agent.unreachable_since) return;
     ++snapshot.agent_count;
     if (static_cast<int>(snapshot.agents.size()) >= max_agents) return;

@@ -1,4 +1,4 @@
-// What the core tells of itself, and why a task is not running.
+// The core's snapshots, and why a task is not running.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

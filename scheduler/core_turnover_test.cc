@@ -1,4 +1,4 @@
-// What is gone is forgotten: a service that lives for years remembers no more than one of a day.
+// What is gone is dropped: a service that lives for years holds no more than one of a day.
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
@@ -29,7 +29,7 @@ class Turnover {
     // Every shape is new, and most of them fit into no other.
     offer.resources = With(Cpu(1 + i % 1000 * 0.001), "ram", 1000 + kRounds - i);
     offer.lease = i % 2 == 0;
-    // An offer that nothing fits into is given back at once.
+    // An offer that nothing fits into is declined at once.
     if (offer.lease) Notify(offer);
     const auto graph = core_.SubmitGraph(
         Prepare(Graph({Task("a").Needs(With(Cpu(0.5), "ram", 1 + i % 900 + i * 0.001))}).Get()),
@@ -84,7 +84,7 @@ TEST(TurnoverTest, AgentsAndConsumptionsThatAreGoneLeaveNothingBehind) {
     ASSERT_LE(turnover.core().known_consumptions(), ConsumptionTable::kKeptUnused + 1);
     if (i == 1000) slots_early = turnover.core().slots();
   }
-  // A step looks at no more than these, so that it takes as long as ever.
+  // A step visits no more than these, so that it takes as long as ever.
   EXPECT_EQ(turnover.core().slots(), slots_early);
   EXPECT_EQ(turnover.core().CheckInvariants(), absl::OkStatus());
 }

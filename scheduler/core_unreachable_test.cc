@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 class UnreachableTest : public ::testing::Test, protected CoreStory {
  protected:
   UnreachableTest() : CoreStory(With({}, "db_connections", 1)) {}
-  // "a" runs on agent m, which then goes out of reach; "b" waits for the pool.
+  // "a" runs on agent m, which then becomes unreachable; "b" waits for the pool.
   void LoseSightOf(Task a) {
     const planner::ResourceVector needs = With(Cpu(1), "db_connections", 1);
     Submit(Graph({a.Needs(needs).Priority(1), Task("b").Needs(needs)}));
@@ -89,7 +89,7 @@ TEST_F(UnreachableTest, AfterItsTimeoutItIsGivenUpAndTheTaskRunsAgain) {
   Offer("o2", "n", Cpu(1));
   EXPECT_THAT(Started(), ElementsAre("a")) << "its units are free, and no attempt is spent";
   Runs("a");
-  // The agent is back, and the first attempt on it was not told to end.
+  // The agent is back, and the first attempt on it was not cancelled.
   executor::AttemptUpdate back;
   back.attempt = first;
   back.agent = "m";

@@ -11,7 +11,7 @@ struct DeliveryWaiters::Read {
     int64_t waiter;
     int max_tasks;
     int64_t max_bytes;
-    // As long as nothing was read: the scheduler stops.
+    // Stays so where nothing is read: the scheduler stops.
     absl::StatusOr<std::vector<storage::Finished>> finished =
         absl::UnavailableError("the service is stopping; try again when it is back");
   };
@@ -26,8 +26,8 @@ void DeliveryWaiters::Add(PopFinished pop, Done done) {
 }
 
 void DeliveryWaiters::Serve(const Instant& now) {
-  const absl::flat_hash_set<std::string> news = std::exchange(news_, {});
-  for (const std::string& name : news) {
+  const absl::flat_hash_set<std::string> announced = std::exchange(news_, {});
+  for (const std::string& name : announced) {
     if (auto it = queues_.find(name); it != queues_.end()) Look(name, it->second, now);
   }
   EndPast(now);
@@ -98,7 +98,7 @@ SteadyTime DeliveryWaiters::NextDeadline() const {
   SteadyTime next = SteadyTime::InfiniteFuture();
   for (const auto& [name, queue] : queues_) {
     for (const Waiter& waiter : queue.waiters) {
-      // One that is being looked for is not given up before that is over.
+      // One that is being read for is not given up before that is over.
       if (waiter.looked || !queue.reading) next = std::min(next, waiter.deadline);
     }
   }

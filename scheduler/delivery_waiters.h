@@ -17,8 +17,8 @@
 
 namespace kartograph::scheduler {
 
-// Everybody who waits for a queue gets what is there: which of them will live to acknowledge it,
-// nobody knows. The deliveries are read in the background. Used where the engine is.
+// All clients that wait for a queue get what is there, as it is not known which of them will live
+// to acknowledge it. The deliveries are read in the background. Used where the engine is.
 class DeliveryWaiters {
  public:
   // Both outlive this.
@@ -29,8 +29,8 @@ class DeliveryWaiters {
   size_t size() const { return size_; }
   // Something was put into this queue.
   void Announce(const std::string& client_queue) { news_.insert(client_queue); }
-  // Looks for those who came and for what was announced; ends the waiting of those whose deadline
-  // has passed. To be called after each commit.
+  // Serves those who came and what was announced; ends the waiting of those whose deadline has
+  // passed. To be called after each commit.
   void Serve(const Instant& now);
   SteadyTime NextDeadline() const;
   void Dismiss(const absl::Status& why);

@@ -1,4 +1,4 @@
-// Whether a cluster that makes offers is told that more is wanted.
+// When to notify a cluster that makes offers of what is wanted.
 #ifndef KARTOGRAPH_SCHEDULER_DEMAND_H_
 #define KARTOGRAPH_SCHEDULER_DEMAND_H_
 
@@ -10,11 +10,11 @@
 namespace kartograph::scheduler {
 
 // Says what is wanted whenever that makes a difference to the cluster, and not more often than
-// kReviveInterval. A cluster that leases need not be told. Thread-compatible.
+// kReviveInterval. A cluster that leases needs none of this. Thread-compatible.
 class Demand {
  public:
-  // A cluster answers a revival with all that is free at once, so that nothing idles until it would
-  // next offer of itself; but that is work for it, however many short tasks end here.
+  // A cluster answers a revival with all that is free at once, so that nothing idles until its own
+  // next offers; but that is work for it, however many short tasks end here.
   static constexpr absl::Duration kReviveInterval = absl::Milliseconds(100);
 
   // A task became ready, an attempt ended or an agent can be used again: more may be free, or fit.

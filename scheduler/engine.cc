@@ -484,7 +484,7 @@ void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
       std::move(offers->begin(), offers->end(), std::back_inserter(cluster));
     }
   }
-  // Ends that the history knew before are acknowledged all the same; nobody would ask about them
+  // Ends that the history knew before are acknowledged all the same; no one would ask about them
   // again.
   absl::flat_hash_set<planner::AttemptId> unwritten;
   for (const storage::Record& record : step_.records) {
@@ -537,7 +537,7 @@ void Engine::Launch() {
     if (payloads.ok()) {
       launch.payload = std::move((*payloads)[i]);
     } else if (auto alone = writer_->Payloads({tasks[i]}); alone.ok()) {
-      // One that cannot be read keeps no other back.
+      // One that cannot be read holds no other back.
       launch.payload = std::move((*alone)[0]);
     } else {
       executor::AttemptUpdate update;

@@ -27,18 +27,18 @@
 
 namespace kartograph::scheduler {
 
-// Drives the core against a history and a cluster, without a thread, and with the time it is told:
+// Drives the core against a history and a cluster, without a thread, and with the time it is given:
 // the scheduler's thread drives it in real time, a simulation in virtual time. Between two calls of
 // EndBatch, calls apply to the core; EndBatch plans, commits all records in one transaction, and
-// only then carries the effects out and answers. Nothing is promised, launched or acknowledged that
-// is not written first.
+// only then applies the effects and answers. Nothing is promised, launched or acknowledged that is
+// not written first.
 //
-// When a commit fails, nobody has been told anything yet: the callers get Unavailable, the core is
-// built anew from the history, and the cluster is asked again for what it had to say. Until a
+// When a commit fails, nothing has been answered or sent yet: the callers get Unavailable, the core
+// is rebuilt from the history, and the cluster is asked again for what it had reported. Until a
 // commit succeeds, writes are refused.
 //
 // What takes long goes in slices, one a batch, so that no batch keeps the others waiting: the tasks
-// of a large graph are written over several commits before anybody sees the graph, and the core's
+// of a large graph are written over several commits before the graph is visible, and the core's
 // work on whole graphs and the removal of old ones go on a little with each batch. What needs no
 // live state is done in the background.
 //
@@ -70,7 +70,7 @@ class Engine {
   }
   // Takes no more writes and launches nothing.
   void StopTakingWork();
-  // Answers everybody who waits with Unavailable.
+  // Answers all waiting clients with Unavailable.
   void DismissWaiters();
 
   // Watchers are called after each commit that changed something. They are not owned.

@@ -168,7 +168,7 @@ TEST_F(FailedCommitTest, AnEndKnownBeforeIsAcknowledgedAllTheSame) {
   cluster_.Asked();
   DiskIsFull();
   Submit(Graph({Task("b")}));
-  Notify({Ended(Attempt(0), Outcome::kSucceeded)});  // told twice
+  Notify({Ended(Attempt(0), Outcome::kSucceeded)});  // reported twice
   Batch();
   DiskHasRoomAgain();
   EXPECT_THAT(cluster_.Asked(), Contains("acknowledge g1.0.1"));

@@ -1,4 +1,4 @@
-// Finished tasks on their way to clients, and changes on their way to those who watch.
+// Finished tasks on their way to clients, and changes on their way to watchers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +22,7 @@ using ::testing::SizeIs;
 
 class PopFinishedTest : public ::testing::Test, protected EngineStory {
  protected:
-  // Graph 1 of so many tasks, which have all succeeded with these return values.
+  // Graph 1 of this many tasks, which have all succeeded with these return values.
   void AllSucceeded(const std::vector<std::string>& return_values) {
     std::vector<Task> tasks;
     for (size_t i = 0; i < return_values.size(); ++i) tasks.emplace_back(absl::StrCat("t", i));
@@ -96,7 +96,7 @@ TEST_F(PopFinishedTest, ThoseWhoWaitAreServedWhenSomethingFinishes) {
   EXPECT_FALSE(first.given());
   Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
-  // Which of them lives to acknowledge it, nobody knows.
+  // Which of them lives to acknowledge it is not known.
   EXPECT_THAT(Names(first.value()), ElementsAre("a"));
   EXPECT_THAT(Names(second.value()), ElementsAre("a"));
   EXPECT_FALSE(stranger.given());

@@ -30,7 +30,7 @@ class PruneTest : public ::testing::Test, protected EngineStory {
  protected:
   PruneTest() : EngineStory(WithRetention(absl::Hours(48))) {}
 
-  // A year may pass in one step of a test; in life somebody asks every minute.
+  // A year may pass in one step of a test; in production it is asked every minute.
   void Pass(absl::Duration time) {
     for (absl::Duration left = time; left > absl::ZeroDuration(); left -= absl::Minutes(30)) {
       Wait(std::min(left, absl::Minutes(30)));

@@ -92,7 +92,7 @@ std::string Explainer::WhyNotLaunched(const LiveGraph& graph, TaskIndex index,
                       why);
 }
 
-// Empty where its attempt can be reached, or has not been said to be out of reach.
+// Empty where its attempt has not been reported as unreachable.
 std::string Explainer::WhyOutOfReach(const LiveGraph& graph, TaskIndex index) const {
   if (parts_.attempts->unreachable_count() == 0) return "";
   const LiveTask& task = graph.tasks[index];

@@ -16,8 +16,8 @@
 
 namespace kartograph::scheduler {
 
-// Explains when it is asked, and looks at all agents once for a consumption until something
-// changes, however many tasks are asked about. Thread-compatible.
+// Explains when it is asked, and checks all agents once for a consumption until something changes,
+// however many tasks are asked about. Thread-compatible.
 class Explainer {
  public:
   struct Parts {
@@ -37,7 +37,7 @@ class Explainer {
 
   explicit Explainer(Parts parts) : parts_(parts) {}
 
-  // Empty where nothing is to be said, and for final tasks.
+  // Empty where there is no reason to give, and for final tasks.
   std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task,
                             const Situation& situation) const;
   // Something changed: what was said of a consumption may be wrong.
@@ -45,7 +45,7 @@ class Explainer {
     if (!not_placed_.empty()) not_placed_.clear();
   }
 
-  // How often all agents were looked at, for tests.
+  // How often all agents were checked, for tests.
   int64_t looks() const { return looks_; }
 
  private:

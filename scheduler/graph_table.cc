@@ -39,7 +39,7 @@ constexpr bool IsLegal(TaskState from, TaskState to) {
 static_assert(!IsLegal(TaskState::kSucceeded, TaskState::kReady), "what is final stays so");
 static_assert(!IsLegal(TaskState::kReady, TaskState::kRunning), "nothing runs that is not written");
 
-// Why an attempt failed, in words.
+// Why an attempt failed, as text.
 std::string DescribeEnd(const AttemptUpdate& update) {
   if (!update.message.empty()) return update.message;
   switch (update.outcome) {
@@ -285,7 +285,7 @@ void GraphTable::OnAttemptOver(TaskKey key, const AttemptUpdate& update, const T
   // An agent that was told to stop ends its attempts as cancelled: nobody asked for that here.
   const bool spends = planner::SpendsAttempt(update.outcome) &&
                       (update.outcome != Outcome::kCancelled || task.cancelling);
-  // The news that it ran may be overtaken by the news that it ended.
+  // The update that it ran may be overtaken by the one that it ended.
   if (spends && task.state == TaskState::kLaunching) {
     SetState(graph, index, TaskState::kRunning, turn);
   }
@@ -388,7 +388,7 @@ void GraphTable::StartCancel(LiveGraph& graph, GraphWork work, std::string reaso
   ProgressOf(graph).next_cancel = 0;
   BeginWork(graph, turn);
   if (graph.progress == nullptr) return;
-  // It is history from now on, so that a restart goes on with it.
+  // It is recorded now, so that a restart goes on with it.
   turn.step.records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning,
                                                        false, absl::InfiniteFuture(), work});
 }
@@ -416,7 +416,7 @@ void GraphTable::CancelOne(LiveGraph& graph, TaskIndex index, absl::string_view 
   if (task.cancelling) return;
   task.cancelling = true;
   graph.cancel_reasons[index] = std::string(reason);
-  // The wish itself is history, so that a restart does not forget it; the task is final when its
+  // The request itself is recorded, so that a restart does not lose it; the task is final when its
   // attempt has ended.
   turn.step.records.emplace_back(storage::TaskEnded{graph.key(index), TaskState::kCancelled,
                                                     turn.now.wall, std::string(reason)});
@@ -482,7 +482,7 @@ absl::Status GraphTable::CheckInvariants() const {
       }
       if (task.delayed) {
         ++delayed;
-        if (!delayed_until_.contains(graph->key(i))) return wrong(i, "is delayed for ever");
+        if (!delayed_until_.contains(graph->key(i))) return wrong(i, "is delayed forever");
       } else if (task.suspect()) {
         ++suspects;
         if (!suspects_.contains(graph->ready_key(i))) return wrong(i, "is no longer suspected");

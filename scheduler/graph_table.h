@@ -31,8 +31,8 @@ namespace kartograph::scheduler {
 
 // Owns what follows for tasks from what happens to them: their states, back-offs and ends, what
 // becomes ready or is skipped, the end of the graph. A ready task is in exactly one place: among
-// the packer's, among the suspects, or waiting out a delay. Dies of a transition that planner/
-// states.h does not have. Thread-compatible.
+// the packer's, among the suspects, or waiting out a delay. Dies on a transition that
+// planner/states.h does not have. Thread-compatible.
 class GraphTable {
  public:
   struct Parts {
@@ -41,7 +41,7 @@ class GraphTable {
     const AgentTable* agents;
     const AttemptTable* attempts;
     Demand* demand;
-    // Work on a whole graph goes on with so many tasks at once.
+    // Work on a whole graph goes on with this many tasks at once.
     int64_t slice_tasks;
   };
   // Ids already used in the history.
@@ -73,7 +73,7 @@ class GraphTable {
   const absl::btree_set<planner::ReadyKey>& suspects() const { return suspects_; }
 
   // --- graphs come ---
-  // The next id, which is never given again.
+  // The next id, which is never used again.
   planner::GraphId NewId() { return ++last_.graph; }
   // Puts a graph in its place, with its tasks in the states that it says. Those with an attempt
   // that is alive are kLaunching; the attempts are for the caller to adopt, before Begin.
@@ -81,13 +81,13 @@ class GraphTable {
   // Begins with what there is to do with it; ContinueWork goes on. Of a graph from the history that
   // is the work which a crash left undone.
   void Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& turn);
-  // To an open graph. `after` is sorted and has none twice.
+  // To an open graph. `after` is sorted and without duplicates.
   planner::TaskKey AddTask(LiveGraph& graph, TaskSubmission task,
                            const std::vector<planner::TaskIndex>& after, const Turn& turn);
   LiveGraph* FindLive(planner::GraphId id);
 
   // --- work on whole graphs, in slices ---
-  // Goes on with it, each graph in turn, with so many tasks in all.
+  // Goes on with it, each graph in turn, with this many tasks in all.
   void ContinueWork(int64_t tasks, const Turn& turn);
   bool has_work() const { return !working_.empty(); }
 

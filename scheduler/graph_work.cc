@@ -47,7 +47,7 @@ void GraphTable::Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& tur
   BeginWork(graph, turn);
 }
 
-// Does up to so many tasks' worth. Whether nothing is left to do.
+// Does up to this many tasks' worth. Whether nothing is left to do.
 bool GraphTable::WorkOn(LiveGraph& graph, int64_t& tasks_left, const Turn& turn) {
   if (!WriteResets(graph, tasks_left, turn)) return false;
   if (graph.cancelling()) {

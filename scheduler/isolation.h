@@ -15,7 +15,7 @@
 namespace kartograph::scheduler {
 
 // Places suspects (LiveTask::suspect), each on an agent that runs nothing else, which is then
-// reserved for it until its end. Where no agent idles, one is drained: nothing more is placed on
+// reserved for it until its end. Where no agent is idle, one is drained: nothing more is placed on
 // it. If that takes longer than kPatience, the suspect goes beside what still runs there, as tasks
 // may run for days; never beside another suspect. Thread-compatible.
 class Isolation {
@@ -31,7 +31,7 @@ class Isolation {
   void Place(SteadyTime now, std::vector<planner::Packer::Placement>* placements);
   // What suspects need of an agent, each need once: those whose units of pools are free.
   std::vector<planner::ResourceVector> Wanted() const;
-  // The agent's index means another one from now on.
+  // The agent's index may be used again from now on.
   void OnErased(AgentTable::Index agent);
 
   SteadyTime NextTimer() const {

@@ -21,7 +21,7 @@ size_t LiveGraph::CountResourcesWith(const planner::ResourceVector& consumption)
 }
 
 uint32_t LiveGraph::InternPolicy(const planner::TaskPolicy& policy) {
-  // Neighbouring tasks mostly share theirs, and a graph has few: look from the newest.
+  // Neighbouring tasks mostly share theirs, and a graph has few: search from the newest.
   constexpr size_t kLookBack = 16;
   for (size_t i = policies.size(); i > 0 && policies.size() - i < kLookBack; --i) {
     if (policies[i - 1] == policy) return static_cast<uint32_t>(i - 1);

@@ -212,7 +212,7 @@ absl::Status GraphLoader::Complete(Loading& loading) {
       if (task.launches >= planner::kMaxLaunches) {
         return absl::FailedPreconditionError(
             absl::StrCat("task \"", graph.task_name(i), "\" was launched ", planner::kMaxLaunches,
-                         " times, as often as a task can be; submit the graph anew"));
+                         " times, as often as a task can be; submit the graph again"));
       }
       task.state = TaskState::kWaiting;
       task.attempts_before = task.launches;

@@ -51,7 +51,7 @@ struct PreparedGraph {
   // `consumptions`.
   std::unique_ptr<LiveGraph> live = std::make_unique<LiveGraph>();
   std::vector<Consumption> consumptions;
-  // Tasks that wait for no other, those first that matter most.
+  // Tasks that wait for no other, the most urgent first.
   std::vector<planner::TaskIndex> ready;
 
   // --- of a submission ---
@@ -64,7 +64,7 @@ struct PreparedGraph {
   std::vector<storage::AttemptLaunched> alive;
   // When the newest attempt of a task ended, where that was a failure.
   absl::flat_hash_map<planner::TaskIndex, absl::Time> failed_at;
-  // Tasks that come after one that did not succeed, which was not written of them yet.
+  // Tasks that come after one that did not succeed, but are not written as skipped yet.
   std::vector<GraphProgress::Skip> skip;
   // Tasks that are to run again, whose reset is still to be written.
   std::vector<planner::TaskIndex> reset;

@@ -9,9 +9,9 @@ namespace {
 
 constexpr absl::Duration kInterval = absl::Minutes(1);
 constexpr int kGraphsAtOnce = 100;
-// A sweep may look at every task of the history.
+// A sweep may read every task of the history.
 constexpr absl::Duration kSweepInterval = absl::Hours(1);
-// Answers to writes are remembered at least so long, however short the retention.
+// Answers to writes are remembered at least this long, however short the retention.
 constexpr absl::Duration kRememberRequests = absl::Hours(24);
 
 }  // namespace

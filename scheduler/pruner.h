@@ -1,4 +1,4 @@
-// Retention: what is old leaves the history, some rows at a time.
+// Retention: what is old is removed from the history, some rows at a time.
 #ifndef KARTOGRAPH_SCHEDULER_PRUNER_H_
 #define KARTOGRAPH_SCHEDULER_PRUNER_H_
 

@@ -1,4 +1,4 @@
-// The time by which graphs grow old.
+// The time by which the age of graphs is counted.
 #ifndef KARTOGRAPH_SCHEDULER_RETENTION_CLOCK_H_
 #define KARTOGRAPH_SCHEDULER_RETENTION_CLOCK_H_
 
@@ -9,9 +9,9 @@
 
 namespace kartograph::scheduler {
 
-// Wall time that nobody can set forward at a stroke: it counts what passed while somebody asked,
-// and follows the wall clock only once that has run beside the steady one for a day. So a wall
-// clock that is a year ahead, at the start or later, prunes nothing, unless nobody notices it for a
+// Wall time that cannot jump forward: it counts the time that passed while it was asked for, and
+// follows the wall clock only once that has kept pace with the steady one for a day. So a wall
+// clock that is a year ahead, at the start or later, prunes nothing, unless it goes unnoticed for a
 // day. A wall clock that is behind is followed at once, which only keeps graphs longer.
 // Thread-compatible.
 class RetentionClock {

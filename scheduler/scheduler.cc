@@ -17,8 +17,8 @@
 namespace kartograph::scheduler {
 namespace {
 
-// How long ends of attempts are gathered at most. Short enough to be noticed by nobody, long enough
-// to make one commit of what would be ten.
+// How long ends of attempts are gathered at most. Short enough to go unnoticed, long enough to make
+// one commit of what would be ten.
 constexpr absl::Duration kLinger = absl::Milliseconds(4);
 // Far enough from what a clock can count to.
 constexpr absl::Duration kLongestSleep = absl::Hours(1);
@@ -97,7 +97,7 @@ class SchedulerThread : public Scheduler {
       MutexLock lock(&mutex_);
       stop_ = true;
       stop_pending_ = true;
-      drain_ = drain_ && drain;  // who does not want to wait decides
+      drain_ = drain_ && drain;  // whoever does not want to wait decides
       if (!begun_) ended_ = true;
     }
     mailbox_changed_.NotifyOne();
@@ -139,7 +139,7 @@ class SchedulerThread : public Scheduler {
     }
   };
 
-  // The cluster outlives the scheduler, and may have something to say after its end.
+  // The cluster outlives the scheduler, and may send events after its end.
   struct Gate {
     Mutex mutex;
     SchedulerThread* owner ABSL_GUARDED_BY(mutex) = nullptr;
@@ -223,10 +223,10 @@ class SchedulerThread : public Scheduler {
   void WaitForCommands() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const absl::Duration sleep =
         std::clamp(engine_.NextWake() - clock_.SteadyNow(), absl::ZeroDuration(), kLongestSleep);
-    // A wake-up for nothing is harmless, but for time that passes twice.
+    // A spurious wake-up is harmless: time passes in two steps then.
     if (!HasPending()) mailbox_changed_.WaitFor(&mutex_, sleep);
-    // Agents that still have work of their own to begin wait for nobody: let more of them end,
-    // and write all that in one commit.
+    // Agents that still have work of their own to begin wait for nothing: let more of them end, and
+    // write all that in one commit.
     if (HasUrgent() || engine_.core().AgentsBusyFor() <= 2 * kLinger) return;
     const SteadyTime enough = clock_.SteadyNow() + kLinger;
     for (absl::Duration left = kLinger; left > absl::ZeroDuration() && !HasUrgent();
@@ -235,7 +235,7 @@ class SchedulerThread : public Scheduler {
     }
   }
 
-  // Adds to `taken` what came; of commands and events only where those taken before are done, so
+  // Adds what came to `taken`; of commands and events only where those taken before are done, so
   // that their bounds hold.
   void TakePending(Mailbox& taken) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (taken.commands.empty()) std::swap(taken.commands, mailbox_.commands);
@@ -266,7 +266,7 @@ class SchedulerThread : public Scheduler {
     }
   }
 
-  // Somebody waits for an answer.
+  // Something waits for an answer.
   bool HasUrgent() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !mailbox_.commands.empty() || !mailbox_.reads.empty() || !mailbox_.resumed.empty() ||
            stop_pending_;

@@ -25,15 +25,15 @@ struct SchedulerOptions {
   uint32_t max_graph_tasks = 1000000;                   // at most planner::kMaxTasks
   absl::Duration retention = absl::InfiniteDuration();  // how long final graphs are kept
   const Clock* clock = &Clock::System();                // outlives the scheduler
-  // Work on a whole graph goes on with so many tasks at once, or what takes about `slice_time`.
+  // Work on a whole graph goes on with this many tasks at once, or what takes about `slice_time`.
   int64_t slice_tasks = 4096;
   absl::Duration slice_time = absl::Milliseconds(40);  // zero: always slice_tasks
   // Commands that may wait for the scheduler's thread, and as many events of the cluster, which
   // waits at the bound; clients that may wait for a finished task.
   size_t max_mailbox = 100000;
   size_t max_waiters = 10000;
-  // Graphs of more than slice_tasks tasks that may be on their way into the history, and graphs
-  // that may be read to run again.
+  // How many graphs of more than slice_tasks tasks may be being written to the history, and how
+  // many graphs being read for a retry.
   size_t max_submissions = 100;
 };
 
@@ -46,8 +46,8 @@ struct SchedulerOptions {
 class Scheduler {
  public:
   // Reads what is live from the history, then starts the cluster and the thread. `writer` and
-  // `cluster` are used by the scheduler alone from here on (but Cluster::ReadLog is anybody's);
-  // `reader` is used on threads of its own. All outlive it.
+  // `cluster` are used by the scheduler alone from here on (but anyone may call
+  // LogReader::ReadLog); `reader` is used on threads of its own. All outlive it.
   static absl::StatusOr<std::unique_ptr<Scheduler>> Start(SchedulerOptions options,
                                                           storage::HistoryWriter* writer,
                                                           storage::LongReader* reader,
@@ -76,9 +76,9 @@ class Scheduler {
   // otherwise leaves them to be found again. Idempotent.
   virtual void Stop(bool drain) = 0;
 
-  // For how long its thread has been at what it does now; zero while it waits. Never waits for the
-  // thread. A batch takes fractions of a second: much longer means that it hangs, mostly on the
-  // disk.
+  // For how long its thread has been busy with what it does now; zero while it waits. Never waits
+  // for the thread. A batch takes fractions of a second: much longer means that it hangs, mostly on
+  // the disk.
   virtual absl::Duration BusyFor() const = 0;
   // It has stopped, or cannot go on.
   virtual bool ended() const = 0;

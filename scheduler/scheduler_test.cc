@@ -111,7 +111,7 @@ class SchedulerTest : public ::testing::Test {
     ASSERT_TRUE(started.ok()) << started.status();
     scheduler_ = *std::move(started);
   }
-  // Agent "m" with so many cores is there.
+  // Agent "m" with this many cores is connected.
   void Agent(double cores) { cluster_.Notify({executor::Connected{}, Lease("m", Cpu(cores))}); }
   GraphId Submit(const Graph& graph) {
     Promise<GraphId> id;
@@ -142,7 +142,7 @@ class SchedulerTest : public ::testing::Test {
     }
   }
 
-  MemoryHistory history_;  // to be looked at when the scheduler has stopped
+  MemoryHistory history_;  // to be inspected when the scheduler has stopped
   RecordingCluster cluster_;
   std::unique_ptr<Scheduler> scheduler_;
 };
@@ -440,18 +440,18 @@ TEST_F(SchedulerTest, WhatTheClusterSaysAfterTheEndIsHarmless) {
   Submit(Graph({Task("a")}));
   const executor::Launch a = cluster_.TakeLaunch();
   std::atomic<bool> stop = false;
-  std::atomic<int> told = 0;
+  std::atomic<int> sent = 0;
   std::thread talker([&] {
     while (!stop) {
       End(a);
-      ++told;
+      ++sent;
     }
   });
-  while (told == 0) std::this_thread::yield();
+  while (sent == 0) std::this_thread::yield();
   scheduler_.reset();
   const int commits = history_.commits();
-  const int told_at_the_end = told;
-  while (told < told_at_the_end + 100) std::this_thread::yield();
+  const int sent_at_the_end = sent;
+  while (sent < sent_at_the_end + 100) std::this_thread::yield();
   stop = true;
   talker.join();
   EXPECT_EQ(history_.commits(), commits);
@@ -537,17 +537,17 @@ TEST_F(SchedulerTest, AFullMailboxHoldsUpTheCluster) {
   scheduler_.reset();
   Begin(options);
   HeldThread held(scheduler_.get());
-  std::atomic<int> told = 0;
+  std::atomic<int> sent = 0;
   std::thread cluster([&] {
-    for (; told < 10; ++told) cluster_.Notify({executor::Connected{}});
+    for (; sent < 10; ++sent) cluster_.Notify({executor::Connected{}});
   });
-  while (told < 3) std::this_thread::yield();
+  while (sent < 3) std::this_thread::yield();
   for (int i = 0; i < 1000; ++i) std::this_thread::yield();
-  EXPECT_EQ(told, 3);
+  EXPECT_EQ(sent, 3);
   held.Release();
   cluster.join();
-  EXPECT_EQ(told, 10);
-  // At its end the scheduler holds up nobody.
+  EXPECT_EQ(sent, 10);
+  // At its end the scheduler blocks no one.
   HeldThread held_again(scheduler_.get());
   std::thread late([&] {
     for (int i = 0; i < 10; ++i) cluster_.Notify({executor::Connected{}});
@@ -573,7 +573,7 @@ TEST_F(SchedulerTest, OnlySoManyMayWaitForFinishedTasks) {
   End(cluster_.TakeLaunch());
   EXPECT_THAT(*first.Wait(), SizeIs(1));
   EXPECT_THAT(*second.Wait(), SizeIs(1));
-  // Who was answered waits no longer.
+  // Whoever was answered waits no longer.
   Promise<std::vector<storage::Finished>> again;
   scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()},
                      again.Callback());

@@ -173,7 +173,7 @@ class World {
                                 {Resource::Ram(), Quantity::Of(8 + Below(8))}});
     }
     options.lease = style.lease;
-    options.refuse_overcommit = true;  // the ledger tells whether it was the scheduler's doing
+    options.refuse_overcommit = true;  // the ledger shows whether it was the scheduler's doing
     options.backlog = style.backlog;
     options.tell_capacity = !style.lease && Chance(0.5);
     options.latency = style.latency ? absl::Milliseconds(Below(20)) : absl::ZeroDuration();
@@ -210,7 +210,7 @@ class World {
     for (int i = 0; i < tasks; ++i) graph.tasks.push_back(RandomTask(i));
     const bool open = graph.open;
     const std::string request = absl::StrCat("request-", ++requests_);
-    // Repeating a write, as a client does that got no answer, makes no second graph.
+    // Repeating a write, as a client that got no answer does, makes no second graph.
     const int repeats = 1 + Below(2);
     for (int i = 0; i < repeats; ++i) {
       simulation_.engine().Apply(SubmitGraph{request, Prepare(graph)}, simulation_.now(),
@@ -253,7 +253,7 @@ class World {
     if (Chance(0.01)) memory_.FailCommits(1 + Below(3));
     if (Chance(0.2)) memory_.Heal();
     if (Chance(0.01)) {
-      // Somebody sets the clock, or the time server is wrong.
+      // The clock is set, or the time server is wrong.
       constexpr absl::Duration kSteps[] = {absl::Hours(-1), absl::Hours(1), absl::Hours(24 * 365)};
       const absl::Duration step = stepped_ > absl::Hours(100) ? -stepped_ : kSteps[Below(3)];
       simulation_.StepWall(step);
@@ -320,7 +320,7 @@ class World {
     }
     EXPECT_TRUE(started_.insert(id).second) << "an attempt was started twice";
     EXPECT_TRUE(ledger_.Find(id) != nullptr) << "a launch that is not written down";
-    // One that was given up may still run; that is what its task bears.
+    // One that was given up may still run; that is what its task allows.
     ResourceVector pool_used = ledger_.PoolPart(key);
     for (AttemptId other : running_) {
       if (!ledger_.IsAlive(other)) {

@@ -4,7 +4,7 @@
 
 namespace kartograph::scheduler {
 
-// The next mean; a mean of 0 says that there was no sample yet.
+// The next mean; a mean of 0 means that there was no sample yet.
 inline double Smoothed(double mean, double sample) {
   return mean == 0 ? sample : mean * 0.875 + sample * 0.125;
 }

@@ -1,4 +1,4 @@
-// What the scheduler tells of its live state, as plain values.
+// The scheduler's live state, as plain values.
 #ifndef KARTOGRAPH_SCHEDULER_SNAPSHOT_H_
 #define KARTOGRAPH_SCHEDULER_SNAPSHOT_H_
 
@@ -40,12 +40,13 @@ struct TaskSnapshot {
   planner::TaskKey task;
   planner::TaskState state = planner::TaskState::kWaiting;
   uint32_t attempts = 0;  // launched since the last reset
-  // Why it is not running yet, or what is not known of it, in one sentence; empty where nothing is
-  // to be said, and for final tasks (the history has their reason).
+  // Why it is not running yet, or what is not known of it, in one sentence; empty where there is
+  // none, and for final tasks (the history has their reason).
   std::string reason;
 };
 
-// What an agent's host said of itself last; rates are over the time since the report before.
+// What an agent's host last reported about itself; rates are over the time since the previous
+// report.
 struct HostSnapshot {
   executor::HostReport report;
   std::optional<double> cpu_busy;             // fraction of all its cpus
@@ -66,7 +67,7 @@ struct AgentSnapshot {
   std::optional<absl::Time> unreachable_since;  // set: it does not answer
   // It could not start attempts for reasons of its own, and gets none until then.
   std::optional<absl::Time> set_aside_until;
-  std::string failure;  // as it said why; until it has started one
+  std::string failure;  // the reason it gave; until it has started one
 };
 
 struct PoolSnapshot {
@@ -128,8 +129,8 @@ class Snapshots {
   virtual Totals totals() const = 0;
 };
 
-// What one committed batch changed. Made for every batch, so it holds no words: who shows a task
-// asks for them, during the call.
+// What one committed batch changed. Made for every batch, so it holds no text: whoever shows a task
+// asks for it, during the call.
 struct Changes {
   struct Task {
     planner::TaskKey task;
@@ -140,7 +141,7 @@ struct Changes {
    public:
     virtual ~Words() = default;
     virtual absl::string_view Name(const Task& task) const = 0;
-    // As TaskSnapshot::reason, and for final tasks why they ended so.
+    // As TaskSnapshot::reason, and for final tasks why they ended as they did.
     virtual std::string Reason(const Task& task) const = 0;
   };
 

@@ -1,4 +1,4 @@
-// What the core answers to events: records to write first, then effects to carry out.
+// What the core answers to events: records to write first, then effects to apply.
 #ifndef KARTOGRAPH_SCHEDULER_STEP_H_
 #define KARTOGRAPH_SCHEDULER_STEP_H_
 
@@ -27,8 +27,7 @@ struct CancelEffect {
   absl::Duration grace;
 };
 
-// Merged over all events of a batch. The effects are carried out only when the records are
-// committed.
+// Merged over all events of a batch. The effects are applied only when the records are committed.
 struct Step {
   std::vector<storage::Record> records;
 
@@ -36,7 +35,7 @@ struct Step {
   // Without their payloads, which are read from the history.
   std::vector<executor::Launch> launches;
   // What the launches use up, and what is to be declined: both for a core that takes over if this
-  // step is not carried out.
+  // step is not applied.
   std::vector<executor::Offer> used_offers;
   std::vector<executor::Offer> declined_offers;
   std::vector<CancelEffect> cancels;
@@ -44,11 +43,11 @@ struct Step {
   bool suppress = false;
   std::optional<std::vector<planner::ResourceVector>> revive;  // what is wanted
 
-  // For those who watch: tasks that changed (some more than once), graphs that changed beside
-  // their tasks, and graphs that ended.
+  // For watchers: tasks that changed (some more than once), graphs that changed beside their tasks,
+  // and graphs that ended.
   std::vector<planner::TaskKey> changed_tasks;
   std::vector<planner::GraphId> changed_graphs;
-  // Why tasks ended of which that was written in an earlier step (see GraphTable::Cancel).
+  // Why tasks ended whose reason was written in an earlier step (see GraphTable::Cancel).
   absl::flat_hash_map<planner::TaskKey, std::string> earlier_reasons;
   struct EndedGraph {
     GraphSnapshot snapshot;

@@ -11,7 +11,7 @@ missing_packages() {
     wanted+=("$name")
   done <"$list"
   local installed
-  # It fails where one of them is unknown, which under `set -e` would end this without a word.
+  # It fails where one of them is unknown, which under `set -e` would end this silently.
   installed=" $(dpkg-query -W -f='${db:Status-Status}=${Package} ' "${wanted[@]}" 2>/dev/null || true) "
   for name in "${wanted[@]}"; do
     [[ $installed == *" installed=$name "* ]] || echo "$name"

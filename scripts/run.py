@@ -35,7 +35,7 @@ STEPS = 6
 
 
 class Stopped(Exception):
-    """Somebody asked us to end."""
+    """A signal asked us to end."""
 
 
 class Steps:

@@ -4,7 +4,7 @@ usage: ./test [--asan | --tsan | --fuzz SECONDS] [--only PART]...
 
   --asan, --tsan   build with the address or the thread sanitizer (into folders of their own) and run
                    the unit and end-to-end tests with that
-  --fuzz SECONDS   look for inputs that break what reads them, so long with each fuzz target, and do
+  --fuzz SECONDS   look for inputs that break their readers, this long with each fuzz target, and do
                    nothing else
   --only PART      run only this part, can be given several times:
                    unit, lint, checks, fuzz, e2e, mesos, example, browser
@@ -40,7 +40,7 @@ PARTS = ["unit", "lint", "checks", "fuzz", "e2e", "mesos", "example", "browser"]
 BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos/executor:kartograph-executor",
             "//tests/mesos:stand_in_main", "//examples/hello_mesos"]
 PLAYWRIGHT = "playwright==1.*"
-FUZZ_SECONDS = 5  # for each target, where nothing else is said
+FUZZ_SECONDS = 5  # for each target, by default
 SUITE_LIMIT = 15 * 60  # seconds; a suite that takes longer hangs
 
 

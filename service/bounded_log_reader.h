@@ -1,4 +1,4 @@
-// Reads of logs, of which no agent gets too many at once.
+// Reads logs, with a bound on the reads of each agent.
 #ifndef KARTOGRAPH_SERVICE_BOUNDED_LOG_READER_H_
 #define KARTOGRAPH_SERVICE_BOUNDED_LOG_READER_H_
 
@@ -16,8 +16,9 @@
 
 namespace kartograph::service {
 
-// Passes on so many reads for each agent at once, and queues so many more: what an agent that does
-// not answer holds has a bound, and reads on other agents do not wait for it. Thread-safe.
+// Passes on a bounded number of reads for each agent at once, and queues as bounded a number more:
+// what an agent that does not answer holds has a bound, and reads on other agents do not wait for
+// it. Thread-safe.
 class BoundedLogReader : public executor::LogReader {
  public:
   struct Options {

@@ -14,7 +14,7 @@
 namespace kartograph::service {
 namespace {
 
-// Agents of which one does not answer.
+// Agents, one of which does not answer.
 class SilentAgents : public executor::LogReader {
  public:
   void ReadLog(const executor::LogRequest& request,

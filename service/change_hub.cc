@@ -55,7 +55,7 @@ bool ChangeHub::Watch::Merge(const scheduler::Changes::Task& task,
 }
 
 bool ChangeHub::Watch::Merge(const scheduler::GraphSnapshot& graph) {
-  // Who watches one task wants no more of its graph than its end.
+  // A watch of one task needs no more of its graph than its end.
   if (only_ && graph.state == planner::GraphState::kRunning) return false;
   absl::MutexLock lock(&mutex_);
   graph_ = graph;
@@ -138,7 +138,7 @@ void ChangeHub::OnChange(const scheduler::Changes& changes) {
     }
   }
   if (touched.empty()) return;
-  // Tasks first: who takes a graph's end has then got the ends of its tasks.
+  // Tasks first: whoever takes a graph's end then has the ends of its tasks.
   for (const scheduler::Changes::Task& task : changes.tasks) {
     const auto found = touched.find(task.task.graph());
     if (found == touched.end()) continue;

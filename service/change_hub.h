@@ -66,8 +66,8 @@ class ChangeHub {
   ChangeHub(scheduler::Scheduler* scheduler, WorkerPool* workers, size_t max_bytes = 64 << 20);
   ~ChangeHub();
 
-  // Watches a graph, or one task of it, until the watch is let go. Changes of every batch committed
-  // after the return are in it.
+  // Watches a graph, or one task of it, until the watch is released. Changes of every batch
+  // committed after the return are in it.
   std::shared_ptr<Watch> Add(planner::GraphId graph, std::optional<planner::TaskKey> only,
                              std::function<void()> wake);
   // Wakes every watch with `stopped`, and any made later.
@@ -75,7 +75,7 @@ class ChangeHub {
 
  private:
   void OnChange(const scheduler::Changes& changes);
-  // Forgets watches that were let go, each time their number has doubled.
+  // Drops watches that were released, each time their number has doubled.
   void Sweep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wake(const std::shared_ptr<Watch>& watch);
 

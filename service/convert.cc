@@ -234,7 +234,7 @@ void CheckRequestId(absl::string_view request_id, ProblemList& problems) {
   if (request_id.size() > kMaxRequestIdLength) {
     problems.Add("request_id", request_id,
                  absl::StrCat("has ", request_id.size(), " bytes; at most ", kMaxRequestIdLength,
-                              " are allowed, best is a random UUID"));
+                              " are allowed, a random UUID is best"));
   }
   CheckNoNul(request_id, "request_id", problems);
 }
@@ -336,7 +336,7 @@ uint32_t ConvertPageToken(absl::string_view token, char kind, ProblemList& probl
     return place;
   }
   problems.Add("page_token", token,
-               "is not a token of this list; give the next_page_token of the answer before, or "
+               "is not a token of this list; give the next_page_token of the previous answer, or "
                "nothing for the first page");
   return 0;
 }

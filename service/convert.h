@@ -1,5 +1,5 @@
 // From the contract's messages to the service's own values: every field is checked here, and all
-// that is wrong is told at once.
+// problems are reported at once.
 #ifndef KARTOGRAPH_SERVICE_CONVERT_H_
 #define KARTOGRAPH_SERVICE_CONVERT_H_
 
@@ -30,7 +30,7 @@ class ProblemList {
   const std::vector<planner::Problem>& problems() const { return problems_; }
 
  private:
-  // Those that will not be told are kept empty: they only count.
+  // Those that will not be reported are kept empty: they only count.
   std::vector<planner::Problem> problems_;
 };
 
@@ -38,7 +38,7 @@ class ProblemList {
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
                                         ProblemList& problems);
 
-// `index` is the task's place in its submission and names it where its own name is wrong. `names`
+// `index` is the task's place in its submission and names it where its own name is invalid. `names`
 // are those of the whole graph, and live until the scheduler has answered.
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
                                       planner::ResourceNames& names, ProblemList& problems);
@@ -50,7 +50,7 @@ void CheckRequestId(absl::string_view request_id, ProblemList& problems);
 // Adds a problem where `name` breaks the rule for names of tasks, graphs and queues.
 bool CheckName(absl::string_view name, std::string field, ProblemList& problems);
 
-// A span that may be left out: `fallback` then, and where it is wrong.
+// A span that may be left out: `fallback` then, and where it is invalid.
 absl::Duration ConvertDuration(const google::protobuf::Duration& duration, std::string field,
                                absl::Duration fallback, ProblemList& problems);
 
@@ -59,8 +59,8 @@ planner::GraphId ConvertGraphId(absl::string_view text, ProblemList& problems);
 
 // 1 to 1,000; 0 means 100.
 int ConvertPageSize(int32_t page_size, ProblemList& problems);
-// A place in a list, told as an opaque text. `kind` keeps the token of one list from being used
-// for another.
+// A place in a list, as an opaque text. `kind` keeps the token of one list from being used for
+// another.
 std::string MakePageToken(char kind, uint32_t place);
 // 0 for the empty token.
 uint32_t ConvertPageToken(absl::string_view token, char kind, ProblemList& problems);

@@ -101,7 +101,7 @@ class DaemonImpl final : public Daemon {
   ~DaemonImpl() override { Stop(false); }
 
   absl::Status Begin() {
-    // What can fail without a trace comes first.
+    // What can fail without leaving a trace comes first.
     if (absl::Status status = CheckAddress(config_.grpc, "--grpc"); !status.ok()) return status;
     if (absl::Status status = CheckAddress(config_.http, "--http"); !status.ok()) return status;
     const absl::StatusOr<std::string> state = PrepareState(config_.state);
@@ -243,7 +243,7 @@ class DaemonImpl final : public Daemon {
   Address grpc_address_;
   Address http_address_;
   HttpApi::Served served_;
-  // In order of standing upon each other.
+  // In order of their dependencies.
   storage::History history_;
   std::unique_ptr<BoundedLogReader> logs_;  // outlives the reads, which end with the cluster
   std::unique_ptr<executor::Cluster> cluster_;

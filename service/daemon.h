@@ -19,8 +19,8 @@ class Daemon {
 
   // "grpc=HOST:PORT http=HOST:PORT", with the ports that were taken.
   virtual std::string Addresses() const = 0;
-  // Tells the health service how it is; to be called now and then. An error means that it cannot
-  // go on.
+  // Updates the health service; to be called from time to time. An error means that it cannot go
+  // on.
   virtual absl::Status Check() = 0;
   // Takes no more work; with `drain` waits until running attempts have ended. Once.
   virtual void Stop(bool drain) = 0;

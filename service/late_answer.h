@@ -10,8 +10,8 @@
 
 namespace kartograph::service {
 
-// Given by one thread, waited for by another; by the steady clock, which those of Abseil's mutexes
-// do not go by. Thread-safe.
+// Given by one thread, waited for by another; by the steady clock, which the waits of Abseil's
+// mutexes do not use. Thread-safe.
 template <typename T>
 class LateAnswer {
  public:

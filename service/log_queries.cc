@@ -108,7 +108,7 @@ absl::StatusOr<executor::LogChunk> Queries::ReadLog(const v1::ReadLogRequest& re
   return log;
 }
 
-// What one attempt has written last, on its way.
+// The end of what one attempt has written, as it is being read.
 struct Queries::Tail {
   executor::LogRequest request;
   LateAnswer<std::string> text;

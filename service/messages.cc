@@ -118,7 +118,7 @@ google::protobuf::Duration ToMessage(absl::Duration duration) {
   return message;
 }
 
-// The stored numbers are the contract's; a test holds them together.
+// The stored numbers are the contract's; a test keeps them in step.
 v1::GraphState ToMessage(planner::GraphState state) { return static_cast<v1::GraphState>(state); }
 v1::TaskState ToMessage(planner::TaskState state) { return static_cast<v1::TaskState>(state); }
 v1::Outcome ToMessage(planner::Outcome outcome) { return static_cast<v1::Outcome>(outcome); }
@@ -288,11 +288,11 @@ v1::Problems ProblemsMessage(const absl::Status& status, size_t max_bytes) {
   int total = 0;
   size_t bytes = 0;
   for (const planner::Problem& problem : planner::ProblemsOf(status, &total)) {
-    v1::Problem& told = *message.add_problems();
-    told.set_field(ValidUtf8(problem.field));
-    told.set_value(ValidUtf8(problem.value));
-    told.set_message(ValidUtf8(problem.message));
-    bytes += told.ByteSizeLong() + 4;
+    v1::Problem& added = *message.add_problems();
+    added.set_field(ValidUtf8(problem.field));
+    added.set_value(ValidUtf8(problem.value));
+    added.set_message(ValidUtf8(problem.message));
+    bytes += added.ByteSizeLong() + 4;
     if (bytes > max_bytes && message.problems_size() > 1) {
       message.mutable_problems()->RemoveLast();
       break;

@@ -24,7 +24,7 @@ v1::Outcome ToMessage(planner::Outcome outcome);
 v1::TaskCounts ToMessage(const scheduler::TaskCounts& counts);
 
 v1::Graph ToMessage(const scheduler::GraphSnapshot& graph);
-// For a final graph; a running one's counts are the scheduler's to tell.
+// For a final graph; a running one's counts come from the scheduler.
 v1::Graph ToMessage(const storage::GraphRow& row);
 
 // With name, consumption, state and, where it is final, reason and end. `after` are the names of

@@ -17,7 +17,7 @@
 
 namespace kartograph::service {
 
-// Merges what is live (the scheduler's to tell) with what is written (the history's). Thread-safe.
+// Merges what is live (from the scheduler) with what is written (from the history). Thread-safe.
 // Every call may block on the disk and on the scheduler's next batch: call it on a worker thread.
 // Errors are the contract's.
 class Queries {

@@ -302,7 +302,7 @@ TEST_F(QueriesTest, AnswersUnavailableOnceTheSchedulerHasStopped) {
 }
 
 TEST_F(QueriesTest, DoesNotWaitForASchedulerThatIsStuckForEver) {
-  // Shared: the scheduler's thread may look at it after this test is over.
+  // Shared: the scheduler's thread may read it after this test is over.
   const auto unblock = std::make_shared<absl::Notification>();
   harness_.scheduler->Inspect([unblock](const auto&) { unblock->WaitForNotification(); });
   const auto answer = InspectWithin<bool>(*harness_.scheduler, absl::Milliseconds(10),

@@ -1,4 +1,4 @@
-// What the transports stand upon.
+// What the transports are built on.
 #ifndef KARTOGRAPH_SERVICE_SERVICE_PARTS_H_
 #define KARTOGRAPH_SERVICE_SERVICE_PARTS_H_
 
@@ -29,7 +29,7 @@ struct ServiceParts {
   Queries* queries = nullptr;
   ChangeHub* hub = nullptr;
   WorkerPool* workers = nullptr;
-  // For calls that wait for an agent: a dead one keeps nobody else waiting.
+  // For calls that wait for an agent: a dead one keeps no other call waiting.
   WorkerPool* log_workers = nullptr;
   // A submitted graph over one of these is refused while it is still being received.
   int64_t max_graph_tasks = 1'000'000;

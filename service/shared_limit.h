@@ -30,7 +30,7 @@ class SharedLimit {
     Claim(const Claim&) = delete;
     Claim& operator=(const Claim&) = delete;
 
-    // Holds so much more of `of`, which is the same in all calls. False, and nothing is claimed,
+    // Holds this much more of `of`, which is the same in all calls. False, and nothing is claimed,
     // where that would be over the limit.
     bool Add(SharedLimit& of, int64_t amount) {
       if (of.used_.fetch_add(amount) + amount > of.limit_) {

@@ -47,7 +47,7 @@ void WorkerPool::Stop() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
-  // Let go outside the lock.
+  // Destroyed outside the lock.
   std::multimap<SteadyTime, std::function<void()>> dropped;
   MutexLock lock(&mutex_);
   dropped.swap(delayed_);
@@ -78,7 +78,7 @@ void WorkerPool::Run() {
       // Several delayed jobs may have become due at once.
       if (!queue_.empty()) wake_.NotifyOne();
     }
-    job();  // and what it holds is let go outside the lock
+    job();  // and what it holds is destroyed outside the lock
   }
 }
 

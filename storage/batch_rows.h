@@ -81,7 +81,7 @@ class BatchRows : public RowFeed {
   bool empty() const { return rows_.empty(); }
   void Clear() {
     rows_.clear();
-    // One huge graph must not keep its memory for ever.
+    // One huge graph must not keep its memory forever.
     if (rows_.capacity() > kKeptRows) std::vector<Row>().swap(rows_);
     sorted_ = true;
   }

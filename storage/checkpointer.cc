@@ -7,7 +7,7 @@
 namespace kartograph::storage {
 namespace {
 
-// So few pages take the writer no longer than a commit does.
+// This few pages take the writer no longer than a commit does.
 constexpr int kFewPages = 256;
 
 struct Progress {
@@ -61,8 +61,8 @@ Checkpointer::~Checkpointer() {
 
 void Checkpointer::OnCommit(int pages) {
   if (pages >= kMostTimes * pages_) {
-    // Only one can copy at a time, so a round of the thread's is waited for: whatever it is held up
-    // by, the WAL has its bound.
+    // Only one can copy at a time, so the writer waits for the thread's round to end: whatever
+    // delays that, the WAL has its bound.
     MutexLock copying(&copying_);
     CopyWhatCanBe(writer_);
     return;

@@ -13,10 +13,10 @@
 namespace kartograph::storage {
 
 // Owns one thread and one connection. A commit that leaves more than `pages` in the WAL wakes it;
-// it copies until little is left, which the writer then copies with its next commit: only who
-// writes can see the WAL wholly copied, and so begin it anew. Where the disk cannot keep up the
+// it copies until little is left, which the writer then copies with its next commit: only the
+// writer can see the WAL wholly copied, and so start it over. Where the disk cannot keep up the
 // writer helps, so that the WAL stays below kMostTimes as large. An error is tried again with the
-// next commit, which says it if it stays.
+// next commit, which reports it if it persists.
 class Checkpointer {
  public:
   static constexpr int kMostTimes = 8;

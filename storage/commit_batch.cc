@@ -22,8 +22,8 @@ std::optional<int64_t> EndMicros(absl::Time end_time) {
   return EncodeTime(end_time);
 }
 
-// OR FAIL, because the whole transaction goes where one row fails: with the default, SQLite would
-// keep a journal to undo the one statement.
+// OR FAIL, because the whole transaction is rolled back where one row fails: with the default,
+// SQLite would keep a journal to undo the one statement.
 template <typename Row>
 absl::Status InsertAll(Connection& connection, BatchRows<Row>& rows, const char* sql) {
   if (rows.empty()) return absl::OkStatus();

@@ -11,7 +11,7 @@ struct Span {
   int64_t last = planner::kMaxLaunches;
 };
 
-// Finds the end after so many resets: the next reset has it, and where there is none, task_ends.
+// Finds the end after this many resets: the next reset has it, and where there is none, task_ends.
 absl::StatusOr<Span> ReadEnd(Connection& connection, planner::TaskKey task, int64_t resets,
                              TaskEnded& ended) {
   const int64_t key = static_cast<int64_t>(task.value);

@@ -13,8 +13,8 @@
 
 namespace kartograph::storage {
 
-// LongReader::FinishedOf. A delivery tells of the end it was queued for, also when the task was
-// run again since.
+// LongReader::FinishedOf. A delivery has the end it was queued for, also when the task was run
+// again since.
 absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDecoder& decoder,
                                                    absl::string_view client_queue, int max_tasks,
                                                    int64_t max_bytes);

@@ -25,8 +25,7 @@ absl::Status ScanGraphRow(Connection& connection, planner::GraphId graph, GraphV
   return absl::OkStatus();
 }
 
-// Who reads these rows keeps tasks in an array: an index into it that leads elsewhere goes no
-// further.
+// Whoever reads these rows keeps tasks in an array: an index outside of it goes no further.
 absl::Status Damaged(absl::string_view what, planner::TaskKey task) {
   return absl::DataLossError(absl::StrCat("the run history is damaged: in graph ",
                                           planner::GraphIdToString(task.graph()), ", task ",

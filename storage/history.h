@@ -39,8 +39,8 @@ struct Finished {
   AttemptEnded last_attempt;  // outcome kNone where there was none
 };
 
-// Ids of rows that many others may refer to and none does any more: what tasks ask for, agents, and
-// clients' queues.
+// Ids of shared rows that no other row refers to any more: what tasks ask for, agents, and clients'
+// queues.
 struct UnusedRows {
   std::vector<int64_t> settings;
   std::vector<int64_t> agents;
@@ -53,14 +53,14 @@ class HistoryWriter {
  public:
   virtual ~HistoryWriter() = default;
 
-  // Writes all records in one transaction, in order; durable on return. On an error nothing of them
-  // is written; ResourceExhausted for a full disk, PermissionDenied for a read-only one, and trying
+  // Writes all records in one transaction, in order; durable on return. On an error none of them is
+  // written; ResourceExhausted for a full disk, PermissionDenied for a read-only one, and trying
   // again later is sound.
   virtual absl::Status Commit(absl::Span<const Record> records) = 0;
 
   // Visits every graph that is not final, by id.
   virtual absl::Status VisitLive(GraphVisitor& visitor) = 0;
-  // What was being submitted and is not whole is to be removed: whoever wrote it does not go on.
+  // Marks incomplete submissions for removal: their writer is gone.
   virtual absl::Status AbandonSubmissions() = 0;
   // 0 where there is none.
   virtual absl::StatusOr<planner::GraphId> LastGraphId() = 0;
@@ -82,25 +82,25 @@ class HistoryWriter {
 
   // Takes these graphs out of the history, as far as each is final and ended before `before`, and
   // returns which these are; `graphs` come from FindPrunable with the same time or an earlier one.
-  // Nobody sees them from then on; their rows go with RemoveSome.
+  // They are hidden from then on; their rows go with RemoveSome.
   virtual absl::StatusOr<std::vector<planner::GraphId>> Prune(
       absl::Time before, absl::Span<const planner::GraphId> graphs) = 0;
   // Removes about `max_rows` rows of graphs that were taken out, and of what a crash left of a
   // submission. False where nothing of that is left.
   virtual absl::StatusOr<bool> RemoveSome(int64_t max_rows) = 0;
-  // From now on the writer remembers which shared rows it refers to, so that of what FindUnused
-  // finds after this nothing is removed that came into use meanwhile.
+  // From now on the writer remembers which shared rows it refers to, so that nothing that
+  // FindUnused finds after this is removed if it came into use meanwhile.
   virtual void BeginSweep() = 0;
-  // Removes up to `max_rows` of them, and takes them out of `unused`. On an error nothing of it is
-  // done. Between BeginSweep and EndSweep.
+  // Removes up to `max_rows` of them, and takes them out of `unused`. On an error nothing is
+  // changed. Between BeginSweep and EndSweep.
   virtual absl::Status RemoveUnused(UnusedRows& unused, int64_t max_rows) = 0;
   virtual void EndSweep() = 0;
   // Removes up to `max_rows` answers to requests from before. Returns how many.
   virtual absl::StatusOr<int64_t> ForgetRequests(absl::Time before, int64_t max_rows) = 0;
 };
 
-// What the scheduler reads beside its own thread, because it may take long. Reads what is
-// committed. Thread-safe.
+// What the scheduler reads off its own thread, because it may take long. Reads what is committed.
+// Thread-safe.
 class LongReader {
  public:
   virtual ~LongReader() = default;
@@ -116,7 +116,7 @@ class LongReader {
   virtual absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
                                                                      int max_graphs) = 0;
   // Shared rows that nothing refers to. The newest of each kind is left out: an id that is gone is
-  // not given again. Takes time that grows with the history where there are some.
+  // not used again. Takes time that grows with the history where there are some.
   virtual absl::StatusOr<UnusedRows> FindUnused() = 0;
 };
 
@@ -162,7 +162,7 @@ class HistoryReader : public LongReader {
     bool attempts = false;
   };
   // Tasks with index >= `from`, by index. With `states`, only final tasks in one of these states
-  // (the others are the scheduler's to tell).
+  // (the others come from the scheduler).
   virtual absl::StatusOr<std::vector<TaskRow>> ListTasks(
       planner::GraphId graph, planner::TaskIndex from, int limit,
       absl::Span<const planner::TaskState> states, Detail detail) = 0;

@@ -1,5 +1,5 @@
-// How many task lives a second one Commit after the other takes, with a durable database, and how
-// fast a restart and a client read them back. Arguments: records in a commit.
+// How many tasks a second, start to end, one Commit after the other takes, with a durable database,
+// and how fast a restart and a client read them back. Arguments: records in a commit.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -67,7 +67,7 @@ TaskSubmitted MakeTask(int index) {
 
 // Everything that is written of the lives of kTasks tasks on many agents, as commits of about
 // `batch` records: first the submission, then launches and ends, those of neighbouring tasks mixed
-// as they are in life.
+// as they are in production.
 std::vector<std::vector<Record>> Lives(int batch, bool queue) {
   const absl::Time start = absl::FromUnixSeconds(1700000000);
   std::vector<Record> records;

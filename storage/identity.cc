@@ -5,7 +5,7 @@
 namespace kartograph::storage {
 namespace {
 
-// Attempts launched so many starts ago are taken for another history's.
+// Attempts launched this many starts ago are taken to be another history's.
 constexpr int64_t kKept = 4096;
 
 }  // namespace

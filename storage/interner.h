@@ -32,7 +32,7 @@ class Interner {
   void Committed();
   void RolledBack();
 
-  // Between the two the ids that are given are remembered. No row of them may be removed.
+  // Between the two the ids that are given are remembered. None of their rows may be removed.
   void BeginSweep();
   void EndSweep();
   const UsedRows& used() const { return used_; }

@@ -25,7 +25,7 @@ constexpr char kWriterSetup[] =
     // Debian's SQLite would overwrite what is deleted, which is every acknowledged delivery.
     "PRAGMA secure_delete = OFF;";
 
-// SQLite says nothing where it cannot: it stays in the mode it was in.
+// SQLite reports nothing where it cannot: it stays in the mode it was in.
 absl::Status UseWal(Connection& connection) {
   absl::StatusOr<Rows> rows = connection.Query("PRAGMA journal_mode = WAL");
   if (!rows.ok()) return rows.status();

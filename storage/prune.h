@@ -1,5 +1,4 @@
-// How graphs leave the history: first nobody sees them any more, then their rows go, some at a
-// time.
+// How graphs leave the history: first they are hidden, then their rows go, some at a time.
 #ifndef KARTOGRAPH_STORAGE_PRUNE_H_
 #define KARTOGRAPH_STORAGE_PRUNE_H_
 

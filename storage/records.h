@@ -20,11 +20,11 @@ namespace kartograph::storage {
 // that a restart goes on with it. The numbers are stored; they never change.
 enum class GraphWork : uint8_t {
   kNone = 0,
-  kSubmitting = 1,   // its tasks are being written; nobody sees it, and after a crash it is removed
+  kSubmitting = 1,   // its tasks are being written; it is hidden, and after a crash it is removed
   kRetrying = 2,     // tasks that did not succeed are being reset
   kCancelling = 3,   // tasks that are not final are being cancelled, on request
   kFailingFast = 4,  // the same, because a task failed
-  kRemoving = 5,     // it is being removed; nobody sees it
+  kRemoving = 5,     // it is being removed, and hidden
 };
 inline constexpr int kGraphWorks = 6;
 
@@ -60,7 +60,7 @@ struct TaskSubmitted {
   int32_t priority = 0;
 };
 
-// Written before the cluster is told.
+// Written before the launch is sent to the cluster.
 struct AttemptLaunched {
   planner::AttemptId attempt;
   std::string agent;       // AgentId

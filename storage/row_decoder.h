@@ -18,7 +18,7 @@
 #define KARTOGRAPH_GRAPH_COLUMNS                                                          \
   "id, name, client_queue, fail_fast, open, state, submit_us, end_us, tasks, succeeded, " \
   "failed, cancelled, skipped, work"
-// Graphs that somebody may see.
+// Graphs that are not hidden.
 #define KARTOGRAPH_VISIBLE "work NOT IN (1, 5)"
 #define KARTOGRAPH_ATTEMPT_COLUMNS                                                   \
   "a.key, a.agent_id, a.launch_us, e.outcome, e.exit_status, e.signal, e.start_us, " \

@@ -10,7 +10,8 @@
 
 namespace kartograph::storage {
 
-// In the header of every database of ours ("Krtg"), so that another program's is not taken for one.
+// In the header of every database of ours ("Krtg"), so that another program's is not mistaken for
+// one.
 inline constexpr int64_t kApplicationId = 0x4b727467;
 
 // One step from version i to i + 1, in SQL; the first makes version 1 from an empty database. What
@@ -18,8 +19,8 @@ inline constexpr int64_t kApplicationId = 0x4b727467;
 absl::Span<const char* const> Migrations();
 
 // Whether the database is empty or one of ours with at most `migrations.size()` steps behind it.
-// Changes nothing. DataLoss for a database of another program or for none, FailedPrecondition for
-// one from a newer version.
+// Changes nothing. DataLoss for another program's database or what is not a database,
+// FailedPrecondition for one from a newer version.
 absl::Status CheckSchema(Connection& connection, absl::Span<const char* const> migrations);
 
 // Takes the missing steps, each in one transaction with its version number.

@@ -128,7 +128,7 @@ TEST(SchemaTest, RefusesADatabaseOfAnotherProgramAndLeavesItAlone) {
   EXPECT_EQ(rows->Bytes(0), "delete");
 }
 
-// Numbers in the file are no more than numbers: who reads them counts with them and keeps tasks by
+// Numbers in the file may have any value, while their readers count with them and index tasks by
 // them.
 TEST(SchemaTest, RowsThatNoWriterWritesAreToldAndGoNoFurther) {
   for (const char* damage :

@@ -1,4 +1,4 @@
-// Rows that many others refer to (settings, agents, queues), and how they go when none does any
+// Rows that many others refer to (settings, agents, queues), and how they go when no row does any
 // more: marked by a scan beside the writer, some rows at a time, and swept by the writer.
 #ifndef KARTOGRAPH_STORAGE_SHARED_ROWS_H_
 #define KARTOGRAPH_STORAGE_SHARED_ROWS_H_
@@ -14,13 +14,13 @@
 namespace kartograph::storage {
 
 // Finds the shared rows that nothing refers to. The newest of each table is never one of them, so
-// that its id is not given again: readers remember rows by their ids. Mostly short, as it ends when
+// that its id is not used again: readers remember rows by their ids. Mostly short, as it ends when
 // every row has been seen in use. Thread-compatible.
 class UnusedScan {
  public:
   // Each within a read transaction of the caller; there may be several, so that none is long.
   absl::Status Begin(Connection& connection);
-  // Looks at about so many rows. True when the scan is over.
+  // Scans about `max_rows` rows. True when the scan is over.
   absl::StatusOr<bool> Continue(Connection& connection, int64_t max_rows);
 
   UnusedRows Unused() const;
@@ -34,7 +34,7 @@ class UnusedScan {
   Ids settings_;
   Ids agents_;
   Ids queues_;
-  int64_t task_ = -1;  // the last key looked at
+  int64_t task_ = -1;  // the last key scanned
   int64_t attempt_ = -1;
 };
 
@@ -45,11 +45,11 @@ struct UsedRows {
   absl::flat_hash_set<int64_t> queues;
 };
 
-// Removes those of the first `max_rows` of `unused` that are not in `used`, within a write
-// transaction of the caller. `looked_at`: how many these are.
+// Removes those of up to `max_rows` of `unused` that are not in `used`, within a write transaction
+// of the caller. `looked_at`: how many were taken, used ones included; Drop takes the same.
 absl::Status RemoveUnusedRows(Connection& connection, const UnusedRows& unused,
                               const UsedRows& used, int64_t max_rows, int64_t& looked_at);
-// Takes so many out of `unused`.
+// Takes those that RemoveUnusedRows looked at out of `unused`.
 void Drop(UnusedRows& unused, int64_t looked_at);
 
 }  // namespace kartograph::storage

@@ -19,7 +19,7 @@ absl::Status NotWritable(absl::string_view path, absl::string_view what) {
                    "): give this user write access to it and to its folder, or name another"));
 }
 
-// An I/O error is what the system made of it.
+// What an I/O error means depends on the system's error.
 absl::Status IoError(int system_error, absl::string_view path, absl::string_view what) {
   switch (system_error) {
     case ENOSPC:
@@ -60,7 +60,7 @@ absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path, int sys
     case SQLITE_NOTADB:
       return absl::DataLossError(absl::StrCat(
           path, " is damaged or not a database (", what,
-          "): put back a copy of it, or move it away together with its -wal file to start anew"));
+          "): restore a copy of it, or move it away together with its -wal file to start over"));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return absl::UnavailableError(absl::StrCat(path, " is locked by another program (", what,
@@ -77,7 +77,7 @@ absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path, int sys
 
 absl::StatusOr<bool> Statement::Step() {
   int code = std::exchange(bind_error_, SQLITE_OK);
-  // SQLite itself does not tell the system's error of a failed COMMIT.
+  // SQLite itself does not report the system's error of a failed COMMIT.
   errno = 0;
   if (code == SQLITE_OK) code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;

@@ -19,12 +19,13 @@
 namespace kartograph::storage {
 
 // What an SQLite result code means to the caller, in one line that names the database and says what
-// to do: ResourceExhausted (disk full), PermissionDenied, DataLoss (damaged or no database),
-// Unavailable (locked by somebody else, or an I/O error), Internal (a bug of ours). `system_error`
-// is what errno was after the call, where it was zero before; it tells one I/O error from another.
+// to do: ResourceExhausted (disk full), PermissionDenied, DataLoss (damaged or not a database),
+// Unavailable (locked by another process, or an I/O error), Internal (a bug of ours).
+// `system_error` is what errno was after the call, where it was zero before; it tells one I/O error
+// from another.
 absl::Status SqliteStatus(sqlite3* db, int code, absl::string_view path, int system_error = 0);
 
-// Bytes that are no text.
+// Bytes that are not text.
 struct Blob {
   absl::string_view bytes;
 };

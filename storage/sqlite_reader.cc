@@ -312,7 +312,7 @@ absl::StatusOr<std::vector<planner::GraphId>> SqliteReader::FindPrunable(absl::T
 }
 
 absl::StatusOr<UnusedRows> SqliteReader::FindUnused() {
-  // Some hundredths of a second: a long transaction would keep the WAL from being begun anew.
+  // Some hundredths of a second: a long transaction would keep the WAL from starting over.
   constexpr int64_t kRowsAtOnce = 50000;
   UnusedScan scan;
   absl::Status status =

@@ -56,7 +56,7 @@ class SqliteWriter : public HistoryWriter {
   template <typename Write>
   absl::Status InTransaction(Write write);
 
-  // In this order, so that the connection is closed before the lock is given up.
+  // In this order, so that the connection is closed before the lock is released.
   const std::unique_ptr<StateLock> lock_;
   // Row feeds, which the connection uses.
   std::unique_ptr<CommitBatch> batch_;

@@ -265,7 +265,7 @@ TEST_F(SqliteWriterTest, LeavesNothingOfABatchThatContradictsTheHistory) {
     EXPECT_TRUE(absl::IsInternal(history_.writer->Commit(records))) << record.index();
     EXPECT_EQ(DescribeAll(history_, 3, "client"), expected) << record.index();
   }
-  // The same values are interned anew.
+  // The same values are interned again.
   Commit(fine);
   EXPECT_THAT(Visit(1), testing::Contains(WithoutPayload(other, 0)));
   EXPECT_THAT(Visit(1), testing::Contains(Describe(launch)));
@@ -313,7 +313,7 @@ TEST_F(SqliteWriterTest, KeepsMoreDifferentSettingsThanItRemembers) {
     records.push_back(std::move(task));
   }
   Commit(std::move(records));
-  // Again with the same ones, after the first were forgotten.
+  // Again with the same ones, after the first were dropped.
   records = {SomeGraph(2)};
   for (int i = 0; i < 10; ++i) {
     TaskSubmitted task = SomeTask(2, static_cast<planner::TaskIndex>(i), absl::StrCat("t", i));

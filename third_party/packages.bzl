@@ -105,8 +105,8 @@ _debian_package = repository_rule(
     local = True,
 )
 
-# What the headers must be told of the libraries: Debian builds spdlog as a shared library upon its
-# own fmt; ZooKeeper's has calls that wait, as it has threads.
+# What the headers must know of the libraries: Debian builds spdlog as a shared library upon its own
+# fmt; ZooKeeper's has calls that wait, as it has threads.
 _MACROS = {
     "spdlog": ["SPDLOG_COMPILED_LIB", "SPDLOG_SHARED_LIB", "SPDLOG_FMT_EXTERNAL"],
     "zookeeper": ["THREADED"],

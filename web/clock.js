@@ -10,9 +10,9 @@ let frozen = null;  // browser's time at which the shown data ends, while it is 
 
 // From an answer's Date header: asked and answered are the browser's clock.
 export function learnServiceTime(dateHeader, asked, answered) {
-  const told = Date.parse(dateHeader ?? '');
-  if (Number.isNaN(told)) return;
-  const difference = told + 500 - (asked + answered) / 2;
+  const served = Date.parse(dateHeader ?? '');
+  if (Number.isNaN(served)) return;
+  const difference = served + 500 - (asked + answered) / 2;
   offset = Math.abs(difference) < AGREEMENT_MS ? 0 : difference;
 }
 

@@ -197,7 +197,7 @@ function agentRow() {
       const silent = parseTime(agent.unreachableSince);
       const aside = parseTime(agent.setAsideUntil);
       setTitled(host, [
-        silent === null ? '' : `does not answer since ${formatMoment(silent, shownTime())}`,
+        silent === null ? '' : `has not answered since ${formatMoment(silent, shownTime())}`,
         agent.failure ? `${aside === null ? 'one attempt at a time'
             : `set aside until ${formatMoment(aside, shownTime())}`}: ${agent.failure}` : '',
         goes === null ? '' : `taken away ${formatMoment(goes, shownTime())}`,

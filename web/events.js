@@ -37,7 +37,7 @@ const CONNECT_MS = 10000;
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
 
-// Keeps one stream open, for ever. Calls back:
+// Keeps one stream open, forever. Calls back:
 //   onOpen()        a stream began: what was known before may be out of date
 //   onEvent(event)  {type, data}
 //   onActivity()    something arrived, heartbeats included

@@ -60,7 +60,7 @@ export function formatConsumption(quantities) {
       .join(' · ');
 }
 
-// What a host said of itself: "31% busy · load 2.5 of 8 cores · 3.2 GiB ram free".
+// What a host reported about itself: "31% busy · load 2.5 of 8 cores · 3.2 GiB ram free".
 export function formatHost(host) {
   if (!host) return '';
   const parts = [];

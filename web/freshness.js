@@ -8,7 +8,7 @@ export class Freshness {
   synced = false;         // everything was asked for again since the stream opened
   loaded = false;         // something is shown
   lastHeard = null;       // the stream's last byte
-  lastAnswer = null;      // the scheduler's last word: an event of the cluster, or an answer
+  lastAnswer = null;      // the scheduler's last sign: an event of the cluster, or an answer
   why = '';               // why the stream ended, or why not everything could be read
   paused = false;
 

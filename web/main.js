@@ -17,11 +17,11 @@ import {GraphsPanel} from './graphs.js';
 import {parseRoute} from './routes.js';
 import {GraphStore} from './store.js';
 
-const ASK_AGAIN_MS = 10000;   // the cluster, where no event told of it
+const ASK_AGAIN_MS = 10000;   // the cluster, where no event reported it
 const PAGE_MS = 5000;         // one graph's tasks: reasons change without an event of their graph
 const RESYNC_MS = 60000;      // everything, in case an event was missed
 const HIDDEN_MS = 120000;     // a page hidden for longer closes its stream
-const RENDER_MS = 100;        // events are shown at most so often
+const RENDER_MS = 100;        // events are shown at most this often
 
 const byId = (id) => document.getElementById(id);
 
@@ -53,7 +53,7 @@ const clusterReader = new Refresher(async () => {
   try {
     showCluster(await api.getCluster());
   } catch {
-    // Freshness tells when the last answer is too old.
+    // Freshness shows when the last answer is too old.
   }
 }, 1000);
 

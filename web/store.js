@@ -1,7 +1,7 @@
 // The graphs this page knows, merged from answers and events. Pure, no DOM.
 //
 // An answer shows a state between its request and its arrival, and an event that came meanwhile may
-// be newer. So each graph remembers when it was last told by an event, and an answer to an older
+// be newer. So each graph remembers when it was last updated by an event, and an answer to an older
 // request does not overwrite it; if the answer was the newer one, its event is still to come.
 
 // "g17" -> 17: a graph's place in the order of submission.
@@ -41,8 +41,8 @@ export class GraphStore {
     }
   }
 
-  // Forgets the graphs that `matches` and that a complete answer to a request made at `mark` did
-  // not have.
+  // Drops the graphs that `matches` and that a complete answer to a request made at `mark` did not
+  // have.
   drop(answeredIds, mark, matches) {
     for (const [id, entry] of this.#entries) {
       if (entry.told <= mark && !answeredIds.has(id) && matches(entry.graph)) {
@@ -60,7 +60,7 @@ export class GraphStore {
 }
 
 // The graphs in one state (or all: state ''), newest first, as far back as was asked for. What is
-// older than `horizon` is not shown, even where an event told of it: there would be gaps.
+// older than `horizon` is not shown, even where an event reported it: there would be gaps.
 export class GraphList {
   horizon = Infinity;  // number of the oldest graph asked for; 0: all are known
   #token = '';

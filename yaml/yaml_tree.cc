@@ -45,7 +45,7 @@ bool IsNull(absl::string_view plain) {
 
 }  // namespace
 
-// Appends nodes to a tree as libyaml tells of them. The only place that knows libyaml.
+// Appends nodes to a tree as libyaml reports them. The only place that knows libyaml.
 class YamlTreeBuilder {
  public:
   // `tree` has its text, and outlives the builder.
@@ -124,7 +124,7 @@ class YamlTreeBuilder {
     const absl::string_view value(reinterpret_cast<const char*>(scalar.value), scalar.length);
     const bool plain = scalar.style == YAML_PLAIN_SCALAR_STYLE && scalar.plain_implicit != 0;
     if (plain && IsNull(value)) {
-      // What is not there stands nowhere; its key is a better place than what comes next.
+      // A missing value stands nowhere; its key is a better place than what comes next.
       const bool keyed = !open_.empty() && open_.back().children % 2 == 1 &&
                          tree_->kind(open_.back().id) == Kind::kMap;
       const Id key = keyed ? open_.back().last_child : YamlTree::kNone;
@@ -147,7 +147,7 @@ class YamlTreeBuilder {
     node.offset = static_cast<uint32_t>(tree_->unescaped_.size() - 1);
   }
 
-  // Where a node stands that is no alias itself but perhaps a scalar kept apart.
+  // Where a node stands that is not an alias itself but may be a scalar kept apart.
   uint32_t OffsetOf(Id id) const {
     const uint32_t offset = tree_->nodes_[id].offset;
     const bool apart = (tree_->flags_[id] & YamlTree::kApart) != 0;
@@ -181,7 +181,7 @@ class YamlTreeBuilder {
   std::optional<Problem> LookBeyond() {
     for (const bool content : {false, true}) {
       if (!Next()) {
-        // What follows without a line "---" is no grammar to libyaml.
+        // What follows without a line "---" breaks libyaml's grammar.
         if (parser_.error != YAML_PARSER_ERROR) return ParserProblem();
         const uint32_t offset = offsets_.OfCharacter(parser_.problem_mark.index);
         const absl::string_view rest = text_.substr(offset);
@@ -208,7 +208,7 @@ class YamlTreeBuilder {
       }
       return {tree_->MarkAt(static_cast<uint32_t>(parser_.problem_offset)), what};
     }
-    // From the start: a problem may stand before what was told last.
+    // From the start: a problem may stand before what was reported last.
     const uint32_t offset = Offsets(text_).OfCharacter(parser_.problem_mark.index);
     const Mark mark = tree_->MarkAt(offset);
     if (what == "found character that cannot start any token" &&

@@ -28,8 +28,8 @@ struct Problem {
 
 // Holds the text of one document and its nodes, 9 bytes each: a file of a million tasks takes
 // little more than twice its size. A scalar that reads as it is written is a part of the text;
-// places are offsets until somebody asks. Aliases are followed silently. Read-only once parsed, and
-// then safe to read from many threads.
+// places are offsets until they are asked for. Aliases are followed silently. Read-only once
+// parsed, and then safe to read from many threads.
 class YamlTree {
  public:
   using Id = uint32_t;
@@ -41,13 +41,13 @@ class YamlTree {
   using Ids = absl::InlinedVector<Id, 8>;
   using PairList = absl::InlinedVector<Pair, 8>;
 
-  // So many lists and maps may stand inside each other: who walks a tree may recurse.
+  // How deep lists and maps may be nested: whoever walks a tree may recurse.
   static constexpr size_t kMaxDepth = 500;
   // Larger texts are a problem: offsets have 32 bits.
   static constexpr size_t kMaxBytes = (size_t{1} << 32) - 1;
 
-  // Reads the first document of `text`, in UTF-8, and keeps it. With a problem the tree is of no
-  // use.
+  // Reads the first document of `text`, in UTF-8, and keeps it. With a problem the tree is
+  // unusable.
   std::optional<Problem> Parse(std::string text);
 
   // Whether the text holds no document: nothing, or comments alone. Then there is no root.
@@ -71,7 +71,7 @@ class YamlTree {
   // Of a map, in order, without merging: a key may stand twice, and "<<" is a key like any other.
   PairList Pairs(Id map) const;
   static constexpr Id kNone = 0xFFFFFFFFu;
-  // The value of the first such key; kNone where there is none or `map` is no map.
+  // The value of the first such key; kNone where there is none or `map` is not a map.
   Id Find(Id map, absl::string_view key) const;
 
  private:

@@ -26,7 +26,7 @@ class ManualClock : public Clock {
     now_.steady += duration;
     now_.wall += duration;
   }
-  // Somebody sets the wall clock; no time passes.
+  // The wall clock is set; no time passes.
   void StepWall(absl::Duration step) {
     MutexLock lock(&mutex_);
     now_.wall += step;

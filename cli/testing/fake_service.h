@@ -25,7 +25,7 @@ class FakeService final : public v1::TaskExecuter::Service {
   v1::ListFailuresResponse failures;
   std::string log;  // of every task's stderr; stdout says "out"
   int page_size = 1000;
-  int affected = 3;  // tasks that a cancel or retry tells of
+  int affected = 3;  // tasks that a cancel or retry reports
 
   // Answers of the next writes, then OK.
   std::deque<grpc::Status> write_errors;

@@ -35,7 +35,7 @@ using planner::Resource;
 using planner::ResourceVector;
 
 constexpr planner::GraphId kGraph = 1;
-// A task that was lost so often, as where its executor cannot be started, is given up.
+// A task that was lost this often, such as where its executor cannot be started, is given up.
 constexpr uint32_t kMaxLaunches = 3;
 
 // What Mesos calls 0.1 cpus and 10 mem.
@@ -83,7 +83,7 @@ class Hello {
  private:
   void On(executor::Connected& connected) {
     Say("registered: ", connected.description);
-    // What was launched before a break of the connection is asked about; each answer is an update.
+    // What was launched before the connection broke is reconciled; each answer is an update.
     std::vector<Cluster::KnownAttempt> known;
     for (const auto& [attempt, agent] : launched_) known.push_back({attempt, agent});
     if (!known.empty()) cluster_->Reconcile(std::move(known));
@@ -91,8 +91,8 @@ class Hello {
   }
   void On(executor::Disconnected& disconnected) { Say("no connection: ", disconnected.reason); }
 
-  // An offer is used once: what is launched on it is launched by one call, and the rest of it comes
-  // again as another offer.
+  // An offer is used once: what is launched on it is launched by one call, and the rest of it is
+  // offered again.
   void On(executor::Offer& offer) {
     std::vector<executor::Launch> launches;
     while (!waiting_.empty() && NeedOfATask().FitsIn(offer.resources)) {
@@ -113,7 +113,7 @@ class Hello {
   void On(AttemptUpdate& update) {
     const std::string name = NameOf(update.attempt);
     if (update.outcome == planner::Outcome::kNone) {
-      const char* state = update.unreachable ? "out of reach" : "running";
+      const char* state = update.unreachable ? "unreachable" : "running";
       if (std::exchange(states_[update.attempt], state) != state) Say(name, ": ", state);
       return;
     }
@@ -133,7 +133,7 @@ class Hello {
     });
   }
 
-  // What agents have beside their offers, or no more, is nothing of which this program has to know.
+  // This program need not know what agents have beside their offers, or no longer have.
   void On(executor::OfferRescinded&) {}
   void On(executor::AgentUnreachable&) {}
   void On(executor::AgentCapacity&) {}
@@ -173,7 +173,7 @@ class Hello {
     launch.task_name = NameOf(attempt);
     launch.consumption = NeedOfATask();
     executor::Payload payload;
-    // Long enough to be seen running: of what ends at once the executor tells only the end.
+    // Long enough to be seen running: of what ends at once the executor reports only the end.
     payload.set_shell("printf 'Hello, Mesos, from a task on %s' \"$(hostname)\"; sleep 0.2");
     launch.payload = payload.SerializeAsString();
     return launch;
@@ -195,8 +195,8 @@ executor::MesosClusterOptions Options(const std::string& executor, const std::st
   framework.name = "hello";
   const passwd* user = getpwuid(geteuid());
   framework.user = user != nullptr ? user->pw_name : "root";
-  // Mesos forgets the framework, and ends what is left of it, as soon as it goes. Whoever wants to
-  // find tasks again gives a longer time, and keeps the file.
+  // Mesos removes the framework, and ends what is left of it, as soon as it leaves. Whoever wants
+  // to find tasks again gives a longer time, and keeps the file.
   framework.failover_timeout = absl::ZeroDuration();
   framework.id_file = absl::StrCat(folder, "/framework");
   (absl::StrContains(executor, "://") ? framework.executors.url : framework.executors.path) =
@@ -227,7 +227,7 @@ int Run(executor::MesosClusterOptions options, int tasks) {
     hello.Stop();
   });
   const bool done = hello.Wait();
-  kill(getpid(), SIGTERM);  // for the one who waits for it
+  kill(getpid(), SIGTERM);  // for the thread that waits for it
   waiter.join();
   cluster->reset();
   Say(done ? "everyone said hello" : "not everyone said hello");

@@ -1,6 +1,6 @@
 """load.py DATABASE [WORK COUNTRY]: makes the release's SQLite database, or loads one country into it.
 
-With the database alone: makes it anew, empty, with its tables. With a country: opens one connection,
+With the database alone: recreates it, empty, with its tables. With a country: opens one connection,
 writes the country, its borders and its parts (each as a polygon in well-known binary, OGC 06-103r4
 8.2, with every point of the source) in one transaction, reads them back and measures the stored
 polygons again. Loading a country twice leaves what loading it once leaves.
@@ -68,7 +68,7 @@ def polygon_from_wkb(data):
 
 
 def create(path):
-    """Makes the database anew. WAL, so that a reader never waits for the one who writes."""
+    """Recreates the database. WAL, so that a reader never waits for the writer."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     unfinished = f"{path}.{os.getpid()}.unfinished"
     connection = sqlite3.connect(unfinished)

@@ -6,7 +6,7 @@
 
 Every attempt that ran holds its task's units from its start to its end. Sweeps those instants, in
 whole nanoseconds; where one attempt ends at the very instant at which another starts, the end comes first.
-Exit status 1 where the limit was passed, or where the most that was ever in use is below
+Exit status 1 where the limit was exceeded, or where the most that was ever in use is below
 --must-reach, so that the limit was never put to the test; 2 where the history is not complete.
 """
 

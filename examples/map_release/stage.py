@@ -50,7 +50,7 @@ def read_measured(work):
 
 
 def give_back(value):
-    """Makes `value` the task's return value; prints it where nobody asked for one."""
+    """Makes `value` the task's return value; prints it where none was asked for."""
     text = json.dumps(value, ensure_ascii=False)
     path = os.environ.get("KARTOGRAPH_RESULT")
     if path:

@@ -10,9 +10,9 @@ namespace {
 using planner::AttemptId;
 using planner::Outcome;
 
-// What has ended is looked for, and reported, between so many starts.
+// After this many starts, what has ended is collected and reported.
 constexpr int kStartsAtATime = 8;
-// For so many attempts the start is prepared.
+// How many attempts have their starts prepared.
 constexpr size_t kPreparedAhead = 4;
 // A return value up to this is kept; reading it again would cost more than that.
 constexpr size_t kMaxKeptBytes = 256;
@@ -357,7 +357,7 @@ void Agent::RepeatReports() {
   unreported_.clear();
   for (auto& [id, attempt] : attempts_) {
     if (std::holds_alternative<Ended>(attempt.state)) unreported_.push_back(id);
-    // What runs is asked for.
+    // Running attempts will be queried.
     if (auto* running = std::get_if<Running>(&attempt.state)) running->asked = false;
   }
   report_ends_at_ = SteadyTime::InfinitePast();

@@ -1,4 +1,4 @@
-// The one owner of the attempts on a host, whoever brings them.
+// The one owner of the attempts on a host, whoever launches them.
 #ifndef KARTOGRAPH_EXECUTOR_AGENT_AGENT_H_
 #define KARTOGRAPH_EXECUTOR_AGENT_AGENT_H_
 
@@ -34,25 +34,25 @@ struct AttemptReport {
 };
 
 // Every attempt that it was given waits, runs, or has ended and is not acknowledged. It knows no
-// transport: who brings the launches calls Work when NextWork has come or anything has happened,
-// and passes on what NextReport gives. Return values stay in the sandboxes until they are sent, so
-// that attempts whose end nobody hears cost little memory.
+// transport: whoever brings the launches calls Work when NextWork has come or anything has
+// happened, and passes on what NextReport gives. Return values stay in the sandboxes until they are
+// sent, so that attempts whose ends nobody collects cost little memory.
 //
 // Thread-compatible.
 class Agent {
  public:
   struct Options {
     // Attempts wait in the order they came, and each starts as soon as what it consumes fits into
-    // what is free of the capacity. Otherwise all start at once: somebody else has counted.
+    // what is free of the capacity. Otherwise all start at once: their resources are counted
+    // elsewhere.
     bool holds_to_capacity = true;
-    // That an attempt runs is reported after so long: most that end at once need no mention of it.
+    // An attempt is reported as running after this long: most that end at once need no such report.
     absl::Duration report_running_after = absl::Milliseconds(5);
-    // While there is more to start, nobody waits for the report of one end: those of so long go
-    // together.
+    // While there is more to start, no end is urgent: those within this time are reported together.
     absl::Duration gather_ends = absl::Milliseconds(1);
     // See ShouldExit.
     absl::Duration idle_exit = absl::Minutes(1);
-    // What is said of an attempt that it does not know.
+    // The message for an attempt that it does not know.
     std::string unknown = "the agent does not know it";
     const Clock* clock = &Clock::System();
   };
@@ -65,11 +65,11 @@ class Agent {
   void SetCapacity(planner::ResourceVector capacity) { capacity_ = std::move(capacity); }
   const planner::ResourceVector& capacity() const { return capacity_; }
   // Whose attempts these are. Those of another history, or of an incarnation that this history does
-  // not know, are ended and forgotten with their sandboxes. Returns how many.
+  // not know, are ended and dropped with their sandboxes. Returns how many.
   size_t SetLineage(Lineage lineage);
 
-  // Takes an attempt. One that is held already stays as it is; one of another incarnation under
-  // the same id is ended and forgotten first. What can never fit ends as kRefused.
+  // Takes an attempt. One that is held already stays as it is; one of another incarnation under the
+  // same id is ended and dropped first. What can never fit ends as kRefused.
   void Launch(executor::Launch launch, Incarnation incarnation);
   // The end of an attempt that cannot be launched.
   void Refuse(planner::AttemptId attempt, Incarnation incarnation, planner::Outcome outcome,
@@ -83,9 +83,9 @@ class Agent {
   };
   // Without a grace, that of the launch.
   CancelResult Cancel(planner::AttemptId attempt, std::optional<absl::Duration> grace);
-  // The end of the attempt is known to who asked for it; it may be forgotten.
+  // The end of the attempt has been received; it may be dropped.
   void Acknowledge(planner::AttemptId attempt);
-  // Reports how it is with an attempt, kLost where it is not known.
+  // Reports the state of an attempt, kLost where it is not known.
   void Query(planner::AttemptId attempt);
 
   // Ends all attempts, as kLost with this reason, and takes no more. A process has at most
@@ -97,22 +97,22 @@ class Agent {
     return draining_ && waiting_ == 0 && running_ == 0 && !processes_->tidying();
   }
 
-  // Does what is due: takes note of what has ended, and starts what fits, some at a time.
+  // Does what is due: collects what has ended, and starts what fits, some at a time.
   void Work();
   // When Work has something to do without anything having happened.
   SteadyTime NextWork() const;
-  // To be called when there is nothing better to do: what can be done for the next attempts while
-  // all resources are in use.
+  // To be called when idle: does what can be done for the next attempts while all resources are in
+  // use.
   void Prepare();
 
-  // What is to be told now, one after the other; nothing when that is all. Ends come once, and
-  // again after RepeatReports.
+  // The reports that are due, one after the other; nothing when there are no more. Ends come once,
+  // and again after RepeatReports.
   std::optional<AttemptReport> NextReport();
   // When NextReport has something.
   SteadyTime NextReportAt() const;
-  // Every end that is not acknowledged is reported again; what was asked is forgotten.
+  // Every end that is not acknowledged is reported again; pending queries are dropped.
   void RepeatReports();
-  // The report that an attempt runs, where it does and it was not made yet.
+  // The report that an attempt runs, where it does and was not reported yet.
   std::optional<AttemptReport> TakeRunningReport(planner::AttemptId attempt);
   // Reads what the attempt of an end has returned. Where that is no longer there, an attempt that
   // succeeded has not: its end becomes kAgentFailed, in the report and here.
@@ -139,8 +139,8 @@ class Agent {
     planner::ResourceVector consumption;
     absl::Duration cancel_grace;
     bool reported = false;   // that it runs
-    bool cancelled = false;  // somebody wants its end
-    // It is another history's: nobody is told of its end, but who asked meanwhile.
+    bool cancelled = false;  // its end was requested
+    // It is another history's: its end is reported only to whoever asked meanwhile.
     bool foreign = false;
     bool asked = false;
     std::optional<std::pair<executor::Launch, Incarnation>> replacement;
@@ -175,11 +175,11 @@ class Agent {
   absl::flat_hash_map<uint64_t, Attempt> attempts_;
   size_t waiting_ = 0;
   size_t running_ = 0;
-  std::deque<uint64_t> queue_;  // of those that wait, in order; some may do so no more
+  std::deque<uint64_t> queue_;  // of those that wait, in order; some may no longer do so
   std::vector<AttemptUpdate> just_ended_;
 
   // What is to be reported.
-  std::deque<std::pair<SteadyTime, uint64_t>> started_;  // when that it runs is due
+  std::deque<std::pair<SteadyTime, uint64_t>> started_;  // when the report that it runs is due
   std::deque<AttemptReport> answers_;
   std::deque<uint64_t> unreported_;  // ends
   SteadyTime report_ends_at_ = SteadyTime::InfinitePast();

@@ -275,7 +275,7 @@ TEST_F(AgentTest, DrainEndsWhatItHasAndTakesNoMore) {
   EXPECT_TRUE(agent_.drained());
   for (const AttemptReport& report : Reports()) {
     const AttemptId id = report.update.attempt;
-    // What somebody wanted to end anyway is cancelled.
+    // What was to end anyway is cancelled.
     EXPECT_EQ(report.update.outcome, id == Id(0)   ? Outcome::kCancelled
                                      : id == Id(3) ? Outcome::kRefused
                                                    : Outcome::kLost);
@@ -293,7 +293,7 @@ TEST_F(AgentTest, ExitsWhenItHadNothingToDoForSoLong) {
   EXPECT_FALSE(agent_.ShouldExit());
   End(0);
   clock_.Advance(absl::Minutes(2));
-  EXPECT_FALSE(agent_.ShouldExit());  // somebody has to hear of it
+  EXPECT_FALSE(agent_.ShouldExit());  // its end has to be collected
   agent_.Acknowledge(Id(0));
   agent_.Work();
   EXPECT_EQ(agent_.NextWork(), clock_.SteadyNow() + absl::Minutes(1));
@@ -303,7 +303,7 @@ TEST_F(AgentTest, ExitsWhenItHadNothingToDoForSoLong) {
   EXPECT_FALSE(agent_.ShouldExit());
 }
 
-// An older copy of the history is put back: it knows the first incarnation, not the second.
+// An older copy of the history is restored: it knows the first incarnation, not the second.
 TEST_F(AgentTest, EndsWhatBelongsToAnIncarnationThatTheHistoryDoesNotKnow) {
   Start(0);
   agent_.SetLineage({"h1", {kFirst, kSecond}});

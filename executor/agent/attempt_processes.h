@@ -31,7 +31,7 @@ class AttemptProcesses {
 
   // The first `bytes` of what an ended attempt has returned; an error where there are fewer now.
   virtual absl::StatusOr<std::string> ReadResult(planner::AttemptId attempt, int64_t bytes) = 0;
-  // Takes a sandbox of this id away, where there is one: it is another history's.
+  // Removes a sandbox of this id, where there is one: it is another history's.
   virtual void DiscardSandbox(planner::AttemptId attempt) = 0;
 };
 

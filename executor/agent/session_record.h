@@ -1,4 +1,4 @@
-// Which processes an agent has started, for who comes after it was killed.
+// Which processes an agent has started, for its successor should it be killed.
 #ifndef KARTOGRAPH_EXECUTOR_AGENT_SESSION_RECORD_H_
 #define KARTOGRAPH_EXECUTOR_AGENT_SESSION_RECORD_H_
 
@@ -36,9 +36,9 @@ class SessionRecord {
   };
 
   // What an agent has left in the file. Empty where there is no file, where it is damaged, and
-  // where it is of before the machine or the container was started.
+  // where it dates from before the machine or the container was started.
   static Contents Read(const std::string& path);
-  // Begins anew, with nothing in it.
+  // Starts an empty record.
   static absl::StatusOr<std::unique_ptr<SessionRecord>> Create(const std::string& path,
                                                                absl::string_view cgroup_parent);
 
@@ -46,7 +46,7 @@ class SessionRecord {
   void Add(planner::AttemptId attempt, const Session& session);
   void Remove(planner::AttemptId attempt);
 
-  // The present, as such times are counted.
+  // The present time, in these ticks.
   static uint64_t NowTicks();
 
  private:

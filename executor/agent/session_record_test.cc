@@ -46,7 +46,7 @@ TEST_F(SessionRecordTest, TellsWhatWasNotRemoved) {
   EXPECT_EQ(contents.sessions[1].latest_start, 51u);
   EXPECT_EQ(contents.sessions[2].leader, 103);
   EXPECT_EQ(contents.sessions[2].earliest_start, 7u);
-  // It takes no more room than what ran at once.
+  // It takes no more room than what ran at one time.
   EXPECT_EQ(std::filesystem::file_size(path_), 4088u + 4 * 32);
 }
 

@@ -28,10 +28,10 @@
 namespace kartograph::executor::local {
 namespace {
 
-// Tells the starter how it went: "ready", "busy", or what is wrong.
+// Reports to the starter how it went: "ready", "busy", or what is wrong.
 void Report(int ready_fd, const std::string& text) {
   if (ready_fd < 0) return;
-  if (write(ready_fd, text.data(), text.size()) < 0) spdlog::warn("nobody waits for the start");
+  if (write(ready_fd, text.data(), text.size()) < 0) spdlog::warn("the starter has gone");
   close(ready_fd);
 }
 
@@ -78,7 +78,7 @@ int Main(int argc, char** argv) {
   app.add_option("--cgroup", cgroup,
                  "cgroup2 folder to make groups in, 'auto' (its own, where possible) or 'off'");
   app.add_option("--ready-fd", ready_fd, "Descriptor to report the start to");
-  AddDurationFlag(app, "--idle-exit", &idle_exit, "Exit after so long without attempts (1m)");
+  AddDurationFlag(app, "--idle-exit", &idle_exit, "Exit after this long without attempts (1m)");
   app.add_flag("--foreground", foreground, "Do not become a daemon");
   CLI11_PARSE(app, argc, argv);
 
@@ -97,7 +97,7 @@ int Main(int argc, char** argv) {
     return 1;
   }
   const std::string sessions = absl::StrCat(state_dir, "/agent.sessions");
-  // An agent that ends in peace leaves no record.
+  // An agent that ends normally leaves no record.
   const SessionRecord::Contents before = SessionRecord::Read(sessions);
   if (int killed = KillLeftovers(SandboxRoot(state_dir), before, absl::Seconds(5)); killed > 0) {
     spdlog::warn("killed {} processes of an agent that was killed", killed);

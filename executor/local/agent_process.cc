@@ -23,7 +23,7 @@ namespace {
 
 constexpr int kReadyFd = 3;
 
-// Everything the agent reports; it closes the pipe when it has.
+// Everything the agent reports; it closes the pipe when done.
 absl::StatusOr<std::string> ReadReport(int fd, absl::Duration patience) {
   std::string report;
   const Clock& clock = Clock::System();
@@ -92,7 +92,7 @@ absl::Status StartAgent(const AgentCommand& command, absl::Duration patience) {
   posix_spawnattr_destroy(&attributes);
   if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", command.binary));
   reported.Reset();
-  // The one that was started makes the daemon and ends at once.
+  // The process that was started makes the daemon and ends at once.
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   absl::StatusOr<std::string> text = ReadReport(report.get(), patience);

@@ -23,7 +23,7 @@ using planner::AttemptId;
 constexpr size_t kMaxUpdateBytes = 4 << 20;  // in one message, but for a single larger update
 // How long a terminated agent waits for its last updates to be acknowledged.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(3);
-// How often it looks whether its folder and its socket are still there.
+// How often it checks that its folder and its socket are still there.
 constexpr absl::Duration kFolderCheckPeriod = absl::Seconds(2);
 constexpr int64_t kMaxGraceNs = int64_t{1} << 62;
 
@@ -77,7 +77,7 @@ absl::Status AgentServer::OpenSocket() {
   if (!listener.ok()) return listener.status();
   struct stat info = {};
   if (fstatat(state_folder_.get(), kSocketName, &info, AT_SYMLINK_NOFOLLOW) != 0) {
-    return ErrnoStatus(errno, "cannot look at the agent's socket");
+    return ErrnoStatus(errno, "cannot stat the agent's socket");
   }
   socket_device_ = info.st_dev;
   socket_inode_ = info.st_ino;
@@ -212,7 +212,7 @@ void AgentServer::HandleHello(const ConnectionPtr& connection, const Hello& hell
     if (const size_t ended = agent_.SetLineage(std::move(lineage)); ended > 0) {
       spdlog::warn("ended {} attempts that the history does not know: they are another's", ended);
     }
-    // What runs is asked for; what has ended is told again.
+    // Running attempts will be queried; ends are reported again.
     agent_.RepeatReports();
     spdlog::info("serving a new connection, with {}; {} attempts held",
                  agent_.capacity().ToString(), agent_.held());
@@ -232,7 +232,7 @@ void AgentServer::HandleLaunch(wire::Launch* message) {
   planner::ResourceNames names;
   absl::StatusOr<executor::Launch> launch = wire::FromMessage(message, &names);
   if (!launch.ok()) {
-    // It would be the same the next time: not to be sent again and again.
+    // It would be the same the next time, so it must not be sent again and again.
     return agent_.Refuse(attempt, incarnation, planner::Outcome::kNotStarted,
                          absl::StrCat("its launch cannot be read: ", launch.status().message()));
   }
@@ -270,7 +270,7 @@ void AgentServer::DropBroken() {
   }
 }
 
-// The next batch is made when this one is gone.
+// The next batch is made when this one is sent.
 void AgentServer::SendReports() {
   if (current_ == nullptr || current_->broken || !current_->out.empty()) return;
   FromAgent message;
@@ -348,7 +348,7 @@ void AgentServer::ArmTimer(SteadyTime now) {
   if (!agent_.draining()) due = std::min(due, next_folder_check_);
   if (agent_.drained()) due = std::min(due, flush_by_);
   if (due <= now) return ScheduleTurn();
-  // One that goes off too early costs a turn, to set it costs one too.
+  // A timer that goes off too early costs a turn; setting one costs as much.
   if (armed_for_ <= due && armed_for_ > now) return;
   armed_for_ = due;
   timer_.expires_at(due.ToChrono());

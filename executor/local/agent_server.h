@@ -33,12 +33,12 @@ class AgentServer {
  public:
   struct Options {
     std::string state_dir;  // absolute
-    // With no connection and no attempts for so long, it is done.
+    // With no connection and no attempts for this long, it is done.
     absl::Duration idle_exit = absl::Minutes(1);
     // May be null; outlive the server.
     CgroupPool* cgroups = nullptr;
     SessionRecord* sessions = nullptr;
-    // The one before it was killed, and its attempts with it.
+    // The agent before it was killed, and its attempts with it.
     bool follows_killed = false;
   };
   // Listens when it returns. `done` is called once, and must not destroy the server.
@@ -50,7 +50,7 @@ class AgentServer {
   AgentServer(const AgentServer&) = delete;
   AgentServer& operator=(const AgentServer&) = delete;
 
-  // Ends all attempts; done when that is told, or nobody listens.
+  // Ends all attempts; done when that is reported, or nobody listens.
   void Terminate();
 
  private:

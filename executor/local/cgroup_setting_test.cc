@@ -13,7 +13,7 @@ TEST(CgroupSettingTest, AFolderThatIsNoneOfControlGroupsMakesNone) {
   EXPECT_EQ(MakeCgroupPool(testing::TempDir() + "/that-is-not-there"), nullptr);
 }
 
-// Whether it can be had is the machine's matter; that the agent lives on is ours.
+// Whether there can be one depends on the machine; that the agent lives on does not.
 TEST(CgroupSettingTest, AutoMakesOneOrNone) {
   const std::unique_ptr<CgroupPool> pool = MakeCgroupPool("auto");
   EXPECT_TRUE(pool == nullptr || pool->has_memory());

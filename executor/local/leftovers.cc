@@ -83,7 +83,7 @@ PidSet Excluded(const std::vector<Process>& processes) {
   return excluded;
 }
 
-// Living processes that have to go.
+// Live processes that have to go.
 std::vector<Process> FindLeftovers(const std::string& prefix, const SessionRecord::Contents& record,
                                    const std::vector<std::string>& groups) {
   const std::vector<Process> processes = ScanProcesses().value_or(std::vector<Process>());

@@ -41,8 +41,8 @@ constexpr size_t kMaxLaunchBytes = 8 << 20;
 constexpr absl::Duration kStartPatience = absl::Seconds(15);
 constexpr absl::Duration kWelcomePatience = absl::Seconds(10);
 constexpr absl::Duration kLeavePatience = absl::Seconds(3);
-// An agent that sends what is no message so many times in a row, anew after each connection, is
-// ended: it would hold up everything for ever.
+// An agent that sends an unreadable message this many times in a row, on one connection after the
+// other, is ended: it would block everything forever.
 constexpr int kMaxUnreadable = 3;
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(20);
 constexpr absl::Duration kLongestBackOff = absl::Seconds(5);
@@ -89,16 +89,16 @@ class LocalCluster : public Cluster, public LogReader {
   // Until the connection ends; says why.
   absl::Status Serve(Link* link);
   absl::Status HandleMessages(Link* link);
-  // Asks an agent that is silent whether it is there, and tells when it is not. Until when there is
+  // Pings an agent that is silent, and reports it when it does not answer. Until when there is
   // nothing more to do about it.
   SteadyTime CheckAgent(const Link& link);
   Offer NewOffer();
-  // Whether it is not what we launched under this id.
+  // Whether it is about another attempt than we launched under this id.
   bool IsOfAnother(const wire::Update& update);
   absl::Status Unreadable(Link* link, const absl::Status& why);
   void Leave(Link* link);
   void Disconnect(const absl::Status& reason);
-  // Until `socket` is ready, something woke us, or the time is over (false).
+  // Waits until `socket` is ready, something woke us, or the time is over (false).
   bool WaitFor(int socket, bool output, absl::Duration patience);
   void Notify(std::vector<ClusterEvent> events);
 
@@ -121,7 +121,7 @@ class LocalCluster : public Cluster, public LogReader {
   SteadyTime heard_at_;
   SteadyTime pinged_at_;
   bool unreachable_ = false;
-  int unreadable_ = 0;  // connections in a row that soon ended with what is no message
+  int unreadable_ = 0;  // connections in a row that soon ended with an unreadable message
 
   Mutex mutex_;
   CondVar to_remove_;
@@ -135,7 +135,7 @@ class LocalCluster : public Cluster, public LogReader {
   bool discarded_ ABSL_GUARDED_BY(mutex_) = true;  // something may have to be removed
   // Not empty: the history belongs to another cluster.
   AgentId foreign_agent_ ABSL_GUARDED_BY(mutex_);
-  // What this incarnation has launched and nobody has acknowledged: the agent may still tell of
+  // What this incarnation has launched and is not acknowledged: the agent may still report
   // another's attempt under the same id.
   absl::flat_hash_set<uint64_t> launched_ ABSL_GUARDED_BY(mutex_);
 };
@@ -160,7 +160,7 @@ LocalCluster::~LocalCluster() {
 
 void LocalCluster::Wake() {
   uint64_t one = 1;
-  // It can only fail when it is awake anyhow.
+  // It can only fail when it is awake anyway.
   if (write(wake_.get(), &one, sizeof(one)) < 0) return;
 }
 
@@ -299,7 +299,7 @@ bool LocalCluster::WaitFor(int socket, bool output, absl::Duration patience) {
                             {socket, static_cast<short>(output ? POLLIN | POLLOUT : POLLIN), 0}};
   int milliseconds = patience >= absl::Hours(1)
                          ? -1
-                         // Rounded up, not to turn in circles for the last part of a millisecond.
+                         // Rounded up, so as not to spin for the last part of a millisecond.
                          : static_cast<int>(absl::ToInt64Milliseconds(
                                std::max(patience + absl::Microseconds(999), absl::ZeroDuration())));
   int ready = poll(waits, socket >= 0 ? 2 : 1, milliseconds);
@@ -480,7 +480,7 @@ absl::Status LocalCluster::Serve(Link* link) {
     bool output;
     {
       MutexLock lock(&mutex_);
-      // A failure shows when reading, after what the agent still had to say.
+      // A failure shows when reading, after what the agent still had to send.
       local::SendSome(socket_, &out_);
       output = !out_.empty();
       if (stopping_) break;
@@ -506,7 +506,7 @@ absl::Status LocalCluster::Serve(Link* link) {
     out_.clear();
   }
   if (ended.ok()) {
-    // Acknowledgements may be among it.
+    // There may be acknowledgements in it.
     SteadyTime until = Now() + kLeavePatience;
     while (local::SendSome(link->socket.get(), &unsent) && !unsent.empty() && Now() < until) {
       WaitFor(link->socket.get(), true, absl::Milliseconds(50));
@@ -558,12 +558,12 @@ bool LocalCluster::IsOfAnother(const wire::Update& update) {
 absl::Status LocalCluster::Unreadable(Link* link, const absl::Status& why) {
   if (++unreadable_ < kMaxUnreadable) {
     return absl::UnavailableError(
-        absl::StrCat("the agent does not speak as it should: ", std::string(why.message())));
+        absl::StrCat("the agent violates the protocol: ", std::string(why.message())));
   }
   unreadable_ = 0;
   if (link->agent.ok()) SendSignal(link->agent, SIGKILL);
   return absl::UnavailableError(
-      absl::StrCat("the agent did not speak as it should ", kMaxUnreadable, " times in a row (",
+      absl::StrCat("the agent violated the protocol ", kMaxUnreadable, " times in a row (",
                    std::string(why.message()),
                    "), so it is ended and another one started; attempts that it held run again"));
 }

@@ -25,11 +25,11 @@ struct LocalClusterOptions {
   absl::Duration agent_idle_exit = absl::Minutes(1);
   // Whose attempts the agent is to have; it ends those of others.
   Lineage lineage;
-  // An agent that has said nothing for so long is asked whether it is there, and after twice that
-  // is told to be unreachable.
+  // An agent that has been silent for this long is pinged, and after twice that is reported as
+  // unreachable.
   absl::Duration ping_interval = absl::Seconds(4);
-  // What may wait to be sent to an agent that does not read. Beyond it the connection is given up:
-  // what was lost with it is asked about, or told again, after the next one.
+  // What may wait to be sent to an agent that does not read. Beyond it the connection is dropped:
+  // what was lost with it is reconciled, or sent again, on the next one.
   size_t max_unsent_bytes = 256 << 20;
 };
 
@@ -47,8 +47,9 @@ inline constexpr char kLocalAgentId[] = "local";
 // While it is disconnected, launches are dropped (the scheduler asks about them after Connected),
 // and cancels and acknowledgements are kept.
 //
-// An agent that is connected and does not answer (it is stopped, or hangs) is told as unreachable,
-// and offered again when it answers; nothing is told of its attempts, which may well run.
+// An agent that is connected and does not answer (it is stopped, or hangs) is reported as
+// unreachable, and offered again when it answers; nothing is reported of its attempts, which may
+// well run.
 //
 // Destruction tells an agent without attempts to leave and waits for that (some milliseconds);
 // otherwise the agent stays, to be found again.

@@ -63,7 +63,7 @@ int Main(int argc, char** argv) {
   std::condition_variable changed;
   bool connected = false;
   int ended = 0;
-  int told = 0;
+  int updates = 0;
   std::vector<planner::AttemptId> unacknowledged;
   absl::Status started = (*cluster)->Start([&](std::vector<ClusterEvent> events) {
     std::lock_guard lock(mutex);
@@ -72,7 +72,7 @@ int Main(int argc, char** argv) {
       if (std::get_if<Connected>(&event)) connected = true;
       auto* update = std::get_if<AttemptUpdate>(&event);
       if (update == nullptr) continue;
-      ++told;
+      ++updates;
       if (update->outcome == planner::Outcome::kNone) continue;
       if (update->outcome != planner::Outcome::kSucceeded) abort();
       unacknowledged.push_back(update->attempt);
@@ -112,7 +112,7 @@ int Main(int argc, char** argv) {
   cluster->reset();
   std::filesystem::remove_all(folder);
   printf("%d x /bin/true, %d at a time, %.2f updates a task\n", tasks, kAtATime,
-         static_cast<double>(told) / tasks);
+         static_cast<double>(updates) / tasks);
   printf("posix_spawn %.1f us, local cluster %.1f us a task, ratio %.2f\n", bare, ours,
          ours / bare);
   return 0;

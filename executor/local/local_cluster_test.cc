@@ -190,7 +190,7 @@ TEST_F(LocalClusterTest, RepeatsAnEndUntilItIsAcknowledged) {
     EXPECT_FALSE(client.HasEnded(Id(0)));
     client->Acknowledge({Id(1)});
   }
-  // With nothing left to tell, the agent has gone with the last client.
+  // With nothing left to report, the agent has gone with the last client.
   EXPECT_TRUE(Eventually([agent] { return !Lives(agent); }));
 }
 
@@ -232,7 +232,7 @@ TEST_F(LocalClusterTest, ReplacesAnAgentThatWasKilled) {
   Client client(options_);
   ASSERT_TRUE(client.WaitConnected());
   pid_t agent = AgentPid();
-  // The second process leaves the group, the session and the parent: only its environment tells.
+  // The second process leaves the group, the session and the parent: only its environment shows it.
   client->Execute({Shell(Id(0), absl::StrCat("setsid sh -c 'echo $$ > ", File("escaped"),
                                              "; exec sleep 1000' & ", Hold("running")))});
   pid_t escaped = 0;
@@ -289,7 +289,7 @@ TEST_F(LocalClusterTest, AnAgentWithoutWorkOrClientLeaves) {
     client.WaitEnd(Id(0));
     agent = AgentPid();
   }
-  // It stays as long as somebody has to be told something.
+  // It stays as long as something has to be reported.
   ASSERT_TRUE(Lives(agent));
   {
     Client client(options_);

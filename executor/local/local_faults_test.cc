@@ -1,5 +1,5 @@
 // What the local cluster makes of agents that are killed, stopped or cut off, and of histories that
-// are put back.
+// are restored.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -108,7 +108,7 @@ TEST_F(LocalFaultsTest, ASocketThatWasRemovedIsMadeAgain) {
   EXPECT_EQ(AgentPid(), agent);
   client->Reconcile({{Id(0), kLocalAgentId}});
   EXPECT_TRUE(client.WaitRunning(Id(0)));
-  // Also where somebody has put something else there, and while it is connected.
+  // Also where something else was put there, and while it is connected.
   std::filesystem::remove(File("agent.sock"));
   std::ofstream(File("agent.sock")) << "no socket";
   EXPECT_TRUE(Eventually([&] { return std::filesystem::is_socket(File("agent.sock")); }));
@@ -117,7 +117,7 @@ TEST_F(LocalFaultsTest, ASocketThatWasRemovedIsMadeAgain) {
   client->Acknowledge({Id(0)});
 }
 
-// An older copy of the history is put back while the agent lives: it lacks what was launched since,
+// An older copy of the history is restored while the agent lives: it lacks what was launched since,
 // and gives the same ids to other attempts.
 TEST_F(LocalFaultsTest, AnOlderHistoryGetsNothingOfWhatItHasNotLaunched) {
   pid_t old = 0;
@@ -216,7 +216,7 @@ TEST_F(LocalFaultsTest, AnAttemptWithoutASandboxIsTheAgentsFailure) {
   client->Acknowledge({Id(0)});
 }
 
-// With nobody to tell, the agent keeps what attempts have returned on disk.
+// With no client, the agent keeps what attempts have returned on disk.
 TEST_F(LocalFaultsTest, ResultsThatWaitCostNoMemory) {
   constexpr uint32_t kAttempts = 32;
   constexpr size_t kBytes = 8 << 20;

@@ -20,8 +20,8 @@ namespace {
 constexpr size_t kReadBytes = 64 << 10;
 constexpr size_t kMaxReadAtOnce = 1 << 20;
 
-// The path of a socket has 107 bytes at most, that of a folder has not: the folder is opened, and
-// the socket named by way of its descriptor.
+// The path of a socket has at most 107 bytes, that of a folder may have more: the folder is opened,
+// and the socket named by way of its descriptor.
 absl::Status MakeAddress(const std::string& state_dir, Descriptor* folder,
                          struct sockaddr_un* address) {
   folder->Reset(open(state_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));

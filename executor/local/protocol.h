@@ -15,7 +15,7 @@ namespace kartograph::executor::local {
 // Version 2 has pings and lineages.
 inline constexpr int kProtocolVersion = 2;
 inline constexpr int kOldestProtocolVersion = 1;
-// A longer message is not the protocol.
+// A longer message violates the protocol.
 inline constexpr uint32_t kMaxFrameBytes = 256 << 20;
 
 // Appends the message with its length.

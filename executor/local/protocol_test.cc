@@ -219,7 +219,7 @@ TEST_F(VersionsTest, TalksToABusyAgentThatIsCompatible) {
   agent.join();
 }
 
-// An end that cannot be read is an end all the same: told, acknowledged, and in nobody's way.
+// An end that cannot be read is an end all the same: reported, acknowledged, and no obstacle.
 TEST_F(VersionsTest, AnEndThatCannotBeReadIsTakenForALoss) {
   absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
   ASSERT_TRUE(listener.ok()) << listener.status();
@@ -252,8 +252,8 @@ TEST_F(VersionsTest, AnEndThatCannotBeReadIsTakenForALoss) {
   agent.join();
 }
 
-// A process that is no agent, and sends what is no message after each welcome: it is ended after a
-// few, and an agent started.
+// A process that is not an agent, and sends an unreadable message after each welcome: it is ended
+// after a few, and an agent started.
 TEST_F(VersionsTest, AnAgentThatCannotBeUnderstoodIsReplaced) {
   absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
   ASSERT_TRUE(listener.ok()) << listener.status();

@@ -22,7 +22,7 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using Kind = SessionEnd::Kind;
 
-// Calls on their way at once: the answers to so many surely fit into the socket.
+// Calls on their way at once: the answers to this many surely fit into the socket.
 constexpr size_t kMaxBatch = 64;
 constexpr size_t kReadBytes = 64 << 10;
 constexpr size_t kMaxErrorText = 16 << 10;
@@ -48,7 +48,7 @@ class Session : public std::enable_shared_from_this<Session> {
     unsent_bytes_ += call.size();
     if (unsent_bytes_ > options_.max_unsent_bytes) {
       overflowed_ = true;
-      // Not from within the caller, whom the end may destroy.
+      // Not from within the caller, which the end may destroy.
       asio::post(io_, [self = shared_from_this()] {
         self->End(Kind::kLost, absl::StrCat(self->options_.endpoint.ToString(),
                                             " does not take calls in time: ", self->unsent_bytes_,
@@ -103,7 +103,7 @@ class Session : public std::enable_shared_from_this<Session> {
     return header;
   }
 
-  // The end that an answer means, which is not the protocol's.
+  // The end that an answer outside the protocol means.
   void EndByAnswer(const http::response<http::string_body>& answer) {
     const std::string address = options_.endpoint.ToString();
     const unsigned status = answer.result_int();

@@ -21,16 +21,16 @@ class context;
 
 namespace kartograph::executor::mesos {
 
-// Why a session ended, or was not to be had.
+// Why a session ended, or could not be opened.
 struct SessionEnd {
   enum class Kind {
     kUnreachable,    // no connection, or none that answers
     kRedirected,     // another one leads: `location`
     kNotServing,     // 503: there is no leader yet, or it is not ready
     kNotAuthorized,  // 401 or 403
-    kRefused,        // another status than the protocol has; the message has its text
+    kRefused,        // a status that the protocol does not have; the message has its text
     kLost,           // the connection ended, cleanly or not
-    kBroken,         // what came is not the protocol
+    kBroken,         // what came violates the protocol
   };
   Kind kind = Kind::kLost;
   std::string message;   // one line, for people, with the endpoint in it
@@ -62,8 +62,8 @@ class ApiSession {
   // Closes the connections; no handler runs any more.
   virtual ~ApiSession() = default;
 
-  // Sends a serialized Call, after the stream stands. `done` may be null; it gets Ok for an
-  // accepted call, InvalidArgument with the other side's words for a refused one. It is not called
+  // Sends a serialized Call, once the stream is open. `done` may be null; it gets Ok for an
+  // accepted call, InvalidArgument with the other side's text for a refused one. It is not called
   // when the session ends first.
   virtual void Call(std::string call, std::function<void(const absl::Status&)> done) = 0;
 };

@@ -29,7 +29,7 @@ using asio::ip::tcp;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// A certificate for 127.0.0.1 that vouches for itself.
+// A self-signed certificate for 127.0.0.1.
 struct SelfSigned {
   std::string certificate;
   std::string key;
@@ -92,7 +92,7 @@ class Server {
     thread_ = std::thread([this] { Run(); });
   }
   ~Server() {
-    // Wakes an accept that nobody came for.
+    // Wakes an accept without a client.
     boost::system::error_code ignored;
     tcp::socket last(io_);
     last.connect({asio::ip::address_v4::loopback(), port_}, ignored);

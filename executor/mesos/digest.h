@@ -1,4 +1,4 @@
-// A short name for a content.
+// A short name for some content.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_DIGEST_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_DIGEST_H_
 
@@ -11,7 +11,7 @@
 namespace kartograph::executor::mesos {
 
 // 16 hexadecimal digits, the same in every build and process, which a hash table's function is not;
-// not against those who want two contents to agree. FNV-1a, 64 bits.
+// no protection against deliberate collisions. FNV-1a, 64 bits.
 inline std::string Digest(absl::string_view content) {
   uint64_t hash = 14695981039346656037u;
   for (const char c : content) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;

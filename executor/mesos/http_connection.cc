@@ -55,14 +55,14 @@ asio::awaitable<absl::Status> HttpConnection::Connect(std::string host, uint16_t
   address_ = absl::StrCat(host, ":", port);
   std::vector<tcp::endpoint> endpoints;
   Error error;
-  // Most clusters go by addresses, which need no resolver.
+  // Most clusters use addresses, which need no resolver.
   if (const asio::ip::address numeric = asio::ip::make_address(host, error); !error) {
     endpoints.emplace_back(numeric, port);
   } else {
     tcp::resolver resolver(io_);
     auto [failed, found] =
         co_await resolver.async_resolve(host, std::to_string(port), kAwaitResult);
-    if (failed) co_return ToStatus(failed, "the host's address is not to be found");
+    if (failed) co_return ToStatus(failed, "the host's address cannot be found");
     for (const auto& entry : found) endpoints.push_back(entry.endpoint());
   }
   auto [failed, endpoint] = co_await tcp().async_connect(endpoints, kAwaitResult);

@@ -33,7 +33,7 @@ using RequestHeader = boost::beast::http::request_header<>;
 void AppendRequest(const RequestHeader& header, absl::string_view body, std::string* bytes);
 
 // Bound to the io_context's thread. One read and one write at a time. Each wait takes at most what
-// SetTimeout said last; what takes longer fails with DeadlineExceeded.
+// SetTimeout was given last; what takes longer fails with DeadlineExceeded.
 class HttpConnection {
  public:
   using Error = boost::beast::error_code;
@@ -89,11 +89,11 @@ class HttpConnection {
     co_return error;
   }
 
-  // From now on; InfiniteDuration: none.
+  // Applies from now on; InfiniteDuration: none.
   void SetTimeout(absl::Duration timeout);
   // Whether it can still be used, as far as can be seen: a server closes what is idle for long.
   bool IsOpen();
-  // What waits fails.
+  // Pending operations fail.
   void Close();
 
  private:

@@ -21,7 +21,7 @@ std::string EncodeRecord(absl::string_view record) {
 
 void RecordReader::Append(absl::string_view bytes) {
   // Moved together only when that is little beside what comes: a record in many pieces is copied
-  // once or twice, not once a piece.
+  // once or twice, not once per piece.
   if (position_ > 0 && position_ >= buffer_.size() - position_) {
     buffer_.erase(0, position_);
     position_ = 0;
@@ -60,7 +60,7 @@ absl::StatusOr<bool> RecordReader::Next(std::string* record) {
   position_ += length_;
   have_length_ = false;
   if (position_ == buffer_.size()) {
-    // Not to keep the room of the largest record for ever.
+    // So as not to keep the room of the largest record forever.
     if (buffer_.capacity() > (1 << 20)) buffer_ = std::string();
     buffer_.clear();
     position_ = 0;

@@ -1,5 +1,5 @@
 // RecordIO, the framing of Mesos's streams: each record is its length in decimal digits, a newline,
-// and so many bytes.
+// and that many bytes.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_RECORD_IO_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_RECORD_IO_H_
 
@@ -19,13 +19,13 @@ std::string EncodeRecord(absl::string_view record);
 class RecordReader {
  public:
   // Larger records are an error, not a reason to fill the memory: far above what a master sends (an
-  // OFFERS event is some kilobytes an agent).
+  // OFFERS event is some kilobytes per agent).
   explicit RecordReader(size_t max_bytes = 256 << 20) : max_bytes_(max_bytes) {}
 
   void Append(absl::string_view bytes);
 
   // Whether there is a whole record; it is then in `record`. InvalidArgument where the stream is
-  // not RecordIO; then it stays so, as nothing tells where the next record begins.
+  // not RecordIO; then it stays so, as nothing marks where the next record begins.
   absl::StatusOr<bool> Next(std::string* record);
 
   // Whether a record was begun and not finished: the end of the stream came too early.

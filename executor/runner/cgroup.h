@@ -30,8 +30,8 @@ class CgroupPool {
   };
 
   // `parent` is a folder of a cgroup2 hierarchy in which we may make groups and whose children have
-  // the memory controller; with `needs_memory` false they may lack it, and then limits and memory
-  // counters are not there. Removes empty groups that an earlier agent has left. FailedPrecondition
+  // the memory controller; with `needs_memory` false they may lack it, and then there are no limits
+  // and memory counters. Removes empty groups that an earlier agent has left. FailedPrecondition
   // says what is missing.
   static absl::StatusOr<std::unique_ptr<CgroupPool>> Create(std::string parent,
                                                             bool needs_memory = true);
@@ -40,7 +40,7 @@ class CgroupPool {
 
   // A group without processes, with this limit (bytes; 0: none).
   absl::StatusOr<Group> Acquire(uint64_t memory_limit);
-  // One that still has processes is kept aside until it has none.
+  // One that still has processes is set aside until it has none.
   void Release(Group group);
 
   // Kills every process in it.
@@ -74,7 +74,7 @@ class CgroupPool {
   std::vector<Group> busy_;  // released with processes
 };
 
-// What the names of the groups begin with that an agent with this pid makes.
+// What the names of the groups that an agent with this pid makes begin with.
 std::string CgroupNamePrefix(pid_t agent);
 
 // A folder for a CgroupPool below the cgroup this process is in, with the memory controller, where

@@ -34,7 +34,7 @@ TEST(CgroupFilesTest, AreRead) {
 
 TEST(CgroupPoolTest, SaysWhatIsMissing) {
   EXPECT_EQ(CgroupPool::Create("/nowhere").status().code(), absl::StatusCode::kFailedPrecondition);
-  // A plain folder is no cgroup.
+  // A plain folder is not a cgroup.
   std::string folder = absl::StrCat(getenv("TEST_TMPDIR"), "/plain.XXXXXX");
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
   absl::Status status = CgroupPool::Create(folder).status();

@@ -15,8 +15,8 @@
 namespace kartograph::executor {
 
 // Owns all that a SpawnRequest points to, so that the caller may go on while a process is on its
-// way to its program. Looks at no file: a program is searched by its own process, as whatever PATH
-// names may be on a file server that does not answer. Made for being used again: it keeps its
+// way to its program. Accesses no file: a program is searched for by its own process, as whatever
+// PATH names may be on a file server that does not answer. Made to be used again: it keeps its
 // memory. Thread-compatible; errors are FailedPrecondition with a message for the task's author.
 class Command {
  public:
@@ -28,7 +28,7 @@ class Command {
 
   // After SetUp: programs, arguments, environment and directory. Valid until the next change.
   SpawnRequest Request();
-  // Why the process has not become the program: what Spawner says of it.
+  // Why the process has not become the program, from what Spawner reports.
   std::string Error(Spawner::Step step, int error) const;
 
  private:

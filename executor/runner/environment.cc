@@ -17,7 +17,7 @@ Environment::Environment(char* const* base) {
 }
 
 void Environment::Build(const Variables& variables, EnvironmentBlock* block) const {
-  // Not to be moved: it is pointed to.
+  // Must not move: it is pointed to.
   block->own.clear();
   block->own.reserve(variables.size());
   std::vector<char*>& pointers = block->pointers;

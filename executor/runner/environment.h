@@ -17,15 +17,14 @@ struct EnvironmentBlock {
   std::vector<char*> pointers;  // null-terminated, for execve
 };
 
-// Builds environment blocks over one base environment, which is taken apart once.
-// Thread-compatible.
+// Builds environment blocks over one base environment, which is parsed once. Thread-compatible.
 class Environment {
  public:
   // `base` as in environ: NAME=value, null-terminated.
   explicit Environment(char* const* base);
 
-  // Base overlaid with `variables`, later ones over earlier ones. The block is good as long as this
-  // lives.
+  // Base overlaid with `variables`, later ones over earlier ones. The block is valid as long as
+  // this lives.
   using Variables = std::vector<std::pair<absl::string_view, absl::string_view>>;
   void Build(const Variables& variables, EnvironmentBlock* block) const;
 

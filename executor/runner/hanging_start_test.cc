@@ -178,7 +178,7 @@ TEST_F(DeadMountTest, IsGivenUpWhenItCannotBeKilled) {
   EXPECT_EQ(end.outcome, Outcome::kCancelled);
   EXPECT_EQ(end.message, absl::StrCat("processes that cannot be killed are left, such as ", pid));
   EXPECT_EQ(end.end_time - end.start_time, absl::Seconds(11));
-  // It is nobody's any more, and costs nothing but its memory.
+  // It belongs to no attempt any more, and costs nothing but its memory.
   EXPECT_EQ(runner().hung(), 1u);
   clock_.Advance(absl::Seconds(1));
   EXPECT_TRUE(RunUntil([&] { return !runner().tidying(); }));

@@ -34,7 +34,7 @@ std::vector<absl::string_view> Words(absl::string_view line) {
   return absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
 }
 
-// Of the word at `index`; 0 where it is not there or no number.
+// Of the word at `index`; 0 where it is missing or not a number.
 uint64_t Number(const std::vector<absl::string_view>& words, size_t index) {
   uint64_t number = 0;
   return index < words.size() && absl::SimpleAtoi(words[index], &number) ? number : 0;

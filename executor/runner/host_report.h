@@ -1,4 +1,4 @@
-// What the host of an agent says of itself: its processors, memory, disk and network.
+// What the host of an agent reports about itself: its processors, memory, disk and network.
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_HOST_REPORT_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_HOST_REPORT_H_
 

@@ -104,7 +104,7 @@ std::optional<Process> ReadProcess(pid_t pid) {
 bool SignalProcess(const Process& seen, int signal) {
   const Descriptor pidfd = OpenPidfd(seen.pid);
   if (!pidfd.ok()) return false;
-  // The descriptor holds on to whoever has the number now; so this look is at the same process.
+  // The descriptor refers to the process that has the number now, so this reads the same process.
   const std::optional<Process> now = ReadProcess(seen.pid);
   if (!now.has_value() || now->start_ticks != seen.start_ticks) {
     errno = ESRCH;

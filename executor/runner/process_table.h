@@ -23,15 +23,15 @@ struct Process {
   uint64_t rss_bytes = 0;
 };
 
-// All processes at about one moment. Costs some microseconds a process. Processes that come and go
-// meanwhile may be missing. Nothing where not all could be looked at (there is no descriptor left):
+// All processes at about one moment. Costs some microseconds per process. Processes that come and
+// go meanwhile may be missing. Nothing where not all could be read (there is no descriptor left):
 // that no process is in the list would not mean that there is none.
 std::optional<std::vector<Process>> ScanProcesses();
 // Nothing where there is no such process.
 std::optional<Process> ReadProcess(pid_t pid);
-// Sends a signal to the process that was seen, never to another that has its number by now: for
-// every process that is not a child of ours which we have not waited for. False, with errno set,
-// where it was not sent: ESRCH where the process is gone.
+// Sends a signal to the process that was seen, never to another that has its number by now: needed
+// for every process but our own children that we have not waited for. False, with errno set, where
+// it was not sent: ESRCH where the process is gone.
 bool SignalProcess(const Process& seen, int signal);
 // The direct children of the calling thread; nothing where this kernel does not list them.
 std::optional<std::vector<pid_t>> ReadChildren();

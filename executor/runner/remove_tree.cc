@@ -26,7 +26,8 @@ struct CloseDir {
 };
 using Folder = std::unique_ptr<DIR, CloseDir>;
 
-// One that may not be read or written is made so first: a task may take its own permissions away.
+// One that may not be read or written is made readable and writable first: a task may take its own
+// permissions away.
 Folder OpenFolder(int parent, const char* name) {
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   Descriptor fd(openat(parent, name, kFlags));
@@ -50,7 +51,7 @@ class TreeRemover {
   TreeRemover(int parent, const std::function<std::string()>& new_name)
       : parent_(parent), new_name_(new_name) {}
 
-  // Deletes what is no folder, opens what is one. The result is for RemoveTree's caller.
+  // Deletes what is not a folder, opens what is one. The result is for RemoveTree's caller.
   TreeRemoval Remove(const std::string& name, const std::function<bool()>& stop) {
     Enter(name);
     while (!levels_.empty()) {
@@ -95,7 +96,7 @@ class TreeRemover {
   void Leave() {
     const std::string name = std::move(levels_.back().name);
     levels_.pop_back();
-    // With something left in it, it is that which is told.
+    // With something left in it, that is what is reported.
     if (unlinkat(Current(), name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT &&
         (errno != ENOTEMPTY || removal_.failures == 0)) {
       Fail(name, errno);

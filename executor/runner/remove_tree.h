@@ -17,7 +17,7 @@ struct TreeRemoval {
 
 // Deletes `name`, a file or a folder, in the open folder `parent`, with all that is in it, and
 // follows no symbolic link. Takes a bounded number of descriptors and no stack for each level:
-// what lies too deep to be reached so is first moved up into `parent`, under the name that
+// what lies too deep to be reached that way is first moved up into `parent`, under the name that
 // `new_name` gives, where the caller finds it and removes it next. Stops where `stop` says so,
 // which is asked for each file.
 TreeRemoval RemoveTree(int parent, const std::string& name,

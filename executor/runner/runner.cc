@@ -30,7 +30,7 @@ constexpr size_t kMaxValueBytesAtOnce = 32 << 20;
 constexpr absl::Duration kOrphanCheckDelay = absl::Milliseconds(100);
 // How long the destructor waits for what it has killed.
 constexpr absl::Duration kDestroyPatience = absl::Seconds(2);
-// What processes need to start is used again; so many are kept.
+// What processes need to start is used again; this many are kept.
 constexpr size_t kMaxSpare = 16;
 
 // Whether a process could not become its program for reasons that are not the task's.
@@ -101,8 +101,8 @@ Runner::~Runner() {
     while (read(signal_fd_.get(), &info, sizeof(info)) > 0) {
     }
   }
-  // What hangs on its way to its program does so in our memory, which is kept for as long as it
-  // may.
+  // What hangs on its way to its program does so in our memory, which is kept for as long as that
+  // takes.
   static auto* const kept = new std::vector<std::unique_ptr<StartingProcess>>;
   for (Attempt* attempt : left) kept->push_back(std::move(attempt->starting));
   for (auto& [pid, starting] : hung_) kept->push_back(std::move(starting));
@@ -114,7 +114,7 @@ void Runner::Prepare(AttemptId attempt) {
   constexpr size_t kMaxPrepared = 16;
   if (prepared_.size() >= kMaxPrepared || prepared_.contains(attempt.value)) return;
   absl::StatusOr<Sandboxes::Sandbox> sandbox = sandboxes_->Make(attempt);
-  // What is wrong is found again at the start, where somebody is told.
+  // What is wrong is found again at the start, which reports it.
   if (sandbox.ok()) prepared_[attempt.value] = *std::move(sandbox);
 }
 
@@ -242,7 +242,7 @@ bool Runner::Cancel(AttemptId id, absl::Duration grace) {
 }
 
 void Runner::SignalGroup(const Attempt& attempt, int signal) {
-  // Right after its making it does not lead its group yet, and is all there is.
+  // Right after it is made it does not lead its group yet, and is the only process.
   if (kill(-attempt.pid, signal) != 0 && errno == ESRCH) kill(attempt.pid, signal);
 }
 
@@ -324,8 +324,8 @@ void Runner::RunTimers(SteadyTime now) {
 
 void Runner::Reap() {
   while (true) {
-    // Looked at first and waited for later: until then the number of the process, and so that of
-    // its group, is not given to another.
+    // Peeked at first and waited for later: until then the number of the process, and so that of
+    // its group, is not used again.
     siginfo_t info = {};
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
       if (errno == EINTR) continue;
@@ -432,7 +432,7 @@ void Runner::ReadReturnValue(AttemptUpdate* update) const {
     update->return_value = *std::move(result);
     return;
   }
-  // The task kept its side only where somebody can have what it returned.
+  // The task has succeeded only where what it returned can be read.
   if (update->outcome != Outcome::kSucceeded) return;
   if (absl::IsOutOfRange(result.status())) {
     update->outcome = Outcome::kResultTooLarge;

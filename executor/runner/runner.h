@@ -44,8 +44,8 @@ namespace kartograph::executor {
 //
 // Nothing here waits for a process. One whose program or directory is on a file server that does
 // not answer is an attempt that runs, as far as anybody can tell; when it is ended and not even
-// SIGKILL reaches it, its attempt ends without it, and its memory is kept until the kernel lets it
-// go. With kMaxHung such processes nothing is started any more.
+// SIGKILL reaches it, its attempt ends without it, and its memory is kept until the kernel releases
+// it. With kMaxHung such processes nothing is started any more.
 //
 // An attempt that this agent could not start for reasons of its own (no disk space, descriptors,
 // processes, memory) ends as kAgentFailed; one whose program or directory is not there, or whose
@@ -54,7 +54,7 @@ namespace kartograph::executor {
 //
 // Thread-compatible and bound to the thread that made it: attempts are killed when that thread
 // ends. The process becomes a subreaper and SIGCHLD is blocked in the calling thread (other threads
-// must block it too); every child of the process is taken for an attempt's. One at a time in a
+// must block it too); every child of the process is taken to be an attempt's. One at a time in a
 // process.
 class Runner {
  public:
@@ -79,9 +79,9 @@ class Runner {
   // Processes that hang in the kernel before their programs and do not end.
   static constexpr size_t kMaxHung = 64;
 
-  // Starts `launch` (its agent and resources other than ram are not looked at), whose attempt does
-  // not run. Whether there is a process now; where not, its end comes out of the next Poll. Does
-  // not wait for the process to become the program: where it cannot, the attempt soon ends as not
+  // Starts `launch` (its agent and resources other than ram are ignored), whose attempt does not
+  // run. Whether there is a process now; where not, its end comes out of the next Poll. Does not
+  // wait for the process to become the program: where it cannot, the attempt soon ends as not
   // started.
   bool Start(const Launch& launch);
   // Makes the sandbox of an attempt that will be started soon, so that its start takes less. Does
@@ -113,7 +113,7 @@ class Runner {
  private:
   using Outcome = planner::Outcome;
   static constexpr SteadyTime kNever = SteadyTime::InfiniteFuture();
-  // A process that SIGKILL has not ended after so long hangs in the kernel.
+  // A process that SIGKILL has not ended after this long hangs in the kernel.
   static constexpr absl::Duration kGiveUpAfter = absl::Seconds(10);
 
   // What a process needs until it has become its program.
@@ -169,7 +169,7 @@ class Runner {
   std::optional<Failure> MakeProcess(const Launch& launch, Attempt* attempt);
   absl::StatusOr<Sandboxes::Sandbox> TakeSandbox(planner::AttemptId attempt);
   void EndWithoutStart(Attempt* attempt, Failure failure);
-  // Releases what processes have needed that are their programs by now.
+  // Releases what processes needed that have become their programs.
   void ReleaseStarted();
   void ReleaseStarting(Attempt* attempt);
   void Remove(Attempt* attempt);
@@ -190,9 +190,9 @@ class Runner {
   uint64_t PeakRam(const Attempt& attempt) const;
   absl::Duration Elapsed(const Attempt& attempt) const;
 
-  // One look at all processes: who belongs to which attempt, what it uses, who has to go.
+  // One scan of all processes: which attempt each belongs to, what it uses, which have to go.
   void Survey(SteadyTime now);
-  // Finds the members of all attempts; returns who belongs to none any more.
+  // Finds the members of all attempts; returns those that no longer belong to any.
   std::vector<Process> AssignProcesses(const std::vector<Process>& processes);
   Attempt* OwnerOfOrphan(const Process& process);
   bool HasToGo(const Orphan& orphan) const;

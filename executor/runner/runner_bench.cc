@@ -28,7 +28,7 @@ namespace {
 
 constexpr int kAtATime = 2;
 
-// Microseconds a task.
+// Microseconds per task.
 struct Cost {
   double wall = 1e9;
   double cpu = 1e9;

@@ -238,7 +238,7 @@ TEST_F(RunnerTest, LimitsTheReturnValue) {
   EXPECT_EQ(over.return_value, "");
   AttemptUpdate failed = Run(Shell(2, "head -c 16777217 /dev/zero > $KARTOGRAPH_RESULT; exit 2"));
   EXPECT_EQ(failed.outcome, Outcome::kExited);
-  // A pipe there must not hold us up.
+  // A pipe there must not block us.
   AttemptUpdate pipe = Run(Shell(3, "mkfifo $KARTOGRAPH_RESULT"));
   EXPECT_NE(pipe.outcome, Outcome::kSucceeded);
 }
@@ -349,7 +349,7 @@ TEST_F(RunnerTest, CancelsATreeThatIgnoresSigterm) {
   AttemptUpdate end = WaitEnd(0);
   EXPECT_EQ(end.outcome, Outcome::kCancelled);
   EXPECT_GE(end.usage.wall_time, absl::Milliseconds(100));
-  // With the end told, nothing is left.
+  // With the end reported, nothing is left.
   for (pid_t pid : pids) EXPECT_FALSE(Lives(pid)) << pid;
 }
 
@@ -462,7 +462,7 @@ TEST_F(RunnerTest, SaysWhenASandboxCannotBeMade) {
 }
 
 TEST_F(RunnerTest, GivesAnEmptySandboxWhereOneIsLeft) {
-  // As after an older copy of the history was put back.
+  // As after an older copy of the history was restored.
   Run(Shell(0, "echo old; echo old > $KARTOGRAPH_RESULT; echo old > kept"));
   ends_.clear();
   AttemptUpdate end = Run(Shell(0, "ls; echo new"));

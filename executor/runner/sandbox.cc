@@ -79,7 +79,7 @@ absl::StatusOr<Descriptor> OpenRoot(const std::string& root) {
   return folder;
 }
 
-// Not ok, with errno set, where it is not there or no folder.
+// Not ok, with errno set, where it is missing or not a folder.
 Descriptor OpenGraphFolder(int root, planner::AttemptId attempt) {
   const std::string name = absl::StrCat(attempt.task().graph());
   return Descriptor(openat(root, name.c_str(), kFolderFlags | O_PATH));
@@ -126,7 +126,8 @@ std::string Sandboxes::NewDiscardedName() {
 int Sandboxes::MakeGraphFolder(planner::GraphId graph) {
   const std::string name = absl::StrCat(graph);
   // The place on the disk is chosen by the name that a folder is made under (see SpreadFolders). By
-  // its number, a graph would come to lie where the one of that number in another state lay.
+  // its number, a graph would come to lie where that of the same number in another state folder
+  // lay.
   const std::string first = NewDiscardedName();
   if (mkdirat(folder_.get(), first.c_str(), 0777) == 0) {
     if (renameat2(folder_.get(), first.c_str(), folder_.get(), name.c_str(), RENAME_NOREPLACE) ==
@@ -181,7 +182,7 @@ absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const
   }
   Descriptor fd;
   if (sandbox.ok()) {
-    // Not to hang where the task has put a pipe.
+    // So as not to hang where the task has put a pipe.
     fd.Reset(openat(sandbox.get(), file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   }
   // A socket and a device without a driver cannot be opened.
@@ -199,7 +200,7 @@ absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const
 
 absl::StatusOr<std::string> Sandboxes::ReadResult(planner::AttemptId attempt,
                                                   int64_t max_bytes) const {
-  // Most attempts have none, and one look is enough to know.
+  // Most attempts have none, and one check is enough to know.
   if (faccessat(folder_.get(), absl::StrCat(SandboxFolder(attempt), "/result").c_str(), F_OK,
                 AT_SYMLINK_NOFOLLOW) != 0) {
     return std::string();

@@ -38,7 +38,7 @@ class Sandboxes {
     Descriptor stderr_file;
   };
   // A new, empty sandbox. One that is there already is of another attempt that had this id, before
-  // an older copy of the history was put back or before the agent was killed: it is discarded.
+  // an older copy of the history was restored or before the agent was killed: it is discarded.
   absl::StatusOr<Sandbox> Make(planner::AttemptId attempt);
 
   // What is in `result`; empty where there is none. OutOfRange where it is larger than `max_bytes`;
@@ -54,13 +54,12 @@ class Sandboxes {
   absl::StatusOr<Chunk> Read(planner::AttemptId attempt, const char* file, int64_t offset,
                              int64_t max_bytes) const;
 
-  // Takes the sandboxes of a graph, or that of an attempt, away at once, where there are
-  // any.
+  // Removes the sandboxes of a graph, or that of an attempt, from their place at once, if any.
   void Discard(planner::GraphId graph);
   void Discard(planner::AttemptId attempt);
   // Deletes what was discarded, which may take long; ends early when `stop` says so. The error says
   // what could not be removed, and does so once for each discarded folder: it is tried again each
-  // time, but not told again.
+  // time, but not reported again.
   absl::Status RemoveDiscarded(const std::function<bool()>& stop);
 
   const std::string& root() const { return root_; }

@@ -245,7 +245,7 @@ TEST_F(SandboxTest, SaysOnceWhatCannotBeRemoved) {
   const std::string left = absl::StrCat(root_, "/", Root()[0], "/0.1");
   EXPECT_FALSE(fs::exists(left + "/other"));
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(Remove().ok()) << "said again";
-  // What else cannot be removed is told.
+  // What else cannot be removed is reported.
   const std::string next = Make(Id(18, 0));
   std::ofstream(next + "/kept") << "kept";
   ASSERT_TRUE(SetImmutable(next + "/kept", true));

@@ -208,8 +208,8 @@ int Spawner::Start(const SpawnRequest& request) {
   error_ = 0;
   running_.store(1, std::memory_order_release);
 
-  // The child begins with this mask, and unblocks when its handlers are gone. Past the C library,
-  // which would leave two signals of its own out.
+  // The child begins with this mask, and unblocks when its handlers are gone. Bypasses the C
+  // library, which would leave two signals of its own out.
   const uint64_t all = ~uint64_t{0};
   uint64_t before = 0;
   Call(SYS_rt_sigprocmask, SIG_SETMASK, Address(&all), Address(&before), kSignalSetBytes);

@@ -1,11 +1,11 @@
 // Starts one process without waiting until it has become its program.
 //
-// What this start by hand gains: a task's processor time in runner_bench, as a multiple of a bare
-// loop of posix_spawn (medians of five runs in turns, on a busy machine with two cores), is 0.97;
-// with vfork in its place it is 1.21, with posix_spawn 1.23, with fork 2.0. Besides, vfork and
-// posix_spawn return only when the program is executed, so that one on a file server that does not
-// answer would stop the agent. fork does not wait either; it is what to use should the difference
-// shrink.
+// What starting by hand gains: a task's processor time in runner_bench, as a multiple of a bare
+// loop of posix_spawn (medians of five alternating runs, on a busy machine with two cores), is
+// 0.97; with vfork in its place it is 1.21, with posix_spawn 1.23, with fork 2.0. Besides, vfork
+// and posix_spawn return only when the program is executed, so that one on a file server that does
+// not answer would stop the agent. fork does not wait either; it is what to use should the
+// difference shrink.
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SPAWN_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SPAWN_H_
 

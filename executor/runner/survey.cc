@@ -1,4 +1,4 @@
-// The part of Runner that looks at all processes: trees that have to end, memory, orphans.
+// The part of Runner that scans all processes: trees that have to end, memory, orphans.
 #include <signal.h>
 
 #include <algorithm>
@@ -12,9 +12,9 @@
 namespace kartograph::executor {
 namespace {
 
-// How soon again while something of a tree is going.
+// How soon it is repeated while a tree is ending.
 constexpr absl::Duration kGoingCheckPeriod = absl::Milliseconds(10);
-// At most one part in so many of the time goes into measuring.
+// Measuring takes at most one part in this many of the time.
 constexpr int kSurveyShare = 50;
 
 std::string RoundedUp(uint64_t bytes) {
@@ -62,8 +62,8 @@ bool Runner::HasToGo(const Orphan& orphan) const {
   });
 }
 
-// Whose each process is: the attempt whose main process is the nearest above it, or whose orphan
-// is. Chains are short, so each is walked anew.
+// Which attempt each process belongs to: the one whose main process, or whose orphan, is the
+// nearest above it. Chains are short, so each is walked from its start.
 std::vector<Process> Runner::AssignProcesses(const std::vector<Process>& processes) {
   absl::flat_hash_map<pid_t, size_t> index;
   index.reserve(processes.size());
@@ -161,12 +161,12 @@ void Runner::CheckEnding(Attempt* attempt, SteadyTime now) {
   }
   if (attempt->main_ended && attempt->members.empty()) {
     Finish(attempt);
-    // A process that was being made during the look was not seen by it.
+    // A process that was being made during the scan was not seen by it.
     if (orphan_check_at_ == kNever) orphan_check_at_ = now + kGoingCheckPeriod;
   } else if (now >= attempt->give_up_at) {
     GiveUp(attempt);
   } else {
-    // The end of the main process is told by a signal, that of others is not.
+    // The end of the main process is announced by a signal, that of others is not.
     const SteadyTime again = attempt->main_ended ? now + kGoingCheckPeriod : attempt->give_up_at;
     survey_at_ = std::min(survey_at_, again);
   }

@@ -64,7 +64,7 @@ void SimulatedCluster::Stop() {
 }
 
 void SimulatedCluster::Execute(std::vector<Launch> launches) {
-  if (!connected_) return;  // lost on the way; a reconciliation will tell
+  if (!connected_) return;  // lost on the way; a reconciliation will show
   std::vector<uint32_t> used;
   if (!options_.lease) {
     for (const Launch& launch : launches) {
@@ -80,7 +80,7 @@ void SimulatedCluster::Execute(std::vector<Launch> launches) {
   event.kind = Event::Kind::kArrive;
   event.launches = std::move(launches);
   SendToAgents(std::move(event));
-  // What a launch left of an offer is offered anew.
+  // What a launch left of an offer is offered again.
   for (uint32_t agent : used) {
     Event rest;
     rest.kind = Event::Kind::kOfferRest;
@@ -179,7 +179,7 @@ void SimulatedCluster::OnDecline(const std::vector<OfferId>& offers) {
     if (!agent.offered || agent.offer != id) continue;
     agent.offered = false;
     agent.declined = std::move(agent.offered_resources);
-    MakeOffer(index);  // for the case that more is free by now
+    MakeOffer(index);  // in case more is free by now
   }
 }
 

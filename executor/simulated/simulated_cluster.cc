@@ -69,9 +69,9 @@ void SimulatedCluster::AdvanceTo(absl::Time time) {
   }
   now_ = std::max(now_, time);
   if (!to_tell_.empty() && listener_) {
-    std::vector<ClusterEvent> told = std::move(to_tell_);
+    std::vector<ClusterEvent> events = std::move(to_tell_);
     to_tell_.clear();
-    listener_(std::move(told));
+    listener_(std::move(events));
   }
 }
 
@@ -195,7 +195,7 @@ AttemptUpdate SimulatedCluster::UpdateOf(AttemptId id, const Attempt& attempt) c
 }
 
 void SimulatedCluster::NotifyUpdate(AttemptId id, const Attempt& attempt) {
-  if (agents_[attempt.agent].unreachable) return;  // told when it is back
+  if (agents_[attempt.agent].unreachable) return;  // reported when it is back
   const absl::Duration late = Chance(faults_.late_update) ? ALittle() : absl::ZeroDuration();
   Notify(UpdateOf(id, attempt), late);
   if (Chance(faults_.repeat_update)) Notify(UpdateOf(id, attempt), ALittle());
@@ -361,7 +361,7 @@ void SimulatedCluster::Partition(uint32_t index) {
 void SimulatedCluster::SeeAgain(uint32_t index) {
   Agent& agent = agents_[index];
   agent.unreachable = false;
-  // Ends are told also of an agent that died meanwhile.
+  // Ends are reported also from an agent that died meanwhile.
   for (AttemptId id : AttemptsOn(index)) {
     if (agent.alive || attempts_.at(id).phase == Phase::kEnded) NotifyUpdate(id, attempts_.at(id));
   }

@@ -46,7 +46,7 @@ struct SimulatedClusterOptions {
   // A lease that is over-committed aborts the process, unless this is set: where attempts are given
   // up that may still run, an agent refuses what it has no room for.
   bool refuse_overcommit = false;
-  // What an agent has is told before each offer of it; only without leases.
+  // What an agent has is reported before each offer of it; only without leases.
   bool tell_capacity = false;
   absl::Duration latency = absl::ZeroDuration();  // of every message, one way
   absl::Time start = absl::UnixEpoch();
@@ -67,7 +67,7 @@ struct SimulatedRun {
 class SimulatedCluster : public Cluster, public OfferControl {
  public:
   using RunOf = std::function<SimulatedRun(planner::AttemptId)>;
-  // Told when an attempt's process begins (true) and ends (false), by the ground truth.
+  // Called when an attempt's process really begins (true) and ends (false).
   using Observer = std::function<void(planner::AttemptId, bool begins)>;
 
   SimulatedCluster(SimulatedClusterOptions options, RunOf run_of, Observer observer = nullptr);
@@ -78,8 +78,8 @@ class SimulatedCluster : public Cluster, public OfferControl {
   // Moves time to `time` and lets everything until then happen. The listener is called at most
   // once, with all that reached the scheduler.
   void AdvanceTo(absl::Time time);
-  // The scheduler is gone: what was on the way to it is lost, and of what was on the way to the
-  // agents, some.
+  // The scheduler is gone: what was on the way to it is lost, and some of what was on the way to
+  // the agents.
   void Stop();
 
   // From here on nothing goes wrong any more.
@@ -88,9 +88,9 @@ class SimulatedCluster : public Cluster, public OfferControl {
   // No process runs anywhere, and every end was acknowledged.
   bool Idle() const { return attempts_.empty(); }
   int lost_agents() const { return lost_agents_; }
-  // Of these, so many were taken away as announced.
+  // How many of these were taken down as announced.
   int taken_away() const { return taken_away_; }
-  // What the wall clock, by which maintenance is announced, differs by from now().
+  // Changes how far the wall clock, by which maintenance is announced, differs from now().
   void StepWall(absl::Duration step) { wall_offset_ += step; }
   // How often an agent could not be reached for a while.
   int partitions() const { return partitions_; }
@@ -133,13 +133,13 @@ class SimulatedCluster : public Cluster, public OfferControl {
     planner::ResourceVector offered_resources;
     std::optional<planner::ResourceVector> declined;
   };
-  // Something that happens at a time; what, depends on which fields are set.
+  // Something that happens at a time; which fields are set depends on its kind.
   struct Event {
     enum class Kind : uint8_t {
       kArrive,     // launches reach their agent
       kCancel,     // a cancel reaches its agent
       kAsk,        // a reconciliation reaches the agents
-      kOfferRest,  // what a launch left of an offer is offered anew
+      kOfferRest,  // what a launch left of an offer is offered again
       kEnd,        // a process ends
       kDecline,    // offers are given back
       kSuppress,

@@ -75,7 +75,7 @@ class Story {
                     })
                     .ok());
   }
-  // What was told until then, in words.
+  // What was reported until then, as text.
   std::vector<std::string> After(absl::Duration time) {
     cluster_.AdvanceTo(cluster_.now() + time);
     std::vector<std::string> words;
@@ -285,13 +285,13 @@ TEST(SimulatedClusterTest, AnAgentOutOfReachComesBackWithItsNews) {
   story.Now();
   story.Launch({0});
   story.cluster().StopFaults();
-  std::vector<std::string> told = story.After(absl::Milliseconds(500));
-  EXPECT_THAT(told, Contains("out of reach agent-0"));
-  EXPECT_THAT(told, Contains("g1.0.1 out of reach"));
+  std::vector<std::string> reported = story.After(absl::Milliseconds(500));
+  EXPECT_THAT(reported, Contains("out of reach agent-0"));
+  EXPECT_THAT(reported, Contains("g1.0.1 out of reach"));
   EXPECT_EQ(story.cluster().partitions(), 1);
-  told = story.After(absl::Seconds(2));
-  EXPECT_THAT(told, Contains("g1.0.1 succeeded"));
-  EXPECT_THAT(told, Contains("offer of agent-0: cpu=2"));
+  reported = story.After(absl::Seconds(2));
+  EXPECT_THAT(reported, Contains("g1.0.1 succeeded"));
+  EXPECT_THAT(reported, Contains("offer of agent-0: cpu=2"));
 }
 
 TEST(SimulatedClusterTest, WithoutLeasesWhatDoesNotFitIsRefused) {
@@ -309,9 +309,9 @@ TEST(SimulatedClusterTest, ALostAgentTakesItsAttemptsWithItAndAnotherComes) {
   Story story(options);
   story.Now();
   story.Launch({0});
-  const std::vector<std::string> told = story.After(absl::Seconds(1));
-  EXPECT_THAT(told, Contains("lost agent-0"));
-  EXPECT_THAT(told, Contains("lease of agent-1: cpu=2"));
+  const std::vector<std::string> reported = story.After(absl::Seconds(1));
+  EXPECT_THAT(reported, Contains("lost agent-0"));
+  EXPECT_THAT(reported, Contains("lease of agent-1: cpu=2"));
   EXPECT_THAT(story.Processes(), ElementsAre("begin g1.0.1", "end g1.0.1"));
   EXPECT_EQ(story.cluster().lost_agents(), 1);
   EXPECT_TRUE(story.cluster().Idle());
@@ -353,8 +353,8 @@ std::vector<std::string> LogOf(uint64_t seed, bool lease) {
   cluster.emplace(options, [](AttemptId id) {
     return SimulatedRun{absl::Milliseconds(static_cast<int64_t>(id.value * 7919 % 97))};
   });
-  auto listener = [&](std::vector<ClusterEvent> told) {
-    std::move(told.begin(), told.end(), std::back_inserter(events));
+  auto listener = [&](std::vector<ClusterEvent> arrived) {
+    std::move(arrived.begin(), arrived.end(), std::back_inserter(events));
   };
   EXPECT_TRUE(cluster->Start(listener).ok());
   std::mt19937_64 random(seed);

@@ -55,7 +55,7 @@ absl::Status CheckEnd(const Update& message) {
 }  // namespace
 
 std::string MessageText(absl::string_view text) {
-  // Each byte that is no character becomes three: what is far too long is not looked at whole.
+  // Each byte that is no character becomes three: what is far too long is not checked whole.
   std::string valid = ValidUtf8(text.substr(0, kMaxMessageBytes));
   const absl::string_view cut = TruncateUtf8(valid, kMaxMessageBytes);
   if (cut.size() == valid.size() && text.size() <= kMaxMessageBytes) return valid;
@@ -181,7 +181,7 @@ AttemptUpdate UnreadableEnd(planner::AttemptId attempt, const absl::Status& why)
   update.attempt = attempt;
   update.outcome = planner::Outcome::kLost;
   update.message = MessageText(absl::StrCat(
-      "its agent told of its end in a way that cannot be read: ", std::string(why.message())));
+      "its agent reported its end in a way that cannot be read: ", std::string(why.message())));
   return update;
 }
 
@@ -207,7 +207,7 @@ absl::StatusOr<executor::HostReport> FromMessage(const HostReport& message) {
   if (message.cpus() < 0 || message.cpus() > kMaxCpus) return OutOfRange("cpus", message.cpus());
   // Written so that not-a-number does not pass.
   if (!(message.load() >= 0) || message.load() > 1e9) {
-    return absl::InvalidArgumentError(absl::StrCat("the load ", message.load(), " is none"));
+    return absl::InvalidArgumentError(absl::StrCat("the load ", message.load(), " is invalid"));
   }
   executor::HostReport report;
   report.time = *time;

@@ -15,7 +15,7 @@
 
 namespace kartograph::executor::wire {
 
-// Of an attempt's message; what is longer is cut.
+// Of an attempt's message; longer ones are truncated.
 inline constexpr size_t kMaxMessageBytes = 4 << 10;
 // The largest status of a process that has exited, and the largest signal.
 inline constexpr int kMaxExitStatus = 255;
@@ -25,8 +25,8 @@ inline constexpr int kMaxSignal = 64;
 // kMaxMessageBytes.
 std::string MessageText(absl::string_view text);
 
-// A clock of somebody else, nanoseconds or seconds since 1970. nullopt for what lies outside of
-// 1970 to 2200, as a clock that was never set does.
+// The time of another's clock, nanoseconds or seconds since 1970. nullopt for what lies outside of
+// 1970 to 2200, such as from a clock that was never set.
 std::optional<absl::Time> TimeFromNanos(int64_t nanos);
 std::optional<absl::Time> TimeFromSeconds(double seconds);
 
@@ -42,15 +42,15 @@ void ToMessage(executor::Launch launch, Launch* message);
 absl::StatusOr<executor::Launch> FromMessage(Launch* message, planner::ResourceNames* names);
 void ToMessage(const AttemptUpdate& update, Update* message);
 // InvalidArgument for an end that does not say how it came about: an outcome, status or signal that
-// there is not, a return value in a place where none can be. Only for ends: then the attempt is
+// does not exist, a return value in a place where none can be. Only for ends: then the attempt is
 // over all the same; see UnreadableEnd. Clocks may be wrong: a time out of range counts as not
-// given, one of end before the start as the start, and a duration below zero as zero.
+// given, an end before the start as the start, and a duration below zero as zero.
 absl::StatusOr<AttemptUpdate> FromMessage(Update* message);
 // What becomes of an attempt whose end cannot be read: it is lost, and runs again.
 AttemptUpdate UnreadableEnd(planner::AttemptId attempt, const absl::Status& why);
 void ToMessage(const executor::HostReport& report, HostReport* message);
-// `agent` is empty, as in an update's. InvalidArgument for counts below zero, a time or a load that
-// is none.
+// `agent` is empty, as in an update's. InvalidArgument for counts below zero and an invalid time or
+// load.
 absl::StatusOr<executor::HostReport> FromMessage(const HostReport& message);
 
 }  // namespace kartograph::executor::wire

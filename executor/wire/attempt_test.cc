@@ -235,7 +235,7 @@ TEST(TextTest, WhateverAMessageHoldsItCanBeReadAgain) {
   ToMessage(update, &sent);
   ASSERT_TRUE(got.ParseFromString(sent.SerializeAsString()));
   EXPECT_EQ(FromMessage(&got)->message, "searched PATH=/opt/caf\xEF\xBF\xBD/bin:/tmp/\xEF\xBF\xBD");
-  // From a peer that does not take care.
+  // From a careless peer.
   got.set_message("\xFF");
   Update again;
   ASSERT_TRUE(again.ParseFromString(got.SerializeAsString())) << "it is bytes";

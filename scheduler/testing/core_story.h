@@ -23,7 +23,7 @@
 
 namespace kartograph::scheduler {
 
-// Every event is a batch of its own: it is applied, time is told, the plan is made, and the records
+// Every event is a batch of its own: it is applied, timers run, the plan is made, and the records
 // are committed (the history checks that they make sense). Tasks are known by their names in the
 // graph submitted last.
 class CoreStory {
@@ -32,7 +32,7 @@ class CoreStory {
 
   Core& core() { return *core_; }
   const Instant& now() const { return now_; }
-  // Somebody sets the wall clock; no time passes.
+  // The wall clock is set; no time passes.
   void StepWall(absl::Duration step) { now_.wall += step; }
   const MemoryHistory& history() const { return history_; }
 
@@ -63,7 +63,7 @@ class CoreStory {
   void Notify(executor::ClusterEvent event);
   void Notify(std::vector<executor::ClusterEvent> events);  // at once
   void Wait(absl::Duration time);
-  // The core is thrown away and built anew from the history; nothing is connected yet.
+  // The core is thrown away and rebuilt from the history; nothing is connected yet.
   void Restart();
   // The graph submitted last, whose tasks that did not succeed run again.
   int Retry();
@@ -77,7 +77,7 @@ class CoreStory {
   std::vector<absl::Duration> CancelGraces();                   // of the cancels
   std::vector<std::pair<std::string, std::string>> Finished();  // names and states, as delivered
   bool TakeSuppress() { return std::exchange(suppress_, false); }
-  // What was said to be wanted with the last revival, "cpu=1, cpu=2"; nothing without one.
+  // What was wanted with the last revival, "cpu=1, cpu=2"; nothing without one.
   std::optional<std::string> TakeRevive() { return std::exchange(revive_, std::nullopt); }
   std::vector<std::string> Declined() { return std::exchange(declined_, {}); }  // offers
 
@@ -87,7 +87,7 @@ class CoreStory {
   // In words, from the core where the graph is live, from the history otherwise.
   std::string State(absl::string_view task);
   std::string States();  // of all tasks of the graph: "a=running b=waiting"
-  // Why it does not run, or why it ended so.
+  // Why it does not run, or why it ended as it did.
   std::string Reason(absl::string_view task);
   std::string GraphState();
   int Attempts(absl::string_view task);

@@ -118,11 +118,11 @@ class EngineStory {
     return Ask<std::vector<storage::Finished>>(
         PopFinished{"client", std::move(acknowledge), max_tasks, max_bytes, now_.steady + wait});
   }
-  // What one cluster told at once; Batch applies it.
+  // What one cluster reported at once; Batch applies it.
   void Notify(std::vector<executor::ClusterEvent> events) {
     engine_->OnClusterEvents(std::move(events), now_);
   }
-  // Agent "m" with so many cores is there.
+  // Agent "m" with this many cores is connected.
   void Agent(double cores) { Notify({executor::Connected{}, Lease("m", Cpu(cores))}); }
   // The newest attempts of tasks of graph 1 by their index.
   static planner::AttemptId Attempt(planner::TaskIndex task, uint32_t number = 1) {

@@ -1,4 +1,4 @@
-// Checks the scheduler's bookkeeping from outside: what it has written, launched and been told.
+// Checks the scheduler's bookkeeping from outside: what it has written, launched and received.
 #ifndef KARTOGRAPH_SCHEDULER_TESTING_LEDGER_H_
 #define KARTOGRAPH_SCHEDULER_TESTING_LEDGER_H_
 
@@ -118,7 +118,7 @@ class Ledger {
     }
   }
 
-  // --- what the cluster told, as it reaches the scheduler ---
+  // --- what the cluster reported, as it reaches the scheduler ---
   void OnTold(absl::Span<const executor::ClusterEvent> events) {
     for (const executor::ClusterEvent& event : events) {
       if (const auto* update = std::get_if<executor::AttemptUpdate>(&event)) {
@@ -173,7 +173,7 @@ class Ledger {
   enum class Said { kNothing, kWaits, kRuns };
   struct Agent {
     std::optional<planner::ResourceVector> lease;
-    // Launched and not ended; what was last said of it.
+    // Launched and not ended; what was last reported of it.
     std::map<planner::AttemptId, Said> alive;
     std::map<executor::OfferId, planner::ResourceVector> offers;
   };

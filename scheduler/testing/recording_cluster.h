@@ -18,7 +18,7 @@ namespace kartograph::scheduler {
 // Thread-safe.
 class RecordingCluster : public executor::Cluster, public executor::OfferControl {
  public:
-  // What was asked since the last call, in order and in words: "execute g1.0.1", "cancel g1.0.1".
+  // What was asked since the last call, in order and as text: "execute g1.0.1", "cancel g1.0.1".
   std::vector<std::string> Asked() {
     std::lock_guard lock(mutex_);
     return std::exchange(asked_, {});
@@ -40,7 +40,7 @@ class RecordingCluster : public executor::Cluster, public executor::OfferControl
     std::lock_guard lock(mutex_);
     return launches_.size();
   }
-  // Tells the scheduler, if there has been one; it may be gone already.
+  // Notifies the scheduler, if there has been one; it may be gone already.
   void Notify(std::vector<executor::ClusterEvent> events) {
     executor::ClusterListener listener;
     {

@@ -22,14 +22,14 @@ class CrashingCluster : public executor::Cluster, public executor::OfferControl 
  public:
   explicit CrashingCluster(executor::Cluster* cluster) : cluster_(cluster) {}
 
-  // Told what reaches the cluster.
+  // Called with what reaches the cluster.
   void Observe(std::function<void(absl::Span<const executor::Launch>)> on_execute,
                std::function<void(const std::vector<executor::OfferId>&)> on_decline) {
     on_execute_ = std::move(on_execute);
     on_decline_ = std::move(on_decline);
   }
 
-  // The engine's process dies after so many more effects; each launch, cancel and acknowledgement
+  // The engine's process dies after this many more effects; each launch, cancel and acknowledgement
   // is one.
   void CrashAfter(int64_t effects) { effects_left_ = effects; }
   bool crashed() const { return effects_left_ <= 0; }
@@ -101,7 +101,7 @@ class Simulation {
   Engine& engine() { return *engine_; }
   CrashingCluster& crashing() { return crashing_; }
   // The scheduler's clocks: the steady one is the cluster's virtual time, the wall clock is that
-  // but for what somebody has set it by.
+  // plus what it was set by.
   Instant now() const {
     return {SteadyTime::FromSinceZero(cluster_->now() - absl::UnixEpoch()),
             cluster_->now() + wall_offset_};

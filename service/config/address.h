@@ -24,7 +24,7 @@ struct Address {
 // InvalidArgument that says what an address looks like. An IPv6 address stands in brackets.
 absl::StatusOr<Address> ParseAddress(absl::string_view text);
 
-// Whether one could listen there now. The error is the system's.
+// Whether it is possible to listen there now. The error is the system's.
 absl::Status CheckCanListen(const Address& address);
 
 }  // namespace kartograph::service

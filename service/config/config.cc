@@ -85,7 +85,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   app.get_formatter()->column_width(28);
   app.allow_extras();
   AddFlags(app, flags);
-  // CLI11 speaks in exceptions; they end here. It takes the arguments in reverse.
+  // CLI11 throws exceptions; they end here. It takes the arguments in reverse.
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::CallForVersion& version) {
@@ -98,7 +98,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
     problems.emplace_back(error.what());
   }
   for (const std::string& extra : app.remaining()) {
-    problems.push_back(absl::StrCat(extra, ": is not known; kartographd --help tells all flags"));
+    problems.push_back(absl::StrCat(extra, ": is not known; kartographd --help lists all flags"));
   }
   if (!flags.config_file.empty()) {
     ReadConfigFile(flags.config_file, command_line.config, problems);

@@ -1,4 +1,4 @@
-// How kartographd is told what to do: flags, and a YAML file with the same settings.
+// The settings of kartographd: flags, and a YAML file with the same ones.
 #ifndef KARTOGRAPH_SERVICE_CONFIG_CONFIG_H_
 #define KARTOGRAPH_SERVICE_CONFIG_CONFIG_H_
 
@@ -22,7 +22,7 @@ struct MesosConfig {
   std::vector<std::string> roles = {"*"};
   std::string principal;
   std::string secret_file;
-  bool tls = false;  // towards masters that are found in ZooKeeper
+  bool tls = false;  // to masters that are found in ZooKeeper
   std::string ca_file;
   absl::Duration failover_timeout = absl::Hours(24 * 7);
   bool checkpoint = true;

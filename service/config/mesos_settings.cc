@@ -29,7 +29,7 @@ absl::Status SetRoles(absl::string_view text, ServiceConfig& config) {
   config.mesos.roles = absl::StrSplit(text, ',');
   std::vector<std::string> seen;
   for (const std::string& role : config.mesos.roles) {
-    // What Mesos itself asks of a role, and what an agent's id here leaves free.
+    // What Mesos itself requires of a role, and what an agent's id here can hold.
     if (role.empty() || role == "." || role == ".." || role[0] == '-' ||
         role.find_first_of(" @\t\n\\") != std::string::npos) {
       return Wrong("must be the names of roles with commas between, such as maps,batch");
@@ -66,19 +66,19 @@ constexpr Setting kSettings[] = {
      "Name of the framework on Mesos's pages. Default kartograph.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.name); }},
     {"mesos-user", "mesos-user", Kind::kValue, "USER",
-     "Whom tasks run as on the agents. Default: the user kartographd runs as.",
+     "The user that tasks run as on the agents. Default: the user kartographd runs as.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.user); }},
     {"mesos-roles", "mesos-roles", Kind::kValue, "ROLE[,ROLE...]",
      "Roles under which Mesos offers resources. Default *.", SetRoles},
     {"mesos-principal", "mesos-principal", Kind::kValue, "NAME",
-     "Who kartographd is to Mesos, where that asks. Its secret comes from --mesos-secret-file or "
+     "The principal that kartographd authenticates as. Its secret: --mesos-secret-file, or "
      "the environment variable KARTOGRAPH_MESOS_SECRET.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.principal); }},
     {"mesos-secret-file", "mesos-secret-file", Kind::kValue, "FILE",
      "The principal's secret: alone, after the principal, or as Mesos's JSON.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.secret_file); }},
     {"mesos-tls", "mesos-tls", Kind::kSwitch, "",
-     "Speak TLS to masters that are found in ZooKeeper; of others their https:// says so.",
+     "Use TLS with masters that are found in ZooKeeper; for others use https:// in --cluster.",
      [](absl::string_view text, ServiceConfig& c) { return SetSwitch(text, c.mesos.tls); }},
     {"mesos-ca", "mesos-ca", Kind::kValue, "FILE",
      "PEM file of the authorities that sign the certificates of master and agents. Default: the "

@@ -23,7 +23,7 @@ struct Setting {
   Kind kind;
   const char* value_name;  // for the help
   const char* help;
-  // Reads a text into the configuration. The error says what would be right.
+  // Reads a text into the configuration. The error says what would be valid.
   absl::Status (*apply)(absl::string_view text, ServiceConfig& config);
 };
 

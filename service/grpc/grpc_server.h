@@ -21,7 +21,7 @@ class GrpcServer {
 
   // The one that listens, also where 0 was asked for.
   virtual int port() const = 0;
-  // What the health service tells; not serving at first.
+  // What the health service reports; not serving at first.
   virtual void SetServing(bool serving) = 0;
   // Takes no new calls, ends those that still run after `grace`, waits for the last.
   virtual void Shutdown(absl::Duration grace) = 0;

@@ -10,14 +10,14 @@
 namespace kartograph::service {
 
 // A client that takes more metadata than gRPC's default of 8 KiB (GRPC_ARG_MAX_METADATA_SIZE) says
-// so with this request header, in bytes, and is told more problems.
+// so with this request header, in bytes, and is sent more problems.
 inline constexpr char kMetadataLimitHeader[] = "kartograph-metadata-bytes";
 // The response header with the serialized Problems.
 inline constexpr char kProblemsHeader[] = "kartograph-problems-bin";
 
 // Codes are the same one to one. Puts the problems the status carries into the trailing metadata of
-// `context`, so it is called once, right before the call is finished. Message and problems are cut
-// to what the client takes.
+// `context`, so it is called once, right before the call is finished. Message and problems are
+// truncated to what the client takes.
 grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase& context);
 
 }  // namespace kartograph::service

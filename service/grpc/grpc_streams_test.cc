@@ -190,7 +190,7 @@ TEST_F(GrpcStreamsTest, AFollowedLogLooksOnlyAFewTimesASecond) {
   auto reader = ReadLog(context, "a", true);
   v1::ReadLogResponse part;
   ASSERT_TRUE(reader->Read(&part));
-  // Two reads come at once, and up to three more with the news of the launch and of the start,
+  // Two reads come at once, and up to three more with the changes of the launch and of the start,
   // which may come late; each of the others waits its 200 ms.
   ServiceHarness::Eventually([&] { return cluster().log_reads() >= 7; });
   EXPECT_GE(absl::Now() - start, absl::Milliseconds(400));

@@ -10,7 +10,7 @@
 
 namespace kartograph::service {
 
-// Sends what an attempt has written; where it follows, looks again a few times a second until the
+// Sends what an attempt has written; where it follows, reads again a few times a second until the
 // attempt has ended and everything is sent. One step follows the other; between two, `waiting_`
 // says that whoever sets it to false goes on. Keeps itself until the call is over.
 class ReadLogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse>,

@@ -14,13 +14,13 @@ namespace {
 // Adds what is wrong with names and dependencies to what is wrong with fields.
 void AddShapeProblems(std::vector<planner::Problem> found, ProblemList& problems) {
   for (planner::Problem& problem : found) {
-    // Names that are missing are told as such, not as repeated.
+    // Missing names are reported as such, not as repeated.
     if (problem.value.empty() && absl::EndsWith(problem.field, "].name")) continue;
     problems.Add(std::move(problem.field), problem.value, std::move(problem.message));
   }
 }
 
-// Of blocks that malloc reuses instead of mapping them anew.
+// Of blocks that malloc reuses instead of mapping new ones.
 google::protobuf::ArenaOptions InBlocks() {
   google::protobuf::ArenaOptions options;
   options.start_block_size = options.max_block_size = 64 << 10;
@@ -48,8 +48,8 @@ void SubmitGraphStream::ReadNext() {
 
 void SubmitGraphStream::OnReadDone(bool ok) {
   if (!ok) {
-    // The client has sent everything, or it is gone: a read does not say which, and part of a
-    // graph must never be taken for the whole. Sending does say it.
+    // The client has sent everything, or it is gone: a read does not say which, and part of a graph
+    // must never be mistaken for the whole. Sending does say it.
     StartSendInitialMetadata();
     return;
   }

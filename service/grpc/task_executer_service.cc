@@ -189,8 +189,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
   pop.acknowledge = {request->acknowledge().begin(), request->acknowledge().end()};
   pop.max_tasks = request->max_tasks() == 0 ? kDefaultPopped : request->max_tasks();
   pop.max_bytes = kMaxPoppedBytes;
-  // Who has given up by then is not waited for. Nothing is lost: what nobody acknowledges is
-  // delivered again.
+  // No longer than the client waits. Nothing is lost: what is not acknowledged is delivered again.
   pop.deadline = Clock::System().SteadyNow() +
                  std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
   parts_.scheduler->Submit(std::move(pop), [reply, response, workers = parts_.workers](

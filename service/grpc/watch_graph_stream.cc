@@ -14,7 +14,7 @@ namespace {
 // A message stays far below a client's usual limit of 4 MiB.
 constexpr size_t kMaxMessageBytes = 1 << 20;
 constexpr size_t kChangesAtOnce = 5000;
-// Changes of so long go out together: nobody reads faster, and a graph of short tasks changes
+// Changes within this time go out together: no one reads faster, and a graph of short tasks changes
 // thousands of times a second.
 constexpr absl::Duration kBetweenMessages = absl::Milliseconds(30);
 
@@ -40,7 +40,7 @@ void WatchGraphStream::Begin() {
     End(TooManyStreams(parts_.limits->streams));
     return;
   }
-  // Before the first look, so that no change is missed between.
+  // Before the first read, so that no change is missed between.
   watch_ = parts_.hub->Add(graph, std::nullopt, [weak = weak_from_this()] {
     if (const std::shared_ptr<WatchGraphStream> stream = weak.lock()) stream->Wake();
   });
@@ -101,7 +101,7 @@ void WatchGraphStream::SendNext() {
     if (pending.graph) *message_.mutable_graph() = ToMessage(*pending.graph);
     if (!pending.empty()) break;
     waiting_ = true;
-    // Who came since the Take found nobody waiting.
+    // What came since the Take found no one waiting.
     if (!(watch_->HasPending() || cancelled_) || !waiting_.exchange(false)) return;
   }
   message_.clear_changes();

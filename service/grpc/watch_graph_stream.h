@@ -11,7 +11,7 @@
 
 namespace kartograph::service {
 
-// Sends the graph as it is, then what the hub has gathered each time the message before is out.
+// Sends the graph as it is, then what the hub has gathered each time the previous message is out.
 // One step follows the other; between two, `waiting_` says that whoever sets it to false goes on.
 // Keeps itself until the call is over.
 class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphResponse>,

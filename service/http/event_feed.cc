@@ -9,7 +9,7 @@
 namespace kartograph::service {
 namespace {
 
-// A round tells of the newest; a page asks for the rest.
+// A round sends the newest; a page asks for the rest.
 constexpr size_t kMaxGraphs = 1000;
 
 void Append(std::string& text, absl::string_view event, const std::string& json) {
@@ -71,7 +71,7 @@ void EventFeed::Round() {
   }
   if (dirty.any && anybody) SendToAll(Events(dirty));
   if (!joining.empty()) {
-    // What changes after this look is in the next round: `dirty_` was emptied before it.
+    // What changes after this is in the next round: `dirty_` was emptied before it.
     const auto text = std::make_shared<const std::string>(Everything());
     std::erase_if(joining, [&](const auto& client) { return !client->Send(text); });
   }

@@ -18,7 +18,7 @@
 
 namespace kartograph::service {
 
-// Gathers changes and tells all clients the same, a few times a second: events `graphs`
+// Gathers changes and sends all clients the same, a few times a second: events `graphs`
 // (ListGraphsResponse of what changed), `cluster` (Cluster) and, when a task failed, `failures`
 // (ListFailuresResponse). A new client first gets all three as they are. Thread-safe.
 class EventFeed {
@@ -27,7 +27,7 @@ class EventFeed {
     absl::Duration interval = absl::Milliseconds(250);  // between two rounds, at least
     absl::Duration heartbeat = absl::Seconds(5);
   };
-  // What is given outlives this, and `workers` is stopped before this ends.
+  // The arguments outlive this, and `workers` is stopped before this ends.
   EventFeed(Options options, scheduler::Scheduler* scheduler, Queries* queries,
             WorkerPool* workers);
   ~EventFeed();
@@ -59,7 +59,7 @@ class EventFeed {
   std::vector<std::shared_ptr<HttpStream>> joining_ ABSL_GUARDED_BY(mutex_);
   Dirty dirty_ ABSL_GUARDED_BY(mutex_);
   bool planned_ ABSL_GUARDED_BY(mutex_) = false;
-  // Lets the scheduler's thread pass by while nobody listens.
+  // Lets the scheduler's thread skip the work while nobody listens.
   std::atomic<bool> listened_to_{false};
   std::unique_ptr<scheduler::Scheduler::Subscription> subscription_;
 };

@@ -20,7 +20,7 @@ HttpResponse PathNotFound(const HttpRequest& request) {
   return ErrorResponse(absl::NotFoundError(absl::StrCat("there is nothing at ", request.path)));
 }
 
-// Whether the query is as asked for; replies with what is wrong otherwise.
+// Whether the query is valid; replies with what is wrong otherwise.
 bool Checked(HttpParams& params, const HttpReply& reply) {
   const absl::Status status = params.Check();
   if (!status.ok()) reply(ErrorResponse(status));

@@ -18,7 +18,7 @@
 
 namespace kartograph::service {
 
-// Finds who answers a request and turns the answer into text. Thread-safe.
+// Routes a request to its handler and turns the answer into text. Thread-safe.
 class HttpApi {
  public:
   // kartograph-executor, for the agents of Mesos.
@@ -39,7 +39,8 @@ class HttpApi {
   // An HttpHandler.
   void Handle(HttpRequest request, HttpReply reply);
 
-  // OK while the scheduler can go on and has not been at one thing for more than a second. At once.
+  // OK while the scheduler can go on and has not been busy with one thing for more than a second.
+  // Does not block.
   static absl::Status Health(scheduler::Scheduler& scheduler);
 
  private:

@@ -54,13 +54,13 @@ HttpResponse ErrorResponse(int http_status, const absl::Status& status) {
   Put(error, "code", absl::StatusCodeToString(status.code()));
   Put(error, "message", status.message());
   for (const planner::Problem& problem : planner::ProblemsOf(status)) {
-    google::protobuf::Struct& told = *(*error.mutable_fields())["problems"]
-                                          .mutable_list_value()
-                                          ->add_values()
-                                          ->mutable_struct_value();
-    Put(told, "field", problem.field);
-    Put(told, "value", problem.value);
-    Put(told, "message", problem.message);
+    google::protobuf::Struct& entry = *(*error.mutable_fields())["problems"]
+                                           .mutable_list_value()
+                                           ->add_values()
+                                           ->mutable_struct_value();
+    Put(entry, "field", problem.field);
+    Put(entry, "value", problem.value);
+    Put(entry, "message", problem.message);
   }
   HttpResponse response;
   response.status = http_status;

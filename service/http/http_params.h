@@ -13,7 +13,7 @@
 
 namespace kartograph::service {
 
-// Each getter gives the default where the parameter is not there or wrong; a wrong one is a
+// Each getter gives the default where the parameter is missing or invalid; an invalid one is a
 // problem. `request` outlives this. Thread-compatible.
 class HttpParams {
  public:
@@ -30,7 +30,7 @@ class HttpParams {
   v1::GraphState GraphState(absl::string_view name);
   v1::LogStream LogStream(absl::string_view name);
 
-  // All problems, parameters that nobody asked for included.
+  // All problems, including parameters that no getter asked for.
   absl::Status Check();
 
  private:

@@ -73,7 +73,7 @@ struct Shared {
   std::set<std::shared_ptr<Session>> sessions;  // used on the server's thread
 };
 
-// One connection, used and destroyed on the server's thread alone: others know it weakly.
+// One connection, used and destroyed on the server's thread alone: others hold weak pointers to it.
 class Session final : public std::enable_shared_from_this<Session> {
  public:
   Session(tcp::socket socket, Shared* shared) : stream_(std::move(socket)), shared_(shared) {}
@@ -191,7 +191,7 @@ class Session final : public std::enable_shared_from_this<Session> {
 
   template <typename Body>
   void Write(std::shared_ptr<http::response<Body>> message) {
-    // The serializer of a HEAD's answer must not wait for the body that its length tells of.
+    // The serializer of a HEAD's answer must not wait for the body that its length announces.
     auto serializer = std::make_shared<http::response_serializer<Body>>(*message);
     auto done = [self = shared_from_this(), message, serializer](error_code error, size_t) {
       if (error || !self->keep_alive_) {

@@ -64,7 +64,7 @@ struct HttpServerOptions {
   size_t max_stream_bytes = 8 << 20;
 };
 
-// Thread-safe. Owns one thread, on which it does everything but what the handler hands on.
+// Thread-safe. Owns one thread, on which it does everything but what the handler passes on.
 class HttpServer {
  public:
   // Errors say what to do.
@@ -77,7 +77,7 @@ class HttpServer {
   virtual void Stop() = 0;
 };
 
-// An error as the HTTP API tells it: {"error": {"code": ..., "message": ..., "problems": [...]}}.
+// An error as the HTTP API reports it: {"error": {"code": ..., "message": ..., "problems": [...]}}.
 HttpResponse ErrorResponse(const absl::Status& status);
 // The same with an HTTP status of its own.
 HttpResponse ErrorResponse(int http_status, const absl::Status& status);

@@ -1,4 +1,4 @@
-// What Prometheus is told.
+// What Prometheus scrapes.
 #ifndef KARTOGRAPH_SERVICE_HTTP_METRICS_H_
 #define KARTOGRAPH_SERVICE_HTTP_METRICS_H_
 

@@ -15,7 +15,7 @@ struct WebFile {
 // By name. Lives as long as the process.
 absl::Span<const WebFile> WebFiles();
 
-// Nothing for an ending that is not served.
+// Empty for an extension that is not served.
 absl::string_view ContentTypeOf(absl::string_view name);
 
 }  // namespace kartograph::service

@@ -24,7 +24,7 @@ class ServiceHarness {
   explicit ServiceHarness(scheduler::SchedulerOptions options = {});
   ~ServiceHarness();
 
-  // As at the daemon's end; the transports are then shut down and the harness is let go.
+  // As at the daemon's end; the transports are then shut down and the harness is destroyed.
   void StopScheduler();
 
   // Tasks as "name" or "name after,after"; each runs `true`.
@@ -32,10 +32,10 @@ class ServiceHarness {
                           const std::string& queue = "");
   void WaitForState(planner::GraphId graph, planner::GraphState state);
   void WaitForTask(planner::GraphId graph, const std::string& task, v1::TaskState state);
-  // Waits until `holds`, which looks at something that changes by itself.
+  // Waits until `holds`, which checks something that changes by itself.
   static void Eventually(const std::function<bool()>& holds);
 
-  // In order of standing upon each other.
+  // In order of their dependencies.
   ScriptedCluster cluster;
   storage::History history;
   std::unique_ptr<scheduler::Scheduler> scheduler;

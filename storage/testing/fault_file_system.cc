@@ -244,7 +244,7 @@ int FaultFileSystem::Truncate(sqlite3_file* file, sqlite3_int64 size) {
   return real->pMethods->xTruncate(real, size);
 }
 
-// Does not sync the real file: its content is the same to everybody but a real power cut.
+// Does not sync the real file: its content is the same for all but a real power cut.
 int FaultFileSystem::Sync(sqlite3_file* file, int) {
   Handle* handle = Handle::Of(file);
   absl::MutexLock lock(&handle->system->mutex_);

@@ -55,7 +55,7 @@ class FaultFileSystem {
   struct File {
     std::string synced;
     std::vector<Change> pending;
-    bool there = false;   // for everybody but a power cut
+    bool there = false;   // for all but a power cut
     bool listed = false;  // the folder on the disk lists it
     // The file of this name that the folder on the disk lists, where that is an older one.
     std::optional<std::string> older;

@@ -57,7 +57,7 @@ std::string Describe(const AttemptLaunched& launched);
 std::string Describe(const AttemptEnded& ended);
 std::string Describe(const TaskEnded& ended);
 
-// What a visitor is told, a line a call.
+// What a visitor is called with, one line per call.
 class DescribingVisitor : public GraphVisitor {
  public:
   void OnGraph(const GraphSubmitted& graph, const GraphChanged& state) override;

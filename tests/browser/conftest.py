@@ -1,6 +1,6 @@
 """Fixtures of the browser tests: a real service, a real Chromium, and pages that must stay clean.
 
-A page is clean when its console has no errors and it asked nobody but its own service for anything;
+A page is clean when its console has no errors and it asked only its own service for anything;
 every test checks that at its end. Tests wait for conditions, and end only what they started.
 """
 

@@ -1,4 +1,4 @@
-"""The page bears long names, many graphs, narrow windows and the keyboard alone."""
+"""The page copes with long names, many graphs, narrow windows and the keyboard alone."""
 
 import json
 

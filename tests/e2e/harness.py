@@ -75,7 +75,7 @@ def _read_proc(pid, what):
 
 
 def is_alive(pid):
-    """Whether a process runs; one that nobody has waited for yet does not."""
+    """Whether a process runs; a zombie does not."""
     fields = _read_proc(pid, "stat").rpartition(b")")[2].split()
     return bool(fields) and fields[0] not in (b"Z", b"X")
 
@@ -247,7 +247,7 @@ class Service:
             found = re.search(r"(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:).*", text)
             assert not found, f"{log}:\n{text[found.start():found.start() + 6000]}"
 
-    # Calls, with a deadline so that nothing waits for ever.
+    # Calls, with a deadline so that nothing waits forever.
 
     def call(self, method, request, timeout=PATIENCE):
         return getattr(self.stub, method)(request, timeout=timeout)

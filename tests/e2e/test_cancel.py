@@ -1,4 +1,4 @@
-"""Cancelling: whole trees of processes end, and what comes after is told."""
+"""Cancelling: whole trees of processes end, and what comes after is reported."""
 
 import uuid
 
@@ -45,7 +45,7 @@ def test_a_tree_that_ignores_sigterm_ends_with_its_task(shared, folder, whole_gr
     assert len(processes_with(mark)) >= 3
     shared.cancel(graph, "" if whole_graph else "tree")
     shared.wait_for_graph(graph)
-    # The task's end is told when its whole tree has ended, not before.
+    # The task's end is reported when its whole tree has ended, not before.
     assert processes_with(mark) == []
     tree = shared.task(graph, "tree")
     assert tree.state == pb.TASK_STATE_CANCELLED

@@ -256,13 +256,13 @@ tasks:
     timeout: soon
     max_attempts: .inf
 """)
-    told = cli("validate", wrong, server=NOBODY)
-    assert told.returncode == WRONG
+    completed = cli("validate", wrong, server=NOBODY)
+    assert completed.returncode == WRONG
     for place, words in ((6, "parsecs"), (7, "-1"), (8, "a"), (9, "command"), (11, "comand"),
                          (12, "nobody"), (19, "soon")):
-        found = [line for line in told.stderr.splitlines() if f":{place}:" in line]
-        assert any(words in line for line in found), (place, words, told.stderr)
-    assert "cycle" in told.stderr
+        found = [line for line in completed.stderr.splitlines() if f":{place}:" in line]
+        assert any(words in line for line in found), (place, words, completed.stderr)
+    assert "cycle" in completed.stderr
     # As JSON it is one document with all of them.
     document = one_document(cli("validate", wrong, "--json", server=NOBODY).stdout)
     assert len(document["problems"]) >= 8
@@ -277,14 +277,14 @@ tasks:
     ("name: a\ntasks:\n  - name: b\n    command: [\"true\"]\n    consumption: {ram: .inf}\n", "ram")])
 def test_a_wrong_file_is_refused_with_its_place(folder, text, words):
     path = graph_file(folder, text)
-    told = cli("validate", path, server=NOBODY)
-    assert told.returncode == WRONG
-    assert str(path) in told.stderr and words in told.stderr
+    completed = cli("validate", path, server=NOBODY)
+    assert completed.returncode == WRONG
+    assert str(path) in completed.stderr and words in completed.stderr
 
 
 def test_a_file_that_is_not_there_is_wrong_use(folder):
-    told = cli("validate", folder / "none.yaml", server=NOBODY)
-    assert told.returncode == WRONG and "none.yaml" in told.stderr
+    completed = cli("validate", folder / "none.yaml", server=NOBODY)
+    assert completed.returncode == WRONG and "none.yaml" in completed.stderr
     assert cli("validate", folder, server=NOBODY).returncode == WRONG  # a folder
 
 
@@ -292,15 +292,15 @@ def test_a_file_that_is_not_there_is_wrong_use(folder):
     [], ["conquer"], ["submit"], ["status", "a", "b", "c"], ["logs", "g1"], ["--nonsense"],
     ["cancel"], ["watch"], ["retry"], ["submit", "--scale"]])
 def test_wrong_use_says_so(words):
-    told = cli(*words, server=NOBODY)
-    assert told.returncode == WRONG and told.stderr.strip()
+    completed = cli(*words, server=NOBODY)
+    assert completed.returncode == WRONG and completed.stderr.strip()
 
 
 def test_help_is_no_error_and_names_every_command():
-    told = cli("--help")
-    assert told.returncode == DONE
+    completed = cli("--help")
+    assert completed.returncode == DONE
     for command in ("submit", "status", "cancel", "watch", "list", "logs", "validate", "retry"):
-        assert command in told.stdout
+        assert command in completed.stdout
         assert cli(command, "--help").returncode == DONE
 
 
@@ -310,19 +310,19 @@ def test_an_unknown_graph_or_task_is_said_so(shared, folder):
                            (["watch", "g999999"], "g999999"), (["logs", "g999999", "a"], "g999999"),
                            (["logs", graph, "nobody"], "nobody"), (["retry", "g999999"], "g999999"),
                            (["cancel", graph, "nobody"], "nobody")):
-        told = shared.cli(*words)
-        assert told.returncode == WRONG, (words, told)
-        assert f'"{unknown}"' in told.stderr, (words, told)
+        completed = shared.cli(*words)
+        assert completed.returncode == WRONG, (words, completed)
+        assert f'"{unknown}"' in completed.stderr, (words, completed)
 
 
 def test_a_service_that_cannot_be_reached_is_told_by_its_address(folder):
     path = graph_file(folder, GOOD)
     for words in (["submit", path], ["status"], ["list"], ["cancel", "g1"], ["watch", "g1"],
                   ["logs", "g1", "a"], ["retry", "g1"]):
-        told = cli(*words, server=NOBODY)
-        assert told.returncode == UNREACHABLE, (words, told)
-        assert NOBODY in told.stderr
-        assert len(told.stderr.strip().splitlines()) <= 2
+        completed = cli(*words, server=NOBODY)
+        assert completed.returncode == UNREACHABLE, (words, completed)
+        assert NOBODY in completed.stderr
+        assert len(completed.stderr.strip().splitlines()) <= 2
 
 
 def test_the_flag_wins_over_the_environment(shared):

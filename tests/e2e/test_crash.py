@@ -143,7 +143,7 @@ def test_nothing_of_a_killed_agents_tasks_runs_beside_their_next_attempt(start, 
 def test_as_the_first_process_of_a_container_it_reaps_what_its_agent_leaves(start, folder, monkeypatch):
     isolated = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
     if subprocess.run([*isolated, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody make a namespace of processes")
+        pytest.skip("this machine does not allow namespaces of processes")
     wrapper = folder / "first"
     wrapper.write_text(f'#!/bin/sh\nexec {" ".join(isolated)} {harness.KARTOGRAPHD} "$@"\n')
     wrapper.chmod(0o755)
@@ -157,7 +157,7 @@ def test_as_the_first_process_of_a_container_it_reaps_what_its_agent_leaves(star
     agent = left[-1]
     assert len(left) >= 2
     os.kill(agent, signal.SIGKILL)
-    # As long as nobody has waited for it, an ended process has its number.
+    # Until it is waited for, an ended process keeps its number.
     eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in left), "all are reaped")
     service.kill()
 

@@ -144,12 +144,12 @@ def test_a_wrong_flag_is_refused_by_name(folder, flags, words):
 
 
 def test_help_names_every_flag_and_exits_with_zero():
-    told = subprocess.run([KARTOGRAPHD, "--help"], capture_output=True, text=True, timeout=PATIENCE,
-                          check=False)
-    assert told.returncode == 0
+    completed = subprocess.run([KARTOGRAPHD, "--help"], capture_output=True, text=True, timeout=PATIENCE,
+                               check=False)
+    assert completed.returncode == 0
     for flag in ("--state", "--grpc", "--http", "--cluster", "--cpu", "--ram", "--pool", "--config",
                  "--drain", "--max-graph-tasks"):
-        assert flag in told.stdout, flag
+        assert flag in completed.stdout, flag
 
 
 def test_a_configuration_file_is_read_and_a_flag_wins_over_it(folder, start):

@@ -30,6 +30,6 @@ def test_a_workflow_that_fits_no_agent_is_refused_not_queued(data, start):
     service = start("--cpu", "0.5")
     service.wait_for_agent()
     path = data / "wfinstances" / "sarek-dirt02-001.json"
-    told = service.cli("submit", path, "--scale", "0.0001")
-    assert told.returncode == 2 and "cpu" in told.stderr
+    completed = service.cli("submit", path, "--scale", "0.0001")
+    assert completed.returncode == 2 and "cpu" in completed.stderr
     assert not service.call("ListGraphs", pb.ListGraphsRequest()).graphs

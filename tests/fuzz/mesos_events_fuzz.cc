@@ -44,10 +44,10 @@ void TakeOffers(const Event::Offers& offers) {
     mesos::OpenOffers open({{"a", "b"}, revocable}, &executors);
     std::vector<executor::AgentId> agents;
     for (const auto& offer : offers.offers()) {
-      const executor::Offer told = open.Add(offer);
-      FUZZ_EXPECT(!told.resources.HasNegative());
-      FUZZ_EXPECT(kartograph::IsValidUtf8(told.agent_name));
-      agents.push_back(told.agent);
+      const executor::Offer added = open.Add(offer);
+      FUZZ_EXPECT(!added.resources.HasNegative());
+      FUZZ_EXPECT(kartograph::IsValidUtf8(added.agent_name));
+      agents.push_back(added.agent);
     }
     for (const executor::AgentId& agent : agents) {
       std::optional<mesos::OpenOffers::Taken> taken = open.Take(agent);

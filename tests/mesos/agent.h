@@ -29,7 +29,7 @@ std::string UuidText(const std::string& uuid);
 
 class Agent;
 
-// What a master hears of its agents. Not called while the agent cannot be reached.
+// What a master receives from its agents. Not called while the agent cannot be reached.
 class AgentListener {
  public:
   virtual ~AgentListener() = default;

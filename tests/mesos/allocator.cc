@@ -62,7 +62,7 @@ void Allocator::SetFrameworkActive(const std::string& framework_id, bool active)
   const auto found = frameworks_.find(framework_id);
   if (found == frameworks_.end()) return;
   found->second.active = active;
-  // As in Mesos: who comes back has refused nothing.
+  // As in Mesos: whoever comes back has refused nothing.
   if (!active) {
     for (auto& [name, role] : found->second.roles) role.filters.clear();
   }
@@ -179,7 +179,7 @@ std::vector<Allocator::Grant> Allocator::Allocate() {
       return one.second->share < other.second->share;
     });
     for (auto& [framework_id, framework] : order) {
-      // Agents with GPUs are kept for those who know what to do with them.
+      // Agents with GPUs are kept for frameworks with the capability for them.
       if (agent.total.Sum("gpus") > 0 && !framework->gpus) continue;
       for (auto& [name, role] : framework->roles) {
         if (role.suppressed) continue;

@@ -37,7 +37,7 @@ class Allocator {
   void SetAgentActive(const std::string& agent_id, bool active);
   void RemoveAgent(const std::string& agent_id);
 
-  // Without roles: all of the framework's. Revive forgets what was refused.
+  // Without roles: all of the framework's. Revive clears what was refused.
   void Revive(const std::string& framework_id, const std::vector<std::string>& roles);
   void Suppress(const std::string& framework_id, const std::vector<std::string>& roles);
 
@@ -45,7 +45,7 @@ class Allocator {
   void Use(const std::string& framework_id, const std::string& agent_id, const Pool& resources);
   // Free again.
   void Recover(const std::string& framework_id, const std::string& agent_id, const Pool& resources);
-  // The framework does not want what is contained in these for so long.
+  // The framework does not want what is contained in these for this long.
   void Refuse(const std::string& framework_id, const std::string& role, const std::string& agent_id,
               const Pool& resources, absl::Duration duration);
 

@@ -2,14 +2,14 @@
 // on=0; without it they begin. Times are in milliseconds.
 //
 //   /redirect?to=HOST:PORT     this master does not lead (307); without `to` it does again
-//   /no_leader?on              nobody leads (503)
+//   /no_leader?on              no master leads (503)
 //   /silence                   streams that are open now get nothing more; ?on: none gets anything
 //   /close                     every framework's stream is closed
 //   /cut_record                the next event ends in its middle, and the connection with it
 //   /byte_chunks?on            streams that begin from now on come byte by byte
-//   /hide_agents?on            operators are not told what agents there are (403)
+//   /hide_agents?on            agents are not listed to operators (403)
 //   /next?status=503&message=  the answer to the next call; 400 likewise
-//   /drop_accept               the next ACCEPT is answered with 202 and forgotten
+//   /drop_accept               the next ACCEPT is answered with 202 and dropped
 //   /error?message=            every framework gets an ERROR
 //   /rescind                   all offers are rescinded
 //   /delay?ms=                 before each answer of the master
@@ -26,10 +26,10 @@
 //   /agent/N/lost              unreachable, and all that it runs is dead
 //   /agent/N/gone              for good
 //   /agent/N/hide_files?on     reading its files fails (503)
-//   /agent/N/restart?down_ms=  its process is away for so long; its executors stay
+//   /agent/N/restart?down_ms=  its process is away for this long; its executors stay
 //   /agent/N/kill_executor?executor=&signal=   without an id: all of them
 //   /agent/N/drain?in_ms=&for_ms=  unavailable from then on, with inverse offers; without for_ms
-//                              for ever
+//                              forever
 //   /agent/N/undrain
 //   /agent/N/foreign_task?id=  a task runs of which its framework does not know
 #ifndef KARTOGRAPH_TESTS_MESOS_CONTROLS_H_

@@ -110,7 +110,7 @@ void Agent::OnSubscribe(Executor* executor, const mesos::executor::Call::Subscri
     const auto found = tasks_.find(absl::StrCat(executor->framework_id, "/", id));
     if (found == tasks_.end() || found->second->state != mesos::TASK_STAGING) continue;
     if (unacknowledged.count(id) > 0 || queued.count(id) > 0) continue;
-    // It was sent, and never came there.
+    // It was sent, and never arrived there.
     AgentUpdate(TaskPtr(found->second),
                 PartitionAware(executor->framework_id) ? mesos::TASK_DROPPED : mesos::TASK_LOST,
                 TaskStatus::REASON_AGENT_RESTARTED, "Task launched during agent restart");
@@ -135,7 +135,7 @@ void Agent::OnSubscribe(Executor* executor, const mesos::executor::Call::Subscri
 void Agent::OnExecutorUpdate(Executor* executor, const TaskStatus& status) {
   const std::string& task_id = status.task_id().value();
   const auto found = tasks_.find(absl::StrCat(executor->framework_id, "/", task_id));
-  // Kept as soon as it is in the agent's books, whatever the framework says later.
+  // Kept as soon as the agent has recorded it, whatever the framework says later.
   mesos::executor::Event event;
   event.set_type(mesos::executor::Event::ACKNOWLEDGED);
   *event.mutable_acknowledged()->mutable_task_id() = status.task_id();

@@ -131,7 +131,7 @@ void OnAgentRequest(Agent* agent, const HttpRequest& request, const HttpReplier&
   // The agent's own name may be before everything, as in its URL.
   if (absl::StartsWith(path, "/slave(1)/")) path = path.substr(strlen("/slave(1)"));
   if (path == "/api/v1/executor") return agent->OnExecutorCall(request, reply);
-  // Nobody hears it.
+  // No one receives it.
   if (agent->partitioned() || agent->down()) return reply->Close();
   if (path == "/api/v1") return OnOperatorCall(*agent, request, reply);
   if (path == "/state") {

@@ -215,7 +215,7 @@ void Master::Subscribe(const Call& call, const HttpReplier& reply) {
   Framework* framework = FindFramework(info.id().value());
   if (!settings_.user.empty() && !info.has_principal()) info.set_principal(settings_.user);
   if (error.empty() && framework != nullptr) {
-    // These stay as they are without a word.
+    // Changes of these are ignored.
     info.set_user(framework->info.user());
     info.set_checkpoint(framework->info.checkpoint());
     error = ValidateUpdate(framework->info, info);

@@ -231,7 +231,7 @@ void Master::OnUpdate(Agent* agent, const std::string& framework_id, const TaskS
   const auto found = record.tasks.find(JoinKey(framework_id, status.task_id().value()));
   if (found == record.tasks.end()) return;
   Task* task = found->second.get();
-  // The resources are free as soon as the task has ended, whatever is still to be told of it.
+  // The resources are free as soon as the task has ended, whatever is still to be reported of it.
   if (!IsTerminal(task->state)) task->state = latest;
   task->update_state = status.state();
   task->update_uuid = status.uuid();

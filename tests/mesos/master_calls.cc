@@ -12,7 +12,7 @@ namespace {
 
 using mesos::TaskStatus;
 
-// What a framework refuses is not offered again for so long, if it does not say.
+// What a framework refuses is not offered again for this long, unless it says otherwise.
 constexpr double kDefaultRefuseSeconds = 5;
 
 absl::Duration RefuseDuration(const mesos::Filters& filters) {
@@ -272,7 +272,7 @@ void Master::Kill(Framework* framework, const Call::Kill& kill) {
   const Task& task = *found->second;
   if (kill.has_agent_id() && kill.agent_id().value() != task.agent_id) return;
   AgentRecord& record = agents_.at(task.agent_id);
-  // It is told again when it comes back.
+  // It is reported again when it comes back.
   record.killed.insert(JoinKey(framework->id(), task.id));
   if (!record.connected) return;
   Post(record.agent, [framework_id = framework->id(), kill](Agent* agent) {
@@ -327,7 +327,7 @@ void Master::Reconcile(Framework* framework, const Call::Reconcile& reconcile) {
     const auto agent = agents_.find(asked.agent_id().value());
     const bool agent_known =
         asked.has_agent_id() && agent != agents_.end() && agent->second.known != Known::kForgotten;
-    // It may be on an agent that has yet to come back: nobody can tell.
+    // It may be on an agent that has yet to come back: no one can tell.
     if (agent_known ? agent->second.known == Known::kRecovered
                     : !asked.has_agent_id() && any_recovered) {
       continue;

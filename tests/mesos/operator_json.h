@@ -1,4 +1,5 @@
-// What the master and its agents tell of themselves over plain HTTP, as far as frameworks use it.
+// What the master and its agents report about themselves over plain HTTP, as far as frameworks use
+// it.
 #ifndef KARTOGRAPH_TESTS_MESOS_OPERATOR_JSON_H_
 #define KARTOGRAPH_TESTS_MESOS_OPERATOR_JSON_H_
 

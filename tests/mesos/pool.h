@@ -59,7 +59,7 @@ class Pool {
 
  private:
   struct Piece {
-    std::string kind;  // all that tells it from others, serialized
+    std::string kind;  // all that distinguishes it from others, serialized
     kartograph::mesos::Resource mesos;
     int64_t amount = 0;  // more than 0
   };

@@ -92,7 +92,7 @@ RawConnection::Answer RawConnection::Exchange(const std::string& method, const s
 std::string RawConnection::ReadStream(absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   while (true) {
-    // A whole chunk: its length, a line's end, so many bytes, a line's end.
+    // A whole chunk: its length, a line's end, that many bytes, a line's end.
     const size_t end = buffer_.find("\r\n");
     size_t length = 0;
     if (end != buffer_.npos && absl::SimpleHexAtoi(buffer_.substr(0, end), &length) &&
@@ -146,7 +146,7 @@ RawConnection::Answer RawClient::Post(const std::string& body,
                                       std::map<std::string, std::string> headers) {
   if (!calls_) calls_ = std::make_unique<RawConnection>(port_);
   answer_ = calls_->Exchange("POST", "/api/v1/scheduler", headers, body);
-  // An answer that closes leaves a connection of no use.
+  // An answer that closes leaves an unusable connection.
   if (answer_.status == 0) calls_ = nullptr;
   return answer_;
 }

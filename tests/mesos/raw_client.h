@@ -22,7 +22,7 @@ class RawConnection {
  public:
   struct Answer {
     int status = 0;                              // 0: there was none
-    std::map<std::string, std::string> headers;  // names in small letters
+    std::map<std::string, std::string> headers;  // names in lower case
     std::string body;
   };
   explicit RawConnection(int port);

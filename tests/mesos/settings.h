@@ -39,7 +39,7 @@ struct Settings {
 
   absl::Duration allocation_interval = absl::Seconds(1);
   absl::Duration heartbeat_interval = absl::Seconds(15);
-  absl::Duration update_retry = absl::Seconds(10);  // of an update nobody acknowledges
+  absl::Duration update_retry = absl::Seconds(10);  // of an update that is not acknowledged
   // A partitioned agent is marked unreachable after this.
   absl::Duration agent_timeout = absl::InfiniteDuration();
   absl::Duration executor_registration_timeout = absl::Minutes(1);
@@ -66,7 +66,7 @@ class Latency {
 
 struct Counters {
   std::map<std::string, int64_t> calls;          // that were accepted, by type: "ACCEPT"
-  std::map<std::string, int64_t> refused;        // by type, or "" where that was not to be read
+  std::map<std::string, int64_t> refused;        // by type, or "" where that could not be read
   std::map<std::string, int64_t> events;         // that were sent, by type
   std::map<std::string, int64_t> update_states;  // that were sent, by state: "TASK_RUNNING"
   int64_t offers = 0;

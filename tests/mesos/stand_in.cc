@@ -79,8 +79,8 @@ std::string StandIn::address() const { return absl::StrCat("127.0.0.1:", port())
 
 void StandIn::Wait(const std::function<void()>& job) {
   std::promise<void> done;
-  // Twice, so that it comes after what a call has set off that was answered already: the loop
-  // takes in what its own thread posts when a handler returns.
+  // Twice, so that it comes after what an already answered call has set off: the loop takes in what
+  // its own thread posts when a handler returns.
   loop_.Post([&] {
     loop_.Post([&] {
       job();

@@ -249,7 +249,7 @@ def test_a_lost_identity_is_not_guessed_and_can_be_given_up(mesos, folder):
     (service.state / "mesos-framework").unlink()
     service.start()
     eventually(lambda: "--mesos-abandon unknown" in service.stderr(), "it says what to do")
-    assert lines(trace) == ["a"]  # nothing runs twice while nobody knows
+    assert lines(trace) == ["a"]  # nothing runs twice while its state is unknown
     assert service.terminate() == 0
     gate.touch()
     service.start("--mesos-abandon", "unknown")

@@ -1,4 +1,4 @@
-"""Settings that cannot work say so, in words that tell what would."""
+"""Settings that cannot work say so, in words that say what would."""
 
 import http.server
 import ssl
@@ -64,10 +64,10 @@ def test_a_wrong_secret_is_told_and_never_printed(mesos, folder):
     secret.write_text("wrong-guess\n")
     flags = ("--mesos-principal", "kartograph", "--mesos-secret-file", secret)
     service = mesos.service(cluster, *flags)
-    eventually(lambda: "401" in service.stderr(), lambda: f"it is told: {service.stderr()}")
+    eventually(lambda: "401" in service.stderr(), lambda: f"it is reported: {service.stderr()}")
     assert "wrong-guess" not in service.stderr()
-    told = service.call("GetCluster", pb.GetClusterRequest())
-    assert not told.connected and "401" in told.disconnect_reason
+    answer = service.call("GetCluster", pb.GetClusterRequest())
+    assert not answer.connected and "401" in answer.disconnect_reason
     assert "401" in service.cli("status").stdout
     graph = service.submit([task("a")])
     assert service.terminate() == 0
@@ -93,7 +93,7 @@ def test_a_service_without_a_master_waits_for_one(mesos):
 
 @pytest.fixture
 def tls_master(folder):
-    """An HTTPS server with a certificate that nobody knows; its address."""
+    """An HTTPS server with an unknown certificate; its address."""
     certificate = folder / "master.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
@@ -119,11 +119,11 @@ def test_a_master_with_an_unknown_certificate_is_not_talked_to(mesos, tls_master
     service = Service(mesos.folder, *flags)
     mesos.services.append(service)
     service.start()
-    eventually(lambda: "certificate" in service.stderr(), lambda: f"told: {service.stderr()}")
+    eventually(lambda: "certificate" in service.stderr(), lambda: f"reported: {service.stderr()}")
     assert service.terminate() == 0
-    # With its authority the master is talked to; that this one is none is another matter.
+    # With its authority the server is talked to; that it is not a master is another matter.
     service.start("--mesos-ca", public)
-    eventually(lambda: address in service.stderr(), lambda: f"told: {service.stderr()}")
+    eventually(lambda: address in service.stderr(), lambda: f"reported: {service.stderr()}")
     assert "certificate" not in service.stderr()
 
 

@@ -1,4 +1,4 @@
-// For tests of the local cluster: one with its agent, and what it has told.
+// For tests of the local cluster: one with its agent, and what it has reported.
 #ifndef KARTOGRAPH_EXECUTOR_LOCAL_TESTING_LOCAL_CLUSTER_FIXTURE_H_
 #define KARTOGRAPH_EXECUTOR_LOCAL_TESTING_LOCAL_CLUSTER_FIXTURE_H_
 
@@ -58,7 +58,7 @@ inline bool Lives(pid_t pid) {
   return process.has_value() && !process->zombie;
 }
 
-// A LocalCluster with what it has told.
+// A LocalCluster with what it has reported.
 class Client {
  public:
   explicit Client(LocalClusterOptions options) {
@@ -73,7 +73,7 @@ class Client {
   Cluster* operator->() { return cluster_.get(); }
   void Destroy() { cluster_.reset(); }
 
-  // Waits until `condition` holds, which is looked at after every batch of events.
+  // Waits until `condition` holds, which is checked after every batch of events.
   template <typename Condition>
   bool Wait(Condition condition) {
     std::unique_lock lock(mutex_);

@@ -179,7 +179,7 @@ void ExecutorDriver::OnRecord(absl::string_view record) {
     case Event::ERROR:
       return BeginEnd(1, absl::StrCat("the agent says: ", event.error().message()));
     case Event::SHUTDOWN:
-      return ShutDown("the agent wants it");
+      return ShutDown("the agent requested it");
     default:
       return;  // a heartbeat, or what is not ours
   }
@@ -246,7 +246,7 @@ void ExecutorDriver::ReportHost() {
 void ExecutorDriver::Launch(v1::TaskInfo task) {
   const std::string task_id = task.task_id().value();
   agent_id_ = task.agent_id();
-  // The agent looks at no more than the id of a task that is sent again.
+  // The agent reads no more than the id of a task that is sent again.
   const std::string data = std::move(*task.mutable_data());
   task.clear_data();
   if (!outbox_.AddTask(std::move(task))) return;
@@ -272,8 +272,8 @@ void ExecutorDriver::Kill(const Event::Kill& kill) {
   const std::string& task_id = kill.task_id().value();
   const std::optional<AttemptId> attempt = planner::ParseAttemptId(task_id);
   if (!attempt || !outbox_.IsAlive(task_id)) {
-    // The agent has its end, or will have it; of tasks that never came here it knows better than
-    // we.
+    // The agent has its end, or will have it; of tasks that never came here it knows better than we
+    // do.
     Log(absl::StrCat("there is no task ", task_id, " to kill"));
     return;
   }
@@ -423,7 +423,7 @@ void ExecutorDriver::BeginEnd(int status, const std::string& reason) {
   exit_reason_ = reason;
   const absl::Duration patience = options_.environment.shutdown_grace;
   end_by_ = clock_.SteadyNow() + patience;
-  // In time to tell of those that had to be killed.
+  // In time to report those that had to be killed.
   const absl::Duration grace = patience - std::min(absl::Seconds(1), patience / 4);
   attempts_.Drain("the executor was shut down", grace);
   ScheduleTurn();

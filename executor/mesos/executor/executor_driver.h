@@ -1,4 +1,4 @@
-// Kartograph's executor on a Mesos agent: runs the attempts that the agent launches, and tells it
+// Kartograph's executor on a Mesos agent: runs the attempts that the agent launches, and reports
 // how they end.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_EXECUTOR_DRIVER_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_EXECUTOR_DRIVER_H_
@@ -41,10 +41,11 @@ class ExecutorDriver {
     ExecutorEnvironment environment;
     // Needed for an agent that speaks TLS; outlives this.
     boost::asio::ssl::context* tls_context = nullptr;
-    // With the agent there, no attempt and nothing to acknowledge for so long, it is done.
+    // With the agent connected, no attempt and nothing to acknowledge for this long, it is done.
     absl::Duration idle_exit = absl::Minutes(1);
-    // That an attempt runs is told after so long. One that ends sooner has its end as its only
-    // update: each costs agent, master and framework a message, and the agent a write to its disk.
+    // That an attempt runs is reported after this long. One that ends sooner has its end as its
+    // only update: each costs agent, master and framework a message, and the agent a write to its
+    // disk.
     absl::Duration tell_running_after = absl::Milliseconds(20);
     absl::Duration report_interval = absl::Seconds(10);
     // A larger return value stays in its sandbox, and the update says where.
@@ -59,7 +60,7 @@ class ExecutorDriver {
   // Kills what still runs.
   ~ExecutorDriver();
 
-  // Ends all attempts, tells the agent of it, and is done with 0.
+  // Ends all attempts, reports that to the agent, and is done with 0.
   void ShutDown(const std::string& reason) { BeginEnd(0, reason); }
 
  private:
@@ -88,7 +89,7 @@ class ExecutorDriver {
   void SetContent(const AttemptReport& report, bool names_file,
                   kartograph::mesos::TaskStatus* status) const;
   // Adds the return value to an update that is sent now, or, where it has more than `max_bytes`,
-  // where it is. How many bytes it has.
+  // where it is. Returns how many bytes it has.
   size_t AddReturnValue(size_t max_bytes, kartograph::mesos::TaskStatus* status);
   kartograph::mesos::TaskStatus NewStatus(const std::string& task_id,
                                           kartograph::mesos::TaskState state) const;

@@ -1,5 +1,5 @@
 // What an attempt costs on a Mesos agent: /bin/true through the executor, two at a time, with an
-// agent in the same process and thread that answers at once. runner_bench tells what of it is the
+// agent in the same process and thread that answers at once. runner_bench shows what of it is the
 // start of a process.
 //
 //   executor_driver_bench [TASKS] [FOLDER]

@@ -410,7 +410,7 @@ TEST_F(ExecutorDriverTest, TellsAgainAfterAReconnection) {
   ASSERT_TRUE(WaitFile(1, "ready"));
   agent_.set_answer(503);
   agent_.Disconnect();
-  // What ends meanwhile is told with the rest.
+  // What ends meanwhile is reported with the rest.
   std::ofstream(Sandbox(1) + "/go") << "";
   ASSERT_TRUE(RunUntil([&] { return agent_.tries() >= 3; }));
   agent_.set_acknowledges(true);
@@ -428,7 +428,7 @@ TEST_F(ExecutorDriverTest, TellsAgainAfterAReconnection) {
   ASSERT_EQ(updates.size(), 4u);
   EXPECT_EQ(updates[0].uuid(), updates[2].uuid());
   EXPECT_EQ(updates[1].uuid(), updates[3].uuid());
-  // It is acknowledged now, and not told once more.
+  // It is acknowledged now, and not reported once more.
   agent_.Disconnect();
   ASSERT_TRUE(RunUntil([&] { return agent_.subscriptions().size() == 3; }));
   EXPECT_EQ(agent_.subscriptions().at(2).subscribe().unacknowledged_updates_size(), 0);

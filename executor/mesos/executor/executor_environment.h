@@ -1,4 +1,4 @@
-// What a Mesos agent tells an executor that it starts, in the environment.
+// What a Mesos agent passes to an executor that it starts, in the environment.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_EXECUTOR_ENVIRONMENT_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_EXECUTOR_ENVIRONMENT_H_
 
@@ -23,10 +23,10 @@ struct ExecutorEnvironment {
   bool checkpoint = false;
   absl::Duration recovery_timeout = absl::Minutes(15);
   absl::Duration max_backoff = absl::Seconds(2);
-  // So long after SHUTDOWN the agent kills all that is left.
+  // This long after SHUTDOWN the agent kills all that is left.
   absl::Duration shutdown_grace = absl::Seconds(5);
   // Of a TLS agent: the certificates to trust (a file in PEM; empty: the system's), and whether the
-  // agent must have one of theirs.
+  // agent's must be signed by them.
   std::string tls_ca_file;
   bool tls_verify = false;
 };
@@ -35,12 +35,12 @@ struct ExecutorEnvironment {
 absl::StatusOr<ExecutorEnvironment> ReadExecutorEnvironment(
     const std::function<const char*(const char*)>& get);
 
-// A duration in Mesos's words: "15mins", "2.5secs".
+// A duration in Mesos's notation: "15mins", "2.5secs".
 absl::StatusOr<absl::Duration> ParseMesosDuration(absl::string_view text);
 
-// Takes out of the process's environment what is the agent's and the executor's business alone:
-// tasks do not inherit it, and the token is not to be read in /proc any more. MESOS_SANDBOX stays.
-// Not while another thread looks at the environment.
+// Removes from the process's environment what concerns the agent and the executor alone: tasks do
+// not inherit it, and the token is not to be read in /proc any more. MESOS_SANDBOX stays. Not while
+// another thread reads the environment.
 void CleanEnvironment();
 
 }  // namespace kartograph::executor::mesos

@@ -1,4 +1,4 @@
-// kartograph-executor: what a Mesos agent starts to run attempts of Kartograph's.
+// kartograph-executor: what a Mesos agent starts to run Kartograph's attempts.
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,13 +32,13 @@ int Fail(int status, const std::string& problem) {
 // -1: go on; otherwise the status to exit with.
 int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   CLI::App app(
-      "Runs attempts of Kartograph's on a Mesos agent, which starts it and tells it in MESOS_*\n"
-      "what it has to know.",
+      "Runs Kartograph's attempts on a Mesos agent, which starts it and passes all it has to know\n"
+      "in variables MESOS_*.",
       "kartograph-executor");
   AddDurationFlag(app, "--idle-exit", &options->idle_exit,
-                  "Exit after so long without attempts (1m)");
+                  "Exit after this long without attempts (1m)");
   AddDurationFlag(app, "--report-interval", &options->report_interval,
-                  "How often to tell of the host (10s)");
+                  "How often to report on the host (10s)");
   app.set_version_flag("--version", kVersion, "Print the version");
   try {
     app.parse(argc, argv);

@@ -1,4 +1,4 @@
-// What an executor has to tell its agent again until the agent has acknowledged it.
+// What an executor sends to its agent again until the agent has acknowledged it.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_OUTBOX_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_EXECUTOR_OUTBOX_H_
 
@@ -12,16 +12,15 @@
 
 namespace kartograph::executor::mesos {
 
-// The tasks of an executor and their updates. A task is known until its end is acknowledged and
-// with it all that was said of it before. Thread-compatible.
+// The tasks of an executor and their updates. A task is known until its end, and with it all its
+// earlier updates, is acknowledged. Thread-compatible.
 class Outbox {
  public:
   // Whether it is new; a known one stays as it is.
   bool AddTask(kartograph::mesos::TaskInfo task);
   // Of a known task, with its uuid. What comes after the end of a task is ignored.
   void AddUpdate(kartograph::mesos::TaskStatus status);
-  // What is not known, or acknowledged already, is ignored. Whether the task is forgotten with
-  // this.
+  // What is not known, or acknowledged already, is ignored. Whether the task is dropped with this.
   bool Acknowledge(const std::string& task_id, const std::string& uuid);
 
   // Whether the task is known and has not ended.

@@ -87,7 +87,7 @@ asio::awaitable<absl::StatusOr<MasterResponse>> AgentDirectory::Ask(Endpoint mas
   if (!answer.ok()) co_return answer.status();
   MasterResponse response;
   if (!response.ParseFromString(*answer)) {
-    co_return absl::UnavailableError(absl::StrCat(name, " answers with what is no answer"));
+    co_return absl::UnavailableError(absl::StrCat(name, " sends an invalid answer"));
   }
   for (const auto& known : response.get_agents().agents()) {
     Endpoint endpoint;
@@ -107,7 +107,7 @@ asio::awaitable<absl::StatusOr<Endpoint>> AgentDirectory::Find(std::string agent
   if (!response.ok()) co_return response.status();
   if (auto it = endpoints_.find(agent); it != endpoints_.end()) co_return it->second;
   co_return absl::NotFoundError(
-      absl::StrCat("agent ", agent, " is not part of the cluster any more, and its logs with it"));
+      absl::StrCat("agent ", agent, " is no longer part of the cluster, and its logs are gone"));
 }
 
 void AgentDirectory::AskWhatTheyHave(Endpoint master, Done done) {
@@ -143,9 +143,9 @@ std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) 
         has.for_one_attempt -= options_.executor;
       }
       has.attributes = AttributesOf(known.agent_info().attributes());
-      AgentCapacity& told = reported_[has.agent];
-      if (IsSame(has, told)) continue;
-      told = has;
+      AgentCapacity& last = reported_[has.agent];
+      if (IsSame(has, last)) continue;
+      last = has;
       report.push_back(std::move(has));
     }
   }

@@ -35,18 +35,17 @@ class AgentDirectory {
       : io_(io), api_(*api), options_(std::move(options)) {}
 
   // Where the agent's API is, as an offer of it from this master says. Masters write "http" even
-  // where agents speak TLS only: they do where the master does. Whether the agent was not known
-  // before.
+  // where agents speak TLS only, which they are taken to do where the master does. Whether the
+  // agent was not known before.
   bool Learn(const kartograph::mesos::Offer& offer, const Endpoint& master);
   // Asks the master where nothing is known of it. Unavailable or NotFound, for people.
   boost::asio::awaitable<absl::StatusOr<Endpoint>> Find(std::string agent, Endpoint master);
 
-  // Asks the master what all agents have for us. `done` gets what is news since the last answer; of
-  // several calls that wait only the last is answered, and none after Forget or Stop.
+  // Asks the master what all agents have for us. `done` gets what has changed since the last
+  // answer; of several calls that wait only the last is answered, and none after Forget or Stop.
   using Done = std::function<void(absl::StatusOr<std::vector<AgentCapacity>>)>;
   void AskWhatTheyHave(Endpoint master, Done done);
-  // The next answer has news of it again, or of all. One that is under way is not told any more: it
-  // may be older.
+  // The next answer includes it again, or all. One that is under way is dropped: it may be older.
   void Forget(const std::string& agent);
   void ForgetAll();
   void Stop() { ++asked_; }

@@ -41,8 +41,7 @@ AgentFiles::Result<AgentResponse> AgentFiles::Ask(Endpoint agent, AgentCall call
   if (!answer.ok()) co_return answer.status();
   AgentResponse response;
   if (!response.ParseFromString(*answer)) {
-    co_return absl::UnavailableError(
-        absl::StrCat(agent.ToString(), " answers with what is no answer"));
+    co_return absl::UnavailableError(absl::StrCat(agent.ToString(), " sends an invalid answer"));
   }
   co_return response;
 }
@@ -65,7 +64,7 @@ AgentFiles::Result<LogChunk> AgentFiles::ReadFrom(Endpoint agent, std::string pa
   if (offset < 0) {
     auto nothing = co_await ReadPiece(agent, path, 0, 0);
     if (!nothing.ok()) co_return nothing.status();
-    // What the agent says may be any number; before the beginning there is nothing.
+    // The agent may report any number; before the beginning there is nothing.
     const uint64_t size = std::min<uint64_t>(nothing->size(), kMaxFileBytes);
     offset = std::max<int64_t>(0, static_cast<int64_t>(size) + std::max(offset, -kMaxFileBytes));
   }
@@ -136,7 +135,7 @@ void AgentFiles::ReadLog(LogPlace place, int64_t offset, int64_t max_bytes,
   asio::co_spawn(
       io_, FindAndRead(std::move(place), offset, max_bytes),
       [alive = alive_, done = std::move(done)](std::exception_ptr, absl::StatusOr<LogChunk> chunk) {
-        // Who asked is told in any case, and only once.
+        // Whoever asked is answered in any case, and only once.
         if (!*alive && chunk.ok()) chunk = absl::UnavailableError("the service is stopping");
         done(std::move(chunk));
       });

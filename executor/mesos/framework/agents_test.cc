@@ -1,4 +1,4 @@
-// Agents that cannot be reached, go, or are taken away.
+// Agents that cannot be reached, go, or are taken down.
 #include <gmock/gmock.h>
 
 #include <set>
@@ -98,7 +98,7 @@ TEST_F(AgentsTest, AnExecutorsEndIsItsAttemptsAndItsIdIsNotUsedAgain) {
   EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kLost);
   AwaitMesos(
       [](const Master& master) { return master.agents().begin()->second.executors.empty(); });
-  // The answer comes after the news of the executor, on the same stream.
+  // The answer comes after the update from the executor, on the same stream.
   const Launch unknown = LaunchOn(stale.agent, "", 2);
   kartograph().Reconcile(unknown);
   kartograph().AwaitEnd(unknown.attempt);

@@ -55,7 +55,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 
 absl::StatusOr<Credentials> ParseJson(const std::string& path, absl::string_view text) {
   google::protobuf::Struct json;
-  // The parser's words would show a part of the text.
+  // The parser's message would show a part of the text.
   if (!google::protobuf::util::JsonStringToMessage(
            google::protobuf::StringPiece(text.data(), text.size()), &json)
            .ok()) {

@@ -1,4 +1,4 @@
-// Who we are towards Mesos's masters.
+// Who we are to Mesos's masters.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_CREDENTIALS_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_CREDENTIALS_H_
 
@@ -23,9 +23,9 @@ struct Credentials {
 //   kartograph ...     principal and secret, as Mesos's own tools take it
 //   ...                the secret alone
 // `principal` may be empty where the file has it. Without file and variable there is no secret,
-// which is no error: clusters without authentication know principals too. Unavailable for a file
-// that is missing, empty or garbled; InvalidArgument for a principal that is missing, not the
-// file's, or not possible. No message has the secret in it.
+// which is not an error: clusters without authentication know principals too. Unavailable for a
+// file that is missing, empty or garbled; InvalidArgument for a principal that is missing, not the
+// file's, or invalid. No message has the secret in it.
 absl::StatusOr<Credentials> ReadCredentials(absl::string_view principal,
                                             const std::string& secret_file);
 

@@ -84,7 +84,7 @@ const ExecutorInfo* Executors::Known(const std::string& id, absl::string_view ro
   absl::string_view rest = id;
   if (!absl::ConsumePrefix(&rest, Prefix(role))) return nullptr;
   if (auto it = known_.find(id); it != known_.end()) return &it->second;
-  // Of an earlier kartographd. What was reserved for us then, nobody knows.
+  // Of an earlier kartographd. What was reserved for us then is not known.
   const std::vector<absl::string_view> kind = absl::StrSplit(rest.substr(0, rest.find('-')), '.');
   if (kind[0] != absl::string_view(&kUnreserved, 1)) return nullptr;
   ExecutorInfo info = Describe();

@@ -1,5 +1,5 @@
-// kartograph-executor as Mesos is told of it: how it is started on an agent, and which one that
-// runs can be launched on.
+// kartograph-executor as it is described to Mesos: how it is started on an agent, and which running
+// one can be launched on.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_EXECUTORS_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_EXECUTORS_H_
 
@@ -33,7 +33,7 @@ class Executors {
   // `random_suffix` makes ids differ.
   Executors(Options options, std::function<std::string()> random_suffix);
 
-  // Before all others; what was known of another framework is forgotten.
+  // Before all others; what was known of another framework is dropped.
   void SetFramework(const std::string& framework_id);
 
   // The executor of ours among these that a task of `role` can be launched on with what is offered;

@@ -151,7 +151,7 @@ TEST_F(ExecutorsTest, OneOfAnEarlierProcessIsFoundWhereItIsDescribedTheSame) {
 TEST_F(ExecutorsTest, OneOfAnEarlierProcessOnReservedResourcesIsNotUsed) {
   Executors earlier = Make(Fetched());
   const v1::ExecutorInfo info = earlier.New(Own(earlier, "kg", true), "kg");
-  // Which reservations they were, nobody knows.
+  // Which reservations they were is not known.
   Executors later = Make(Fetched());
   EXPECT_EQ(Find(later, {info.executor_id().value()}, "kg"), nullptr);
 }

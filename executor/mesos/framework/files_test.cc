@@ -1,4 +1,4 @@
-// With kartograph-executor on the agents: what it writes, returns and tells.
+// With kartograph-executor on the agents: what it writes, returns and reports.
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -113,7 +113,7 @@ TEST_F(FilesTest, TheEndOfAnotherHistorysAttemptIsAcknowledgedAndNotTold) {
     return update.outcome != Outcome::kNone;
   };
   EXPECT_FALSE(kartograph().Has<executor::AttemptUpdate>(ended));
-  // What it has launched itself it hears of, after a restart too.
+  // What it has launched itself is reported to it, after a restart too.
   const Launch own =
       Shell(absl::StrCat("while [ ! -e ", folder(), "/go-on ]; do sleep 0.01; done; exit 4"), 0);
   kartograph().AwaitRunning(own.attempt);

@@ -22,13 +22,13 @@ using kartograph::mesos::FrameworkInfo;
 namespace {
 
 constexpr char kUnknown[] = "unknown";
-// More distinct consumptions than this wait for whatever there is.
+// With more distinct consumptions than this, offers are not filtered.
 constexpr size_t kMaxFilters = 32;
-// Who still works on an agent is asked again about its maintenance after so long.
+// An inverse offer for an agent where attempts of ours run comes again after this long.
 constexpr double kInverseRefusalSeconds = 60;
-// From when an agent has come or gone to the next question what agents there are.
+// From when an agent has come or gone until all agents are asked for again.
 constexpr absl::Duration kChangedAgentsDelay = absl::Seconds(1);
-// Agents with gpus are offered only to frameworks that say they know what to do with them.
+// Agents with gpus are offered only to frameworks with the capability for them.
 constexpr char kGpus[] = "gpus";
 
 std::string RandomSuffix() {
@@ -105,8 +105,8 @@ FrameworkInfo Framework::Describe() const {
   info.set_name(options_.name);
   info.set_user(options_.user);
   if (!id_.id.empty()) info.mutable_id()->set_value(id_.id);
-  // A framework that has nothing to lose yet is not to outlive us: should its id not be stored,
-  // nobody would ever come back for it.
+  // A framework that has nothing to lose yet is not to outlive us: should its id not be stored, no
+  // one would ever come back for it.
   const bool keep = !id_.id.empty();
   info.set_failover_timeout(keep ? absl::ToDoubleSeconds(options_.failover_timeout) : 0);
   info.set_checkpoint(options_.checkpoint);
@@ -158,7 +158,7 @@ void Framework::OnEvent(const Event& event) {
       break;
   }
   if (!reported_connected_) {
-    // While we register: Mesos would wait for ever for an answer to what is dropped.
+    // While we register: Mesos would wait forever for an answer to what is dropped.
     early_.push_back(event);
     return;
   }
@@ -200,7 +200,7 @@ void Framework::OnSubscribed(const Event::Subscribed& subscribed) {
 }
 
 // Stored first as provisional, so that a crash at any point leaves either a framework that Mesos
-// forgets by itself or one whose id we know.
+// removes by itself or one whose id we know.
 void Framework::Register(const std::string& id) {
   id_ = {id, true};
   is_new_ = true;
@@ -208,7 +208,7 @@ void Framework::Register(const std::string& id) {
     id_ = {};
     return StopForGood(
         absl::StrCat("the framework's id cannot be stored: ", std::string(stored.message()),
-                     "; nothing is launched without"));
+                     "; nothing is launched without it"));
   }
   spdlog::info("mesos: registered as framework {}", id);
   Confirm();
@@ -286,7 +286,7 @@ void Framework::OnError(const std::string& message) {
       absl::StrContains(message, "removed") || absl::StrContains(message, "ompleted");
   if (removed && !leaving_.empty()) return StopForGood(leaving_);
   if (removed && (id_.provisional || abandoning_)) {
-    // It has nothing to lose, or was to go anyhow.
+    // It has nothing to lose, or was to go anyway.
     if (absl::Status gone = id_file_.Remove(); !gone.ok()) {
       return StopForGood(std::string(gone.message()));
     }
@@ -308,7 +308,7 @@ void Framework::OnError(const std::string& message) {
                                     "one to stay"));
   }
   StopForGood(absl::StrCat("the master refuses the framework: \"", message,
-                           "\"; mend what it says and start kartographd again"));
+                           "\"; fix that and start kartographd again"));
 }
 
 void Framework::StopForGood(const std::string& reason) {
@@ -348,8 +348,7 @@ void Framework::AskForAgents() {
     if (!reported_connected_) return;
     if (!report.ok()) {
       spdlog::log(agents_refused_ ? spdlog::level::debug : spdlog::level::warn,
-                  "mesos: the master does not say what agents there are: {}",
-                  report.status().ToString());
+                  "mesos: the master does not list its agents: {}", report.status().ToString());
     } else if (!report->empty()) {
       listener_({std::make_move_iterator(report->begin()), std::make_move_iterator(report->end())});
     }
@@ -440,7 +439,7 @@ void Framework::OnMessage(const Event::Message& message) {
   if (!from_executor.ParseFromString(message.data()) || !from_executor.has_host()) return;
   absl::StatusOr<HostReport> report = wire::FromMessage(from_executor.host());
   if (!report.ok()) {
-    return spdlog::debug("mesos: what {} says of its host cannot be read: {}",
+    return spdlog::debug("mesos: the host report of {} cannot be read: {}",
                          message.agent_id().value(), std::string(report.status().message()));
   }
   report->agent = ToAgentId({message.agent_id().value(), options_.roles.front()}, options_.roles);

@@ -45,19 +45,19 @@ struct FrameworkOptions {
   std::string abandon;
   Executors::Options executors;
   Subscription::Options subscription;
-  // How long a launch may go without a word before it is asked about; and how questions and kills
-  // are repeated.
+  // How long a launch may go without an update before it is reconciled; and how reconciliations and
+  // kills are repeated.
   absl::Duration confirm_after = absl::Seconds(30);
   RetryQueue::Options repeat;
-  // How long an attempt that the master does not know is held to be out of reach: a master that has
-  // lost its registry knows no agent until it has come back, which Mesos gives them ten minutes for
+  // How long an attempt that the master does not know counts as unreachable: a master that has lost
+  // its registry knows no agent until it has come back, which Mesos gives them ten minutes for
   // (--agent_reregister_timeout).
   absl::Duration unknown_for = absl::Minutes(10);
   // How often all attempts are compared with what Mesos knows.
   absl::Duration reconcile_every = absl::Minutes(10);
   // How often the master is asked what agents there are, and what they have.
   absl::Duration ask_for_agents_every = absl::Minutes(1);
-  // Declined offers stay away so long, unless REVIVE calls them back.
+  // Declined offers stay away this long, unless REVIVE calls them back.
   absl::Duration refuse_for = absl::Hours(1);
   // Whose attempts kartograph-executor is to have. Those of others are killed.
   Lineage lineage;
@@ -98,12 +98,12 @@ class Framework {
     std::string executor;                                     // empty: not known
     SteadyTime unknown_since = SteadyTime::InfiniteFuture();  // to the master
   };
-  // An end that is told and not acknowledged.
+  // An end that is reported and not acknowledged.
   struct Ended {
     AttemptUpdate update;
     std::string mesos_agent;
     std::string uuid;       // empty: Mesos wants no acknowledgement
-    bool fetching = false;  // not told yet: its return value is still to be read
+    bool fetching = false;  // not reported yet: its return value is still to be read
   };
   struct Kill {
     AgentId agent;
@@ -134,7 +134,7 @@ class Framework {
   void LaunchOn(const AgentId& agent, std::vector<Launch> launches);
   void Refuse(const std::vector<Launch>& launches, const std::string& reason);
   void OnStatus(const kartograph::mesos::TaskStatus& status);
-  // Whether it tells of an attempt that this history has not launched; then it is seen to.
+  // Whether it is about an attempt that this history has not launched; then it is dealt with.
   bool IsOfAnother(const kartograph::mesos::TaskStatus& status, Incarnation incarnation);
   bool MayComeBack(planner::AttemptId attempt, Live& live);
   void OnEnd(planner::AttemptId attempt, const kartograph::mesos::TaskStatus& status,

@@ -1,4 +1,4 @@
-// Attempts: launched, asked about, killed, told and acknowledged.
+// Attempts: launched, reconciled, killed, reported and acknowledged.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -17,14 +17,15 @@ using planner::Outcome;
 
 namespace {
 
-// So many attempts are asked about by one call.
+// How many attempts one call reconciles.
 constexpr size_t kMaxAsked = 1000;
-// The master's word for an end is taken when the agent's did not come after so many questions.
+// The master's report of an end is taken when the agent's did not come after this many
+// reconciliations.
 constexpr int kBareAsked = 6;
 // Ended attempts whose executor is remembered, for their logs; others are searched for.
 constexpr size_t kMaxRemembered = 200000;
-// Return values that are fetched: the wait grows by so much with each try; then its agent is given
-// up.
+// Return values that are fetched: the wait grows by this much with each try; then its agent is
+// given up.
 constexpr absl::Duration kFetchBackOff = absl::Seconds(1);
 constexpr int kMaxFetches = 30;
 // What is left of an offer comes again at once.
@@ -55,7 +56,7 @@ bool IsEnd(const TaskStatus& status) {
 void Framework::Execute(std::vector<Launch> launches) {
   is_new_ = false;
   if (!reported_connected_) {
-    // Lost with the connection, and asked about when it is back.
+    // Lost with the connection, and reconciled when it is back.
     for (const Launch& launch : launches) live_[launch.attempt].agent = launch.agent;
     return;
   }
@@ -94,7 +95,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
                                 }),
                  launches.end());
   std::optional<OpenOffers::Taken> taken = offers_.Take(agent);
-  if (!taken) return Refuse(launches, "its offer was taken back");
+  if (!taken) return Refuse(launches, "its offer was rescinded");
   Call call = MakeCall(Call::ACCEPT);
   for (const OfferId& id : taken->ids) call.mutable_accept()->add_offer_ids()->set_value(id);
   call.mutable_accept()->mutable_filters()->set_refuse_seconds(kRestRefusalSeconds);
@@ -130,7 +131,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
     launch.payload.clear();
     sent.push_back(std::move(launch));
   }
-  Refuse(refused, "what was offered has less than was thought");
+  Refuse(refused, "the offer has less than expected");
   // An ACCEPT that launches nothing is a DECLINE; the offer comes again.
   if (sent.empty()) call.mutable_accept()->clear_operations();
   if (executor.has_executor_id()) {
@@ -141,13 +142,13 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   });
 }
 
-// --- what Mesos tells ---
+// --- what Mesos reports ---
 
 void Framework::OnStatus(const TaskStatus& status) {
   const std::string& task = status.task_id().value();
   if (!status.has_state()) {
-    // Of a newer Mesos. Not acknowledged, so it is repeated; and the attempt is asked about on.
-    return spdlog::warn("mesos: the state of {} is one that is not known here", task);
+    // Of a newer Mesos. Not acknowledged, so it is repeated; and the attempt is reconciled further.
+    return spdlog::warn("mesos: the state of {} is not known here", task);
   }
   const std::optional<AttemptId> attempt = planner::ParseAttemptId(task);
   if (!attempt) {
@@ -178,13 +179,13 @@ void Framework::OnStatus(const TaskStatus& status) {
     ScheduleDue();
     return;
   }
-  // Nothing is written for what only lives, so nothing has to be waited for.
+  // Nothing is written for an attempt that is only alive, so nothing has to be waited for.
   if (status.has_uuid()) SendAcknowledgement(status.agent_id().value(), task, status.uuid());
   if (it != live_.end()) {
     Live& live = it->second;
     live.context.start_time = report.update.start_time;
     live.context.command = context.command;
-    // Until its agent has spoken of it, it is asked about again.
+    // Until its agent has reported it, it is reconciled again.
     if (status.state() != kartograph::mesos::TASK_STAGING) {
       live.context.confirmed |= !report.update.unreachable;
       to_reconcile_.Remove(*attempt);
@@ -204,7 +205,7 @@ bool Framework::IsOfAnother(const TaskStatus& status, Incarnation incarnation) {
 }
 
 // Of an attempt that the master does not know: "the task may or may not still be running", as its
-// documentation says. Told as out of reach and asked about again, for a time.
+// documentation says. Reported as unreachable and reconciled again, for a time.
 bool Framework::MayComeBack(AttemptId attempt, Live& live) {
   const SteadyTime now = SteadyNow();
   live.unknown_since = std::min(live.unknown_since, now);
@@ -237,7 +238,7 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusReport 
   if (!report.return_value_file.empty()) {
     ended.update = std::move(report.update);
     ended.fetching = true;
-    // Mesos's command executor may not say who it is; its id is the task's.
+    // Mesos's command executor may not give its id, which is the task's.
     const std::string executor = report.return_value_bytes == kAnySize
                                      ? planner::AttemptIdToString(attempt)
                                      : status.executor_id().value();
@@ -286,7 +287,7 @@ void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
     update.outcome = Outcome::kResultTooLarge;
     update.message = std::string(value.status().message());
   } else if (!none || !optional) {
-    // It succeeded for nobody: what it returned is lost, so it runs again.
+    // Its success is of no use: what it returned is lost, so it runs again.
     update.outcome = Outcome::kLost;
     update.message =
         absl::StrCat("its return value is lost: ", std::string(value.status().message()));
@@ -316,7 +317,8 @@ void Framework::Acknowledge(const std::vector<AttemptId>& attempts) {
     auto it = ended_.find(attempt);
     if (it == ended_.end()) continue;
     if (!it->second.uuid.empty()) {
-      // Without a connection it is lost; the agent repeats its update, and the scheduler this.
+      // Without a connection it is lost; the agent repeats its update, and the scheduler its
+      // acknowledgement.
       SendAcknowledgement(it->second.mesos_agent, planner::AttemptIdToString(attempt),
                           it->second.uuid);
     }

@@ -1,4 +1,4 @@
-// Attempts: launched, told, acknowledged, killed, and asked about.
+// Attempts: launched, reported, acknowledged, killed, and reconciled.
 #include <gmock/gmock.h>
 
 #include <set>
@@ -253,7 +253,7 @@ TEST_F(LaunchesTest, WhatMesosNeverHeardOfSpendsNoAttempt) {
 TEST_F(LaunchesTest, QuestionsAreRepeatedUntilThereIsAnAnswer) {
   StartAll();
   const Launch launch = kartograph().Run("forever", 0);
-  // Agents that do not come back: nobody can tell.
+  // Agents that do not come back: no one can tell.
   Control("/failover?agents_ms=3600000");
   kartograph().Await<Connected>();
   kartograph().Forget();

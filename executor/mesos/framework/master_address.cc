@@ -44,11 +44,11 @@ absl::Status ParseMasters(absl::string_view rest, MasterAddress& address) {
     rest = rest.substr(0, slash);
     if (path != "/") {
       return Wrong(absl::StrCat("no path comes after the hosts of masters: leave \"",
-                                absl::CEscape(path), "\" out, or mean ", kZookeeperForm));
+                                absl::CEscape(path), "\" out, or use ", kZookeeperForm));
     }
   }
   if (absl::StrContains(rest, '@')) {
-    return Wrong("credentials towards the masters are no part of it, as every user would see them");
+    return Wrong("credentials for the masters do not belong in it, as every user would see them");
   }
   return ParseHosts(rest, kMasterPort, address);
 }

@@ -1,4 +1,4 @@
-// How the masters of a cluster are given by people: `--cluster mesos:ADDRESS`.
+// How people give the masters of a cluster: `--cluster mesos:ADDRESS`.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_MASTER_ADDRESS_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_MASTER_ADDRESS_H_
 
@@ -13,20 +13,20 @@ namespace kartograph::executor::mesos {
 
 struct MasterAddress {
   bool zookeeper = false;  // the hosts are ZooKeeper's, which knows the masters
-  // Towards the masters. ZooKeeper does not know it, so that an address with zk:// never says so.
+  // To the masters. ZooKeeper does not know it, so an address with zk:// never sets it.
   bool tls = false;
   std::vector<HostPort> hosts;  // at least one
   std::string path;             // in ZooKeeper: where the masters register, such as "/mesos"
   std::string user, password;   // of ZooKeeper; empty: none
 
-  std::string ToString() const;  // as it was given, the password aside
+  std::string ToString() const;  // as it was given, without the password
 };
 
 // One of
 //   http://host[:port][,host[:port]...]    the masters; the port is 5050 where there is none
 //   https://...                            the same over TLS
 //   zk://[user:password@]host[:port][,...]/path    ZooKeeper; the port is 2181
-// InvalidArgument says what would be right; it never has the password in it.
+// InvalidArgument says what would be valid; it never has the password in it.
 absl::StatusOr<MasterAddress> ParseMasterAddress(absl::string_view text);
 
 }  // namespace kartograph::executor::mesos

@@ -29,8 +29,8 @@ class MasterFinder {
   virtual absl::StatusOr<Endpoint> Next() = 0;
 };
 
-// `changed` is called by the io_context, never before the return, whenever another master leads
-// than before, or one where none did; it may destroy the finder. A list learns nothing, and never
+// `changed` is called by the io_context, never before the return, whenever the leader changes, or
+// there is one where there was none; it may destroy the finder. A list never changes, and never
 // calls it. The io_context outlives the finder. InvalidArgument for an address that names no host.
 absl::StatusOr<std::unique_ptr<MasterFinder>> MakeMasterFinder(boost::asio::io_context& io,
                                                                MasterAddress address,

@@ -173,7 +173,7 @@ TEST_F(ZookeeperFinderTest, FollowsTheLeaders) {
   Delete("/json.info_0000000001");
   ASSERT_TRUE(Leads(2)) << Next(*finder_);
   EXPECT_EQ(changes_, 2);
-  // One more that waits changes nothing; the same host may lead anew.
+  // One more that waits changes nothing; the same host may lead again.
   Create("/json.info_0000000003", Master(2));
   Delete("/json.info_0000000002");
   ASSERT_TRUE(RunUntil([&] { return changes_ == 3; }));
@@ -262,7 +262,7 @@ TEST_F(ZookeeperFinderTest, BeginsAnewAfterItsSessionExpired) {
   ASSERT_TRUE(Leads(1)) << Next(*finder_);
   const int64_t first = FinderSession("/json.info_0000000001");
   ASSERT_NE(first, 0);
-  // Until it has gone through: who comes back first, closes the other's connection.
+  // Until it has gone through: whoever comes back first closes the other's connection.
   ASSERT_TRUE(RunUntil([&] {
     const int64_t session = FinderSession("/json.info_0000000001");
     if (session == first) ZookeeperClient(server_->hosts(), "", first);
@@ -297,7 +297,8 @@ TEST_F(ZookeeperFinderTest, ConnectsToIpv6) {
   EXPECT_TRUE(RunUntil([&] { return connected; }));
 }
 
-// A server that knows less than its client has seen does not even tell it that its session is over.
+// A server that knows less than its client has seen does not even notify it that its session is
+// over.
 TEST_F(ZookeeperFinderTest, BeginsAnewWithANewServer) {
   Create("", "");
   Create("/json.info_0000000001", Master(1));

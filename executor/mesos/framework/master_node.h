@@ -14,12 +14,12 @@
 namespace kartograph::executor::mesos {
 
 // The name of the leader's node, which is the one that came first; nothing where no master is among
-// `names`. Nodes of other things are passed over.
+// `names`. Other nodes are skipped.
 std::optional<std::string> LeadingNode(const std::vector<std::string>& names);
 
-// Where the master answers that wrote `data` into the node of that name; `target` is empty. Over
+// Where the master that wrote `data` into the node of that name answers; `target` is empty. Over
 // TLS it is addressed by its name, if it has one, as certificates have names; otherwise by its IP
-// address. InvalidArgument where it is not to be understood.
+// address. InvalidArgument where it cannot be understood.
 absl::StatusOr<Endpoint> ParseMasterNode(absl::string_view name, absl::string_view data,
                                          bool tls = false);
 

@@ -19,7 +19,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Calls `done` once, also where the one who was to do it is gone.
+// Calls `done` once, also where the one that was to do it is gone.
 class AnswerOnce {
  public:
   using Done = std::function<void(absl::StatusOr<LogChunk>)>;
@@ -123,7 +123,8 @@ class MesosCluster : public Cluster, public OfferControl, public LogReader {
   }
 
  private:
-  // What came with one read is told at once: the scheduler wakes up, and commits, once for it.
+  // What came with one read is passed on together: the scheduler wakes up, and commits, once for
+  // it.
   void Notify(std::vector<ClusterEvent> events) {
     if (to_tell_.empty()) asio::post(io_, [this] { listener_(std::exchange(to_tell_, {})); });
     std::move(events.begin(), events.end(), std::back_inserter(to_tell_));

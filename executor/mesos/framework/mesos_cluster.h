@@ -21,11 +21,11 @@ struct MesosClusterOptions {
 };
 
 // Registers at the master found by `options.master`, and keeps what must survive in
-// `options.framework.id_file`. Attempts run under kartograph-executor, one for an agent.
+// `options.framework.id_file`. Attempts run under kartograph-executor, one per agent.
 //
-// Offers are no leases. Disconnected says why in words for operators; after one that asks them to
-// do something (the framework was removed, another kartographd has taken it over, its id is lost)
-// it stays disconnected.
+// Offers are not leases. Disconnected says why, for operators; after one that asks them to do
+// something (the framework was removed, another kartographd has taken it over, its id is lost) it
+// stays disconnected.
 //
 // While it is disconnected launches and acknowledgements are dropped (the scheduler asks about the
 // former after Connected, Mesos repeats what the latter were for), and cancels are kept.

@@ -22,12 +22,12 @@ bool InMebibytes(absl::string_view mesos_name) {
   return mesos_name == "mem" || mesos_name == "disk";
 }
 
-// What Mesos calls so; nothing for names that cannot be ours, and without `intern` for such as
-// nobody has used yet.
+// The resource that Mesos calls by this name; nothing for names that cannot be ours, and without
+// `intern` for those not used yet.
 std::optional<Resource> OurName(absl::string_view mesos_name, bool intern) {
   if (mesos_name == "cpus") return Resource::Cpu();
   if (mesos_name == "mem") return Resource::Ram();
-  // Under our names they would be taken for other resources of the agent.
+  // Under our names they would be mistaken for other resources of the agent.
   if (mesos_name == Resource::Cpu().name() || mesos_name == Resource::Ram().name()) {
     return std::nullopt;
   }
@@ -38,8 +38,8 @@ std::optional<Resource> OurName(absl::string_view mesos_name, bool intern) {
 }
 
 // Mesos's own precision is a thousandth. What it offers is rounded to that, as Mesos does, so that
-// 0.1 is not a little less. What is more than anything has, as where an operator took MiB for
-// bytes, is as much as a quantity can be.
+// 0.1 is not a little less. What is more than any agent has, such as where an operator mistook MiB
+// for bytes, counts as Quantity::Max().
 std::optional<Quantity> Offered(absl::string_view name, double value) {
   if (!(value > 0) || std::isinf(value)) return std::nullopt;  // not-a-number among it
   const int64_t unit = InMebibytes(name) ? kMiB : 1;

@@ -11,7 +11,7 @@
 
 namespace kartograph::executor::mesos {
 
-// As a scalar that nobody has reserved, rounded up to Mesos's precision.
+// As an unreserved scalar, rounded up to Mesos's precision.
 kartograph::mesos::Resource MesosResource(planner::Resource resource, planner::Quantity quantity);
 
 // The scalar resources of one offer or of several of the same agent. Mesos's "cpus" are our cpu,
@@ -20,8 +20,8 @@ kartograph::mesos::Resource MesosResource(planner::Resource resource, planner::Q
 // and stay in the offer; so do revocable ones unless they are wanted.
 //
 // Mesos refuses a task that mixes revocable and other resources of one name, and one that differs
-// in this from its executor. So of each name only the kind of which more was offered is used, the
-// one that cannot be revoked where there is as much; the rest stays in the offer, and is what the
+// in this from its executor. So of each name only the kind of which more was offered is used, or
+// the one that cannot be revoked where they are equal; the rest stays in the offer, and is what the
 // next one has more of.
 //
 // Reserved resources are the same to a task as unreserved ones, but Mesos must be told which of
@@ -33,8 +33,8 @@ class OfferedResources {
   explicit OfferedResources(Revocable revocable = Revocable::kIgnored) : revocable_(revocable) {}
 
   // Adds those of an offer. What Mesos names in a way that we cannot (see planner::Resource), or
-  // with an invalid quantity, is left out. More than a quantity can be counts as the most it
-  // can be, in each piece and in their sum.
+  // with an invalid quantity, is left out. More than Quantity::Max() counts as that, in each piece
+  // and in their sum.
   template <typename Resources>
   void Add(const Resources& resources) {
     for (const kartograph::mesos::Resource& resource : resources) AddOne(resource);
@@ -50,7 +50,7 @@ class OfferedResources {
     return sum;
   }
 
-  // Whether a task out of these resources could have an executor that holds those, as far as
+  // Whether a task with these resources could run under an executor that holds those, as far as
   // revocable ones go.
   bool GoWith(
       const google::protobuf::RepeatedPtrField<kartograph::mesos::Resource>& executors_own) const;
@@ -68,7 +68,7 @@ class OfferedResources {
   };
 
   void AddOne(const kartograph::mesos::Resource& resource);
-  // What is left of all pieces, as far as a quantity can say it.
+  // What is left of all pieces, at most Quantity::Max().
   void CountAvailable(planner::Resource resource);
   bool UsesRevocable(planner::Resource resource) const {
     return revocable_total_.Get(resource) > firm_total_.Get(resource);

@@ -1,4 +1,4 @@
-// What the scheduler is told of offers, and what becomes of those it does not want.
+// How offers reach the scheduler, and what becomes of those it does not want.
 #include <gmock/gmock.h>
 
 #include <set>
@@ -76,7 +76,7 @@ TEST_F(OffersTest, WhatAgentsHaveIsToldWhetherTheyOfferItOrNot) {
   EXPECT_THAT(first.attributes, ElementsAre(Pair("rack", "r3")));
   kartograph().cluster().offers()->Suppress();
   AwaitCalls("SUPPRESS", 1);
-  // Nothing is news when it is asked again, but after a new connection all is.
+  // Nothing has changed when it is asked again, but after a new connection all counts as new.
   Control("/close");
   kartograph().Await<Connected>();
   EXPECT_EQ(kartograph().Await<AgentCapacity>().agent, first.agent);
@@ -91,9 +91,9 @@ TEST_F(OffersTest, AnAttemptIsToldToHaveOneKindOfAnAgentsResources) {
   options_.revocable = true;
   settings_.agents[0].resources = "cpus:2;mem:1024;cpus{REV}:3";
   StartAll();
-  const AgentCapacity told = kartograph().Await<AgentCapacity>();
-  EXPECT_EQ(told.resources, CpuAndRam(4.5, 1024 - 64));
-  EXPECT_EQ(told.for_one_attempt, CpuAndRam(2.5, 1024 - 64));
+  const AgentCapacity capacity = kartograph().Await<AgentCapacity>();
+  EXPECT_EQ(capacity.resources, CpuAndRam(4.5, 1024 - 64));
+  EXPECT_EQ(capacity.for_one_attempt, CpuAndRam(2.5, 1024 - 64));
 }
 
 TEST_F(OffersTest, AMasterThatDoesNotSayWhatAgentsThereAreIsWorkedWith) {
@@ -112,7 +112,7 @@ TEST_F(OffersTest, AgentsWithGpusOfferWhileATaskWaitsForOne) {
   planner::ResourceVector need = CpuAndRam(1, 64);
   need.Set(planner::Resource::Named("gpus"), planner::Quantity::Of(2));
   kartograph().Await<AgentCapacity>(
-      [&](const AgentCapacity& told) { return need.FitsIn(told.for_one_attempt); });
+      [&](const AgentCapacity& capacity) { return need.FitsIn(capacity.for_one_attempt); });
   EXPECT_EQ(kartograph().AwaitOffer().agent_name, "plain");
   EXPECT_FALSE(kartograph().Has<Offer>());
   kartograph().cluster().offers()->Revive({need});
@@ -220,7 +220,7 @@ TEST_F(OffersTest, OffersAreFilteredByWhatWaits) {
   kartograph().Await<Connected>();
   EXPECT_EQ(kartograph().AwaitOffer().agent_name, "large");
   EXPECT_FALSE(kartograph().Has<Offer>());
-  // Too much to be told apart: whatever there is.
+  // Too much to be capacity apart: whatever there is.
   std::vector<planner::ResourceVector> much;
   for (int i = 1; i <= 100; ++i) much.push_back(CpuAndRam(1, i));
   kartograph().cluster().offers()->Revive(much);

@@ -60,31 +60,31 @@ std::vector<std::pair<std::string, std::string>> AttributesOf(
 Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   Remove(offer.id().value());  // the newer one counts
   const AgentKey key = {offer.agent_id().value(), RoleOf(offer)};
-  Offer told;
-  told.id = offer.id().value();
-  told.agent = ToAgentId(key, options_.roles);
-  told.agent_name = ValidUtf8(offer.hostname());
+  Offer added;
+  added.id = offer.id().value();
+  added.agent = ToAgentId(key, options_.roles);
+  added.agent_name = ValidUtf8(offer.hostname());
   OfferedResources offered(options_.revocable);
   offered.Add(offer.resources());
-  OfAgent& of_agent = by_agent_[told.agent];
+  OfAgent& of_agent = by_agent_[added.agent];
   const bool needs_executor = of_agent.reduced.empty() &&
                               executors_->Find(offer.executor_ids(), key.role, offered) == nullptr;
   const planner::ResourceVector& own = executors_->options().resources;
-  if (!needs_executor || own.FitsIn(offered.available())) told.resources = offered.available();
-  if (needs_executor && !told.resources.empty()) {
-    told.resources -= own;
-    of_agent.reduced = told.id;
+  if (!needs_executor || own.FitsIn(offered.available())) added.resources = offered.available();
+  if (needs_executor && !added.resources.empty()) {
+    added.resources -= own;
+    of_agent.reduced = added.id;
   }
-  told.attributes = AttributesOf(offer.attributes());
+  added.attributes = AttributesOf(offer.attributes());
   if (offer.has_unavailability()) {
-    // One that lies beyond all clocks is none; what is long past is under way.
-    told.unavailable_from =
+    // One beyond the range of clocks does not count; one that is long past is under way.
+    added.unavailable_from =
         wire::TimeFromNanos(std::max<int64_t>(offer.unavailability().start().nanoseconds(), 0))
             .value_or(absl::InfiniteFuture());
   }
-  of_agent.ids.push_back(told.id);
-  offers_[told.id] = offer;
-  return told;
+  of_agent.ids.push_back(added.id);
+  offers_[added.id] = offer;
+  return added;
 }
 
 bool OpenOffers::Remove(const OfferId& id) {

@@ -42,7 +42,7 @@ class OpenOffers {
   OpenOffers(Options options, Executors* executors)
       : options_(std::move(options)), executors_(executors) {}
 
-  // What the scheduler is told of it.
+  // The offer as the scheduler gets it.
   Offer Add(const kartograph::mesos::Offer& offer);
   // Whether it was there.
   bool Remove(const OfferId& id);

@@ -79,9 +79,9 @@ TEST_F(OpenOffersTest, TextOfAnOfferIsUtf8) {
   offer.add_attributes()->set_name("\xFE");
   offer.mutable_attributes(0)->set_type(v1::Value::TEXT);
   offer.mutable_attributes(0)->mutable_text()->set_value("caf\xE9");
-  const Offer told = offers_.Add(offer);
-  EXPECT_EQ(told.agent_name, "h\xEF\xBF\xBD");
-  EXPECT_THAT(told.attributes, ElementsAre(Pair("\xEF\xBF\xBD", "caf\xEF\xBF\xBD")));
+  const Offer added = offers_.Add(offer);
+  EXPECT_EQ(added.agent_name, "h\xEF\xBF\xBD");
+  EXPECT_THAT(added.attributes, ElementsAre(Pair("\xEF\xBF\xBD", "caf\xEF\xBF\xBD")));
 }
 
 TEST_F(OpenOffersTest, MaintenanceThatLiesBeyondAllClocksIsNone) {
@@ -116,14 +116,14 @@ TEST_F(OpenOffersTest, IsToldWithoutWhatTheExecutorNeeds) {
   slots->set_type(v1::Value::SCALAR);
   slots->mutable_scalar()->set_value(2.5);
   offer.mutable_unavailability()->mutable_start()->set_nanoseconds(7);
-  const Offer told = offers_.Add(offer);
-  EXPECT_EQ(told.id, "o1");
-  EXPECT_EQ(told.agent, "a1");
-  EXPECT_EQ(told.agent_name, "host-a1");
-  EXPECT_EQ(told.resources, Cpu(3500));
-  EXPECT_THAT(told.attributes, ElementsAre(Pair("disks", "hdd,ssd"), Pair("ports", "1-9"),
-                                           Pair("rack", "r3"), Pair("slots", "2.5")));
-  EXPECT_EQ(told.unavailable_from, absl::FromUnixNanos(7));
+  const Offer added = offers_.Add(offer);
+  EXPECT_EQ(added.id, "o1");
+  EXPECT_EQ(added.agent, "a1");
+  EXPECT_EQ(added.agent_name, "host-a1");
+  EXPECT_EQ(added.resources, Cpu(3500));
+  EXPECT_THAT(added.attributes, ElementsAre(Pair("disks", "hdd,ssd"), Pair("ports", "1-9"),
+                                            Pair("rack", "r3"), Pair("slots", "2.5")));
+  EXPECT_EQ(added.unavailable_from, absl::FromUnixNanos(7));
 }
 
 TEST_F(OpenOffersTest, TheExecutorIsKeptOutOfOneOfAnAgentsOffers) {

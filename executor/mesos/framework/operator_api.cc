@@ -11,7 +11,7 @@ namespace http = boost::beast::http;
 
 namespace {
 
-// An answer larger than this is none that we asked for.
+// A larger answer is not to anything that we asked.
 constexpr uint64_t kMaxAnswer = 64 << 20;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// One question to the operators' API of a master or an agent.
+// One request to the operator API of a master or an agent.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_OPERATOR_API_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_OPERATOR_API_H_
 

@@ -16,7 +16,8 @@ using SchedulerCall = kartograph::mesos::scheduler::Call;
 namespace {
 
 constexpr int kMaxHops = 5;
-// After so many heartbeats without a word: one may be late when the master is busy.
+// The session ends after this many heartbeats without a record: one may be late when the master is
+// busy.
 constexpr int kHeartbeatsMissed = 4;
 // Whatever the master announces.
 constexpr absl::Duration kShortestHeartbeat = absl::Milliseconds(10);
@@ -91,7 +92,7 @@ void Subscription::OnRecord(absl::string_view record) {
   Event& event = event_;
   if (!event.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
     if (!subscribed_) {
-      return Lost(absl::StrCat(endpoint_.ToString(), " answers with what is no event"), false);
+      return Lost(absl::StrCat(endpoint_.ToString(), " sends an invalid event"), false);
     }
     // Where the next one begins is known. What came with this one is repeated or asked for again,
     // and would come again after each new subscription.

@@ -1,5 +1,5 @@
 // Keeps a framework subscribed: finds the leading master, opens a session, watches its heartbeats,
-// and begins anew when it ends.
+// and starts over when it ends.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_SUBSCRIPTION_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_SUBSCRIPTION_H_
 
@@ -26,7 +26,7 @@ class Subscription {
     boost::asio::ssl::context* tls_context = nullptr;  // as in ApiSession
     absl::Duration first_back_off = absl::Milliseconds(100);
     absl::Duration longest_back_off = absl::Seconds(15);
-    // Where the master does not say how often its heart beats.
+    // Where the master does not announce its heartbeat interval.
     absl::Duration heartbeat = absl::Seconds(15);
   };
   struct Handlers {
@@ -34,7 +34,7 @@ class Subscription {
     std::function<kartograph::mesos::scheduler::Call()> subscribe;
     // Every event but heartbeats; the first of a session is SUBSCRIBED.
     std::function<void(const kartograph::mesos::scheduler::Event&)> on_event;
-    // A session has ended or could not be had; why, for people. The next try follows by itself.
+    // A session has ended or could not be opened; why, for people. The next try follows by itself.
     std::function<void(const std::string& reason)> on_lost;
   };
   Subscription(boost::asio::io_context& io, Options options, Handlers handlers);
@@ -42,7 +42,7 @@ class Subscription {
 
   // Begins; `finder` finds the masters.
   void Start(std::unique_ptr<MasterFinder> finder);
-  // Another master leads, or one was found: what is tried, is tried there.
+  // Another master leads, or one was found: it is tried at once.
   void OnLeaderChanged();
   // Ends the session and tries again, after a back-off.
   void Restart(const std::string& reason);
@@ -78,7 +78,7 @@ class Subscription {
   std::string master_;
   absl::Duration back_off_;
   absl::Duration heartbeat_;
-  kartograph::mesos::scheduler::Event event_;  // that is at hand; keeps its memory for the next
+  kartograph::mesos::scheduler::Event event_;  // being handled; keeps its memory for the next
   int silent_heartbeats_ = 0;                  // whole intervals without a record
   int hops_ = 0;                               // redirections since the last try of our own
   bool subscribed_ = false;

@@ -1,4 +1,4 @@
-// A launch as Mesos is told of it.
+// A launch as it is described to Mesos.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_INFO_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_INFO_H_
 

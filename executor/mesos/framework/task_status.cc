@@ -32,7 +32,7 @@ absl::Time EndTimeOf(const TaskStatus& status, absl::Time start_time) {
   return time == absl::InfinitePast() ? time : std::max(time, start_time);
 }
 
-// Whether it is the agent or the master that speaks, because nothing ran or all around it ended.
+// Whether it is the agent or the master that reports, because nothing ran or all around it ended.
 bool IsExecutorsEnd(TaskStatus::Reason reason) {
   switch (reason) {
     case TaskStatus::REASON_EXECUTOR_TERMINATED:
@@ -101,7 +101,7 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusRepor
   }
   switch (reason) {
     case TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY:
-      // Of our executor's container every task dies, whichever of them took too much.
+      // In our executor's container every task dies, whichever of them took too much.
       return End(report, context.command ? Outcome::kOutOfMemory : Outcome::kLost,
                  status.message());
     case TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED:

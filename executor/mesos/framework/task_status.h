@@ -1,4 +1,4 @@
-// What Mesos says of a task, as news of an attempt.
+// A status of a task in Mesos, as an update of an attempt.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_STATUS_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TASK_STATUS_H_
 
@@ -13,7 +13,7 @@ namespace kartograph::executor::mesos {
 
 // What we know of the task that the status is about.
 struct StatusContext {
-  bool confirmed = false;  // it was said to run, or to be about to
+  bool confirmed = false;  // it was reported as running, or as about to
   bool command = false;    // it is under Mesos's own command executor
   absl::Time start_time = absl::InfinitePast();
 };
@@ -21,9 +21,9 @@ struct StatusContext {
 struct StatusReport {
   AttemptUpdate update;  // without its attempt and agent
   // The task has ended, but this comes from the master's memory and lacks how. The agent's own
-  // update, which repeats until it is acknowledged, says more.
+  // update, which repeats until it is acknowledged, has more.
   bool bare = false;
-  // Where a return value is that was not sent: a path in the executor's sandbox.
+  // Where a return value that was not sent is: a path in the executor's sandbox.
   std::string return_value_file;
   int64_t return_value_bytes = 0;  // or kAnySize
   // In which it was launched, as kartograph-executor says; 0: not known.
@@ -36,7 +36,7 @@ inline constexpr int64_t kAnySize = -1;
 //
 //   staging, starting               alive, not started
 //   running, killing                alive, started
-//   unreachable                     alive, nobody knows
+//   unreachable                     alive, unreachable
 //   finished, failed, killed        ended, by its data (kartograph-executor) or by its message
 //                                   (Mesos's own)
 //   dropped                         kRefused for an invalid offer, else kDropped

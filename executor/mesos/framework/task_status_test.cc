@@ -66,7 +66,7 @@ TEST(TaskStatusTest, WhatRunsHasStartedWhenItsExecutorSays) {
     running.start_time = absl::FromUnixSeconds(900);
     EXPECT_EQ(ReadStatus(WithData(state, running), {}).update.start_time,
               absl::FromUnixSeconds(900));
-    // Without its word, the update's own time; what is known already stays.
+    // Without its own, the update's time; what is known already stays.
     EXPECT_EQ(ReadStatus(Status(state), {}).update.start_time, absl::FromUnixMillis(1000500));
     StatusContext context = Confirmed();
     context.start_time = absl::FromUnixSeconds(800);
@@ -194,7 +194,7 @@ TEST(TaskStatusTest, EveryReasonOfAnEndHasItsOutcome) {
        Outcome::kCancelled},
       {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY, Command(),
        Outcome::kOutOfMemory},
-      // Of our executor every task dies with the container.
+      // In our executor every task dies with the container.
       {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY, Confirmed(),
        Outcome::kLost},
       {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LAUNCH_FAILED, Command(),
@@ -322,7 +322,7 @@ TEST(TaskStatusTest, TimesThatAreNoneCountAsNotGiven) {
 
 TEST(TaskStatusTest, NoAttemptEndsBeforeItStarted) {
   StatusContext context = Command();
-  context.start_time = absl::FromUnixSeconds(2000);  // its end is told with 1000.5
+  context.start_time = absl::FromUnixSeconds(2000);  // its end is reported with 1000.5
   for (const v1::TaskState state :
        {v1::TASK_FINISHED, v1::TASK_FAILED, v1::TASK_LOST, v1::TASK_DROPPED, v1::TASK_GONE}) {
     const AttemptUpdate update = ReadStatus(Status(state), context).update;

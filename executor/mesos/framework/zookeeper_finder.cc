@@ -70,7 +70,7 @@ class ZookeeperFinder final : public MasterFinder {
   absl::StatusOr<Endpoint> Next() override { return found_; }
 
  private:
-  // What the client gives back to its callbacks. What was posted for an earlier one is void.
+  // What the client passes to its callbacks. What was posted for an earlier one is void.
   struct Session {
     ZookeeperFinder* finder;
     int64_t number;
@@ -101,7 +101,7 @@ class ZookeeperFinder final : public MasterFinder {
          [state](ZookeeperFinder& finder) { finder.SessionChanged(state); });
   }
   static void OnWatch(zhandle_t*, int type, int, const char*, void* context) {
-    if (type == ZOO_SESSION_EVENT) return;  // OnSession has heard it, too
+    if (type == ZOO_SESSION_EVENT) return;  // OnSession gets it, too
     Post(*static_cast<Session*>(context), [](ZookeeperFinder& finder) { finder.List(); });
   }
   static void OnChildren(int code, const String_vector* names, const void* context) {
@@ -171,7 +171,7 @@ class ZookeeperFinder final : public MasterFinder {
       Keep(absl::StrCat(Named(), " does not accept the user ", address_.user));
       After(reopen_, options_.retry_delay, &ZookeeperFinder::Open);
     } else if (connected_) {
-      // Not for each attempt to have it back.
+      // Not for each attempt to reconnect.
       connected_ = false;
       Keep(NoConnection());
       After(reopen_, 2 * options_.session_timeout, &ZookeeperFinder::Open);
@@ -207,7 +207,7 @@ class ZookeeperFinder final : public MasterFinder {
 
   void Read(int code, const std::string& node, const std::string& data) {
     if (node != wanted_) return;
-    // The watch of the children tells who follows.
+    // The watch of the children shows who follows.
     if (code == ZNONODE) return;
     if (code != ZOK) return Failed(code, PathOf(node));
     absl::StatusOr<Endpoint> endpoint = ParseMasterNode(node, data, address_.tls);
@@ -219,9 +219,9 @@ class ZookeeperFinder final : public MasterFinder {
     Lead({node, *std::move(endpoint)});
   }
 
-  // A malformed answer of the client.
+  // A request about `path` has failed.
   void Failed(int code, absl::string_view path) {
-    // The session's own event has told, or tells next.
+    // The session's own event has reported it, or will.
     if (code == ZCONNECTIONLOSS || code == ZSESSIONEXPIRED || code == ZCLOSING ||
         code == ZINVALIDSTATE) {
       return;
@@ -253,7 +253,7 @@ class ZookeeperFinder final : public MasterFinder {
     });
   }
 
-  // Who leads cannot be seen: the last leader is believed to go on.
+  // Who leads is not known: the last leader is believed to go on.
   void Keep(std::string reason) {
     if (!leader_) return Lose(std::move(reason));
     spdlog::warn("{}; {} is taken for the leading master still", reason,

@@ -28,7 +28,7 @@ DeadMount::DeadMount(std::string folder)
 DeadMount::~DeadMount() {
   stopping_ = true;
   if (server_.joinable()) server_.join();
-  // Closing the device gives everybody who waits an error.
+  // Closing the device gives every waiting process an error.
   if (mounted_) umount2(folder_.c_str(), MNT_DETACH);
 }
 

@@ -10,7 +10,7 @@
 
 namespace kartograph::executor::testing {
 
-// Mounted on an existing folder. Who touches what is in it waits in the kernel, and not even
+// Mounted on an existing folder. Whoever touches what is in it waits in the kernel, and not even
 // SIGKILL ends it, until this is destroyed. Needs /dev/fuse and the right to mount.
 class DeadMount {
  public:
@@ -20,7 +20,7 @@ class DeadMount {
   DeadMount& operator=(const DeadMount&) = delete;
 
   bool mounted() const { return mounted_; }
-  // Requests that were taken and never answered: so many processes hang. For one name there is one
+  // Requests that were taken and never answered: as many processes hang. For one name there is one
   // request.
   int requests() const { return requests_; }
 

@@ -11,12 +11,12 @@
 
 namespace kartograph::executor::testing {
 
-// Who opens the file waits in the kernel until this is destroyed, or for the 45 seconds of
+// Whoever opens the file waits in the kernel until this is destroyed, or for the 45 seconds of
 // /proc/sys/fs/lease-break-time; signals reach it.
 class Lease {
  public:
   explicit Lease(const std::string& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    signal(SIGIO, SIG_IGN);  // which says that somebody waits
+    signal(SIGIO, SIG_IGN);  // which says that a process waits
     held_ = fcntl(file_.get(), F_SETLEASE, F_WRLCK) == 0;
   }
   bool held() const { return held_; }

@@ -77,8 +77,9 @@ RawClient::Response RawClient::ReadResponse(bool head) {
     response.headers[absl::AsciiStrToLower(lines[i].substr(0, colon))] = lines[i].substr(colon + 2);
   }
   int64_t length = 0;
-  const auto told = response.headers.find("content-length");
-  if (!head && told != response.headers.end() && absl::SimpleAtoi(told->second, &length)) {
+  const auto announced = response.headers.find("content-length");
+  if (!head && announced != response.headers.end() &&
+      absl::SimpleAtoi(announced->second, &length)) {
     response.body = ReadBytes(static_cast<size_t>(length));
   }
   return response;

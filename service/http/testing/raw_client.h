@@ -22,7 +22,7 @@ class RawClient {
   std::string ReadAll();
   // Up to and including `end`; less where the connection ends.
   std::string ReadUntil(const std::string& end);
-  // Exactly so many bytes; less where the connection ends.
+  // Exactly this many bytes; less where the connection ends.
   std::string ReadBytes(size_t count);
 
   struct Response {

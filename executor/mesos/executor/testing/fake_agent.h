@@ -15,7 +15,7 @@
 
 namespace kartograph::executor::mesos {
 
-// Bound to the thread that runs the io_context. Keeps all it is told, for the test to look at.
+// Bound to the thread that runs the io_context. Keeps all it receives, for the test to inspect.
 class FakeAgent {
  public:
   using Call = kartograph::mesos::executor::Call;
@@ -38,7 +38,7 @@ class FakeAgent {
   void set_answer(unsigned status) { answer_ = status; }
   // Whether updates are acknowledged; true at first.
   void set_acknowledges(bool acknowledges) { acknowledges_ = acknowledges; }
-  // What the next subscriptions are told of the framework.
+  // What the next subscriptions are sent of the framework.
   kartograph::mesos::FrameworkInfo& framework() { return framework_; }
 
   bool connected() const { return stream_ != nullptr; }
@@ -46,7 +46,7 @@ class FakeAgent {
   const std::vector<Call>& subscriptions() const { return subscriptions_; }  // accepted ones
   const std::vector<Call>& messages() const { return messages_; }
   const std::string& authorization() const { return authorization_; }  // of the last request
-  // Tasks whose end it was told, repeated ones included.
+  // Tasks whose end it has received, repeated ones included.
   uint32_t ended() const { return ended_; }
   // In order, the repeated ones of later subscriptions first to last; those of one task.
   std::vector<kartograph::mesos::TaskStatus> updates(const std::string& task_id) const;

@@ -1,5 +1,5 @@
 // For tests of Kartograph as a framework: one that runs against a stand-in cluster, and what its
-// scheduler would hear.
+// scheduler would receive.
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TESTING_FRAMEWORK_FIXTURE_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_TESTING_FRAMEWORK_FIXTURE_H_
 
@@ -24,7 +24,7 @@ namespace kartograph::stand_in {
 
 inline constexpr absl::Duration kPatience = absl::Minutes(1);
 
-// What a cluster tells, kept until somebody waits for it; offers not longer than they are valid.
+// What a cluster reports, kept until a test waits for it; offers not longer than they are valid.
 // Thread-safe.
 class Recorder {
  public:
@@ -61,7 +61,7 @@ class Recorder {
     }
     return false;
   }
-  // Forgets what is there.
+  // Drops what is there.
   void Clear();
 
  private:
@@ -129,7 +129,7 @@ class FrameworkTest : public testing::Test {
   // Waits until it holds of the stand-in.
   void AwaitMesos(const std::function<bool(const Master&)>& holds);
   void AwaitCalls(const std::string& type, int64_t calls);
-  // Calls that the stand-in did not take for what they are.
+  // Calls that the stand-in did not accept.
   void AwaitRefused(int64_t calls);
   std::vector<std::string> FrameworkIds();
   // Of all tasks that agents have not forgotten.

@@ -42,8 +42,8 @@ int Connect(int port) {
   return -1;
 }
 
-// A socket that keeps a free port of 127.0.0.1 from everyone but who asks to use it again, as the
-// server does: so it stays ours while the server is down.
+// A socket that keeps a free port of 127.0.0.1 from everyone but those who ask to use it again, as
+// the server does: so it stays ours while the server is down.
 int KeepPort(int* port) {
   const int keeper = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = {};
@@ -73,7 +73,7 @@ clientid_t ClientOf(int64_t session) {
   return client;
 }
 
-// Tells whoever waits that a session stands, or never will.
+// Notifies whoever waits that a session stands, or never will.
 void OnSession(zhandle_t*, int type, int state, const char*, void* context) {
   auto* known = static_cast<absl::Notification*>(context);
   if (type == ZOO_SESSION_EVENT && !known->HasBeenNotified() &&
@@ -151,7 +151,7 @@ absl::Status ZookeeperServer::Start() {
   const std::string log = absl::StrCat(folder_, "/log");
   const absl::Time until = absl::Now() + kPatience;
   if (!Spawn()) return absl::UnavailableError("no process for the server");
-  // The port answers before the server does; only a session is a proof.
+  // The port answers before the server does; only a session is proof.
   while (absl::Now() < until) {
     if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
       pid_ = -1;
@@ -189,7 +189,7 @@ std::vector<int64_t> ZookeeperServer::Watching(absl::string_view path) const {
     while ((got = read(connection, buffer, sizeof(buffer))) > 0) answer.append(buffer, got);
   }
   close(connection);
-  // A line for each path, and one with a tabulator for each session after it.
+  // A line for each path, and one with a tab for each session after it.
   bool here = false;
   for (absl::string_view line : absl::StrSplit(answer, '\n')) {
     int64_t id = 0;

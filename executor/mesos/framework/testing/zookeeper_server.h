@@ -31,11 +31,11 @@ class ZookeeperServer {
   int port() const { return port_; }
   std::string hosts() const;  // "127.0.0.1:port"
 
-  // Returns when the server answers. What an earlier start was told is there again.
+  // Returns when the server answers. What an earlier start has stored is there again.
   absl::Status Start();
-  // By SIGKILL, so that nothing is said to its clients.
+  // By SIGKILL, so that its clients are not notified.
   void Kill();
-  // Forgets all data and sessions; not while it runs.
+  // Deletes all data and sessions; not while it runs.
   void Wipe();
   // The sessions that watch the data of the node.
   std::vector<int64_t> Watching(absl::string_view path) const;
@@ -59,7 +59,7 @@ class ZookeeperClient {
   ~ZookeeperClient();
 
   int64_t session() const;
-  // With `mine`, nobody but this user may see it.
+  // With `mine`, only this user may see it.
   absl::Status Create(const std::string& path, absl::string_view data, bool mine = false);
   absl::Status Set(const std::string& path, absl::string_view data);
   absl::Status Delete(const std::string& path);
