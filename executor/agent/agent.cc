@@ -31,7 +31,14 @@ size_t Agent::SetLineage(Lineage lineage) {
         attempt.incarnation == 0 || lineage_.history.empty() || lineage_.Knows(attempt.incarnation);
     if (known && !other) continue;
     ++foreign;
-    if (EndForeign(current->first, &attempt)) attempts_.erase(current);
+    if (EndForeign(current->first, &attempt)) {
+      attempts_.erase(current);
+      continue;
+    }
+    auto& replacement = std::get<Running>(attempt.state).replacement;
+    if (replacement.has_value() && (other || !lineage_.Knows(replacement->incarnation))) {
+      replacement.reset();
+    }
   }
   return foreign;
 }
@@ -47,7 +54,6 @@ bool Agent::EndForeign(uint64_t id, Attempt* attempt) {
     return true;
   }
   auto& running = std::get<Running>(attempt->state);
-  running.replacement.reset();
   if (!std::exchange(running.foreign, true)) processes_->Cancel({id}, running.cancel_grace);
   return false;
 }
@@ -60,9 +66,13 @@ void Agent::Launch(executor::Launch launch, Incarnation incarnation) {
     auto* running = std::get_if<Running>(&it->second.state);
     const bool foreign = running != nullptr && running->foreign;
     if (!foreign && (held == incarnation || held == 0 || incarnation == 0)) return;
+    if (foreign && running->replacement.has_value() &&
+        running->replacement->incarnation == incarnation) {
+      return;
+    }
     if (!EndForeign(id.value, &it->second)) {
       // Its place is taken until it has ended.
-      running->replacement.emplace(std::move(launch), incarnation);
+      running->replacement.emplace(Running::Replacement{std::move(launch), incarnation});
       return;
     }
     attempts_.erase(it);
@@ -85,7 +95,11 @@ void Agent::Enqueue(executor::Launch launch, Incarnation incarnation) {
 
 void Agent::Refuse(AttemptId attempt, Incarnation incarnation, Outcome outcome,
                    absl::string_view why) {
-  if (attempts_.contains(attempt.value)) return;
+  if (!attempts_.contains(attempt.value)) EndUnstarted(attempt, incarnation, outcome, why);
+}
+
+void Agent::EndUnstarted(AttemptId attempt, Incarnation incarnation, Outcome outcome,
+                         absl::string_view why) {
   AttemptUpdate update;
   update.attempt = attempt;
   update.outcome = outcome;
@@ -99,7 +113,11 @@ Agent::CancelResult Agent::Cancel(AttemptId attempt, std::optional<absl::Duratio
   if (it == attempts_.end()) return CancelResult::kUnknown;
   if (std::holds_alternative<Ended>(it->second.state)) return CancelResult::kHasEnded;
   if (auto* running = std::get_if<Running>(&it->second.state)) {
-    if (running->foreign) return CancelResult::kUnknown;
+    if (running->foreign) {
+      if (!running->replacement.has_value()) return CancelResult::kUnknown;
+      running->replacement->cancelled = true;
+      return CancelResult::kEnding;
+    }
     if (!processes_->Cancel(attempt, grace.value_or(running->cancel_grace))) {
       return CancelResult::kHasEnded;
     }
@@ -108,11 +126,7 @@ Agent::CancelResult Agent::Cancel(AttemptId attempt, std::optional<absl::Duratio
   }
   --waiting_;
   processes_->Forget(attempt);
-  AttemptUpdate update;
-  update.attempt = attempt;
-  update.outcome = Outcome::kCancelled;
-  update.end_time = options_.clock->WallNow();
-  End(std::move(update), it->second.incarnation);
+  EndUnstarted(attempt, it->second.incarnation, Outcome::kCancelled, "");
   return CancelResult::kEnded;
 }
 
@@ -171,12 +185,7 @@ absl::Duration Agent::Drain(std::string reason, absl::Duration max_grace) {
     if (it == attempts_.end() || !std::holds_alternative<Waiting>(it->second.state)) continue;
     --waiting_;
     processes_->Forget({id});
-    AttemptUpdate update;
-    update.attempt = {id};
-    update.outcome = Outcome::kLost;
-    update.message = drain_reason_;
-    update.end_time = options_.clock->WallNow();
-    End(std::move(update), it->second.incarnation);
+    EndUnstarted({id}, it->second.incarnation, Outcome::kLost, drain_reason_);
   }
   queue_.clear();
   return longest;
@@ -206,11 +215,14 @@ void Agent::OnEnded(AttemptUpdate update) {
     const bool asked = running->asked;
     auto replacement = std::move(running->replacement);
     attempts_.erase(it);
-    if (replacement.has_value()) {
-      Enqueue(std::move(replacement->first), replacement->second);
-    } else if (asked) {
-      Answer(id);
+    if (replacement.has_value() && replacement->cancelled) {
+      EndUnstarted(id, replacement->incarnation, Outcome::kCancelled, "");
+      return;
     }
+    if (replacement.has_value()) {
+      Enqueue(std::move(replacement->launch), replacement->incarnation);
+    }
+    if (asked) Query(id);
     return;
   }
   if (draining_ && update.outcome == Outcome::kCancelled && !running->cancelled) {

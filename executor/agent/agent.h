@@ -143,7 +143,13 @@ class Agent {
     // It is another history's: its end is reported only to whoever asked meanwhile.
     bool foreign = false;
     bool asked = false;
-    std::optional<std::pair<executor::Launch, Incarnation>> replacement;
+    // What was launched under its id meanwhile, and starts when it has ended.
+    struct Replacement {
+      executor::Launch launch;
+      Incarnation incarnation = 0;
+      bool cancelled = false;
+    };
+    std::optional<Replacement> replacement;
   };
   struct Ended {
     AttemptUpdate update;
@@ -161,6 +167,9 @@ class Agent {
   void OnEnded(AttemptUpdate update);
   void StartWaiting();
   void End(AttemptUpdate update, Incarnation incarnation);
+  // Of one that has no process.
+  void EndUnstarted(planner::AttemptId attempt, Incarnation incarnation, planner::Outcome outcome,
+                    absl::string_view why);
   bool FrontFits() const;
   planner::ResourceVector Free() const;
   void Answer(planner::AttemptId attempt);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -349,6 +350,56 @@ TEST_F(AgentTest, AnAttemptOfAnotherIncarnationIsReplacedWhenItHasEnded) {
   const AttemptReport report = OnlyReport();
   EXPECT_EQ(report.update.outcome, Outcome::kExited);
   EXPECT_EQ(report.incarnation, kSecond);
+}
+
+// An attempt waits for the end of one of another incarnation under its id.
+class ReplacementTest : public AgentTest {
+ protected:
+  ReplacementTest() {
+    processes_.ends_when_cancelled = false;
+    Start(0);
+    agent_.SetLineage({"h1", {kFirst, kSecond}});
+    agent_.Launch(Launch(0), kSecond);
+    agent_.Work();
+  }
+};
+
+TEST_F(ReplacementTest, IsCancelledBeforeItStarts) {
+  EXPECT_EQ(agent_.Cancel(Id(0), std::nullopt), Agent::CancelResult::kEnding);
+  agent_.Launch(Launch(0), kSecond);  // repeated: nothing happens
+  EXPECT_THAT(Reports(), IsEmpty());
+  End(0, Outcome::kCancelled);
+  EXPECT_EQ(processes_.started.size(), 1u);
+  const AttemptReport report = OnlyReport();
+  EXPECT_EQ(report.update.outcome, Outcome::kCancelled);
+  EXPECT_EQ(report.incarnation, kSecond);
+  EXPECT_EQ(agent_.Cancel(Id(0), std::nullopt), Agent::CancelResult::kHasEnded);
+  agent_.Acknowledge(Id(0));
+  EXPECT_EQ(agent_.held(), 0u);
+}
+
+TEST_F(ReplacementTest, AnswersWhenItWaitsLikeOthers) {
+  agent_.Query(Id(0));
+  EXPECT_THAT(Reports(), IsEmpty());
+  End(0, Outcome::kCancelled);
+  const AttemptReport report = OnlyReport();
+  EXPECT_EQ(report.update.outcome, Outcome::kNone);
+  EXPECT_EQ(report.incarnation, kSecond);
+}
+
+TEST_F(ReplacementTest, SurvivesANewConnection) {
+  agent_.SetLineage({"h1", {kFirst, kSecond}});
+  agent_.RepeatReports();
+  End(0, Outcome::kCancelled);
+  EXPECT_EQ(processes_.started.size(), 2u);
+}
+
+TEST_F(ReplacementTest, IsDroppedWithItsIncarnation) {
+  agent_.SetLineage({"h1", {kThird}});
+  agent_.Query(Id(0));
+  End(0, Outcome::kCancelled);
+  EXPECT_EQ(processes_.started.size(), 1u);
+  EXPECT_EQ(OnlyReport().update.outcome, Outcome::kLost);
 }
 
 TEST_F(AgentTest, AnEndOfAnotherIncarnationIsNotTakenForTheNewAttempts) {
