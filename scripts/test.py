@@ -109,7 +109,9 @@ def unit_tests(mode, environment):
     flags = ["--keep_going", f"--build_event_json_file={events}"]
     flags += [f"--test_env={name}={value}" for name, value in environment.items()]
     if mode:
-        flags += [f"--config={mode}", "--symlink_prefix=/", "--test_timeout=300,900,1800,3600"]
+        # Benchmarks are not run so, and the programs are built where they are needed.
+        flags += [f"--config={mode}", "--symlink_prefix=/", "--test_timeout=300,900,1800,3600",
+                  "--build_tests_only"]
         if mode == "tsan" and needs_fixed_addresses():
             flags.append("--run_under=/usr/bin/setarch x86_64 -R")
     code = run_logged(bazel("test", *flags, "//..."), log)
