@@ -17,9 +17,10 @@ constexpr absl::Duration kRememberRequests = absl::Hours(24);
 }  // namespace
 
 void Pruner::Work(const Instant& now, int64_t max_rows, std::vector<storage::Record>& records) {
-  if (removing_) {
-    absl::StatusOr<bool> more = writer_->RemoveSome(max_rows);
-    removing_ = more.ok() && *more;
+  if (removing_ && now.steady >= next_removal_) {
+    const absl::StatusOr<bool> more = writer_->RemoveSome(max_rows);
+    removing_ = !more.ok() || *more;
+    if (!more.ok()) next_removal_ = now.steady + kInterval;
   } else if (forget_before_ != absl::InfinitePast()) {
     absl::StatusOr<int64_t> forgotten = writer_->ForgetRequests(forget_before_, max_rows);
     if (!forgotten.ok() || *forgotten < max_rows) forget_before_ = absl::InfinitePast();
@@ -84,12 +85,13 @@ void Pruner::OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found,
 }
 
 SteadyTime Pruner::NextTime() const {
-  if (removing_ || forget_before_ != absl::InfinitePast() || !unused_.empty()) {
+  if (forget_before_ != absl::InfinitePast() || !unused_.empty()) {
     return SteadyTime::InfinitePast();
   }
   const bool finds = retention_ != absl::InfiniteDuration() && !finding_;
-  return std::min(finds ? next_find_ : SteadyTime::InfiniteFuture(),
-                  sweep_wanted() ? next_sweep_ : SteadyTime::InfiniteFuture());
+  return std::min({removing_ ? next_removal_ : SteadyTime::InfiniteFuture(),
+                   finds ? next_find_ : SteadyTime::InfiniteFuture(),
+                   sweep_wanted() ? next_sweep_ : SteadyTime::InfiniteFuture()});
 }
 
 }  // namespace kartograph::scheduler

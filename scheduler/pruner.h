@@ -18,8 +18,8 @@ namespace kartograph::scheduler {
 
 // Looks for what is old once a minute, in the background, and removes what it found, a slice with
 // each call; now and then also what only that referred to. Removes what a crash left of a
-// submission. Used where the engine is; errors are
-// left to the next commit, which has them too.
+// submission. Used where the engine is. What fails is tried again a minute later, and an error that
+// lasts is left to the next commit, which has it too.
 class Pruner {
  public:
   // All outlive this. `retention` may be infinite. `last` is the history's LastRetentionTime.
@@ -38,7 +38,10 @@ class Pruner {
   // When there is something to do.
   SteadyTime NextTime() const;
   // There may be rows to remove.
-  void Remove() { removing_ = true; }
+  void Remove() {
+    removing_ = true;
+    next_removal_ = SteadyTime::InfinitePast();
+  }
 
  private:
   void OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found, absl::Time before,
@@ -56,7 +59,8 @@ class Pruner {
   RetentionClock clock_;
   SteadyTime next_find_ = SteadyTime::InfinitePast();
   bool finding_ = false;
-  bool removing_ = true;                             // a crash may have left something
+  bool removing_ = true;  // a crash may have left something
+  SteadyTime next_removal_ = SteadyTime::InfinitePast();
   absl::Time forget_before_ = absl::InfinitePast();  // answers to requests; InfinitePast: none
   // Rows that what was pruned referred to.
   bool pruned_since_sweep_ = false;

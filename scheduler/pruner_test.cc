@@ -29,6 +29,10 @@ class ScriptedHistory : public MemoryHistory {
   }
   absl::StatusOr<bool> RemoveSome(int64_t) override {
     calls.push_back("remove");
+    if (failing_removals > 0) {
+      --failing_removals;
+      return absl::UnavailableError("the database is locked");
+    }
     return --slices_of_rows > 0;
   }
   void BeginSweep() override { calls.push_back("begin sweep"); }
@@ -47,6 +51,7 @@ class ScriptedHistory : public MemoryHistory {
 
   std::vector<GraphId> prunable;
   int slices_of_rows = 0;
+  int failing_removals = 0;
   absl::StatusOr<storage::UnusedRows> unused;
   absl::Status removal;
   std::vector<std::string> calls;
@@ -92,6 +97,14 @@ TEST_F(PrunerTest, SharedRowsGoAfterTheRowsThatReferredToThem) {
   EXPECT_THAT(Pass(absl::Minutes(2)),
               ElementsAre("prune", "remove", "remove", "begin sweep", "find unused",
                           "remove unused", "remove unused", "end sweep"));
+}
+
+TEST_F(PrunerTest, ARemovalThatFailsIsTriedAgainAMinuteLater) {
+  history_.prunable = {1};
+  history_.failing_removals = 2;
+  EXPECT_THAT(Pass(absl::Seconds(61)), ElementsAre("prune", "remove", "remove"));
+  EXPECT_THAT(Pass(absl::Minutes(1)),
+              ElementsAre("remove", "begin sweep", "find unused", "end sweep"));
 }
 
 TEST_F(PrunerTest, NothingIsSweptWhereNothingWasPruned) {

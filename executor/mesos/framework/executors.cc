@@ -46,6 +46,7 @@ void Executors::SetFramework(const std::string& framework_id) {
   if (framework_id == framework_id_) return;
   known_.clear();
   ended_.clear();
+  ended_order_.clear();
   framework_id_ = framework_id;
   digest_ = Digest(absl::StrCat(Describe().SerializeAsString(), options_.resources.ToString()));
 }
@@ -106,6 +107,15 @@ const ExecutorInfo* Executors::Find(
     if (info != nullptr && offered.GoWith(info->resources())) return info;
   }
   return nullptr;
+}
+
+void Executors::Forget(const std::string& executor_id) {
+  known_.erase(executor_id);
+  if (!ended_.insert(executor_id).second) return;
+  ended_order_.push_back(executor_id);
+  if (ended_order_.size() <= kMaxEnded) return;
+  ended_.erase(ended_order_.front());
+  ended_order_.pop_front();
 }
 
 ExecutorInfo Executors::New(const std::vector<Resource>& resources, absl::string_view role) {

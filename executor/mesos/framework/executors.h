@@ -3,6 +3,8 @@
 #ifndef KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_EXECUTORS_H_
 #define KARTOGRAPH_EXECUTOR_MESOS_FRAMEWORK_EXECUTORS_H_
 
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -44,11 +46,10 @@ class Executors {
   // One to be started with these resources, which are options().resources out of an offer.
   kartograph::mesos::ExecutorInfo New(const std::vector<kartograph::mesos::Resource>& resources,
                                       absl::string_view role);
-  // It has ended: its id is not used again.
-  void Forget(const std::string& executor_id) {
-    known_.erase(executor_id);
-    ended_.insert(executor_id);
-  }
+  // It has ended: its id is not used again. Kept for as many as have ended lately, because only
+  // offers that were on their way can still name them.
+  void Forget(const std::string& executor_id);
+  static constexpr size_t kMaxEnded = 100000;
 
   const Options& options() const { return options_; }
   static bool IsOurs(absl::string_view executor_id);
@@ -64,7 +65,8 @@ class Executors {
   std::string framework_id_;
   std::string digest_;
   absl::flat_hash_map<std::string, kartograph::mesos::ExecutorInfo> known_;
-  absl::flat_hash_set<std::string> ended_;  // offers that are older may still name them
+  absl::flat_hash_set<std::string> ended_;
+  std::deque<std::string> ended_order_;  // the oldest first
 };
 
 }  // namespace kartograph::executor::mesos

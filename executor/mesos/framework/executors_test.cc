@@ -163,6 +163,16 @@ TEST_F(ExecutorsTest, OneThatHasEndedIsNotUsedAgain) {
   EXPECT_EQ(Find(executors, {id}, "kg"), nullptr);
 }
 
+TEST_F(ExecutorsTest, OnlyTheLastThatHaveEndedAreRemembered) {
+  Executors executors = Make(Fetched());
+  const std::string first = executors.New(Own(executors, "kg"), "kg").executor_id().value();
+  executors.Forget(first);
+  for (size_t i = 1; i < Executors::kMaxEnded; ++i) executors.Forget(absl::StrCat("e", i));
+  EXPECT_EQ(Find(executors, {first}, "kg"), nullptr);
+  executors.Forget("another");
+  EXPECT_NE(Find(executors, {first}, "kg"), nullptr);
+}
+
 TEST_F(ExecutorsTest, AnotherFrameworkStartsItsOwn) {
   Executors executors = Make(Fetched());
   const std::string id = executors.New(Own(executors, "kg"), "kg").executor_id().value();

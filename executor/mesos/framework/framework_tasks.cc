@@ -105,6 +105,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   kartograph::mesos::ExecutorInfo executor;
   if (taken->executor != nullptr) executor = *taken->executor;
   std::vector<Launch> sent, refused;
+  bool executor_used = false;
   const SteadyTime now = SteadyNow();
   for (Launch& launch : launches) {
     const bool command = WantsContainer(launch);
@@ -122,6 +123,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
         command ? CommandTask(launch, taken->key.agent, *resources)
                 : ExecutorTask(launch, taken->key.agent, *resources, executor,
                                options_.lineage.current());
+    executor_used = executor_used || !command;
     Live& live = live_[launch.attempt];
     live.agent = launch.agent;
     live.context.command = command;
@@ -134,7 +136,7 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   Refuse(refused, "the offer has less than expected");
   // An ACCEPT that launches nothing is a DECLINE; the offer comes again.
   if (sent.empty()) call.mutable_accept()->clear_operations();
-  if (executor.has_executor_id()) {
+  if (executor_used) {
     running_executors_[taken->key.agent].insert(executor.executor_id().value());
   }
   subscription_.Call(call, [this, sent = std::move(sent)](const absl::Status& status) {
