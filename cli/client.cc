@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "base/clock.h"
 
 namespace kartograph::cli {
 namespace {
@@ -23,6 +24,11 @@ constexpr char kProblemsPayload[] = "type.googleapis.com/kartograph.v1.Problems"
 // what a million tasks take. The service takes up to 64 MiB.
 constexpr size_t kMaxBatchBytes = 64 << 10;
 constexpr size_t kFramingBytes = 8;  // that a task's tag and length take at most
+constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr absl::Duration kLongestPause = absl::Milliseconds(500);
+// A connection without any answer for so long is given up: a host that vanished sends no more.
+constexpr int kKeepaliveMilliseconds = 10000;  // the least that gRPC allows
+constexpr int kKeepaliveTimeoutMilliseconds = 10000;
 constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kReadDeadline = std::chrono::seconds(60);
 // A graph of a million tasks is checked and stored before it is answered.
@@ -96,17 +102,28 @@ absl::Status ReadStream(grpc::ClientContext* context, grpc::CompletionQueue* que
 
 class Client::Impl {
  public:
-  explicit Impl(ClientOptions options) : options_(std::move(options)) {
+  explicit Impl(ClientOptions options) : options_(std::move(options)) { Connect(); }
+
+  // The next call opens a connection of its own: on one that was lost gRPC waits out a back-off,
+  // though the service may be back.
+  void Connect() {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
-    // A service that comes back is found soon.
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);  // how long connecting may take
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMilliseconds);
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMilliseconds);
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     // The service is on this host or nearby, never behind a web proxy.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     stub_ = v1::TaskExecuter::NewStub(
         grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  // Of a stream that has ended.
+  absl::Status Lost(const absl::Status& status) {
+    if (IsAway(status)) Connect();
+    return status;
   }
 
   const ClientOptions& options() const { return options_; }
@@ -128,16 +145,16 @@ class Client::Impl {
   // Repeats `write` while the service is unavailable.
   template <typename Response>
   absl::StatusOr<Response> Retried(const std::function<absl::StatusOr<Response>()>& write) {
-    const absl::Time give_up = absl::Now() + options_.retry_for;
-    absl::Duration pause = absl::Milliseconds(100);
+    const auto now = [] { return Clock::System().SteadyNow(); };
+    const SteadyTime give_up = now() + options_.retry_for;
+    absl::Duration pause = kFirstPause;
     for (bool first = true;; first = false) {
       absl::StatusOr<Response> response = write();
-      if (response.ok() || !WorthRetrying(response.status()) || absl::Now() + pause > give_up) {
-        return response;
-      }
+      if (response.ok() || !WorthRetrying(response.status()) || now() >= give_up) return response;
       if (first && options_.on_retry) options_.on_retry();
       absl::SleepFor(pause);
-      pause = std::min(pause * 2, absl::Seconds(2));
+      pause = std::min(pause * 2, kLongestPause);
+      Connect();
     }
   }
 
@@ -248,9 +265,9 @@ absl::Status Client::WatchGraph(
   request.set_graph_id(std::string(graph_id));
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
-  return ReadStream<v1::WatchGraphResponse>(
+  return impl_->Lost(ReadStream<v1::WatchGraphResponse>(
       &context, &queue, impl_->stub()->PrepareAsyncWatchGraph(&context, request, &queue),
-      on_message, on_tick);
+      on_message, on_tick));
 }
 
 absl::Status Client::ReadLog(const v1::ReadLogRequest& request,
@@ -258,9 +275,9 @@ absl::Status Client::ReadLog(const v1::ReadLogRequest& request,
                              const std::function<bool()>& on_tick) {
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
-  return ReadStream<v1::ReadLogResponse>(
+  return impl_->Lost(ReadStream<v1::ReadLogResponse>(
       &context, &queue, impl_->stub()->PrepareAsyncReadLog(&context, request, &queue), on_message,
-      on_tick);
+      on_tick));
 }
 
 bool IsAway(const absl::Status& status) {

@@ -20,8 +20,9 @@ namespace kartograph::cli {
 
 struct ClientOptions {
   std::string address = "127.0.0.1:50061";
-  // Writes are retried for this long while the service is unavailable, always with the same request
-  // id, so that a write whose answer was lost is not done twice. Reads are tried once.
+  // Writes are retried for at least this long while the service is unavailable, twice a second,
+  // always with the same request id, so that a write whose answer was lost is not done twice. Reads
+  // are tried once.
   absl::Duration retry_for = absl::Seconds(10);
   // Called before the first repetition of a write.
   std::function<void()> on_retry{};
@@ -56,8 +57,9 @@ class Client {
   absl::StatusOr<v1::ListFailuresResponse> ListFailures(int max_failures);
   absl::StatusOr<v1::Cluster> GetCluster();
 
-  // The streams return when the service ends them (with its status), and with OK soon after either
-  // function returned false. `on_tick` is called about ten times a second while nothing comes.
+  // The streams return when the service ends them (with its status), as unavailable when its host
+  // has not answered for some twenty seconds, and with OK soon after either function returned
+  // false. `on_tick` is called about ten times a second while nothing comes.
   absl::Status WatchGraph(absl::string_view graph_id,
                           const std::function<bool(const v1::WatchGraphResponse&)>& on_message,
                           const std::function<bool()>& on_tick);

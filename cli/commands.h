@@ -16,6 +16,7 @@ enum ExitCode : int {
   kNotSucceeded = 1,  // the graph did not succeed, or the service refused, given its state
   kWrongUse = 2,      // invalid arguments, an invalid file, an unknown graph or task
   kUnreachable = 3,   // no service, or none that can serve
+  kOutputLost = 4,    // the output cannot be written: a full disk, a pipe that nobody reads
   kInterrupted = 130,
 };
 
@@ -56,7 +57,8 @@ struct LogsArguments {
 };
 
 // Each writes its result to `out`, messages and problems to `err`, and returns an ExitCode.
-// Wherever a graph is named, an id ("g17") or a name (its newest graph) will do.
+// Wherever a graph is named, an id ("g17") or a name will do: that of the newest graph, or for what
+// changes a graph that of the one that runs.
 int Submit(const Context& context, const SubmitArguments& arguments);
 int Validate(const Context& context, const std::string& file, double scale);
 int Retry(const Context& context, const std::string& graph, bool wait);

@@ -1,4 +1,6 @@
 // cancel, watch, logs: commands on a running graph.
+#include <utility>
+
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/report.h"
@@ -41,28 +43,49 @@ int Logs(const Context& context, const LogsArguments& arguments) {
   request.set_attempt(arguments.attempt);
   request.set_stream(arguments.standard_error ? v1::LOG_STREAM_STDERR : v1::LOG_STREAM_STDOUT);
   request.set_follow(arguments.follow);
+  request.set_follow_retries(arguments.attempt == 0);
   v1::ReadLogResponse all;  // for JSON, which is one document
+  int attempt = 0;          // of the last message
+  const auto writable = [&] { return context.out->good() && context.out_terminal.has_reader(); };
+  const auto on_part = [&](const v1::ReadLogResponse& part) {
+    if (attempt != 0 && part.attempt() != attempt) {
+      *context.err << "==> " << arguments.task << ", attempt " << part.attempt() << " <==\n";
+    }
+    attempt = part.attempt() != 0 ? part.attempt() : request.attempt();  // an older service's is 0
+    if (context.json) {
+      if (all.attempt() != attempt) {
+        all.Clear();
+        all.set_attempt(attempt);
+        all.set_offset(part.offset());
+      }
+      all.mutable_data()->append(part.data());
+    } else {
+      context.out->write(part.data().data(), static_cast<std::streamsize>(part.data().size()));
+      context.out->flush();
+    }
+    // Where to go on after a loss of the service.
+    request.set_attempt(attempt);
+    request.set_offset(part.offset() + static_cast<int64_t>(part.data().size()));
+  };
   Patience patience(context.patience);
   absl::Status status;
-  do {
+  for (bool away = false;;) {
     status = context.client->ReadLog(
         request,
         [&](const v1::ReadLogResponse& part) {
           patience.Renew();
-          if (context.json) {
-            if (all.data().empty()) all.set_offset(part.offset());
-            all.mutable_data()->append(part.data());
-          } else {
-            context.out->write(part.data().data(),
-                               static_cast<std::streamsize>(part.data().size()));
-            context.out->flush();
-          }
-          // Where to go on after a loss of the service.
-          request.set_offset(part.offset() + static_cast<int64_t>(part.data().size()));
-          return context.out->good();  // a reader that has gone needs no more
+          away = false;
+          on_part(part);
+          return writable();
         },
-        [] { return true; });
-  } while (arguments.follow && IsAway(status) && patience.Pause([] { return true; }));
+        writable);
+    if (!arguments.follow || !IsAway(status)) break;
+    if (!std::exchange(away, true)) {
+      *context.err << "kartograph: the service is away, trying again" << std::endl;
+    }
+    if (!patience.Pause(writable)) break;
+  }
+  if (!writable()) return kOutputLost;
   if (!status.ok()) return ReportError(context, status);
   if (context.json) PrintJson(context, all);
   return kDone;

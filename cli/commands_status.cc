@@ -28,7 +28,7 @@ std::string Ago(const google::protobuf::Timestamp& time, absl::Time now) {
 }
 
 std::string Progress(const v1::TaskCounts& counts) {
-  return absl::StrCat(FinalTasks(counts), "/", counts.total());
+  return absl::StrCat(counts.succeeded(), "/", counts.total());
 }
 
 // "use of capacity" of every resource an agent has.
@@ -52,16 +52,16 @@ std::string Notes(const v1::Agent& agent) {
     absl::StrAppend(&notes, notes.empty() ? "" : ", ", note);
   };
   if (agent.has_unreachable_since()) {
-    add(absl::StrCat("has not answered since ", LocalTime(agent.unreachable_since())));
+    add(absl::StrCat("has not answered since ", UtcTime(agent.unreachable_since())));
   }
   if (!agent.failure().empty()) {
     add(absl::StrCat(agent.has_set_aside_until()
-                         ? absl::StrCat("set aside until ", LocalTime(agent.set_aside_until()))
+                         ? absl::StrCat("set aside until ", UtcTime(agent.set_aside_until()))
                          : std::string("tried again with one attempt at a time"),
                      ": ", Printable(agent.failure())));
   }
   if (agent.has_unavailable_from()) {
-    add(absl::StrCat("maintenance from ", LocalTime(agent.unavailable_from())));
+    add(absl::StrCat("maintenance from ", UtcTime(agent.unavailable_from())));
   }
   if (agent.has_host()) {
     if (agent.host().has_cpu_busy()) {
@@ -107,7 +107,7 @@ std::string GraphTable(const google::protobuf::RepeatedPtrField<v1::Graph>& grap
   for (const v1::Graph& graph : graphs) {
     table.Row({graph.graph_id(), Printable(graph.spec().name()), std::string(Word(graph.state())),
                Progress(graph.counts()), absl::StrCat(graph.counts().running()),
-               absl::StrCat(graph.counts().failed()), LocalTime(graph.submit_time()),
+               absl::StrCat(graph.counts().failed()), UtcTime(graph.submit_time()),
                FormatElapsed(TimeTaken(graph, now))});
   }
   return table.ToString();
@@ -136,6 +136,9 @@ int ClusterStatus(const Context& context) {
       << (cluster->connected() ? "" : ", NOT connected to its cluster")
       << (cluster->disconnect_reason().empty() ? "" : ": ") << cluster->disconnect_reason()
       << "\n\n";
+  if (!cluster->write_error().empty()) {
+    out << "ERROR: " << Printable(cluster->write_error()) << "\n\n";
+  }
   PrintAgents(*cluster, &out);
   out << "\n";
   if (graphs->graphs().empty()) {
@@ -232,8 +235,8 @@ int GraphStatus(const Context& context, const StatusArguments& arguments) {
   out << NameAndId(*graph) << " " << Word(graph->state())
       << (graph->state() == v1::GRAPH_STATE_RUNNING ? " for " : " after ")
       << FormatElapsed(TimeTaken(*graph, now)) << ": " << CountsInWords(counts) << "\n"
-      << "submitted " << LocalTime(graph->submit_time());
-  if (graph->has_end_time()) out << ", ended " << LocalTime(graph->end_time());
+      << "submitted " << UtcTime(graph->submit_time());
+  if (graph->has_end_time()) out << ", ended " << UtcTime(graph->end_time());
   if (!graph->spec().client_queue().empty()) out << ", queue " << graph->spec().client_queue();
   if (graph->spec().fail_fast()) out << ", fail fast";
   if (graph->spec().open()) out << ", open";

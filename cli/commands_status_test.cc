@@ -99,7 +99,7 @@ TEST_F(CommandsStatusTest, ShowsTheClusterWithPoolsGraphsAndFailures) {
   EXPECT_TRUE(Printed("Kartograph 0.1 at 127.0.0.1:")) << out_.str();
   EXPECT_TRUE(Printed("local  2         cpu 1.5 of 4, ram 0B of 8GiB\n"));
   EXPECT_TRUE(Printed("db_connections  3 of 4  12 tasks\n"));
-  EXPECT_TRUE(Printed("g7  small  running  4/30"));
+  EXPECT_TRUE(Printed("g7  small  running  3/30"));
   EXPECT_FALSE(Printed("old"));
   EXPECT_TRUE(Printed("Last failures:\n"));
   EXPECT_TRUE(Printed("exit status 3\n"));

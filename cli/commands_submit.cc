@@ -47,8 +47,9 @@ int Submit(const Context& context, const SubmitArguments& arguments) {
     *context.err << problems.ToString(arguments.file);
     return kWrongUse;
   }
+  *context.err << problems.WarningsToString(arguments.file);
   if (!arguments.name.empty()) {
-    const std::string problem = planner::NameProblem(arguments.name);
+    const std::string problem = planner::GraphNameProblem(arguments.name);
     if (!problem.empty()) {
       *context.err << "kartograph: --name: " << Quoted(arguments.name) << " " << problem << "\n";
       return kWrongUse;
@@ -75,6 +76,7 @@ int Validate(const Context& context, const std::string& path, double scale) {
   if (!CheckScale(context, scale)) return kWrongUse;
   FileProblems problems;
   const std::optional<GraphFile> file = LoadGraphFile(path, scale, &problems);
+  *context.err << problems.WarningsToString(path);
   if (context.json) {
     PrintJson(context, ToProblems(problems));
   } else if (file.has_value()) {

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "cli/testing/commands_test_base.h"
 
 namespace kartograph::cli {
@@ -199,6 +201,62 @@ TEST_F(CommandsTest, LogsPrintsWhatATaskWroteAsItIs) {
   out_.str("");
   EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a", .standard_error = true}), kDone);
   EXPECT_EQ(out_.str(), service().log);
+}
+
+TEST_F(CommandsTest, ANameToChangeIsThatOfTheGraphThatRuns) {
+  service().graphs = {MakeGraph("g9", "release", v1::GRAPH_STATE_SUCCEEDED),
+                      MakeGraph("g8", "other", v1::GRAPH_STATE_RUNNING),
+                      MakeGraph("g7", "release", v1::GRAPH_STATE_RUNNING)};
+  EXPECT_EQ(Cancel(context_, "release", ""), kDone);
+  EXPECT_EQ(service().cancelled.graph_id(), "g7");
+  service().graphs.push_back(MakeGraph("g5", "release", v1::GRAPH_STATE_RUNNING));
+  service().cancelled.Clear();
+  EXPECT_EQ(Cancel(context_, "release", ""), kWrongUse);
+  EXPECT_EQ(service().cancelled.graph_id(), "");
+  EXPECT_EQ(err_.str(),
+            "kartograph: several graphs named \"release\" are running (g7, g5); give the id of the "
+            "one you mean\n");
+  EXPECT_EQ(Cancel(context_, "g5", ""), kDone);
+  EXPECT_EQ(service().cancelled.graph_id(), "g5");
+}
+
+TEST_F(CommandsTest, FollowedLogsSayWhichAttemptComesNext) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().on_read_log = [](int call, const v1::ReadLogRequest& request,
+                             FakeService::LogWriter* writer) -> grpc::Status {
+    EXPECT_EQ(request.attempt(), call == 0 ? 0 : 2);
+    EXPECT_TRUE(request.follow_retries());
+    v1::ReadLogResponse part;
+    part.set_attempt(1);
+    part.set_data("first\n");
+    if (call == 0) writer->Write(part);
+    part.set_attempt(2);
+    part.set_offset(request.attempt() == 2 ? request.offset() : 0);
+    part.set_data(call == 0 ? "sec" : "ond\n");
+    writer->Write(part);
+    EXPECT_EQ(request.offset(), call == 0 ? 0 : 3);
+    return call == 0 ? grpc::Status(grpc::StatusCode::CANCELLED, "stopping") : grpc::Status::OK;
+  };
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true}), kDone);
+  EXPECT_EQ(out_.str(), "first\nsecond\n");
+  EXPECT_EQ(err_.str(), "==> a, attempt 2 <==\nkartograph: the service is away, trying again\n");
+}
+
+TEST_F(CommandsTest, WhatCannotBeWrittenEndsACommand) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  std::atomic<bool> read = true;
+  context_.out_terminal.has_reader = [&] { return read.load(); };
+  service().on_read_log = [&](int, const v1::ReadLogRequest&,
+                              FakeService::LogWriter* writer) -> grpc::Status {
+    v1::ReadLogResponse part;
+    part.set_attempt(1);
+    part.set_data("text");
+    writer->Write(part);
+    read = false;
+    while (writer->Write(part)) absl::SleepFor(absl::Milliseconds(1));
+    return grpc::Status::CANCELLED;
+  };
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true}), kOutputLost);
 }
 
 TEST_F(CommandsTest, LogsGoesOnWhereItWasAfterALossOfTheService) {

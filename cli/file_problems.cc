@@ -8,34 +8,58 @@
 
 namespace kartograph::cli {
 
-void FileProblems::Add(Mark mark, std::string field, std::string message) {
-  ++total_;
-  if (problems_.size() < kMaxKept) {
-    problems_.push_back({mark, std::move(field), std::move(message)});
-  }
+namespace {
+
+void Keep(Mark mark, std::string field, std::string message, std::vector<FileProblem>* kept,
+          size_t* total) {
+  ++*total;
+  if (kept->size() >= FileProblems::kMaxKept) return;
+  kept->push_back({mark, std::move(field), std::move(message)});
 }
 
-std::vector<FileProblem> FileProblems::Sorted() const {
-  std::vector<FileProblem> sorted = problems_;
-  std::stable_sort(sorted.begin(), sorted.end(),
+std::vector<FileProblem> InOrder(std::vector<FileProblem> problems) {
+  std::stable_sort(problems.begin(), problems.end(),
                    [](const FileProblem& a, const FileProblem& b) { return a.mark < b.mark; });
-  return sorted;
+  return problems;
 }
 
-std::string FileProblems::ToString(absl::string_view file) const {
+// `kind`: "" or "warning: "; `more`: what those are that were not kept.
+std::string Lines(absl::string_view file, const std::vector<FileProblem>& problems, size_t total,
+                  absl::string_view kind, absl::string_view more) {
   std::string text;
-  for (const FileProblem& problem : Sorted()) {
+  for (const FileProblem& problem : InOrder(problems)) {
     absl::StrAppend(&text, file, ":");
     if (problem.mark.line > 0) {
       absl::StrAppend(&text, problem.mark.line, ":", problem.mark.column, ":");
     }
-    if (!problem.field.empty()) absl::StrAppend(&text, " ", problem.field, ":");
-    absl::StrAppend(&text, " ", problem.message, "\n");
+    absl::StrAppend(&text, " ", kind);
+    if (!problem.field.empty()) absl::StrAppend(&text, problem.field, ": ");
+    absl::StrAppend(&text, problem.message, "\n");
   }
-  if (total_ > problems_.size()) {
-    absl::StrAppend(&text, file, ": and ", total_ - problems_.size(), " more problems\n");
+  if (total > problems.size()) {
+    absl::StrAppend(&text, file, ": and ", total - problems.size(), " more ", more, "\n");
   }
   return text;
+}
+
+}  // namespace
+
+void FileProblems::Add(Mark mark, std::string field, std::string message) {
+  Keep(mark, std::move(field), std::move(message), &problems_, &total_);
+}
+
+void FileProblems::Warn(Mark mark, std::string field, std::string message) {
+  Keep(mark, std::move(field), std::move(message), &warnings_, &total_warnings_);
+}
+
+std::vector<FileProblem> FileProblems::Sorted() const { return InOrder(problems_); }
+
+std::string FileProblems::ToString(absl::string_view file) const {
+  return Lines(file, problems_, total_, "", "problems");
+}
+
+std::string FileProblems::WarningsToString(absl::string_view file) const {
+  return Lines(file, warnings_, total_warnings_, "warning: ", "warnings");
 }
 
 std::string Quoted(absl::string_view text) {

@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/duration.h"
+#include "base/terminal_text.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/text.h"
@@ -20,6 +21,10 @@ constexpr int kMaxFailuresShown = 10;
 constexpr int kTailBytes = 4096;
 constexpr size_t kTailLines = 12;
 constexpr absl::Duration kLastChanges = absl::Seconds(3);
+constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
+constexpr absl::Duration kLongestPause = absl::Milliseconds(500);
+
+Instant Now() { return Clock::System().Now(); }
 
 bool IsFinal(const v1::Graph& graph) {
   return graph.state() != v1::GRAPH_STATE_UNSPECIFIED && graph.state() != v1::GRAPH_STATE_RUNNING;
@@ -49,7 +54,7 @@ std::string LogTail(const Context& context, const v1::Task& task) {
     request.set_offset(-kTailBytes);
     std::string tail;
     bool from_start = true;
-    const absl::Time give_up = absl::Now() + absl::Seconds(5);
+    const SteadyTime give_up = Now().steady + absl::Seconds(5);
     const absl::Status status = context.client->ReadLog(
         request,
         [&](const v1::ReadLogResponse& part) {
@@ -57,8 +62,9 @@ std::string LogTail(const Context& context, const v1::Task& task) {
           tail += part.data();
           return true;
         },
-        [&] { return absl::Now() < give_up; });
+        [&] { return Now().steady < give_up; });
     if (!status.ok() || tail.empty()) continue;
+    tail = WithoutOverwritten(tail);
     absl::string_view text = tail;
     // What is not from the start may begin in the middle of a line.
     const size_t newline = text.find('\n');
@@ -97,24 +103,24 @@ void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream*
 
 }  // namespace
 
-void Patience::Renew() { lost_ = absl::InfiniteFuture(); }
+void Patience::Renew() { lost_ = SteadyTime::InfiniteFuture(); }
 
-absl::Time Patience::NextAttempt() {
-  const absl::Time now = absl::Now();
-  if (lost_ == absl::InfiniteFuture()) {
+SteadyTime Patience::NextAttempt() {
+  const SteadyTime now = Now().steady;
+  if (lost_ == SteadyTime::InfiniteFuture()) {
     lost_ = now;
-    pause_ = absl::Milliseconds(100);
+    pause_ = kFirstPause;
   }
-  if (now - lost_ >= limit_) return absl::InfiniteFuture();
-  const absl::Time next = now + pause_;
-  pause_ = std::min(pause_ * 2, absl::Seconds(2));
+  if (now - lost_ >= limit_) return SteadyTime::InfiniteFuture();
+  const SteadyTime next = now + pause_;
+  pause_ = std::min(pause_ * 2, kLongestPause);
   return next;
 }
 
-bool Patience::SleepTowards(absl::Time until) {
-  const absl::Duration left = until - absl::Now();
+bool Patience::SleepTowards(SteadyTime until) {
+  const absl::Duration left = until - Now().steady;
   if (left <= absl::ZeroDuration()) return false;
-  absl::SleepFor(std::min(left, absl::Milliseconds(100)));
+  absl::SleepFor(std::min(left, kFirstPause));
   return true;
 }
 
@@ -139,39 +145,41 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
   Patience patience(context.patience);
   v1::Graph graph;
   graph.set_graph_id(graph_id);
-  absl::Time final_since = absl::InfiniteFuture();
+  SteadyTime final_since = SteadyTime::InfiniteFuture();
+  const auto goes_on = [&] { return !interrupt.raised() && out->good() && terminal.has_reader(); };
   const auto tick = [&] {
-    progress.Tick(absl::Now());
+    progress.Tick(Now());
     // The last changes may come after the graph's last state; the service ends the stream then.
-    return !interrupt.raised() && absl::Now() - final_since < kLastChanges;
+    return goes_on() && Now().steady - final_since < kLastChanges;
   };
   absl::Status status;
-  while (!interrupt.raised()) {
+  while (goes_on()) {
     bool first = true;
     status = context.client->WatchGraph(
         graph_id,
         [&](const v1::WatchGraphResponse& update) {
           patience.Renew();
           graph = update.graph();
-          progress.SetNotice("", absl::Now());
+          progress.SetNotice("", Now());
           if (first && !IsFinal(graph)) AskWhatRuns(context, graph_id, &progress);
           first = false;
-          progress.Update(update, absl::Now());
-          if (IsFinal(graph)) final_since = std::min(final_since, absl::Now());
-          return !interrupt.raised();
+          progress.Update(update, Now());
+          if (IsFinal(graph)) final_since = std::min(final_since, Now().steady);
+          return goes_on();
         },
         tick);
-    if (IsFinal(graph) || interrupt.raised()) break;
+    if (IsFinal(graph) || !goes_on()) break;
     // A service that stops may end the stream politely; the graph is not final, so ask again.
     if (!status.ok() && !IsAway(status)) break;
-    progress.SetNotice("service unavailable, retrying", absl::Now());
+    progress.SetNotice("the service is away, trying again", Now());
     if (!patience.Pause(tick)) break;
   }
-  progress.Finish(absl::Now());
+  progress.Finish(Now());
+  if (!out->good() || !terminal.has_reader()) return kOutputLost;
 
   if (IsFinal(graph)) {
     const absl::Duration taken =
-        started == absl::InfinitePast() ? TimeTaken(graph, absl::Now()) : absl::Now() - started;
+        started == absl::InfinitePast() ? TimeTaken(graph, Now().wall) : Now().wall - started;
     PrintSummary(context, graph, taken, out);
     if (context.json) PrintJson(context, graph);
     return graph.state() == v1::GRAPH_STATE_SUCCEEDED ? kDone : kNotSucceeded;

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "api/kartograph/v1/task_executer.pb.h"
+#include "base/clock.h"
 #include "cli/commands.h"
 
 namespace kartograph::cli {
@@ -17,7 +18,7 @@ namespace kartograph::cli {
 // running and says how to go on.
 //
 // `started`: where elapsed time counts from; InfinitePast for the graph's submission. Gives kDone,
-// kNotSucceeded, kUnreachable or kInterrupted.
+// kNotSucceeded, kUnreachable, kOutputLost or kInterrupted.
 int FollowGraph(const Context& context, const std::string& graph_id, std::ostream* out,
                 absl::Time started = absl::InfinitePast());
 
@@ -25,8 +26,8 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
 void PrintSummary(const Context& context, const v1::Graph& graph, absl::Duration taken,
                   std::ostream* out);
 
-// Pauses between attempts to get a lost service back: short ones first, until the patience is over
-// or `keep_trying` returns false. Used by one thread.
+// Pauses between attempts to get a lost service back: a tenth of a second at first, half a second
+// at most, until the patience is over or `keep_trying` returns false. Used by one thread.
 class Patience {
  public:
   explicit Patience(absl::Duration limit) : limit_(limit) {}
@@ -35,8 +36,8 @@ class Patience {
   // Waits a while, calling `keep_trying` several times a second. False: give up.
   template <typename Function>
   bool Pause(const Function& keep_trying) {
-    const absl::Time until = NextAttempt();
-    if (until == absl::InfiniteFuture()) return false;
+    const SteadyTime until = NextAttempt();
+    if (until == SteadyTime::InfiniteFuture()) return false;
     do {
       if (!keep_trying()) return false;
     } while (SleepTowards(until));
@@ -45,12 +46,12 @@ class Patience {
 
  private:
   // InfiniteFuture where the patience is over.
-  absl::Time NextAttempt();
+  SteadyTime NextAttempt();
   // Sleeps a moment; false once `until` has come.
-  static bool SleepTowards(absl::Time until);
+  static bool SleepTowards(SteadyTime until);
 
   const absl::Duration limit_;
-  absl::Time lost_ = absl::InfiniteFuture();
+  SteadyTime lost_ = SteadyTime::InfiniteFuture();
   absl::Duration pause_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/hash/hash.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/suggest.h"
 #include "planner/task_graph.h"
@@ -60,6 +61,7 @@ class Suggestions {
   // "; did you mean ...", or nothing.
   std::string For(absl::string_view unknown) {
     if (given_++ >= kMaxSuggestions) return "";
+    if (absl::StrContains(unknown, ' ')) return "; several tasks are a list: [a, b]";
     if (names_.empty()) {
       for (uint32_t i = 0; i < tasks_.size(); ++i) names_.push_back(tasks_[i].text);
     }

@@ -98,7 +98,7 @@ void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& op
     if (entry.key == "name") {
       if (nothing) continue;
       reader.ReadString(entry.value, field, file->spec.mutable_name());
-      const std::string problem = planner::NameProblem(file->spec.name());
+      const std::string problem = planner::GraphNameProblem(file->spec.name());
       if (tree.kind(entry.value) == Kind::kScalar && !problem.empty()) {
         problems->Add(tree.mark(entry.value), field.ToString(),
                       absl::StrCat(Quoted(file->spec.name()), " ", problem));
@@ -135,7 +135,9 @@ std::string NameFromPath(const std::string& path) {
   }
   if (!name.empty() && name[0] == '-') name[0] = '_';
   if (name.size() > planner::kMaxNameLength) name.resize(planner::kMaxNameLength);
-  return name.empty() ? "graph" : name;
+  if (name.empty()) return "graph";
+  // Such as that of g17.yaml, which looks like an id.
+  return planner::GraphNameProblem(name).empty() ? name : absl::StrCat("graph-", name);
 }
 
 std::string FolderOf(const std::string& path) {

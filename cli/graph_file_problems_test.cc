@@ -41,8 +41,8 @@ tasks:
     timeout: 0
     max_attempts: 0
 )"),
-      "f.yaml:1:7: name: \"bad name\" contains an invalid character; allowed are letters, digits "
-      "and _ . - / : + @ = , [ ]\n"
+      "f.yaml:1:7: name: \"bad name\" contains an invalid character; allowed are the "
+      "letters A to Z and a to z, digits and _ . - / : + @ = , [ ]\n"
       "f.yaml:2:12: fail_fast: expected true or false, found \"yes\"\n"
       "f.yaml:3:1: \"priority\" is not a known key; known keys are name, queue, fail_fast, "
       "defaults, tasks\n"
@@ -64,6 +64,88 @@ tasks:
       "line for the shell), found a mapping\n"
       "f.yaml:17:14: tasks[3].timeout: must be longer than 0\n"
       "f.yaml:18:19: tasks[3].max_attempts: expected a whole number from 1 to 1000, found \"0\"\n");
+}
+
+TEST(GraphFileProblemsTest, KnowsWhatOthersCallTheSame) {
+  EXPECT_EQ(
+      ProblemsOf(R"(jobs: []
+tasks:
+  - name: a
+    cmd: [x]
+    command: [x]
+    needs: [b]
+    memory: 4G
+    retries: 3
+    frobnicate: 1
+  - name: b c
+    command: [x]
+    after: a, b
+    frobnicate: 2
+)"),
+      "f.yaml:1:1: \"jobs\" is not a known key; did you mean \"tasks\"?\n"
+      "f.yaml:4:5: tasks[0]: \"cmd\" is not a known key; did you mean \"command\"?\n"
+      "f.yaml:6:5: tasks[0]: \"needs\" is not a known key; did you mean \"after\"?\n"
+      "f.yaml:7:5: tasks[0]: \"memory\" is not a known key; did you mean \"consumption\" with "
+      "\"ram\" in it?\n"
+      "f.yaml:8:5: tasks[0]: \"retries\" is not a known key; did you mean \"max_attempts\" "
+      "(one more than the retries)?\n"
+      "f.yaml:9:5: tasks[0]: \"frobnicate\" is not a known key; known keys are name, command, "
+      "after, consumption, environment, directory, timeout, max_attempts, retry_delay, "
+      "max_retry_delay, cancel_grace, priority, unreachable_timeout, max_losses, container\n"
+      "f.yaml:10:11: tasks[1].name: \"b c\" contains an invalid character; allowed are the "
+      "letters A to Z and a to z, digits and _ . - / : + @ = , [ ]\n"
+      "f.yaml:12:12: tasks[1].after: unknown task \"a, b\"; several tasks are a list: [a, b]\n"
+      "f.yaml:13:5: tasks[1]: \"frobnicate\" is not a known key\n");
+}
+
+TEST(GraphFileProblemsTest, WarnsOfWhatIsHardlyMeant) {
+  const auto warnings = [](const std::string& text) {
+    FileProblems problems;
+    EXPECT_TRUE(ParseGraphFile(text, {}, &problems).has_value()) << problems.ToString("f.yaml");
+    return problems.WarningsToString("f.yaml");
+  };
+  EXPECT_EQ(
+      warnings(R"(tasks:
+  - name: a
+    command: ./load.sh --all
+    environment: {PATH: "/opt/x:$PATH"}
+    consumption: {ram: 8}
+  - name: b
+    command: |
+      first
+      second
+    directory: ~/data
+)"),
+      "f.yaml:3:14: warning: tasks[0].command: \"./load.sh\" is looked for in the attempt's own, "
+      "empty folder; give its full path, or a `directory`\n"
+      "f.yaml:4:25: warning: tasks[0].environment.PATH: \"/opt/x:$PATH\" is passed on as it is; "
+      "variables are replaced in a shell command only\n"
+      "f.yaml:5:24: warning: tasks[0].consumption.ram: \"8\" is a number of bytes; did you mean "
+      "\"8GiB\"?\n"
+      "f.yaml:7:14: warning: tasks[1].command: the shell goes on after a line that fails; begin "
+      "with \"set -e\" to stop there\n"
+      "f.yaml:10:16: warning: tasks[1].directory: \"~\" is taken for the name of a folder; give "
+      "the full path of the home\n");
+  EXPECT_EQ(warnings(R"(tasks:
+  - name: a
+    command: [./load.sh]
+    directory: /data
+    environment: {PRICE: "5 $", SHARE: "$"}
+  - name: b
+    command: |
+      set -e
+      first
+      second
+  - name: c
+    command: |
+      # What it is for.
+      first --with \
+        arguments &&
+      second |
+        third
+    consumption: {ram: 8GiB}
+)"),
+            "");
 }
 
 TEST(GraphFileProblemsTest, RefusesQuantitiesThatAreNone) {

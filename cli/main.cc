@@ -1,12 +1,24 @@
 // kartograph: the command line. Reads arguments; commands.h says what is done with them.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <iostream>
 #include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "base/version.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/file_problems.h"
+#include "cli/suggest.h"
 #include "cli/terminal.h"
 
 namespace kartograph::cli {
@@ -14,11 +26,50 @@ namespace {
 
 constexpr char kFooter[] =
     R"(Exit codes: 0 done, 1 the graph did not succeed, 2 wrong use or wrong file,
-3 the service cannot be reached.)";
+3 the service cannot be reached, 4 the output cannot be written.)";
+
+constexpr absl::string_view kDefaultPort = "50061";
+
+// Makes HOST:PORT of what was given as the service's address; what is wrong, where it cannot be
+// one.
+std::string CompleteAddress(std::string* address) {
+  const size_t scheme = address->find("://");
+  if (scheme != std::string::npos) {
+    return absl::StrCat("--server takes HOST:PORT, without \"", address->substr(0, scheme + 3),
+                        "\"; the service listens for gRPC on port ", kDefaultPort,
+                        " unless it was told otherwise");
+  }
+  const size_t host_end = absl::StartsWith(*address, "[") ? address->find(']') : 0;
+  if (host_end != std::string::npos && address->find(':', host_end) == std::string::npos) {
+    absl::StrAppend(address, ":", kDefaultPort);
+  }
+  return "";
+}
+
+// What to do with a word that is not one of the commands; empty where it is one.
+std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  const std::vector<absl::string_view> known(names.begin(), names.end());
+  for (int i = 1; i < argc; ++i) {
+    const absl::string_view word = argv[i];
+    if (word == "--server") ++i;
+    if (absl::StartsWith(word, "-")) continue;
+    if (std::find(known.begin(), known.end(), word) != known.end()) return "";
+    const absl::string_view meant = word == "ls" ? "list" : Nearest(word, known);
+    return absl::StrCat(Quoted(word), " is not a command",
+                        meant.empty() ? absl::StrCat("; there are ", absl::StrJoin(known, ", "))
+                                      : absl::StrCat("; did you mean \"", meant, "\"?"));
+  }
+  return "";
+}
 
 int Main(int argc, char** argv) {
   CLI::App app("Runs graphs of tasks on Kartograph.", "kartograph");
   app.footer(kFooter);
+  app.set_version_flag("--version", absl::StrCat("kartograph ", kVersion), "Print the version");
   app.require_subcommand(1);
   app.fallthrough();  // so that --server and --json may stand on either side of the command
 
@@ -80,7 +131,7 @@ int Main(int argc, char** argv) {
                 [&](const Context& context) { return Logs(context, logs); });
   sub->add_option("GRAPH", logs.graph, "Id or name of a graph")->required();
   sub->add_option("TASK", logs.task, "Name of a task")->required();
-  sub->add_flag("--follow,-f", logs.follow, "Follow the output until the attempt ends");
+  sub->add_flag("--follow,-f", logs.follow, "Follow the output until the task ends");
   sub->add_flag("--stderr", logs.standard_error, "Print stderr instead of stdout");
   sub->add_option("--attempt", logs.attempt, "Number of an attempt (default: the last one)")
       ->check(CLI::Range(1, 1000000));
@@ -105,10 +156,23 @@ int Main(int argc, char** argv) {
     for (CLI::Option* option : command->get_options()) option->check(not_empty);
   }
 
+  if (argc > 1 && absl::string_view(argv[1]) == "help") {
+    std::cout << app.help();
+    return kDone;
+  }
+  if (const std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
+    std::cerr << "kartograph: " << unknown << "\n";
+    return kWrongUse;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kWrongUse;  // --help is an "error" too
+  }
+
+  if (const std::string problem = CompleteAddress(&options.address); !problem.empty()) {
+    std::cerr << "kartograph: " << problem << "\n";
+    return kWrongUse;
   }
 
   Context context;
@@ -124,7 +188,13 @@ int Main(int argc, char** argv) {
   };
   Client client(options);
   context.client = &client;
-  return run(context);
+  const int code = run(context);
+  std::cout.flush();
+  if (std::cout.good() && code != kOutputLost) return code;
+  std::cerr << "kartograph: the output cannot be written";
+  if (std::fflush(stdout) != 0) std::cerr << ": " << std::strerror(errno);
+  std::cerr << "\n";
+  return kOutputLost;
 }
 
 }  // namespace

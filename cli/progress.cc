@@ -141,7 +141,7 @@ std::string RenderLine(const ProgressState& state, const LineStyle& style) {
   const int width = std::max(1, style.width - 1);
   const v1::TaskCounts& counts = state.counts;
   const int64_t share =
-      counts.total() == 0 ? 0 : int64_t{100} * FinalTasks(counts) / counts.total();
+      counts.total() == 0 ? 0 : int64_t{100} * counts.succeeded() / counts.total();
 
   Line figures(style);
   figures.Add(absl::StrCat(share < 10 ? "  " : share < 100 ? " " : "", share, "%"));
@@ -209,7 +209,7 @@ Progress::Progress(Terminal terminal, absl::Time started,
                    std::function<void(absl::string_view)> write)
     : terminal_(std::move(terminal)), started_(started), write_(std::move(write)) {}
 
-void Progress::Update(const v1::WatchGraphResponse& update, absl::Time now) {
+void Progress::Update(const v1::WatchGraphResponse& update, const Instant& now) {
   known_ = true;
   changed_ = true;
   graph_ = update.graph();
@@ -238,22 +238,23 @@ void Progress::SetRunning(const std::vector<std::string>& names) {
   }
 }
 
-void Progress::SetNotice(absl::string_view notice, absl::Time now) {
+void Progress::SetNotice(absl::string_view notice, const Instant& now) {
   if (notice_ == notice) return;
   notice_ = std::string(notice);
   changed_ = true;
-  if (!terminal_.interactive && !notice_.empty()) shown_ = absl::InfinitePast();  // say it now
+  if (!terminal_.interactive && !notice_.empty())
+    shown_ = SteadyTime::InfinitePast();  // say it now
   Show(now);
 }
 
-void Progress::Tick(absl::Time now) {
-  if (terminal_.interactive && now - shown_ >= kClock) changed_ = true;
+void Progress::Tick(const Instant& now) {
+  if (terminal_.interactive && now.steady - shown_ >= kClock) changed_ = true;
   if (changed_) Show(now);
 }
 
-void Progress::Finish(absl::Time now) {
+void Progress::Finish(const Instant& now) {
   if (terminal_.interactive) {
-    shown_ = absl::InfinitePast();
+    shown_ = SteadyTime::InfinitePast();
     Show(now);
     if (line_drawn_) write_("\n");
     line_drawn_ = false;
@@ -263,11 +264,11 @@ void Progress::Finish(absl::Time now) {
   changed_ = false;
 }
 
-void Progress::Show(absl::Time now) {
+void Progress::Show(const Instant& now) {
   if (!known_) return;
   const ProgressState state = StateAt(now);
   if (terminal_.interactive) {
-    if (now - shown_ < kRedraw) return;
+    if (now.steady - shown_ < kRedraw) return;
     const LineStyle style{terminal_.width(), terminal_.color, terminal_.unicode};
     write_(absl::StrCat("\r", RenderLine(state, style), "\x1b[K"));
     line_drawn_ = true;
@@ -275,17 +276,17 @@ void Progress::Show(absl::Time now) {
     // Less often the longer it takes: a night's run should not fill a log.
     const absl::Duration pause =
         std::clamp(state.elapsed / 20, absl::Seconds(1), absl::Seconds(30));
-    if (now - shown_ < pause) return;
+    if (now.steady - shown_ < pause) return;
     Say(RenderPlain(state));
   }
-  shown_ = now;
+  shown_ = now.steady;
   changed_ = false;
 }
 
 void Progress::Say(absl::string_view line) {
   // On a terminal above the redrawn line, which the next Show draws again.
   write_(absl::StrCat(line_drawn_ ? "\r\x1b[K" : "", line, "\n"));
-  if (line_drawn_) shown_ = absl::InfinitePast();
+  if (line_drawn_) shown_ = SteadyTime::InfinitePast();
   line_drawn_ = false;
 }
 
@@ -297,13 +298,14 @@ void Progress::SayFailure(const v1::WatchGraphResponse::Change& change) {
   if (failures_said_ == kMaxFailuresSaid) Say("further failures are only counted");
 }
 
-ProgressState Progress::StateAt(absl::Time now) const {
+ProgressState Progress::StateAt(const Instant& now) const {
   ProgressState state;
   state.name = graph_.spec().name();
   state.counts = graph_.counts();
   const absl::Time start =
       started_ == absl::InfinitePast() ? FromProto(graph_.submit_time()) : started_;
-  const absl::Time end = graph_.has_end_time() ? std::min(now, FromProto(graph_.end_time())) : now;
+  const absl::Time end =
+      graph_.has_end_time() ? std::min(now.wall, FromProto(graph_.end_time())) : now.wall;
   state.elapsed = std::max(absl::ZeroDuration(), end - start);
   for (const auto& [order, name] : running_) {
     // The counts are newer where changes come in several messages.

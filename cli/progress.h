@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "api/kartograph/v1/task_executer.pb.h"
+#include "base/clock.h"
 #include "cli/terminal.h"
 
 namespace kartograph::cli {
@@ -37,7 +38,8 @@ std::string RenderLine(const ProgressState& state, const LineStyle& style);
 // "0:42 map_release: 118 of 226 done, 4 running, 1 failed".
 std::string RenderPlain(const ProgressState& state);
 
-// Follows a graph's changes and writes what should be seen. Time is what the caller says it is.
+// Follows a graph's changes and writes what should be seen. Time is what the caller says it is: the
+// steady clock paces what is written, the wall clock is compared with the service's times.
 // Used by one thread.
 class Progress {
  public:
@@ -45,22 +47,22 @@ class Progress {
   // for the graph's submission.
   Progress(Terminal terminal, absl::Time started, std::function<void(absl::string_view)> write);
 
-  void Update(const v1::WatchGraphResponse& update, absl::Time now);
+  void Update(const v1::WatchGraphResponse& update, const Instant& now);
   // Which tasks run, where changes before this moment were not seen.
   void SetRunning(const std::vector<std::string>& names);
   // Shown until it is set to empty.
-  void SetNotice(absl::string_view notice, absl::Time now);
+  void SetNotice(absl::string_view notice, const Instant& now);
   // To be called several times a second: redraws what time alone changes.
-  void Tick(absl::Time now);
+  void Tick(const Instant& now);
   // Leaves the redrawn line in its last state; in a pipe, prints that state if it was not printed
   // yet.
-  void Finish(absl::Time now);
+  void Finish(const Instant& now);
 
  private:
-  void Show(absl::Time now);
+  void Show(const Instant& now);
   void Say(absl::string_view line);
   void SayFailure(const v1::WatchGraphResponse::Change& change);
-  ProgressState StateAt(absl::Time now) const;
+  ProgressState StateAt(const Instant& now) const;
 
   const Terminal terminal_;
   const absl::Time started_;
@@ -74,7 +76,7 @@ class Progress {
   int failures_said_ = 0;
   bool changed_ = false;  // since something was shown
   bool line_drawn_ = false;
-  absl::Time shown_ = absl::InfinitePast();
+  SteadyTime shown_ = SteadyTime::InfinitePast();
 };
 
 }  // namespace kartograph::cli

@@ -57,7 +57,7 @@ TEST(ProgressLineTest, ShowsFailuresHoweverFew) {
   state.counts = Counts(10000, 9990, 0, 1, 9);
   state.running.clear();
   EXPECT_EQ(Line(state, 120),
-            "map_release #######################x 100%  9990/10000  1 failed  9 skipped  0:42");
+            "map_release #######################x  99%  9990/10000  1 failed  9 skipped  0:42");
 }
 
 TEST(ProgressLineTest, LeavesOutTheLeastImportantWhereThereIsNoRoom) {
@@ -132,8 +132,9 @@ class ProgressTest : public ::testing::Test {
     change->set_state(state);
     change->set_reason(reason);
   }
-  static absl::Time At(double seconds) {
-    return absl::FromUnixSeconds(1000) + absl::Seconds(seconds);
+  static Instant At(double seconds) {
+    return {SteadyTime::FromSinceZero(absl::Hours(1) + absl::Seconds(seconds)),
+            absl::FromUnixSeconds(1000) + absl::Seconds(seconds)};
   }
   Progress Make(bool interactive) {
     Terminal terminal;

@@ -15,13 +15,16 @@ namespace kartograph::cli {
 namespace {
 
 constexpr int kPageSize = 1000;
+constexpr int kMaxIdsShown = 20;
 
 // gRPC's messages for a connection that is missing or breaks, as opposed to those of a service.
 bool IsTransport(absl::string_view message) {
-  for (const char* words : {"failed to connect", "connections to all backends failing",
-                            "DNS resolution failed", "Socket closed", "Connection reset", "GOAWAY",
-                            "recvmsg", "Broken pipe", "Deadline Exceeded", "empty address list",
-                            "Trying to connect an http1.x server", "Received http2 header"}) {
+  for (const char* words :
+       {"failed to connect", "connections to all backends failing", "DNS resolution failed",
+        "Socket closed", "Connection reset", "GOAWAY", "recvmsg", "Broken pipe",
+        "Deadline Exceeded", "empty address list", "Trying to connect an http1.x server",
+        "Received http2 header", "keepalive", "ping timeout", "Stream removed", "CANCELLED",
+        "Cancelled"}) {
     if (absl::StrContains(message, words)) return true;
   }
   return message.empty();
@@ -40,6 +43,9 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
     return;
   } else {
     err << "kartograph: the service at " << address << " cannot be reached";
+    if (absl::StrContains(message, "http1.x")) {
+      err << ": this is the port of a page; that of gRPC is another, 50061 unless it was changed";
+    }
     // Of gRPC's message only the innermost part tells a person something.
     for (const char* words :
          {"Connection refused", "Connection reset by peer", "No route to host",
@@ -130,21 +136,35 @@ absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id
     if (graph.ok() || graph.status().code() != absl::StatusCode::kNotFound) return graph;
   }
   v1::ListGraphsRequest request;
-  request.set_page_size(kPageSize);
-  do {
-    absl::StatusOr<v1::ListGraphsResponse> page = context.client->ListGraphs(request);
-    if (!page.ok()) return page.status();
-    for (const v1::Graph& graph : page->graphs()) {
-      if (graph.spec().name() == id_or_name) return graph;
-    }
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
+  request.set_name(std::string(id_or_name));
+  request.set_page_size(1);
+  absl::StatusOr<v1::ListGraphsResponse> newest = context.client->ListGraphs(request);
+  if (!newest.ok()) return newest.status();
+  if (newest->graphs_size() > 0) return std::move(*newest->mutable_graphs(0));
   return absl::NotFoundError(absl::StrCat("no graph has the id or name ", Quoted(id_or_name),
                                           "; \"kartograph list\" shows all graphs"));
 }
 
 absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string_view id_or_name) {
-  return context.client->RetriedRead([&] { return FindGraph(context, id_or_name); });
+  return context.client->RetriedRead([&]() -> absl::StatusOr<v1::Graph> {
+    if (LooksLikeId(id_or_name)) return FindGraph(context, id_or_name);
+    v1::ListGraphsRequest request;
+    request.set_name(std::string(id_or_name));
+    request.set_state(v1::GRAPH_STATE_RUNNING);
+    request.set_page_size(kMaxIdsShown + 1);
+    absl::StatusOr<v1::ListGraphsResponse> running = context.client->ListGraphs(request);
+    if (!running.ok()) return running.status();
+    if (running->graphs_size() == 0) return FindGraph(context, id_or_name);
+    if (running->graphs_size() == 1) return std::move(*running->mutable_graphs(0));
+    std::string ids;
+    for (int i = 0; i < std::min(running->graphs_size(), kMaxIdsShown); ++i) {
+      absl::StrAppend(&ids, i == 0 ? "" : ", ", running->graphs(i).graph_id());
+    }
+    if (running->graphs_size() > kMaxIdsShown) ids += " and more";
+    return absl::InvalidArgumentError(absl::StrCat("several graphs named ", Quoted(id_or_name),
+                                                   " are running (", ids,
+                                                   "); give the id of the one you mean"));
+  });
 }
 
 absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,

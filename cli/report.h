@@ -23,7 +23,8 @@ void PrintJson(const Context& context, const google::protobuf::Message& message)
 
 // The graph of this id or, where there is none, the newest of this name. NotFound otherwise.
 absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id_or_name);
-// As a part of a write, so retried as that while the service is unavailable.
+// For a write: a name means the one graph of this name that runs, the newest where none runs;
+// InvalidArgument where several do. Retried like writes while the service is unavailable.
 absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string_view id_or_name);
 
 // All pages of ListTasks as one answer, or the first `limit` tasks where it is more than 0.

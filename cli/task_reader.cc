@@ -8,7 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/duration.h"
+#include "base/exec_limits.h"
 #include "cli/proto_time.h"
 #include "planner/names.h"
 #include "planner/resources.h"
@@ -44,6 +46,34 @@ constexpr absl::string_view kTaskKeys[] = {
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
 constexpr absl::string_view kVolumeKeys[] = {"host_path", "container_path", "read_only"};
 
+// Whether a shell line holds several commands in lines of their own, and nothing that ends it when
+// one of them fails.
+bool GoesOnAfterFailure(absl::string_view line) {
+  if (absl::StrContains(line, "set -") || absl::StartsWith(line, "#!")) return false;
+  bool one_before = false;
+  for (absl::string_view part : absl::StrSplit(line, '\n')) {
+    part = absl::StripAsciiWhitespace(part);
+    if (part.empty() || part[0] == '#') continue;
+    if (one_before) return true;
+    // What continues in the next line decides there.
+    const bool continues = absl::EndsWith(part, "\\") || absl::EndsWith(part, "&&") ||
+                           absl::EndsWith(part, "||") || absl::EndsWith(part, "|");
+    one_before = !continues;
+  }
+  return false;
+}
+
+// Whether a shell would replace a variable in it.
+bool NamesVariable(absl::string_view text) {
+  for (size_t at = text.find('$'); at != absl::string_view::npos; at = text.find('$', at + 1)) {
+    const char next = at + 1 < text.size() ? text[at + 1] : ' ';
+    if (next == '{' || next == '_' || absl::ascii_isalpha(static_cast<unsigned char>(next))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void TaskReader::ReadDefaults(YamlTree::Id map, const FieldPath& path) {
@@ -69,7 +99,7 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
   }
   YamlTree::Id name = YamlTree::kNone;
   YamlTree::Id after = YamlTree::kNone;
-  bool has_command = false;
+  YamlTree::Id command = YamlTree::kNone;
   for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
     const FieldPath field(&path, entry.key);
     if (entry.key == "name") {
@@ -81,8 +111,8 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
       problems_->Add(tree_.mark(name), field.ToString(),
                      absl::StrCat(Quoted(tree_.text(name)), " ", problem));
     } else if (entry.key == "command") {
-      has_command = true;
-      ReadCommand(entry.value, field, spec->mutable_command());
+      command = entry.value;
+      ReadCommand(command, field, spec->mutable_command());
     } else if (entry.key == "after") {
       after = entry.value;
     } else if (!ReadShared(entry, path, spec)) {
@@ -100,7 +130,54 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
   if (name == YamlTree::kNone) {
     problems_->Add(tree_.mark(map), path.ToString(), "the task has no name");
   }
-  if (!has_command) problems_->Add(tree_.mark(map), path.ToString(), "the task has no command");
+  if (command == YamlTree::kNone) {
+    problems_->Add(tree_.mark(map), path.ToString(), "the task has no command");
+  } else if (names != nullptr) {
+    CheckCommand(command, FieldPath(&path, "command"), *spec);
+  }
+  CheckExecLimits(map, path, *spec);
+}
+
+void TaskReader::CheckCommand(YamlTree::Id command, const FieldPath& path,
+                              const v1::TaskSpec& spec) const {
+  const std::string& line = spec.command().shell();
+  absl::string_view program =
+      spec.command().arguments_size() > 0 ? spec.command().arguments(0) : line;
+  program = absl::StripLeadingAsciiWhitespace(program);
+  if (line.size() > 0) program = program.substr(0, program.find_first_of(" \t\n;&|"));
+  if (spec.command().directory().empty() && !spec.has_container() &&
+      (absl::StartsWith(program, "./") || absl::StartsWith(program, "../"))) {
+    problems_->Warn(tree_.mark(command), path.ToString(),
+                    absl::StrCat(Quoted(program),
+                                 " is looked for in the attempt's own, empty folder; give its full "
+                                 "path, or a `directory`"));
+  }
+  if (GoesOnAfterFailure(line)) {
+    problems_->Warn(
+        tree_.mark(command), path.ToString(),
+        "the shell goes on after a line that fails; begin with \"set -e\" to stop there");
+  }
+}
+
+void TaskReader::CheckExecLimits(YamlTree::Id map, const FieldPath& path,
+                                 const v1::TaskSpec& spec) const {
+  const v1::Command& command = spec.command();
+  size_t total = 0;
+  const auto add = [&](size_t bytes, absl::string_view what) {
+    total += bytes + kExecStringOverhead;
+    if (bytes <= kMaxExecString) return;
+    problems_->Add(tree_.mark(map), path.ToString(),
+                   absl::StrCat(what, " ", ExecStringProblem(bytes)));
+  };
+  for (const std::string& argument : command.arguments()) {
+    add(argument.size(), "an argument of the command");
+  }
+  for (const auto& [name, value] : command.environment()) add(name.size() + 1 + value.size(), name);
+  // Into a container no file can be put that holds the line.
+  if (spec.has_container()) add(command.shell().size(), "the command");
+  if (total > kMaxExecBytes) {
+    problems_->Add(tree_.mark(map), path.ToString(), ExecBytesProblem(total));
+  }
 }
 
 bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
@@ -223,6 +300,12 @@ void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::Tas
                      absl::StrCat(Quoted(text), " ", quantity.status().message()));
       continue;
     }
+    constexpr double kLikelyBytes = 1 << 20;  // nothing runs in less
+    if (entry.key == "ram" && quantity->units() > 0 && quantity->units() < kLikelyBytes) {
+      problems_->Warn(
+          tree_.mark(entry.value), field.ToString(),
+          absl::StrCat(Quoted(text), " is a number of bytes; did you mean \"", text, "GiB\"?"));
+    }
     (*spec->mutable_consumption())[std::string(entry.key)] = quantity->units();
   }
 }
@@ -248,6 +331,12 @@ void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path,
       if (!CheckText(entry.value, field, "a value")) continue;
       value = std::string(tree_.text(entry.value));
     }
+    if (NamesVariable(value)) {
+      problems_->Warn(tree_.mark(entry.value), field.ToString(),
+                      absl::StrCat(Quoted(value),
+                                   " is passed on as it is; variables are replaced in a shell "
+                                   "command only"));
+    }
     (*command->mutable_environment())[std::string(entry.key)] = std::move(value);
   }
 }
@@ -260,9 +349,13 @@ void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Comma
   } else if (directory[0] == '/') {
     command->set_directory(directory);
   } else {
-    std::string path = (std::filesystem::path(folder_) / directory).lexically_normal().string();
-    if (path.size() > 1 && path.back() == '/') path.pop_back();
-    command->set_directory(std::move(path));
+    if (directory[0] == '~') {
+      problems_->Warn(tree_.mark(id), path.ToString(),
+                      "\"~\" is taken for the name of a folder; give the full path of the home");
+    }
+    std::string folder = (std::filesystem::path(folder_) / directory).lexically_normal().string();
+    if (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+    command->set_directory(std::move(folder));
   }
 }
 

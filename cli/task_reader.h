@@ -41,6 +41,9 @@ class TaskReader {
  private:
   // The keys that tasks and defaults share. False where `entry` is none of them.
   bool ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) const;
+  // Warns of what is hardly meant.
+  void CheckCommand(YamlTree::Id command, const FieldPath& path, const v1::TaskSpec& spec) const;
+  void CheckExecLimits(YamlTree::Id map, const FieldPath& path, const v1::TaskSpec& spec) const;
   void ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
   void ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const;
   void ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;

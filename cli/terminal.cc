@@ -1,5 +1,6 @@
 #include "cli/terminal.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -56,6 +57,10 @@ Terminal DetectTerminal(int descriptor) {
     }
     int columns;
     return absl::SimpleAtoi(Environment("COLUMNS"), &columns) && columns > 0 ? columns : 80;
+  };
+  terminal.has_reader = [descriptor] {
+    pollfd state{descriptor, 0, 0};
+    return poll(&state, 1, 0) <= 0 || (state.revents & POLLERR) == 0;
   };
   return terminal;
 }

@@ -15,6 +15,8 @@ struct Terminal {
   bool unicode = false;
   // Columns, asked for again for every line, so that a resized window is respected.
   std::function<int()> width = [] { return 80; };
+  // Whether what is written can still be read: not so once the other end of a pipe is closed.
+  std::function<bool()> has_reader = [] { return true; };
 };
 
 // Of file descriptor 1 or 2. Colours only on a terminal and without NO_COLOR; a terminal called

@@ -134,8 +134,8 @@ std::string Quantities(const google::protobuf::Map<std::string, double>& quantit
   return words;
 }
 
-std::string LocalTime(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S", FromProto(time), absl::LocalTimeZone());
+std::string UtcTime(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", FromProto(time), absl::UTCTimeZone());
 }
 
 absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now) {

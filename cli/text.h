@@ -34,8 +34,8 @@ int FinalTasks(const v1::TaskCounts& counts);
 std::string FormatQuantity(absl::string_view resource, double units);
 // "cpu=1 ram=512MiB", by name.
 std::string Quantities(const google::protobuf::Map<std::string, double>& quantities);
-// In local time, "2024-05-01 13:45:10".
-std::string LocalTime(const google::protobuf::Timestamp& time);
+// "2024-05-01T13:45:10Z": the zone of the service's own texts, too.
+std::string UtcTime(const google::protobuf::Timestamp& time);
 // How long a graph took, or takes until `now`.
 absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now);
 

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -129,14 +130,72 @@ MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path
   return entries;
 }
 
+namespace {
+
+// What the same is called by make, Snakemake, Airflow, Dask, Compose and others.
+struct Foreign {
+  absl::string_view key;
+  absl::string_view ours;
+  absl::string_view how = "";
+};
+constexpr Foreign kForeign[] = {
+    {"needs", "after"},
+    {"depends_on", "after"},
+    {"dependsOn", "after"},
+    {"dependencies", "after"},
+    {"deps", "after"},
+    {"requires", "after"},
+    {"upstream", "after"},
+    {"env", "environment"},
+    {"envs", "environment"},
+    {"cmd", "command"},
+    {"run", "command"},
+    {"script", "command"},
+    {"shell", "command"},
+    {"exec", "command"},
+    {"args", "command", " (a list of the program and its arguments)"},
+    {"retries", "max_attempts", " (one more than the retries)"},
+    {"attempts", "max_attempts"},
+    {"cwd", "directory"},
+    {"workdir", "directory"},
+    {"working_directory", "directory"},
+    {"resources", "consumption"},
+    {"requests", "consumption"},
+    {"limits", "consumption"},
+    {"cpu", "consumption", " with \"cpu\" in it"},
+    {"cpus", "consumption", " with \"cpu\" in it"},
+    {"cores", "consumption", " with \"cpu\" in it"},
+    {"threads", "consumption", " with \"cpu\" in it"},
+    {"ram", "consumption", " with \"ram\" in it"},
+    {"mem", "consumption", " with \"ram\" in it"},
+    {"memory", "consumption", " with \"ram\" in it"},
+    {"image", "container", " with \"image\" in it"},
+    {"steps", "tasks"},
+    {"jobs", "tasks"},
+    {"nodes", "tasks"},
+};
+
+}  // namespace
+
 void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPath& parent,
                       absl::Span<const absl::string_view> known, FileProblems* problems) {
-  const absl::string_view nearest = Nearest(entry.key, known);
-  problems->Add(
-      tree.mark(entry.key_id), parent.ToString(),
-      absl::StrCat(Quoted(entry.key), " is not a known key; ",
-                   nearest.empty() ? absl::StrCat("known keys are ", absl::StrJoin(known, ", "))
-                                   : absl::StrCat("did you mean \"", nearest, "\"?")));
+  absl::string_view nearest = Nearest(entry.key, known);
+  std::string how;
+  if (nearest.empty()) {
+    for (const Foreign& foreign : kForeign) {
+      if (foreign.key != entry.key || !absl::c_linear_search(known, foreign.ours)) continue;
+      nearest = foreign.ours;
+      how = std::string(foreign.how);
+    }
+  }
+  std::string advice;
+  if (!nearest.empty()) {
+    advice = absl::StrCat("; did you mean \"", nearest, "\"", how, "?");
+  } else if (const std::string all = absl::StrJoin(known, ", "); problems->FirstTime(all)) {
+    advice = absl::StrCat("; known keys are ", all);
+  }
+  problems->Add(tree.mark(entry.key_id), parent.ToString(),
+                absl::StrCat(Quoted(entry.key), " is not a known key", advice));
 }
 
 void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& path,

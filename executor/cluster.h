@@ -128,6 +128,8 @@ struct Launch {
   std::string payload;
   absl::Duration timeout = absl::InfiniteDuration();
   absl::Duration cancel_grace = absl::Seconds(10);
+  // Units of pools that it holds, for the task to know; they are counted elsewhere.
+  planner::ResourceVector pools{};
 };
 
 enum class LogStream { kStdout, kStderr };

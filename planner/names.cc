@@ -28,10 +28,20 @@ std::string NameProblem(absl::string_view name) {
   }
   if (name[0] == '-') return "must not start with '-'";
   if (!std::all_of(name.begin(), name.end(), IsNameCharacter)) {
-    return "contains an invalid character; allowed are letters, digits and "
+    return "contains an invalid character; allowed are the letters A to Z and a to z, digits and "
            "_ . - / : + @ = , [ ]";
   }
   return "";
+}
+
+std::string GraphNameProblem(absl::string_view name) {
+  std::string problem = NameProblem(name);
+  if (problem.empty() && name.size() > 1 && name[0] == 'g' &&
+      std::all_of(name.begin() + 1, name.end(),
+                  [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); })) {
+    return "looks like the id of a graph; use a name that is not a 'g' and a number";
+  }
+  return problem;
 }
 
 std::string ResourceNameProblem(absl::string_view name) {

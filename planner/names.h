@@ -19,6 +19,9 @@ bool IsNameCharacter(char c);
 // Empty where `name` can name a task, a graph or a queue; otherwise what is wrong with it and what
 // would be right, to be put after the name: "must not start with '-'".
 std::string NameProblem(absl::string_view name);
+// The same for the name of a graph, which moreover must not look like the id of one, "g17":
+// commands take either.
+std::string GraphNameProblem(absl::string_view name);
 // The same for the name of a resource: letters, digits, '_', '-' and '.', a letter first.
 std::string ResourceNameProblem(absl::string_view name);
 

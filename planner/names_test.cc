@@ -1,5 +1,6 @@
 #include "planner/names.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -18,10 +19,22 @@ TEST(NamesTest, SaysWhatIsWrongWithAName) {
   EXPECT_EQ(NameProblem("-x"), "must not start with '-'");
   for (const char* name : {"a b", "a\nb", "\xC3\xA9", "a\"b"}) {
     EXPECT_EQ(NameProblem(name),
-              "contains an invalid character; allowed are letters, digits and "
-              "_ . - / : + @ = , [ ]")
+              "contains an invalid character; allowed are the letters A to Z and a to z, digits "
+              "and _ . - / : + @ = , [ ]")
         << name;
   }
+}
+
+TEST(NamesTest, AGraphsNameDoesNotLookLikeAnId) {
+  for (const char* name : {"g", "g1a", "G1", "1", "ag1", "g-1", "g1.yaml"}) {
+    EXPECT_EQ(GraphNameProblem(name), "") << name;
+  }
+  for (const char* name : {"g0", "g1", "g17", "g99999999999999999999"}) {
+    EXPECT_THAT(GraphNameProblem(name), ::testing::HasSubstr("looks like the id of a graph"))
+        << name;
+    EXPECT_EQ(NameProblem(name), "") << name;
+  }
+  EXPECT_EQ(GraphNameProblem("a b"), NameProblem("a b"));
 }
 
 TEST(NamesTest, ChecksNamesOfResources) {

@@ -12,8 +12,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/byte_size.h"
 #include "planner/names.h"
@@ -267,6 +270,24 @@ std::string ResourceVector::ToString() const {
 
 std::string FormatBytes(Quantity bytes) { return FormatBytesExactly(bytes.milli()); }
 
+namespace {
+
+// What somebody means who writes "4G" or "4gb"; empty where nobody knows.
+std::string LikelyUnits(absl::string_view unit) {
+  std::vector<std::string> likely;
+  for (absl::string_view known :
+       absl::StrSplit(kByteUnits, absl::ByAnyChar(", "), absl::SkipEmpty())) {
+    if (known == "and") continue;
+    const bool short_form = unit.size() == 1 && known.size() > 1 &&
+                            absl::ascii_toupper(static_cast<unsigned char>(unit[0])) ==
+                                absl::ascii_toupper(static_cast<unsigned char>(known[0]));
+    if (short_form || absl::EqualsIgnoreCase(unit, known)) likely.emplace_back(known);
+  }
+  return absl::StrJoin(likely, " or ");
+}
+
+}  // namespace
+
 absl::StatusOr<Quantity> ParseQuantity(absl::string_view text, absl::string_view resource) {
   text = absl::StripAsciiWhitespace(text);
   size_t end = text.find_first_not_of("+-.0123456789eE");
@@ -285,12 +306,22 @@ absl::StatusOr<Quantity> ParseQuantity(absl::string_view text, absl::string_view
   }
   if (unit.empty()) return Quantity::FromUnits(units);
   const std::optional<int64_t> bytes = BytesOfUnit(unit);
-  if (!bytes.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat("has an unknown unit \"", unit.substr(0, 40),
-                                                   "\"; known units are ", kByteUnits));
-  }
   if (resource == "cpu") {
-    return absl::InvalidArgumentError("has a unit of bytes; cpu is a number of cores");
+    if (bytes.has_value()) {
+      return absl::InvalidArgumentError("has a unit of bytes; cpu is a number of cores");
+    }
+    // As in Kubernetes.
+    const absl::StatusOr<Quantity> cores = Quantity::FromUnits(units / 1000);
+    return absl::InvalidArgumentError(absl::StrCat(
+        "has a unit, but cpu is a number of cores",
+        unit == "m" && cores.ok() ? absl::StrCat("; did you mean ", cores->ToString(), "?") : ""));
+  }
+  if (!bytes.has_value()) {
+    const std::string meant = LikelyUnits(unit);
+    return absl::InvalidArgumentError(
+        absl::StrCat("has an unknown unit \"", unit.substr(0, 40), "\"; ",
+                     meant.empty() ? absl::StrCat("known units are ", kByteUnits)
+                                   : absl::StrCat("did you mean ", meant, "?")));
   }
   return Quantity::FromUnits(units * static_cast<double>(*bytes));
 }

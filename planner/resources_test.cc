@@ -365,8 +365,8 @@ TEST(ParseQuantityTest, KnowsEveryUnit) {
 }
 
 TEST(ParseQuantityTest, NamesTheUnitsWhereItKnowsNoSuchUnit) {
-  for (const char* text : {"5EB", "5EiB", "5eB", "5 mib", "5mB", "5KB", "5 apples", "0x10",
-                           "5 MiB MiB", "5MiB7", "1,5", "5%"}) {
+  for (const char* text :
+       {"5EB", "5EiB", "5eB", "5 apples", "0x10", "5 MiB MiB", "5MiB7", "1,5", "5%"}) {
     const absl::Status status = ParseQuantity(text).status();
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << text;
     EXPECT_THAT(std::string(status.message()), HasSubstr("GiB and TiB")) << text;
@@ -395,6 +395,21 @@ TEST(ParseQuantityTest, TakesNoBytesForCores) {
   EXPECT_EQ(ParseQuantity("2GB", "cpu").status().message(),
             "has a unit of bytes; cpu is a number of cores");
   EXPECT_EQ(*ParseQuantity("2GB", "ram"), Quantity::Of(2'000'000'000));
+}
+
+TEST(ParseQuantityTest, KnowsWhatOthersWrite) {
+  const auto problem = [](const char* text, const char* resource) {
+    return std::string(ParseQuantity(text, resource).status().message());
+  };
+  EXPECT_EQ(problem("4G", "ram"), "has an unknown unit \"G\"; did you mean GB or GiB?");
+  EXPECT_EQ(problem("4gb", "ram"), "has an unknown unit \"gb\"; did you mean GB?");
+  EXPECT_EQ(problem("5mB", ""), "has an unknown unit \"mB\"; did you mean MB?");
+  EXPECT_EQ(problem("5 mib", ""), "has an unknown unit \"mib\"; did you mean MiB?");
+  EXPECT_EQ(problem("4KB", "ram"), "has an unknown unit \"KB\"; did you mean kB?");
+  EXPECT_EQ(problem("4mib", "disk"), "has an unknown unit \"mib\"; did you mean MiB?");
+  EXPECT_THAT(problem("4 floppies", "ram"), HasSubstr("known units are"));
+  EXPECT_EQ(problem("500m", "cpu"), "has a unit, but cpu is a number of cores; did you mean 0.5?");
+  EXPECT_EQ(problem("2 cores", "cpu"), "has a unit, but cpu is a number of cores");
 }
 
 TEST(ParseQuantityTest, ReadsWhatFormatBytesWrites) {

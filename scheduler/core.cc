@@ -476,7 +476,7 @@ void Core::Launch(const planner::Packer::Placement& placement, bool alone, const
   const planner::TaskPolicy& policy = graph.policy(key.index());
   turn.step.launches.push_back({id, agent.id, std::string(graph.task_name(key.index())),
                                 packer_.agent_part(placement.consumption), "", policy.timeout,
-                                policy.cancel_grace});
+                                policy.cancel_grace, packer_.pool_part(placement.consumption)});
 }
 
 // Notifies a cluster that makes offers of what is wanted, whenever that makes a difference to it.

@@ -382,9 +382,10 @@ void Engine::Pop(PopFinished pop, Done done) {
 void Engine::OnClusterEvents(std::vector<executor::ClusterEvent> events, const Instant& now) {
   for (executor::ClusterEvent& event : events) {
     // While nothing can be written, the ends of attempts stay with the cluster, which is asked for
-    // them again.
+    // them again. That they run is not written, and shown.
     if (auto* update = std::get_if<executor::AttemptUpdate>(&event);
-        update != nullptr && !write_error_.ok() && core_->IsAlive(update->attempt)) {
+        update != nullptr && !write_error_.ok() && core_->IsAlive(update->attempt) &&
+        update->outcome != planner::Outcome::kNone) {
       continue;
     }
     core_->OnClusterEvent(std::move(event), {now, step_});
@@ -504,6 +505,8 @@ void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
   }
   for (auto& answer : answers) answer(write_error_);
   RefuseSubmissions(write_error_);
+  // The reloaded core does not know which attempts run.
+  if (!step_.reconcile.empty()) cluster_->Reconcile(std::exchange(step_.reconcile, {}));
 }
 
 void Engine::ApplyEffects() {

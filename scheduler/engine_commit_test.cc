@@ -146,7 +146,7 @@ TEST_F(FailedCommitTest, AnEndThatCouldNotBeWrittenIsNotAcknowledgedButAskedForA
   DiskIsFull();
   Notify({Ended(Attempt(0), Outcome::kSucceeded)});
   Batch();
-  EXPECT_THAT(cluster_.Asked(), IsEmpty());
+  EXPECT_THAT(cluster_.Asked(), ElementsAre("reconcile g1.0.1"));
   EXPECT_EQ(engine_->core().Task(TaskKey::Of(1, 0))->state, planner::TaskState::kLaunching);
   Notify({Ended(Attempt(0), Outcome::kSucceeded)});  // repeated too early
   Batch();
@@ -157,6 +157,27 @@ TEST_F(FailedCommitTest, AnEndThatCouldNotBeWrittenIsNotAcknowledgedButAskedForA
   Batch();
   EXPECT_THAT(cluster_.Asked(),
               testing::UnorderedElementsAre("acknowledge g1.0.1", "execute g1.1.1"));
+}
+
+TEST_F(FailedCommitTest, WhatRunsIsShownAsRunningMeanwhile) {
+  Agent(1);
+  Submit(Graph({Task("a")}));
+  Batch();
+  Notify({Runs(Attempt(0))});
+  Batch();
+  cluster_.Asked();
+  DiskIsFull();
+  Submit(Graph({Task("b")}));
+  Batch();
+  EXPECT_THAT(cluster_.Asked(), ElementsAre("reconcile g1.0.1"));
+  Notify({Runs(Attempt(0))});
+  Batch();
+  EXPECT_FALSE(engine_->write_error().ok());
+  EXPECT_EQ(engine_->core().Task(TaskKey::Of(1, 0))->state, planner::TaskState::kRunning);
+  DiskHasRoomAgain();
+  Notify({Runs(Attempt(0))});
+  Batch();
+  EXPECT_EQ(engine_->core().Task(TaskKey::Of(1, 0))->state, planner::TaskState::kRunning);
 }
 
 TEST_F(FailedCommitTest, AnEndKnownBeforeIsAcknowledgedAllTheSame) {

@@ -116,6 +116,11 @@ class SchedulerThread : public Scheduler {
     return ended_;
   }
 
+  absl::Status write_error() const override {
+    MutexLock lock(&mutex_);
+    return write_error_;
+  }
+
   absl::Status fatal_error() const override {
     MutexLock lock(&mutex_);
     return fatal_error_;
@@ -191,6 +196,7 @@ class SchedulerThread : public Scheduler {
       engine_.EndBatch(now);
       for (auto& read : std::exchange(taken.reads, {})) read(engine_.core());
       MutexLock lock(&mutex_);
+      write_error_ = engine_.write_error();
       if (!engine_.fatal_error().ok()) {
         fatal_error_ = engine_.fatal_error();
         ended_ = true;
@@ -296,6 +302,7 @@ class SchedulerThread : public Scheduler {
   // Nothing more is taken.
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status fatal_error_ ABSL_GUARDED_BY(mutex_);
+  absl::Status write_error_ ABSL_GUARDED_BY(mutex_);
   Mutex join_mutex_;  // for joining thread_
 
   class WatcherSubscription;

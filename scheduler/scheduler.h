@@ -80,6 +80,9 @@ class Scheduler {
   // for the thread. A batch takes fractions of a second: much longer means that it hangs, mostly on
   // the disk.
   virtual absl::Duration BusyFor() const = 0;
+  // Unavailable, with the reason, while the history cannot be written: then nothing is accepted and
+  // nothing new starts, but what runs goes on. Never waits for the thread.
+  virtual absl::Status write_error() const = 0;
   // It has stopped, or cannot go on.
   virtual bool ended() const = 0;
 

@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/exec_limits.h"
 #include "base/utf8.h"
 #include "executor/payload.pb.h"
 #include "planner/names.h"
@@ -38,6 +39,27 @@ void CheckNoNul(absl::string_view text, std::string field, ProblemList& problems
     problems.Add(std::move(field), text,
                  "holds a zero byte, which no program can be given; leave it out");
   }
+}
+
+// Whether the kernel can hand the command over. A shell line may have any length, but for one in a
+// container, into which nothing can be put.
+void CheckExecLimits(const v1::Command& command, bool in_container, absl::string_view field,
+                     ProblemList& problems) {
+  size_t total = 0;
+  const auto add = [&](size_t bytes, const auto& at) {
+    total += bytes + kExecStringOverhead;
+    if (bytes > kMaxExecString) problems.Add(at(), "", ExecStringProblem(bytes));
+  };
+  for (int i = 0; i < command.arguments_size(); ++i) {
+    add(command.arguments(i).size(), [&] { return absl::StrCat(field, ".arguments[", i, "]"); });
+  }
+  if (in_container) add(command.shell().size(), [&] { return absl::StrCat(field, ".shell"); });
+  for (const auto& [name, value] : command.environment()) {
+    add(name.size() + 1 + value.size(), [&, &name = name] {
+      return absl::StrCat(field, ".environment[\"", absl::Utf8SafeCHexEscape(name), "\"]");
+    });
+  }
+  if (total > kMaxExecBytes) problems.Add(std::string(field), "", ExecBytesProblem(total));
 }
 
 void CheckEnvironment(const google::protobuf::Map<std::string, std::string>& environment,
@@ -121,6 +143,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
   }
   CheckNoNul(command.shell(), absl::StrCat(field, ".shell"), problems);
   CheckEnvironment(command.environment(), field, problems);
+  CheckExecLimits(command, spec.has_container(), field, problems);
   if (!command.directory().empty() && command.directory()[0] != '/') {
     problems.Add(absl::StrCat(field, ".directory"), command.directory(),
                  "must be an absolute path, or left out for the attempt's own folder");
@@ -262,7 +285,9 @@ absl::Duration ConvertDuration(const google::protobuf::Duration& duration, std::
 
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
                                         ProblemList& problems) {
-  CheckName(spec.name(), absl::StrCat(field, ".name"), problems);
+  if (std::string problem = planner::GraphNameProblem(spec.name()); !problem.empty()) {
+    problems.Add(absl::StrCat(field, ".name"), spec.name(), std::move(problem));
+  }
   if (!spec.client_queue().empty()) {
     CheckName(spec.client_queue(), absl::StrCat(field, ".client_queue"), problems);
   }

@@ -126,7 +126,8 @@ TEST_P(NameTest, IsRefused) {
   EXPECT_THAT(ProblemsOf(Task(GetParam().name)),
               ElementsAre(AllOf(At("tasks[7].name"), Says(GetParam().words))));
 }
-constexpr char kWrongCharacter[] = "allowed are letters, digits and _ . - / : + @ = , [ ]";
+constexpr char kWrongCharacter[] =
+    "allowed are the letters A to Z and a to z, digits and _ . - / : + @ = , [ ]";
 INSTANTIATE_TEST_SUITE_P(
     Wrong, NameTest,
     testing::Values(WrongName{"", "1 to 256 characters"},

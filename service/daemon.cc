@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/version.h"
 #include "executor/lineage.h"
 #include "executor/local/detect_resources.h"
 #include "executor/local/local_cluster.h"
@@ -31,7 +32,6 @@
 #include "service/http/http_server.h"
 #include "service/http/web_files.h"
 #include "service/queries.h"
-#include "service/version.h"
 #include "service/worker_pool.h"
 #include "storage/history.h"
 
@@ -119,6 +119,15 @@ class DaemonImpl final : public Daemon {
 
   absl::Status Check() override {
     grpc_->SetServing(HttpApi::Health(*scheduler_).ok());
+    const absl::Status write = scheduler_->write_error();
+    if (write.ok() != could_write_) {
+      could_write_ = write.ok();
+      if (could_write_) {
+        spdlog::info("the run history can be written again");
+      } else {
+        spdlog::error(std::string(write.message()));
+      }
+    }
     return scheduler_->fatal_error();
   }
 
@@ -228,6 +237,7 @@ class DaemonImpl final : public Daemon {
     http_ = *std::move(http);
     http_address_ = {config_.http.host, static_cast<uint16_t>(http_->port())};
     grpc_->SetServing(true);
+    LogStart();
     for (const Address& address : {grpc_address_, http_address_}) {
       if (address.IsLoopback()) continue;
       spdlog::warn(
@@ -238,8 +248,28 @@ class DaemonImpl final : public Daemon {
     return absl::OkStatus();
   }
 
+  // What somebody wants to know who reads the log later.
+  void LogStart() {
+    size_t graphs = 0;
+    scheduler::TaskCounts tasks;
+    const absl::Status read = scheduler_->InspectAndWait([&](const scheduler::Snapshots& live) {
+      graphs = live.LiveGraphs().size();
+      tasks = live.Cluster(0, 0).counts;
+    });
+    if (!read.ok()) return;  // it is stopping already
+    const int64_t alive = tasks.by_state[static_cast<int>(planner::TaskState::kLaunching)] +
+                          tasks.by_state[static_cast<int>(planner::TaskState::kRunning)];
+    const std::string cluster =
+        config_.mesos_master ? absl::StrCat("on Mesos at ", config_.mesos_master->ToString())
+                             : absl::StrCat("on this machine with ", Offered(config_).ToString());
+    spdlog::info("version {} serves {} ({}) {}, pools {}: {} live graphs, {} attempts alive",
+                 kVersion, config_.state, Addresses(), cluster,
+                 config_.pools.empty() ? "none" : config_.pools.ToString(), graphs, alive);
+  }
+
   const ServiceConfig config_;
   bool stopped_ = false;
+  bool could_write_ = true;
   Address grpc_address_;
   Address http_address_;
   HttpApi::Served served_;

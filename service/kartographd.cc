@@ -111,6 +111,7 @@ int Serve(const CommandLine& command_line) {
   spdlog::info(drain ? "stopping when running attempts have ended; a second signal ends the wait"
                      : "stopping; running attempts are left to be found again");
   Stop(**daemon, drain);
+  spdlog::info("stopped");
   return 0;
 }
 

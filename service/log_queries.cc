@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "base/terminal_text.h"
 #include "base/utf8.h"
 #include "service/late_answer.h"
 #include "service/queries.h"
@@ -125,7 +126,7 @@ void Queries::ReadTail(executor::LogReader* logs, std::shared_ptr<Tail> tail) {
       return;
     }
     // A failure without its log is better than no answer.
-    tail->text.Give(chunk.ok() ? ValidUtf8(chunk->data) : "");
+    tail->text.Give(chunk.ok() ? WithoutOverwritten(ValidUtf8(chunk->data)) : "");
   });
 }
 

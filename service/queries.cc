@@ -85,11 +85,12 @@ absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsR
                  "is not the state of a graph; leave it out for all");
   }
   if (!problems.empty()) return problems.ToStatus();
-  std::optional<planner::GraphState> state;
+  storage::HistoryReader::GraphFilter filter;
+  filter.name = request.name();
   if (request.state() != v1::GRAPH_STATE_UNSPECIFIED) {
-    state = static_cast<planner::GraphState>(request.state());
+    filter.state = static_cast<planner::GraphState>(request.state());
   }
-  const auto rows = history_->ListGraphs(before, page_size + 1, state);
+  const auto rows = history_->ListGraphs(before, page_size + 1, filter);
   if (!rows.ok()) return rows.status();
 
   v1::ListGraphsResponse response;
@@ -321,6 +322,7 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
   v1::Cluster message;
   message.set_connected(view->cluster.connected);
   message.set_disconnect_reason(ValidUtf8(view->cluster.disconnect_reason));
+  message.set_write_error(ValidUtf8(scheduler_->write_error().message()));
   for (const auto& agent : view->cluster.agents) *message.add_agents() = ToMessage(agent);
   for (const auto& pool : view->cluster.pools) *message.add_pools() = ToMessage(pool);
   for (size_t i = 0; i < keys.size(); ++i) {

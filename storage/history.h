@@ -153,9 +153,14 @@ struct FailureRow {
 class HistoryReader : public LongReader {
  public:
   virtual absl::StatusOr<GraphRow> GetGraph(planner::GraphId graph) = 0;
+  // Which graphs to list: those that fit all that is given.
+  struct GraphFilter {
+    std::optional<planner::GraphState> state{};
+    std::string name{};  // empty: any
+  };
   // Newest first, ids below `before` (0: from the newest).
-  virtual absl::StatusOr<std::vector<GraphRow>> ListGraphs(
-      planner::GraphId before, int limit, std::optional<planner::GraphState> state) = 0;
+  virtual absl::StatusOr<std::vector<GraphRow>> ListGraphs(planner::GraphId before, int limit,
+                                                           const GraphFilter& filter) = 0;
 
   struct Detail {
     bool payload = false;

@@ -139,8 +139,9 @@ TEST_F(PruneTest, NobodySeesAGraphThatWasTakenOutAlthoughItsRowsAreThere) {
   MakeFinal(1, 10);
   ASSERT_THAT(*history_.writer->Prune(At(100), {1}), ElementsAre(1u));
   EXPECT_FALSE(Has(1));
-  EXPECT_THAT(*history_.reader->ListGraphs(0, 10, std::nullopt), IsEmpty());
-  EXPECT_THAT(*history_.reader->ListGraphs(0, 10, GraphState::kFailed), IsEmpty());
+  EXPECT_THAT(*history_.reader->ListGraphs(0, 10, {}), IsEmpty());
+  EXPECT_THAT(*history_.reader->ListGraphs(0, 10, {GraphState::kFailed}), IsEmpty());
+  EXPECT_THAT(*history_.reader->ListGraphs(0, 10, {{}, "g"}), IsEmpty());
   EXPECT_THAT(*history_.reader->ListFailures(10), IsEmpty());
   EXPECT_TRUE(absl::IsNotFound(history_.reader->GetTask(1, "a").status()));
   EXPECT_TRUE(absl::IsNotFound(history_.writer->FindTask(1, "a").status()));

@@ -254,7 +254,13 @@ CREATE TABLE incarnations (
 ) STRICT;
 )sql";
 
-constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+// Graphs are found by name.
+constexpr char kVersion6[] = R"sql(
+CREATE INDEX graphs_by_name ON graphs (name);
+)sql";
+
+constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3,
+                                       kVersion4, kVersion5, kVersion6};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

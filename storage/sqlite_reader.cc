@@ -135,12 +135,23 @@ absl::StatusOr<GraphRow> SqliteReader::GetGraph(planner::GraphId graph) {
   return row;
 }
 
-absl::StatusOr<std::vector<GraphRow>> SqliteReader::ListGraphs(
-    planner::GraphId before, int limit, std::optional<planner::GraphState> state) {
+absl::StatusOr<std::vector<GraphRow>> SqliteReader::ListGraphs(planner::GraphId before, int limit,
+                                                               const GraphFilter& filter) {
   std::vector<GraphRow> graphs;
   const int64_t below = before == 0 ? INT64_MAX : int64_t{before};
   absl::Status status = InTransaction([&](Session& session) {
-    if (!state.has_value()) {
+    if (!filter.name.empty()) {
+      return DecodeGraphs(
+          session.connection->Query(
+              "SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs INDEXED BY graphs_by_name "
+              "WHERE name = ?1 AND id < ?2 AND (?3 = 0 OR state = ?3) AND " KARTOGRAPH_VISIBLE
+              " ORDER BY id DESC LIMIT ?4",
+              absl::string_view(filter.name), below,
+              filter.state.has_value() ? static_cast<int64_t>(*filter.state) : int64_t{0},
+              int64_t{limit}),
+          graphs);
+    }
+    if (!filter.state.has_value()) {
       return DecodeGraphs(
           session.connection->Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
                                     " FROM graphs WHERE id < ? AND " KARTOGRAPH_VISIBLE
@@ -152,7 +163,7 @@ absl::StatusOr<std::vector<GraphRow>> SqliteReader::ListGraphs(
         session.connection->Query(
             "SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs INDEXED BY graphs_by_state "
             "WHERE state = ? AND id < ? AND " KARTOGRAPH_VISIBLE " ORDER BY id DESC LIMIT ?",
-            static_cast<int64_t>(*state), below, int64_t{limit}),
+            static_cast<int64_t>(*filter.state), below, int64_t{limit}),
         graphs);
   });
   if (!status.ok()) return status;

@@ -24,8 +24,8 @@ class SqliteReader : public HistoryReader {
   explicit SqliteReader(Connection::Options options) : options_(std::move(options)) {}
 
   absl::StatusOr<GraphRow> GetGraph(planner::GraphId graph) override;
-  absl::StatusOr<std::vector<GraphRow>> ListGraphs(
-      planner::GraphId before, int limit, std::optional<planner::GraphState> state) override;
+  absl::StatusOr<std::vector<GraphRow>> ListGraphs(planner::GraphId before, int limit,
+                                                   const GraphFilter& filter) override;
   absl::StatusOr<std::vector<TaskRow>> ListTasks(planner::GraphId graph, planner::TaskIndex from,
                                                  int limit,
                                                  absl::Span<const planner::TaskState> states,

@@ -27,8 +27,10 @@ class SqliteReaderTest : public testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
   std::vector<planner::GraphId> List(planner::GraphId before, int limit,
-                                     std::optional<GraphState> state = std::nullopt) {
-    absl::StatusOr<std::vector<GraphRow>> rows = history_.reader->ListGraphs(before, limit, state);
+                                     std::optional<GraphState> state = std::nullopt,
+                                     const std::string& name = "") {
+    absl::StatusOr<std::vector<GraphRow>> rows =
+        history_.reader->ListGraphs(before, limit, {state, name});
     EXPECT_TRUE(rows.ok()) << rows.status();
     std::vector<planner::GraphId> ids;
     for (const GraphRow& row : *rows) ids.push_back(row.graph.graph);
@@ -79,6 +81,20 @@ TEST_F(SqliteReaderTest, ListsGraphsNewestFirstPageByPage) {
   EXPECT_THAT(List(4, 9, GraphState::kFailed), ElementsAre(2u));
   EXPECT_THAT(List(0, 1, GraphState::kRunning), ElementsAre(3u));
   EXPECT_THAT(List(0, 9, GraphState::kCancelled), IsEmpty());
+}
+
+TEST_F(SqliteReaderTest, ListsGraphsOfAName) {
+  for (planner::GraphId graph = 1; graph <= 5; ++graph) {
+    GraphSubmitted submitted = SomeGraph(graph);
+    submitted.name = graph % 2 == 1 ? "odd" : "even";
+    Commit({submitted});
+  }
+  Commit({EndOf(3, GraphState::kFailed, At(1))});
+  EXPECT_THAT(List(0, 9, std::nullopt, "odd"), ElementsAre(5u, 3u, 1u));
+  EXPECT_THAT(List(5, 1, std::nullopt, "odd"), ElementsAre(3u));
+  EXPECT_THAT(List(0, 9, GraphState::kRunning, "odd"), ElementsAre(5u, 1u));
+  EXPECT_THAT(List(0, 9, GraphState::kFailed, "even"), IsEmpty());
+  EXPECT_THAT(List(0, 9, std::nullopt, "od"), IsEmpty());
 }
 
 TEST_F(SqliteReaderTest, ListsTasksFromAnIndexOn) {

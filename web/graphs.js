@@ -164,7 +164,7 @@ function graphRow(graph) {
   };
 }
 
-// How much of a running graph has ended; what has ended as a whole needs no percentage, and "100 %"
+// How much of a running graph is done; what has ended as a whole needs no percentage, and "100 %"
 // beside a failure would mislead.
 export function progressWords(graph) {
   if (!isRunning(graph)) return '';

@@ -156,6 +156,8 @@ function renderService() {
   const away = byId('cluster-away');
   away.hidden = cluster.connected !== false;
   setText(byId('cluster-away-reason'), cluster.disconnectReason ?? '');
+  byId('write-error').hidden = !cluster.writeError;
+  setText(byId('write-error-reason'), cluster.writeError ?? '');
   byId('updated').hidden = (cluster.version ?? '') === firstVersion;
 }
 

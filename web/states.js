@@ -3,17 +3,17 @@
 
 // In the order of a progress bar: what has ended, then what is nearest to its end.
 export const TASK_STATES = [
-  {name: 'TASK_STATE_SUCCEEDED', key: 'succeeded', mark: '✓', final: true},
-  {name: 'TASK_STATE_FAILED', key: 'failed', mark: '✕', final: true},
-  {name: 'TASK_STATE_CANCELLED', key: 'cancelled', mark: '⊘', final: true},
-  {name: 'TASK_STATE_SKIPPED', key: 'skipped', mark: '↷', final: true},
-  {name: 'TASK_STATE_RUNNING', key: 'running', mark: '►', final: false},
-  {name: 'TASK_STATE_LAUNCHING', key: 'launching', mark: '▷', final: false},
-  {name: 'TASK_STATE_READY', key: 'ready', mark: '◆', final: false},
-  {name: 'TASK_STATE_WAITING', key: 'waiting', mark: '○', final: false},
+  {name: 'TASK_STATE_SUCCEEDED', key: 'succeeded', mark: '✓'},
+  {name: 'TASK_STATE_FAILED', key: 'failed', mark: '✕'},
+  {name: 'TASK_STATE_CANCELLED', key: 'cancelled', mark: '⊘'},
+  {name: 'TASK_STATE_SKIPPED', key: 'skipped', mark: '↷'},
+  {name: 'TASK_STATE_RUNNING', key: 'running', mark: '►'},
+  {name: 'TASK_STATE_LAUNCHING', key: 'launching', mark: '▷'},
+  {name: 'TASK_STATE_READY', key: 'ready', mark: '◆'},
+  {name: 'TASK_STATE_WAITING', key: 'waiting', mark: '○'},
 ];
 
-const UNKNOWN = {name: '', key: 'unknown', mark: '?', final: false};
+const UNKNOWN = {name: '', key: 'unknown', mark: '?'};
 const taskStates = new Map(TASK_STATES.map((state) => [state.name, state]));
 const graphStates = new Map(
     ['running', 'succeeded', 'failed', 'cancelled'].map((key) => [
@@ -29,10 +29,9 @@ export function graphState(name) {
   return graphStates.get(name) ?? UNKNOWN;
 }
 
-// How many tasks are final.
+// How many tasks are done: have succeeded, as on the command line.
 export function doneCount(counts) {
-  return TASK_STATES.filter((state) => state.final)
-      .reduce((sum, state) => sum + Number(counts?.[state.key] ?? 0), 0);
+  return Number(counts?.succeeded ?? 0);
 }
 
 const SIGNALS = new Map([

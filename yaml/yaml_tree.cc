@@ -215,6 +215,9 @@ class YamlTreeBuilder {
         absl::StartsWith(text_.substr(offset), "\t")) {
       what = "a tab stands where only spaces may";
     }
+    if (what == "mapping values are not allowed in this context") {
+      what += "; put text that has \": \" in it into quotes";
+    }
     if (parser_.context != nullptr) {
       absl::StrAppend(&what, ", ", parser_.context);
       const int line = tree_->MarkAt(Offsets(text_).OfCharacter(parser_.context_mark.index)).line;

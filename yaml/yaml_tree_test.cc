@@ -195,9 +195,12 @@ TEST(YamlTreeTest, SaysWhereWhatIsNoYamlBreaks) {
   EXPECT_EQ(ProblemOf("a: \"b\n"),
             "2:1: found unexpected end of stream, while scanning a quoted scalar from line 1");
   EXPECT_EQ(ProblemOf("{\"a\": [1]}\n}\n"), "2:1: this bracket closes nothing");
-  EXPECT_EQ(ProblemOf("a: b: c\n"), "1:5: mapping values are not allowed in this context");
+  EXPECT_EQ(ProblemOf("a: b: c\n"),
+            "1:5: mapping values are not allowed in this context; put text "
+            "that has \": \" in it into quotes");
   EXPECT_EQ(ProblemOf("\"\xC3\xA9\": b: c\n"),
-            "1:8: mapping values are not allowed in this context");
+            "1:8: mapping values are not allowed in this context; put text "
+            "that has \": \" in it into quotes");
 }
 
 TEST(YamlTreeTest, LimitsHowDeepListsAndMapsNest) {

@@ -85,7 +85,8 @@ grpc::Status FakeService::GetGraph(grpc::ServerContext*, const v1::GetGraphReque
 grpc::Status FakeService::ListGraphs(grpc::ServerContext*, const v1::ListGraphsRequest* request,
                                      v1::ListGraphsResponse* response) {
   const auto accept = [&](const v1::Graph& graph) {
-    return request->state() == v1::GRAPH_STATE_UNSPECIFIED || request->state() == graph.state();
+    return (request->state() == v1::GRAPH_STATE_UNSPECIFIED || request->state() == graph.state()) &&
+           (request->name().empty() || request->name() == graph.spec().name());
   };
   response->set_next_page_token(Page(graphs, request->page_token(),
                                      std::min(page_size, request->page_size()), accept,

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -36,6 +37,8 @@ class RunnerProcesses final : public AttemptProcesses {
   absl::StatusOr<std::string> ReadResult(planner::AttemptId attempt, int64_t bytes) override;
   void DiscardSandbox(planner::AttemptId attempt) override { sandboxes_->Discard(attempt); }
 
+  // As in Runner.
+  void SetEnvironment(std::vector<std::string> base) { runner_->SetEnvironment(std::move(base)); }
   // Readable when Poll has something to do.
   int fd() const { return runner_->fd(); }
 

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
+#include "executor/runner/environment.h"
 
 namespace kartograph::executor::local {
 namespace {
@@ -85,9 +86,15 @@ absl::Status StartAgent(const AgentCommand& command, absl::Duration patience) {
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  // Tasks may read the agent's environment in /proc: there must be no secrets in it.
+  std::vector<std::string> variables = InheritedEnvironment(environ);
+  std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
+  for (std::string& variable : variables) environment.push_back(variable.data());
+  environment.push_back(nullptr);
   pid_t pid = -1;
-  int error =
-      posix_spawn(&pid, command.binary.c_str(), &actions, &attributes, argv.data(), environ);
+  int error = posix_spawn(&pid, command.binary.c_str(), &actions, &attributes, argv.data(),
+                          environment.data());
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) return ErrnoStatus(error, absl::StrCat("cannot start ", command.binary));

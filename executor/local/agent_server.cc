@@ -169,6 +169,10 @@ void AgentServer::Read(const ConnectionPtr& connection) {
 void AgentServer::HandleMessage(const ConnectionPtr& connection, ToAgent* message) {
   if (message->has_hello()) HandleHello(connection, message->hello());
   if (connection == current_) {
+    if (message->has_environment()) {
+      const auto& variables = message->environment().variables();
+      processes_->SetEnvironment({variables.begin(), variables.end()});
+    }
     for (wire::Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);
     if (agent_.held() > 0) leaving_ = false;
     for (const Cancel& cancel : message->cancels()) {

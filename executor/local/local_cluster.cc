@@ -25,6 +25,7 @@
 #include "executor/local/agent.pb.h"
 #include "executor/local/agent_process.h"
 #include "executor/local/protocol.h"
+#include "executor/runner/environment.h"
 #include "executor/runner/sandbox.h"
 #include "executor/wire/attempt.h"
 
@@ -379,6 +380,9 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   greeting.mutable_hello()->set_history(options_.lineage.history);
   for (const Incarnation incarnation : options_.lineage.incarnations) {
     greeting.mutable_hello()->add_incarnations(incarnation);
+  }
+  for (std::string& variable : InheritedEnvironment(environ)) {
+    greeting.mutable_environment()->add_variables(std::move(variable));
   }
   std::string out;
   AppendFrame(greeting, &out);

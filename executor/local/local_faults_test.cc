@@ -208,12 +208,18 @@ TEST_F(LocalFaultsTest, ThatItsAgentWasKilledIsSaidOfEveryAttempt) {
 TEST_F(LocalFaultsTest, AnAttemptWithoutASandboxIsTheAgentsFailure) {
   Client client(options_);
   ASSERT_TRUE(client.WaitConnected());
+  // What is only removed is made again; here something else is in the way.
   std::filesystem::remove_all(File("sandboxes"));
+  std::ofstream(File("sandboxes")) << "in the way";
   client->Execute({Shell(Id(0), "true")});
   const AttemptUpdate end = client.WaitEnd(Id(0));
   EXPECT_EQ(end.outcome, Outcome::kAgentFailed);
   EXPECT_THAT(end.message, HasSubstr("sandbox"));
   client->Acknowledge({Id(0)});
+  std::filesystem::remove(File("sandboxes"));
+  client->Execute({Shell(Id(1), "true")});
+  EXPECT_EQ(client.WaitEnd(Id(1)).outcome, Outcome::kSucceeded);
+  client->Acknowledge({Id(1)});
 }
 
 // With no client, the agent keeps what attempts have returned on disk.

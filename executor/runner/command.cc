@@ -9,12 +9,19 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/exec_limits.h"
+#include "executor/declared_variables.h"
 #include "planner/ids.h"
+#include "planner/resources.h"
 
 namespace kartograph::executor {
 namespace {
 
+using planner::Quantity;
+
 constexpr absl::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+
+constexpr absl::string_view kThreads = "OMP_NUM_THREADS";
 
 bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
@@ -52,35 +59,51 @@ absl::Status Command::Read(const Launch& launch) {
   return absl::OkStatus();
 }
 
+const std::string* Command::script() const {
+  return payload_.shell().size() > kMaxExecString ? &payload_.shell() : nullptr;
+}
+
 void Command::SetUp(const Launch& launch, const std::string& attempt, const std::string& sandbox,
-                    const Environment& base) {
+                    std::shared_ptr<const Environment> base) {
+  base_ = std::move(base);
   directory_ = payload_.directory().empty() ? sandbox : payload_.directory();
   std::string graph = planner::GraphIdToString(launch.attempt.task().graph());
   std::string result = absl::StrCat(sandbox, "/result");
   Environment::Variables variables;
   variables.push_back({"PWD", directory_});  // ours is not theirs
+  const Quantity cpu = launch.consumption.Get(planner::Resource::Cpu());
+  // Libraries that count the host's cores would use all of them.
+  const std::string threads = absl::StrCat(std::max<int64_t>(1, cpu.milli() / 1000));
+  if (base_->Get(kThreads).empty()) variables.push_back({kThreads, threads});
   for (const auto& [name, value] : payload_.environment()) variables.push_back({name, value});
   variables.push_back({"KARTOGRAPH_GRAPH", graph});
   variables.push_back({"KARTOGRAPH_TASK", launch.task_name});
   variables.push_back({"KARTOGRAPH_ATTEMPT", attempt});
   variables.push_back({"KARTOGRAPH_RESULT", result});
-  base.Build(variables, &environment_);
+  const std::vector<std::pair<std::string, std::string>> declared = DeclaredVariables(launch);
+  variables.insert(variables.end(), declared.begin(), declared.end());
+  base_->Build(variables, &environment_);
 
   shell_argv_.clear();
   if (payload_.arguments().empty()) {
     static char shell_name[] = "/bin/sh";
     static char shell_option[] = "-c";
-    shell_argv_ = {shell_name, shell_option, payload_.mutable_shell()->data(), nullptr};
-    if (!UseWordsOfShellLine()) argv_ = std::exchange(shell_argv_, {});
+    if (script() != nullptr) {
+      script_path_ = absl::StrCat(sandbox, "/", kScript);
+      argv_ = {shell_name, script_path_.data(), nullptr};
+    } else {
+      shell_argv_ = {shell_name, shell_option, payload_.mutable_shell()->data(), nullptr};
+      if (!UseWordsOfShellLine()) argv_ = std::exchange(shell_argv_, {});
+    }
   } else {
     argv_.clear();
     for (std::string& argument : *payload_.mutable_arguments()) argv_.push_back(argument.data());
     argv_.push_back(nullptr);
   }
-  ListPrograms(base);
+  ListPrograms();
 }
 
-void Command::ListPrograms(const Environment& base) {
+void Command::ListPrograms() {
   path_.clear();
   programs_.clear();
   const absl::string_view name = argv_[0];
@@ -88,7 +111,7 @@ void Command::ListPrograms(const Environment& base) {
     programs_.emplace_back(name);
   } else {
     auto own = payload_.environment().find("PATH");
-    path_ = own != payload_.environment().end() ? own->second : std::string(base.Get("PATH"));
+    path_ = own != payload_.environment().end() ? own->second : std::string(base_->Get("PATH"));
     if (path_.empty()) path_ = std::string(kDefaultPath);
     for (absl::string_view folder : absl::StrSplit(path_, ':')) {
       // Without a folder it is the working directory.

@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_COMMAND_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_COMMAND_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,12 @@ class Command {
   absl::Status Read(const Launch& launch);
   // After Read: `sandbox` is the working directory where the payload names none.
   void SetUp(const Launch& launch, const std::string& attempt, const std::string& sandbox,
-             const Environment& base);
+             std::shared_ptr<const Environment> base);
+
+  // After Read: a shell line that is too long for an argument. It is to be in the sandbox, as
+  // kScript, when the process is made. Null where there is none.
+  const std::string* script() const;
+  static constexpr char kScript[] = "command.sh";
 
   // After SetUp: programs, arguments, environment and directory. Valid until the next change.
   SpawnRequest Request();
@@ -34,10 +40,12 @@ class Command {
  private:
   // Whether the shell line is a plain command by its full path, which is then in argv_.
   bool UseWordsOfShellLine();
-  void ListPrograms(const Environment& base);
+  void ListPrograms();
 
   Payload payload_;
   std::string directory_;
+  std::string script_path_;
+  std::shared_ptr<const Environment> base_;
   EnvironmentBlock environment_;
   std::vector<std::string> words_;  // of a shell line
   std::vector<char*> argv_;

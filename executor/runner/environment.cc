@@ -1,18 +1,72 @@
 #include "executor/runner/environment.h"
 
-#include <cstddef>
+#include <pwd.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace kartograph::executor {
-Environment::Environment(char* const* base) {
-  for (; base != nullptr && *base != nullptr; ++base) {
-    absl::string_view entry = *base;
-    size_t equals = entry.find('=');
-    if (equals == absl::string_view::npos || equals == 0) continue;
-    if (index_.emplace(std::string(entry.substr(0, equals)), base_.size()).second) {
-      base_.emplace_back(entry);
+namespace {
+
+constexpr absl::string_view kOwnPrefix = "KARTOGRAPH_";
+// systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager".
+constexpr absl::string_view kOfUnit[] = {"CREDENTIALS_DIRECTORY",
+                                         "INVOCATION_ID",
+                                         "JOURNAL_STREAM",
+                                         "LISTEN_FDNAMES",
+                                         "LISTEN_FDS",
+                                         "LISTEN_PID",
+                                         "MAINPID",
+                                         "MEMORY_PRESSURE_WATCH",
+                                         "MEMORY_PRESSURE_WRITE",
+                                         "NOTIFY_SOCKET",
+                                         "SYSTEMD_EXEC_PID",
+                                         "WATCHDOG_PID",
+                                         "WATCHDOG_USEC"};
+constexpr absl::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+
+absl::string_view NameOf(absl::string_view entry) { return entry.substr(0, entry.find('=')); }
+
+}  // namespace
+
+std::vector<std::string> InheritedEnvironment(char* const* environment) {
+  std::vector<std::string> inherited;
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    const absl::string_view name = NameOf(*environment);
+    if (absl::StartsWith(name, kOwnPrefix) ||
+        std::find(std::begin(kOfUnit), std::end(kOfUnit), name) != std::end(kOfUnit)) {
+      continue;
     }
+    inherited.emplace_back(*environment);
+  }
+  const auto add = [&inherited](absl::string_view name, absl::string_view value) {
+    for (const std::string& entry : inherited) {
+      if (NameOf(entry) == name) return;
+    }
+    inherited.push_back(absl::StrCat(name, "=", value));
+  };
+  add("PATH", kDefaultPath);
+  struct passwd user;
+  struct passwd* found = nullptr;
+  std::vector<char> text(64 << 10);
+  if (getpwuid_r(geteuid(), &user, text.data(), text.size(), &found) == 0 && found != nullptr) {
+    add("HOME", user.pw_dir);
+    add("USER", user.pw_name);
+    add("LOGNAME", user.pw_name);
+  }
+  return inherited;
+}
+
+Environment::Environment(std::vector<std::string> base) {
+  for (std::string& entry : base) {
+    const absl::string_view name = NameOf(entry);
+    if (name.empty() || name.size() == entry.size()) continue;
+    if (index_.emplace(std::string(name), base_.size()).second) base_.push_back(std::move(entry));
   }
 }
 

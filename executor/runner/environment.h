@@ -17,11 +17,17 @@ struct EnvironmentBlock {
   std::vector<char*> pointers;  // null-terminated, for execve
 };
 
-// Builds environment blocks over one base environment, which is parsed once. Thread-compatible.
+// What attempts inherit from a process whose environment is `environment` (as environ): NAME=value,
+// without what concerns that process alone, which are Kartograph's own settings and secrets
+// (KARTOGRAPH_*) and what systemd passes to a unit. A process that has no PATH, HOME, USER or
+// LOGNAME, as one started by a service manager, has them from the password database.
+std::vector<std::string> InheritedEnvironment(char* const* environment);
+
+// Builds environment blocks over one base environment, which is parsed once. Immutable.
 class Environment {
  public:
-  // `base` as in environ: NAME=value, null-terminated.
-  explicit Environment(char* const* base);
+  // `base`: NAME=value; anything else is ignored.
+  explicit Environment(std::vector<std::string> base);
 
   // Base overlaid with `variables`, later ones over earlier ones. The block is valid as long as
   // this lives.

@@ -75,8 +75,9 @@ Runner::Runner(Options options, std::unique_ptr<Sandboxes> sandboxes)
     : options_(std::move(options)),
       clock_(*options_.clock),
       sandboxes_(std::move(sandboxes)),
-      environment_(options_.environment == nullptr ? environ : options_.environment),
-      self_(getpid()) {}
+      self_(getpid()) {
+  SetEnvironment(InheritedEnvironment(environ));
+}
 
 Runner::~Runner() {
   std::vector<Attempt*> left;
@@ -142,6 +143,10 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
     return Failure{Outcome::kAgentFailed, std::string(sandbox.status().message())};
   }
   command.SetUp(launch, attempt->text_id, sandbox->path, environment_);
+  if (command.script() != nullptr) {
+    absl::Status written = sandboxes_->Write(launch.attempt, Command::kScript, *command.script());
+    if (!written.ok()) return Failure{Outcome::kAgentFailed, std::string(written.message())};
+  }
   if (options_.cgroups != nullptr) {
     absl::StatusOr<CgroupPool::Group> group = options_.cgroups->Acquire(attempt->ram_limit);
     if (!group.ok()) return Failure{Outcome::kAgentFailed, std::string(group.status().message())};

@@ -66,8 +66,6 @@ class Runner {
     const Clock* clock = &Clock::System();  // outlives the runner
     // Called when a process was made that leads an attempt's session. May be empty.
     std::function<void(planner::AttemptId, pid_t)> on_process;
-    // What attempts inherit, as environ; copied by Create. Null: this process's own.
-    char* const* environment = nullptr;
   };
   static absl::StatusOr<std::unique_ptr<Runner>> Create(Options options);
   // Kills what still runs, with its process groups; waits at most a moment for it to be gone.
@@ -75,6 +73,12 @@ class Runner {
 
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
+
+  // What attempts inherit that are started from now on, NAME=value. At first that is this process's
+  // InheritedEnvironment.
+  void SetEnvironment(std::vector<std::string> base) {
+    environment_ = std::make_shared<const Environment>(std::move(base));
+  }
 
   // Processes that hang in the kernel before their programs and do not end.
   static constexpr size_t kMaxHung = 64;
@@ -205,7 +209,7 @@ class Runner {
   const Clock& clock_;
   std::unique_ptr<Sandboxes> sandboxes_;
   absl::flat_hash_map<uint64_t, Sandboxes::Sandbox> prepared_;  // by attempt
-  Environment environment_;
+  std::shared_ptr<const Environment> environment_;
   Descriptor signal_fd_;
   Descriptor null_fd_;
   pid_t self_ = 0;

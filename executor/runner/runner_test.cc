@@ -76,6 +76,16 @@ TEST_F(RunnerTest, LeavesOutAShellThatHasNothingToDo) {
   EXPECT_EQ(Stdout(3), "no first line\n");
 }
 
+TEST_F(RunnerTest, AShellLineMayBeLongerThanAnArgument) {
+  const std::string comment(1 << 20, 'x');
+  const AttemptUpdate end = Run(Shell(0, absl::StrCat("# ", comment, "\necho long; exit 3")));
+  EXPECT_EQ(end.exit_status, 3) << end.message;
+  EXPECT_EQ(Stdout(0), "long\n");
+  EXPECT_EQ(Run(Shell(1, absl::StrCat("echo short #", comment.substr(0, 100000)))).outcome,
+            Outcome::kSucceeded);
+  EXPECT_NE(access(absl::StrCat(options_.sandbox_root, "/17/1.1/command.sh").c_str(), F_OK), 0);
+}
+
 TEST_F(RunnerTest, StartsInASandboxMadeBefore) {
   runner().Prepare(Id(0));
   runner().Prepare(Id(1));
@@ -184,14 +194,34 @@ TEST_F(RunnerTest, BuildsTheEnvironment) {
 }
 
 TEST_F(RunnerTest, TakesTheEnvironmentItIsGiven) {
-  char path[] = "PATH=/usr/bin:/bin";
-  char given[] = "GIVEN=yes";
-  char* environment[] = {path, given, nullptr};
-  options_.environment = environment;
   setenv("FROM_THE_AGENT", "agent", 1);
+  // This one has its environment from the first, though it goes on beside the next.
+  runner().Start(Shell(1, "cat; env"));
+  runner().SetEnvironment({"PATH=/usr/bin:/bin", "GIVEN=yes", "nonsense"});
   EXPECT_EQ(Run(List(0, {"env"})).outcome, Outcome::kSucceeded);
   EXPECT_THAT(Stdout(0), ::testing::HasSubstr("GIVEN=yes\n"));
   EXPECT_EQ(Stdout(0).find("FROM_THE_AGENT"), std::string::npos);
+  EXPECT_EQ(WaitEnd(1).outcome, Outcome::kSucceeded);
+  EXPECT_THAT(Stdout(1), ::testing::HasSubstr("FROM_THE_AGENT=agent\n"));
+  EXPECT_EQ(Stdout(1).find("GIVEN"), std::string::npos);
+}
+
+TEST_F(RunnerTest, NamesWhatWasDeclared) {
+  unsetenv("OMP_NUM_THREADS");
+  Launch launch = List(0, {"env"});
+  launch.consumption = {{planner::Resource::Cpu(), planner::Quantity::FromMilli(2500)},
+                        {planner::Resource::Ram(), planner::Quantity::Of(64 << 20)}};
+  launch.pools = {{planner::Resource::Intern("db-connections").value(), planner::Quantity::Of(3)}};
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
+  EXPECT_THAT(
+      absl::StrSplit(Stdout(0), '\n'),
+      ::testing::IsSupersetOf({"KARTOGRAPH_CPU=2.5", "KARTOGRAPH_RAM=67108864",
+                               "KARTOGRAPH_RESOURCE_DB_CONNECTIONS=3", "OMP_NUM_THREADS=2"}));
+  Payload payload;
+  payload.add_arguments("env");
+  (*payload.mutable_environment())["OMP_NUM_THREADS"] = "7";
+  Run(WithPayload(1, payload));
+  EXPECT_THAT(absl::StrSplit(Stdout(1), '\n'), ::testing::Contains("OMP_NUM_THREADS=7"));
 }
 
 TEST_F(RunnerTest, GivesACleanStart) {

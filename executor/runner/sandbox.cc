@@ -198,6 +198,24 @@ absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const
   return fd;
 }
 
+absl::Status Sandboxes::Write(planner::AttemptId attempt, const char* file,
+                              absl::string_view data) const {
+  const std::string path = absl::StrCat(SandboxFolder(attempt), "/", file);
+  const auto fail = [&] {
+    return ErrnoStatus(errno, absl::StrCat("cannot write ", root_, "/", path));
+  };
+  const Descriptor fd(openat(folder_.get(), path.c_str(),
+                             O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd.ok()) return fail();
+  while (!data.empty()) {
+    const ssize_t bytes = write(fd.get(), data.data(), data.size());
+    if (bytes < 0 && errno == EINTR) continue;
+    if (bytes < 0) return fail();
+    data.remove_prefix(static_cast<size_t>(bytes));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> Sandboxes::ReadResult(planner::AttemptId attempt,
                                                   int64_t max_bytes) const {
   // Most attempts have none, and one check is enough to know.

@@ -1,7 +1,7 @@
 // The folders of attempts: <root>/<graph number>/<task index>.<attempt number>/ with `stdout`,
-// `stderr`, and `result` where the attempt wrote one; <root>/discarded.* is to be removed. Nothing
-// here follows a symbolic link below the root: what is in a sandbox is the task's, and may be made
-// to mislead.
+// `stderr`, `command.sh` where the shell line is a long one, and `result` where the attempt wrote
+// one; <root>/discarded.* is to be removed. Nothing here follows a symbolic link below the root:
+// what is in a sandbox is the task's, and may be made to mislead.
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 
@@ -40,6 +40,9 @@ class Sandboxes {
   // A new, empty sandbox. One that is there already is of another attempt that had this id, before
   // an older copy of the history was restored or before the agent was killed: it is discarded.
   absl::StatusOr<Sandbox> Make(planner::AttemptId attempt);
+
+  // Writes a new file into a sandbox.
+  absl::Status Write(planner::AttemptId attempt, const char* file, absl::string_view data) const;
 
   // What is in `result`; empty where there is none. OutOfRange where it is larger than `max_bytes`;
   // NotFound or PermissionDenied where the task has put something there that cannot be read;

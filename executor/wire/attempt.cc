@@ -105,6 +105,7 @@ void ToMessage(executor::Launch launch, Launch* message) {
   message->set_attempt(launch.attempt.value);
   message->set_task_name(std::move(launch.task_name));
   ToMessage(launch.consumption, message->mutable_consumption());
+  ToMessage(launch.pools, message->mutable_pools());
   message->set_payload(std::move(launch.payload));
   if (launch.timeout != absl::InfiniteDuration()) {
     message->set_timeout_ns(absl::ToInt64Nanoseconds(launch.timeout));
@@ -123,6 +124,9 @@ absl::StatusOr<executor::Launch> FromMessage(Launch* message, planner::ResourceN
   absl::StatusOr<planner::ResourceVector> consumption = FromMessage(message->consumption(), names);
   if (!consumption.ok()) return consumption.status();
   launch.consumption = *std::move(consumption);
+  absl::StatusOr<planner::ResourceVector> pools = FromMessage(message->pools(), names);
+  if (!pools.ok()) return pools.status();
+  launch.pools = *std::move(pools);
   launch.payload = std::move(*message->mutable_payload());
   if (message->has_timeout_ns()) launch.timeout = absl::Nanoseconds(message->timeout_ns());
   launch.cancel_grace = absl::Nanoseconds(message->cancel_grace_ns());

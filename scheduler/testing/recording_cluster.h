@@ -115,6 +115,15 @@ inline executor::Offer Lease(const std::string& agent, planner::ResourceVector r
   return offer;
 }
 
+// An attempt on agent "m" runs.
+inline executor::AttemptUpdate Runs(planner::AttemptId attempt) {
+  executor::AttemptUpdate update;
+  update.attempt = attempt;
+  update.agent = "m";
+  update.start_time = absl::FromUnixSeconds(1700000000);
+  return update;
+}
+
 // An attempt on agent "m" has ended, or (kNone) is alive.
 inline executor::AttemptUpdate Ended(planner::AttemptId attempt, planner::Outcome outcome,
                                      std::string return_value = "") {

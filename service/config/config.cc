@@ -2,13 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/version.h"
 #include "service/config/config_file.h"
 #include "service/config/settings.h"
-#include "service/version.h"
 
 namespace kartograph::service {
 namespace {
@@ -61,7 +62,14 @@ void ApplyFlags(const Flags& flags, ServiceConfig& config, std::vector<std::stri
       problems.push_back(
           absl::StrCat("--", setting.name, ": is given ", texts.size(), " times; give it once"));
     }
+    std::set<std::string> names;  // of NAME=N
     for (const std::string& text : texts) {
+      if (setting.kind == Setting::Kind::kNamed &&
+          !names.insert(text.substr(0, text.find('='))).second) {
+        problems.push_back(absl::StrCat("--", setting.name, " = ", text, ": ",
+                                        text.substr(0, text.find('=')),
+                                        " is given twice; give it once"));
+      }
       const absl::Status status = setting.apply(text, config);
       if (status.ok()) continue;
       problems.push_back(

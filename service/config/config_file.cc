@@ -78,12 +78,16 @@ class Reader {
                                           "`db_connections: 40`"));
       return;
     }
+    std::set<std::string> seen;
     for (const YamlTree::Pair& pair : tree_.Pairs(value)) {
       if (tree_.kind(pair.key) != Kind::kScalar || tree_.kind(pair.value) != Kind::kScalar) {
         Add(tree_.mark(pair.key), absl::StrCat(setting.file_key, ": must be names and numbers"));
         continue;
       }
       const absl::string_view name = tree_.text(pair.key);
+      if (!seen.emplace(name).second) {
+        Add(tree_.mark(pair.key), absl::StrCat(setting.file_key, ".", name, ": is there twice"));
+      }
       ApplyText(setting, absl::StrCat(setting.file_key, ".", name), pair.value,
                 absl::StrCat(name, "=", tree_.text(pair.value)));
     }

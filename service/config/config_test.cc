@@ -160,6 +160,17 @@ TEST(ConfigTest, NamesKeysThatAreNoWords) {
                           StartsWith(file + ":4: cpu: must be a single value")));
 }
 
+TEST(ConfigTest, TakesNoNameTwice) {
+  const std::string file = WriteFile("twice.yaml", "state: /s\npools:\n  db: 1\n  db: 2\n");
+  EXPECT_THAT(ProblemsOf({"--config", file}),
+              ElementsAre(AllOf(StartsWith(file + ":4: pools.db"), HasSubstr("twice"))));
+  // A flag takes the place of what the file says.
+  const std::string once = WriteFile("once.yaml", "state: /s\npools: {db: 1}\n");
+  EXPECT_THAT(ProblemsOf({"--config", once, "--pool", "db=2"}), ElementsAre());
+  EXPECT_THAT(ProblemsOf({"--config", "/nowhere/c.yaml"}),
+              testing::Contains(HasSubstr("No such file or directory")));
+}
+
 TEST(ConfigTest, TakesAnEmptyFile) {
   EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", WriteFile("empty.yaml", "")}),
               ElementsAre());
@@ -195,6 +206,8 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"--pool", "=3"}, std::vector<std::string>{"--pool", "db=-1"},
         std::vector<std::string>{"--pool", "db=nan"}, std::vector<std::string>{"--pool", "cpu=1"},
         std::vector<std::string>{"--pool", "gpu=1", "--resource", "gpu=2"},
+        std::vector<std::string>{"--pool", "db=1", "--pool", "db=1"},
+        std::vector<std::string>{"--resource", "gpu=1", "--resource", "gpu=2"},
         std::vector<std::string>{"--grpc", "nowhere"}, std::vector<std::string>{"--grpc", "::1:80"},
         std::vector<std::string>{"--http", "127.0.0.1:99999"},
         std::vector<std::string>{"--http", "127.0.0.1:50061"},

@@ -39,6 +39,14 @@ class GrpcStreamsTest : public testing::Test {
     return harness_.stub->ReadLog(&context, request);
   }
 
+  // The next message with data: the first of an attempt may have none.
+  static bool ReadPart(grpc::ClientReader<v1::ReadLogResponse>& reader, v1::ReadLogResponse& part) {
+    while (reader.Read(&part)) {
+      if (!part.data().empty()) return true;
+    }
+    return false;
+  }
+
   static std::string Rest(grpc::ClientReader<v1::ReadLogResponse>& reader) {
     std::string text;
     v1::ReadLogResponse part;
@@ -167,17 +175,60 @@ TEST_F(GrpcStreamsTest, ALogCanBeFollowedFromBeforeTheLaunchUntilTheEnd) {
   const executor::Launch b = cluster().WaitForLaunch("b");
   cluster().WriteLog(b.attempt, LogStream::kStdout, "one\n");
   v1::ReadLogResponse part;
-  ASSERT_TRUE(reader->Read(&part));
+  ASSERT_TRUE(ReadPart(*reader, part));
   EXPECT_EQ(part.data(), "one\n");
   cluster().Run(b.attempt);
   cluster().WriteLog(b.attempt, LogStream::kStdout, "two\n");
-  ASSERT_TRUE(reader->Read(&part));
+  ASSERT_TRUE(ReadPart(*reader, part));
   EXPECT_EQ(part.offset(), 4);
   EXPECT_EQ(part.data(), "two\n");
   cluster().WriteLog(b.attempt, LogStream::kStdout, "three\n");
   cluster().End(b.attempt, Outcome::kSucceeded);
   EXPECT_EQ(Rest(*reader), "three\n");
   EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(GrpcStreamsTest, ATaskIsFollowedOverItsAttempts) {
+  harness_.below.Submit("g", {"a"});
+  Context context, one_context;
+  auto reader = ReadLog(context, "a", true);
+  auto one = ReadLog(one_context, "a", true, 1);
+  const executor::Launch first = cluster().WaitForLaunch("a");
+  cluster().WriteLog(first.attempt, LogStream::kStdout, "first");
+  v1::ReadLogResponse part;
+  ASSERT_TRUE(ReadPart(*reader, part));
+  EXPECT_EQ(part.data(), "first");
+  EXPECT_EQ(part.attempt(), 1);
+  cluster().End(first.attempt, Outcome::kLost);
+  EXPECT_EQ(Rest(*one), "first");
+  EXPECT_TRUE(one->Finish().ok());
+  // Of this one nothing is left.
+  cluster().End(cluster().WaitForLaunch("a").attempt, Outcome::kLost);
+  const executor::Launch third = cluster().WaitForLaunch("a");
+  cluster().WriteLog(third.attempt, LogStream::kStdout, "third");
+
+  ASSERT_TRUE(ReadPart(*reader, part));
+  EXPECT_EQ(part.data(), "third");
+  EXPECT_EQ(part.offset(), 0);
+  EXPECT_EQ(part.attempt(), 3);
+
+  // As a client goes on that has lost its connection.
+  Context again_context;
+  v1::ReadLogRequest request;
+  request.set_graph_id("g1");
+  request.set_task_name("a");
+  request.set_attempt(1);
+  request.set_offset(2);
+  request.set_follow(true);
+  request.set_follow_retries(true);
+  auto again = harness_.stub->ReadLog(&again_context, request);
+  ASSERT_TRUE(ReadPart(*again, part));
+  EXPECT_EQ(part.data(), "rst");
+  cluster().End(third.attempt, Outcome::kSucceeded);
+  EXPECT_EQ(Rest(*again), "third");
+  EXPECT_EQ(Rest(*reader), "");
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(again->Finish().ok());
 }
 
 TEST_F(GrpcStreamsTest, AFollowedLogLooksOnlyAFewTimesASecond) {

@@ -40,7 +40,7 @@ void ReadLogStream::Begin() {
 void ReadLogStream::Find() {
   // The attempt found first stays the one that is read.
   const int32_t number =
-      source_.launched ? static_cast<int32_t>(source_.attempt.number()) : request_.attempt();
+      source_.launched ? static_cast<int32_t>(source_.attempt.number()) : number_;
   absl::StatusOr<Queries::LogSource> source =
       parts_.queries->FindLog(graph_, request_.task_name(), number);
   if (!source.ok()) {
@@ -48,7 +48,8 @@ void ReadLogStream::Find() {
     return;
   }
   source_ = *std::move(source);
-  if (request_.follow() && watch_ == nullptr && !source_.ended) {
+  const bool over = follows_task_ ? source_.task_final : source_.ended;
+  if (request_.follow() && watch_ == nullptr && !over) {
     watch_ = parts_.hub->Add(graph_, source_.task, [weak = weak_from_this()] {
       if (const std::shared_ptr<ReadLogStream> stream = weak.lock()) stream->Wake();
     });
@@ -60,6 +61,8 @@ void ReadLogStream::Find() {
     Read();
   } else if (request_.follow() && !source_.task_final) {
     Wait();
+  } else if (announced_ > 0) {
+    End(absl::OkStatus());  // the task ended without a further attempt
   } else {
     End(Queries::NotLaunched(source_, request_.task_name(), request_.attempt()));
   }
@@ -79,26 +82,39 @@ void ReadLogStream::Read() {
 }
 
 void ReadLogStream::OnChunk(absl::StatusOr<executor::LogChunk> chunk) {
-  // An attempt that has only just been launched has written nothing.
-  const bool not_yet = absl::IsNotFound(chunk.status()) && !source_.ended;
-  if (!chunk.ok() && !not_yet) {
+  // An attempt that has only just been launched has written nothing, and of one that was lost there
+  // may be nothing when the task runs again.
+  const bool goes_on = !source_.ended || (follows_task_ && !source_.task_final);
+  if (!chunk.ok() && !(absl::IsNotFound(chunk.status()) && goes_on)) {
     End(chunk.status());
     return;
   }
-  if (chunk.ok() && !chunk->data.empty()) {
-    offset_ = chunk->offset + static_cast<int64_t>(chunk->data.size());
-    message_.set_offset(chunk->offset);
-    message_.set_data(std::move(chunk->data));
-    writing_ = true;
-    StartWrite(&message_);
+  if (chunk.ok() &&
+      (!chunk->data.empty() || (request_.follow() && announced_ != source_.attempt.number()))) {
+    Send(*std::move(chunk));
     return;
   }
   // It had ended before this read, so nothing can come after it.
-  if (!request_.follow() || source_.ended) {
+  if (follows_task_ && source_.ended && !source_.task_final) {
+    number_ = static_cast<int32_t>(source_.attempt.number()) + 1;
+    source_.launched = false;
+    offset_ = 0;
+    Find();
+  } else if (!request_.follow() || source_.ended) {
     End(absl::OkStatus());
-    return;
+  } else {
+    Wait();
   }
-  Wait();
+}
+
+void ReadLogStream::Send(executor::LogChunk chunk) {
+  offset_ = chunk.offset + static_cast<int64_t>(chunk.data.size());
+  announced_ = source_.attempt.number();
+  message_.set_attempt(static_cast<int32_t>(announced_));
+  message_.set_offset(chunk.offset);
+  message_.set_data(std::move(chunk.data));
+  writing_ = true;
+  StartWrite(&message_);
 }
 
 void ReadLogStream::OnWriteDone(bool ok) {

@@ -11,8 +11,9 @@
 namespace kartograph::service {
 
 // Sends what an attempt has written; where it follows, reads again a few times a second until the
-// attempt has ended and everything is sent. One step follows the other; between two, `waiting_`
-// says that whoever sets it to false goes on. Keeps itself until the call is over.
+// attempt (or the task, see ReadLogRequest) has ended and everything is sent. One step follows the
+// other; between two, `waiting_` says that whoever sets it to false goes on. Keeps itself until the
+// call is over.
 class ReadLogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse>,
                             public std::enable_shared_from_this<ReadLogStream> {
  public:
@@ -26,13 +27,19 @@ class ReadLogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse>
  private:
   ReadLogStream(const ServiceParts& parts, grpc::CallbackServerContext* context,
                 const v1::ReadLogRequest& request)
-      : parts_(parts), context_(context), request_(request), offset_(request.offset()) {}
+      : parts_(parts),
+        context_(context),
+        request_(request),
+        follows_task_(request.follow() && (request.attempt() == 0 || request.follow_retries())),
+        number_(request.attempt()),
+        offset_(request.offset()) {}
 
   void Begin();
   // Looks for the attempt and how far it is, then reads or waits for it.
   void Find();
   void Read();
   void OnChunk(absl::StatusOr<executor::LogChunk> chunk);
+  void Send(executor::LogChunk chunk);
   void Wait();
   void Wake();
   void Next();
@@ -41,6 +48,7 @@ class ReadLogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse>
   const ServiceParts parts_;
   grpc::CallbackServerContext* const context_;
   const v1::ReadLogRequest request_;
+  const bool follows_task_;
   std::shared_ptr<ReadLogStream> self_;
   SharedLimit::Claim open_;
   std::shared_ptr<ChangeHub::Watch> watch_;  // only where it follows
@@ -51,8 +59,10 @@ class ReadLogStream final : public grpc::ServerWriteReactor<v1::ReadLogResponse>
   std::atomic<bool> writing_{false};
 
   planner::GraphId graph_ = 0;
+  int32_t number_;  // of the attempt to read; 0: the last one
   Queries::LogSource source_;
   int64_t offset_;
+  uint32_t announced_ = 0;  // the attempt of the last message
   v1::ReadLogResponse message_;
 };
 

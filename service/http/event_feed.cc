@@ -20,7 +20,7 @@ void Append(std::string& text, absl::string_view event, const std::string& json)
 
 EventFeed::EventFeed(Options options, scheduler::Scheduler* scheduler, Queries* queries,
                      WorkerPool* workers)
-    : options_(options), queries_(queries), workers_(workers) {
+    : options_(options), scheduler_(scheduler), queries_(queries), workers_(workers) {
   subscription_ = scheduler->Subscribe([this](const scheduler::Changes& changes,
                                               const scheduler::Snapshots&) { OnChange(changes); });
   workers_->PostAfter(options_.heartbeat, [this] { Heartbeat(); });
@@ -122,6 +122,13 @@ std::string EventFeed::Everything() {
 
 void EventFeed::Heartbeat() {
   SendToAll(": heartbeat\n\n");
+  // While nothing can be written nothing changes, but that.
+  if (const bool can_write = scheduler_->write_error().ok();
+      std::exchange(could_write_, can_write) != can_write) {
+    absl::MutexLock lock(&mutex_);
+    dirty_.any = true;
+    Plan(absl::ZeroDuration());
+  }
   workers_->PostAfter(options_.heartbeat, [this] { Heartbeat(); });
 }
 

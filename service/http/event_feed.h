@@ -52,6 +52,7 @@ class EventFeed {
   void SendToAll(std::string text);
 
   const Options options_;
+  scheduler::Scheduler* const scheduler_;
   Queries* const queries_;
   WorkerPool* const workers_;
   absl::Mutex mutex_;
@@ -59,6 +60,7 @@ class EventFeed {
   std::vector<std::shared_ptr<HttpStream>> joining_ ABSL_GUARDED_BY(mutex_);
   Dirty dirty_ ABSL_GUARDED_BY(mutex_);
   bool planned_ ABSL_GUARDED_BY(mutex_) = false;
+  bool could_write_ = true;  // at the last heartbeat
   // Lets the scheduler's thread skip the work while nobody listens.
   std::atomic<bool> listened_to_{false};
   std::unique_ptr<scheduler::Scheduler::Subscription> subscription_;

@@ -75,6 +75,7 @@ void HttpApi::Handle(HttpRequest request, HttpReply reply) {
 
 absl::Status HttpApi::Health(scheduler::Scheduler& scheduler) {
   if (absl::Status fatal = scheduler.fatal_error(); !fatal.ok()) return fatal;
+  if (absl::Status write = scheduler.write_error(); !write.ok()) return write;
   if (scheduler.ended()) return absl::UnavailableError("the service is stopping");
   if (const absl::Duration busy = scheduler.BusyFor(); busy > kProbeTimeout) {
     return absl::UnavailableError(
@@ -132,6 +133,7 @@ void HttpApi::Graphs(const HttpRequest& request, HttpReply reply) {
   question.set_page_size(params.Int32("page_size"));
   question.set_page_token(params.Text("page_token"));
   question.set_state(params.GraphState("state"));
+  question.set_name(params.Text("name"));
   if (!Checked(params, reply)) return;
   OnWorker(std::move(reply), [this, question] { return parts_.queries->ListGraphs(question); });
 }
@@ -212,6 +214,7 @@ HttpResponse HttpApi::Metrics() {
   MetricsInput input = *live;
   input.version = options_.version;
   input.start_time = options_.start_time;
+  input.history_writable = parts_.scheduler->write_error().ok();
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = MetricsText(input);

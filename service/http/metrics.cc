@@ -150,6 +150,11 @@ std::string MetricsText(const MetricsInput& input) {
       Gauge("process_start_time_seconds", "When the service started, in seconds since 1970.")
           .Add(absl::ToDoubleSeconds(input.start_time - absl::UnixEpoch()))
           .Take());
+  families.push_back(Gauge("kartograph_history_writable",
+                           "0 while the run history cannot be written, so that nothing is accepted "
+                           "or launched.")
+                         .Add(input.history_writable ? 1 : 0)
+                         .Take());
   AddTasks(input, families);
   AddTotals(input.totals, families);
   AddCluster(input.cluster, families);

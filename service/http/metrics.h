@@ -13,6 +13,7 @@ struct MetricsInput {
   scheduler::ClusterSnapshot cluster;
   scheduler::Totals totals;
   int64_t live_graphs = 0;
+  bool history_writable = true;
   std::string version;
   absl::Time start_time;
 };

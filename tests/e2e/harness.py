@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 import grpc
 
@@ -136,6 +138,7 @@ class Service:
         self.flags = [str(flag) for flag in flags]
         self.limits = limits  # called in the child before the program starts
         self.listen = listen  # for HTTP
+        self.listen_grpc = "127.0.0.1:0"
         self.environment = environment  # changes of ours; values may be bytes
         self.process = self.channel = self.stub = None
         self.grpc = self.http = None
@@ -145,7 +148,7 @@ class Service:
         """Starts the daemon and waits until it serves; StartFailed where it ends instead."""
         self.starts += 1
         self.log = self.folder / f"kartographd.{self.starts}.log"
-        words = [KARTOGRAPHD, "--state", self.state, "--grpc", "127.0.0.1:0", "--http",
+        words = [KARTOGRAPHD, "--state", self.state, "--grpc", self.listen_grpc, "--http",
                  self.listen, *self.flags, *more]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -322,6 +325,15 @@ class Service:
 
     def cancel(self, graph_id, task_name=""):
         return self.call("Cancel", pb.CancelRequest(graph_id=graph_id, task_name=task_name)).tasks
+
+    def get(self, path):
+        """Status and text of an HTTP answer."""
+        try:
+            with urllib.request.urlopen(f"http://{self.http}{path}", timeout=PATIENCE) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
 
     def cli(self, *words, **options):
         """Runs the command line against this service."""

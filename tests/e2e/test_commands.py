@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import threading
 
@@ -212,6 +213,59 @@ def test_cancel_of_a_task_and_of_a_graph(shared, folder):
 def test_an_empty_argument_as_of_an_empty_variable_is_refused(arguments):
     refused = cli(*arguments, server=NOBODY)
     assert refused.returncode == WRONG and "must not be empty" in refused.stderr
+
+
+@pytest.mark.parametrize("words, said", [
+    (["stauts"], 'did you mean "status"?'), (["ls"], 'did you mean "list"?'),
+    (["--json", "sumbit", "x"], 'did you mean "submit"?'), (["conquer"], "there are submit, status"),
+])
+def test_a_word_that_is_no_command_gets_advice(words, said):
+    refused = cli(*words, server=NOBODY)
+    assert refused.returncode == WRONG and said in refused.stderr
+
+
+def test_version_and_help_need_no_service():
+    assert re.fullmatch(r"kartograph \d+\.\d+\.\d+\n", cli("--version").stdout)
+    assert cli("help").stdout == cli("--help").stdout != ""
+
+
+def test_the_servers_address_may_lack_its_port(shared):
+    refused = cli("status", server="http://127.0.0.1:50061")
+    assert refused.returncode == WRONG and "HOST:PORT" in refused.stderr
+    assert "nowhere.invalid:50061 cannot be reached" in cli("status", server="nowhere.invalid").stderr
+    page = cli("status", server=shared.http)
+    assert page.returncode == UNREACHABLE and "port of a page" in page.stderr
+
+
+def test_a_name_means_the_graph_that_runs_where_something_is_changed(start, folder):
+    service = start()
+    first = submit(service, folder, LONG)
+    done = service.submit([pb.TaskSpec(name="a", command=pb.Command(shell="true"))], name="patience")
+    service.wait_for_graph(done)
+    cancelled = service.cli("cancel", "patience", "then")
+    assert cancelled.returncode == DONE and first in cancelled.stdout
+    second = submit(service, folder, LONG)
+    refused = service.cli("cancel", "patience")
+    assert refused.returncode == WRONG and first in refused.stderr and second in refused.stderr
+    for graph in (first, second):
+        assert service.cli("cancel", graph).returncode == DONE
+    service.wait_for_graph(first)
+    service.wait_for_graph(second)
+    assert "nothing to cancel" in service.cli("cancel", "patience").stdout
+    looks_like_an_id = service.cli("submit", graph_file(folder, LONG), "--name", "g17")
+    assert looks_like_an_id.returncode == WRONG and "looks like the id" in looks_like_an_id.stderr
+
+
+def test_a_long_shell_line_runs_and_a_long_argument_is_refused(shared, folder):
+    text = "# " + "x" * 300_000
+    path = graph_file(folder, "tasks:\n  - name: a\n    command: |\n"
+                              f"      {text}\n      echo long\n")
+    assert cli("validate", path).returncode == DONE
+    graph = shared.cli("submit", path, "--wait").stdout.split()[0]
+    assert shared.log_of(graph, "a") == b"long\n"
+    path = graph_file(folder, f"tasks: [{{name: a, command: [echo, '{text}']}}]\n")
+    refused = cli("validate", path)
+    assert refused.returncode == WRONG and "has 300002 bytes" in refused.stderr
 
 
 def test_retry_runs_what_failed_again(shared, folder):

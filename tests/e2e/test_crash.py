@@ -300,3 +300,31 @@ def test_a_cancel_before_a_kill_is_carried_out_after_it(start):
     service.start()
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_CANCELLED
     assert processes_with(mark) == []
+
+
+def test_tasks_find_the_environment_of_the_present_service_and_no_secret(start, folder):
+    service = start(environment={"FLAVOUR": "first", "KARTOGRAPH_MESOS_SECRET": "hush-hush"})
+
+    def environment():
+        graph = service.submit([task("a", "env", consumption={"cpu": 1, "ram": 64 << 20})])
+        assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+        return dict(line.split("=", 1) for line in
+                    service.log_of(graph, "a").decode().splitlines() if "=" in line)
+    found = environment()
+    assert found["FLAVOUR"] == "first" and found["KARTOGRAPH_RAM"] == str(64 << 20)
+    assert found["KARTOGRAPH_CPU"] == found["OMP_NUM_THREADS"] == "1"
+    assert "KARTOGRAPH_MESOS_SECRET" not in found
+    agent = service.agent_pid()
+    with open(f"/proc/{agent}/environ", "rb") as environ:
+        assert b"hush" not in environ.read()
+    # The agent stays, as it has something to run.
+    gate = folder / "gate"
+    held = service.submit([task("held", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done")])
+    service.wait_for_task(held, "held", pb.TASK_STATE_RUNNING)
+    service.terminate()
+    service.environment = {"FLAVOUR": "second"}
+    service.start()
+    assert service.agent_pid() == agent
+    assert environment()["FLAVOUR"] == "second"
+    gate.touch()
+    service.wait_for_graph(held)

@@ -190,14 +190,25 @@ def test_running_out_of_disk_is_told_and_damages_nothing(start, folder):
         service = start(state=mounted / "state")
         kept = service.submit([task("kept")])
         service.wait_for_graph(kept)
+        gate = folder / "gate"
+        running = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.05; done")])
+        service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
+        assert service.get("/healthz")[0] == 200
         fill_up(mounted)
         with pytest.raises(grpc.RpcError) as error:
             service.submit([task(f"t{i}", "true", "x" * 1000) for i in range(3000)])
         assert error.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
         assert service.running()
+        # It says so wherever somebody may look, and what runs is shown as that.
+        eventually(lambda: service.get("/healthz")[0] == 503, "it is not healthy")
+        assert "cannot be written" in service.get("/healthz")[1]
+        assert "kartograph_history_writable 0" in service.get("/metrics")[1]
+        assert "cannot be written" in service.cli("status").stdout
+        service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
+        eventually(lambda: service.stderr().count("cannot be written") == 1, "it is logged once")
         assert service.graph(kept).state == pb.GRAPH_STATE_SUCCEEDED
         graphs = service.call("ListGraphs", pb.ListGraphsRequest()).graphs
-        assert [graph.graph_id for graph in graphs] == [kept], "half a graph is stored"
+        assert [graph.graph_id for graph in graphs] == [running, kept], "half a graph is stored"
         # With room again, it goes on as if nothing had been.
         (mounted / "filler").unlink()
 
@@ -208,6 +219,12 @@ def test_running_out_of_disk_is_told_and_damages_nothing(start, folder):
                 return None
         late = eventually(accepted, "a graph is accepted again")
         assert service.wait_for_graph(late).state == pb.GRAPH_STATE_SUCCEEDED
+        assert service.get("/healthz")[0] == 200
+        assert "kartograph_history_writable 1" in service.get("/metrics")[1]
+        assert "cannot be written" not in service.cli("status").stdout
+        eventually(lambda: "can be written again" in service.stderr(), "it is logged")
+        gate.touch()
+        assert service.wait_for_graph(running).state == pb.GRAPH_STATE_SUCCEEDED
         service.kill()
         service.start()
         assert service.graph(kept).state == service.graph(late).state == pb.GRAPH_STATE_SUCCEEDED

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "executor/declared_variables.h"
 #include "executor/payload.pb.h"
 #include "executor/wire/attempt.h"
 #include "planner/ids.h"
@@ -76,6 +77,7 @@ TaskInfo CommandTask(const Launch& launch, const std::string& mesos_agent,
               environment);
   AddVariable("KARTOGRAPH_TASK", launch.task_name, environment);
   AddVariable("KARTOGRAPH_ATTEMPT", planner::AttemptIdToString(launch.attempt), environment);
+  for (const auto& [name, value] : DeclaredVariables(launch)) AddVariable(name, value, environment);
   kartograph::mesos::ContainerInfo& container = *task.mutable_container();
   container.set_type(kartograph::mesos::ContainerInfo::MESOS);
   container.mutable_mesos();

@@ -1,0 +1,26 @@
+// What Linux can hand to a new program, so that what never can be is refused before it is tried.
+#ifndef KARTOGRAPH_BASE_EXEC_LIMITS_H_
+#define KARTOGRAPH_BASE_EXEC_LIMITS_H_
+
+#include <cstddef>
+#include <string>
+
+namespace kartograph {
+
+// The longest argument, or variable as NAME=value: MAX_ARG_STRLEN of <linux/binfmts.h>, which is 32
+// pages of 4 KiB, without the NUL that ends it.
+inline constexpr size_t kMaxExecString = (128 << 10) - 1;
+// All arguments and variables together: a quarter of the usual stack of 8 MiB (execve(2), "Limits
+// on size of arguments and environment"). Each counts with its NUL and its pointer.
+inline constexpr size_t kMaxExecBytes = 2 << 20;
+inline constexpr size_t kExecStringOverhead = 1 + sizeof(char*);
+
+// Empty where an argument or variable of so many bytes can be handed over; otherwise what is wrong,
+// to be put after its name: "has 200000 bytes; ...".
+std::string ExecStringProblem(size_t bytes);
+// The same for all together, overhead included.
+std::string ExecBytesProblem(size_t bytes);
+
+}  // namespace kartograph
+
+#endif  // KARTOGRAPH_BASE_EXEC_LIMITS_H_
