@@ -14,6 +14,7 @@ namespace kartograph::executor {
 namespace {
 
 constexpr absl::string_view kOwnPrefix = "KARTOGRAPH_";
+constexpr absl::string_view kForClients = "KARTOGRAPH_SERVER";
 // systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager".
 constexpr absl::string_view kOfUnit[] = {"CREDENTIALS_DIRECTORY",
                                          "INVOCATION_ID",
@@ -38,7 +39,7 @@ std::vector<std::string> InheritedEnvironment(char* const* environment) {
   std::vector<std::string> inherited;
   for (; environment != nullptr && *environment != nullptr; ++environment) {
     const absl::string_view name = NameOf(*environment);
-    if (absl::StartsWith(name, kOwnPrefix) ||
+    if ((absl::StartsWith(name, kOwnPrefix) && name != kForClients) ||
         std::find(std::begin(kOfUnit), std::end(kOfUnit), name) != std::end(kOfUnit)) {
       continue;
     }

@@ -19,8 +19,9 @@ struct EnvironmentBlock {
 
 // What attempts inherit from a process whose environment is `environment` (as environ): NAME=value,
 // without what concerns that process alone, which are Kartograph's own settings and secrets
-// (KARTOGRAPH_*) and what systemd passes to a unit. A process that has no PATH, HOME, USER or
-// LOGNAME, as one started by a service manager, has them from the password database.
+// (KARTOGRAPH_*, but for KARTOGRAPH_SERVER) and what systemd passes to a unit. A process that has
+// no PATH, HOME, USER or LOGNAME, as one started by a service manager, has them from the password
+// database.
 std::vector<std::string> InheritedEnvironment(char* const* environment);
 
 // Builds environment blocks over one base environment, which is parsed once. Immutable.

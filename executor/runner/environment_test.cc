@@ -26,9 +26,10 @@ std::vector<std::string> Inherited(std::vector<std::string> entries) {
 
 TEST(EnvironmentTest, InheritsWhatIsNotOfTheProcessAlone) {
   EXPECT_THAT(Inherited({"PATH=/bin", "HOME=/h", "USER=u", "LOGNAME=l", "A=b=c",
-                         "KARTOGRAPH_MESOS_SECRET=hush", "KARTOGRAPH_SERVER=x",
+                         "KARTOGRAPH_MESOS_SECRET=hush", "KARTOGRAPH_SERVER=x:1",
                          "NOTIFY_SOCKET=/run/x", "INVOCATION_ID=1", "EMPTY="}),
-              ElementsAre("PATH=/bin", "HOME=/h", "USER=u", "LOGNAME=l", "A=b=c", "EMPTY="));
+              ElementsAre("PATH=/bin", "HOME=/h", "USER=u", "LOGNAME=l", "A=b=c",
+                          "KARTOGRAPH_SERVER=x:1", "EMPTY="));
 }
 
 TEST(EnvironmentTest, HasPathAndUserWhereThereIsNoEnvironment) {

@@ -247,6 +247,7 @@ TEST_F(ExecutorDriverTest, TellsHowAttemptsFail) {
 TEST_F(ExecutorDriverTest, TellsThatItCouldNotStartAnAttempt) {
   StartAndSubscribe();
   std::filesystem::remove_all(options_.environment.sandbox + "/sandboxes");
+  std::ofstream(options_.environment.sandbox + "/sandboxes") << "in the way";
   agent_.Send({LaunchEvent(Shell(1, "exit 0"))});
   ASSERT_TRUE(WaitState(1, v1::TASK_FAILED));
   EXPECT_EQ(OutcomeOf(Last(1)), Outcome::kAgentFailed);
