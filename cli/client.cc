@@ -9,9 +9,8 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
-#include "base/clock.h"
+#include "cli/patience.h"
 
 namespace kartograph::cli {
 namespace {
@@ -24,8 +23,6 @@ constexpr char kProblemsPayload[] = "type.googleapis.com/kartograph.v1.Problems"
 // what a million tasks take. The service takes up to 64 MiB.
 constexpr size_t kMaxBatchBytes = 64 << 10;
 constexpr size_t kFramingBytes = 8;  // that a task's tag and length take at most
-constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Milliseconds(500);
 // A connection without any answer for so long is given up: a host that vanished sends no more.
 constexpr int kKeepaliveMilliseconds = 10000;  // the least that gRPC allows
 constexpr int kKeepaliveTimeoutMilliseconds = 10000;
@@ -120,8 +117,8 @@ class Client::Impl {
         grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(), arguments));
   }
 
-  // Of a stream that has ended.
-  absl::Status Lost(const absl::Status& status) {
+  // Of a stream that has ended with this.
+  absl::Status ReconnectIfAway(const absl::Status& status) {
     if (IsAway(status)) Connect();
     return status;
   }
@@ -145,15 +142,12 @@ class Client::Impl {
   // Repeats `write` while the service is unavailable.
   template <typename Response>
   absl::StatusOr<Response> Retried(const std::function<absl::StatusOr<Response>()>& write) {
-    const auto now = [] { return Clock::System().SteadyNow(); };
-    const SteadyTime give_up = now() + options_.retry_for;
-    absl::Duration pause = kFirstPause;
+    Patience patience(options_.retry_for);
     for (bool first = true;; first = false) {
       absl::StatusOr<Response> response = write();
-      if (response.ok() || !WorthRetrying(response.status()) || now() >= give_up) return response;
+      if (response.ok() || !WorthRetrying(response.status())) return response;
       if (first && options_.on_retry) options_.on_retry();
-      absl::SleepFor(pause);
-      pause = std::min(pause * 2, kLongestPause);
+      if (!patience.Pause([] { return true; })) return response;
       Connect();
     }
   }
@@ -265,7 +259,7 @@ absl::Status Client::WatchGraph(
   request.set_graph_id(std::string(graph_id));
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
-  return impl_->Lost(ReadStream<v1::WatchGraphResponse>(
+  return impl_->ReconnectIfAway(ReadStream<v1::WatchGraphResponse>(
       &context, &queue, impl_->stub()->PrepareAsyncWatchGraph(&context, request, &queue),
       on_message, on_tick));
 }
@@ -275,7 +269,7 @@ absl::Status Client::ReadLog(const v1::ReadLogRequest& request,
                              const std::function<bool()>& on_tick) {
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
-  return impl_->Lost(ReadStream<v1::ReadLogResponse>(
+  return impl_->ReconnectIfAway(ReadStream<v1::ReadLogResponse>(
       &context, &queue, impl_->stub()->PrepareAsyncReadLog(&context, request, &queue), on_message,
       on_tick));
 }

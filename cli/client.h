@@ -18,8 +18,11 @@
 
 namespace kartograph::cli {
 
+// Where kartographd listens for gRPC unless it was told otherwise.
+inline constexpr char kDefaultPort[] = "50061";
+
 struct ClientOptions {
-  std::string address = "127.0.0.1:50061";
+  std::string address = std::string("127.0.0.1:") + kDefaultPort;
   // Writes are retried for at least this long while the service is unavailable, twice a second,
   // always with the same request id, so that a write whose answer was lost is not done twice. Reads
   // are tried once.

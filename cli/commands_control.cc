@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/patience.h"
 #include "cli/report.h"
 #include "cli/text.h"
 

@@ -7,9 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/terminal_text.h"
+#include "cli/patience.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/text.h"
@@ -21,8 +22,6 @@ constexpr int kMaxFailuresShown = 10;
 constexpr int kTailBytes = 4096;
 constexpr size_t kTailLines = 12;
 constexpr absl::Duration kLastChanges = absl::Seconds(3);
-constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Milliseconds(500);
 
 Instant Now() { return Clock::System().Now(); }
 
@@ -103,27 +102,6 @@ void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream*
 
 }  // namespace
 
-void Patience::Renew() { lost_ = SteadyTime::InfiniteFuture(); }
-
-SteadyTime Patience::NextAttempt() {
-  const SteadyTime now = Now().steady;
-  if (lost_ == SteadyTime::InfiniteFuture()) {
-    lost_ = now;
-    pause_ = kFirstPause;
-  }
-  if (now - lost_ >= limit_) return SteadyTime::InfiniteFuture();
-  const SteadyTime next = now + pause_;
-  pause_ = std::min(pause_ * 2, kLongestPause);
-  return next;
-}
-
-bool Patience::SleepTowards(SteadyTime until) {
-  const absl::Duration left = until - Now().steady;
-  if (left <= absl::ZeroDuration()) return false;
-  absl::SleepFor(std::min(left, kFirstPause));
-  return true;
-}
-
 void PrintSummary(const Context& context, const v1::Graph& graph, absl::Duration taken,
                   std::ostream* out) {
   const v1::TaskCounts& counts = graph.counts();
@@ -146,7 +124,8 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
   v1::Graph graph;
   graph.set_graph_id(graph_id);
   SteadyTime final_since = SteadyTime::InfiniteFuture();
-  const auto goes_on = [&] { return !interrupt.raised() && out->good() && terminal.has_reader(); };
+  const auto writable = [&] { return out->good() && terminal.has_reader(); };
+  const auto goes_on = [&] { return !interrupt.raised() && writable(); };
   const auto tick = [&] {
     progress.Tick(Now());
     // The last changes may come after the graph's last state; the service ends the stream then.
@@ -175,7 +154,7 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
     if (!patience.Pause(tick)) break;
   }
   progress.Finish(Now());
-  if (!out->good() || !terminal.has_reader()) return kOutputLost;
+  if (!writable()) return kOutputLost;
 
   if (IsFinal(graph)) {
     const absl::Duration taken =

@@ -28,8 +28,6 @@ constexpr char kFooter[] =
     R"(Exit codes: 0 done, 1 the graph did not succeed, 2 wrong use or wrong file,
 3 the service cannot be reached, 4 the output cannot be written.)";
 
-constexpr absl::string_view kDefaultPort = "50061";
-
 // Makes HOST:PORT of what was given as the service's address; what is wrong, where it cannot be
 // one.
 std::string CompleteAddress(std::string* address) {

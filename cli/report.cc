@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <optional>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/file_problems.h"
 #include "cli/text.h"
+#include "planner/names.h"
 
 namespace kartograph::cli {
 namespace {
@@ -44,7 +44,8 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
   } else {
     err << "kartograph: the service at " << address << " cannot be reached";
     if (absl::StrContains(message, "http1.x")) {
-      err << ": this is the port of a page; that of gRPC is another, 50061 unless it was changed";
+      err << ": this is the port of a page; that of gRPC is another, " << kDefaultPort
+          << " unless it was changed";
     }
     // Of gRPC's message only the innermost part tells a person something.
     for (const char* words :
@@ -79,12 +80,6 @@ void ReportProblems(const Context& context, const v1::Problems& problems, const 
     *context.err << "and " << Count(problems.total() - problems.problems_size(), "more problem")
                  << "\n";
   }
-}
-
-bool LooksLikeId(absl::string_view text) {
-  return text.size() > 1 && text[0] == 'g' && std::all_of(text.begin() + 1, text.end(), [](char c) {
-           return absl::ascii_isdigit(static_cast<unsigned char>(c));
-         });
 }
 
 }  // namespace
@@ -131,7 +126,7 @@ void PrintJson(const Context& context, const google::protobuf::Message& message)
 }
 
 absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id_or_name) {
-  if (LooksLikeId(id_or_name)) {
+  if (planner::LooksLikeGraphId(id_or_name)) {
     absl::StatusOr<v1::Graph> graph = context.client->GetGraph(id_or_name);
     if (graph.ok() || graph.status().code() != absl::StatusCode::kNotFound) return graph;
   }
@@ -147,7 +142,7 @@ absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id
 
 absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string_view id_or_name) {
   return context.client->RetriedRead([&]() -> absl::StatusOr<v1::Graph> {
-    if (LooksLikeId(id_or_name)) return FindGraph(context, id_or_name);
+    if (planner::LooksLikeGraphId(id_or_name)) return FindGraph(context, id_or_name);
     v1::ListGraphsRequest request;
     request.set_name(std::string(id_or_name));
     request.set_state(v1::GRAPH_STATE_RUNNING);

@@ -34,11 +34,15 @@ std::string NameProblem(absl::string_view name) {
   return "";
 }
 
+bool LooksLikeGraphId(absl::string_view text) {
+  return text.size() > 1 && text[0] == 'g' && std::all_of(text.begin() + 1, text.end(), [](char c) {
+           return absl::ascii_isdigit(static_cast<unsigned char>(c));
+         });
+}
+
 std::string GraphNameProblem(absl::string_view name) {
   std::string problem = NameProblem(name);
-  if (problem.empty() && name.size() > 1 && name[0] == 'g' &&
-      std::all_of(name.begin() + 1, name.end(),
-                  [](char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); })) {
+  if (problem.empty() && LooksLikeGraphId(name)) {
     return "looks like the id of a graph; use a name that is not a 'g' and a number";
   }
   return problem;

@@ -19,8 +19,9 @@ bool IsNameCharacter(char c);
 // Empty where `name` can name a task, a graph or a queue; otherwise what is wrong with it and what
 // would be right, to be put after the name: "must not start with '-'".
 std::string NameProblem(absl::string_view name);
-// The same for the name of a graph, which moreover must not look like the id of one, "g17":
-// commands take either.
+// Whether `text` looks like the id of a graph: "g17".
+bool LooksLikeGraphId(absl::string_view text);
+// NameProblem of a graph, which moreover must not look like an id: commands take either.
 std::string GraphNameProblem(absl::string_view name);
 // The same for the name of a resource: letters, digits, '_', '-' and '.', a letter first.
 std::string ResourceNameProblem(absl::string_view name);

@@ -19,8 +19,6 @@ namespace {
 
 using planner::Quantity;
 
-constexpr absl::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
-
 constexpr absl::string_view kThreads = "OMP_NUM_THREADS";
 
 bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }

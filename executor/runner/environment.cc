@@ -29,7 +29,6 @@ constexpr absl::string_view kOfUnit[] = {"CREDENTIALS_DIRECTORY",
                                          "SYSTEMD_EXEC_PID",
                                          "WATCHDOG_PID",
                                          "WATCHDOG_USEC"};
-constexpr absl::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 absl::string_view NameOf(absl::string_view entry) { return entry.substr(0, entry.find('=')); }
 

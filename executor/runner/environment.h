@@ -11,6 +11,9 @@
 
 namespace kartograph::executor {
 
+// Where programs are searched for without a PATH.
+inline constexpr absl::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+
 // NAME=value of one process, with the memory behind it but for that of the base.
 struct EnvironmentBlock {
   std::vector<std::string> own;

@@ -4,6 +4,7 @@ A test waits for conditions (`eventually`), never for time to pass, and ends onl
 belong to its own state folder.
 """
 
+import http.client
 import importlib
 import json
 import os
@@ -15,8 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 
 import grpc
 
@@ -326,14 +325,15 @@ class Service:
     def cancel(self, graph_id, task_name=""):
         return self.call("Cancel", pb.CancelRequest(graph_id=graph_id, task_name=task_name)).tasks
 
-    def get(self, path):
-        """Status and text of an HTTP answer."""
+    def get(self, path, headers=None):
+        """Status, headers and body of an HTTP answer."""
+        connection = http.client.HTTPConnection(self.http, timeout=PATIENCE)
         try:
-            with urllib.request.urlopen(f"http://{self.http}{path}", timeout=PATIENCE) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
+            connection.request("GET", path, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
 
     def cli(self, *words, **options):
         """Runs the command line against this service."""

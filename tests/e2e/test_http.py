@@ -9,19 +9,8 @@ import pytest
 from harness import eventually, task
 
 
-def get(service, path, headers=None):
-    """Returns status, headers and body."""
-    connection = http.client.HTTPConnection(service.http, timeout=60)
-    try:
-        connection.request("GET", path, headers=headers or {})
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
-
-
 def get_json(service, path):
-    status, headers, body = get(service, path)
+    status, headers, body = service.get(path)
     assert status == 200, (path, status, body)
     assert headers["Content-Type"].startswith("application/json")
     return json.loads(body)
@@ -36,16 +25,16 @@ def graph(shared):
 
 
 def test_the_page_and_its_files_are_served(shared):
-    status, headers, body = get(shared, "/")
+    status, headers, body = shared.get("/")
     assert status == 200 and headers["Content-Type"].startswith("text/html")
     assert b"Kartograph" in body
     for path in set(re.findall(rb'(?:src|href)="(/?[\w./-]+\.(?:js|css|svg))"', body)):
-        status, _, content = get(shared, "/" + path.decode().lstrip("/"))
+        status, _, content = shared.get("/" + path.decode().lstrip("/"))
         assert status == 200 and content, path
 
 
 def test_healthz_says_ok(shared):
-    status, _, body = get(shared, "/healthz")
+    status, _, body = shared.get("/healthz")
     assert status == 200 and b"ok" in body.lower()
 
 
@@ -69,10 +58,10 @@ def test_the_api_speaks_the_contracts_messages_as_json(shared, graph):
 
 
 def test_a_log_is_served_as_it_was_written(shared, graph):
-    status, headers, body = get(shared, f"/api/v1/graphs/{graph}/log?task=a&stream=stderr")
+    status, headers, body = shared.get(f"/api/v1/graphs/{graph}/log?task=a&stream=stderr")
     assert (status, body) == (200, b"oops\n")
     assert headers["Content-Type"].startswith("text/plain")
-    assert get(shared, f"/api/v1/graphs/{graph}/log?task=a&stream=stdout&offset=-3")[2] == b"lo\n"
+    assert shared.get(f"/api/v1/graphs/{graph}/log?task=a&stream=stdout&offset=-3")[2] == b"lo\n"
 
 
 @pytest.mark.parametrize("path, status", [
@@ -80,7 +69,7 @@ def test_a_log_is_served_as_it_was_written(shared, graph):
     ("/../../etc/passwd", (400, 404)), ("/%2e%2e/%2e%2e/etc/passwd", (400, 404)),
     ("/api/v1/graphs?page_size=lots", 400), ("/api/v1/graphs?state=angry", 400)])
 def test_a_wrong_request_is_answered_with_the_right_status(shared, path, status):
-    got, _, body = get(shared, path)
+    got, _, body = shared.get(path)
     assert got in (status if isinstance(status, tuple) else (status,)), body
     assert body.strip() and b"root:" not in body
 
@@ -120,7 +109,7 @@ def test_events_follow_a_graph(shared, folder):
 
 def test_metrics_are_prometheus_text_and_count(shared, graph):
     def metrics():
-        status, headers, body = get(shared, "/metrics")
+        status, headers, body = shared.get("/metrics")
         assert status == 200 and headers["Content-Type"].startswith("text/plain")
         return body.decode()
     text = metrics()

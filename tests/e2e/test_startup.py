@@ -201,8 +201,8 @@ def test_running_out_of_disk_is_told_and_damages_nothing(start, folder):
         assert service.running()
         # It says so wherever somebody may look, and what runs is shown as that.
         eventually(lambda: service.get("/healthz")[0] == 503, "it is not healthy")
-        assert "cannot be written" in service.get("/healthz")[1]
-        assert "kartograph_history_writable 0" in service.get("/metrics")[1]
+        assert b"cannot be written" in service.get("/healthz")[2]
+        assert b"kartograph_history_writable 0" in service.get("/metrics")[2]
         assert "cannot be written" in service.cli("status").stdout
         service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
         eventually(lambda: service.stderr().count("cannot be written") == 1, "it is logged once")
@@ -220,7 +220,7 @@ def test_running_out_of_disk_is_told_and_damages_nothing(start, folder):
         late = eventually(accepted, "a graph is accepted again")
         assert service.wait_for_graph(late).state == pb.GRAPH_STATE_SUCCEEDED
         assert service.get("/healthz")[0] == 200
-        assert "kartograph_history_writable 1" in service.get("/metrics")[1]
+        assert b"kartograph_history_writable 1" in service.get("/metrics")[2]
         assert "cannot be written" not in service.cli("status").stdout
         eventually(lambda: "can be written again" in service.stderr(), "it is logged")
         gate.touch()
