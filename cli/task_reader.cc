@@ -132,10 +132,10 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
   }
   if (command == YamlTree::kNone) {
     problems_->Add(tree_.mark(map), path.ToString(), "the task has no command");
-  } else if (names != nullptr) {
+  } else if (names != nullptr) {  // it is read again, unchanged, to be sent
     CheckCommand(command, FieldPath(&path, "command"), *spec);
+    CheckExecLimits(map, path, *spec);
   }
-  CheckExecLimits(map, path, *spec);
 }
 
 void TaskReader::CheckCommand(YamlTree::Id command, const FieldPath& path,

@@ -248,23 +248,21 @@ class DaemonImpl final : public Daemon {
     return absl::OkStatus();
   }
 
-  // What somebody wants to know who reads the log later.
+  // What somebody wants to know who reads the log later. On the scheduler's thread, so that the
+  // start does not wait for its first batch.
   void LogStart() {
-    size_t graphs = 0;
-    scheduler::TaskCounts tasks;
-    const absl::Status read = scheduler_->InspectAndWait([&](const scheduler::Snapshots& live) {
-      graphs = live.LiveGraphs().size();
-      tasks = live.Cluster(0, 0).counts;
+    scheduler_->Inspect([this](const scheduler::Snapshots& live) {
+      const scheduler::TaskCounts tasks = live.Cluster(0, 0).counts;
+      const int64_t alive = tasks.by_state[static_cast<int>(planner::TaskState::kLaunching)] +
+                            tasks.by_state[static_cast<int>(planner::TaskState::kRunning)];
+      const std::string cluster =
+          config_.mesos_master ? absl::StrCat("on Mesos at ", config_.mesos_master->ToString())
+                               : absl::StrCat("on this machine with ", Offered(config_).ToString());
+      spdlog::info("version {} serves {} ({}) {}, pools {}: {} live graphs, {} attempts alive",
+                   kVersion, config_.state, Addresses(), cluster,
+                   config_.pools.empty() ? "none" : config_.pools.ToString(),
+                   live.LiveGraphs().size(), alive);
     });
-    if (!read.ok()) return;  // it is stopping already
-    const int64_t alive = tasks.by_state[static_cast<int>(planner::TaskState::kLaunching)] +
-                          tasks.by_state[static_cast<int>(planner::TaskState::kRunning)];
-    const std::string cluster =
-        config_.mesos_master ? absl::StrCat("on Mesos at ", config_.mesos_master->ToString())
-                             : absl::StrCat("on this machine with ", Offered(config_).ToString());
-    spdlog::info("version {} serves {} ({}) {}, pools {}: {} live graphs, {} attempts alive",
-                 kVersion, config_.state, Addresses(), cluster,
-                 config_.pools.empty() ? "none" : config_.pools.ToString(), graphs, alive);
   }
 
   const ServiceConfig config_;
