@@ -30,6 +30,8 @@ constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kReadDeadline = std::chrono::seconds(60);
 // A graph of a million tasks is checked and stored before it is answered.
 constexpr auto kWriteDeadline = std::chrono::minutes(10);
+// Longer than the service lets a call wait for finished tasks.
+constexpr auto kPopDeadline = std::chrono::minutes(11);
 
 std::string RandomRequestId() {
   std::random_device random;
@@ -191,7 +193,7 @@ class Client::Impl {
 Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Client::~Client() = default;
 
-const std::string& Client::address() const { return impl_->options().address; }
+const ClientOptions& Client::options() const { return impl_->options(); }
 
 absl::StatusOr<v1::SubmitGraphResponse> Client::SubmitGraph(
     const v1::GraphSpec& graph, size_t tasks,
@@ -201,6 +203,18 @@ absl::StatusOr<v1::SubmitGraphResponse> Client::SubmitGraph(
   *start.mutable_graph()->mutable_graph() = graph;
   return impl_->Retried<v1::SubmitGraphResponse>(
       [&] { return impl_->SubmitOnce(start, tasks, task); });
+}
+
+absl::StatusOr<v1::ExecuteResponse> Client::Execute(v1::ExecuteRequest request) {
+  request.set_request_id(RandomRequestId());
+  return impl_->Retried<v1::ExecuteResponse>(
+      [&] { return impl_->Call(&Stub::Execute, request, kWriteDeadline); });
+}
+
+absl::StatusOr<v1::CloseGraphResponse> Client::CloseGraph(v1::CloseGraphRequest request) {
+  request.set_request_id(RandomRequestId());
+  return impl_->Retried<v1::CloseGraphResponse>(
+      [&] { return impl_->Call(&Stub::CloseGraph, request, kWriteDeadline); });
 }
 
 absl::StatusOr<v1::CancelResponse> Client::Cancel(v1::CancelRequest request) {
@@ -213,6 +227,11 @@ absl::StatusOr<v1::RetryResponse> Client::Retry(v1::RetryRequest request) {
   request.set_request_id(RandomRequestId());
   return impl_->Retried<v1::RetryResponse>(
       [&] { return impl_->Call(&Stub::Retry, request, kWriteDeadline); });
+}
+
+absl::StatusOr<v1::PopFinishedResponse> Client::PopFinished(const v1::PopFinishedRequest& request) {
+  return impl_->Retried<v1::PopFinishedResponse>(
+      [&] { return impl_->Call(&Stub::PopFinished, request, kPopDeadline); });
 }
 
 absl::StatusOr<v1::Graph> Client::RetriedRead(

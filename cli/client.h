@@ -39,7 +39,7 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  const std::string& address() const;
+  const ClientOptions& options() const;
 
   // The writes; each makes its own request id.
   // `task` makes task `index` of `tasks`, whatever was in `spec`. Tasks are made as they are sent,
@@ -47,8 +47,12 @@ class Client {
   absl::StatusOr<v1::SubmitGraphResponse> SubmitGraph(
       const v1::GraphSpec& graph, size_t tasks,
       absl::FunctionRef<void(size_t index, v1::TaskSpec* spec)> task);
+  absl::StatusOr<v1::ExecuteResponse> Execute(v1::ExecuteRequest request);
+  absl::StatusOr<v1::CloseGraphResponse> CloseGraph(v1::CloseGraphRequest request);
   absl::StatusOr<v1::CancelResponse> Cancel(v1::CancelRequest request);
   absl::StatusOr<v1::RetryResponse> Retry(v1::RetryRequest request);
+  // Retried as well: to acknowledge twice does no harm.
+  absl::StatusOr<v1::PopFinishedResponse> PopFinished(const v1::PopFinishedRequest& request);
 
   // Runs `read`, which is a part of a write, again while the service is unavailable, as writes are.
   absl::StatusOr<v1::Graph> RetriedRead(const std::function<absl::StatusOr<v1::Graph>()>& read);

@@ -4,6 +4,7 @@
 
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "cli/client.h"
@@ -39,8 +40,20 @@ struct SubmitArguments {
   double scale = 1.0;
   bool wait = false;
 };
+struct RunArguments {
+  std::vector<std::string> command{};      // one word at least
+  std::string name{};                      // empty: made of the program's
+  std::vector<std::string> consumption{};  // NAME=QUANTITY
+  std::vector<std::string> environment{};  // NAME=VALUE
+  std::string directory{};                 // empty: the present one
+  bool sandbox = false;                    // in the attempt's own folder instead
+  std::string timeout{};
+  int max_attempts = 1;
+  int priority = 0;
+};
 struct StatusArguments {
   std::string graph{};  // empty: the cluster
+  std::string task{};   // empty: the graph
   bool all = false;
   bool tasks = false;
 };
@@ -50,10 +63,13 @@ struct ListArguments {
 };
 struct LogsArguments {
   std::string graph{};
-  std::string task{};
+  std::string task{};  // empty: all that failed
   bool follow = false;
+  // Only these streams; neither: both.
+  bool standard_output = false;
   bool standard_error = false;
   int attempt = 0;  // 0: the last one
+  int tail = -1;    // last lines; -1: all
 };
 
 // Each writes its result to `out`, messages and problems to `err`, and returns an ExitCode.
@@ -61,11 +77,16 @@ struct LogsArguments {
 // changes a graph that of the one that runs.
 int Submit(const Context& context, const SubmitArguments& arguments);
 int Validate(const Context& context, const std::string& file, double scale);
+// One task: waits for it, passes its output on, and returns its exit status.
+int Run(const Context& context, const RunArguments& arguments);
 int Retry(const Context& context, const std::string& graph, bool wait);
 int Status(const Context& context, const StatusArguments& arguments);
 int List(const Context& context, const ListArguments& arguments);
 int Cancel(const Context& context, const std::string& graph, const std::string& task);
+int Close(const Context& context, const std::string& graph);
 int Watch(const Context& context, const std::string& graph);
+// The return value of a task, as it is.
+int Result(const Context& context, const std::string& graph, const std::string& task);
 int Logs(const Context& context, const LogsArguments& arguments);
 
 }  // namespace kartograph::cli

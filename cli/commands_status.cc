@@ -131,7 +131,7 @@ int ClusterStatus(const Context& context) {
   const absl::Time now = absl::Now();
   std::ostream& out = *context.out;
   out << "Kartograph" << (cluster->version().empty() ? "" : " ") << cluster->version() << " at "
-      << context.client->address() << ", up "
+      << context.client->options().address << ", up "
       << FormatElapsed(now - FromProto(cluster->start_time()))
       << (cluster->connected() ? "" : ", NOT connected to its cluster")
       << (cluster->disconnect_reason().empty() ? "" : ": ") << cluster->disconnect_reason()
@@ -159,22 +159,6 @@ int ClusterStatus(const Context& context) {
     out << table.ToString();
   }
   return kDone;
-}
-
-// What an attempt took: "2.1 s, 40MiB".
-std::string UsageInWords(const v1::Attempt& attempt, absl::Time now) {
-  std::string words;
-  if (attempt.has_usage() && attempt.usage().has_wall_time()) {
-    words = FormatElapsed(FromProto(attempt.usage().wall_time()));
-  } else if (attempt.has_start_time()) {
-    const absl::Time end = attempt.has_end_time() ? FromProto(attempt.end_time()) : now;
-    words = FormatElapsed(end - FromProto(attempt.start_time()));
-  }
-  if (attempt.usage().peak_ram_bytes() > 0) {
-    absl::StrAppend(&words, words.empty() ? "" : ", ",
-                    FormatBytes(static_cast<double>(attempt.usage().peak_ram_bytes())));
-  }
-  return words;
 }
 
 int AllTasks(const Context& context, const v1::Graph& graph) {
@@ -224,6 +208,7 @@ int PrintTasks(const Context& context, const v1::Graph& graph, absl::string_view
 int GraphStatus(const Context& context, const StatusArguments& arguments) {
   const auto graph = FindGraph(context, arguments.graph);
   if (!graph.ok()) return ReportError(context, graph.status());
+  if (!arguments.task.empty()) return TaskStatus(context, *graph, arguments.task);
   if (arguments.tasks) return AllTasks(context, *graph);
   if (context.json) {
     PrintJson(context, *graph);

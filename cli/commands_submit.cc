@@ -98,6 +98,8 @@ int Retry(const Context& context, const std::string& id_or_name, bool wait) {
   if (!response.ok()) return ReportError(context, response.status());
   if (context.json && !wait) {
     PrintJson(context, *response);
+  } else if (!context.json && response->tasks() == 0) {
+    *context.out << "nothing to retry: every task of " << NameAndId(*graph) << " succeeded\n";
   } else if (!context.json) {
     *context.out << Count(response->tasks(), "task") << " of " << NameAndId(*graph)
                  << (response->tasks() == 1 ? " runs" : " run") << " again\n";

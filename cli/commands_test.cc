@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -196,11 +198,84 @@ TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
 TEST_F(CommandsTest, LogsPrintsWhatATaskWroteAsItIs) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   service().log = std::string("err\x1b[1m\0\xff\n", 9);
-  EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a"}), kDone);
+  EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a", .standard_output = true}), kDone);
   EXPECT_EQ(out_.str(), "out");
   out_.str("");
   EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a", .standard_error = true}), kDone);
   EXPECT_EQ(out_.str(), service().log);
+  EXPECT_EQ(err_.str(), "");
+}
+
+TEST_F(CommandsTest, LogsPrintsBothStreamsUnlessOneIsAskedFor) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().log = "err\n";
+  EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a"}), kDone);
+  EXPECT_EQ(out_.str(), "outerr\n");
+  EXPECT_EQ(err_.str(), "==> a, stderr <==\n");
+  out_.str("");
+  context_.json = true;
+  EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a"}), kDone);
+  EXPECT_NE(out_.str().find("\"stdout\": {"), std::string::npos) << out_.str();
+  EXPECT_NE(out_.str().find("\"stderr\": {"), std::string::npos) << out_.str();
+}
+
+TEST_F(CommandsTest, LogsOfAGraphAreThoseOfItsFailedTasks) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
+  service().tasks = {MakeTask("a", v1::TASK_STATE_SUCCEEDED, ""),
+                     MakeTask("b", v1::TASK_STATE_FAILED, "exited with status 3")};
+  service().log = "err\n";
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .standard_error = true}), kDone);
+  EXPECT_EQ(out_.str(), "==> b: exited with status 3 <==\nerr\n");
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .follow = true}), kWrongUse);
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .attempt = 1}), kWrongUse);
+}
+
+// Writes `text` from where `request` says, as a service does.
+void Serve(const std::string& text, const v1::ReadLogRequest& request,
+           FakeService::LogWriter* writer) {
+  const int64_t size = static_cast<int64_t>(text.size());
+  const int64_t offset =
+      request.offset() < 0 ? std::max<int64_t>(size + request.offset(), 0) : request.offset();
+  v1::ReadLogResponse part;
+  part.set_attempt(1);
+  part.set_offset(offset);
+  part.set_data(text.substr(static_cast<size_t>(offset)));
+  if (!part.data().empty() || request.follow()) writer->Write(part);
+}
+
+TEST_F(CommandsTest, LogsPrintsTheLastLines) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  std::string text;
+  for (int i = 0; i < 100000; ++i) absl::StrAppend(&text, "line ", i, "\n");
+  service().on_read_log = [&](int, const v1::ReadLogRequest& request,
+                              FakeService::LogWriter* writer) {
+    Serve(text, request, writer);
+    return grpc::Status::OK;
+  };
+  const auto tail = [&](int lines, bool follow = false) {
+    out_.str("");
+    EXPECT_EQ(
+        Logs(
+            context_,
+            {.graph = "g7", .task = "a", .follow = follow, .standard_output = true, .tail = lines}),
+        kDone);
+    return out_.str();
+  };
+  EXPECT_EQ(tail(2), "line 99998\nline 99999\n");
+  EXPECT_EQ(tail(0), "");
+  EXPECT_EQ(tail(50000), text.substr(text.find("line 50000\n")));  // more than one read's
+  EXPECT_EQ(tail(100000), text);
+  EXPECT_EQ(tail(100001), text);
+  EXPECT_EQ(tail(1, true), "line 99999\n");  // and nothing of it twice
+  text = "no newline";
+  EXPECT_EQ(tail(1), "no newline");
+  text = "a\nb";
+  EXPECT_EQ(tail(1), "b");
+  text = "\n\n\n";
+  EXPECT_EQ(tail(2), "\n\n");
+  text = "";
+  EXPECT_EQ(tail(5), "");
+  EXPECT_EQ(tail(5, true), "");
 }
 
 TEST_F(CommandsTest, ANameToChangeIsThatOfTheGraphThatRuns) {
@@ -237,7 +312,8 @@ TEST_F(CommandsTest, FollowedLogsSayWhichAttemptComesNext) {
     EXPECT_EQ(request.offset(), call == 0 ? 0 : 3);
     return call == 0 ? grpc::Status(grpc::StatusCode::CANCELLED, "stopping") : grpc::Status::OK;
   };
-  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true}), kDone);
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true, .standard_output = true}),
+            kDone);
   EXPECT_EQ(out_.str(), "first\nsecond\n");
   EXPECT_EQ(err_.str(), "==> a, attempt 2 <==\nkartograph: the service is away, trying again\n");
 }
@@ -273,7 +349,10 @@ TEST_F(CommandsTest, LogsGoesOnWhereItWasAfterALossOfTheService) {
     return call == 0 ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping") : grpc::Status::OK;
   };
   context_.json = true;
-  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true, .attempt = 2}), kDone);
+  EXPECT_EQ(
+      Logs(context_,
+           {.graph = "g7", .task = "a", .follow = true, .standard_output = true, .attempt = 2}),
+      kDone);
   EXPECT_EQ(Json<v1::ReadLogResponse>().data(), "first second");
   EXPECT_EQ(Json<v1::ReadLogResponse>().offset(), 0);
 }

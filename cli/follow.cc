@@ -95,7 +95,7 @@ void PrintFailures(const Context& context, const v1::Graph& graph, std::ostream*
   if (more > 0) *out << "  and " << Count(more, "more failed task") << "\n";
   if (failed->tasks_size() > 0) {
     *out << "  Full output of a task: kartograph logs " << graph.graph_id() << " "
-         << failed->tasks(0).name() << " [--stderr]\n"
+         << failed->tasks(0).name() << "\n"
          << "  Retry what failed: kartograph retry " << graph.graph_id() << "\n";
   }
 }

@@ -67,7 +67,7 @@ TEST_F(FollowTest, WaitingForAGraphThatFailsShowsEachFailedTaskWithTheEndOfItsLo
            "  load failed: exited with status 3\n    | line 19\n"))
       << err_.str();
   EXPECT_TRUE(Said("    | line 29\n    | ValueError: odd\n"));
-  EXPECT_TRUE(Said("kartograph logs g7 load [--stderr]\n"));
+  EXPECT_TRUE(Said("kartograph logs g7 load\n"));
 }
 
 TEST_F(FollowTest, FallsBackToStdoutWhereStderrIsEmpty) {

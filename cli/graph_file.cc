@@ -127,19 +127,6 @@ void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& op
       CheckTasks(std::move(owned), tasks, FieldPath(&top, "tasks"), reader, &file->edges, problems);
 }
 
-// The file's name without folder and ending, made fit to name a graph.
-std::string NameFromPath(const std::string& path) {
-  std::string name = path == "-" ? "stdin" : std::filesystem::path(path).stem().string();
-  for (char& c : name) {
-    if (!planner::IsNameCharacter(c)) c = '_';
-  }
-  if (!name.empty() && name[0] == '-') name[0] = '_';
-  if (name.size() > planner::kMaxNameLength) name.resize(planner::kMaxNameLength);
-  if (name.empty()) return "graph";
-  // Such as that of g17.yaml, which looks like an id.
-  return planner::GraphNameProblem(name).empty() ? name : absl::StrCat("graph-", name);
-}
-
 std::string FolderOf(const std::string& path) {
   std::error_code error;
   const std::filesystem::path folder =
@@ -220,6 +207,18 @@ std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
   options.folder = FolderOf(path);
   options.scale = scale;
   return ParseGraphFile(std::move(text), options, problems);
+}
+
+std::string NameFromPath(const std::string& path) {
+  std::string name = path == "-" ? "stdin" : std::filesystem::path(path).stem().string();
+  for (char& c : name) {
+    if (!planner::IsNameCharacter(c)) c = '_';
+  }
+  if (!name.empty() && name[0] == '-') name[0] = '_';
+  if (name.size() > planner::kMaxNameLength) name.resize(planner::kMaxNameLength);
+  if (name.empty()) return "graph";
+  // Such as that of g17.yaml, which looks like an id.
+  return planner::GraphNameProblem(name).empty() ? name : absl::StrCat("graph-", name);
 }
 
 std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field) {

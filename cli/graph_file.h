@@ -52,6 +52,9 @@ std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions
 std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
                                        FileProblems* problems);
 
+// A path's last part without its ending, made fit to name a graph or a task.
+std::string NameFromPath(const std::string& path);
+
 // Where the task named by `field` of a service's problem stands, as in
 // tasks["decode"].consumption["ram"] or tasks[3].name. Nothing where it names no task of the file.
 std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field);

@@ -91,7 +91,7 @@ tasks:
       "(one more than the retries)?\n"
       "f.yaml:9:5: tasks[0]: \"frobnicate\" is not a known key; known keys are name, command, "
       "after, consumption, environment, directory, timeout, max_attempts, retry_delay, "
-      "max_retry_delay, cancel_grace, priority, unreachable_timeout, max_losses, container\n"
+      "max_retry_delay, cancel_grace, priority, unreachable_timeout, max_losses, container, shell\n"
       "f.yaml:10:11: tasks[1].name: \"b c\" contains an invalid character; allowed are the "
       "letters A to Z and a to z, digits and _ . - / : + @ = , [ ]\n"
       "f.yaml:12:12: tasks[1].after: unknown task \"a, b\"; several tasks are a list: [a, b]\n"
@@ -123,7 +123,7 @@ TEST(GraphFileProblemsTest, WarnsOfWhatIsHardlyMeant) {
       "f.yaml:5:24: warning: tasks[0].consumption.ram: \"8\" is a number of bytes; did you mean "
       "\"8GiB\"?\n"
       "f.yaml:7:14: warning: tasks[1].command: the shell goes on after a line that fails; begin "
-      "with \"set -e\" to stop there\n"
+      "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n"
       "f.yaml:10:16: warning: tasks[1].directory: \"~\" is taken for the name of a folder; give "
       "the full path of the home\n");
   EXPECT_EQ(warnings(R"(tasks:
@@ -187,6 +187,13 @@ TEST(GraphFileProblemsTest, RefusesWrongTypesOfEachKey) {
             "f.yaml:4:44: tasks[0].environment: \"B=C\" is not a valid variable name\n");
   EXPECT_EQ(ProblemsOfTask("directory: [x]"),
             "f.yaml:4:16: tasks[0].directory: expected a folder, found a list\n");
+  EXPECT_EQ(
+      ProblemsOfTask("shell: bash -c"),
+      "f.yaml:4:12: tasks[0].shell: expected a list such as [bash, -euo, pipefail, -c], found "
+      "\"bash -c\"\n");
+  EXPECT_EQ(ProblemsOfTask("shell: ['', {a: b}]"),
+            "f.yaml:4:13: tasks[0].shell: the program's name is empty\n"
+            "f.yaml:4:17: tasks[0].shell[1]: expected an argument, found a mapping\n");
   EXPECT_EQ(ProblemsOfTask("retry_delay: -1"),
             "f.yaml:4:18: tasks[0].retry_delay: \"-1\" is not a valid duration; use one such as "
             "30s, 500ms, 5m, 1h30m or 2d\n");

@@ -301,5 +301,27 @@ TEST(GraphFileTest, FindsThePlaceOfATaskThatTheServiceNames) {
   EXPECT_EQ(MarkOfField(file, "graph.name"), std::nullopt);
 }
 
+TEST(GraphFileTest, AShellRunsTheCommandsThatAreText) {
+  const std::vector<v1::TaskSpec> tasks = TasksOf(ParseFile(R"(
+defaults:
+  shell: [bash, -euo, pipefail, -c]
+tasks:
+  - {name: a, command: "x | y"}
+  - {name: b, command: [x, y]}
+  - {name: c, command: "x", shell: [python3, -c]}
+  - {name: d, command: "x", shell: }
+)"));
+  const auto arguments = [&](int task) {
+    const auto& words = tasks[task].command().arguments();
+    return std::vector<std::string>(words.begin(), words.end());
+  };
+  EXPECT_EQ(arguments(0), (std::vector<std::string>{"bash", "-euo", "pipefail", "-c", "x | y"}));
+  EXPECT_EQ(tasks[0].command().shell(), "");
+  EXPECT_EQ(arguments(1), (std::vector<std::string>{"x", "y"}));
+  EXPECT_EQ(arguments(2), (std::vector<std::string>{"python3", "-c", "x"}));
+  EXPECT_TRUE(arguments(3).empty());
+  EXPECT_EQ(tasks[3].command().shell(), "x");
+}
+
 }  // namespace
 }  // namespace kartograph::cli

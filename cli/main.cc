@@ -8,6 +8,7 @@
 #include <functional>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -17,6 +18,7 @@
 #include "base/version.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/file_problems.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
@@ -64,6 +66,62 @@ std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
   return "";
 }
 
+// Whether the word after this option is its value.
+bool TakesNextWord(const CLI::App& app, const CLI::App& command, const std::string& word) {
+  if (absl::StrContains(word, "=")) return false;
+  for (const CLI::App* owner : {&command, &app}) {
+    const CLI::Option* option = owner->get_option_no_throw(word);
+    if (option != nullptr) return option->get_items_expected() > 0;
+  }
+  return false;
+}
+
+// The arguments with a "--" before the command of `run`, so that its own options are left alone.
+std::vector<std::string> WithCommandMarked(const CLI::App& app, const CLI::App& run_command,
+                                           int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  bool run = false;
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    if (absl::StartsWith(words[i], "-")) {
+      if (TakesNextWord(app, run_command, words[i])) ++i;
+    } else if (run) {
+      words.insert(words.begin() + static_cast<ptrdiff_t>(i), "--");
+      break;
+    } else if (words[i] == run_command.get_name()) {
+      run = true;
+    } else {
+      break;
+    }
+  }
+  return words;
+}
+
+std::vector<std::string> LongOptions(const CLI::App& app) {
+  std::vector<std::string> options;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  }
+  return options;
+}
+
+// What there is to complete, read off the commands themselves.
+std::vector<CompletedCommand> CompletedCommands(const CLI::App& app) {
+  std::vector<CompletedCommand> commands;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    CompletedCommand& completed = commands.emplace_back();
+    completed.name = command->get_name();
+    completed.description = command->get_description();
+    completed.options = LongOptions(*command);
+    for (const CLI::Option* option : command->get_options()) {
+      const std::string name = option->get_positional() ? option->get_name() : "";
+      if (name == "FILE") completed.takes = CompletedCommand::Takes::kFile;
+      if (name == "GRAPH") completed.takes = CompletedCommand::Takes::kGraph;
+      if (name == "SHELL") completed.takes = CompletedCommand::Takes::kShell;
+    }
+  }
+  return commands;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Runs graphs of tasks on Kartograph.", "kartograph");
   app.footer(kFooter);
@@ -99,9 +157,10 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
 
   StatusArguments status;
-  sub = command("status", "Show the cluster, or one graph",
+  sub = command("status", "Show the cluster, a graph, or one task of it",
                 [&](const Context& context) { return Status(context, status); });
   sub->add_option("GRAPH", status.graph, "Id or name of a graph");
+  sub->add_option("TASK", status.task, "Name of a task");
   sub->add_flag("--all", status.all, "Show all unfinished and failed tasks, not the first 20");
   sub->add_flag("--tasks", status.tasks, "Show every task with its attempts");
 
@@ -119,20 +178,63 @@ int Main(int argc, char** argv) {
                 [&](const Context& context) { return Watch(context, graph); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
 
+  RunArguments run_arguments;
+  std::string cpu;
+  std::string ram;
+  sub = command("run", "Run one command as a task, wait for it, and exit with its status",
+                [&](const Context& context) {
+                  if (!cpu.empty()) run_arguments.consumption.push_back("cpu=" + cpu);
+                  if (!ram.empty()) run_arguments.consumption.push_back("ram=" + ram);
+                  return Run(context, run_arguments);
+                });
+  const CLI::App* const run_command = sub;
+  sub->add_option("COMMAND", run_arguments.command, "Program and arguments")->required();
+  sub->add_option("--cpu", cpu, "Cores that it takes, such as 2 or 0.5 (default: 1)");
+  sub->add_option("--ram", ram, "Memory that it takes, and may use, such as 2GiB");
+  sub->add_option("--resource", run_arguments.consumption, "What else it takes")
+      ->type_name("NAME=QUANTITY")
+      ->allow_extra_args(false);
+  sub->add_option("--env", run_arguments.environment, "A variable of its environment")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  sub->add_option("--directory", run_arguments.directory,
+                  "Where it runs, on the agent's host (default: the present folder)");
+  sub->add_flag("--sandbox", run_arguments.sandbox, "Run it in an empty folder of its own instead");
+  sub->add_option("--name", run_arguments.name, "Name of the task (default: the program's)");
+  sub->add_option("--timeout", run_arguments.timeout, "Limit of its wall time, such as 30m")
+      ->type_name("DURATION");
+  sub->add_option("--max-attempts", run_arguments.max_attempts, "How often it may be tried")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  sub->add_option("--priority", run_arguments.priority, "Higher goes first")->capture_default_str();
+
   sub = command("cancel", "Cancel a graph, or one task of it",
                 [&](const Context& context) { return Cancel(context, graph, task); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
   sub->add_option("TASK", task, "Name of a task");
 
+  sub = command("close", "Let an open graph end: nothing is added to it any more",
+                [&](const Context& context) { return Close(context, graph); });
+  sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
+
   LogsArguments logs;
-  sub = command("logs", "Print the output of a task",
+  sub = command("logs", "Print the output of a task, or of all that failed",
                 [&](const Context& context) { return Logs(context, logs); });
   sub->add_option("GRAPH", logs.graph, "Id or name of a graph")->required();
-  sub->add_option("TASK", logs.task, "Name of a task")->required();
+  sub->add_option("TASK", logs.task, "Name of a task; default: all that failed");
   sub->add_flag("--follow,-f", logs.follow, "Follow the output until the task ends");
-  sub->add_flag("--stderr", logs.standard_error, "Print stderr instead of stdout");
+  sub->add_flag("--stdout", logs.standard_output, "Print stdout only");
+  sub->add_flag("--stderr", logs.standard_error, "Print stderr only");
+  sub->add_option("--tail", logs.tail, "Only the last N lines of each stream")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1000000));
   sub->add_option("--attempt", logs.attempt, "Number of an attempt (default: the last one)")
       ->check(CLI::Range(1, 1000000));
+
+  sub = command("result", "Print the return value of a task, as it is",
+                [&](const Context& context) { return Result(context, graph, task); });
+  sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
+  sub->add_option("TASK", task, "Name of a task")->required();
 
   std::string file;
   double scale = 1.0;
@@ -147,11 +249,24 @@ int Main(int argc, char** argv) {
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
   sub->add_flag("--wait", wait, "Show progress until the graph ends");
 
+  std::string shell;
+  sub = command("completion", "Print a script with which a shell completes these commands",
+                [&](const Context& context) {
+                  *context.out << CompletionScript(shell, CompletedCommands(app), LongOptions(app));
+                  return int{kDone};
+                });
+  sub->add_option("SHELL", shell, "bash, zsh or fish; source what is printed")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+
   // A script's empty variable must not mean the whole graph, every graph or no name.
   const CLI::Validator not_empty(
       [](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, "");
   for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-    for (CLI::Option* option : command->get_options()) option->check(not_empty);
+    for (CLI::Option* option : command->get_options()) {
+      // Any word of a command may be empty, as the task gets it.
+      if (option->get_name() != "COMMAND") option->check(not_empty);
+    }
   }
 
   if (argc > 1 && absl::string_view(argv[1]) == "help") {
@@ -163,7 +278,9 @@ int Main(int argc, char** argv) {
     return kWrongUse;
   }
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = WithCommandMarked(app, *run_command, argc, argv);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kWrongUse;  // --help is an "error" too
   }
@@ -188,7 +305,9 @@ int Main(int argc, char** argv) {
   context.client = &client;
   const int code = run(context);
   std::cout.flush();
-  if (std::cout.good() && code != kOutputLost) return code;
+  // The status of a task may be any number.
+  const bool output_lost = code == kOutputLost && !app.got_subcommand(run_command);
+  if (std::cout.good() && !output_lost) return code;
   std::cerr << "kartograph: the output cannot be written";
   if (std::fflush(stdout) != 0) std::cerr << ": " << std::strerror(errno);
   std::cerr << "\n";

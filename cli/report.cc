@@ -32,7 +32,7 @@ bool IsTransport(absl::string_view message) {
 
 void ReportUnreachable(const Context& context, const absl::Status& status) {
   std::ostream& err = *context.err;
-  const std::string& address = context.client->address();
+  const std::string& address = context.client->options().address;
   const std::string message = Printable(status.message());
   if (status.code() == absl::StatusCode::kUnimplemented) {
     err << "kartograph: the server at " << address << " is not a Kartograph service\n";
@@ -109,19 +109,27 @@ int ReportError(const Context& context, const absl::Status& status, const GraphF
   }
 }
 
-void PrintJson(const Context& context, const google::protobuf::Message& message) {
+absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;
   options.add_whitespace = true;
   std::string json;
   const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
   if (!status.ok()) {
-    *context.err << "kartograph: the response cannot be written as JSON: " << status.ToString()
-                 << "\n";
+    return absl::InternalError(
+        absl::StrCat("the response cannot be written as JSON: ", status.ToString()));
+  }
+  if (json.empty() || json.back() != '\n') json += '\n';
+  return json;
+}
+
+void PrintJson(const Context& context, const google::protobuf::Message& message) {
+  const absl::StatusOr<std::string> json = ToJson(message);
+  if (!json.ok()) {
+    ReportError(context, json.status());
     return;
   }
-  *context.out << json;
-  if (json.empty() || json.back() != '\n') *context.out << "\n";
+  *context.out << *json;
   context.out->flush();
 }
 

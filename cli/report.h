@@ -18,7 +18,9 @@ namespace kartograph::cli {
 int ReportError(const Context& context, const absl::Status& status, const GraphFile* file = nullptr,
                 absl::string_view path = "");
 
-// One JSON document on `out`, in protobuf's mapping, with the fields that have default values.
+// One JSON document in protobuf's mapping, with the fields that have default values.
+absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
+// The same on `out`.
 void PrintJson(const Context& context, const google::protobuf::Message& message);
 
 // The graph of this id or, where there is none, the newest of this name. NotFound otherwise.
@@ -30,6 +32,9 @@ absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string
 // All pages of ListTasks as one answer, or the first `limit` tasks where it is more than 0.
 absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,
                                                    v1::ListTasksRequest request, int limit = 0);
+
+// What there is to know of one task, for `status`; gives the exit code.
+int TaskStatus(const Context& context, const v1::Graph& graph, const std::string& name);
 
 }  // namespace kartograph::cli
 

@@ -21,9 +21,9 @@ namespace {
 using Kind = YamlTree::Kind;
 
 constexpr absl::string_view kDefaultsKeys[] = {
-    "consumption",  "environment",         "directory",       "timeout",
-    "max_attempts", "retry_delay",         "max_retry_delay", "cancel_grace",
-    "priority",     "unreachable_timeout", "max_losses",      "container",
+    "consumption", "environment",     "directory",    "timeout",  "max_attempts",
+    "retry_delay", "max_retry_delay", "cancel_grace", "priority", "unreachable_timeout",
+    "max_losses",  "container",       "shell",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -41,6 +41,7 @@ constexpr absl::string_view kTaskKeys[] = {
     "unreachable_timeout",
     "max_losses",
     "container",
+    "shell",
 };
 
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
@@ -78,7 +79,11 @@ bool NamesVariable(absl::string_view text) {
 
 void TaskReader::ReadDefaults(YamlTree::Id map, const FieldPath& path) {
   for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
-    if (ReadShared(entry, path, &defaults_)) continue;
+    if (ReadShared(entry, path, &defaults_.spec)) continue;
+    if (entry.key == "shell") {
+      ReadShell(entry.value, FieldPath(&path, entry.key), &defaults_.shell);
+      continue;
+    }
     if (entry.key == "name" || entry.key == "command" || entry.key == "after") {
       problems_->Add(
           tree_.mark(entry.key_id), path.ToString(),
@@ -91,7 +96,7 @@ void TaskReader::ReadDefaults(YamlTree::Id map, const FieldPath& path) {
 
 void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec* spec,
                           TaskNames* names) const {
-  *spec = defaults_;
+  *spec = defaults_.spec;
   if (tree_.kind(map) != Kind::kMap) {
     ReportWrongType(tree_, map, path, "a task (a mapping with name and command)", problems_);
     if (names != nullptr) names->AddTask("", map);
@@ -100,6 +105,7 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
   YamlTree::Id name = YamlTree::kNone;
   YamlTree::Id after = YamlTree::kNone;
   YamlTree::Id command = YamlTree::kNone;
+  YamlTree::Id shell = YamlTree::kNone;
   for (const MapEntry& entry : ReadMap(tree_, map, path, problems_)) {
     const FieldPath field(&path, entry.key);
     if (entry.key == "name") {
@@ -115,6 +121,8 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
       ReadCommand(command, field, spec->mutable_command());
     } else if (entry.key == "after") {
       after = entry.value;
+    } else if (entry.key == "shell") {
+      shell = entry.value;
     } else if (!ReadShared(entry, path, spec)) {
       ReportUnknownKey(tree_, entry, path, kTaskKeys, problems_);
     }
@@ -132,14 +140,24 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
   }
   if (command == YamlTree::kNone) {
     problems_->Add(tree_.mark(map), path.ToString(), "the task has no command");
-  } else if (names != nullptr) {  // it is read again, unchanged, to be sent
-    CheckCommand(command, FieldPath(&path, "command"), *spec);
-    CheckExecLimits(map, path, *spec);
   }
+  std::vector<std::string> given;
+  if (shell != YamlTree::kNone) ReadShell(shell, FieldPath(&path, "shell"), &given);
+  const std::vector<std::string>& used = shell == YamlTree::kNone ? defaults_.shell : given;
+  const bool checked =
+      command != YamlTree::kNone && names != nullptr;  // else it is sent, unchanged
+  if (checked) CheckCommand(command, FieldPath(&path, "command"), *spec, !used.empty());
+  if (!used.empty() && !spec->command().shell().empty()) {
+    std::string line = std::move(*spec->mutable_command()->mutable_shell());
+    spec->mutable_command()->clear_shell();
+    for (const std::string& word : used) spec->mutable_command()->add_arguments(word);
+    spec->mutable_command()->add_arguments(std::move(line));
+  }
+  if (checked) CheckExecLimits(map, path, *spec);
 }
 
-void TaskReader::CheckCommand(YamlTree::Id command, const FieldPath& path,
-                              const v1::TaskSpec& spec) const {
+void TaskReader::CheckCommand(YamlTree::Id command, const FieldPath& path, const v1::TaskSpec& spec,
+                              bool stops) const {
   const std::string& line = spec.command().shell();
   absl::string_view program =
       spec.command().arguments_size() > 0 ? spec.command().arguments(0) : line;
@@ -152,10 +170,10 @@ void TaskReader::CheckCommand(YamlTree::Id command, const FieldPath& path,
                                  " is looked for in the attempt's own, empty folder; give its full "
                                  "path, or a `directory`"));
   }
-  if (GoesOnAfterFailure(line)) {
-    problems_->Warn(
-        tree_.mark(command), path.ToString(),
-        "the shell goes on after a line that fails; begin with \"set -e\" to stop there");
+  if (!stops && GoesOnAfterFailure(line)) {
+    problems_->Warn(tree_.mark(command), path.ToString(),
+                    "the shell goes on after a line that fails; begin with \"set -e\" to stop "
+                    "there, or give `shell: [bash, -euo, pipefail, -c]`");
   }
 }
 
@@ -277,6 +295,24 @@ void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command
     if (i == 0 && tree_.text(items[0]).empty()) {
       problems_->Add(tree_.mark(items[0]), item.ToString(), "the program's name is empty");
     }
+  }
+}
+
+void TaskReader::ReadShell(YamlTree::Id id, const FieldPath& path,
+                           std::vector<std::string>* shell) const {
+  shell->clear();
+  if (tree_.kind(id) == Kind::kNull) return;  // the usual one, where the defaults say otherwise
+  const YamlTree::Ids items = tree_.kind(id) == Kind::kSequence ? tree_.Items(id) : YamlTree::Ids();
+  if (items.empty()) {
+    ReportWrongType(tree_, id, path, "a list such as [bash, -euo, pipefail, -c]", problems_);
+    return;
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!CheckText(items[i], FieldPath(&path, i), "an argument")) continue;
+    shell->emplace_back(tree_.text(items[i]));
+  }
+  if (!shell->empty() && shell->front().empty()) {
+    problems_->Add(tree_.mark(items[0]), path.ToString(), "the program's name is empty");
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "api/kartograph/v1/task_executer.pb.h"
@@ -13,13 +14,20 @@
 
 namespace kartograph::cli {
 
+// What tasks start from.
+struct TaskDefaults {
+  v1::TaskSpec spec{};
+  // Runs the commands that are given as text, which is its last argument; empty: the usual shell.
+  std::vector<std::string> shell{};
+};
+
 // Every problem goes to `problems`; what is wrong is left out of the result, and reading goes on.
 class TaskReader {
  public:
   // `tree` and `problems` outlive the reader. `folder` is absolute; relative directories start
   // there. Tasks start from `defaults`.
   TaskReader(const YamlTree& tree, std::string folder, FileProblems* problems,
-             v1::TaskSpec defaults = {})
+             TaskDefaults defaults = {})
       : tree_(tree),
         folder_(std::move(folder)),
         problems_(problems),
@@ -28,7 +36,7 @@ class TaskReader {
   // Reads the `defaults` mapping; tasks read later start from it.
   void ReadDefaults(YamlTree::Id map, const FieldPath& path);
   const std::string& folder() const { return folder_; }
-  const v1::TaskSpec& defaults() const { return defaults_; }
+  const TaskDefaults& defaults() const { return defaults_; }
   // Reads one entry of `tasks` into `spec`, whatever was in it. Adds the task to `names`, unless
   // that is null; the places are nodes of the tree.
   void ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec* spec,
@@ -41,10 +49,13 @@ class TaskReader {
  private:
   // The keys that tasks and defaults share. False where `entry` is none of them.
   bool ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) const;
-  // Warns of what is hardly meant.
-  void CheckCommand(YamlTree::Id command, const FieldPath& path, const v1::TaskSpec& spec) const;
+  // Warns of what is hardly meant. `stops` says whether the shell ends with the first line that
+  // fails, as far as can be known.
+  void CheckCommand(YamlTree::Id command, const FieldPath& path, const v1::TaskSpec& spec,
+                    bool stops) const;
   void CheckExecLimits(YamlTree::Id map, const FieldPath& path, const v1::TaskSpec& spec) const;
   void ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
+  void ReadShell(YamlTree::Id id, const FieldPath& path, std::vector<std::string>* shell) const;
   void ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const;
   void ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
   void ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
@@ -63,7 +74,7 @@ class TaskReader {
   const YamlTree& tree_;
   const std::string folder_;
   FileProblems* problems_;
-  v1::TaskSpec defaults_;
+  TaskDefaults defaults_;
 };
 
 }  // namespace kartograph::cli

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/byte_size.h"
+#include "base/duration.h"
 #include "cli/proto_time.h"
 #include "cli/terminal.h"
 
@@ -141,6 +142,21 @@ std::string UtcTime(const google::protobuf::Timestamp& time) {
 absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now) {
   const absl::Time end = graph.has_end_time() ? FromProto(graph.end_time()) : now;
   return std::max(absl::ZeroDuration(), end - FromProto(graph.submit_time()));
+}
+
+std::string UsageInWords(const v1::Attempt& attempt, absl::Time now) {
+  std::string words;
+  if (attempt.has_usage() && attempt.usage().has_wall_time()) {
+    words = FormatElapsed(FromProto(attempt.usage().wall_time()));
+  } else if (attempt.has_start_time()) {
+    const absl::Time end = attempt.has_end_time() ? FromProto(attempt.end_time()) : now;
+    words = FormatElapsed(end - FromProto(attempt.start_time()));
+  }
+  if (attempt.usage().peak_ram_bytes() > 0) {
+    absl::StrAppend(&words, words.empty() ? "" : ", ",
+                    FormatBytes(static_cast<double>(attempt.usage().peak_ram_bytes())));
+  }
+  return words;
 }
 
 std::string Table::ToString(int indent) const {

@@ -39,6 +39,9 @@ std::string UtcTime(const google::protobuf::Timestamp& time);
 // How long a graph took, or takes until `now`.
 absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now);
 
+// What an attempt took: "2.1 s, 40MiB"; one that runs, until `now`.
+std::string UsageInWords(const v1::Attempt& attempt, absl::Time now);
+
 // A table of left-aligned columns, two spaces between them; the last one is not padded.
 class Table {
  public:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from harness import KARTOGRAPH, cli, eventually, one_document, pb, state_name
+from harness import KARTOGRAPH, cli, eventually, one_document, pb, state_name, task
 
 DONE, NOT_SUCCEEDED, WRONG, UNREACHABLE = 0, 1, 2, 3
 NOBODY = "127.0.0.1:1"
@@ -201,8 +201,20 @@ def test_cancel_of_a_task_and_of_a_graph(shared, folder):
     cancelled = shared.cli("cancel", graph, "--json")
     assert cancelled.returncode == DONE and one_document(cancelled.stdout)["tasks"] == 1
     assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_CANCELLED
-    assert shared.cli("cancel", graph).returncode == DONE  # again: no error
+    again = shared.cli("cancel", graph)
+    assert again.returncode == DONE and "has ended" in again.stdout
     assert shared.cli("watch", graph).returncode == NOT_SUCCEEDED
+
+
+def test_nothing_to_do_is_said_so(shared):
+    graph = shared.submit([task("a")])
+    shared.wait_for_graph(graph)
+    assert "nothing to retry: every task of graph" in shared.cli("retry", graph).stdout
+    still_open = shared.submit([task("a")], open=True)
+    eventually(lambda: state_name(shared.task(still_open, "a").state) == "SUCCEEDED", "it has ended")
+    cancelled = shared.cli("cancel", still_open)
+    assert "it is closed now" in cancelled.stdout and "nothing to cancel" in cancelled.stdout
+    assert shared.wait_for_graph(still_open).state == pb.GRAPH_STATE_SUCCEEDED
 
 
 @pytest.mark.parametrize("arguments", [
@@ -343,7 +355,7 @@ def test_a_file_that_is_not_there_is_wrong_use(folder):
 
 
 @pytest.mark.parametrize("words", [
-    [], ["conquer"], ["submit"], ["status", "a", "b", "c"], ["logs", "g1"], ["--nonsense"],
+    [], ["conquer"], ["submit"], ["status", "a", "b", "c"], ["logs"], ["--nonsense"],
     ["cancel"], ["watch"], ["retry"], ["submit", "--scale"]])
 def test_wrong_use_says_so(words):
     completed = cli(*words, server=NOBODY)
@@ -353,7 +365,8 @@ def test_wrong_use_says_so(words):
 def test_help_is_no_error_and_names_every_command():
     completed = cli("--help")
     assert completed.returncode == DONE
-    for command in ("submit", "status", "cancel", "watch", "list", "logs", "validate", "retry"):
+    for command in ("submit", "run", "status", "cancel", "close", "watch", "list", "logs", "result",
+                    "validate", "retry", "completion"):
         assert command in completed.stdout
         assert cli(command, "--help").returncode == DONE
 
@@ -372,7 +385,8 @@ def test_an_unknown_graph_or_task_is_said_so(shared, folder):
 def test_a_service_that_cannot_be_reached_is_told_by_its_address(folder):
     path = graph_file(folder, GOOD)
     for words in (["submit", path], ["status"], ["list"], ["cancel", "g1"], ["watch", "g1"],
-                  ["logs", "g1", "a"], ["retry", "g1"]):
+                  ["logs", "g1", "a"], ["logs", "g1"], ["retry", "g1"], ["run", "true"],
+                  ["close", "g1"], ["result", "g1", "a"], ["status", "g1", "a"]):
         completed = cli(*words, server=NOBODY)
         assert completed.returncode == UNREACHABLE, (words, completed)
         assert NOBODY in completed.stderr

@@ -1,0 +1,209 @@
+// run: one task, as if it ran here.
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/clock.h"
+#include "base/duration.h"
+#include "cli/commands.h"
+#include "cli/graph_file.h"
+#include "cli/log_output.h"
+#include "cli/patience.h"
+#include "cli/proto_time.h"
+#include "cli/report.h"
+#include "cli/text.h"
+#include "planner/names.h"
+#include "planner/resources.h"
+
+namespace kartograph::cli {
+namespace {
+
+constexpr absl::Duration kLook = absl::Seconds(1);  // how often to look why it does not run yet
+constexpr int kSignalled = 128;                     // the shell's status: this and the signal
+
+// Fills in `spec`; what is wrong with the arguments, where something is.
+std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec) {
+  for (const std::string& word : arguments.command) spec->mutable_command()->add_arguments(word);
+  spec->set_name(arguments.name.empty() ? NameFromPath(arguments.command[0]) : arguments.name);
+  const std::string name_problem = planner::NameProblem(spec->name());
+  if (!name_problem.empty())
+    return absl::StrCat("--name: ", Quoted(spec->name()), " ", name_problem);
+
+  for (const std::string& text : arguments.consumption) {
+    const std::pair<absl::string_view, absl::string_view> part =
+        absl::StrSplit(text, absl::MaxSplits('=', 1));
+    if (!absl::StrContains(text, '=')) {
+      return absl::StrCat("--resource: ", Quoted(text), " is not NAME=QUANTITY, such as gpu=1");
+    }
+    if (const std::string problem = planner::ResourceNameProblem(part.first); !problem.empty()) {
+      return absl::StrCat("--resource: ", Quoted(part.first), " ", problem);
+    }
+    const auto quantity = planner::ParseQuantity(part.second, part.first);
+    if (!quantity.ok()) {
+      return absl::StrCat(part.first, ": ", Quoted(part.second), " ", quantity.status().message());
+    }
+    (*spec->mutable_consumption())[std::string(part.first)] = quantity->units();
+  }
+  for (const std::string& text : arguments.environment) {
+    const std::pair<std::string, std::string> variable =
+        absl::StrSplit(text, absl::MaxSplits('=', 1));
+    if (!absl::StrContains(text, '=') || variable.first.empty()) {
+      return absl::StrCat("--env: ", Quoted(text), " is not NAME=VALUE");
+    }
+    (*spec->mutable_command()->mutable_environment())[variable.first] = variable.second;
+  }
+  if (!arguments.timeout.empty()) {
+    const auto timeout = ParseDuration(arguments.timeout);
+    if (!timeout.ok()) {
+      return absl::StrCat("--timeout: ", Quoted(arguments.timeout), " ",
+                          timeout.status().message());
+    }
+    *spec->mutable_timeout() = ToProto(*timeout);
+  }
+  spec->set_max_attempts(arguments.max_attempts);
+  spec->set_priority(arguments.priority);
+  if (arguments.sandbox) return "";
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::absolute(
+      arguments.directory.empty() ? std::filesystem::current_path(error)
+                                  : std::filesystem::path(arguments.directory),
+      error);
+  if (error) return absl::StrCat("the working directory cannot be found: ", error.message());
+  spec->mutable_command()->set_directory(folder.lexically_normal().string());
+  return "";
+}
+
+bool IsFinal(v1::TaskState state) {
+  return state == v1::TASK_STATE_SUCCEEDED || state == v1::TASK_STATE_FAILED ||
+         state == v1::TASK_STATE_CANCELLED || state == v1::TASK_STATE_SKIPPED;
+}
+
+// What happens beside the output while it is followed.
+class Companion {
+ public:
+  Companion(const Context& context, const v1::ExecuteResponse& made)
+      : context_(context),
+        graph_id_(made.graph_id()),
+        task_(made.task_name()),
+        client_(context.client->options()),
+        next_look_(Clock::System().SteadyNow() + kLook) {}
+
+  // To be called several times a second: cancels the task on the first Ctrl-C, and says why it does
+  // not run yet.
+  void Tick() {
+    if (interrupt_.raised() && !std::exchange(cancelled_, true)) Cancel();
+    const SteadyTime now = Clock::System().SteadyNow();
+    if (started_ || now < next_look_) return;
+    next_look_ = now + kLook;
+    const auto task = client_.GetTask(graph_id_, task_);
+    if (!task.ok()) return;  // the output's reader says so
+    started_ = task->state() == v1::TASK_STATE_RUNNING || IsFinal(task->state());
+    if (started_ || task->reason() == reason_) return;
+    reason_ = task->reason();
+    *context_.err << "kartograph: " << task_ << " (" << graph_id_ << ") " << Word(task->state())
+                  << ": " << Printable(reason_) << std::endl;
+  }
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  void Cancel() {
+    *context_.err << "kartograph: cancelling " << task_ << " (" << graph_id_
+                  << "); Ctrl-C again leaves it" << std::endl;
+    v1::CancelRequest request;
+    request.set_graph_id(graph_id_);
+    const auto response = client_.Cancel(request);
+    if (!response.ok()) ReportError(context_, response.status());
+  }
+
+  const Context& context_;
+  const std::string graph_id_;
+  const std::string task_;
+  Client client_;  // of its own: the other one is reading
+  const InterruptFlag interrupt_;
+  SteadyTime next_look_;
+  bool started_ = false;
+  bool cancelled_ = false;
+  std::string reason_;
+};
+
+// The task in its last state, which the end of its output mostly is the end of.
+absl::StatusOr<v1::Task> WaitUntilFinal(const Context& context, const v1::ExecuteResponse& made,
+                                        LogOutput* output, Companion* companion) {
+  Patience away(context.patience);
+  Patience running(absl::InfiniteDuration());
+  const auto goes_on = [&] {
+    companion->Tick();
+    return true;
+  };
+  while (true) {
+    absl::StatusOr<v1::Task> task = context.client->GetTask(made.graph_id(), made.task_name());
+    if (task.ok()) {
+      away.Renew();
+      if (IsFinal(task->state())) return task;
+      running.Pause(goes_on);
+    } else if (IsAway(task.status())) {
+      output->ServiceIsAway();
+      if (!away.Pause(goes_on)) return task;
+    } else {
+      return task;
+    }
+  }
+}
+
+int ExitStatus(const Context& context, const v1::Task& task) {
+  if (task.state() == v1::TASK_STATE_SUCCEEDED) return kDone;
+  const v1::Attempt last =
+      task.attempts().empty() ? v1::Attempt() : task.attempts(task.attempts_size() - 1);
+  if (task.state() == v1::TASK_STATE_FAILED && last.outcome() == v1::OUTCOME_EXITED) {
+    return last.exit_status();
+  }
+  *context.err << "kartograph: " << task.name() << " " << Word(task.state())
+               << (task.reason().empty() ? "" : ": ") << Printable(task.reason()) << "\n";
+  return task.state() == v1::TASK_STATE_FAILED && last.outcome() == v1::OUTCOME_SIGNALLED
+             ? kSignalled + last.signal()
+             : int{kNotSucceeded};
+}
+
+}  // namespace
+
+int Run(const Context& context, const RunArguments& arguments) {
+  v1::ExecuteRequest request;
+  const std::string problem = ReadArguments(arguments, request.mutable_task());
+  if (!problem.empty()) {
+    *context.err << "kartograph: " << problem << "\n";
+    return kWrongUse;
+  }
+  const auto made = context.client->Execute(request);
+  if (!made.ok()) return ReportError(context, made.status());
+
+  Companion companion(context, *made);
+  LogOutput output(context, made->task_name(), context.json ? context.err : context.out,
+                   context.err);
+  const absl::Status read = FollowBothStreams(
+      context, {.graph_id = made->graph_id(), .task = made->task_name(), .follow = true}, &output,
+      [&] {
+        companion.Tick();
+        return true;
+      });
+  const auto leave = [&](int code) {
+    *context.err << "kartograph: " << made->task_name() << " (" << made->graph_id()
+                 << ") goes on without this command\n";
+    return code;
+  };
+  if (!output.writable()) return leave(kOutputLost);
+  const auto task = WaitUntilFinal(context, *made, &output, &companion);
+  if (!task.ok()) return leave(ReportError(context, task.status()));
+  // There is none of a task that was never launched, which the exit code says better.
+  if (!read.ok() && !absl::IsNotFound(read)) {
+    *context.err << "kartograph: its output cannot be read: " << Printable(read.message()) << "\n";
+  }
+  if (context.json) PrintJson(context, *task);
+  return companion.cancelled() ? int{kInterrupted} : ExitStatus(context, *task);
+}
+
+}  // namespace kartograph::cli

@@ -1,0 +1,112 @@
+// What there is to know of one task: status GRAPH TASK, result.
+#include <algorithm>
+#include <string>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "base/byte_size.h"
+#include "base/duration.h"
+#include "cli/commands.h"
+#include "cli/proto_time.h"
+#include "cli/report.h"
+#include "cli/text.h"
+
+namespace kartograph::cli {
+namespace {
+
+// As it could be typed at a shell.
+std::string ShellWord(absl::string_view word) {
+  const auto plain = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           absl::string_view("_-./:=@%+,").find(c) != absl::string_view::npos;
+  };
+  if (!word.empty() && absl::c_all_of(word, plain)) return std::string(word);
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
+std::string CommandLine(const v1::Command& command) {
+  if (!command.shell().empty()) return command.shell();
+  return absl::StrJoin(command.arguments(), " ", [](std::string* text, const std::string& word) {
+    absl::StrAppend(text, ShellWord(word));
+  });
+}
+
+std::string WhenStarted(const v1::Attempt& attempt) {
+  if (attempt.has_start_time()) return UtcTime(attempt.start_time());
+  return attempt.has_launch_time() ? absl::StrCat("launched ", UtcTime(attempt.launch_time())) : "";
+}
+
+std::string AttemptState(const v1::Attempt& attempt) {
+  const absl::string_view outcome = Word(attempt.outcome());
+  return std::string(outcome.empty() ? Word(attempt.state()) : outcome);
+}
+
+void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
+  const auto line = [&](absl::string_view what, absl::string_view text) {
+    if (!text.empty()) *out << "  " << what << ": " << Printable(text) << "\n";
+  };
+  const auto duration = [&](absl::string_view what, bool given,
+                            const google::protobuf::Duration& value) {
+    if (given) line(what, FormatElapsed(FromProto(value)));
+  };
+  line("command", CommandLine(spec.command()));
+  line("directory", spec.command().directory());
+  line("container", spec.container().image());
+  line("after", absl::StrJoin(spec.after(), ", "));
+  duration("timeout", spec.has_timeout(), spec.timeout());
+  if (spec.priority() != 0) line("priority", absl::StrCat(spec.priority()));
+}
+
+}  // namespace
+
+int TaskStatus(const Context& context, const v1::Graph& graph, const std::string& name) {
+  const auto task = context.client->GetTask(graph.graph_id(), name);
+  if (!task.ok()) return ReportError(context, task.status());
+  if (context.json) {
+    PrintJson(context, *task);
+    return kDone;
+  }
+  const absl::Time now = absl::Now();
+  std::ostream& out = *context.out;
+  out << task->name() << " of " << NameAndId(graph) << " is " << Word(task->state())
+      << (task->reason().empty() ? "" : ": ") << Printable(task->reason()) << "\n";
+  const std::string consumption = Quantities(task->consumption());
+  if (!consumption.empty()) out << "  consumption: " << consumption << "\n";
+  PrintSpec(task->spec(), &out);
+  if (!task->return_value().empty()) {
+    out << "  return value: " << FormatBytes(static_cast<double>(task->return_value().size()))
+        << "; \"kartograph result " << graph.graph_id() << " " << task->name() << "\" prints it\n";
+  }
+  if (task->attempts().empty()) return kDone;
+  Table attempts({"ATTEMPT", "STATE", "AGENT", "STARTED", "USED", "WHY"});
+  for (const v1::Attempt& attempt : task->attempts()) {
+    attempts.Row({absl::StrCat(attempt.number()), AttemptState(attempt), attempt.agent(),
+                  WhenStarted(attempt), UsageInWords(attempt, now), Printable(attempt.message())});
+  }
+  out << "\n" << attempts.ToString();
+  return kDone;
+}
+
+int Result(const Context& context, const std::string& id_or_name, const std::string& name) {
+  const auto graph = FindGraph(context, id_or_name);
+  if (!graph.ok()) return ReportError(context, graph.status());
+  const auto task = context.client->GetTask(graph->graph_id(), name);
+  if (!task.ok()) return ReportError(context, task.status());
+  if (context.json) {
+    PrintJson(context, *task);
+  } else {
+    context.out->write(task->return_value().data(),
+                       static_cast<std::streamsize>(task->return_value().size()));
+    context.out->flush();
+  }
+  if (task->state() == v1::TASK_STATE_SUCCEEDED) return kDone;
+  *context.err << "kartograph: " << task->name() << " is " << Word(task->state())
+               << (task->reason().empty() ? "" : ": ") << Printable(task->reason()) << "\n";
+  return kNotSucceeded;
+}
+
+}  // namespace kartograph::cli
