@@ -171,6 +171,7 @@ class DaemonImpl final : public Daemon {
     options.state_dir = state;
     options.agent_binary = *std::move(agent);
     options.resources = Offered(config_);
+    options.disk_limits = config_.disk_limits;
     return ClusterMaker([options](executor::Lineage lineage) {
       executor::LocalClusterOptions own = options;
       own.lineage = std::move(lineage);

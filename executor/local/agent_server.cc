@@ -173,6 +173,12 @@ void AgentServer::HandleMessage(const ConnectionPtr& connection, ToAgent* messag
       const auto& variables = message->environment().variables();
       processes_->SetEnvironment({variables.begin(), variables.end()});
     }
+    if (message->has_disk_limits()) {
+      executor::DiskLimits limits;
+      limits.log = std::max(message->disk_limits().log(), limits.kLeastLog);
+      limits.reserve = std::max(message->disk_limits().reserve(), limits.kUsualReserve);
+      processes_->SetDiskLimits(limits);
+    }
     for (wire::Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);
     if (agent_.held() > 0) leaving_ = false;
     for (const Cancel& cancel : message->cancels()) {

@@ -384,6 +384,8 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   for (std::string& variable : InheritedEnvironment(environ)) {
     greeting.mutable_environment()->add_variables(std::move(variable));
   }
+  greeting.mutable_disk_limits()->set_log(options_.disk_limits.log);
+  greeting.mutable_disk_limits()->set_reserve(options_.disk_limits.reserve);
   std::string out;
   AppendFrame(greeting, &out);
   SteadyTime until = Now() + kWelcomePatience;

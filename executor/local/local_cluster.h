@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "executor/cluster.h"
+#include "executor/disk_limits.h"
 #include "executor/lineage.h"
 #include "planner/resources.h"
 
@@ -23,6 +24,7 @@ struct LocalClusterOptions {
   std::string cgroup = "auto";
   // How long an agent without work and without a kartographd stays.
   absl::Duration agent_idle_exit = absl::Minutes(1);
+  DiskLimits disk_limits;
   // Whose attempts the agent is to have; it ends those of others.
   Lineage lineage;
   // An agent that has been silent for this long is pinged, and after twice that is reported as

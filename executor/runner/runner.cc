@@ -66,6 +66,18 @@ absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(Options options) {
   pthread_sigmask(SIG_BLOCK, &child, nullptr);
   std::unique_ptr<Runner> runner(new Runner(std::move(options), *std::move(sandboxes)));
   runner->null_fd_ = std::move(null);
+  if (getrlimit(RLIMIT_NOFILE, &runner->descriptors_) != 0) {
+    return ErrnoStatus(errno, "cannot know the limit of descriptors");
+  }
+  struct rlimit raised = runner->descriptors_;
+  raised.rlim_cur = raised.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &raised);  // where that fails, fewer run at once
+  absl::StatusOr<std::unique_ptr<OutputCollector>> outputs =
+      OutputCollector::Create({.limit = runner->options_.disk_limits.log,
+                               .read_remotely = runner->options_.logs_read_remotely},
+                              runner->sandboxes_.get(), &runner->disk_reserve_);
+  if (!outputs.ok()) return outputs.status();
+  runner->outputs_ = *std::move(outputs);
   runner->signal_fd_.Reset(signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!runner->signal_fd_.ok()) return ErrnoStatus(errno, "cannot watch for ended processes");
   return runner;
@@ -75,6 +87,7 @@ Runner::Runner(Options options, std::unique_ptr<Sandboxes> sandboxes)
     : options_(std::move(options)),
       clock_(*options_.clock),
       sandboxes_(std::move(sandboxes)),
+      disk_reserve_(options_.sandbox_root, options_.disk_limits.reserve, options_.clock),
       self_(getpid()) {
   SetEnvironment(InheritedEnvironment(environ));
 }
@@ -102,6 +115,7 @@ Runner::~Runner() {
     while (read(signal_fd_.get(), &info, sizeof(info)) > 0) {
     }
   }
+  for (auto& [id, attempt] : attempts_) outputs_->Close(attempt->id);
   // What hangs on its way to its program does so in our memory, which is kept for as long as that
   // takes.
   static auto* const kept = new std::vector<std::unique_ptr<StartingProcess>>;
@@ -114,15 +128,15 @@ Runner::~Runner() {
 void Runner::Prepare(AttemptId attempt) {
   constexpr size_t kMaxPrepared = 16;
   if (prepared_.size() >= kMaxPrepared || prepared_.contains(attempt.value)) return;
-  absl::StatusOr<Sandboxes::Sandbox> sandbox = sandboxes_->Make(attempt);
+  absl::StatusOr<std::string> sandbox = sandboxes_->Make(attempt);
   // What is wrong is found again at the start, which reports it.
   if (sandbox.ok()) prepared_[attempt.value] = *std::move(sandbox);
 }
 
-absl::StatusOr<Sandboxes::Sandbox> Runner::TakeSandbox(AttemptId attempt) {
+absl::StatusOr<std::string> Runner::TakeSandbox(AttemptId attempt) {
   auto it = prepared_.find(attempt.value);
   if (it == prepared_.end()) return sandboxes_->Make(attempt);
-  Sandboxes::Sandbox sandbox = std::move(it->second);
+  std::string sandbox = std::move(it->second);
   prepared_.erase(it);
   return sandbox;
 }
@@ -138,11 +152,12 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
     return Failure{Outcome::kAgentFailed,
                    absl::StrCat(holding, " processes hang in the kernel before their programs")};
   }
-  absl::StatusOr<Sandboxes::Sandbox> sandbox = TakeSandbox(launch.attempt);
+  if (disk_reserve_.Reached()) return Failure{Outcome::kAgentFailed, disk_reserve_.ToString()};
+  absl::StatusOr<std::string> sandbox = TakeSandbox(launch.attempt);
   if (!sandbox.ok()) {
     return Failure{Outcome::kAgentFailed, std::string(sandbox.status().message())};
   }
-  command.SetUp(launch, attempt->text_id, sandbox->path, environment_);
+  command.SetUp(launch, attempt->text_id, *sandbox, environment_);
   if (command.script() != nullptr) {
     absl::Status written = sandboxes_->Write(launch.attempt, Command::kScript, *command.script());
     if (!written.ok()) return Failure{Outcome::kAgentFailed, std::string(written.message())};
@@ -152,10 +167,13 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
     if (!group.ok()) return Failure{Outcome::kAgentFailed, std::string(group.status().message())};
     attempt->cgroup = *std::move(group);
   }
+  absl::StatusOr<OutputCollector::Ends> output = outputs_->Open(launch.attempt);
+  if (!output.ok()) return Failure{Outcome::kAgentFailed, std::string(output.status().message())};
   SpawnRequest request = command.Request();
   request.stdin_fd = null_fd_.get();
-  request.stdout_fd = sandbox->stdout_file.get();
-  request.stderr_fd = sandbox->stderr_file.get();
+  request.stdout_fd = output->stdout_end.get();
+  request.stderr_fd = output->stderr_end.get();
+  request.descriptors = &descriptors_;
   request.cgroup_fd = attempt->cgroup.fd;
   if (int error = attempt->starting->spawner.Start(request); error != 0) {
     return Failure{Outcome::kAgentFailed, absl::StrCat("cannot make a process: ", strerror(error))};
@@ -463,6 +481,7 @@ void Runner::GiveUp(Attempt* attempt) {
 }
 
 void Runner::Remove(Attempt* attempt) {
+  outputs_->Close(attempt->id);
   if (attempt->starting != nullptr) ReleaseStarting(attempt);
   SetTimer(attempt, kNever);
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) --measured_;

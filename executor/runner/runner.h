@@ -20,9 +20,12 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "executor/cluster.h"
+#include "executor/disk_limits.h"
 #include "executor/runner/cgroup.h"
 #include "executor/runner/command.h"
+#include "executor/runner/disk_reserve.h"
 #include "executor/runner/environment.h"
+#include "executor/runner/output_collector.h"
 #include "executor/runner/process_table.h"
 #include "executor/runner/sandbox.h"
 #include "executor/runner/spawn.h"
@@ -42,6 +45,8 @@ namespace kartograph::executor {
 // attempts that declare some are measured ten times a second, so that a quick overshoot may pass
 // unseen.
 //
+// What it prints goes through pipes into its sandbox (output_collector.h).
+//
 // Nothing here waits for a process. One whose program or directory is on a file server that does
 // not answer is an attempt that runs, as far as anybody can tell; when it is ended and not even
 // SIGKILL reaches it, its attempt ends without it, and its memory is kept until the kernel releases
@@ -52,6 +57,9 @@ namespace kartograph::executor {
 // payload cannot be run, as kNotStarted. Timers and durations go by the steady clock; an attempt's
 // end is its start by the wall clock and its duration, so no attempt ends before it has started.
 //
+// Each attempt that runs takes two descriptors here, so the process's own limit is raised as far as
+// it may be; attempts keep the former one.
+//
 // Thread-compatible and bound to the thread that made it: attempts are killed when that thread
 // ends. The process becomes a subreaper and SIGCHLD is blocked in the calling thread (other threads
 // must block it too); every child of the process is taken to be an attempt's. One at a time in a
@@ -60,6 +68,8 @@ class Runner {
  public:
   struct Options {
     std::string sandbox_root;  // absolute; made where it is not there
+    DiskLimits disk_limits = {};
+    bool logs_read_remotely = false;  // see OutputCollector::Options
     int64_t max_result_bytes = 16 << 20;
     absl::Duration sample_period = absl::Milliseconds(100);
     CgroupPool* cgroups = nullptr;          // may be null; outlives the runner
@@ -78,6 +88,12 @@ class Runner {
   // InheritedEnvironment.
   void SetEnvironment(std::vector<std::string> base) {
     environment_ = std::make_shared<const Environment>(std::move(base));
+  }
+
+  // As in Options, from now on.
+  void SetDiskLimits(const DiskLimits& limits) {
+    outputs_->SetLimit(limits.log);
+    disk_reserve_.Set(limits.reserve);
   }
 
   // Processes that hang in the kernel before their programs and do not end.
@@ -171,7 +187,7 @@ class Runner {
     std::string message;
   };
   std::optional<Failure> MakeProcess(const Launch& launch, Attempt* attempt);
-  absl::StatusOr<Sandboxes::Sandbox> TakeSandbox(planner::AttemptId attempt);
+  absl::StatusOr<std::string> TakeSandbox(planner::AttemptId attempt);
   void EndWithoutStart(Attempt* attempt, Failure failure);
   // Releases what processes needed that have become their programs.
   void ReleaseStarted();
@@ -208,10 +224,13 @@ class Runner {
   Options options_;
   const Clock& clock_;
   std::unique_ptr<Sandboxes> sandboxes_;
-  absl::flat_hash_map<uint64_t, Sandboxes::Sandbox> prepared_;  // by attempt
+  DiskReserve disk_reserve_;
+  std::unique_ptr<OutputCollector> outputs_;
+  absl::flat_hash_map<uint64_t, std::string> prepared_;  // paths of sandboxes, by attempt
   std::shared_ptr<const Environment> environment_;
   Descriptor signal_fd_;
   Descriptor null_fd_;
+  struct rlimit descriptors_ = {};  // of attempts: what this process began with
   pid_t self_ = 0;
 
   absl::flat_hash_map<uint64_t, std::unique_ptr<Attempt>> attempts_;

@@ -5,15 +5,18 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -497,7 +500,42 @@ TEST_F(RunnerTest, GivesAnEmptySandboxWhereOneIsLeft) {
   ends_.clear();
   AttemptUpdate end = Run(Shell(0, "ls; echo new"));
   EXPECT_EQ(end.return_value, "");
-  EXPECT_EQ(Stdout(0), "stderr\nstdout\nnew\n");
+  EXPECT_EQ(Stdout(0), "new\n");
+}
+
+TEST_F(RunnerTest, NothingThatATaskWroteIsLost) {
+  Run(Shell(0, "echo one; echo two > /dev/stdout; echo three >> /dev/stdout; echo four"));
+  EXPECT_EQ(Stdout(0), "one\ntwo\nthree\nfour\n");
+  // What its last process wrote just before the end, more than a pipe takes.
+  Run(Shell(1, "head -c 1000000 /dev/zero | tr '\\0' x"));
+  EXPECT_EQ(Stdout(1), std::string(1000000, 'x'));
+  // What is cancelled, too.
+  runner().Start(Shell(2, "echo begun; exec sleep 1000"));
+  EXPECT_TRUE(RunUntil([&] { return Stdout(2) == "begun\n"; }));
+  runner().Cancel(Id(2), absl::ZeroDuration());
+  WaitEnd(2);
+  EXPECT_EQ(Stdout(2), "begun\n");
+}
+
+TEST_F(RunnerTest, AttemptsHaveTheLimitOfDescriptorsThatTheAgentBeganWith) {
+  struct rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  struct rlimit lower = before;
+  lower.rlim_cur = 100;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &lower), 0);
+  Run(Shell(0, "ulimit -n"));
+  struct rlimit raised;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &raised), 0);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(Stdout(0), "100\n");
+  EXPECT_EQ(raised.rlim_cur, before.rlim_max);
+}
+
+TEST_F(RunnerTest, StartsNothingWhereTheDisksReserveIsReached) {
+  options_.disk_limits.reserve = std::numeric_limits<int64_t>::max();
+  AttemptUpdate end = Run(List(0, {"true"}));
+  EXPECT_EQ(end.outcome, Outcome::kAgentFailed);
+  EXPECT_TRUE(absl::StrContains(end.message, "are kept in reserve")) << end.message;
 }
 
 TEST_F(RunnerTest, AttemptsDieWithTheirRunner) {

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
+#include "executor/cut_log.h"
 #include "executor/runner/remove_tree.h"
 
 namespace kartograph::executor {
@@ -146,11 +147,10 @@ int Sandboxes::MakeFolder(const Descriptor& graph, const std::string& name) {
   return mkdirat(graph.get(), name.c_str(), 0777) == 0 ? 0 : errno;
 }
 
-absl::StatusOr<Sandboxes::Sandbox> Sandboxes::Make(planner::AttemptId attempt) {
-  Sandbox sandbox;
-  sandbox.path = absl::StrCat(root_, "/", SandboxFolder(attempt));
-  auto fail = [&sandbox](int error) {
-    return ErrnoStatus(error, absl::StrCat("cannot make the sandbox ", sandbox.path));
+absl::StatusOr<std::string> Sandboxes::Make(planner::AttemptId attempt) {
+  const std::string path = absl::StrCat(root_, "/", SandboxFolder(attempt));
+  auto fail = [&path](int error) {
+    return ErrnoStatus(error, absl::StrCat("cannot make the sandbox ", path));
   };
   Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
   if (!graph.ok() && errno == ENOENT) {
@@ -159,19 +159,12 @@ absl::StatusOr<Sandboxes::Sandbox> Sandboxes::Make(planner::AttemptId attempt) {
     graph = OpenGraphFolder(folder_.get(), attempt);
   }
   if (!graph.ok()) return fail(errno);
-  const std::string name = FolderInGraph(attempt);
-  if (int error = MakeFolder(graph, name); error != 0) return fail(error);
-  const Descriptor folder(openat(graph.get(), name.c_str(), kFolderFlags | O_PATH));
-  if (!folder.ok()) return fail(errno);
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
-  sandbox.stdout_file.Reset(openat(folder.get(), "stdout", kFlags, 0666));
-  if (!sandbox.stdout_file.ok()) return fail(errno);
-  sandbox.stderr_file.Reset(openat(folder.get(), "stderr", kFlags, 0666));
-  if (!sandbox.stderr_file.ok()) return fail(errno);
-  return sandbox;
+  if (int error = MakeFolder(graph, FolderInGraph(attempt)); error != 0) return fail(error);
+  return path;
 }
 
-absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const char* file) const {
+absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const char* file,
+                                               int flags) const {
   Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
   if (!graph.ok() && errno == ENOENT && EnsureRoot().ok()) {
     graph = OpenGraphFolder(folder_.get(), attempt);
@@ -183,7 +176,7 @@ absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const
   Descriptor fd;
   if (sandbox.ok()) {
     // So as not to hang where the task has put a pipe.
-    fd.Reset(openat(sandbox.get(), file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    fd.Reset(openat(sandbox.get(), file, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666));
   }
   // A socket and a device without a driver cannot be opened.
   const bool opens = fd.ok() || (errno != ENXIO && errno != ENODEV);
@@ -196,6 +189,11 @@ absl::StatusOr<Descriptor> Sandboxes::OpenFile(planner::AttemptId attempt, const
         absl::StrCat(file, " of ", AttemptIdToString(attempt), " is not a plain file"));
   }
   return fd;
+}
+
+absl::StatusOr<Descriptor> Sandboxes::OpenToWrite(planner::AttemptId attempt,
+                                                  const char* file) const {
+  return OpenFile(attempt, file, O_WRONLY | O_CREAT);
 }
 
 absl::Status Sandboxes::Write(planner::AttemptId attempt, const char* file,
@@ -223,7 +221,7 @@ absl::StatusOr<std::string> Sandboxes::ReadResult(planner::AttemptId attempt,
                 AT_SYMLINK_NOFOLLOW) != 0) {
     return std::string();
   }
-  absl::StatusOr<Descriptor> fd = OpenFile(attempt, "result");
+  absl::StatusOr<Descriptor> fd = OpenFile(attempt, "result", O_RDONLY);
   if (!fd.ok()) return fd.status();
   struct stat info;
   if (fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "cannot read the return value");
@@ -233,14 +231,34 @@ absl::StatusOr<std::string> Sandboxes::ReadResult(planner::AttemptId attempt,
 
 absl::StatusOr<Sandboxes::Chunk> Sandboxes::Read(planner::AttemptId attempt, const char* file,
                                                  int64_t offset, int64_t max_bytes) const {
-  absl::StatusOr<Descriptor> fd = OpenFile(attempt, file);
-  if (!fd.ok()) return fd.status();
+  Chunk chunk;
+  absl::StatusOr<Descriptor> fd = OpenFile(attempt, file, O_RDONLY);
+  if (!fd.ok()) {
+    const auto exists = [&](const std::string& path) {
+      return faccessat(folder_.get(), path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    };
+    const std::string sandbox = SandboxFolder(attempt);
+    // Nothing was written.
+    if (absl::IsNotFound(fd.status()) && exists(sandbox) &&
+        !exists(absl::StrCat(sandbox, "/", file))) {
+      chunk.offset = std::max<int64_t>(0, offset);
+      return chunk;
+    }
+    return fd.status();
+  }
   struct stat info;
   if (fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "cannot read the log");
-  Chunk chunk;
   chunk.offset = offset >= 0 ? offset : std::max<int64_t>(0, info.st_size + offset);
   int64_t bytes = std::min(max_bytes, info.st_size - chunk.offset);
   if (bytes <= 0) return chunk;
+  const off_t data_at = lseek(fd->get(), chunk.offset, SEEK_DATA);
+  if (data_at > chunk.offset) {
+    chunk.data = CutNotice(data_at - chunk.offset);
+    chunk.offset = data_at - static_cast<int64_t>(chunk.data.size());
+    return chunk;
+  }
+  const off_t hole_at = lseek(fd->get(), chunk.offset, SEEK_HOLE);
+  if (hole_at > chunk.offset) bytes = std::min(bytes, hole_at - chunk.offset);
   absl::StatusOr<std::string> data = ReadAt(fd->get(), chunk.offset, bytes);
   if (!data.ok()) return data.status();
   chunk.data = *std::move(data);

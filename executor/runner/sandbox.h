@@ -1,7 +1,8 @@
-// The folders of attempts: <root>/<graph number>/<task index>.<attempt number>/ with `stdout`,
-// `stderr`, `command.sh` where the shell line is a long one, and `result` where the attempt wrote
-// one; <root>/discarded.* is to be removed. Nothing here follows a symbolic link below the root:
-// what is in a sandbox is the task's, and may be made to mislead.
+// The folders of attempts: <root>/<graph number>/<task index>.<attempt number>/ with `stdout` and
+// `stderr` where the attempt wrote something there, `command.sh` where the shell line is a long
+// one, and `result` where the attempt wrote one; <root>/discarded.* is to be removed. Nothing here
+// follows a symbolic link below the root: what is in a sandbox is the task's, and may be made to
+// mislead.
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 
@@ -32,15 +33,14 @@ class Sandboxes {
   // Makes the root where it is not there; its parent exists.
   static absl::StatusOr<std::unique_ptr<Sandboxes>> Open(std::string root);
 
-  struct Sandbox {
-    std::string path;  // absolute if the root is
-    Descriptor stdout_file;
-    Descriptor stderr_file;
-  };
-  // A new, empty sandbox. One that is there already is of another attempt that had this id, before
-  // an older copy of the history was restored or before the agent was killed: it is discarded.
-  absl::StatusOr<Sandbox> Make(planner::AttemptId attempt);
+  // A new, empty sandbox; gives its path, absolute if the root is. One that is there already is of
+  // another attempt that had this id, before an older copy of the history was restored or before
+  // the agent was killed: it is discarded.
+  absl::StatusOr<std::string> Make(planner::AttemptId attempt);
 
+  // A plain file of a sandbox, to be written; made where it is not there. NotFound where something
+  // else has its name.
+  absl::StatusOr<Descriptor> OpenToWrite(planner::AttemptId attempt, const char* file) const;
   // Writes a new file into a sandbox.
   absl::Status Write(planner::AttemptId attempt, const char* file, absl::string_view data) const;
 
@@ -53,7 +53,11 @@ class Sandboxes {
     int64_t offset = 0;
     std::string data;
   };
-  // Reads from a file of a sandbox. A negative offset counts from the end. NotFound.
+  // Reads from the log of an attempt, `stdout` or `stderr`, or another file of its sandbox. A
+  // negative offset counts from the end. Instead of a hole, where
+  // the middle was cut out (see OutputCollector), comes a line that says so; its last byte counts
+  // as that before the next data. Of a file that is not there, nothing; NotFound where there is no
+  // sandbox.
   absl::StatusOr<Chunk> Read(planner::AttemptId attempt, const char* file, int64_t offset,
                              int64_t max_bytes) const;
 
@@ -77,7 +81,8 @@ class Sandboxes {
   int MakeFolder(const Descriptor& graph, const std::string& name);
   int DiscardFrom(const Descriptor& folder, const std::string& name);
   std::string NewDiscardedName();
-  absl::StatusOr<Descriptor> OpenFile(planner::AttemptId attempt, const char* file) const;
+  absl::StatusOr<Descriptor> OpenFile(planner::AttemptId attempt, const char* file,
+                                      int flags) const;
 
   const std::string root_;
   const Descriptor folder_;          // keeps its number when EnsureRoot opens another folder

@@ -52,9 +52,9 @@ class SandboxTest : public ::testing::Test {
     sandboxes_ = *std::move(opened);
   }
   std::string Make(AttemptId attempt) {
-    absl::StatusOr<Sandboxes::Sandbox> made = sandboxes_->Make(attempt);
+    absl::StatusOr<std::string> made = sandboxes_->Make(attempt);
     EXPECT_TRUE(made.ok()) << made.status();
-    return made.ok() ? made->path : "";
+    return made.ok() ? *made : "";
   }
   absl::Status Remove() {
     return sandboxes_->RemoveDiscarded([] { return false; });
@@ -73,23 +73,28 @@ class SandboxTest : public ::testing::Test {
 };
 
 TEST_F(SandboxTest, IsMadeEmpty) {
-  absl::StatusOr<Sandboxes::Sandbox> made = sandboxes_->Make(Id(17, 42));
+  absl::StatusOr<std::string> made = sandboxes_->Make(Id(17, 42));
   ASSERT_TRUE(made.ok()) << made.status();
-  EXPECT_EQ(made->path, root_ + "/17/42.1");
-  EXPECT_EQ(write(made->stdout_file.get(), "out", 3), 3);
-  EXPECT_EQ(write(made->stderr_file.get(), "err", 3), 3);
-  EXPECT_EQ(ReadWhole(made->path + "/stdout"), "out");
-  EXPECT_EQ(ReadWhole(made->path + "/stderr"), "err");
+  EXPECT_EQ(*made, root_ + "/17/42.1");
+  EXPECT_TRUE(fs::is_empty(*made));
+  EXPECT_EQ(sandboxes_->Read(Id(17, 42), "stdout", 0, 100)->data, "");
+  absl::StatusOr<Descriptor> log = sandboxes_->OpenToWrite(Id(17, 42), "stderr");
+  ASSERT_TRUE(log.ok()) << log.status();
+  EXPECT_EQ(write(log->get(), "err", 3), 3);
+  EXPECT_EQ(ReadWhole(*made + "/stderr"), "err");
+  EXPECT_FALSE(fs::exists(*made + "/stdout"));
   EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 42), 100), "");
 }
 
 TEST_F(SandboxTest, OneThatIsThereIsDiscarded) {
-  absl::StatusOr<Sandboxes::Sandbox> old = sandboxes_->Make(Id(17, 42));
+  absl::StatusOr<std::string> old = sandboxes_->Make(Id(17, 42));
   ASSERT_TRUE(old.ok());
-  std::ofstream(old->path + "/result") << "old";
+  std::ofstream(*old + "/result") << "old";
+  absl::StatusOr<Descriptor> log = sandboxes_->OpenToWrite(Id(17, 42), "stdout");
+  ASSERT_TRUE(log.ok()) << log.status();
   std::string path = Make(Id(17, 42));
   // What still writes there writes to what was its own.
-  EXPECT_EQ(write(old->stdout_file.get(), "old", 3), 3);
+  EXPECT_EQ(write(log->get(), "old", 3), 3);
   EXPECT_EQ(ReadWhole(path + "/stdout"), "");
   EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 42), 100), "");
   EXPECT_TRUE(Remove().ok());

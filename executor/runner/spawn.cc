@@ -125,6 +125,9 @@ KARTOGRAPH_IN_CHILD int Spawner::RunChild(void* argument) {
   Call(SYS_dup3, request->stdout_fd, 1);
   Call(SYS_dup3, request->stderr_fd, 2);
   Call(SYS_close_range, 3, ~0u);
+  if (request->descriptors != nullptr) {
+    Call(SYS_prlimit64, 0, RLIMIT_NOFILE, Address(request->descriptors));
+  }
   // Handlers are the parent's and work on its memory: they go before any signal is let in. What it
   // ignores goes too, as that would be inherited.
   KernelSigaction defaults;

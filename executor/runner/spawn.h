@@ -9,6 +9,7 @@
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SPAWN_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SPAWN_H_
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <atomic>
@@ -32,6 +33,8 @@ struct SpawnRequest {
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
+  // RLIMIT_NOFILE of the process; null: the parent's.
+  const struct rlimit* descriptors = nullptr;
   // Directory of the cgroup to be born in; -1: the parent's.
   int cgroup_fd = -1;
 };

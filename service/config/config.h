@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "executor/disk_limits.h"
 #include "executor/mesos/framework/master_address.h"
 #include "planner/resources.h"
 #include "service/config/address.h"
@@ -43,6 +44,7 @@ struct ServiceConfig {
   std::optional<planner::Quantity> ram;
   planner::ResourceVector resources;  // besides cpu and ram
   planner::ResourceVector pools;
+  executor::DiskLimits disk_limits;
   uint32_t max_graph_tasks = 1'000'000;
   uint32_t max_streams = 1000;
   uint32_t max_waiting = 10'000;

@@ -79,6 +79,14 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
   framework.subscription.authorization = executor::mesos::BasicAuthorization(*credentials);
   framework.executors.resources = {{planner::Resource::Cpu(), mesos.executor_cpu},
                                    {planner::Resource::Ram(), mesos.executor_ram}};
+  const executor::DiskLimits usual;
+  if (config.disk_limits.log != usual.log) {
+    framework.executors.arguments.push_back(absl::StrCat("--log-limit=", config.disk_limits.log));
+  }
+  if (config.disk_limits.reserve != usual.reserve) {
+    framework.executors.arguments.push_back(
+        absl::StrCat("--disk-reserve=", config.disk_limits.reserve));
+  }
   const Address advertised = Advertised(config);
   if (config.http.port != 0) framework.web_ui = absl::StrCat("http://", advertised.ToString(), "/");
   if (!mesos.executor_path.empty()) {

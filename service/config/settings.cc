@@ -124,6 +124,22 @@ absl::Status SetDrain(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Status SetLogLimit(absl::string_view text, ServiceConfig& config) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
+  if (!quantity.ok()) return quantity.status();
+  const int64_t bytes = quantity->milli() / 1000;
+  if (bytes < executor::DiskLimits::kLeastLog) return Wrong("must be at least 64KiB");
+  config.disk_limits.log = bytes;
+  return absl::OkStatus();
+}
+
+absl::Status SetDiskReserve(absl::string_view text, ServiceConfig& config) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
+  if (!quantity.ok()) return quantity.status();
+  config.disk_limits.reserve = quantity->milli() / 1000;
+  return absl::OkStatus();
+}
+
 using Kind = Setting::Kind;
 
 constexpr Setting kSettings[] = {
@@ -162,6 +178,14 @@ constexpr Setting kSettings[] = {
      SetLimit<&ServiceConfig::max_waiting>},
     {"retention", "retention", Kind::kValue, "TIME",
      "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention},
+    {"log-limit", "log-limit", Kind::kValue, "SIZE",
+     "How much of each task's stdout and stderr is kept: of more, the beginning and the end. "
+     "Default 256MiB.",
+     SetLogLimit},
+    {"disk-reserve", "disk-reserve", Kind::kValue, "SIZE",
+     "Free space on the disk of the sandboxes below which no task is started and no output kept. "
+     "Default: a twentieth of the disk, at most 256MiB.",
+     SetDiskReserve},
     {"log-level", "log-level", Kind::kValue, "LEVEL",
      "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel},
     {"drain", "drain", Kind::kSwitch, "",

@@ -95,6 +95,8 @@ absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_
                                                                        DoneFunction done) {
   Runner::Options runner_options;
   runner_options.sandbox_root = absl::StrCat(options.environment.sandbox, "/", kSandboxes);
+  runner_options.disk_limits = options.disk_limits;
+  runner_options.logs_read_remotely = true;
   absl::StatusOr<std::unique_ptr<SandboxRemover>> remover =
       SandboxRemover::Create(runner_options.sandbox_root);
   if (!remover.ok()) return remover.status();

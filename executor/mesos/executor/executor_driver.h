@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "executor/agent/agent.h"
+#include "executor/disk_limits.h"
 #include "executor/agent/runner_processes.h"
 #include "executor/mesos/api_session.h"
 #include "executor/mesos/executor/executor_environment.h"
@@ -48,6 +49,7 @@ class ExecutorDriver {
     // disk.
     absl::Duration tell_running_after = absl::Milliseconds(20);
     absl::Duration report_interval = absl::Seconds(10);
+    DiskLimits disk_limits;
     // A larger return value stays in its sandbox, and the update says where.
     size_t max_sent_result_bytes = 512 << 10;
   };

@@ -9,6 +9,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <cstdio>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -39,6 +40,11 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
                   "Exit after this long without attempts (1m)");
   AddDurationFlag(app, "--report-interval", &options->report_interval,
                   "How often to report on the host (10s)");
+  app.add_option("--log-limit", options->disk_limits.log, "Bytes of each stream that are kept")
+      ->check(CLI::Range(DiskLimits::kLeastLog, std::numeric_limits<int64_t>::max()));
+  app.add_option("--disk-reserve", options->disk_limits.reserve,
+                 "Free bytes below which nothing is started")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()));
   app.set_version_flag("--version", kVersion, "Print the version");
   try {
     app.parse(argc, argv);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "executor/cut_log.h"
 #include "executor/mesos/framework/executors.h"
 
 namespace kartograph::executor::mesos {
@@ -28,6 +29,19 @@ absl::Status TooLarge(uint64_t bytes) {
 std::string PathOf(planner::AttemptId attempt, const std::string& file) {
   return absl::StrCat("/sandboxes/", attempt.task().graph(), "/", attempt.task().index(), ".",
                       attempt.number(), "/", file);
+}
+
+// Puts a notice in the place of what was cut out, as `told`, of a part of a log.
+void ShowCut(absl::string_view told, LogChunk* chunk) {
+  const auto cut = ParseCut(told);
+  if (!cut) return;
+  const auto [begin, end] = *cut;
+  if (begin <= chunk->offset && chunk->offset < end) {
+    chunk->data = CutNotice(end - chunk->offset);
+    chunk->offset = end - static_cast<int64_t>(chunk->data.size());
+  } else if (chunk->offset < begin) {
+    chunk->data.resize(std::min(chunk->data.size(), static_cast<size_t>(begin - chunk->offset)));
+  }
 }
 
 }  // namespace
@@ -72,7 +86,14 @@ AgentFiles::Result<LogChunk> AgentFiles::ReadFrom(Endpoint agent, std::string pa
       std::min(static_cast<uint64_t>(std::max<int64_t>(max_bytes, 0)), kPieceBytes);
   auto piece = co_await ReadPiece(agent, path, static_cast<uint64_t>(offset), length);
   if (!piece.ok()) co_return piece.status();
-  co_return LogChunk{offset, std::move(*piece->mutable_data())};
+  LogChunk chunk{offset, std::move(*piece->mutable_data())};
+  // Zeros may be those of a hole: text has none.
+  if (!chunk.data.empty() && (chunk.data.front() == '\0' || chunk.data.back() == '\0')) {
+    auto told =
+        co_await ReadPiece(std::move(agent), absl::StrCat(path, kCutSuffix), 0, kPieceBytes);
+    if (told.ok()) ShowCut(told->data(), &chunk);
+  }
+  co_return chunk;
 }
 
 AgentFiles::Result<LogChunk> AgentFiles::FindAndRead(LogPlace place, int64_t offset,

@@ -84,6 +84,29 @@ TEST_F(FilesTest, LogsAreReadWhileItRunsAfterItsEndAndAfterARestart) {
   EXPECT_EQ(found->data, "wrong\n");
 }
 
+TEST_F(FilesTest, OfALongLogTheBeginningAndTheEndAreRead) {
+  options_.executors.arguments.push_back("--log-limit=65536");
+  StartAll();
+  const Launch launch = Shell("yes 1234567 | head -c 1000000; head -c 3 /dev/zero", 0);
+  kartograph().AwaitEnd(launch.attempt);
+  for (const int64_t part : {int64_t{1000}, int64_t{64} << 10}) {
+    std::string log;
+    for (int64_t offset = 0;;) {
+      const auto chunk = Read(launch, LogStream::kStdout, offset, part);
+      ASSERT_TRUE(chunk.ok()) << chunk.status();
+      if (chunk->data.empty()) break;
+      log += chunk->data;
+      offset = chunk->offset + static_cast<int64_t>(chunk->data.size());
+    }
+    const size_t cut = log.find("\n[kartograph: ");
+    ASSERT_EQ(cut, 32768u);
+    EXPECT_LT(log.size(), 80000u);
+    // Zeros that the task wrote are its own.
+    EXPECT_EQ(log.find('\0'), log.size() - 3);
+    EXPECT_EQ(log.find("[kartograph", cut + 2), std::string::npos);
+  }
+}
+
 TEST_F(FilesTest, LogsThatAreNotThereAreNotFound) {
   StartAll();
   const Launch launch = Shell("true", 0);
