@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "base/utf8.h"
@@ -30,6 +31,12 @@ constexpr size_t kMaxValueBytesAtOnce = 32 << 20;
 constexpr absl::Duration kOrphanCheckDelay = absl::Milliseconds(100);
 // How long the destructor waits for what it has killed.
 constexpr absl::Duration kDestroyPatience = absl::Seconds(2);
+// An attempt that has run for so long is looked at: shorter ones are not worth it.
+constexpr absl::Duration kYoung = absl::Milliseconds(10);
+constexpr absl::Duration kYoungAgain = absl::Seconds(1);  // one that is not its program yet
+// How much likelier than the agent, in thousandths of the host's memory.
+constexpr int kOomScoreAbove = 300;
+constexpr int kMostOomScore = 1000;
 // What processes need to start is used again; this many are kept.
 constexpr size_t kMaxSpare = 16;
 
@@ -40,6 +47,17 @@ bool IsAgentsFault(int error) {
 
 absl::Duration Time(const struct timeval& tv) {
   return absl::Seconds(tv.tv_sec) + absl::Microseconds(tv.tv_usec);
+}
+
+// The oom_score_adj of attempts: above that of this process.
+std::string OomScoreOfAttempts() {
+  std::string text(16, '\0');
+  const Descriptor file(open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC));
+  const ssize_t bytes = file.ok() ? read(file.get(), text.data(), text.size()) : 0;
+  text.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
+  int own = 0;
+  if (!absl::SimpleAtoi(text, &own)) own = 0;
+  return absl::StrCat(std::min(std::max(own, 0) + kOomScoreAbove, kMostOomScore));
 }
 
 std::string FormatBytes(uint64_t bytes) {
@@ -88,7 +106,8 @@ Runner::Runner(Options options, std::unique_ptr<Sandboxes> sandboxes)
       clock_(*options_.clock),
       sandboxes_(std::move(sandboxes)),
       disk_reserve_(options_.sandbox_root, options_.disk_limits.reserve, options_.clock),
-      self_(getpid()) {
+      self_(getpid()),
+      oom_score_(OomScoreOfAttempts()) {
   SetEnvironment(InheritedEnvironment(environ));
 }
 
@@ -212,6 +231,8 @@ bool Runner::Start(const Launch& launch) {
     EndWithoutStart(attempt, *std::move(failure));
     return false;
   }
+  attempt->look_at = attempt->start.steady + kYoung;
+  young_.emplace(attempt->look_at, launch.attempt.value);
   if (attempt->timeout != absl::InfiniteDuration()) {
     SetTimer(attempt, attempt->start.steady + attempt->timeout);
   }
@@ -306,6 +327,7 @@ absl::Duration Runner::UntilDue() const {
   if (!ended_.empty()) return absl::ZeroDuration();
   SteadyTime due = std::min(survey_at_, orphan_check_at_);
   if (!timers_.empty()) due = std::min(due, timers_.begin()->first);
+  if (!young_.empty()) due = std::min(due, young_.begin()->first);
   if (due == kNever) return absl::InfiniteDuration();
   return std::max(absl::ZeroDuration(), due - clock_.SteadyNow());
 }
@@ -318,6 +340,7 @@ void Runner::Poll(std::vector<AttemptUpdate>* ended) {
   ReleaseStarted();
   const SteadyTime now = clock_.SteadyNow();
   RunTimers(now);
+  LookAtYoung(now);
   if (orphan_check_at_ <= now) CheckForOrphans(now);
   if (survey_at_ <= now) Survey(now);
   // Return values are read as the ends are given out, so that few of them are in memory at once.
@@ -341,6 +364,30 @@ void Runner::RunTimers(SteadyTime now) {
       BeginEnding(attempt, Outcome::kTimedOut, now, attempt->cancel_grace);
     } else {
       Kill(attempt, now);
+    }
+  }
+}
+
+void Runner::LookAtYoung(SteadyTime now) {
+  while (!young_.empty() && young_.begin()->first <= now) {
+    Attempt* const attempt = attempts_[young_.begin()->second].get();
+    young_.erase(young_.begin());
+    if (attempt->main_ended) continue;
+    if (attempt->starting != nullptr) {
+      // What is set before it is its program would be set for this process, whose memory it shares.
+      attempt->look_at = now + kYoungAgain;
+      young_.emplace(attempt->look_at, attempt->id.value);
+      continue;
+    }
+    // It has not been waited for, so the number is its own.
+    const std::string path = absl::StrCat("/proc/", attempt->pid);
+    const Descriptor score(
+        open(absl::StrCat(path, "/oom_score_adj").c_str(), O_WRONLY | O_CLOEXEC));
+    if (score.ok() && write(score.get(), oom_score_.data(), oom_score_.size()) < 0) {
+      // A host may forbid it; the kernel then chooses as it would.
+    }
+    if (const std::optional<Process> process = ReadProcess(attempt->pid)) {
+      attempt->sampled_rss = std::max(attempt->sampled_rss, process->rss_bytes);
     }
   }
 }
@@ -427,7 +474,7 @@ uint64_t Runner::PeakRam(const Attempt& attempt) const {
   // Between its start and the execution of its program a process counts as using what we use. So a
   // figure that is not above ours says only that the process used no more than that.
   uint64_t waited = static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10;
-  return waited > attempt.own_peak_bytes || peak == 0 ? std::max(peak, waited) : peak;
+  return waited > attempt.own_peak_bytes ? std::max(peak, waited) : peak;
 }
 
 void Runner::Finish(Attempt* attempt) {
@@ -484,6 +531,7 @@ void Runner::Remove(Attempt* attempt) {
   outputs_->Close(attempt->id);
   if (attempt->starting != nullptr) ReleaseStarting(attempt);
   SetTimer(attempt, kNever);
+  young_.erase({attempt->look_at, attempt->id.value});
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) --measured_;
   if (options_.cgroups != nullptr) options_.cgroups->Release(std::move(attempt->cgroup));
   by_pid_.erase(attempt->pid);

@@ -47,6 +47,10 @@ namespace kartograph::executor {
 //
 // What it prints goes through pipes into its sandbox (output_collector.h).
 //
+// One that runs for more than a moment is made likelier than the agent to be ended where the host
+// is out of memory (oom_score_adj). How much memory a shorter one took is not known, unless it was
+// more than the agent: until it is its program a process counts as using what the agent does.
+//
 // Nothing here waits for a process. One whose program or directory is on a file server that does
 // not answer is an attempt that runs, as far as anybody can tell; when it is ended and not even
 // SIGKILL reaches it, its attempt ends without it, and its memory is kept until the kernel releases
@@ -152,6 +156,7 @@ class Runner {
     absl::Duration timeout;
     absl::Duration cancel_grace;
     SteadyTime timer = kNever;
+    SteadyTime look_at = kNever;                // in young_
     std::unique_ptr<StartingProcess> starting;  // null when it is known to be the program
     // Why we end it; kNone while we do not.
     Outcome cause = Outcome::kNone;
@@ -200,6 +205,8 @@ class Runner {
   static void SignalGroup(const Attempt& attempt, int signal);
   void SetTimer(Attempt* attempt, SteadyTime at);
   void RunTimers(SteadyTime now);
+  // Looks at those that have run for a moment.
+  void LookAtYoung(SteadyTime now);
   void Reap();
   void OnMainEnded(Attempt* attempt);
   void Finish(Attempt* attempt);
@@ -239,6 +246,8 @@ class Runner {
   // Children that SIGKILL has not ended, with what they hold where they are not their programs.
   absl::flat_hash_map<pid_t, std::unique_ptr<StartingProcess>> hung_;
   std::set<std::pair<SteadyTime, uint64_t>> timers_;
+  std::set<std::pair<SteadyTime, uint64_t>> young_;  // when to look at which attempt
+  std::string oom_score_;                            // of attempts, as the kernel reads it
   uint64_t last_serial_ = 0;
   size_t measured_ = 0;  // attempts that have to be sampled
   SteadyTime survey_at_ = kNever;

@@ -332,10 +332,19 @@ TEST_P(WallClockStepTest, TimersKeepTheirTime) {
   launch.cancel_grace = absl::ZeroDuration();
   runner().Start(launch);
   clock_.StepWall(GetParam());
-  EXPECT_EQ(runner().UntilDue(), absl::Minutes(1));
-  clock_.Advance(absl::Seconds(59));
-  EXPECT_EQ(runner().UntilDue(), absl::Seconds(1));
   std::vector<AttemptUpdate> ended;
+  // It is looked at once while it is young.
+  absl::Duration passed;
+  while (runner().UntilDue() < absl::Seconds(10) && passed < absl::Seconds(50)) {
+    absl::SleepFor(absl::Milliseconds(1));  // until it is its program
+    const absl::Duration step = runner().UntilDue();
+    clock_.Advance(step);
+    passed += step;
+    runner().Poll(&ended);
+  }
+  EXPECT_EQ(runner().UntilDue(), absl::Minutes(1) - passed);
+  clock_.Advance(absl::Seconds(59) - passed);
+  EXPECT_EQ(runner().UntilDue(), absl::Seconds(1));
   runner().Poll(&ended);
   EXPECT_TRUE(runner().IsRunning(Id(0)));
   clock_.Advance(absl::Seconds(1));
@@ -472,6 +481,26 @@ TEST_F(RunnerTest, TellsPlausibleUsage) {
                   "/dev/zero | tail -c 140000000 > /dev/null; true"));
   EXPECT_GT(end.usage.cpu_time, absl::Milliseconds(10));
   EXPECT_GT(end.usage.peak_ram_bytes, uint64_t{130} << 20);
+}
+
+TEST_F(RunnerTest, TheMemoryOfAShortAttemptIsNotTheAgents) {
+  // A hundred megabytes of ours.
+  std::string ours(100 << 20, 'x');
+  EXPECT_NE(ours.find('x', ours.size() / 2), std::string::npos);
+  AttemptUpdate end = Run(List(0, {"true"}));
+  EXPECT_LT(end.usage.peak_ram_bytes, 20u << 20);
+}
+
+TEST_F(RunnerTest, AttemptsAreEndedBeforeTheAgentWhereMemoryIsOut) {
+  Run(Shell(0,
+            "n=0; while [ $(cat /proc/self/oom_score_adj) -lt 300 ] && [ $n -lt 3000 ]; do "
+            "sleep 0.01; n=$((n+1)); done; cat /proc/self/oom_score_adj"));
+  int score = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(Stdout(0), &score)) << Stdout(0);
+  EXPECT_GE(score, 300);
+  int own = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(ReadWhole("/proc/self/oom_score_adj"), &own));
+  EXPECT_LT(own, score);
 }
 
 TEST_F(RunnerTest, RunsManyAtOnce) {
