@@ -48,6 +48,8 @@ int Close(const Context& context, const std::string& id_or_name) {
     PrintJson(context, *response);
   } else if (graph->state() != v1::GRAPH_STATE_RUNNING) {
     *context.out << NameAndId(*graph) << " has ended already\n";
+  } else if (!graph->spec().open()) {
+    *context.out << NameAndId(*graph) << " was not open; it ends when its tasks have\n";
   } else {
     *context.out << NameAndId(*graph) << " is closed; it ends when its tasks have\n";
   }

@@ -24,7 +24,10 @@ namespace kartograph::cli {
 namespace {
 
 constexpr absl::Duration kLook = absl::Seconds(1);  // how often to look why it does not run yet
-constexpr int kSignalled = 128;                     // the shell's status: this and the signal
+// As shells have them.
+constexpr int kNotExecutable = 126;
+constexpr int kNotFound = 127;
+constexpr int kSignalled = 128;  // and the signal's number
 
 // Fills in `spec`; what is wrong with the arguments, where something is.
 std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec) {
@@ -113,7 +116,7 @@ class Companion {
  private:
   void Cancel() {
     *context_.err << "kartograph: cancelling " << task_ << " (" << graph_id_
-                  << "); Ctrl-C again leaves it" << std::endl;
+                  << "); press Ctrl-C again to stop waiting" << std::endl;
     v1::CancelRequest request;
     request.set_graph_id(graph_id_);
     const auto response = client_.Cancel(request);
@@ -164,9 +167,15 @@ int ExitStatus(const Context& context, const v1::Task& task) {
   }
   *context.err << "kartograph: " << task.name() << " " << Word(task.state())
                << (task.reason().empty() ? "" : ": ") << Printable(task.reason()) << "\n";
-  return task.state() == v1::TASK_STATE_FAILED && last.outcome() == v1::OUTCOME_SIGNALLED
-             ? kSignalled + last.signal()
-             : int{kNotSucceeded};
+  if (task.state() != v1::TASK_STATE_FAILED) return kNotSucceeded;
+  if (last.outcome() == v1::OUTCOME_SIGNALLED) return kSignalled + last.signal();
+  if (last.outcome() != v1::OUTCOME_NOT_STARTED) return kNotSucceeded;
+  const auto& words = task.spec().command().arguments();
+  if (words.size() == 1 && words[0].find_first_of(" |&;<>$") != std::string::npos) {
+    *context.err << "  run starts a program; for a shell line: kartograph run -- sh -c "
+                 << ShellWord(words[0]) << "\n";
+  }
+  return absl::StrContains(last.message(), "No such file") ? kNotFound : kNotExecutable;
 }
 
 }  // namespace
@@ -192,7 +201,7 @@ int Run(const Context& context, const RunArguments& arguments) {
       });
   const auto leave = [&](int code) {
     *context.err << "kartograph: " << made->task_name() << " (" << made->graph_id()
-                 << ") goes on without this command\n";
+                 << ") keeps running without this command\n";
     return code;
   };
   if (!output.writable()) return leave(kOutputLost);

@@ -2,11 +2,8 @@
 #include <algorithm>
 #include <string>
 
-#include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "base/byte_size.h"
 #include "base/duration.h"
@@ -17,16 +14,6 @@
 
 namespace kartograph::cli {
 namespace {
-
-// As it could be typed at a shell.
-std::string ShellWord(absl::string_view word) {
-  const auto plain = [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-           absl::string_view("_-./:=@%+,").find(c) != absl::string_view::npos;
-  };
-  if (!word.empty() && absl::c_all_of(word, plain)) return std::string(word);
-  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
-}
 
 std::string CommandLine(const v1::Command& command) {
   if (!command.shell().empty()) return command.shell();
@@ -72,8 +59,8 @@ int TaskStatus(const Context& context, const v1::Graph& graph, const std::string
   }
   const absl::Time now = absl::Now();
   std::ostream& out = *context.out;
-  out << task->name() << " of " << NameAndId(graph) << " is " << Word(task->state())
-      << (task->reason().empty() ? "" : ": ") << Printable(task->reason()) << "\n";
+  out << NameAndId(graph) << ", task " << task->name() << ": " << Word(task->state())
+      << (task->reason().empty() ? "" : ", ") << Printable(task->reason()) << "\n";
   const std::string consumption = Quantities(task->consumption());
   if (!consumption.empty()) out << "  consumption: " << consumption << "\n";
   PrintSpec(task->spec(), &out);

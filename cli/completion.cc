@@ -11,7 +11,10 @@ using Takes = CompletedCommand::Takes;
 
 // Ids and names of the newest graphs; nothing where the service does not answer.
 constexpr char kGraphs[] =
-    "kartograph list --limit 50 2>/dev/null | awk 'NR > 1 {print $1; print $2}'";
+    "kartograph list --limit 50 2>/dev/null | awk 'NR > 1 {print $1; print $2}' | sort -u";
+// Those of the graph that was typed before.
+constexpr char kTasks[] =
+    "kartograph status \"$graph\" --tasks 2>/dev/null | awk 'NR > 1 {print $1}'";
 
 std::string NamesOf(absl::Span<const CompletedCommand> commands) {
   return absl::StrJoin(commands, " ", [](std::string* text, const CompletedCommand& command) {
@@ -37,12 +40,12 @@ std::string Options(const CompletedCommand& command, const std::vector<std::stri
 std::string Bash(absl::Span<const CompletedCommand> commands,
                  const std::vector<std::string>& general) {
   std::string script = R"(_kartograph() {
-  local word=${COMP_WORDS[COMP_CWORD]} command= words= i
+  local word=${COMP_WORDS[COMP_CWORD]} command= graph= words= i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       --server) ((i++)) ;;
       -*) ;;
-      *) command=${COMP_WORDS[i]}; break ;;
+      *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else graph=${COMP_WORDS[i]}; break; fi ;;
     esac
   done
   COMPREPLY=()
@@ -53,14 +56,16 @@ std::string Bash(absl::Span<const CompletedCommand> commands,
     absl::StrAppend(&script, "      ", command.name, ") words='", Options(command, general),
                     "' ;;\n");
   }
-  absl::StrAppend(&script, "      *) words='", absl::StrJoin(general, " "), "' ;;\n    esac\n",
-                  "  else\n    case $command in\n", "      '') words='", NamesOf(commands),
-                  "' ;;\n", "      ", Pattern(commands, Takes::kFile),
-                  ") COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", "      ",
-                  Pattern(commands, Takes::kGraph), ") words=$(", kGraphs, ") ;;\n", "      ",
-                  Pattern(commands, Takes::kShell), ") words='bash zsh fish' ;;\n",
-                  "    esac\n  fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\n",
-                  "complete -o filenames -F _kartograph kartograph\n");
+  absl::StrAppend(
+      &script, "      *) words='", absl::StrJoin(general, " "), "' ;;\n    esac\n",
+      "  else\n    case $command in\n", "      '') words='", NamesOf(commands), "' ;;\n", "      ",
+      Pattern(commands, Takes::kFile), ") COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n",
+      "      ", Pattern(commands, Takes::kGraph), ") [[ -z $graph ]] && words=$(", kGraphs,
+      ") ;;\n", "      ", Pattern(commands, Takes::kGraphAndTask),
+      ") if [[ -z $graph ]]; then words=$(", kGraphs, "); else words=$(", kTasks, "); fi ;;\n",
+      "      ", Pattern(commands, Takes::kShell), ") words='bash zsh fish' ;;\n",
+      "    esac\n  fi\n  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n}\n",
+      "complete -o filenames -F _kartograph kartograph\n");
   return script;
 }
 
@@ -69,7 +74,7 @@ std::string Zsh(absl::Span<const CompletedCommand> commands,
   std::string script = R"(#compdef kartograph
 _kartograph() {
   local -a commands options
-  local command= i
+  local command= graph= i
   commands=(
 )";
   for (const CompletedCommand& command : commands) {
@@ -82,7 +87,7 @@ _kartograph() {
     case $words[i] in
       --server) ((i++)) ;;
       -*) ;;
-      *) command=$words[i]; break ;;
+      *) if [[ -z $command ]]; then command=$words[i]; else graph=$words[i]; break; fi ;;
     esac
   done
   if [[ $PREFIX == -* ]]; then
@@ -96,9 +101,11 @@ _kartograph() {
                   "    compadd -- $options\n    return\n  fi\n  case $command in\n",
                   "    '') _describe command commands ;;\n", "    ",
                   Pattern(commands, Takes::kFile), ") _files ;;\n", "    ",
-                  Pattern(commands, Takes::kGraph), ") compadd -- $(", kGraphs, ") ;;\n", "    ",
-                  Pattern(commands, Takes::kShell), ") compadd -- bash zsh fish ;;\n",
-                  "  esac\n}\ncompdef _kartograph kartograph\n");
+                  Pattern(commands, Takes::kGraph), ") [[ -z $graph ]] && compadd -- $(", kGraphs,
+                  ") ;;\n", "    ", Pattern(commands, Takes::kGraphAndTask),
+                  ") if [[ -z $graph ]]; then compadd -- $(", kGraphs, "); else compadd -- $(",
+                  kTasks, "); fi ;;\n", "    ", Pattern(commands, Takes::kShell),
+                  ") compadd -- bash zsh fish ;;\n", "  esac\n}\ncompdef _kartograph kartograph\n");
   return script;
 }
 
@@ -124,6 +131,7 @@ std::string Fish(absl::Span<const CompletedCommand> commands,
         absl::StrAppend(&script, here, "-F\n");
         break;
       case Takes::kGraph:
+      case Takes::kGraphAndTask:
         absl::StrAppend(&script, here, "-a \"(", absl::StrReplaceAll(kGraphs, {{"$", "\\$"}}),
                         ")\"\n");
         break;

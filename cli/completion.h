@@ -11,11 +11,11 @@
 namespace kartograph::cli {
 
 struct CompletedCommand {
-  enum class Takes { kNothing, kFile, kGraph, kShell };
+  enum class Takes { kNothing, kFile, kGraph, kGraphAndTask, kShell };
   std::string name;
   std::string description;
   std::vector<std::string> options;  // long ones, with their dashes
-  Takes takes = Takes::kNothing;     // its first word
+  Takes takes = Takes::kNothing;     // its first words
 };
 
 // The script for `shell`, to be sourced; empty where it is none of bash, zsh and fish. `general`

@@ -27,8 +27,8 @@ namespace kartograph::cli {
 namespace {
 
 constexpr char kFooter[] =
-    R"(Exit codes: 0 done, 1 the graph did not succeed, 2 wrong use or wrong file,
-3 the service cannot be reached, 4 the output cannot be written.)";
+    R"(Exit codes: 0 done, 1 the graph did not succeed, 2 invalid usage or invalid file,
+3 the service cannot be reached, 4 the output cannot be written; of run: those of its task.)";
 
 // Makes HOST:PORT of what was given as the service's address; what is wrong, where it cannot be
 // one.
@@ -96,10 +96,13 @@ std::vector<std::string> WithCommandMarked(const CLI::App& app, const CLI::App& 
   return words;
 }
 
+// But --help, which every command has.
 std::vector<std::string> LongOptions(const CLI::App& app) {
   std::vector<std::string> options;
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+    for (const std::string& name : option->get_lnames()) {
+      if (name != "help") options.push_back("--" + name);
+    }
   }
   return options;
 }
@@ -116,6 +119,7 @@ std::vector<CompletedCommand> CompletedCommands(const CLI::App& app) {
       const std::string name = option->get_positional() ? option->get_name() : "";
       if (name == "FILE") completed.takes = CompletedCommand::Takes::kFile;
       if (name == "GRAPH") completed.takes = CompletedCommand::Takes::kGraph;
+      if (name == "TASK") completed.takes = CompletedCommand::Takes::kGraphAndTask;
       if (name == "SHELL") completed.takes = CompletedCommand::Takes::kShell;
     }
   }
@@ -198,8 +202,9 @@ int Main(int argc, char** argv) {
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   sub->add_option("--directory", run_arguments.directory,
-                  "Where it runs, on the agent's host (default: the present folder)");
-  sub->add_flag("--sandbox", run_arguments.sandbox, "Run it in an empty folder of its own instead");
+                  "Where it runs, on the agent's host (default: the current directory)");
+  sub->add_flag("--sandbox", run_arguments.sandbox, "Run it in an empty folder of its own instead")
+      ->excludes("--directory");
   sub->add_option("--name", run_arguments.name, "Name of the task (default: the program's)");
   sub->add_option("--timeout", run_arguments.timeout, "Limit of its wall time, such as 30m")
       ->type_name("DURATION");
@@ -252,7 +257,9 @@ int Main(int argc, char** argv) {
   std::string shell;
   sub = command("completion", "Print a script with which a shell completes these commands",
                 [&](const Context& context) {
-                  *context.out << CompletionScript(shell, CompletedCommands(app), LongOptions(app));
+                  std::vector<std::string> general = LongOptions(app);
+                  general.push_back("--help");
+                  *context.out << CompletionScript(shell, CompletedCommands(app), general);
                   return int{kDone};
                 });
   sub->add_option("SHELL", shell, "bash, zsh or fish; source what is printed")

@@ -337,10 +337,11 @@ void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::Tas
       continue;
     }
     constexpr double kLikelyBytes = 1 << 20;  // nothing runs in less
+    constexpr double kLikelyGibibytes = 64;
     if (entry.key == "ram" && quantity->units() > 0 && quantity->units() < kLikelyBytes) {
-      problems_->Warn(
-          tree_.mark(entry.value), field.ToString(),
-          absl::StrCat(Quoted(text), " is a number of bytes; did you mean \"", text, "GiB\"?"));
+      problems_->Warn(tree_.mark(entry.value), field.ToString(),
+                      absl::StrCat(Quoted(text), " is a number of bytes; did you mean \"", text,
+                                   quantity->units() <= kLikelyGibibytes ? "GiB" : "MiB", "\"?"));
     }
     (*spec->mutable_consumption())[std::string(entry.key)] = quantity->units();
   }

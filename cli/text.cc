@@ -4,8 +4,10 @@
 #include <cmath>
 #include <map>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/byte_size.h"
 #include "base/duration.h"
 #include "cli/proto_time.h"
@@ -133,6 +135,15 @@ std::string Quantities(const google::protobuf::Map<std::string, double>& quantit
     absl::StrAppend(&words, words.empty() ? "" : " ", name, "=", FormatQuantity(name, quantity));
   }
   return words;
+}
+
+std::string ShellWord(absl::string_view word) {
+  const auto plain = [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           absl::string_view("_-./:=@%+,").find(c) != absl::string_view::npos;
+  };
+  if (!word.empty() && absl::c_all_of(word, plain)) return std::string(word);
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
 std::string UtcTime(const google::protobuf::Timestamp& time) {

@@ -39,6 +39,8 @@ std::string UtcTime(const google::protobuf::Timestamp& time);
 // How long a graph took, or takes until `now`.
 absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now);
 
+// As it could be typed at a shell.
+std::string ShellWord(absl::string_view word);
 // What an attempt took: "2.1 s, 40MiB"; one that runs, until `now`.
 std::string UsageInWords(const v1::Attempt& attempt, absl::Time now);
 

@@ -154,9 +154,10 @@ int FaultFileSystem::Delete(sqlite3_vfs* vfs, const char* path, int sync_folder)
   // The file may still be open, so that its handle must stay good.
   if (auto it = system->files_.find(path); it != system->files_.end()) {
     File& file = it->second;
-    File removed;
-    removed.older = file.listed ? std::move(file.synced) : std::move(file.older);
-    file = std::move(removed);
+    std::optional<std::string> older = std::move(file.older);
+    if (file.listed) older = std::move(file.synced);
+    file = File();
+    file.older = std::move(older);
   }
   if (sync_folder != 0) system->SyncFolder();
   return system->real_->xDelete(system->real_, path, sync_folder);

@@ -33,6 +33,15 @@ def test_run_passes_on_both_streams_and_the_exit_status(shared):
     assert killed.returncode == 128 + 9 and "signal" in killed.stderr
 
 
+def test_run_exits_as_a_shell_where_there_is_no_program(shared, folder):
+    missing = shared.cli("run", "no-such-program")
+    assert missing.returncode == 127 and "No such file" in missing.stderr
+    assert shared.cli("run", "/etc/passwd").returncode == 126
+    line = shared.cli("run", "echo a | wc")
+    assert line.returncode == 127 and "kartograph run -- sh -c 'echo a | wc'" in line.stderr
+    assert shared.cli("run", "--sandbox", "--directory", folder, "pwd").returncode == WRONG
+
+
 def test_run_takes_what_a_task_can_be_given(shared, folder):
     ran = shared.cli("run", "--cpu", "0.5", "--ram", "64MiB", "--env", "GUEST=Mercator", "--env",
                      "EMPTY=", "--directory", folder, "--name", "tea", "--timeout", "1m",
@@ -153,6 +162,9 @@ def test_close_ends_an_open_graph(shared):
     assert closed.returncode == DONE and "is closed" in closed.stdout
     assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
     assert "has ended" in shared.cli("close", graph).stdout
+    never_open = shared.submit([task("a", "sleep", "1000", grace=0.1)])
+    assert "was not open" in shared.cli("close", never_open).stdout
+    shared.cancel(never_open)
     assert shared.cli("close", "g999999").returncode == WRONG
 
 
@@ -172,7 +184,7 @@ def test_the_status_of_one_task(shared):
     shared.wait_for_graph(graph)
     status = shared.cli("status", graph, "a")
     assert status.returncode == DONE
-    assert "a of " in status.stdout and "is failed: exited with status 3" in status.stdout
+    assert f"graph ({graph}), task a: failed, exited with status 3" in status.stdout
     assert "command: echo 'it is' | cat; exit 3" in status.stdout
     assert status.stdout.count("exited") >= 3  # the reason and both attempts
     assert json.loads(shared.cli("status", graph, "a", "--json").stdout)["name"] == "a"
@@ -193,7 +205,9 @@ def test_bash_completes_commands_options_graphs_and_files(shared, folder):
     assert complete(shared, "sub") == ["submit"]
     assert "--wait" in complete(shared, "submit", "--w") and "--json" in complete(shared, "list", "--")
     assert graph in complete(shared, "--server", shared.grpc, "status", "g")
-    assert "completed" in complete(shared, "cancel", "comp")
+    assert complete(shared, "watch", "comp") == ["completed"]
+    assert complete(shared, "logs", graph, "") == ["a"]
+    assert complete(shared, "submit", "--h") == ["--help"]
     (folder / "release.yaml").touch()
     assert complete(shared, "submit", f"{folder}/rel") == [f"{folder}/release.yaml"]
 
