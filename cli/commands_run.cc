@@ -1,4 +1,5 @@
 // run: one task, as if it ran here.
+#include <csignal>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/graph_file.h"
 #include "cli/log_output.h"
@@ -77,6 +79,9 @@ std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec) {
                                   : std::filesystem::path(arguments.directory),
       error);
   if (error) return absl::StrCat("the working directory cannot be found: ", error.message());
+  if (!IsValidUtf8(folder.native())) {
+    return absl::StrCat("the directory ", Quoted(folder.native()), " is not valid UTF-8");
+  }
   spec->mutable_command()->set_directory(folder.lexically_normal().string());
   return "";
 }
@@ -89,17 +94,18 @@ bool IsFinal(v1::TaskState state) {
 // What happens beside the output while it is followed.
 class Companion {
  public:
-  Companion(const Context& context, const v1::ExecuteResponse& made)
+  Companion(const Context& context, const v1::ExecuteResponse& made, const InterruptFlag& interrupt)
       : context_(context),
+        interrupt_(interrupt),
         graph_id_(made.graph_id()),
         task_(made.task_name()),
         client_(context.client->options()),
         next_look_(Clock::System().SteadyNow() + kLook) {}
 
-  // To be called several times a second: cancels the task on the first Ctrl-C, and says why it does
+  // To be called several times a second: cancels the task on the first signal, and says why it does
   // not run yet.
   void Tick() {
-    if (interrupt_.raised() && !std::exchange(cancelled_, true)) Cancel();
+    if (interrupt_.raised()) Cancel("press Ctrl-C again to stop waiting");
     const SteadyTime now = Clock::System().SteadyNow();
     if (started_ || now < next_look_) return;
     next_look_ = now + kLook;
@@ -111,23 +117,24 @@ class Companion {
     *context_.err << "kartograph: " << task_ << " (" << graph_id_ << ") " << Word(task->state())
                   << ": " << Printable(reason_) << std::endl;
   }
-  bool cancelled() const { return cancelled_; }
-
- private:
-  void Cancel() {
-    *context_.err << "kartograph: cancelling " << task_ << " (" << graph_id_
-                  << "); press Ctrl-C again to stop waiting" << std::endl;
+  // Once; `note` says something of it.
+  void Cancel(absl::string_view note) {
+    if (std::exchange(cancelled_, true)) return;
+    *context_.err << "kartograph: cancelling " << task_ << " (" << graph_id_ << "); " << note
+                  << std::endl;
     v1::CancelRequest request;
     request.set_graph_id(graph_id_);
     const auto response = client_.Cancel(request);
     if (!response.ok()) ReportError(context_, response.status());
   }
+  bool cancelled() const { return cancelled_; }
 
+ private:
   const Context& context_;
+  const InterruptFlag& interrupt_;
   const std::string graph_id_;
   const std::string task_;
   Client client_;  // of its own: the other one is reading
-  const InterruptFlag interrupt_;
   SteadyTime next_look_;
   bool started_ = false;
   bool cancelled_ = false;
@@ -187,10 +194,11 @@ int Run(const Context& context, const RunArguments& arguments) {
     *context.err << "kartograph: " << problem << "\n";
     return kWrongUse;
   }
+  const InterruptFlag interrupt({SIGINT, SIGTERM, SIGHUP});
   const auto made = context.client->Execute(request);
   if (!made.ok()) return ReportError(context, made.status());
 
-  Companion companion(context, *made);
+  Companion companion(context, *made, interrupt);
   LogOutput output(context, made->task_name(), context.json ? context.err : context.out,
                    context.err);
   const absl::Status read = FollowBothStreams(
@@ -199,20 +207,23 @@ int Run(const Context& context, const RunArguments& arguments) {
         companion.Tick();
         return true;
       });
-  const auto leave = [&](int code) {
+  if (!output.writable()) {
+    // As a program ends that writes to a pipe without a reader.
+    companion.Cancel("its output cannot be written");
+    return kOutputLost;
+  }
+  const auto task = WaitUntilFinal(context, *made, &output, &companion);
+  if (!task.ok()) {
     *context.err << "kartograph: " << made->task_name() << " (" << made->graph_id()
                  << ") keeps running without this command\n";
-    return code;
-  };
-  if (!output.writable()) return leave(kOutputLost);
-  const auto task = WaitUntilFinal(context, *made, &output, &companion);
-  if (!task.ok()) return leave(ReportError(context, task.status()));
+    return ReportError(context, task.status());
+  }
   // There is none of a task that was never launched, which the exit code says better.
   if (!read.ok() && !absl::IsNotFound(read)) {
     *context.err << "kartograph: its output cannot be read: " << Printable(read.message()) << "\n";
   }
   if (context.json) PrintJson(context, *task);
-  return companion.cancelled() ? int{kInterrupted} : ExitStatus(context, *task);
+  return companion.cancelled() ? kSignalled + interrupt.signal() : ExitStatus(context, *task);
 }
 
 }  // namespace kartograph::cli

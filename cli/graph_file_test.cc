@@ -310,6 +310,7 @@ tasks:
   - {name: b, command: [x, y]}
   - {name: c, command: "x", shell: [python3, -c]}
   - {name: d, command: "x", shell: }
+  - {name: e, command: "x", shell: [/bin/sh, -c]}
 )"));
   const auto arguments = [&](int task) {
     const auto& words = tasks[task].command().arguments();
@@ -319,8 +320,8 @@ tasks:
   EXPECT_EQ(tasks[0].command().shell(), "");
   EXPECT_EQ(arguments(1), (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(arguments(2), (std::vector<std::string>{"python3", "-c", "x"}));
-  EXPECT_TRUE(arguments(3).empty());
-  EXPECT_EQ(tasks[3].command().shell(), "x");
+  EXPECT_EQ(arguments(3), (std::vector<std::string>{"bash", "-euo", "pipefail", "-c", "x"}));
+  EXPECT_EQ(arguments(4), (std::vector<std::string>{"/bin/sh", "-c", "x"}));
 }
 
 }  // namespace

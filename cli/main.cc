@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -284,6 +286,16 @@ int Main(int argc, char** argv) {
     std::cerr << "kartograph: " << unknown << "\n";
     return kWrongUse;
   }
+  // Files may have any name; all other words go to the service, as text.
+  const bool of_file = argc > 1 && (absl::string_view(argv[1]) == "submit" ||
+                                    absl::string_view(argv[1]) == "validate");
+  for (int i = 1; i < argc && !of_file; ++i) {
+    if (IsValidUtf8(argv[i])) continue;
+    std::cerr << "kartograph: " << Quoted(argv[i]) << " is not valid UTF-8\n";
+    return kWrongUse;
+  }
+  // What cannot be written is found when it is, and reported.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     std::vector<std::string> words = WithCommandMarked(app, *run_command, argc, argv);
     std::reverse(words.begin(), words.end());  // as CLI11 takes them

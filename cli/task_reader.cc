@@ -122,7 +122,7 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
     } else if (entry.key == "after") {
       after = entry.value;
     } else if (entry.key == "shell") {
-      shell = entry.value;
+      if (tree_.kind(entry.value) != Kind::kNull) shell = entry.value;
     } else if (!ReadShared(entry, path, spec)) {
       ReportUnknownKey(tree_, entry, path, kTaskKeys, problems_);
     }
@@ -301,7 +301,6 @@ void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command
 void TaskReader::ReadShell(YamlTree::Id id, const FieldPath& path,
                            std::vector<std::string>* shell) const {
   shell->clear();
-  if (tree_.kind(id) == Kind::kNull) return;  // the usual one, where the defaults say otherwise
   const YamlTree::Ids items = tree_.kind(id) == Kind::kSequence ? tree_.Items(id) : YamlTree::Ids();
   if (items.empty()) {
     ReportWrongType(tree_, id, path, "a list such as [bash, -euo, pipefail, -c]", problems_);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -17,13 +18,13 @@ namespace kartograph::cli {
 namespace {
 
 // The handler may run on any of gRPC's threads.
-std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free);
+std::atomic<int> interrupted = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
-void OnInterrupt(int) {
+void OnInterrupt(int signal) {
   const int saved_errno = errno;
-  interrupted = true;
-  std::signal(SIGINT, SIG_DFL);
+  interrupted = signal;
+  std::signal(signal, SIG_DFL);
   errno = saved_errno;
 }
 
@@ -65,16 +66,22 @@ Terminal DetectTerminal(int descriptor) {
   return terminal;
 }
 
-InterruptFlag::InterruptFlag() {
-  interrupted = false;
-  previous_ = std::signal(SIGINT, OnInterrupt);
+InterruptFlag::InterruptFlag(std::vector<int> signals) : signals_(std::move(signals)) {
+  interrupted = 0;
+  for (const int signal : signals_) {
+    previous_.push_back(std::signal(signal, OnInterrupt));
+    // As under nohup.
+    if (previous_.back() == SIG_IGN) std::signal(signal, SIG_IGN);
+  }
 }
 
 InterruptFlag::~InterruptFlag() {
-  if (previous_ != SIG_ERR) std::signal(SIGINT, previous_);
+  for (size_t i = 0; i < signals_.size(); ++i) {
+    if (previous_[i] != SIG_ERR) std::signal(signals_[i], previous_[i]);
+  }
 }
 
-bool InterruptFlag::raised() const { return interrupted; }
+int InterruptFlag::signal() const { return interrupted; }
 
 std::string Printable(absl::string_view text) {
   std::string printable;

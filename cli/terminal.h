@@ -2,8 +2,10 @@
 #ifndef KARTOGRAPH_CLI_TERMINAL_H_
 #define KARTOGRAPH_CLI_TERMINAL_H_
 
+#include <csignal>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -23,19 +25,22 @@ struct Terminal {
 // "dumb" counts as a pipe.
 Terminal DetectTerminal(int descriptor);
 
-// From construction on, the first Ctrl-C sets a flag instead of ending the process; the second one
-// ends it as usual. Destruction restores what was. One at a time.
+// From construction on, the first Ctrl-C, or other of `signals`, sets a flag instead of ending the
+// process; the second one ends it as usual. Destruction restores what was. One at a time.
 class InterruptFlag {
  public:
-  InterruptFlag();
+  explicit InterruptFlag(std::vector<int> signals = {SIGINT});
   ~InterruptFlag();
   InterruptFlag(const InterruptFlag&) = delete;
   InterruptFlag& operator=(const InterruptFlag&) = delete;
 
-  bool raised() const;
+  bool raised() const { return signal() != 0; }
+  // Which; 0: none.
+  int signal() const;
 
  private:
-  void (*previous_)(int);
+  const std::vector<int> signals_;
+  std::vector<void (*)(int)> previous_;
 };
 
 // `text` without control characters (a log's colours, a name's newline) that would disturb the

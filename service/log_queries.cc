@@ -101,6 +101,9 @@ absl::StatusOr<executor::LogChunk> Queries::ReadLog(const v1::ReadLogRequest& re
     // An attempt that has only just been launched has written nothing.
     if (absl::IsNotFound(chunk.status()) && !source->ended) break;
     if (!chunk.ok()) return chunk.status();
+    // What was cut out from the middle of a log begins an answer, so that its end is where the next
+    // one goes on.
+    if (!log.data.empty() && chunk->offset != part.offset) break;
     if (log.data.empty()) log.offset = chunk->offset;
     if (chunk->data.empty()) break;
     log.data += chunk->data;

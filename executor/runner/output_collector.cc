@@ -255,16 +255,17 @@ void OutputCollector::CutMiddle(Stream* stream) const {
   const int64_t begin = std::max(stream->hole_end, head);
   const int64_t end = (stream->size - (limit - head)) / kBlock * kBlock;
   if (end - begin < std::max(limit / kCutsALimit, kBlock)) return;
+  if (read_remotely_) {
+    // First, so that a reader who finds zeros finds out why.
+    const absl::StatusOr<Descriptor> told =
+        sandboxes_->OpenToWrite(stream->attempt, absl::StrCat(stream->name, kCutSuffix).c_str());
+    const std::string cut = FormatCut(stream->hole_end == 0 ? begin : stream->hole_begin, end);
+    if (!told.ok() || pwrite(told->get(), cut.data(), cut.size(), 0) < 0) return;  // another time
+  }
   if (fallocate(stream->file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin,
                 end - begin) == 0) {
     if (stream->hole_end == 0) stream->hole_begin = begin;
     stream->hole_end = end;
-    if (!read_remotely_) return;
-    const absl::StatusOr<Descriptor> told =
-        sandboxes_->OpenToWrite(stream->attempt, absl::StrCat(stream->name, kCutSuffix).c_str());
-    const std::string cut = FormatCut(stream->hole_begin, end);
-    // Where that fails, a reader sees zeros.
-    if (told.ok() && pwrite(told->get(), cut.data(), cut.size(), 0) < 0) return;
   } else {
     stream->full = true;
     stream->why = absl::StrCat("a log has at most ", limit, " bytes");

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <limits>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -159,6 +160,20 @@ TEST_F(OutputCollectorTest, OfALongStreamTheMiddleIsCutOut) {
   }
   // The end is read from where it is.
   EXPECT_EQ(sandboxes_->Read(Id(0), "stdout", -10, 100)->data, text.substr(text.size() - 10));
+}
+
+TEST_F(OutputCollectorTest, AReaderNeverSeesWhatIsBeingCutOut) {
+  limit_ = 128 << 10;
+  OutputCollector::Ends ends = Open(0);
+  std::thread writer([&] { Write(ends.stdout_end, std::string(256 << 20, 'x')); });
+  for (int64_t offset = 0; offset < 256 << 20;) {
+    const auto chunk = sandboxes_->Read(Id(0), "stdout", offset, 64 << 10);
+    if (!chunk.ok()) continue;  // nothing was written yet
+    ASSERT_EQ(chunk->data.find('\0'), std::string::npos) << "at " << offset;
+    offset = chunk->offset + static_cast<int64_t>(chunk->data.size());
+  }
+  writer.join();
+  collector().Close(Id(0));
 }
 
 TEST_F(OutputCollectorTest, ReadersThatSeePlainFilesAreToldWhatWasCutOut) {

@@ -55,6 +55,36 @@ absl::StatusOr<std::string> ReadAt(int fd, int64_t offset, int64_t max_bytes) {
   return data;
 }
 
+// Reads from `chunk->offset` on, with a notice for a hole at the beginning. The middle may be cut
+// out meanwhile: whether what was read was there is looked at afterwards.
+absl::Status ReadLog(int fd, int64_t max_bytes, Sandboxes::Chunk* chunk) {
+  constexpr int kTries = 100;
+  const int64_t begin = chunk->offset;
+  for (int tries = 0;; ++tries) {
+    struct stat info;
+    if (fstat(fd, &info) != 0) return ErrnoStatus(errno, "cannot read the log");
+    if (begin >= info.st_size || max_bytes <= 0) return absl::OkStatus();
+    // Where the file system knows no holes these say that there are none.
+    const int64_t data_at = std::max<int64_t>(begin, lseek(fd, begin, SEEK_DATA));
+    const std::string notice = data_at > begin ? CutNotice(data_at - begin) : "";
+    const int64_t room = std::max<int64_t>(1, max_bytes - static_cast<int64_t>(notice.size()));
+    const int64_t bytes = std::clamp<int64_t>(info.st_size - data_at, 0, room);
+    absl::StatusOr<std::string> data = ReadAt(fd, data_at, bytes);
+    if (!data.ok()) return data.status();
+    const int64_t still_at = lseek(fd, data_at, SEEK_DATA);
+    const int64_t hole_at = lseek(fd, data_at, SEEK_HOLE);
+    const bool gone = still_at > data_at || data->empty();
+    if (gone && tries < kTries) continue;
+    if (gone) data->clear();
+    if (hole_at > data_at) {
+      data->resize(std::min(data->size(), static_cast<size_t>(hole_at - data_at)));
+    }
+    chunk->offset = data_at - static_cast<int64_t>(notice.size());
+    chunk->data = absl::StrCat(notice, *data);
+    return absl::OkStatus();
+  }
+}
+
 absl::StatusOr<std::vector<std::string>> ListDiscarded(int root) {
   Descriptor fd(openat(root, ".", kFolderFlags));
   DIR* entries = fd.ok() ? fdopendir(fd.get()) : nullptr;
@@ -249,19 +279,7 @@ absl::StatusOr<Sandboxes::Chunk> Sandboxes::Read(planner::AttemptId attempt, con
   struct stat info;
   if (fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "cannot read the log");
   chunk.offset = offset >= 0 ? offset : std::max<int64_t>(0, info.st_size + offset);
-  int64_t bytes = std::min(max_bytes, info.st_size - chunk.offset);
-  if (bytes <= 0) return chunk;
-  const off_t data_at = lseek(fd->get(), chunk.offset, SEEK_DATA);
-  if (data_at > chunk.offset) {
-    chunk.data = CutNotice(data_at - chunk.offset);
-    chunk.offset = data_at - static_cast<int64_t>(chunk.data.size());
-    return chunk;
-  }
-  const off_t hole_at = lseek(fd->get(), chunk.offset, SEEK_HOLE);
-  if (hole_at > chunk.offset) bytes = std::min(bytes, hole_at - chunk.offset);
-  absl::StatusOr<std::string> data = ReadAt(fd->get(), chunk.offset, bytes);
-  if (!data.ok()) return data.status();
-  chunk.data = *std::move(data);
+  if (absl::Status read = ReadLog(fd->get(), max_bytes, &chunk); !read.ok()) return read;
   return chunk;
 }
 

@@ -54,10 +54,9 @@ class Sandboxes {
     std::string data;
   };
   // Reads from the log of an attempt, `stdout` or `stderr`, or another file of its sandbox. A
-  // negative offset counts from the end. Instead of a hole, where
-  // the middle was cut out (see OutputCollector), comes a line that says so; its last byte counts
-  // as that before the next data. Of a file that is not there, nothing; NotFound where there is no
-  // sandbox.
+  // negative offset counts from the end. Where the middle was cut out (see OutputCollector) a line
+  // says so, which counts as the last bytes of the hole. Of a file that is not there, nothing;
+  // NotFound where there is no sandbox.
   absl::StatusOr<Chunk> Read(planner::AttemptId attempt, const char* file, int64_t offset,
                              int64_t max_bytes) const;
 

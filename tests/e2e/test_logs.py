@@ -40,6 +40,23 @@ def test_of_a_long_log_the_beginning_and_the_end_are_kept(start):
         assert file.stat().st_blocks * 512 < 1.2 * MEBIBYTE
 
 
+def test_a_long_log_is_read_in_pages_over_http(start):
+    service = start("--log-limit", "1MiB")
+    graph = service.submit([task("a", shell="seq 1 2000000")])
+    service.wait_for_graph(graph)
+    log, offset = b"", 0
+    while True:
+        status, headers, page = service.get(
+            f"/api/v1/graphs/{graph}/log?task=a&stream=stdout&offset={offset}")
+        assert status == 200
+        if not page:
+            break
+        log += page
+        offset = int(headers["X-Kartograph-Offset"]) + len(page)
+    assert log.decode() == service.cli("logs", graph, "a").stdout
+    assert log.count(b"were cut out here") == 1
+
+
 def test_a_running_agent_takes_the_limit_of_the_present_service(start):
     service = start()
     held = service.submit([task("a", "sleep", "1000", grace=0.1)])

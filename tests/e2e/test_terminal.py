@@ -95,6 +95,42 @@ def test_ctrl_c_ends_what_runs(shared, folder):
     running.stderr.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_ended_ends_its_task(shared, number):
+    running = start_run(shared, "sh", "-c", "echo on; exec sleep 1000")
+    assert running.stdout.readline() == "on\n"
+    graph = newest(shared)
+    running.send_signal(number)
+    assert running.wait(60) == 128 + number
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_CANCELLED
+    running.stdout.close()
+    running.stderr.close()
+
+
+def test_a_run_whose_output_nobody_reads_ends_its_task(shared):
+    running = start_run(shared, "yes")
+    assert running.stdout.readline() == "y\n"
+    graph = newest(shared)
+    running.stdout.close()
+    assert running.wait(60) == 4
+    assert "cannot be written" in running.stderr.read()
+    running.stderr.close()
+    assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_CANCELLED
+
+
+def test_what_is_not_text_is_refused_by_its_name(shared, folder):
+    odd = os.fsencode(folder) + b"/b\xff"
+    os.mkdir(odd)
+    for words in ([b"run", b"echo", b"b\xff"], [b"run", b"--env", b"X=b\xff", b"true"],
+                  [b"logs", b"b\xff"], [b"run", b"--directory", odd, b"true"]):
+        refused = subprocess.run([os.fsencode(KARTOGRAPH), *words], stderr=subprocess.PIPE, check=False,
+                                 env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+        assert refused.returncode == WRONG and b"is not valid UTF-8" in refused.stderr, refused
+    refused = subprocess.run([KARTOGRAPH, "run", "pwd"], cwd=odd, stderr=subprocess.PIPE, check=False,
+                             env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+    assert refused.returncode == WRONG and b"is not valid UTF-8" in refused.stderr, refused
+
+
 def test_run_goes_on_over_a_restart_of_the_service(start, folder):
     service = start()
     service.listen_grpc = service.grpc
