@@ -26,7 +26,7 @@ absl::Status PrintStreams(const Context& context, LogRead read,
                           const std::vector<v1::LogStream>& streams, LogOutput* output) {
   for (const v1::LogStream stream : streams) {
     bool begun = false;
-    const absl::Status status = ReadTaskLog(
+    absl::Status status = ReadTaskLog(
         context, context.client, read, stream,
         [&](int attempt, const v1::ReadLogResponse& part) {
           if (!begun && output->bytes() > 0 && !part.data().empty()) {
@@ -63,7 +63,7 @@ absl::StatusOr<std::string> StreamsAsJson(const Context& context, LogRead read,
         [&] { *context.err << "kartograph: the service is away, trying again" << std::endl; },
         [&] { return context.out_terminal.has_reader(); });
     if (!status.ok()) return status;
-    const absl::StatusOr<std::string> text = ToJson(all);
+    absl::StatusOr<std::string> text = ToJson(all);
     if (!text.ok() || streams.size() == 1) return text;
     absl::StrAppend(&json, json.empty() ? "" : ",\n", "\"", Word(stream), "\": ", *text);
   }

@@ -120,7 +120,7 @@ absl::Status ReadTaskLog(const Context& context, Client* client, const LogRead& 
   }
   Patience patience(context.patience);
   while (true) {
-    const absl::Status status = client->ReadLog(
+    absl::Status status = client->ReadLog(
         request,
         [&](const v1::ReadLogResponse& part) {
           patience.Renew();

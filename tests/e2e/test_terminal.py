@@ -12,9 +12,16 @@ DONE, NOT_SUCCEEDED, WRONG, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 NOBODY = "127.0.0.1:1"
 
 
+def usual_signals():
+    """For the child: the tests themselves may run under nohup or in a shell's background."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start_run(service, *words):
     return subprocess.Popen([KARTOGRAPH, "run", *words], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=usual_signals,
                             env={**os.environ, "KARTOGRAPH_SERVER": service.grpc})
 
 
