@@ -21,7 +21,8 @@ const char* Word(v1::LogStream stream) {
   return stream == v1::LOG_STREAM_STDERR ? "stderr" : "stdout";
 }
 
-// Prints what is there of each stream, one after the other.
+// Prints what is there of each stream, one after the other. Where both have the same output, a line
+// there says where the second begins.
 absl::Status PrintStreams(const Context& context, LogRead read,
                           const std::vector<v1::LogStream>& streams, LogOutput* output) {
   for (const v1::LogStream stream : streams) {
@@ -29,8 +30,9 @@ absl::Status PrintStreams(const Context& context, LogRead read,
     absl::Status status = ReadTaskLog(
         context, context.client, read, stream,
         [&](int attempt, const v1::ReadLogResponse& part) {
-          if (!begun && output->bytes() > 0 && !part.data().empty()) {
-            *context.err << "==> " << read.task << ", " << Word(stream) << " <==\n";
+          if (!begun && output->is_one() && output->bytes() > 0 && !part.data().empty()) {
+            *context.out << (output->at_line_start() ? "" : "\n") << "==> " << read.task << ", "
+                         << Word(stream) << " <==\n";
           }
           begun = begun || !part.data().empty();
           output->Print(stream, attempt, part.data());
@@ -100,6 +102,7 @@ int LogsOfFailedTasks(const Context& context, const v1::Graph& graph,
       *context.out << "==> " << task.name() << ": " << Printable(task.reason()) << " <==\n";
       LogOutput output(context, task.name(), context.out, context.out);
       status = PrintStreams(context, read, StreamsOf(arguments), &output);
+      if (!output.at_line_start()) *context.out << "\n";
       if (!output.writable()) return kOutputLost;
     }
     if (!status.ok()) code = ReportError(context, status);
@@ -127,7 +130,9 @@ int Logs(const Context& context, const LogsArguments& arguments) {
     *context.out << *json;
     return kDone;
   }
-  LogOutput output(context, arguments.task, context.out, context.out);
+  // Both as the task had them; one of them alone as what was asked for.
+  LogOutput output(context, arguments.task, context.out,
+                   streams.size() > 1 ? context.err : context.out);
   const absl::Status status = arguments.follow && streams.size() > 1
                                   ? FollowBothStreams(context, read, &output, [] { return true; })
                                   : PrintStreams(context, read, streams, &output);

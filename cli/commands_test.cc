@@ -210,8 +210,8 @@ TEST_F(CommandsTest, LogsPrintsBothStreamsUnlessOneIsAskedFor) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   service().log = "err\n";
   EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a"}), kDone);
-  EXPECT_EQ(out_.str(), "outerr\n");
-  EXPECT_EQ(err_.str(), "==> a, stderr <==\n");
+  EXPECT_EQ(out_.str(), "out");
+  EXPECT_EQ(err_.str(), "err\n");
   out_.str("");
   context_.json = true;
   EXPECT_EQ(Logs(context_, {.graph = "small", .task = "a"}), kDone);
@@ -226,6 +226,9 @@ TEST_F(CommandsTest, LogsOfAGraphAreThoseOfItsFailedTasks) {
   service().log = "err\n";
   EXPECT_EQ(Logs(context_, {.graph = "g7", .standard_error = true}), kDone);
   EXPECT_EQ(out_.str(), "==> b: exited with status 3 <==\nerr\n");
+  out_.str("");
+  EXPECT_EQ(Logs(context_, {.graph = "g7"}), kDone);
+  EXPECT_EQ(out_.str(), "==> b: exited with status 3 <==\nout\n==> b, stderr <==\nerr\n");
   EXPECT_EQ(Logs(context_, {.graph = "g7", .follow = true}), kWrongUse);
   EXPECT_EQ(Logs(context_, {.graph = "g7", .attempt = 1}), kWrongUse);
 }

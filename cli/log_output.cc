@@ -65,6 +65,7 @@ void LogOutput::Print(v1::LogStream stream, int attempt, absl::string_view text)
   }
   attempt_ = attempt;
   bytes_ += static_cast<int64_t>(text.size());
+  if (!text.empty()) at_line_start_ = text.back() == '\n';
   std::ostream* const out = stream == v1::LOG_STREAM_STDERR ? err_ : out_;
   out->write(text.data(), static_cast<std::streamsize>(text.size()));
   out->flush();
@@ -89,6 +90,11 @@ int LogOutput::attempt() const {
 int64_t LogOutput::bytes() const {
   const MutexLock lock(&mutex_);
   return bytes_;
+}
+
+bool LogOutput::at_line_start() const {
+  const MutexLock lock(&mutex_);
+  return at_line_start_;
 }
 
 absl::Status ReadTaskLog(const Context& context, Client* client, const LogRead& read,

@@ -31,10 +31,14 @@ class LogOutput {
   void ServiceIsAway();
   // Whether anybody can still read what is written.
   bool writable() const;
+  // Whether both streams have the same output.
+  bool is_one() const { return out_ == err_; }
   // The attempt of the last part; 0: there was none.
   int attempt() const;
   // The bytes that came so far.
   int64_t bytes() const;
+  // Whether the last part ended with a whole line.
+  bool at_line_start() const;
 
  private:
   const Context& context_;
@@ -44,6 +48,7 @@ class LogOutput {
   std::ostream* const err_;
   int attempt_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool at_line_start_ ABSL_GUARDED_BY(mutex_) = true;
   bool away_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -96,15 +96,19 @@ absl::StatusOr<OutputCollector::Ends> OutputCollector::Open(planner::AttemptId a
     if (!read_remotely_) continue;
     if (absl::Status made = MakeFile(&stream); !made.ok()) return made;
   }
+  const MutexLock lock(&mutex_);
+  streams_[attempt] = std::move(streams);
+  return Ends{std::move(out->write_end), std::move(err->write_end)};
+}
+
+void OutputCollector::Watch(planner::AttemptId attempt) {
   bool wake = false;
   {
     const MutexLock lock(&mutex_);
-    streams_[attempt] = std::move(streams);
-    opened_.push_back(attempt);
+    begun_.push_back(attempt);
     wake = !std::exchange(will_look_, true);
   }
   if (wake) eventfd_write(wake_.get(), 1);
-  return Ends{std::move(out->write_end), std::move(err->write_end)};
 }
 
 void OutputCollector::Close(planner::AttemptId attempt) {
@@ -133,9 +137,9 @@ std::shared_ptr<OutputCollector::Stream> OutputCollector::Find(uint64_t key) {
   return it == watched_.end() ? nullptr : it->second;
 }
 
-void OutputCollector::WatchOpened() {
+void OutputCollector::WatchBegun() {
   const MutexLock lock(&mutex_);
-  for (const planner::AttemptId attempt : opened_) {
+  for (const planner::AttemptId attempt : begun_) {
     const auto it = streams_.find(attempt);
     if (it == streams_.end()) continue;
     for (Stream& stream : *it->second) {
@@ -148,7 +152,7 @@ void OutputCollector::WatchOpened() {
       epoll_ctl(events_.get(), EPOLL_CTL_ADD, stream.pipe.get(), &event);
     }
   }
-  opened_.clear();
+  begun_.clear();
   will_look_ = false;
 }
 
@@ -187,7 +191,7 @@ void OutputCollector::Run() {
     }
     if (look_at <= Clock::System().SteadyNow()) {
       look_at = SteadyTime::InfiniteFuture();
-      WatchOpened();
+      WatchBegun();
     }
   }
 }

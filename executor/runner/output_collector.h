@@ -61,6 +61,8 @@ class OutputCollector {
   };
   // Makes the pipes of an attempt, which has a sandbox. Errors are ErrnoStatus's.
   absl::StatusOr<Ends> Open(planner::AttemptId attempt);
+  // The attempt has begun to write: what it writes is copied from now on.
+  void Watch(planner::AttemptId attempt);
   // The attempt has ended: what is still in its pipes is copied, and no more is read. Does nothing
   // where Open was not called.
   void Close(planner::AttemptId attempt);
@@ -85,8 +87,8 @@ class OutputCollector {
   OutputCollector(Options options, const Sandboxes* sandboxes, DiskReserve* reserve,
                   Descriptor events, Descriptor wake);
   void Run();
-  // Begins to watch the streams that have been open for a moment.
-  void WatchOpened();
+  // Begins to watch the streams that have been written to for a moment.
+  void WatchBegun();
   // One that is watched, with the attempt's streams that it is part of.
   std::shared_ptr<Stream> Find(uint64_t key);
   // Copies what is there, up to `budget` bytes; how many there were.
@@ -110,11 +112,11 @@ class OutputCollector {
 
   Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  // Whether the thread will look at opened_ without being woken.
+  // Whether the thread will look at begun_ without being woken.
   bool will_look_ ABSL_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<planner::AttemptId, std::shared_ptr<Streams>> streams_
       ABSL_GUARDED_BY(mutex_);
-  std::vector<planner::AttemptId> opened_ ABSL_GUARDED_BY(mutex_);  // not watched yet
+  std::vector<planner::AttemptId> begun_ ABSL_GUARDED_BY(mutex_);  // not watched yet
   // Those that are, by the number that epoll knows each by; never used again.
   absl::flat_hash_map<uint64_t, std::shared_ptr<Stream>> watched_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_key_ ABSL_GUARDED_BY(mutex_) = 0;

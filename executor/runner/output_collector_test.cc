@@ -44,6 +44,7 @@ class OutputCollectorTest : public ::testing::Test {
     EXPECT_TRUE(sandboxes_->Make(Id(index)).ok());
     auto ends = collector().Open(Id(index));
     EXPECT_TRUE(ends.ok()) << ends.status();
+    collector().Watch(Id(index));
     return *std::move(ends);
   }
   static void Write(const Descriptor& end, absl::string_view text) {

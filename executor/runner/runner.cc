@@ -147,17 +147,25 @@ Runner::~Runner() {
 void Runner::Prepare(AttemptId attempt) {
   constexpr size_t kMaxPrepared = 16;
   if (prepared_.size() >= kMaxPrepared || prepared_.contains(attempt.value)) return;
-  absl::StatusOr<std::string> sandbox = sandboxes_->Make(attempt);
+  absl::StatusOr<Prepared> prepared = MakePrepared(attempt);
   // What is wrong is found again at the start, which reports it.
-  if (sandbox.ok()) prepared_[attempt.value] = *std::move(sandbox);
+  if (prepared.ok()) prepared_[attempt.value] = *std::move(prepared);
 }
 
-absl::StatusOr<std::string> Runner::TakeSandbox(AttemptId attempt) {
+absl::StatusOr<Runner::Prepared> Runner::MakePrepared(AttemptId attempt) {
+  absl::StatusOr<std::string> sandbox = sandboxes_->Make(attempt);
+  if (!sandbox.ok()) return sandbox.status();
+  absl::StatusOr<OutputCollector::Ends> output = outputs_->Open(attempt);
+  if (!output.ok()) return output.status();
+  return Prepared{*std::move(sandbox), *std::move(output)};
+}
+
+absl::StatusOr<Runner::Prepared> Runner::TakePrepared(AttemptId attempt) {
   auto it = prepared_.find(attempt.value);
-  if (it == prepared_.end()) return sandboxes_->Make(attempt);
-  std::string sandbox = std::move(it->second);
+  if (it == prepared_.end()) return MakePrepared(attempt);
+  Prepared prepared = std::move(it->second);
   prepared_.erase(it);
-  return sandbox;
+  return prepared;
 }
 
 std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt* attempt) {
@@ -172,11 +180,11 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
                    absl::StrCat(holding, " processes hang in the kernel before their programs")};
   }
   if (disk_reserve_.Reached()) return Failure{Outcome::kAgentFailed, disk_reserve_.ToString()};
-  absl::StatusOr<std::string> sandbox = TakeSandbox(launch.attempt);
-  if (!sandbox.ok()) {
-    return Failure{Outcome::kAgentFailed, std::string(sandbox.status().message())};
+  absl::StatusOr<Prepared> prepared = TakePrepared(launch.attempt);
+  if (!prepared.ok()) {
+    return Failure{Outcome::kAgentFailed, std::string(prepared.status().message())};
   }
-  command.SetUp(launch, attempt->text_id, *sandbox, environment_);
+  command.SetUp(launch, attempt->text_id, prepared->sandbox, environment_);
   if (command.script() != nullptr) {
     absl::Status written = sandboxes_->Write(launch.attempt, Command::kScript, *command.script());
     if (!written.ok()) return Failure{Outcome::kAgentFailed, std::string(written.message())};
@@ -186,17 +194,16 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
     if (!group.ok()) return Failure{Outcome::kAgentFailed, std::string(group.status().message())};
     attempt->cgroup = *std::move(group);
   }
-  absl::StatusOr<OutputCollector::Ends> output = outputs_->Open(launch.attempt);
-  if (!output.ok()) return Failure{Outcome::kAgentFailed, std::string(output.status().message())};
   SpawnRequest request = command.Request();
   request.stdin_fd = null_fd_.get();
-  request.stdout_fd = output->stdout_end.get();
-  request.stderr_fd = output->stderr_end.get();
+  request.stdout_fd = prepared->output.stdout_end.get();
+  request.stderr_fd = prepared->output.stderr_end.get();
   request.descriptors = &descriptors_;
   request.cgroup_fd = attempt->cgroup.fd;
   if (int error = attempt->starting->spawner.Start(request); error != 0) {
     return Failure{Outcome::kAgentFailed, absl::StrCat("cannot make a process: ", strerror(error))};
   }
+  outputs_->Watch(launch.attempt);
   attempt->pid = attempt->starting->spawner.pid();
   by_pid_[attempt->pid] = attempt;
   if (options_.on_process) options_.on_process(attempt->id, attempt->pid);

@@ -108,11 +108,13 @@ class Runner {
   // wait for the process to become the program: where it cannot, the attempt soon ends as not
   // started.
   bool Start(const Launch& launch);
-  // Makes the sandbox of an attempt that will be started soon, so that its start takes less. Does
-  // nothing where enough of them are made already.
+  // Makes the sandbox and the pipes of an attempt that will be started soon, so that its start
+  // takes less. Does nothing where enough of them are made already.
   void Prepare(planner::AttemptId attempt);
   // It will not be started after all.
-  void Forget(planner::AttemptId attempt) { prepared_.erase(attempt.value); }
+  void Forget(planner::AttemptId attempt) {
+    if (prepared_.erase(attempt.value) > 0) outputs_->Close(attempt);
+  }
   // SIGTERM for the attempt's tree, SIGKILL after `grace`. Whether there is such an attempt; its
   // end comes out of a Poll.
   bool Cancel(planner::AttemptId attempt, absl::Duration grace);
@@ -192,7 +194,13 @@ class Runner {
     std::string message;
   };
   std::optional<Failure> MakeProcess(const Launch& launch, Attempt* attempt);
-  absl::StatusOr<std::string> TakeSandbox(planner::AttemptId attempt);
+  // What an attempt needs before there is a process.
+  struct Prepared {
+    std::string sandbox;  // its path
+    OutputCollector::Ends output;
+  };
+  absl::StatusOr<Prepared> MakePrepared(planner::AttemptId attempt);
+  absl::StatusOr<Prepared> TakePrepared(planner::AttemptId attempt);
   void EndWithoutStart(Attempt* attempt, Failure failure);
   // Releases what processes needed that have become their programs.
   void ReleaseStarted();
@@ -233,7 +241,7 @@ class Runner {
   std::unique_ptr<Sandboxes> sandboxes_;
   DiskReserve disk_reserve_;
   std::unique_ptr<OutputCollector> outputs_;
-  absl::flat_hash_map<uint64_t, std::string> prepared_;  // paths of sandboxes, by attempt
+  absl::flat_hash_map<uint64_t, Prepared> prepared_;  // by attempt
   std::shared_ptr<const Environment> environment_;
   Descriptor signal_fd_;
   Descriptor null_fd_;

@@ -163,12 +163,12 @@ def test_logs_are_of_both_streams_and_of_all_that_failed(shared):
                            task("b", shell="echo b says; exit 2"), task("c", shell="echo quiet")])
     shared.wait_for_graph(graph)
     both = shared.cli("logs", graph, "a")
-    assert (both.returncode, both.stdout) == (DONE, "fine\nwrong\n")
+    assert (both.returncode, both.stdout, both.stderr) == (DONE, "fine\n", "wrong\n")
     assert shared.cli("logs", graph, "a", "--stdout").stdout == "fine\n"
     assert shared.cli("logs", graph, "a", "--stderr").stdout == "wrong\n"
     failed = shared.cli("logs", graph)
     assert failed.returncode == DONE and "quiet" not in failed.stdout
-    assert "==> a: exited with status 1" in failed.stdout and "fine\nwrong\n" in failed.stdout
+    assert "==> a: exited with status 1" in failed.stdout and "fine\n==> a, stderr <==\nwrong\n" in failed.stdout
     assert "==> b: exited with status 2" in failed.stdout and "b says\n" in failed.stdout
     document = json.loads(shared.cli("logs", graph, "--json").stdout)
     assert set(document) == {"a", "b"} and document["a"]["stderr"]["data"]
@@ -182,8 +182,9 @@ def test_following_gives_both_streams_as_they_come(shared, folder):
     follower = subprocess.Popen([KARTOGRAPH, "logs", graph, "a", "-f"], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True,
                                 env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
-    for line, gate in (("one", "1"), ("two", "2"), ("three", "3")):
-        assert follower.stdout.readline() == f"{line}\n"
+    for line, stream, gate in (("one", follower.stdout, "1"), ("two", follower.stderr, "2"),
+                               ("three", follower.stdout, "3")):
+        assert stream.readline() == f"{line}\n"
         (folder / gate).touch()
     out, err = follower.communicate(timeout=60)
     assert (follower.returncode, out, err) == (DONE, "", "")
@@ -192,7 +193,8 @@ def test_following_gives_both_streams_as_they_come(shared, folder):
 def test_the_tail_of_a_log(shared):
     graph = shared.submit([task("a", shell="seq 100000; seq 3 >&2")])
     shared.wait_for_graph(graph)
-    assert shared.cli("logs", graph, "a", "--tail", "2").stdout == "99999\n100000\n2\n3\n"
+    both = shared.cli("logs", graph, "a", "--tail", "2")
+    assert (both.stdout, both.stderr) == ("99999\n100000\n", "2\n3\n")
     assert shared.cli("logs", graph, "a", "--tail", "1", "--follow", "--stdout").stdout == "100000\n"
     assert shared.cli("logs", graph, "a", "--tail", "-1").returncode == WRONG
 
