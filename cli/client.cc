@@ -30,8 +30,6 @@ constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kReadDeadline = std::chrono::seconds(60);
 // A graph of a million tasks is checked and stored before it is answered.
 constexpr auto kWriteDeadline = std::chrono::minutes(10);
-// Longer than the service lets a call wait for finished tasks.
-constexpr auto kPopDeadline = std::chrono::minutes(11);
 
 std::string RandomRequestId() {
   std::random_device random;
@@ -154,6 +152,15 @@ class Client::Impl {
     }
   }
 
+  // A call that changes something, with a request id of its own.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Write(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                              Response*),
+                                 Request request) {
+    request.set_request_id(RandomRequestId());
+    return Retried<Response>([&] { return Call(method, request, kWriteDeadline); });
+  }
+
   absl::StatusOr<v1::SubmitGraphResponse> SubmitOnce(
       const v1::SubmitGraphRequest& start, size_t tasks,
       absl::FunctionRef<void(size_t, v1::TaskSpec*)> task) {
@@ -206,32 +213,19 @@ absl::StatusOr<v1::SubmitGraphResponse> Client::SubmitGraph(
 }
 
 absl::StatusOr<v1::ExecuteResponse> Client::Execute(v1::ExecuteRequest request) {
-  request.set_request_id(RandomRequestId());
-  return impl_->Retried<v1::ExecuteResponse>(
-      [&] { return impl_->Call(&Stub::Execute, request, kWriteDeadline); });
+  return impl_->Write(&Stub::Execute, std::move(request));
 }
 
 absl::StatusOr<v1::CloseGraphResponse> Client::CloseGraph(v1::CloseGraphRequest request) {
-  request.set_request_id(RandomRequestId());
-  return impl_->Retried<v1::CloseGraphResponse>(
-      [&] { return impl_->Call(&Stub::CloseGraph, request, kWriteDeadline); });
+  return impl_->Write(&Stub::CloseGraph, std::move(request));
 }
 
 absl::StatusOr<v1::CancelResponse> Client::Cancel(v1::CancelRequest request) {
-  request.set_request_id(RandomRequestId());
-  return impl_->Retried<v1::CancelResponse>(
-      [&] { return impl_->Call(&Stub::Cancel, request, kWriteDeadline); });
+  return impl_->Write(&Stub::Cancel, std::move(request));
 }
 
 absl::StatusOr<v1::RetryResponse> Client::Retry(v1::RetryRequest request) {
-  request.set_request_id(RandomRequestId());
-  return impl_->Retried<v1::RetryResponse>(
-      [&] { return impl_->Call(&Stub::Retry, request, kWriteDeadline); });
-}
-
-absl::StatusOr<v1::PopFinishedResponse> Client::PopFinished(const v1::PopFinishedRequest& request) {
-  return impl_->Retried<v1::PopFinishedResponse>(
-      [&] { return impl_->Call(&Stub::PopFinished, request, kPopDeadline); });
+  return impl_->Write(&Stub::Retry, std::move(request));
 }
 
 absl::StatusOr<v1::Graph> Client::RetriedRead(

@@ -51,8 +51,6 @@ class Client {
   absl::StatusOr<v1::CloseGraphResponse> CloseGraph(v1::CloseGraphRequest request);
   absl::StatusOr<v1::CancelResponse> Cancel(v1::CancelRequest request);
   absl::StatusOr<v1::RetryResponse> Retry(v1::RetryRequest request);
-  // Retried as well: to acknowledge twice does no harm.
-  absl::StatusOr<v1::PopFinishedResponse> PopFinished(const v1::PopFinishedRequest& request);
 
   // Runs `read`, which is a part of a write, again while the service is unavailable, as writes are.
   absl::StatusOr<v1::Graph> RetriedRead(const std::function<absl::StatusOr<v1::Graph>()>& read);

@@ -50,6 +50,7 @@ absl::Status PrintStreams(const Context& context, LogRead read,
 absl::StatusOr<std::string> StreamsAsJson(const Context& context, LogRead read,
                                           const std::vector<v1::LogStream>& streams) {
   std::string json;
+  LogOutput messages(context, read.task, context.err, context.err);
   for (const v1::LogStream stream : streams) {
     v1::ReadLogResponse all;
     const absl::Status status = ReadTaskLog(
@@ -62,8 +63,7 @@ absl::StatusOr<std::string> StreamsAsJson(const Context& context, LogRead read,
           }
           all.mutable_data()->append(part.data());
         },
-        [&] { *context.err << "kartograph: the service is away, trying again" << std::endl; },
-        [&] { return context.out_terminal.has_reader(); });
+        [&] { messages.ServiceIsAway(); }, [&] { return context.out_terminal.has_reader(); });
     if (!status.ok()) return status;
     absl::StatusOr<std::string> text = ToJson(all);
     if (!text.ok() || streams.size() == 1) return text;

@@ -124,19 +124,17 @@ absl::Status SetDrain(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
-absl::Status SetLogLimit(absl::string_view text, ServiceConfig& config) {
+absl::Status SetBytes(absl::string_view text, int64_t& bytes) {
   const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
-  if (!quantity.ok()) return quantity.status();
-  const int64_t bytes = quantity->milli() / 1000;
-  if (bytes < executor::DiskLimits::kLeastLog) return Wrong("must be at least 64KiB");
-  config.disk_limits.log = bytes;
-  return absl::OkStatus();
+  if (quantity.ok()) bytes = quantity->milli() / 1000;
+  return quantity.status();
 }
 
-absl::Status SetDiskReserve(absl::string_view text, ServiceConfig& config) {
-  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
-  if (!quantity.ok()) return quantity.status();
-  config.disk_limits.reserve = quantity->milli() / 1000;
+absl::Status SetLogLimit(absl::string_view text, ServiceConfig& config) {
+  int64_t bytes = 0;
+  if (absl::Status parsed = SetBytes(text, bytes); !parsed.ok()) return parsed;
+  if (bytes < executor::DiskLimits::kLeastLog) return Wrong("must be at least 64KiB");
+  config.disk_limits.log = bytes;
   return absl::OkStatus();
 }
 
@@ -185,7 +183,9 @@ constexpr Setting kSettings[] = {
     {"disk-reserve", "disk-reserve", Kind::kValue, "SIZE",
      "Free space on the disk of the sandboxes below which no task is started and no output kept. "
      "Default: a twentieth of the disk, at most 256MiB.",
-     SetDiskReserve},
+     [](absl::string_view text, ServiceConfig& c) {
+       return SetBytes(text, c.disk_limits.reserve);
+     }},
     {"log-level", "log-level", Kind::kValue, "LEVEL",
      "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel},
     {"drain", "drain", Kind::kSwitch, "",
