@@ -114,7 +114,7 @@ def include_problems():
 
 def double_problems():
     """Test doubles outside of a folder for them."""
-    return [f"{path}: belongs into a folder testing/" for path in sources(".cc", ".h")
+    return [f"{path}: belongs in a folder testing/" for path in sources(".cc", ".h")
             if LOOSE_DOUBLE.search(path) and DOUBLES not in path and not path.startswith("tests/")]
 
 
