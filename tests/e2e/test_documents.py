@@ -59,6 +59,17 @@ def test_what_differs_from_run_to_run_is_equal(shown, real, equal):
     assert documents.same(shown, real) == equal
 
 
+def test_graphs_in_documents_are_valid(folder):
+    graphs = [block for path in ROOT.glob("docs/*.md")
+              for block in re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+              if re.search(r"^tasks:", block, re.MULTILINE)]
+    assert len(graphs) >= 3
+    for text in graphs:
+        (folder / "graph.yaml").write_text(text)
+        checked = harness.cli("validate", folder / "graph.yaml")
+        assert checked.returncode == 0, text + checked.stderr
+
+
 # --- Names ---------------------------------------------------------------------------------------
 
 
