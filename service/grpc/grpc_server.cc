@@ -5,9 +5,12 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "service/grpc/reflection_service.h"
 #include "service/grpc/task_executer_service.h"
 
 namespace kartograph::service {
@@ -15,9 +18,16 @@ namespace {
 
 constexpr int kMaxMessageBytes = 64 << 20;
 
+std::vector<std::string> ServiceNames() {
+  return {v1::TaskExecuter::service_full_name(), "grpc.health.v1.Health",
+          grpc::reflection::v1::ServerReflection::service_full_name(),
+          "grpc.reflection.v1alpha.ServerReflection"};
+}
+
 class GrpcServerImpl final : public GrpcServer {
  public:
-  explicit GrpcServerImpl(const ServiceParts& parts) : service_(parts) {}
+  explicit GrpcServerImpl(const ServiceParts& parts)
+      : service_(parts), reflection_(ServiceNames()) {}
   ~GrpcServerImpl() override {
     if (server_ != nullptr) Shutdown(absl::ZeroDuration());
   }
@@ -36,6 +46,7 @@ class GrpcServerImpl final : public GrpcServer {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.RegisterService(&service_);
+    builder.RegisterService(&reflection_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
       server_ = nullptr;
@@ -65,6 +76,7 @@ class GrpcServerImpl final : public GrpcServer {
 
  private:
   TaskExecuterService service_;
+  ReflectionService reflection_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -36,14 +36,49 @@ class GrpcServerTest : public testing::Test {
     void* tag = nullptr;
     bool ok = false;
     queue.Next(&tag, &ok);
-    if (response != nullptr && status.ok()) {
-      std::vector<grpc::Slice> slices;
-      EXPECT_TRUE(answer.Dump(&slices).ok());
-      for (const grpc::Slice& part : slices) {
-        response->append(reinterpret_cast<const char*>(part.begin()), part.size());
-      }
-    }
+    if (response != nullptr && status.ok()) *response = TextOf(answer);
     return status;
+  }
+
+  static std::string TextOf(const grpc::ByteBuffer& bytes) {
+    std::vector<grpc::Slice> slices;
+    std::string text;
+    if (!bytes.Valid() || !bytes.Dump(&slices).ok()) return text;
+    for (const grpc::Slice& slice : slices) {
+      text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    }
+    return text;
+  }
+
+  // The bytes that answer one question to reflection.
+  std::string Reflect(const std::string& version, const std::string& question) {
+    grpc::GenericStub stub(harness_.NewChannel());
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    const auto next = [&] {
+      void* tag = nullptr;
+      bool ok = false;
+      return queue.Next(&tag, &ok) && ok;
+    };
+    auto call = stub.PrepareCall(
+        &context,
+        absl::StrCat("/grpc.reflection.", version, ".ServerReflection/ServerReflectionInfo"),
+        &queue);
+    call->StartCall(this);
+    EXPECT_TRUE(next());
+    const grpc::Slice slice(question);
+    call->Write(grpc::ByteBuffer(&slice, 1), this);
+    EXPECT_TRUE(next());
+    grpc::ByteBuffer answer;
+    call->Read(&answer, this);
+    EXPECT_TRUE(next());
+    call->WritesDone(this);
+    EXPECT_TRUE(next());
+    grpc::Status status;
+    call->Finish(&status, this);
+    EXPECT_TRUE(next());
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return TextOf(answer);
   }
 
   bool Serves() {
@@ -84,38 +119,19 @@ TEST_F(GrpcServerTest, TellsItsHealth) {
   }
 }
 
-TEST_F(GrpcServerTest, DescribesItself) {
-  grpc::GenericStub stub(harness_.NewChannel());
-  grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  const auto next = [&] {
-    void* tag = nullptr;
-    bool ok = false;
-    return queue.Next(&tag, &ok) && ok;
-  };
-  auto call = stub.PrepareCall(
-      &context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &queue);
-  call->StartCall(this);
-  ASSERT_TRUE(next());
-  const grpc::Slice list_services(std::string("\x3a\x01*"));
-  call->Write(grpc::ByteBuffer(&list_services, 1), this);
-  ASSERT_TRUE(next());
-  grpc::ByteBuffer answer;
-  call->Read(&answer, this);
-  ASSERT_TRUE(next());
-  std::vector<grpc::Slice> slices;
-  ASSERT_TRUE(answer.Dump(&slices).ok());
-  std::string text;
-  for (const grpc::Slice& slice : slices) {
-    text.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+TEST_F(GrpcServerTest, DescribesItselfInBothVersionsOfReflection) {
+  for (const std::string version : {"v1", "v1alpha"}) {
+    SCOPED_TRACE(version);
+    const std::string services = Reflect(version, "\x3a\x01*");  // list_services
+    for (const char* name : {"kartograph.v1.TaskExecuter", "grpc.reflection.v1.ServerReflection",
+                             "grpc.reflection.v1alpha.ServerReflection"}) {
+      EXPECT_THAT(services, HasSubstr(name));
+    }
+    const std::string contract =  // file_containing_symbol
+        Reflect(version, absl::StrCat("\x22\x1a", "kartograph.v1.TaskExecuter"));
+    EXPECT_THAT(contract, HasSubstr("SubmitGraphRequest"));
+    EXPECT_THAT(Reflect(version, "\x22\x07nowhere"), HasSubstr("nowhere"));
   }
-  EXPECT_THAT(text, HasSubstr("kartograph.v1.TaskExecuter"));
-  call->WritesDone(this);
-  ASSERT_TRUE(next());
-  grpc::Status status;
-  call->Finish(&status, this);
-  ASSERT_TRUE(next());
-  EXPECT_TRUE(status.ok());
 }
 
 TEST_F(GrpcServerTest, SurvivesWhatIsNotTheProtocol) {

@@ -129,9 +129,10 @@ def test_health_checking_says_serving(shared):
     assert check(named, timeout=60) == b"\x08\x01"
 
 
-def test_reflection_names_the_service(shared):
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_names_the_service(shared, version):
     reflect = shared.channel.stream_stream(
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
     answer = next(iter(reflect(iter([b"\x3a\x01*"]), timeout=60)))  # list_services: "*"
     assert b"kartograph.v1.TaskExecuter" in answer
 
