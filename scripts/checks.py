@@ -165,15 +165,30 @@ def shell_problems():
     return problems
 
 
+def anchors_of(path):
+    """The names of a document's sections, as a link may give them after the #."""
+    headings = re.findall(r"^#+ (.*)$", read(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def link_problem(path, target):
+    """What is wrong with this link of this document; None where nothing is."""
+    if "://" in target or target.startswith("mailto:"):
+        return None
+    file, _, anchor = target.partition("#")
+    named = os.path.normpath(os.path.join(os.path.dirname(path), file)) if file else path
+    if not (ROOT / named).exists():
+        return f"{path}: links to {target}, which is not there"
+    if anchor and named.endswith(".md") and anchor not in anchors_of(named):
+        return f"{path}: links to {target}, but {named} has no such section"
+    return None
+
+
 def link_problems():
     """Links between our documents that lead nowhere."""
-    problems = []
-    for path in sources(".md"):
-        for target in re.findall(r"\]\(([^)#\s]+)", read(path)):
-            if "://" not in target and not target.startswith("mailto:"):
-                if not (ROOT / path).parent.joinpath(target).exists():
-                    problems.append(f"{path}: links to {target}, which is not there")
-    return problems
+    return [problem for path in sources(".md")
+            for target in re.findall(r"\]\(([^)\s]+)", read(path))
+            if (problem := link_problem(path, target))]
 
 
 def run():

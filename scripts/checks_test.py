@@ -72,6 +72,20 @@ class IncludeTest(unittest.TestCase):
         self.assertTrue(self.allowed("base/clock.h", "absl/time/time.h"))
 
 
+class LinkTest(unittest.TestCase):
+    """Links to files and to sections of documents."""
+
+    def test_a_link_may_name_a_file_a_section_or_what_is_elsewhere(self):
+        for target in ("docs/mesos.md", "docs/mesos.md#settings", "#what-it-is-for", "docs",
+                       "https://example.com/#nothing"):
+            self.assertIsNone(checks.link_problem("README.md", target), target)
+        self.assertIsNone(checks.link_problem("docs/limits.md", "mesos.md#settings"))
+
+    def test_a_link_that_leads_nowhere_is_found(self):
+        for target in ("docs/nothing.md", "docs/mesos.md#nothing", "#nothing", "mesos.md"):
+            self.assertIsNotNone(checks.link_problem("README.md", target), target)
+
+
 class LintTest(unittest.TestCase):
     def findings(self, text):
         """What clang-tidy says with the flags of third_party/lint.bzl."""
