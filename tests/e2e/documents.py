@@ -207,7 +207,8 @@ class Document:
             script = script.replace(documents, ours)
         bins = [str(self.folder / "bazel-bin" / name) for name in ("cli", "service")]
         environment = {**os.environ, "KARTOGRAPH_SERVER": self.service.grpc, "LC_ALL": "C.UTF-8",
-                       "PATH": ":".join([*bins, "/usr/bin", "/bin"]), "HOME": str(self.folder)}
+                       "PATH": ":".join([*bins, "/usr/bin", os.environ["PATH"]]),
+                       "HOME": str(self.folder)}
         done = subprocess.run(["bash", "-c", script], cwd=self.folder, env=environment, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
                               timeout=harness.PATIENCE)
