@@ -54,13 +54,17 @@ class NoHistory : public storage::HistoryWriter, public storage::LongReader {
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view) override {
     return std::nullopt;
   }
-  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(absl::string_view, int,
-                                                            int64_t) override {
+  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(
+      absl::string_view, int, int64_t, const storage::DeliveryFilter&) override {
     return std::vector<storage::Finished>();
   }
+  absl::StatusOr<std::vector<int64_t>> DeliveriesOf(absl::string_view, int) override {
+    return std::vector<int64_t>();
+  }
+  absl::StatusOr<bool> HasDeliveries(planner::GraphId) override { return false; }
   absl::Status AbandonSubmissions() override { return absl::OkStatus(); }
   absl::StatusOr<absl::Time> LastRetentionTime() override { return absl::InfinitePast(); }
-  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time, int) override {
+  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(const storage::Keep&, int) override {
     return std::vector<planner::GraphId>();
   }
   absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time,

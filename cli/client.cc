@@ -228,6 +228,14 @@ absl::StatusOr<v1::RetryResponse> Client::Retry(v1::RetryRequest request) {
   return impl_->Write(&Stub::Retry, std::move(request));
 }
 
+absl::StatusOr<v1::ForgetGraphResponse> Client::ForgetGraph(v1::ForgetGraphRequest request) {
+  return impl_->Write(&Stub::ForgetGraph, std::move(request));
+}
+
+absl::StatusOr<v1::DeleteQueueResponse> Client::DeleteQueue(v1::DeleteQueueRequest request) {
+  return impl_->Write(&Stub::DeleteQueue, std::move(request));
+}
+
 absl::StatusOr<v1::Graph> Client::RetriedRead(
     const std::function<absl::StatusOr<v1::Graph>()>& read) {
   return impl_->Retried(read);
@@ -262,6 +270,15 @@ absl::StatusOr<v1::ListFailuresResponse> Client::ListFailures(int max_failures) 
 
 absl::StatusOr<v1::Cluster> Client::GetCluster() {
   return impl_->Call(&Stub::GetCluster, v1::GetClusterRequest(), kReadDeadline);
+}
+
+absl::StatusOr<v1::ListQueuesResponse> Client::ListQueues(const v1::ListQueuesRequest& request) {
+  return impl_->Call(&Stub::ListQueues, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::PopFinishedResponse> Client::PopFinished(const v1::PopFinishedRequest& request) {
+  return impl_->Call(&Stub::PopFinished, request,
+                     kReadDeadline + std::chrono::seconds(request.wait().seconds()));
 }
 
 absl::Status Client::WatchGraph(

@@ -51,6 +51,8 @@ class Client {
   absl::StatusOr<v1::CloseGraphResponse> CloseGraph(v1::CloseGraphRequest request);
   absl::StatusOr<v1::CancelResponse> Cancel(v1::CancelRequest request);
   absl::StatusOr<v1::RetryResponse> Retry(v1::RetryRequest request);
+  absl::StatusOr<v1::ForgetGraphResponse> ForgetGraph(v1::ForgetGraphRequest request);
+  absl::StatusOr<v1::DeleteQueueResponse> DeleteQueue(v1::DeleteQueueRequest request);
 
   // Runs `read`, which is a part of a write, again while the service is unavailable, as writes are.
   absl::StatusOr<v1::Graph> RetriedRead(const std::function<absl::StatusOr<v1::Graph>()>& read);
@@ -61,6 +63,9 @@ class Client {
   absl::StatusOr<v1::Task> GetTask(absl::string_view graph_id, absl::string_view task_name);
   absl::StatusOr<v1::ListFailuresResponse> ListFailures(int max_failures);
   absl::StatusOr<v1::Cluster> GetCluster();
+  absl::StatusOr<v1::ListQueuesResponse> ListQueues(const v1::ListQueuesRequest& request);
+  // Waits as long as the request says; the lease holds from its answer on.
+  absl::StatusOr<v1::PopFinishedResponse> PopFinished(const v1::PopFinishedRequest& request);
 
   // The streams return when the service ends them (with its status), as unavailable when its host
   // has not answered for some twenty seconds, and with OK soon after either function returned

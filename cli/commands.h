@@ -72,6 +72,13 @@ struct LogsArguments {
   int tail = -1;    // last lines; -1: all
 };
 
+struct PopArguments {
+  std::string queue{};
+  int limit = 100;
+  int wait_seconds = 0;
+  bool keep = false;  // only look
+};
+
 // Each writes its result to `out`, messages and problems to `err`, and returns an ExitCode.
 // Wherever a graph is named, an id ("g17") or a name will do: that of the newest graph, or for what
 // changes a graph that of the one that runs.
@@ -79,10 +86,19 @@ int Submit(const Context& context, const SubmitArguments& arguments);
 int Validate(const Context& context, const std::string& file, double scale);
 // One task: waits for it, passes its output on, and returns its exit status.
 int Run(const Context& context, const RunArguments& arguments);
-int Retry(const Context& context, const std::string& graph, bool wait);
+// Of a running graph only the tasks that are named; a name may be a pattern (task_names.h).
+int Retry(const Context& context, const std::string& graph, const std::vector<std::string>& tasks,
+          bool wait);
 int Status(const Context& context, const StatusArguments& arguments);
 int List(const Context& context, const ListArguments& arguments);
-int Cancel(const Context& context, const std::string& graph, const std::string& task);
+// Without tasks the whole graph; a name may be a pattern.
+int Cancel(const Context& context, const std::string& graph, const std::vector<std::string>& tasks);
+// Takes ended graphs out of the history.
+int Forget(const Context& context, const std::vector<std::string>& graphs);
+int ListQueues(const Context& context);
+// Prints what waits and acknowledges it.
+int PopQueue(const Context& context, const PopArguments& arguments);
+int PurgeQueue(const Context& context, const std::string& queue);
 int Close(const Context& context, const std::string& graph);
 int Watch(const Context& context, const std::string& graph);
 // The return value of a task, as it is.

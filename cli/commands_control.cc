@@ -1,33 +1,86 @@
-// cancel, close, watch: commands on a running graph.
+// cancel, close, watch, forget: commands on a graph.
+#include <algorithm>
+
+#include "absl/strings/str_join.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/report.h"
+#include "cli/task_names.h"
 #include "cli/text.h"
 
 namespace kartograph::cli {
 
-int Cancel(const Context& context, const std::string& id_or_name, const std::string& task) {
+namespace {
+
+// Calls once for all tasks, or for as many as a call takes, and adds the answers up. Without tasks
+// once, for the whole graph.
+absl::StatusOr<v1::CancelResponse> CancelAll(const Context& context, const v1::Graph& graph,
+                                             absl::Span<const std::string> tasks) {
+  v1::CancelResponse all;
+  do {
+    v1::CancelRequest request;
+    request.set_graph_id(graph.graph_id());
+    const absl::Span<const std::string> some = tasks.first(std::min(tasks.size(), kMaxTaskNames));
+    for (const std::string& task : some) request.add_task_names(task);
+    tasks.remove_prefix(some.size());
+    absl::StatusOr<v1::CancelResponse> response = context.client->Cancel(request);
+    if (!response.ok()) return response;
+    all.set_tasks(all.tasks() + response->tasks());
+    all.set_skipped(all.skipped() + response->skipped());
+  } while (!tasks.empty());
+  return all;
+}
+
+}  // namespace
+
+int Cancel(const Context& context, const std::string& id_or_name,
+           const std::vector<std::string>& words) {
   const auto graph = FindGraphToChange(context, id_or_name);
   if (!graph.ok()) return ReportError(context, graph.status());
-  v1::CancelRequest request;
-  request.set_graph_id(graph->graph_id());
-  request.set_task_name(task);
-  const auto response = context.client->Cancel(request);
+  const auto tasks = ExpandTaskNames(context, *graph, words,
+                                     {v1::TASK_STATE_WAITING, v1::TASK_STATE_READY,
+                                      v1::TASK_STATE_LAUNCHING, v1::TASK_STATE_RUNNING});
+  if (!tasks.ok()) return ReportError(context, tasks.status());
+  const auto response = CancelAll(context, *graph, *tasks);
   if (!response.ok()) return ReportError(context, response.status());
   if (context.json) {
     PrintJson(context, *response);
-  } else if (response->tasks() == 0 && task.empty() && graph->spec().open() &&
+  } else if (response->tasks() == 0 && tasks->empty() && graph->spec().open() &&
              graph->state() == v1::GRAPH_STATE_RUNNING) {
     // It ran until it was closed.
     *context.out << "nothing to cancel: all tasks of " << NameAndId(*graph)
                  << " have ended; it is closed now\n";
   } else if (response->tasks() == 0) {
-    *context.out << "nothing to cancel: " << (task.empty() ? NameAndId(*graph) : task)
-                 << " has ended\n";
+    *context.out << "nothing to cancel: "
+                 << (tasks->empty() ? NameAndId(*graph) : absl::StrJoin(*tasks, ", "))
+                 << (tasks->size() > 1 ? " have" : " has") << " ended\n";
   } else {
     *context.out << Count(response->tasks(), "task") << " of " << NameAndId(*graph)
-                 << (response->tasks() == 1 ? " is" : " are") << " being cancelled\n";
+                 << (response->tasks() == 1 ? " is" : " are") << " being cancelled";
+    if (response->skipped() > 0) {
+      *context.out << "; " << response->skipped() << " that come"
+                   << (response->skipped() == 1 ? "s" : "") << " after "
+                   << (response->tasks() == 1 ? "it" : "them")
+                   << (response->skipped() == 1 ? " is" : " are") << " skipped";
+    }
+    *context.out << "\n";
   }
+  return kDone;
+}
+
+int Forget(const Context& context, const std::vector<std::string>& graphs) {
+  for (const std::string& id_or_name : graphs) {
+    const auto graph = FindGraphToChange(context, id_or_name);
+    if (!graph.ok()) return ReportError(context, graph.status());
+    v1::ForgetGraphRequest request;
+    request.set_graph_id(graph->graph_id());
+    const auto response = context.client->ForgetGraph(request);
+    if (!response.ok()) return ReportError(context, response.status());
+    if (!context.json) {
+      *context.out << NameAndId(*graph) << " is forgotten, with its logs and sandboxes\n";
+    }
+  }
+  if (context.json) PrintJson(context, v1::ForgetGraphResponse());
   return kDone;
 }
 

@@ -8,6 +8,7 @@
 #include "cli/follow.h"
 #include "cli/graph_file.h"
 #include "cli/report.h"
+#include "cli/task_names.h"
 #include "cli/text.h"
 #include "planner/names.h"
 
@@ -88,18 +89,35 @@ int Validate(const Context& context, const std::string& path, double scale) {
   return file.has_value() ? kDone : kWrongUse;
 }
 
-int Retry(const Context& context, const std::string& id_or_name, bool wait) {
+int Retry(const Context& context, const std::string& id_or_name,
+          const std::vector<std::string>& words, bool wait) {
   const auto graph = FindGraphToChange(context, id_or_name);
   if (!graph.ok()) return ReportError(context, graph.status());
   const absl::Time started = absl::Now();
+  const auto tasks =
+      ExpandTaskNames(context, *graph, words,
+                      {v1::TASK_STATE_FAILED, v1::TASK_STATE_CANCELLED, v1::TASK_STATE_SKIPPED});
+  if (!tasks.ok()) return ReportError(context, tasks.status());
+  if (tasks->size() > kMaxTaskNames) {
+    return ReportError(context, absl::InvalidArgumentError(absl::StrCat(
+                                    tasks->size(), " tasks are meant; at most ", kMaxTaskNames,
+                                    " can be named, or the whole graph when it has ended")));
+  }
   v1::RetryRequest request;
   request.set_graph_id(graph->graph_id());
+  for (const std::string& task : *tasks) request.add_task_names(task);
   const auto response = context.client->Retry(request);
   if (!response.ok()) return ReportError(context, response.status());
   if (context.json && !wait) {
     PrintJson(context, *response);
   } else if (!context.json && response->tasks() == 0) {
-    *context.out << "nothing to retry: every task of " << NameAndId(*graph) << " succeeded\n";
+    *context.out << "nothing to retry: "
+                 << (tasks->empty()
+                         ? absl::StrCat("every task of ", NameAndId(*graph), " succeeded")
+                         : absl::StrCat(absl::StrJoin(*tasks, ", "),
+                                        tasks->size() == 1 ? " has" : " have",
+                                        " not failed, nor been cancelled or skipped"))
+                 << "\n";
   } else if (!context.json) {
     *context.out << Count(response->tasks(), "task") << " of " << NameAndId(*graph)
                  << (response->tasks() == 1 ? " runs" : " run") << " again\n";

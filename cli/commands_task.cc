@@ -46,6 +46,9 @@ void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
   line("after", absl::StrJoin(spec.after(), ", "));
   duration("timeout", spec.has_timeout(), spec.timeout());
   if (spec.priority() != 0) line("priority", absl::StrCat(spec.priority()));
+  if (spec.max_attempts() > 1) line("max_attempts", absl::StrCat(spec.max_attempts()));
+  line("retry_on", absl::StrJoin(spec.retry_on(), ", "));
+  line("no_retry_on", absl::StrJoin(spec.no_retry_on(), ", "));
 }
 
 }  // namespace
@@ -69,10 +72,19 @@ int TaskStatus(const Context& context, const v1::Graph& graph, const std::string
         << "; \"kartograph result " << graph.graph_id() << " " << task->name() << "\" prints it\n";
   }
   if (task->attempts().empty()) return kDone;
+  if (!task->attempts().rbegin()->sandbox().empty()) {
+    out << "  folder: " << task->attempts().rbegin()->sandbox() << "\n";
+  }
   Table attempts({"ATTEMPT", "STATE", "AGENT", "STARTED", "USED", "WHY"});
+  const int before = task->attempts_before_retry();
   for (const v1::Attempt& attempt : task->attempts()) {
-    attempts.Row({absl::StrCat(attempt.number()), AttemptState(attempt), attempt.agent(),
-                  WhenStarted(attempt), UsageInWords(attempt, now), Printable(attempt.message())});
+    const bool retried = before > 0 && attempt.number() > before;
+    attempts.Row(
+        {absl::StrCat(
+             attempt.number(),
+             retried ? absl::StrCat(" (", attempt.number() - before, " since the retry)") : ""),
+         AttemptState(attempt), attempt.agent(), WhenStarted(attempt), UsageInWords(attempt, now),
+         Printable(attempt.message())});
   }
   out << "\n" << attempts.ToString();
   return kDone;

@@ -41,12 +41,12 @@ TEST_F(CommandsTest, SubmitTakesNameAndQueueFromTheCommandLine) {
 
 TEST_F(CommandsTest, SubmitSendsManyTasksInAMessageOfSomeKibibytes) {
   std::string text = "tasks:\n";
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 300; ++i) {
     absl::StrAppend(&text, "  - {name: t", i, ", command: [", std::string(1000, 'x'), "]}\n");
   }
   EXPECT_EQ(Submit(context_, {.file = WriteFile(text)}), kDone);
-  EXPECT_EQ(service().submitted_tasks.size(), 3000u);
-  EXPECT_EQ(service().submitted_tasks[2999].name(), "t2999");
+  EXPECT_EQ(service().submitted_tasks.size(), 300u);
+  EXPECT_EQ(service().submitted_tasks[299].name(), "t299");
   EXPECT_LT(service().largest_message, (size_t{64} << 10) + 1024);
   EXPECT_GT(service().largest_message, size_t{32} << 10);
 }
@@ -147,27 +147,28 @@ TEST_F(CommandsTest, PrintsJsonOfTheContract) {
 
 TEST_F(CommandsTest, CancelSaysHowManyTasksItMeets) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
-  EXPECT_EQ(Cancel(context_, "g7", ""), kDone);
+  EXPECT_EQ(Cancel(context_, "g7", {}), kDone);
   EXPECT_EQ(out_.str(), "3 tasks of small (g7) are being cancelled\n");
   out_.str("");
   service().affected = 1;
-  EXPECT_EQ(Cancel(context_, "small", "a"), kDone);
+  EXPECT_EQ(Cancel(context_, "small", {"a"}), kDone);
   EXPECT_EQ(out_.str(), "1 task of small (g7) is being cancelled\n");
   EXPECT_EQ(service().cancelled.graph_id(), "g7");
-  EXPECT_EQ(service().cancelled.task_name(), "a");
+  ASSERT_EQ(service().cancelled.task_names_size(), 1);
+  EXPECT_EQ(service().cancelled.task_names(0), "a");
   out_.str("");
   service().affected = 0;
-  EXPECT_EQ(Cancel(context_, "g7", ""), kDone);
+  EXPECT_EQ(Cancel(context_, "g7", {}), kDone);
   EXPECT_EQ(out_.str(), "nothing to cancel: small (g7) has ended\n");
 }
 
 TEST_F(CommandsTest, RetrySaysHowManyTasksRunAgain) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
-  EXPECT_EQ(Retry(context_, "small", false), kDone);
+  EXPECT_EQ(Retry(context_, "small", {}, false), kDone);
   EXPECT_EQ(out_.str(), "3 tasks of small (g7) run again\n");
   out_.str("");
   context_.json = true;
-  EXPECT_EQ(Retry(context_, "small", false), kDone);
+  EXPECT_EQ(Retry(context_, "small", {}, false), kDone);
   EXPECT_EQ(Json<v1::RetryResponse>().tasks(), 3);
 }
 
@@ -175,9 +176,9 @@ TEST_F(CommandsTest, LookingForTheGraphIsPartOfAWriteThatIsRetried) {
   const grpc::Status away(grpc::StatusCode::UNAVAILABLE, "not yet");
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
   service().read_errors = {away, {grpc::StatusCode::CANCELLED, "stopping"}};
-  EXPECT_EQ(Cancel(context_, "g7", ""), kDone) << err_.str();
+  EXPECT_EQ(Cancel(context_, "g7", {}), kDone) << err_.str();
   service().read_errors = {away};
-  EXPECT_EQ(Retry(context_, "g7", false), kDone) << err_.str();
+  EXPECT_EQ(Retry(context_, "g7", {}, false), kDone) << err_.str();
   EXPECT_TRUE(service().read_errors.empty());
 }
 
@@ -185,11 +186,11 @@ TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   service().write_errors = {{grpc::StatusCode::FAILED_PRECONDITION, "the graph still runs"},
                             {grpc::StatusCode::NOT_FOUND, "unknown task \"zz\""}};
-  EXPECT_EQ(Retry(context_, "g7", false), kNotSucceeded);
+  EXPECT_EQ(Retry(context_, "g7", {}, false), kNotSucceeded);
   EXPECT_EQ(err_.str(), "kartograph: the graph still runs\n");
-  EXPECT_EQ(Cancel(context_, "g7", "zz"), kWrongUse);
+  EXPECT_EQ(Cancel(context_, "g7", {"zz"}), kWrongUse);
   err_.str("");
-  EXPECT_EQ(Cancel(context_, "nope", ""), kWrongUse);
+  EXPECT_EQ(Cancel(context_, "nope", {}), kWrongUse);
   EXPECT_EQ(
       err_.str(),
       "kartograph: no graph has the id or name \"nope\"; \"kartograph list\" shows all graphs\n");
@@ -285,16 +286,16 @@ TEST_F(CommandsTest, ANameToChangeIsThatOfTheGraphThatRuns) {
   service().graphs = {MakeGraph("g9", "release", v1::GRAPH_STATE_SUCCEEDED),
                       MakeGraph("g8", "other", v1::GRAPH_STATE_RUNNING),
                       MakeGraph("g7", "release", v1::GRAPH_STATE_RUNNING)};
-  EXPECT_EQ(Cancel(context_, "release", ""), kDone);
+  EXPECT_EQ(Cancel(context_, "release", {}), kDone);
   EXPECT_EQ(service().cancelled.graph_id(), "g7");
   service().graphs.push_back(MakeGraph("g5", "release", v1::GRAPH_STATE_RUNNING));
   service().cancelled.Clear();
-  EXPECT_EQ(Cancel(context_, "release", ""), kWrongUse);
+  EXPECT_EQ(Cancel(context_, "release", {}), kWrongUse);
   EXPECT_EQ(service().cancelled.graph_id(), "");
   EXPECT_EQ(err_.str(),
             "kartograph: several graphs named \"release\" are running (g7, g5); give the id of the "
             "one you mean\n");
-  EXPECT_EQ(Cancel(context_, "g5", ""), kDone);
+  EXPECT_EQ(Cancel(context_, "g5", {}), kDone);
   EXPECT_EQ(service().cancelled.graph_id(), "g5");
 }
 

@@ -215,10 +215,11 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   sub->add_option("--priority", run_arguments.priority, "Higher goes first")->capture_default_str();
 
-  sub = command("cancel", "Cancel a graph, or one task of it",
-                [&](const Context& context) { return Cancel(context, graph, task); });
+  std::vector<std::string> tasks;
+  sub = command("cancel", "Cancel a graph, or some tasks of it",
+                [&](const Context& context) { return Cancel(context, graph, tasks); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
-  sub->add_option("TASK", task, "Name of a task");
+  sub->add_option("TASK", tasks, "Names of tasks, or patterns such as 'tile-*' (* and ?)");
 
   sub = command("close", "Let an open graph end: nothing is added to it any more",
                 [&](const Context& context) { return Close(context, graph); });
@@ -251,10 +252,46 @@ int Main(int argc, char** argv) {
   sub->add_option("--scale", scale, "As in submit")->capture_default_str();
 
   bool wait = false;
-  sub = command("retry", "Retry the failed, cancelled and skipped tasks of an ended graph",
-                [&](const Context& context) { return Retry(context, graph, wait); });
+  sub = command("retry",
+                "Retry what failed, was cancelled or skipped: of an ended graph all, or some tasks",
+                [&](const Context& context) { return Retry(context, graph, tasks, wait); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
+  sub->add_option(
+      "TASK", tasks,
+      "Names of tasks, or patterns; what was skipped because of them runs as well. Also "
+      "while the graph runs");
   sub->add_flag("--wait", wait, "Show progress until the graph ends");
+
+  std::vector<std::string> graphs;
+  sub = command("forget", "Take ended graphs out of the history, with their logs",
+                [&](const Context& context) { return Forget(context, graphs); });
+  sub->add_option("GRAPH", graphs, "Ids or names of graphs")->required();
+
+  CLI::App* const queue = app.add_subcommand("queue", "Show and empty the queues of clients");
+  queue->require_subcommand(1);
+  const auto queue_command = [&](const char* name, const char* description,
+                                 std::function<int(const Context&)> action) {
+    CLI::App* added = queue->add_subcommand(name, description);
+    added->callback([&run, action = std::move(action)] { run = action; });
+    return added;
+  };
+  PopArguments pop;
+  queue_command("list", "List the queues in which finished tasks wait",
+                [](const Context& context) { return ListQueues(context); });
+  sub = queue_command("pop", "Print finished tasks, and acknowledge them",
+                      [&](const Context& context) { return PopQueue(context, pop); });
+  sub->add_option("QUEUE", pop.queue, "Name of a client queue")->required();
+  sub->add_option("--limit", pop.limit, "How many at most")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  sub->add_option("--wait", pop.wait_seconds, "How long to wait for the first one")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 600))
+      ->capture_default_str();
+  sub->add_flag("--keep", pop.keep, "Do not acknowledge them: only look");
+  sub = queue_command("purge", "Acknowledge everything that waits in a queue",
+                      [&](const Context& context) { return PurgeQueue(context, pop.queue); });
+  sub->add_option("QUEUE", pop.queue, "Name of a client queue")->required();
 
   std::string shell;
   sub = command("completion", "Print a script with which a shell completes these commands",

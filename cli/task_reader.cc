@@ -14,6 +14,7 @@
 #include "cli/proto_time.h"
 #include "planner/names.h"
 #include "planner/resources.h"
+#include "planner/retry_rule.h"
 
 namespace kartograph::cli {
 namespace {
@@ -23,7 +24,7 @@ using Kind = YamlTree::Kind;
 constexpr absl::string_view kDefaultsKeys[] = {
     "consumption", "environment",     "directory",    "timeout",  "max_attempts",
     "retry_delay", "max_retry_delay", "cancel_grace", "priority", "unreachable_timeout",
-    "max_losses",  "container",       "shell",
+    "max_losses",  "container",       "shell",        "retry_on", "no_retry_on",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -42,6 +43,8 @@ constexpr absl::string_view kTaskKeys[] = {
     "max_losses",
     "container",
     "shell",
+    "retry_on",
+    "no_retry_on",
 };
 
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
@@ -229,6 +232,10 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     ReadContainer(entry.value, field, spec->mutable_container());
   } else if (entry.key == "max_attempts") {
     ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_attempts, spec);
+  } else if (entry.key == "retry_on") {
+    ReadFailures(entry.value, field, spec->mutable_retry_on());
+  } else if (entry.key == "no_retry_on") {
+    ReadFailures(entry.value, field, spec->mutable_no_retry_on());
   } else if (entry.key == "max_losses") {
     ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_losses, spec);
   } else if (entry.key == "priority") {
@@ -238,6 +245,24 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     return false;
   }
   return true;
+}
+
+// A word, or a list of them.
+void TaskReader::ReadFailures(YamlTree::Id id, const FieldPath& path,
+                              google::protobuf::RepeatedPtrField<std::string>* words) const {
+  words->Clear();
+  const auto read = [&](YamlTree::Id word, const FieldPath& at) {
+    if (!CheckText(word, at, "an exit status, a signal or another kind of failure")) return;
+    planner::FailureSet set;
+    if (const absl::Status status = set.Add(tree_.text(word)); !status.ok()) {
+      problems_->Add(tree_.mark(word), at.ToString(), std::string(status.message()));
+      return;
+    }
+    words->Add(std::string(tree_.text(word)));
+  };
+  if (tree_.kind(id) != Kind::kSequence) return read(id, path);
+  const YamlTree::Ids items = tree_.Items(id);
+  for (size_t i = 0; i < items.size(); ++i) read(items[i], FieldPath(&path, i));
 }
 
 bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path,

@@ -61,6 +61,8 @@ class TaskReader {
   void ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
   void ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Container* container) const;
   void ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Container::Volume* volume) const;
+  void ReadFailures(YamlTree::Id id, const FieldPath& path,
+                    google::protobuf::RepeatedPtrField<std::string>* words) const;
   void ReadAfter(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec,
                  TaskNames* names) const;
   void ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_allowed,

@@ -167,6 +167,9 @@ class LogReader {
  public:
   virtual ~LogReader() = default;
 
+  // Where it worked and its logs are, a path on its agent; empty where that is not known, or where
+  // nothing is left of it.
+  virtual std::string SandboxOf(planner::AttemptId, const AgentId&) { return ""; }
   // Reads what an attempt has written; `done` is called once, from any thread, possibly before the
   // return. NotFound where the log is not there (any more).
   virtual void ReadLog(const LogRequest& request,
@@ -203,6 +206,9 @@ class Cluster {
 
   // A graph's history is pruned: its logs and sandboxes may go.
   virtual void Discard(planner::GraphId graph) = 0;
+
+  // Whether a task can run in a container.
+  virtual bool runs_containers() const { return true; }
 
   // What not every cluster has, or null. Lives as long as the cluster.
   virtual OfferControl* offers() { return nullptr; }  // null: it only leases

@@ -77,12 +77,13 @@ void Packer::RemoveAgent(AgentId id) {
   free_agents_.push_back(id);
 }
 
-void Packer::Reindex(AgentId id, Quantity cpu_before, bool usable_before) {
+void Packer::Reindex(AgentId id, Quantity cpu_before, bool had_place) {
   const Agent& agent = agents_[id];
   const Quantity cpu = agent.free.Get(Resource::Cpu());
-  if (agent.usable == usable_before && cpu == cpu_before) return;
-  if (usable_before) by_free_cpu_.erase({cpu_before, id});
-  if (agent.usable) by_free_cpu_.insert({cpu, id});
+  const bool has_place = agent.has_place();
+  if (has_place == had_place && cpu == cpu_before) return;
+  if (had_place) by_free_cpu_.erase({cpu_before, id});
+  if (has_place) by_free_cpu_.insert({cpu, id});
 }
 
 void Packer::MarkFreed(AgentId id) {
@@ -95,9 +96,19 @@ void Packer::MarkFreed(AgentId id) {
 void Packer::SetUsable(AgentId id, bool usable) {
   Agent& agent = agents_[id];
   const bool before = agent.usable;
+  const bool had_place = agent.has_place();
   agent.usable = usable;
-  Reindex(id, agent.free.Get(Resource::Cpu()), before);
+  Reindex(id, agent.free.Get(Resource::Cpu()), had_place);
   if (usable && !before) MarkFreed(id);
+}
+
+void Packer::SetFreeSlots(AgentId id, int slots) {
+  Agent& agent = agents_[id];
+  const bool had_place = agent.has_place();
+  const bool more = slots > agent.slots;
+  agent.slots = slots;
+  Reindex(id, agent.free.Get(Resource::Cpu()), had_place);
+  if (more) MarkFreed(id);
 }
 
 void Packer::SetFree(AgentId id, ResourceVector free) {
@@ -105,22 +116,26 @@ void Packer::SetFree(AgentId id, ResourceVector free) {
   const Quantity cpu_before = agent.free.Get(Resource::Cpu());
   const bool more = !free.FitsIn(agent.free);
   agent.free = std::move(free);
-  Reindex(id, cpu_before, agent.usable);
+  Reindex(id, cpu_before, agent.has_place());
   if (more) MarkFreed(id);
 }
 
 void Packer::Take(AgentId id, ClassId consumption) {
   Agent& agent = agents_[id];
   const Quantity cpu_before = agent.free.Get(Resource::Cpu());
+  const bool had_place = agent.has_place();
   agent.free -= classes_[consumption].agent_part;
-  Reindex(id, cpu_before, agent.usable);
+  --agent.slots;
+  Reindex(id, cpu_before, had_place);
 }
 
 void Packer::Give(AgentId id, ClassId consumption) {
   Agent& agent = agents_[id];
   const Quantity cpu_before = agent.free.Get(Resource::Cpu());
+  const bool had_place = agent.has_place();
   agent.free += classes_[consumption].agent_part;
-  Reindex(id, cpu_before, agent.usable);
+  ++agent.slots;
+  Reindex(id, cpu_before, had_place);
   MarkFreed(id);
 }
 
@@ -138,6 +153,14 @@ void Packer::SetBacklogRoom(AgentId id, int room) {
   } else {
     with_backlog_room_.erase(id);
   }
+}
+
+void Packer::SetPoolCapacity(Resource pool, Quantity capacity) {
+  const Quantity before = pools_.Get(pool);
+  if (before.is_zero() || capacity.is_zero()) std::abort();
+  pools_.Set(pool, capacity);
+  pool_free_.Set(pool, pool_free_.Get(pool) + (capacity - before));
+  pools_freed_ = pools_freed_ || capacity > before;
 }
 
 void Packer::GivePools(ClassId consumption) {
@@ -215,7 +238,7 @@ std::optional<Packer::AgentId> Packer::FindAgent(Class& c) const {
   double best_leftover = std::numeric_limits<double>::infinity();
   for (AgentId id : freed_) {
     const Agent& agent = agents_[id];
-    if (!agent.usable || !c.agent_part.FitsIn(agent.free)) continue;
+    if (!agent.has_place() || !c.agent_part.FitsIn(agent.free)) continue;
     if (c.expected_us > agent.drain_us) continue;
     const double leftover = Leftover(c.agent_part, agent);
     if (!best || leftover < best_leftover || (leftover == best_leftover && id < *best)) {
@@ -263,6 +286,7 @@ void Packer::Placed(ClassId id, AgentId agent) {
 
 std::optional<Packer::Placement> Packer::PlaceOneOn(AgentId id) {
   const Agent& agent = agents_[id];
+  if (agent.slots <= 0) return std::nullopt;
   std::optional<ClassId> best;
   for (ClassId candidate : active_) {
     const Class& c = classes_[candidate];

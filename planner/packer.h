@@ -43,6 +43,7 @@ class Packer {
   using ClassId = uint32_t;  // a distinct consumption
   using AgentId = uint32_t;  // small numbers; those of what was removed are used again
 
+  static constexpr int kUnlimitedSlots = 1 << 30;
   static constexpr int64_t kNeverDrains = std::numeric_limits<int64_t>::max();
 
   struct Placement {
@@ -92,6 +93,12 @@ class Packer {
   // What it has room for: agents and consumptions, and places left by some that were removed.
   size_t slots() const { return agents_.size() + classes_.size(); }
   bool usable(AgentId agent) const { return agents_[agent].usable; }
+  // Usable, and not all its slots are taken.
+  bool has_place(AgentId agent) const { return agents_[agent].has_place(); }
+  // How many more attempts may hold resources there, whatever they consume; Take and Give count.
+  // Without this there is no limit.
+  void SetFreeSlots(AgentId agent, int slots);
+  int free_slots(AgentId agent) const { return agents_[agent].slots; }
   // The most that may ever be free on it.
   void SetCapacity(AgentId agent, ResourceVector capacity);
   // How many more attempts the agent takes beyond its free resources, provided that each would fit
@@ -105,6 +112,8 @@ class Packer {
   // --- pools ---
   const ResourceVector& pools() const { return pools_; }
   const ResourceVector& pool_free() const { return pool_free_; }
+  // Of a pool that there is; not zero. What is held stays held, so less than nothing may be free.
+  void SetPoolCapacity(Resource pool, Quantity capacity);
   void TakePools(ClassId consumption) { pool_free_ -= classes_[consumption].pool_part; }
   void GivePools(ClassId consumption);
 
@@ -144,19 +153,21 @@ class Packer {
     ResourceVector free;
     ResourceVector capacity;
     int backlog_room = 0;
+    int slots = kUnlimitedSlots;  // free
     bool usable = false;
     bool freed = false;  // in freed_
     int64_t drain_us = kNeverDrains;
+    bool has_place() const { return usable && slots > 0; }
   };
 
-  void Reindex(AgentId agent, Quantity cpu_before, bool usable_before);
+  void Reindex(AgentId agent, Quantity cpu_before, bool had_place);
   void MarkFreed(AgentId agent);
   std::optional<AgentId> FindAgent(Class& consumption) const;
   double Leftover(const ResourceVector& need, const Agent& agent) const;
   void PlanDirect(std::vector<Placement>* placements);
   void PlanBacklog(std::vector<Placement>* placements);
 
-  const ResourceVector pools_;
+  ResourceVector pools_;
   ResourceVector pool_free_;
   bool pools_freed_ = false;
 
@@ -170,7 +181,7 @@ class Packer {
 
   std::vector<Agent> agents_;
   std::vector<AgentId> free_agents_;  // slots of agents_ that are not in use
-  absl::btree_set<std::pair<Quantity, AgentId>> by_free_cpu_;  // usable agents
+  absl::btree_set<std::pair<Quantity, AgentId>> by_free_cpu_;  // agents that have a place
   std::vector<AgentId> freed_;                                 // more is free than at the last plan
   absl::btree_set<AgentId> with_backlog_room_;
   // The most of each resource that any agent has: the scale on which leftovers are compared.

@@ -229,6 +229,22 @@ TEST(PackerTest, AnOverCommittedAgentGetsNothingUntilItHasRoomAgain) {
   EXPECT_THAT(story.Plan(), ElementsAre(Pair(0, 0)));
 }
 
+TEST(PackerTest, SlotsLimitWhatConsumesNothing) {
+  Story story;
+  story.Agent(Cpu(2));
+  story.Agent(Cpu(2));
+  story.packer.SetFreeSlots(0, 2);
+  story.packer.SetFreeSlots(1, 1);
+  for (TaskIndex i = 0; i < 5; ++i) story.Ready(i, {});
+  EXPECT_THAT(story.PlannedTasks(), ElementsAre(0, 1, 2));
+  EXPECT_FALSE(story.packer.has_place(0));
+  EXPECT_THAT(story.PlannedTasks(), IsEmpty());
+  story.Ended(1, {});
+  EXPECT_THAT(story.Plan(), ElementsAre(Pair(3, 1)));
+  story.packer.SetFreeSlots(0, 1);
+  EXPECT_THAT(story.Plan(), ElementsAre(Pair(4, 0)));
+}
+
 TEST(PackerTest, APoolIsSharedByAllAgentsAndNeedsNone) {
   Story story(ResourceVector{{kDb, Quantity::Of(3)}});
   story.Agent(Cpu(8));
@@ -239,6 +255,19 @@ TEST(PackerTest, APoolIsSharedByAllAgentsAndNeedsNone) {
   story.Ready(9, {{kDb, Quantity::Of(1)}});
   EXPECT_THAT(story.PlannedTasks(), ElementsAre(9));
   EXPECT_TRUE(story.packer.pool_free().Get(kDb).is_zero());
+}
+
+TEST(PackerTest, APoolGrowsAndShrinks) {
+  Story story(ResourceVector{{kDb, Quantity::Of(3)}});
+  story.Agent(Cpu(8));
+  for (TaskIndex i = 0; i < 5; ++i) story.Ready(i, CpuDb(1, 1));
+  EXPECT_THAT(story.PlannedTasks(), ElementsAre(0, 1, 2));
+  story.packer.SetPoolCapacity(kDb, Quantity::Of(1));
+  EXPECT_EQ(story.packer.pool_free().Get(kDb), Quantity::Of(0) - Quantity::Of(2));
+  story.Ended(0, CpuDb(1, 1));
+  EXPECT_THAT(story.PlannedTasks(), IsEmpty()) << "two hold what is for one";
+  story.packer.SetPoolCapacity(kDb, Quantity::Of(4));
+  EXPECT_THAT(story.PlannedTasks(), ElementsAre(3, 4));
 }
 
 TEST(PackerTest, AConsumptionIsSplitIntoWhatAgentsAndWhatPoolsGive) {

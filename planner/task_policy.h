@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "planner/retry_rule.h"
 
 namespace kartograph::planner {
 
@@ -25,12 +26,14 @@ struct TaskPolicy {
   int32_t max_attempts = 1;
   // At least 1: the task fails once this many of its attempts were lost together with their agent.
   int32_t max_losses = 5;
+  // Which failures are worth another attempt.
+  RetryRule retry = {};
 
   bool operator==(const TaskPolicy&) const = default;
   template <typename H>
   friend H AbslHashValue(H h, const TaskPolicy& p) {
     return H::combine(std::move(h), p.timeout, p.retry_delay, p.max_retry_delay, p.cancel_grace,
-                      p.unreachable_timeout, p.max_attempts, p.max_losses);
+                      p.unreachable_timeout, p.max_attempts, p.max_losses, p.retry);
   }
 };
 

@@ -242,6 +242,7 @@ void AgentTable::Refresh(Index index) {
   }
   packer_.SetCapacity(index, agent.capacity);
   packer_.SetFree(index, std::move(free));
+  packer_.SetFreeSlots(index, slots_per_agent_ - agent.holding);
   packer_.SetUsable(index, IsUsable(agent));
   UpdateBacklogRoom(index);
 }
@@ -391,6 +392,13 @@ void AgentTable::TakeOpenOffers(std::vector<executor::Offer>* offers) {
 
 // --- what there is and was ---
 
+void AgentTable::SetSlotsPerAgent(int slots) {
+  slots_per_agent_ = slots;
+  for (Index i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].known) Refresh(i);
+  }
+}
+
 bool AgentTable::EverFits(const planner::ResourceVector& need) const {
   return std::any_of(
              slots_.begin(), slots_.end(),
@@ -441,6 +449,9 @@ absl::Status AgentTable::CheckInvariants() const {
       planner::ResourceVector free = agent.capacity;
       free -= agent.held;
       if (free != packer_.free(i)) return wrong("the packer knows another rest of its lease");
+      if (packer_.free_slots(i) != slots_per_agent_ - agent.holding) {
+        return wrong("the packer knows another number of free slots");
+      }
     }
     if (packer_.usable(i) != IsUsable(agent)) return wrong("the packer may use it, or may not");
     if (leaving_.contains(i) != (agent.leaves != SteadyTime::InfiniteFuture())) {

@@ -68,12 +68,19 @@ class AgentTable {
   static constexpr absl::Duration kFirstSetAside = absl::Seconds(1);
   static constexpr absl::Duration kLongestSetAside = absl::Minutes(5);
 
-  // `packer` outlives this; it is kept up to date with what is free where.
-  explicit AgentTable(planner::Packer* packer) : packer_(*packer) {}
+  // `packer` outlives this; it is kept up to date with what is free where. At most `slots` attempts
+  // hold resources on an agent at once, whatever they consume.
+  explicit AgentTable(planner::Packer* packer, int slots = planner::Packer::kUnlimitedSlots)
+      : packer_(*packer), slots_per_agent_(slots) {}
 
   // --- the agents ---
   const Agent& operator[](Index index) const { return slots_[index].agent; }
   std::optional<Index> Find(const executor::AgentId& id) const;
+  // The id itself where it is not known any more.
+  std::string NameOf(const executor::AgentId& id) const {
+    const std::optional<Index> index = Find(id);
+    return index ? (*this)[*index].name : id;
+  }
   // Of an attempt in the history; nothing else is known of it yet.
   Index Adopt(const executor::AgentId& id, const std::string& name, SteadyTime now);
   template <typename F>
@@ -138,6 +145,8 @@ class AgentTable {
   void TakeOpenOffers(std::vector<executor::Offer>* offers);
 
   // --- what there is and was ---
+  int slots_per_agent() const { return slots_per_agent_; }
+  void SetSlotsPerAgent(int slots);
   bool anybody_seen() const { return anybody_seen_; }
   bool leases() const { return leases_; }  // since the last connection
   // Whether one agent has, or ever had, all of this together.
@@ -171,6 +180,7 @@ class AgentTable {
   bool IsUsable(const Agent& agent) const;
 
   planner::Packer& packer_;
+  int slots_per_agent_;
   std::vector<Slot> slots_;
   absl::flat_hash_map<executor::AgentId, Index> index_;
   absl::btree_set<Index> leaving_;  // agents that will be taken down for maintenance

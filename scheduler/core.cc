@@ -25,17 +25,33 @@ absl::Status NoGraph(GraphId graph) {
   return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
 }
 
+absl::Status CheckRetry(const LiveGraph& graph, const std::vector<TaskIndex>& retried) {
+  if (retried.size() > Core::kMaxRetriedTasks) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(retried.size(), " tasks would run again; name tasks after which at most ",
+                     Core::kMaxRetriedTasks, " come, or retry the whole graph when it has ended"));
+  }
+  for (TaskIndex task : retried) {
+    if (graph.tasks[task].launches < planner::kMaxLaunches) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("task \"", graph.task_name(task), "\" was launched ", planner::kMaxLaunches,
+                     " times, as often as a task can be; submit it again"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Core::Core(CoreOptions options, GraphTable::LastIds last_ids)
     : options_(std::move(options)),
       packer_(options_.pools),
       consumptions_(&packer_),
-      agents_(&packer_),
+      agents_(&packer_, options_.slots),
       attempts_(&agents_, &packer_),
       graphs_({&packer_, &consumptions_, &agents_, &attempts_, &demand_, options_.slice_tasks},
               last_ids),
       isolation_(&agents_, &packer_, &consumptions_, &graphs_),
+      relocation_(&agents_, &packer_, &consumptions_, &graphs_),
       explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_}) {}
 
 // --- graphs ---
@@ -66,7 +82,7 @@ std::optional<Problem> Core::Infeasible(absl::string_view task_name,
                                         const planner::ResourceVector& consumption) const {
   planner::ResourceVector agent_part;
   for (const auto& entry : consumption) {
-    const planner::Quantity pool = options_.pools.Get(entry.resource);
+    const planner::Quantity pool = packer_.pools().Get(entry.resource);
     if (pool.is_zero()) {
       agent_part.Set(entry.resource, entry.quantity);
     } else if (entry.quantity > pool) {
@@ -182,7 +198,7 @@ absl::Status Core::CloseGraph(GraphId id, const Turn& turn) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> Core::CancelGraph(GraphId id, const Turn& turn) {
+absl::StatusOr<int64_t> Core::CancelGraph(GraphId id, const Turn& turn) {
   LiveGraph* graph = graphs_.FindLive(id);
   if (graph == nullptr) return NoGraph(id);
   explainer_.Invalidate();
@@ -190,21 +206,86 @@ absl::StatusOr<int> Core::CancelGraph(GraphId id, const Turn& turn) {
   graphs_.Close(*graph, turn);  // nothing is added to what was cancelled
   graphs_.StartCancel(*graph, storage::GraphWork::kCancelling, "cancelled on request", turn);
   graphs_.EndGraphIfDone(id, turn);
-  return static_cast<int>(cancelled);
+  return cancelled;
 }
 
-absl::StatusOr<int> Core::CancelTask(TaskKey key, const Turn& turn) {
-  LiveGraph* graph = graphs_.FindLive(key.graph());
-  if (graph == nullptr || key.index() >= graph->tasks.size()) return NoGraph(key.graph());
-  if (planner::IsFinal(graph->tasks[key.index()].state)) return 0;
+absl::StatusOr<Core::Cancelled> Core::CancelTasks(GraphId id, std::vector<TaskIndex> tasks,
+                                                  const Turn& turn) {
+  LiveGraph* graph = graphs_.FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  std::erase_if(tasks, [graph](TaskIndex task) {
+    return task >= graph->tasks.size() || planner::IsFinal(graph->tasks[task].state);
+  });
+  if (tasks.empty()) return Cancelled();
   if (graph->progress != nullptr && graph->progress->resetting()) {
     // Its new end would be written before its last one is undone.
     return absl::UnavailableError("the graph is about to run again; try again");
   }
   explainer_.Invalidate();
-  graphs_.Cancel(*graph, key.index(), "cancelled on request", turn);
-  graphs_.EndGraphIfDone(key.graph(), turn);
-  return 1;
+  // What comes later in the graph goes first, so that it is cancelled, not skipped.
+  std::sort(tasks.begin(), tasks.end(), [graph](TaskIndex a, TaskIndex b) {
+    const uint32_t rank_a = graph->tasks[a].rank;
+    const uint32_t rank_b = graph->tasks[b].rank;
+    return rank_a != rank_b ? rank_a < rank_b : a > b;
+  });
+  tasks.erase(std::unique(tasks.begin(), tasks.end()), tasks.end());
+  const Cancelled cancelled = {static_cast<int64_t>(tasks.size()),
+                               GraphTable::CountSkippedBy(*graph, tasks)};
+  for (TaskIndex task : tasks) graphs_.Cancel(*graph, task, "cancelled on request", turn);
+  graphs_.EndGraphIfDone(id, turn);
+  return cancelled;
+}
+
+absl::StatusOr<int64_t> Core::RetryTasks(GraphId id, const std::vector<TaskIndex>& tasks,
+                                         const Turn& turn) {
+  LiveGraph* graph = graphs_.FindLive(id);
+  if (graph == nullptr) return NoGraph(id);
+  if (graph->cancelling()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("graph \"", planner::GraphIdToString(id),
+                     "\" is being cancelled; retry its tasks when it has ended"));
+  }
+  if (graph->progress != nullptr) {
+    return absl::UnavailableError("the graph is being worked on just now; try again");
+  }
+  const std::vector<TaskIndex> retried = GraphTable::RetriedWith(*graph, tasks);
+  if (absl::Status status = CheckRetry(*graph, retried); !status.ok()) return status;
+  if (retried.empty()) return 0;
+  explainer_.Invalidate();
+  graphs_.Retry(*graph, retried, turn);
+  return static_cast<int64_t>(retried.size());
+}
+
+absl::StatusOr<int64_t> Core::RetryTasks(PreparedGraph prepared,
+                                         const std::vector<TaskIndex>& tasks, const Turn& turn) {
+  const std::vector<TaskIndex> retried = GraphTable::RetriedWith(*prepared.live, tasks);
+  if (absl::Status status = CheckRetry(*prepared.live, retried); !status.ok()) return status;
+  // Without any it stays final.
+  if (retried.empty()) return 0;
+  explainer_.Invalidate();
+  graphs_.Retry(graphs_.Put(prepared), retried, turn);
+  return static_cast<int64_t>(retried.size());
+}
+
+absl::Status Core::Reconfigure(const planner::ResourceVector& pools, int slots, const Turn& turn) {
+  for (const auto* some : {&pools, &packer_.pools()}) {
+    for (const planner::ResourceVector::Entry& entry : *some) {
+      if (!pools.Get(entry.resource).is_zero() && !packer_.pools().Get(entry.resource).is_zero()) {
+        continue;
+      }
+      return absl::FailedPreconditionError(
+          absl::StrCat("pool ", entry.resource.name(),
+                       " can be added or removed by a restart only; capacities can be changed"));
+    }
+  }
+  explainer_.Invalidate();
+  for (const planner::ResourceVector::Entry& entry : pools) {
+    packer_.SetPoolCapacity(entry.resource, entry.quantity);
+  }
+  agents_.SetSlotsPerAgent(slots);
+  demand_.Changed();
+  turn.step.cluster_changed = true;
+  return absl::OkStatus();
 }
 
 // --- the cluster's connection and agents ---
@@ -426,6 +507,8 @@ void Core::Place(const Turn& turn) {
   placements_.clear();
   isolation_.Place(turn.now.steady, &placements_);
   const size_t alone = placements_.size();
+  relocation_.Place(turn.now.steady, &placements_);
+  const size_t apart = placements_.size();
   for (AgentTable::Index agent : agents_.on_probation()) {
     if (!agents_[agent].has_room() || agents_[agent].reserved || AwaitsStart(agent)) continue;
     if (auto placement = packer_.PlaceOneOn(agent)) placements_.push_back(*placement);
@@ -435,7 +518,11 @@ void Core::Place(const Turn& turn) {
     if (graphs_.Find(placements_[i].task.graph())->cancelling()) {
       Refuse(placements_[i], turn);
     } else {
-      Launch(placements_[i], i < alone, turn);
+      Launch(placements_[i],
+             i < alone   ? Way::kAlone
+             : i < apart ? Way::kRelocated
+                         : Way::kPacked,
+             turn);
     }
   }
   for (const planner::Packer::Placement& placement : placements_) {
@@ -462,12 +549,12 @@ bool Core::AwaitsStart(AgentTable::Index agent) const {
   });
 }
 
-void Core::Launch(const planner::Packer::Placement& placement, bool alone, const Turn& turn) {
+void Core::Launch(const planner::Packer::Placement& placement, Way way, const Turn& turn) {
   const TaskKey key = placement.task;
   const uint32_t number =
-      alone ? graphs_.SetLaunchingAlone(key, turn) : graphs_.SetLaunching(key, turn);
+      way == Way::kPacked ? graphs_.SetLaunching(key, turn) : graphs_.SetLaunchingApart(key, turn);
   const AttemptId id = AttemptId::Of(key, number);
-  attempts_.Launch(id, placement, alone, turn.now.wall);
+  attempts_.Launch(id, placement, way == Way::kAlone, turn.now.wall);
   agents_.MarkLaunchedOn(placement.agent);
   ++totals_.launched;
   const Agent& agent = agents_[placement.agent];
@@ -483,9 +570,12 @@ void Core::Launch(const planner::Packer::Placement& placement, bool alone, const
 void Core::TellDemand(const Turn& turn) {
   demand_.Silence();
   if (!connected_ || agents_.leases()) return;
-  std::vector<planner::ResourceVector> suspects;
-  if (launching_) suspects = isolation_.Wanted();
-  const bool wanted = launching_ && (packer_.AnythingWanted() || !suspects.empty());
+  std::vector<planner::ResourceVector> apart;
+  if (launching_) {
+    apart = isolation_.Wanted();
+    for (planner::ResourceVector& need : relocation_.Wanted()) apart.push_back(std::move(need));
+  }
+  const bool wanted = launching_ && (packer_.AnythingWanted() || !apart.empty());
   switch (demand_.Next(wanted, turn.now.steady)) {
     case Demand::Word::kNone:
       return;
@@ -494,7 +584,7 @@ void Core::TellDemand(const Turn& turn) {
       return;
     case Demand::Word::kRevive:
       turn.step.revive = packer_.Wanted();
-      for (planner::ResourceVector& need : suspects) {
+      for (planner::ResourceVector& need : apart) {
         std::vector<planner::ResourceVector>& all = *turn.step.revive;
         if (std::find(all.begin(), all.end(), need) == all.end()) all.push_back(std::move(need));
       }

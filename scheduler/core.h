@@ -25,6 +25,7 @@
 #include "scheduler/isolation.h"
 #include "scheduler/live_graph.h"
 #include "scheduler/prepared_graph.h"
+#include "scheduler/relocation.h"
 #include "scheduler/snapshot.h"
 #include "scheduler/step.h"
 #include "scheduler/submission.h"
@@ -36,6 +37,7 @@ struct CoreOptions {
   uint32_t max_graph_tasks = 1000000;
   // Work on a whole graph goes on with this many tasks at once.
   int64_t slice_tasks = 4096;
+  int slots = planner::Packer::kUnlimitedSlots;  // attempts that run on an agent at once, at most
 };
 
 // Dispatches between the tables that own the state: graphs and their tasks' lives, attempts,
@@ -69,8 +71,27 @@ class Core : public Snapshots {
   absl::StatusOr<planner::TaskKey> AddTask(planner::GraphId graph, TaskSubmission task,
                                            std::vector<planner::TaskIndex> after, const Turn& turn);
   absl::Status CloseGraph(planner::GraphId graph, const Turn& turn);
-  absl::StatusOr<int> CancelGraph(planner::GraphId graph, const Turn& turn);
-  absl::StatusOr<int> CancelTask(planner::TaskKey task, const Turn& turn);
+  absl::StatusOr<int64_t> CancelGraph(planner::GraphId graph, const Turn& turn);
+  // How many of them were not final, and how many others will be skipped.
+  struct Cancelled {
+    int64_t tasks = 0;
+    int64_t skipped = 0;
+  };
+  absl::StatusOr<Cancelled> CancelTasks(planner::GraphId graph,
+                                        std::vector<planner::TaskIndex> tasks, const Turn& turn);
+  // Runs these tasks of a live graph again, as far as they are final and did not succeed, and what
+  // was skipped because of them. How many. ResourceExhausted: more than kMaxRetriedTasks.
+  static constexpr size_t kMaxRetriedTasks = 20000;
+  absl::StatusOr<int64_t> RetryTasks(planner::GraphId graph,
+                                     const std::vector<planner::TaskIndex>& tasks,
+                                     const Turn& turn);
+  // The same of a graph that has ended, as it is in the history.
+  absl::StatusOr<int64_t> RetryTasks(PreparedGraph graph,
+                                     const std::vector<planner::TaskIndex>& tasks,
+                                     const Turn& turn);
+
+  // Of the pools that there are, other capacities; and slots.
+  absl::Status Reconfigure(const planner::ResourceVector& pools, int slots, const Turn& turn);
 
   // --- events of the cluster ---
   void OnClusterEvent(executor::ClusterEvent event, const Turn& turn);
@@ -90,7 +111,9 @@ class Core : public Snapshots {
   bool IsAlive(planner::AttemptId attempt) const { return attempts_.contains(attempt); }
   bool connected() const { return connected_; }
   size_t live_attempts() const { return attempts_.size(); }
-  size_t ready_tasks() const { return packer_.ready_count() + graphs_.suspects().size(); }
+  size_t ready_tasks() const {
+    return packer_.ready_count() + graphs_.suspects().size() + graphs_.relocated().size();
+  }
 
   // For how long every agent that runs something surely has more to begin in its backlog.
   absl::Duration AgentsBusyFor() const { return agents_.BusyFor(); }
@@ -138,7 +161,8 @@ class Core : public Snapshots {
 
   // Plans.
   void Place(const Turn& turn);
-  void Launch(const planner::Packer::Placement& placement, bool alone, const Turn& turn);
+  enum class Way { kPacked, kAlone, kRelocated };
+  void Launch(const planner::Packer::Placement& placement, Way way, const Turn& turn);
   void Refuse(const planner::Packer::Placement& placement, const Turn& turn);
   void TellDemand(const Turn& turn);
   bool AwaitsStart(AgentTable::Index agent) const;
@@ -153,6 +177,7 @@ class Core : public Snapshots {
   Demand demand_;
   GraphTable graphs_;
   Isolation isolation_;
+  Relocation relocation_;
 
   bool launching_ = true;
   bool connected_ = false;

@@ -199,7 +199,7 @@ TEST_F(RunAgainTest, AttemptsAreCountedAnew) {
   Wait(absl::Seconds(1));
   Fails("a");
   EXPECT_EQ(State("a"), "failed");
-  EXPECT_EQ(Reason("a"), "exited with status 1 (attempt 2 of 2)");
+  EXPECT_EQ(Reason("a"), "exited with status 1 (attempt 2 of 2 since it was retried)");
   EXPECT_EQ(Attempts("a"), 4);
 }
 

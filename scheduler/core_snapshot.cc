@@ -132,7 +132,7 @@ ClusterSnapshot Core::Cluster(int max_agents, int max_attempts) const {
     if (static_cast<int>(snapshot.agents.size()) >= max_agents) return;
     snapshot.agents.push_back(AgentSnapshotOf(agent));
   });
-  for (const ResourceVector::Entry& pool : options_.pools) {
+  for (const ResourceVector::Entry& pool : packer_.pools()) {
     const Quantity free = packer_.pool_free().Get(pool.resource);
     PoolSnapshot p{std::string(pool.resource.name()), pool.quantity, pool.quantity - free, 0};
     packer_.ForEachClass([&](planner::Packer::ClassId id) {

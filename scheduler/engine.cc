@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "planner/problems.h"
 #include "scheduler/changes.h"
@@ -67,8 +68,9 @@ absl::Status Engine::LoadCore(const Instant& now) {
   absl::StatusOr<std::vector<PreparedGraph>> graphs = loader.Finish();
   if (!graphs.ok()) return graphs.status();
   core_ = std::make_unique<Core>(
-      CoreOptions{options_.pools, options_.max_graph_tasks, options_.slice_tasks},
-      GraphTable::LastIds{*last_graph, *last_delivery});
+      CoreOptions{options_.pools, options_.max_graph_tasks, options_.slice_tasks, options_.slots},
+      GraphTable::LastIds{std::max(*last_graph, options_.last_graph_at_least),
+                          std::max(*last_delivery, options_.last_delivery_at_least)});
   core_->mutable_totals() = totals_;
   for (PreparedGraph& graph : *graphs) core_->Install(std::move(graph), {now, step_});
   if (stopping_) core_->StopLaunching();
@@ -77,14 +79,18 @@ absl::Status Engine::LoadCore(const Instant& now) {
 
 // --- writes ---
 
-absl::StatusOr<int64_t> Engine::Answered(absl::string_view kind, absl::string_view answer) const {
-  int64_t value = 0;
-  if (!absl::ConsumePrefix(&answer, kind) || !absl::ConsumePrefix(&answer, " ") ||
-      !absl::SimpleAtoi(answer, &value)) {
-    return absl::InvalidArgumentError(
-        "this request_id was used for a different call before; make a new one for every write");
+absl::StatusOr<Engine::Counts> Engine::Answered(absl::string_view kind,
+                                                absl::string_view answer) const {
+  Counts counts = 0;
+  if (absl::ConsumePrefix(&answer, kind) && absl::ConsumePrefix(&answer, " ")) {
+    const std::pair<absl::string_view, absl::string_view> numbers = absl::StrSplit(answer, ' ');
+    if (absl::SimpleAtoi(numbers.first, &counts.number) &&
+        (numbers.second.empty() || absl::SimpleAtoi(numbers.second, &counts.skipped))) {
+      return counts;
+    }
   }
-  return value;
+  return absl::InvalidArgumentError(
+      "this request_id was used for a different call before; make a new one for every write");
 }
 
 void Engine::Apply(Command command, const Instant& now, Done done) {
@@ -96,11 +102,17 @@ void Engine::Apply(Command command, const Instant& now, Done done) {
       [&](auto& c) {
         using C = std::decay_t<decltype(c)>;
         if constexpr (std::is_same_v<C, PopFinished>) {
-          Pop(std::move(c), std::move(done));
+          Pop(std::move(c), now, std::move(done));
+        } else if constexpr (std::is_same_v<C, Reconfigure>) {
+          Apply(c, now, done);
         } else if constexpr (std::is_same_v<C, SubmitGraph>) {
           Submit(std::move(c), now, std::move(done));
-        } else if constexpr (std::is_same_v<C, RetryGraph>) {
+        } else if constexpr (std::is_same_v<C, RetryTasks>) {
           Retry(std::move(c), now, std::move(done));
+        } else if constexpr (std::is_same_v<C, ForgetGraph>) {
+          Forget(std::move(c), now, std::move(done));
+        } else if constexpr (std::is_same_v<C, DeleteQueue>) {
+          Delete(std::move(c), now, std::move(done));
         } else {
           ApplyOnce(c, now, std::move(done));
         }
@@ -108,8 +120,8 @@ void Engine::Apply(Command command, const Instant& now, Done done) {
       command);
 }
 
-std::optional<absl::StatusOr<int64_t>> Engine::AnswerOf(absl::string_view kind,
-                                                        const std::string& request_id) {
+std::optional<absl::StatusOr<Engine::Counts>> Engine::AnswerOf(absl::string_view kind,
+                                                               const std::string& request_id) {
   if (request_id.empty()) return std::nullopt;
   if (auto it = batch_answers_.find(request_id); it != batch_answers_.end()) {
     return Answered(kind, it->second);
@@ -120,19 +132,20 @@ std::optional<absl::StatusOr<int64_t>> Engine::AnswerOf(absl::string_view kind,
   return Answered(kind, **answer);
 }
 
-void Engine::Remember(absl::string_view kind, const std::string& request_id, int64_t number,
+void Engine::Remember(absl::string_view kind, const std::string& request_id, const Counts& counts,
                       const Instant& now) {
   if (request_id.empty()) return;
-  std::string answer = absl::StrCat(kind, " ", number);
+  std::string answer = absl::StrCat(kind, " ", counts.number);
+  if (counts.skipped > 0) absl::StrAppend(&answer, " ", counts.skipped);
   batch_answers_[request_id] = answer;
   step_.records.emplace_back(storage::RequestAnswered{request_id, std::move(answer), now.wall});
 }
 
-void Engine::Answer(const absl::StatusOr<int64_t>& result, Done done) {
+void Engine::Answer(const absl::StatusOr<Counts>& result, Done done) {
   answers_.push_back([done = std::move(done), result](const absl::Status& committed) {
     if (!result.ok()) return done(result.status());
     if (!committed.ok()) return done(committed);
-    done(Reply{.number = *result, .finished = {}});
+    done(Reply{.number = result->number, .skipped = result->skipped});
   });
 }
 
@@ -142,7 +155,7 @@ void Engine::ApplyOnce(Write& write, const Instant& now, Done done) {
     done(write_error_);
     return;
   }
-  std::optional<absl::StatusOr<int64_t>> result = AnswerOf(Write::kKind, write.request_id);
+  std::optional<absl::StatusOr<Counts>> result = AnswerOf(Write::kKind, write.request_id);
   if (!result.has_value()) {
     result = Do(write, now);
     if (result->ok()) Remember(Write::kKind, write.request_id, **result, now);
@@ -150,7 +163,12 @@ void Engine::ApplyOnce(Write& write, const Instant& now, Done done) {
   Answer(*result, std::move(done));
 }
 
-absl::StatusOr<int64_t> Engine::Do(SubmitGraph& submit, const Instant& now) {
+absl::StatusOr<Engine::Counts> Engine::Counted(absl::StatusOr<int64_t> tasks) {
+  if (!tasks.ok()) return tasks.status();
+  return *tasks;
+}
+
+absl::StatusOr<Engine::Counts> Engine::Do(SubmitGraph& submit, const Instant& now) {
   absl::StatusOr<GraphId> id = core_->SubmitGraph(std::move(submit.graph), {now, step_});
   if (!id.ok()) return id.status();
   return int64_t{*id};
@@ -218,6 +236,22 @@ void Engine::RefuseSubmissions(const absl::Status& why) {
   }
 }
 
+absl::StatusOr<std::vector<TaskIndex>> Engine::FindTasks(GraphId graph,
+                                                         const std::vector<std::string>& names) {
+  std::vector<TaskIndex> tasks;
+  tasks.reserve(names.size());
+  for (const std::string& name : names) {
+    absl::StatusOr<TaskKey> key = FindTask(graph, name);
+    if (absl::IsNotFound(key.status())) {
+      return absl::NotFoundError(absl::StrCat("no task \"", name, "\" in graph \"",
+                                              planner::GraphIdToString(graph), "\""));
+    }
+    if (!key.ok()) return key.status();
+    tasks.push_back(key->index());
+  }
+  return tasks;
+}
+
 absl::StatusOr<TaskKey> Engine::FindTask(GraphId graph, const std::string& name) {
   if (auto it = batch_tasks_.find({graph, name}); it != batch_tasks_.end()) return it->second;
   return writer_->FindTask(graph, name);
@@ -229,7 +263,7 @@ bool Engine::HasEnded(GraphId graph) {
   return known.ok() && *known;
 }
 
-absl::StatusOr<int64_t> Engine::Do(AddTask& add, const Instant& now) {
+absl::StatusOr<Engine::Counts> Engine::Do(AddTask& add, const Instant& now) {
   TaskSubmission& task = add.task;
   const LiveGraph* live = core_->FindGraph(add.graph);
   if (live == nullptr) {
@@ -268,99 +302,237 @@ absl::StatusOr<int64_t> Engine::Do(AddTask& add, const Instant& now) {
   return static_cast<int64_t>(key->value);
 }
 
-absl::StatusOr<int64_t> Engine::Do(CloseGraph& close, const Instant& now) {
+absl::StatusOr<Engine::Counts> Engine::Do(CloseGraph& close, const Instant& now) {
   absl::Status status = core_->CloseGraph(close.graph, {now, step_});
   // A graph that has ended is as closed as can be.
   if (!status.ok() && !(absl::IsNotFound(status) && HasEnded(close.graph))) return status;
   return 1;
 }
 
-absl::StatusOr<int64_t> Engine::Do(CancelGraph& cancel, const Instant& now) {
+absl::StatusOr<Engine::Counts> Engine::Do(CancelGraph& cancel, const Instant& now) {
   // Nothing is left to cancel in a graph that has ended.
   if (!core_->IsLive(cancel.graph) && HasEnded(cancel.graph)) return 0;
-  return core_->CancelGraph(cancel.graph, {now, step_});
+  return Counted(core_->CancelGraph(cancel.graph, {now, step_}));
 }
 
-absl::StatusOr<int64_t> Engine::Do(CancelTask& cancel, const Instant& now) {
-  absl::StatusOr<TaskKey> key = FindTask(cancel.graph, cancel.task_name);
-  if (absl::IsNotFound(key.status())) {
-    return absl::NotFoundError(absl::StrCat("no task \"", cancel.task_name, "\" in graph \"",
-                                            planner::GraphIdToString(cancel.graph), "\""));
-  }
-  if (!key.ok()) return key.status();
+absl::StatusOr<Engine::Counts> Engine::Do(CancelTasks& cancel, const Instant& now) {
+  absl::StatusOr<std::vector<TaskIndex>> tasks = FindTasks(cancel.graph, cancel.task_names);
+  if (!tasks.ok()) return tasks.status();
   if (!core_->IsLive(cancel.graph)) return 0;
-  return core_->CancelTask(*key, {now, step_});
+  const absl::StatusOr<Core::Cancelled> cancelled =
+      core_->CancelTasks(cancel.graph, *std::move(tasks), {now, step_});
+  if (!cancelled.ok()) return cancelled.status();
+  return Counts(cancelled->tasks, cancelled->skipped);
 }
 
-void Engine::Retry(RetryGraph retry, const Instant& now, Done done) {
+// --- retries ---
+
+// Such a graph is not in the history yet as ended.
+bool Engine::EndsInThisBatch(GraphId graph) const {
+  return std::any_of(
+      step_.ended_graphs.begin(), step_.ended_graphs.end(),
+      [graph](const Step::EndedGraph& ended) { return ended.snapshot.graph == graph; });
+}
+
+void Engine::Retry(RetryTasks retry, const Instant& now, Done done) {
   if (!write_error_.ok()) {
     done(write_error_);
     return;
   }
-  if (auto answer = AnswerOf(RetryGraph::kKind, retry.request_id); answer.has_value()) {
+  if (auto answer = AnswerOf(RetryTasks::kKind, retry.request_id); answer.has_value()) {
     Answer(*answer, std::move(done));
     return;
   }
   const GraphId graph = retry.graph;
-  // A graph that ended in this very batch is not in the history yet as ended.
-  const bool just_ended =
-      std::any_of(step_.ended_graphs.begin(), step_.ended_graphs.end(),
-                  [&](const Step::EndedGraph& ended) { return ended.snapshot.graph == graph; });
-  if (just_ended) {
+  if (EndsInThisBatch(graph)) {
     done(absl::UnavailableError("the graph is ending just now; try again"));
     return;
   }
+  auto to_load = std::make_shared<LoadedRetry>();
+  to_load->request_id = std::move(retry.request_id);
+  to_load->graph = graph;
+  to_load->task_names = std::move(retry.task_names);
   if (core_->IsLive(graph)) {
-    Answer(StillRunning(graph), std::move(done));
-    return;
-  }
-  if (loading_.size() >= options_.max_submissions || !loading_.insert(graph).second) {
+    ApplyOnce(*to_load, now, std::move(done));
+  } else if (loading_.size() >= options_.max_submissions || !loading_.insert(graph).second) {
     done(absl::UnavailableError("the graph is about to run again; try again"));
-    return;
+  } else {
+    Load(std::move(to_load), now, std::move(done));
   }
-  auto loaded = std::make_shared<LoadedRetry>();
-  loaded->request_id = std::move(retry.request_id);
-  loaded->graph = graph;
-  loaded->loaded = Stopping();
+}
+
+void Engine::Load(std::shared_ptr<LoadedRetry> retry, const Instant& now, Done done) {
+  retry->loaded = Stopping();
   background_->Run(
       Background::kGraphs, now,
       {.work =
-           [reader = reader_, loaded] {
-             GraphLoader loader(GraphLoader::kRetry);
-             if (absl::Status status = reader->VisitGraph(loaded->graph, loader); !status.ok()) {
-               loaded->loaded = absl::IsNotFound(status) ? NoGraph(loaded->graph) : status;
+           [reader = reader_, retry] {
+             // Where tasks are named, the others stay as they are.
+             GraphLoader loader(retry->task_names.empty() ? GraphLoader::kRetry
+                                                          : GraphLoader::kResume);
+             if (absl::Status status = reader->VisitGraph(retry->graph, loader); !status.ok()) {
+               retry->loaded = absl::IsNotFound(status) ? NoGraph(retry->graph) : status;
                return;
              }
              absl::StatusOr<std::vector<PreparedGraph>> graphs = loader.Finish();
              if (graphs.ok()) {
-               loaded->loaded = std::move(graphs->front());
+               retry->loaded = std::move(graphs->front());
              } else {
-               loaded->loaded = graphs.status();
+               retry->loaded = graphs.status();
              }
            },
        .then =
-           [this, loaded, done = std::move(done)](const Instant& later) {
-             loading_.erase(loaded->graph);
+           [this, retry, done = std::move(done)](const Instant& later) {
+             loading_.erase(retry->graph);
              if (stopping_) {
                done(Stopping());
              } else {
-               ApplyOnce(*loaded, later, done);
+               ApplyOnce(*retry, later, done);
              }
            }});
 }
 
-absl::StatusOr<int64_t> Engine::Do(LoadedRetry& retry, const Instant& now) {
-  if (!retry.loaded.ok()) return retry.loaded.status();
-  if (core_->IsLive(retry.graph)) return StillRunning(retry.graph);
+absl::StatusOr<Engine::Counts> Engine::Do(LoadedRetry& retry, const Instant& now) {
+  if (retry.loaded.has_value() && !retry.loaded->ok()) return retry.loaded->status();
+  const bool live = core_->IsLive(retry.graph);
+  if (live && retry.task_names.empty()) return StillRunning(retry.graph);
+  if (!retry.task_names.empty()) {
+    absl::StatusOr<std::vector<TaskIndex>> tasks = FindTasks(retry.graph, retry.task_names);
+    if (!tasks.ok()) return tasks.status();
+    if (live) return Counted(core_->RetryTasks(retry.graph, *tasks, {now, step_}));
+    if (!HasEnded(retry.graph)) return NoGraph(retry.graph);
+    return Counted(core_->RetryTasks(**std::move(retry.loaded), *tasks, {now, step_}));
+  }
   // It may have been pruned since it was read.
   if (!HasEnded(retry.graph)) return NoGraph(retry.graph);
-  const int64_t tasks = static_cast<int64_t>(retry.loaded->reset.size());
+  const int64_t tasks = static_cast<int64_t>((*retry.loaded)->reset.size());
   // Without any the graph stays final.
-  if (tasks > 0) core_->Install(*std::move(retry.loaded), {now, step_});
+  if (tasks > 0) core_->Install(**std::move(retry.loaded), {now, step_});
   return tasks;
 }
 
-void Engine::Pop(PopFinished pop, Done done) {
+// --- what is taken out of the history ---
+
+void Engine::Forget(ForgetGraph forget, const Instant& now, Done done) {
+  if (core_->IsLive(forget.graph) || EndsInThisBatch(forget.graph)) {
+    done(StillRunning(forget.graph));
+    return;
+  }
+  auto checked = std::make_shared<CheckedForget>();
+  checked->request_id = std::move(forget.request_id);
+  checked->graph = forget.graph;
+  checked->has_deliveries = Stopping();
+  background_->Run(
+      Background::kRetention, now,
+      {.work = [reader = reader_,
+                checked] { checked->has_deliveries = reader->HasDeliveries(checked->graph); },
+       .then =
+           [this, checked, done = std::move(done)](const Instant& later) {
+             if (stopping_) {
+               done(Stopping());
+             } else {
+               ApplyOnce(*checked, later, done);
+             }
+           }});
+}
+
+absl::StatusOr<Engine::Counts> Engine::Do(CheckedForget& forget, const Instant&) {
+  if (!forget.has_deliveries.ok()) return forget.has_deliveries.status();
+  if (core_->IsLive(forget.graph)) return StillRunning(forget.graph);
+  if (loading_.contains(forget.graph)) {
+    return absl::UnavailableError("the graph is about to run again; try again");
+  }
+  const std::string id = planner::GraphIdToString(forget.graph);
+  if (*forget.has_deliveries) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("finished tasks of graph \"", id,
+                     "\" wait in its client queue; acknowledge them or delete the queue first"));
+  }
+  absl::StatusOr<bool> forgotten = pruner_->Forget(forget.graph);
+  if (!forgotten.ok()) return forgotten.status();
+  if (!*forgotten) return NoGraph(forget.graph);
+  return 1;
+}
+
+void Engine::Delete(DeleteQueue command, const Instant& now, Done done) {
+  if (!write_error_.ok()) {
+    done(write_error_);
+    return;
+  }
+  if (auto answer = AnswerOf(DeleteQueue::kKind, command.request_id); answer.has_value()) {
+    Answer(*answer, std::move(done));
+    return;
+  }
+  absl::StatusOr<int64_t> last = writer_->LastDeliveryId();
+  if (!last.ok()) {
+    done(last.status());
+    return;
+  }
+  auto deletion = std::make_shared<QueueDeletion>();
+  deletion->request_id = std::move(command.request_id);
+  deletion->client_queue = std::move(command.client_queue);
+  deletion->last = *last;
+  deletion->done = std::move(done);
+  Continue(std::move(deletion), now);
+}
+
+// Reads some deliveries, acknowledges them, and goes on when that is committed.
+void Engine::Continue(std::shared_ptr<QueueDeletion> deletion, const Instant& now) {
+  auto found = std::make_shared<absl::StatusOr<std::vector<int64_t>>>(Stopping());
+  background_->Run(
+      Background::kDeliveries, now,
+      {.work =
+           [reader = reader_, deletion, found, most = static_cast<int>(options_.slice_tasks)] {
+             *found = reader->DeliveriesOf(deletion->client_queue, most);
+           },
+       .then =
+           [this, deletion, found](const Instant& later) {
+             if (stopping_) *found = Stopping();
+             if (found->ok() && !write_error_.ok()) *found = write_error_;
+             if (!found->ok()) {
+               deletion->done(found->status());
+               return;
+             }
+             std::erase_if(**found, [&](int64_t id) { return id > deletion->last; });
+             if ((*found)->empty()) {
+               ApplyOnce(*deletion, later, deletion->done);
+               return;
+             }
+             for (int64_t id : **found) {
+               step_.records.emplace_back(
+                   storage::FinishedAcknowledged{deletion->client_queue, id});
+             }
+             deletion->deleted += static_cast<int64_t>((*found)->size());
+             acknowledged_.emplace_back(deletion->client_queue, **std::move(found));
+             answers_.push_back([this, deletion, later](const absl::Status& committed) {
+               if (committed.ok()) {
+                 Continue(deletion, later);
+               } else {
+                 deletion->done(committed);
+               }
+             });
+           }});
+}
+
+absl::StatusOr<Engine::Counts> Engine::Do(QueueDeletion& deletion, const Instant&) {
+  return deletion.deleted;
+}
+
+// Not written: the settings are read at each start.
+void Engine::Apply(const Reconfigure& change, const Instant& now, const Done& done) {
+  absl::Status status = core_->Reconfigure(change.pools, change.slots, {now, step_});
+  if (!status.ok()) {
+    done(status);
+    return;
+  }
+  options_.pools = change.pools;
+  options_.slots = change.slots;
+  options_.retention = change.retention;
+  pruner_->SetRetention(change.retention);
+  done(Reply());
+}
+
+void Engine::Pop(PopFinished pop, const Instant& now, Done done) {
   if (!write_error_.ok() && !pop.acknowledge.empty()) {
     done(write_error_);
     return;
@@ -374,7 +546,10 @@ void Engine::Pop(PopFinished pop, Done done) {
   for (int64_t id : pop.acknowledge) {
     step_.records.emplace_back(storage::FinishedAcknowledged{pop.client_queue, id});
   }
-  waiters_.Add(std::move(pop), std::move(done));
+  if (!pop.acknowledge.empty()) {
+    acknowledged_.emplace_back(pop.client_queue, std::move(pop.acknowledge));
+  }
+  waiters_.Add(std::move(pop), now, std::move(done));
 }
 
 // --- events ---
@@ -443,13 +618,17 @@ void Engine::EndBatch(const Instant& now) {
     }
     ApplyEffects();
     if (!watchers_.empty()) NotifyWatchers();
+    for (const auto& [queue, deliveries] : std::exchange(acknowledged_, {})) {
+      waiters_.Acknowledged(queue, deliveries);
+    }
     for (const std::string& queue : step_.finished_queues) waiters_.Announce(queue);
-    for (auto& answer : answers_) answer(absl::OkStatus());
-    answers_.clear();
+    const auto answers = std::exchange(answers_, {});
     batch_answers_.clear();
     batch_tasks_.clear();
     step_.Clear();
     pruner_->Work(now, slice_, step_.records);
+    // Last, as what they begin belongs to the next batch.
+    for (const auto& answer : answers) answer(absl::OkStatus());
   }
   waiters_.Serve(now);
 }
@@ -479,6 +658,7 @@ void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
   answers_.clear();
   batch_answers_.clear();
   batch_tasks_.clear();
+  acknowledged_.clear();  // they are delivered again when their leases are over
   std::vector<executor::ClusterEvent> cluster = core_->AdoptableState();
   if (core_->connected()) {
     for (auto* offers : {&step_.used_offers, &step_.declined_offers}) {

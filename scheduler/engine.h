@@ -91,12 +91,36 @@ class Engine {
     planner::TaskIndex next = 0;  // the first task that is not written
     std::vector<Done> done;       // the caller, and those who repeated the request
   };
-  // A graph that was read to run again.
+  // A graph that was read to run again, or one that runs, which needs not be read.
   struct LoadedRetry {
-    static constexpr absl::string_view kKind = RetryGraph::kKind;
+    static constexpr absl::string_view kKind = RetryTasks::kKind;
     std::string request_id;
     planner::GraphId graph = 0;
-    absl::StatusOr<PreparedGraph> loaded;
+    std::vector<std::string> task_names;
+    std::optional<absl::StatusOr<PreparedGraph>> loaded;
+  };
+  // A graph that was asked about before it is taken out of the history.
+  struct CheckedForget {
+    static constexpr absl::string_view kKind = ForgetGraph::kKind;
+    std::string request_id;
+    planner::GraphId graph = 0;
+    absl::StatusOr<bool> has_deliveries;
+  };
+  // A queue that is being emptied, some deliveries with each batch.
+  struct QueueDeletion {
+    static constexpr absl::string_view kKind = DeleteQueue::kKind;
+    std::string request_id;
+    std::string client_queue;
+    int64_t last = 0;  // later deliveries stay
+    int64_t deleted = 0;
+    Done done;
+  };
+  // What a write is answered.
+  struct Counts {
+    // NOLINTNEXTLINE(google-explicit-constructor): most count one thing
+    Counts(int64_t n, int64_t s = 0) : number(n), skipped(s) {}
+    int64_t number;
+    int64_t skipped;
   };
   static constexpr size_t kMaxBatchRecords = 20000;
 
@@ -105,26 +129,38 @@ class Engine {
   template <typename Write>
   void ApplyOnce(Write& write, const Instant& now, Done done);
   // One for each write: applies it to the core, and gives the number of its reply.
-  absl::StatusOr<int64_t> Do(SubmitGraph& submit, const Instant& now);
-  absl::StatusOr<int64_t> Do(AddTask& add, const Instant& now);
-  absl::StatusOr<int64_t> Do(CloseGraph& close, const Instant& now);
-  absl::StatusOr<int64_t> Do(CancelGraph& cancel, const Instant& now);
-  absl::StatusOr<int64_t> Do(CancelTask& cancel, const Instant& now);
-  absl::StatusOr<int64_t> Do(LoadedRetry& retry, const Instant& now);
+  absl::StatusOr<Counts> Do(SubmitGraph& submit, const Instant& now);
+  absl::StatusOr<Counts> Do(AddTask& add, const Instant& now);
+  absl::StatusOr<Counts> Do(CloseGraph& close, const Instant& now);
+  absl::StatusOr<Counts> Do(CancelGraph& cancel, const Instant& now);
+  absl::StatusOr<Counts> Do(CancelTasks& cancel, const Instant& now);
+  absl::StatusOr<Counts> Do(LoadedRetry& retry, const Instant& now);
+  absl::StatusOr<Counts> Do(CheckedForget& forget, const Instant& now);
+  absl::StatusOr<Counts> Do(QueueDeletion& deletion, const Instant& now);
   void Submit(SubmitGraph submit, const Instant& now, Done done);
-  void Retry(RetryGraph retry, const Instant& now, Done done);
-  void Pop(PopFinished pop, Done done);
+  void Retry(RetryTasks retry, const Instant& now, Done done);
+  void Load(std::shared_ptr<LoadedRetry> retry, const Instant& now, Done done);
+  void Forget(ForgetGraph forget, const Instant& now, Done done);
+  void Delete(DeleteQueue deletion, const Instant& now, Done done);
+  void Continue(std::shared_ptr<QueueDeletion> deletion, const Instant& now);
+  bool EndsInThisBatch(planner::GraphId graph) const;
+  void Apply(const Reconfigure& change, const Instant& now, const Done& done);
+  void Pop(PopFinished pop, const Instant& now, Done done);
+  static absl::StatusOr<Counts> Counted(absl::StatusOr<int64_t> tasks);
   // What the write with this id was answered; nothing where it is new.
-  std::optional<absl::StatusOr<int64_t>> AnswerOf(absl::string_view kind,
-                                                  const std::string& request_id);
-  void Remember(absl::string_view kind, const std::string& request_id, int64_t number,
+  std::optional<absl::StatusOr<Counts>> AnswerOf(absl::string_view kind,
+                                                 const std::string& request_id);
+  void Remember(absl::string_view kind, const std::string& request_id, const Counts& counts,
                 const Instant& now);
   // Answers after the commit.
-  void Answer(const absl::StatusOr<int64_t>& result, Done done);
+  void Answer(const absl::StatusOr<Counts>& result, Done done);
   void WriteSubmissions(const Instant& now);
   void RefuseSubmissions(const absl::Status& why);
-  absl::StatusOr<int64_t> Answered(absl::string_view kind, absl::string_view answer) const;
+  absl::StatusOr<Counts> Answered(absl::string_view kind, absl::string_view answer) const;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph, const std::string& name);
+  // NotFound names the first that is not there.
+  absl::StatusOr<std::vector<planner::TaskIndex>> FindTasks(planner::GraphId graph,
+                                                            const std::vector<std::string>& names);
   bool HasEnded(planner::GraphId graph);
 
   absl::Status LoadCore(const Instant& now);
@@ -135,7 +171,7 @@ class Engine {
   void NotifyWatchers();
   void AdaptSlice(absl::Duration took);
 
-  const SchedulerOptions options_;
+  SchedulerOptions options_;
   storage::HistoryWriter* const writer_;
   storage::LongReader* const reader_;
   executor::Cluster* const cluster_;
@@ -150,6 +186,8 @@ class Engine {
   absl::flat_hash_map<std::string, std::string> batch_answers_;  // request id to answer
   // Tasks added in this batch, which the history does not know yet.
   absl::flat_hash_map<std::pair<planner::GraphId, std::string>, planner::TaskKey> batch_tasks_;
+  // Queue and deliveries, to be acknowledged by the commit.
+  std::vector<std::pair<std::string, std::vector<int64_t>>> acknowledged_;
   std::vector<executor::ClusterEvent> own_events_;  // for the next batch
 
   std::deque<Submission> submissions_;

@@ -77,14 +77,20 @@ std::string Explainer::WhyNotLaunched(const LiveGraph& graph, TaskIndex index,
                                       const Situation& situation) const {
   const LiveTask& task = graph.tasks[index];
   if (const Instant* until = parts_.graphs->DelayedUntil(graph.key(index)); until != nullptr) {
-    return absl::StrCat("waits until ", Utc(until->wall),
-                        task.spent > 0
-                            ? absl::StrCat(" to be tried again (attempt ", task.spent + 1, " of ",
-                                           graph.policy(index).max_attempts, ")")
-                            : " to be launched again");
+    return absl::StrCat(
+        "waits until ", Utc(until->wall),
+        task.spent > 0 ? absl::StrCat(" to be tried again (attempt ", task.spent + 1, " of ",
+                                      graph.policy(index).max_attempts,
+                                      task.attempts_before > 0 ? " since it was retried)" : ")")
+                       : " to be launched again");
   }
   if (!situation.launching) return "the service is stopping and launches nothing";
   std::string why = WhyNotPlaced(task.consumption, situation);
+  if (task.relocated) {
+    return absl::StrCat("its program could not be started on agent ",
+                        parts_.agents->NameOf(parts_.graphs->avoided_agent(graph.key(index))),
+                        ", so it waits for another one; ", why);
+  }
   if (!task.suspect()) return why;
   // There is room, but beside others.
   if (absl::EndsWith(why, kFreeAtOnce)) why = "waits for an agent that runs nothing else";
@@ -123,9 +129,13 @@ std::string Explainer::WhyNoPool(planner::Packer::ClassId id) const {
                           entry.resource.name(), ", which holds ", capacity.ToString());
     }
     if (entry.quantity > free) {
+      // A pool that was made smaller may be used over its capacity for a while.
+      const std::string state =
+          free < Quantity()
+              ? absl::StrCat((capacity - free).ToString(), " of ", capacity.ToString(), " in use")
+              : absl::StrCat(free.ToString(), " of ", capacity.ToString(), " free");
       return absl::StrCat("waits for pool ", entry.resource.name(), ": needs ",
-                          entry.quantity.ToString(), ", ", free.ToString(), " of ",
-                          capacity.ToString(), " free");
+                          entry.quantity.ToString(), ", ", state);
     }
   }
   return "";
@@ -156,6 +166,8 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
   bool stays = false;              // another one has both
   const Agent* failing = nullptr;  // it would fit, but is set aside
   bool sound = false;              // another one is not
+  const Agent* full = nullptr;     // there is room on it, but no slot
+  bool has_place = false;          // another one has both
   agents.ForEach([&](AgentTable::Index, const Agent& agent) {
     if (!agent.connected) return;
     if (need.FitsIn(agent.capacity)) {
@@ -168,6 +180,11 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
     ResourceVector free = agent.capacity;
     free -= agent.held;
     if (!need.FitsIn(free)) return;
+    if (agent.holding < agents.slots_per_agent()) {
+      has_place = true;
+    } else if (full == nullptr) {
+      full = &agent;
+    }
     if (agent.leaves - situation.planned >= expected) {
       stays = true;
     } else if (leaving == nullptr) {
@@ -186,6 +203,10 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
                         " is about to be taken away for maintenance at ",
                         Utc(leaving->unavailable_from), ", and this is expected to run for ",
                         absl::FormatDuration(absl::Trunc(expected, absl::Seconds(1))));
+  }
+  if (full != nullptr && !has_place) {
+    return absl::StrCat("waits for a slot: agent ", full->name, " runs ", full->holding,
+                        " attempts, as many as it may (kartographd --slots)");
   }
   for (const ResourceVector::Entry& entry : need) {
     Quantity most_free;

@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <iterator>
 #include <optional>
+#include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
 namespace kartograph::scheduler {
@@ -196,6 +198,8 @@ void GraphTable::Enqueue(const LiveGraph& graph, TaskIndex index) {
   const LiveTask& task = graph.tasks[index];
   if (task.suspect()) {
     suspects_.insert(graph.ready_key(index));
+  } else if (task.relocated) {
+    relocated_.insert(graph.ready_key(index));
   } else {
     parts_.packer->AddReady(task.consumption, graph.ready_key(index));
   }
@@ -211,6 +215,8 @@ void GraphTable::LeaveReady(LiveGraph& graph, TaskIndex index) {
     delayed_until_.erase(due);
   } else if (task.suspect()) {
     suspects_.erase(graph.ready_key(index));
+  } else if (task.relocated) {
+    relocated_.erase(graph.ready_key(index));
   } else {
     parts_.packer->RemoveReady(task.consumption, graph.ready_key(index));
   }
@@ -222,7 +228,7 @@ uint32_t GraphTable::SetLaunching(TaskKey key, const Turn& turn) {
   return ++graph.tasks[key.index()].launches;
 }
 
-uint32_t GraphTable::SetLaunchingAlone(TaskKey key, const Turn& turn) {
+uint32_t GraphTable::SetLaunchingApart(TaskKey key, const Turn& turn) {
   LeaveReady(*FindLive(key.graph()), key.index());
   return SetLaunching(key, turn);
 }
@@ -234,6 +240,7 @@ void GraphTable::SetRunning(TaskKey key, const Turn& turn) {
 void GraphTable::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, std::string reason,
                            const Turn& turn) {
   if (graph.tasks[index].state == TaskState::kReady) LeaveReady(graph, index);
+  StopAvoiding(graph, index);
   SetState(graph, index, state, turn);
   --graph.unfinished;
   const TaskKey key = graph.key(index);
@@ -301,17 +308,61 @@ void GraphTable::OnAttemptOver(TaskKey key, const AttemptUpdate& update, const T
     OnUnspent(graph, index, update, turn);
     return;
   }
-  ++task.spent;
+  OnFailure(graph, index, update, turn);
+}
+
+void GraphTable::OnFailure(LiveGraph& graph, TaskIndex index, const AttemptUpdate& update,
+                           const Turn& turn) {
+  LiveTask& task = graph.tasks[index];
   const planner::TaskPolicy& policy = graph.policy(index);
-  if (task.spent < policy.max_attempts && task.launches < planner::kMaxLaunches) {
+  ++task.spent;
+  const bool attempts_left =
+      task.spent < policy.max_attempts && task.launches < planner::kMaxLaunches;
+  const bool allowed = policy.retry.Allows(update.outcome, update.exit_status, update.signal);
+  const bool not_started = update.outcome == Outcome::kNotStarted;
+  std::string reason = DescribeEnd(update);
+  if (not_started && attempts_left && allowed && !task.relocated &&
+      AnotherAgentFits(task, update.agent)) {
+    // What is missing here may be there.
+    task.relocated = true;
+    avoided_agents_[graph.key(index)] = update.agent;
+    MakeReady(graph, index, absl::ZeroDuration(), turn);
+    return;
+  }
+  if (!not_started && attempts_left && allowed) {
+    StopAvoiding(graph, index);
     MakeReady(graph, index, RetryDelay(policy, task.spent), turn);
     return;
   }
-  std::string reason = DescribeEnd(update);
-  if (policy.max_attempts > 1) {
-    absl::StrAppend(&reason, " (attempt ", task.spent, " of ", policy.max_attempts, ")");
+  if (not_started && task.relocated) {
+    absl::StrAppend(&reason, "; on another agent neither");
+  } else if (attempts_left && !allowed) {
+    absl::StrAppend(&reason, " (not tried again: ",
+                    policy.retry.on.Contains(update.outcome, update.exit_status, update.signal) ||
+                            policy.retry.on.empty()
+                        ? "no_retry_on"
+                        : "not in retry_on",
+                    ")");
+  } else if (policy.max_attempts > 1 && !not_started) {
+    absl::StrAppend(&reason, " (attempt ", task.spent, " of ", policy.max_attempts,
+                    task.attempts_before > 0 ? " since it was retried)" : ")");
   }
   Finish(graph, index, TaskState::kFailed, std::move(reason), turn);
+}
+
+// Whether an agent other than this one is there that could ever have it.
+bool GraphTable::AnotherAgentFits(const LiveTask& task, const executor::AgentId& agent) const {
+  const planner::ResourceVector& need = parts_.packer->agent_part(task.consumption);
+  bool fits = false;
+  parts_.agents->ForEach([&](AgentTable::Index, const Agent& other) {
+    fits = fits || (other.connected && other.id != agent && need.FitsIn(other.capacity));
+  });
+  return fits;
+}
+
+void GraphTable::StopAvoiding(LiveGraph& graph, TaskIndex index) {
+  if (!std::exchange(graph.tasks[index].relocated, false)) return;
+  avoided_agents_.erase(graph.key(index));
 }
 
 // An attempt ended, and that was not the task's fault, as far as is known.
@@ -423,6 +474,76 @@ void GraphTable::CancelOne(LiveGraph& graph, TaskIndex index, absl::string_view 
   turn.step.changed_tasks.push_back(graph.key(index));
 }
 
+int64_t GraphTable::CountSkippedBy(const LiveGraph& graph,
+                                   const std::vector<TaskIndex>& cancelled) {
+  absl::flat_hash_set<TaskIndex> seen(cancelled.begin(), cancelled.end());
+  std::vector<TaskIndex> left = cancelled;
+  int64_t skipped = 0;
+  while (!left.empty()) {
+    const TaskIndex task = left.back();
+    left.pop_back();
+    graph.ForEachSuccessor(task, [&](TaskIndex next) {
+      if (graph.tasks[next].state != TaskState::kWaiting || !seen.insert(next).second) return;
+      ++skipped;
+      left.push_back(next);
+    });
+  }
+  return skipped;
+}
+
+std::vector<TaskIndex> GraphTable::RetriedWith(const LiveGraph& graph,
+                                               const std::vector<TaskIndex>& tasks) {
+  const auto unsuccessful = [&graph](TaskIndex task) {
+    const TaskState state = graph.tasks[task].state;
+    return planner::IsFinal(state) && state != TaskState::kSucceeded;
+  };
+  absl::btree_set<TaskIndex> retried;
+  std::vector<TaskIndex> left;
+  for (TaskIndex task : tasks) {
+    if (unsuccessful(task) && retried.insert(task).second) left.push_back(task);
+  }
+  // Of skipped tasks: how many they come after that did not succeed and are not retried.
+  absl::flat_hash_map<TaskIndex, int64_t> blocking;
+  while (!left.empty()) {
+    const TaskIndex task = left.back();
+    left.pop_back();
+    graph.ForEachSuccessor(task, [&](TaskIndex next) {
+      if (graph.tasks[next].state != TaskState::kSkipped || retried.contains(next)) return;
+      auto [it, is_new] = blocking.try_emplace(next, 0);
+      if (is_new) {
+        const auto before = graph.predecessors[next];
+        it->second = std::count_if(before.begin(), before.end(), unsuccessful);
+      }
+      if (--it->second > 0) return;
+      retried.insert(next);
+      left.push_back(next);
+    });
+  }
+  return {retried.begin(), retried.end()};
+}
+
+void GraphTable::Retry(LiveGraph& graph, const std::vector<TaskIndex>& tasks, const Turn& turn) {
+  for (TaskIndex index : tasks) {
+    LiveTask& task = graph.tasks[index];
+    Count(graph, task.state, -1);
+    task.state = TaskState::kWaiting;
+    Count(graph, task.state, 1);
+    task.attempts_before = task.launches;
+    task.spent = 0;
+    task.losses = 0;
+    ++graph.unfinished;
+    turn.step.records.emplace_back(storage::TaskReset{graph.key(index), task.attempts_before});
+    turn.step.changed_tasks.push_back(graph.key(index));
+  }
+  for (TaskIndex index : tasks) {
+    if (graph.tasks[index].pending == 0) MakeReady(graph, index, absl::ZeroDuration(), turn);
+  }
+  turn.step.records.emplace_back(storage::GraphChanged{graph.id, planner::GraphState::kRunning,
+                                                       graph.open, absl::InfiniteFuture(),
+                                                       WorkLeft(graph)});
+  turn.step.changed_graphs.push_back(graph.id);
+}
+
 // --- time ---
 
 SteadyTime GraphTable::NextTimer() const {
@@ -445,6 +566,7 @@ absl::Status GraphTable::CheckInvariants() const {
   TaskCounts counts;
   size_t ready = 0;
   size_t suspects = 0;
+  size_t relocated = 0;
   size_t delayed = 0;
   size_t alive = 0;
   absl::flat_hash_map<planner::Packer::ClassId, int> users;
@@ -476,6 +598,9 @@ absl::Status GraphTable::CheckInvariants() const {
           !planner::IsFinal(task.state)) {
         return wrong(i, "is being cancelled without an attempt");
       }
+      if (task.relocated != avoided_agents_.contains(graph->key(i))) {
+        return wrong(i, "avoids an agent, or does not");
+      }
       if (task.state != TaskState::kReady) {
         if (task.delayed) return wrong(i, "is delayed, but not ready");
         continue;
@@ -486,6 +611,9 @@ absl::Status GraphTable::CheckInvariants() const {
       } else if (task.suspect()) {
         ++suspects;
         if (!suspects_.contains(graph->ready_key(i))) return wrong(i, "is no longer suspected");
+      } else if (task.relocated) {
+        ++relocated;
+        if (!relocated_.contains(graph->ready_key(i))) return wrong(i, "is not to be relocated");
       } else {
         ++ready;
       }
@@ -516,7 +644,8 @@ absl::Status GraphTable::CheckInvariants() const {
     return absl::InternalError("the sum over all graphs is wrong");
   }
   if (ready != parts_.packer->ready_count() || suspects != suspects_.size() ||
-      delayed != delayed_until_.size() || delayed != timers_.size()) {
+      relocated != relocated_.size() || delayed != delayed_until_.size() ||
+      delayed != timers_.size()) {
     return absl::InternalError(absl::StrCat(
         ready, " tasks are ready, ", suspects, " suspect and ", delayed, " delayed; listed are ",
         parts_.packer->ready_count(), ", ", suspects_.size(), " and ", delayed_until_.size()));

@@ -31,8 +31,8 @@ namespace kartograph::scheduler {
 
 // Owns what follows for tasks from what happens to them: their states, back-offs and ends, what
 // becomes ready or is skipped, the end of the graph. A ready task is in exactly one place: among
-// the packer's, among the suspects, or waiting out a delay. Dies on a transition that
-// planner/states.h does not have. Thread-compatible.
+// the packer's, among the suspects, among the relocated, or waiting out a delay. Dies on a
+// transition that planner/states.h does not have. Thread-compatible.
 class GraphTable {
  public:
   struct Parts {
@@ -71,6 +71,11 @@ class GraphTable {
   const Instant* DelayedUntil(planner::TaskKey key) const;
   // Ready, and to be launched alone; the first in order first.
   const absl::btree_set<planner::ReadyKey>& suspects() const { return suspects_; }
+  // Ready, and to be launched on another agent than avoided_agent; the first in order first.
+  const absl::btree_set<planner::ReadyKey>& relocated() const { return relocated_; }
+  const executor::AgentId& avoided_agent(planner::TaskKey key) const {
+    return avoided_agents_.at(key);
+  }
 
   // --- graphs come ---
   // The next id, which is never used again.
@@ -99,6 +104,16 @@ class GraphTable {
   void Cancel(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
               const Turn& turn);
 
+  // How many tasks will be skipped when these are cancelled, beside those among them.
+  static int64_t CountSkippedBy(const LiveGraph& graph,
+                                const std::vector<planner::TaskIndex>& cancelled);
+  // These tasks, which are final and did not succeed, and the skipped ones that then wait for
+  // nothing that did not succeed, by index.
+  static std::vector<planner::TaskIndex> RetriedWith(const LiveGraph& graph,
+                                                     const std::vector<planner::TaskIndex>& tasks);
+  // Runs these again, as RetriedWith gives them.
+  void Retry(LiveGraph& graph, const std::vector<planner::TaskIndex>& tasks, const Turn& turn);
+
   // One task of a graph that is being cancelled: what comes after it is cancelled as well.
   void CancelOne(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
                  const Turn& turn);
@@ -106,8 +121,8 @@ class GraphTable {
   // --- what happens to tasks ---
   // Gives the number of its new attempt.
   uint32_t SetLaunching(planner::TaskKey key, const Turn& turn);
-  // As SetLaunching, of a suspect.
-  uint32_t SetLaunchingAlone(planner::TaskKey key, const Turn& turn);
+  // As SetLaunching, of one that is not among the packer's.
+  uint32_t SetLaunchingApart(planner::TaskKey key, const Turn& turn);
   void SetRunning(planner::TaskKey key, const Turn& turn);
   // Its newest attempt has ended.
   void OnAttemptOver(planner::TaskKey key, const executor::AttemptUpdate& update, const Turn& turn);
@@ -144,6 +159,11 @@ class GraphTable {
               std::string reason, const Turn& turn);
   void FinishOne(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
                  std::string reason, const Turn& turn);
+  // An attempt was spent.
+  void OnFailure(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
+                 const Turn& turn);
+  bool AnotherAgentFits(const LiveTask& task, const executor::AgentId& agent) const;
+  void StopAvoiding(LiveGraph& graph, planner::TaskIndex task);
   void OnUnspent(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
                  const Turn& turn);
 
@@ -157,6 +177,8 @@ class GraphTable {
   absl::btree_set<std::pair<SteadyTime, planner::TaskKey>> timers_;
   absl::flat_hash_map<planner::TaskKey, Instant> delayed_until_;
   absl::btree_set<planner::ReadyKey> suspects_;
+  absl::btree_set<planner::ReadyKey> relocated_;
+  absl::flat_hash_map<planner::TaskKey, executor::AgentId> avoided_agents_;
 };
 
 // Before the next attempt of a task whose last one failed.

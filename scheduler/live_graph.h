@@ -28,6 +28,8 @@ struct LiveTask {
   bool cancelling = false;
   // Ready, but its back-off has not passed.
   bool delayed = false;
+  // Its program could not be started on one agent, so it goes to another.
+  bool relocated = false;
   uint16_t launches = 0;         // attempts ever made, and the number of the newest
   uint16_t attempts_before = 0;  // of these, made before the task was reset for a retry
   uint16_t spent = 0;            // attempts that count against max_attempts

@@ -30,7 +30,7 @@ void Pruner::Work(const Instant& now, int64_t max_rows, std::vector<storage::Rec
     EndSweepIfDone();
   }
   if (sweep_wanted() && now.steady >= next_sweep_) Sweep(now);
-  if (retention_ != absl::InfiniteDuration() && !finding_ && now.steady >= next_find_) {
+  if (retention_.limited() && !finding_ && now.steady >= next_find_) {
     Find(now, records);
   }
 }
@@ -39,16 +39,19 @@ void Pruner::Find(const Instant& now, std::vector<storage::Record>& records) {
   next_find_ = now.steady + kInterval;
   const absl::Time time = clock_.Now(now);
   records.emplace_back(storage::RetentionTime{time});
-  const absl::Time before = time - std::max(retention_, kRememberRequests);
-  forget_before_ = before;
+  storage::Keep keep = time - std::max(retention_.age, kRememberRequests);
+  keep.graphs = retention_.graphs;
+  keep.bytes = retention_.bytes;
+  forget_before_ = keep.since;
   finding_ = true;
   auto found = std::make_shared<absl::StatusOr<std::vector<planner::GraphId>>>(
       std::vector<planner::GraphId>());
-  background_->Run(
-      Background::kRetention, now,
-      {.work = [reader = reader_, before,
-                found] { *found = reader->FindPrunable(before, kGraphsAtOnce); },
-       .then = [this, before, found](const Instant& later) { OnFound(*found, before, later); }});
+  background_->Run(Background::kRetention, now,
+                   {.work = [reader = reader_, keep,
+                             found] { *found = reader->FindPrunable(keep, kGraphsAtOnce); },
+                    // One that ran again since then ended later.
+                    .then = [this, found, before = std::max(now.wall, keep.since)](
+                                const Instant& later) { OnFound(*found, before, later); }});
 }
 
 void Pruner::Sweep(const Instant& now) {
@@ -78,17 +81,30 @@ void Pruner::OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found,
   if (!found.ok() || found->empty()) return;
   const absl::StatusOr<std::vector<planner::GraphId>> pruned = writer_->Prune(before, *found);
   if (!pruned.ok()) return;
-  for (planner::GraphId graph : *pruned) cluster_->Discard(graph);
-  removing_ = removing_ || !pruned->empty();
-  pruned_since_sweep_ = pruned_since_sweep_ || !pruned->empty();
+  OnPruned(*pruned);
   if (found->size() == kGraphsAtOnce) next_find_ = now.steady;  // there are more
+}
+
+void Pruner::OnPruned(const std::vector<planner::GraphId>& graphs) {
+  for (planner::GraphId graph : graphs) cluster_->Discard(graph);
+  if (graphs.empty()) return;
+  removing_ = true;
+  pruned_since_sweep_ = true;
+}
+
+absl::StatusOr<bool> Pruner::Forget(planner::GraphId graph) {
+  absl::StatusOr<std::vector<planner::GraphId>> pruned =
+      writer_->Prune(absl::InfiniteFuture(), {graph});
+  if (!pruned.ok()) return pruned.status();
+  OnPruned(*pruned);
+  return !pruned->empty();
 }
 
 SteadyTime Pruner::NextTime() const {
   if (forget_before_ != absl::InfinitePast() || !unused_.empty()) {
     return SteadyTime::InfinitePast();
   }
-  const bool finds = retention_ != absl::InfiniteDuration() && !finding_;
+  const bool finds = retention_.limited() && !finding_;
   return std::min({removing_ ? next_removal_ : SteadyTime::InfiniteFuture(),
                    finds ? next_find_ : SteadyTime::InfiniteFuture(),
                    sweep_wanted() ? next_sweep_ : SteadyTime::InfiniteFuture()});

@@ -11,6 +11,7 @@
 #include "executor/cluster.h"
 #include "planner/ids.h"
 #include "scheduler/background.h"
+#include "scheduler/command.h"
 #include "scheduler/retention_clock.h"
 #include "storage/history.h"
 
@@ -22,8 +23,8 @@ namespace kartograph::scheduler {
 // lasts is left to the next commit, which has it too.
 class Pruner {
  public:
-  // All outlive this. `retention` may be infinite. `last` is the history's LastRetentionTime.
-  Pruner(absl::Duration retention, absl::Time last, storage::HistoryWriter* writer,
+  // All outlive this. `last` is the history's LastRetentionTime.
+  Pruner(const Retention& retention, absl::Time last, storage::HistoryWriter* writer,
          storage::LongReader* reader, executor::Cluster* cluster, Background* background)
       : retention_(retention),
         writer_(writer),
@@ -35,6 +36,12 @@ class Pruner {
   // Removes up to `max_rows` rows. To be called after each commit that succeeded. Where it is time
   // to note how far the clock of retention is, that is appended to `records`.
   void Work(const Instant& now, int64_t max_rows, std::vector<storage::Record>& records);
+  void SetRetention(const Retention& retention) {
+    retention_ = retention;
+    next_find_ = SteadyTime::InfinitePast();
+  }
+  // Takes one graph out of the history that has ended. False where there is none.
+  absl::StatusOr<bool> Forget(planner::GraphId graph);
   // When there is something to do.
   SteadyTime NextTime() const;
   // There may be rows to remove.
@@ -46,12 +53,13 @@ class Pruner {
  private:
   void OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found, absl::Time before,
                const Instant& now);
+  void OnPruned(const std::vector<planner::GraphId>& graphs);
   void Find(const Instant& now, std::vector<storage::Record>& records);
   void Sweep(const Instant& now);
   void EndSweepIfDone();
   bool sweep_wanted() const { return pruned_since_sweep_ && !sweeping_ && !removing_; }
 
-  const absl::Duration retention_;
+  Retention retention_;
   storage::HistoryWriter* const writer_;
   storage::LongReader* const reader_;
   executor::Cluster* const cluster_;

@@ -19,7 +19,7 @@ using ::testing::IsEmpty;
 // Has what a test says, and notes what is asked of it.
 class ScriptedHistory : public MemoryHistory {
  public:
-  absl::StatusOr<std::vector<GraphId>> FindPrunable(absl::Time, int) override {
+  absl::StatusOr<std::vector<GraphId>> FindPrunable(const storage::Keep&, int) override {
     return std::exchange(prunable, {});
   }
   absl::StatusOr<std::vector<GraphId>> Prune(absl::Time,
@@ -86,8 +86,12 @@ class PrunerTest : public ::testing::Test {
   RecordingCluster cluster_;
   InlineBackground background_;
   Instant now_ = {SteadyTime::FromSinceZero(absl::Hours(1)), absl::FromUnixSeconds(1700000000)};
-  Pruner pruner_{absl::Hours(48), absl::InfinitePast(), &history_, &history_,
-                 &cluster_,       &background_};
+  Pruner pruner_{{.age = absl::Hours(48)},
+                 absl::InfinitePast(),
+                 &history_,
+                 &history_,
+                 &cluster_,
+                 &background_};
 };
 
 TEST_F(PrunerTest, SharedRowsGoAfterTheRowsThatReferredToThem) {

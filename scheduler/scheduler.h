@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
+#include "planner/packer.h"
 #include "planner/resources.h"
 #include "planner/states.h"
 #include "scheduler/command.h"
@@ -21,10 +22,10 @@
 namespace kartograph::scheduler {
 
 struct SchedulerOptions {
-  planner::ResourceVector pools;                        // cluster-wide resources and their capacity
-  uint32_t max_graph_tasks = 1000000;                   // at most planner::kMaxTasks
-  absl::Duration retention = absl::InfiniteDuration();  // how long final graphs are kept
-  const Clock* clock = &Clock::System();                // outlives the scheduler
+  planner::ResourceVector pools;          // cluster-wide resources and their capacity
+  uint32_t max_graph_tasks = 1000000;     // at most planner::kMaxTasks
+  Retention retention;                    // of final graphs
+  const Clock* clock = &Clock::System();  // outlives the scheduler
   // Work on a whole graph goes on with this many tasks at once, or what takes about `slice_time`.
   int64_t slice_tasks = 4096;
   absl::Duration slice_time = absl::Milliseconds(40);  // zero: always slice_tasks
@@ -35,6 +36,10 @@ struct SchedulerOptions {
   // How many graphs of more than slice_tasks tasks may be being written to the history, and how
   // many graphs being read for a retry.
   size_t max_submissions = 100;
+  // New ids are larger than these, whatever the history says.
+  planner::GraphId last_graph_at_least = 0;
+  int64_t last_delivery_at_least = 0;
+  int slots = planner::Packer::kUnlimitedSlots;  // attempts that run on an agent at once, at most
 };
 
 // Thread-safe. Owns one thread, which owns all live state; every callback runs on it and must not

@@ -137,7 +137,7 @@ class SchedulerTest : public ::testing::Test {
   void WaitUntilItStops() {
     while (true) {
       Promise<int> answer;
-      scheduler_->Submit(CancelTask{"", 1, "nobody"}, answer.Callback());
+      scheduler_->Submit(CancelTasks{"", 1, {"nobody"}}, answer.Callback());
       if (absl::IsUnavailable(answer.Wait().status())) return;
     }
   }
@@ -166,7 +166,7 @@ TEST_F(SchedulerTest, EveryCallReachesTheEngine) {
   scheduler_->Submit(AddTask{"", graph, Task("b").After({"a"}).Get()}, added.Callback());
   EXPECT_EQ(*added.Wait(), TaskKey::Of(graph, 1));
   Promise<int> task;
-  scheduler_->Submit(CancelTask{"", graph, "b"}, task.Callback());
+  scheduler_->Submit(CancelTasks{"", graph, {"b"}}, task.Callback());
   EXPECT_EQ(*task.Wait(), 1);
   Promise<bool> closed;
   scheduler_->Submit(CloseGraph{"", graph}, closed.Callback());
@@ -175,7 +175,7 @@ TEST_F(SchedulerTest, EveryCallReachesTheEngine) {
   scheduler_->Submit(CancelGraph{"", graph}, cancelled.Callback());
   EXPECT_EQ(*cancelled.Wait(), 1);
   Promise<int> retried;
-  scheduler_->Submit(RetryGraph{"", graph}, retried.Callback());
+  scheduler_->Submit(RetryTasks{"", graph}, retried.Callback());
   EXPECT_EQ(*retried.Wait(), 2);
   Promise<std::vector<storage::Finished>> finished;
   scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfinitePast()},
@@ -314,9 +314,9 @@ TEST_F(SchedulerTest, AfterStopEveryCallIsAnsweredUnavailable) {
   Promise<int> cancelled;
   scheduler_->Submit(CancelGraph{"", 1}, cancelled.Callback());
   Promise<int> task;
-  scheduler_->Submit(CancelTask{"", 1, "a"}, task.Callback());
+  scheduler_->Submit(CancelTasks{"", 1, {"a"}}, task.Callback());
   Promise<int> retried;
-  scheduler_->Submit(RetryGraph{"", 1}, retried.Callback());
+  scheduler_->Submit(RetryTasks{"", 1}, retried.Callback());
   Promise<std::vector<storage::Finished>> finished;
   scheduler_->Submit(PopFinished{"client", {}, 1, 1, SteadyTime::InfiniteFuture()},
                      finished.Callback());

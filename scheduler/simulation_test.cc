@@ -161,7 +161,7 @@ class World {
     SchedulerOptions options;
     options.pools = ResourceVector{{kDb, Quantity::Of(kPool)}};
     options.slice_tasks = style.slice_tasks;
-    options.retention = absl::Hours(1);
+    options.retention.age = absl::Hours(1);
     return options;
   }
 
@@ -269,11 +269,11 @@ class World {
       engine.Apply(CancelGraph{"", *submitted_.begin()}, now, nobody_cares);
     }
     if (Chance(0.02) && !submitted_.empty()) {
-      engine.Apply(CancelTask{"", *submitted_.rbegin(), absl::StrCat("t", Below(10))}, now,
+      engine.Apply(CancelTasks{"", *submitted_.rbegin(), {absl::StrCat("t", Below(10))}}, now,
                    nobody_cares);
     }
     if (Chance(0.03) && !submitted_.empty()) {
-      engine.Apply(RetryGraph{"", *submitted_.begin()}, now, nobody_cares);
+      engine.Apply(RetryTasks{"", *submitted_.begin()}, now, nobody_cares);
     }
     if (Chance(0.1) && !open_.empty()) {
       TaskSubmission task = RandomTask(1000 + ++added_);

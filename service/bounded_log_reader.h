@@ -31,6 +31,9 @@ class BoundedLogReader : public executor::LogReader {
   // `logs` outlives this, and this outlives every read.
   BoundedLogReader(Options options, executor::LogReader* logs) : options_(options), logs_(logs) {}
 
+  std::string SandboxOf(planner::AttemptId attempt, const executor::AgentId& agent) override {
+    return logs_->SandboxOf(attempt, agent);
+  }
   // Adds to the errors ResourceExhausted, where too many wait for the agent already.
   void ReadLog(const executor::LogRequest& request,
                std::function<void(absl::StatusOr<executor::LogChunk>)> done) override;

@@ -227,6 +227,15 @@ void ConvertTimes(const v1::TaskSpec& spec, absl::string_view task, planner::Tas
   }
 }
 
+void ConvertFailures(const google::protobuf::RepeatedPtrField<std::string>& words,
+                     const std::string& field, planner::FailureSet& set, ProblemList& problems) {
+  for (int i = 0; i < words.size(); ++i) {
+    if (absl::Status status = set.Add(words[i]); !status.ok()) {
+      problems.Add(absl::StrCat(field, "[", i, "]"), words[i], std::string(status.message()));
+    }
+  }
+}
+
 }  // namespace
 
 void ProblemList::Add(std::string field, absl::string_view value, std::string message) {
@@ -299,13 +308,16 @@ scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_
   return graph;
 }
 
-scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
-                                      planner::ResourceNames& names, ProblemList& problems) {
-  return ConvertTask(spec,
-                     planner::NameProblem(spec.name()).empty()
-                         ? absl::StrCat("tasks[\"", spec.name(), "\"]")
-                         : absl::StrCat("tasks[", index, "]"),
-                     names, problems);
+std::string TaskField(const v1::TaskSpec& spec, int64_t index) {
+  return planner::NameProblem(spec.name()).empty() ? absl::StrCat("tasks[\"", spec.name(), "\"]")
+                                                   : absl::StrCat("tasks[", index, "]");
+}
+
+void RefuseContainer(const v1::TaskSpec& spec, absl::string_view field, ProblemList& problems) {
+  if (!spec.has_container()) return;
+  problems.Add(absl::StrCat(field, ".container"), spec.container().image(),
+               "this cluster has no containers: leave it out, or run kartographd with --cluster "
+               "mesos:...");
 }
 
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
@@ -328,6 +340,10 @@ scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_vie
   } else if (spec.max_losses() > 0) {
     submission.policy.max_losses = spec.max_losses();
   }
+  ConvertFailures(spec.retry_on(), absl::StrCat(field, ".retry_on"), submission.policy.retry.on,
+                  problems);
+  ConvertFailures(spec.no_retry_on(), absl::StrCat(field, ".no_retry_on"),
+                  submission.policy.retry.not_on, problems);
   submission.priority = spec.priority();
   return submission;
 }

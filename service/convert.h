@@ -38,13 +38,16 @@ class ProblemList {
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
                                         ProblemList& problems);
 
-// `index` is the task's place in its submission and names it where its own name is invalid. `names`
-// are those of the whole graph, and live until the scheduler has answered.
-scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, int64_t index,
-                                      planner::ResourceNames& names, ProblemList& problems);
-// The same with a given field, such as `task`.
+// Where a task of a graph stands: by its name, or, where that is invalid, by its place.
+std::string TaskField(const v1::TaskSpec& spec, int64_t index);
+
+// `field` is such as `task`, or TaskField's. `names` are those of the whole graph, and live until
+// the scheduler has answered.
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
                                       planner::ResourceNames& names, ProblemList& problems);
+
+// For clusters that have no containers.
+void RefuseContainer(const v1::TaskSpec& spec, absl::string_view field, ProblemList& problems);
 
 void CheckRequestId(absl::string_view request_id, ProblemList& problems);
 // Adds a problem where `name` breaks the rule for names of tasks, graphs and queues.

@@ -33,7 +33,7 @@ v1::TaskSpec Task(const std::string& name = "a") {
 std::vector<planner::Problem> ProblemsOf(const v1::TaskSpec& spec) {
   planner::ResourceNames names;
   ProblemList problems;
-  ConvertTask(spec, 7, names, problems);
+  ConvertTask(spec, TaskField(spec, 7), names, problems);
   return problems.problems();
 }
 
@@ -85,7 +85,7 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   spec.set_priority(-3);
   planner::ResourceNames names;
   ProblemList problems;
-  const scheduler::TaskSubmission task = ConvertTask(spec, 0, names, problems);
+  const scheduler::TaskSubmission task = ConvertTask(spec, TaskField(spec, 0), names, problems);
   EXPECT_THAT(problems.problems(), IsEmpty());
   EXPECT_TRUE(task.consumption.Get(planner::Resource::Cpu()).is_zero());
   EXPECT_EQ(task.consumption.Get(planner::Resource::Ram()), planner::Quantity::Of(1024));
@@ -111,7 +111,7 @@ TEST(ConvertTaskTest, StopsTheDoublingNotBelowTheFirstDelay) {
   *spec.mutable_retry_delay() = Span(3600);
   planner::ResourceNames names;
   ProblemList problems;
-  EXPECT_EQ(ConvertTask(spec, 0, names, problems).policy.max_retry_delay, absl::Hours(1));
+  EXPECT_EQ(ConvertTask(spec, TaskField(spec, 0), names, problems).policy.max_retry_delay, absl::Hours(1));
   *spec.mutable_max_retry_delay() = Span(60);
   EXPECT_THAT(ProblemsOf(spec),
               ElementsAre(AllOf(At("tasks[\"a\"].max_retry_delay"), Says("retry_delay"))));
@@ -367,6 +367,25 @@ TEST(ConvertTest, RefusesStatesThatAreNone) {
   ProblemList problems;
   EXPECT_THAT(ConvertTaskStates(states, problems), ElementsAre(planner::TaskState::kRunning));
   EXPECT_THAT(problems.problems(), ElementsAre(At("states[1]"), At("states[2]")));
+}
+
+TEST(ConvertTaskTest, ReadsWhichFailuresAreTriedAgain) {
+  v1::TaskSpec spec;
+  spec.set_name("a");
+  spec.mutable_command()->add_arguments("true");
+  spec.add_retry_on("64-78");
+  spec.add_no_retry_on("SIGKILL");
+  planner::ResourceNames names;
+  ProblemList problems;
+  const planner::RetryRule rule = ConvertTask(spec, "task", names, problems).policy.retry;
+  EXPECT_TRUE(problems.empty());
+  EXPECT_TRUE(rule.on.Contains(planner::Outcome::kExited, 75, 0));
+  EXPECT_TRUE(rule.not_on.Contains(planner::Outcome::kSignalled, 0, 9));
+  spec.add_retry_on("often");
+  ConvertTask(spec, "task", names, problems);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems.problems()[0].field, "task.retry_on[1]");
+  EXPECT_EQ(problems.problems()[0].value, "often");
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "base/version.h"
 #include "executor/lineage.h"
 #include "executor/local/detect_resources.h"
+#include "executor/local/left_sandboxes.h"
 #include "executor/local/local_cluster.h"
 #include "executor/mesos/framework/mesos_cluster.h"
 #include "scheduler/scheduler.h"
@@ -31,6 +32,7 @@
 #include "service/http/http_api.h"
 #include "service/http/http_server.h"
 #include "service/http/web_files.h"
+#include "service/late_answer.h"
 #include "service/queries.h"
 #include "service/worker_pool.h"
 #include "storage/history.h"
@@ -40,8 +42,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Ids that are left out after a part of the history was lost.
+constexpr planner::GraphId kSkippedGraphs = 1000;
+constexpr int64_t kSkippedDeliveries = 1'000'000;
 constexpr int kWorkers = 4;
 constexpr int kLogWorkers = 8;  // more than one agent can hold (see BoundedLogReader)
+constexpr absl::Duration kReloadPatience = absl::Seconds(10);
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 constexpr char kAgentName[] = "kartograph-local-agent";
 
@@ -95,6 +101,14 @@ absl::Status InState(const absl::Status& status, const std::string& state) {
                       absl::StrCat("state folder ", state, ": ", std::string(status.message())));
 }
 
+scheduler::Retention Kept(const ServiceConfig& config) {
+  scheduler::Retention retention;
+  retention.age = config.retention;
+  if (config.retention_graphs) retention.graphs = *config.retention_graphs;
+  if (config.retention_bytes) retention.bytes = *config.retention_bytes;
+  return retention;
+}
+
 class DaemonImpl final : public Daemon {
  public:
   explicit DaemonImpl(ServiceConfig config) : config_(std::move(config)) {}
@@ -132,6 +146,22 @@ class DaemonImpl final : public Daemon {
   }
 
   void StopWaiting() override { scheduler_->Stop(false); }
+
+  absl::Status Reload(const ServiceConfig& config) override {
+    spdlog::set_level(spdlog::level::from_str(config.log_level));
+    auto done = std::make_shared<LateAnswer<absl::Status>>();
+    scheduler_->Submit(
+        scheduler::Reconfigure{config.pools, static_cast<int>(config.slots), Kept(config)},
+        [done](const absl::StatusOr<scheduler::Reply>& reply) { done->Give(reply.status()); });
+    const std::optional<absl::Status> status =
+        done->WaitUntil(Clock::System().SteadyNow() + kReloadPatience);
+    if (!status) return absl::UnavailableError("the scheduler does not answer; try again");
+    if (!status->ok()) return *status;
+    for (const std::string& name : ChangedSettings(config_, config)) {
+      spdlog::warn("--{} is different now: that takes effect with a restart", name);
+    }
+    return absl::OkStatus();
+  }
 
   void Stop(bool drain) override {
     if (std::exchange(stopped_, true)) return;
@@ -172,6 +202,7 @@ class DaemonImpl final : public Daemon {
     options.agent_binary = *std::move(agent);
     options.resources = Offered(config_);
     options.disk_limits = config_.disk_limits;
+    options.slots = static_cast<int>(config_.slots);
     return ClusterMaker([options](executor::Lineage lineage) {
       executor::LocalClusterOptions own = options;
       own.lineage = std::move(lineage);
@@ -184,19 +215,47 @@ class DaemonImpl final : public Daemon {
         storage::OpenHistory({.path = absl::StrCat(state, "/history.sqlite")});
     if (!history.ok()) return history.status();
     history_ = *std::move(history);
+    scheduler::SchedulerOptions scheduling;
+    if (absl::Status status = CheckHistoryIsWhole(state, scheduling); !status.ok()) return status;
     auto cluster = make_cluster({history_.identity.history, history_.identity.incarnations});
     if (!cluster.ok()) return cluster.status();
     cluster_ = *std::move(cluster);
 
-    scheduler::SchedulerOptions scheduling;
     scheduling.pools = config_.pools;
     scheduling.max_graph_tasks = config_.max_graph_tasks;
-    scheduling.retention = config_.retention;
+    scheduling.retention = Kept(config_);
     scheduling.max_waiters = config_.max_waiting;
+    scheduling.slots = static_cast<int>(config_.slots);
     auto scheduler = scheduler::Scheduler::Start(std::move(scheduling), history_.writer.get(),
                                                  history_.long_reader.get(), cluster_.get());
     if (!scheduler.ok()) return scheduler.status();
     scheduler_ = *std::move(scheduler);
+    return absl::OkStatus();
+  }
+
+  // Where graphs have run that the history does not know.
+  absl::Status CheckHistoryIsWhole(const std::string& state,
+                                   scheduler::SchedulerOptions& scheduling) {
+    const planner::GraphId newest = executor::NewestGraphWithSandbox(state);
+    absl::StatusOr<planner::GraphId> last = history_.writer->LastGraphId();
+    if (!last.ok()) return last.status();
+    if (newest <= *last) return absl::OkStatus();
+    const std::string lost = absl::StrCat(
+        "the run history ends with ",
+        *last == 0 ? "nothing" : absl::StrCat("graph ", planner::GraphIdToString(*last)), ", but ",
+        state, "/sandboxes has graphs up to ", planner::GraphIdToString(newest));
+    if (!config_.accept_lost_history) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          lost,
+          ": its newest part is lost. Was history.sqlite-wal removed, or an older copy put back? "
+          "Put the newest files back, or go on without what is lost: --accept-lost-history"));
+    }
+    spdlog::warn("{}; going on without what is lost", lost);
+    // Graphs that were submitted and had not begun have left no trace: their ids are left out too.
+    scheduling.last_graph_at_least = newest + kSkippedGraphs;
+    absl::StatusOr<int64_t> delivery = history_.writer->LastDeliveryId();
+    if (!delivery.ok()) return delivery.status();
+    scheduling.last_delivery_at_least = *delivery + kSkippedDeliveries;
     return absl::OkStatus();
   }
 
@@ -220,6 +279,7 @@ class DaemonImpl final : public Daemon {
     parts.workers = workers_.get();
     parts.log_workers = log_workers_.get();
     parts.max_graph_tasks = config_.max_graph_tasks;
+    parts.runs_containers = cluster_->runs_containers();
     auto grpc = GrpcServer::Start(config_.grpc.ToString(), parts);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);

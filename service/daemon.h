@@ -22,6 +22,10 @@ class Daemon {
   // Updates the health service; to be called from time to time. An error means that it cannot go
   // on.
   virtual absl::Status Check() = 0;
+  // Takes over what can be changed while it runs: log level, capacities of pools, slots, retention.
+  // Says in the log what else is different, as that needs a restart. On an error nothing is changed
+  // but the log level.
+  virtual absl::Status Reload(const ServiceConfig& config) = 0;
   // Takes no more work; with `drain` waits until running attempts have ended. Once.
   virtual void Stop(bool drain) = 0;
   // Ends the waiting of a Stop that drains. From another thread.

@@ -28,10 +28,14 @@ constexpr int kCheckMs = 500;
 
 int signal_pipe[2];
 
-void OnSignal(int) {
+// What is asked for by signals.
+enum class Request : char { kNone = 0, kStop = 's', kReload = 'r' };
+
+void OnSignal(int signal) {
   const int saved = errno;
+  const Request request = signal == SIGHUP ? Request::kReload : Request::kStop;
   // A full pipe holds enough of them already.
-  [[maybe_unused]] const ssize_t written = write(signal_pipe[1], "s", 1);
+  [[maybe_unused]] const ssize_t written = write(signal_pipe[1], &request, 1);
   errno = saved;
 }
 
@@ -43,16 +47,30 @@ bool CatchSignals() {
   action.sa_flags = SA_RESTART;
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGHUP, &action, nullptr);
   action.sa_handler = [](int) {};
   sigaction(SIGPIPE, &action, nullptr);
   return true;
 }
 
-// Whether a signal came within `timeout_ms`.
-bool WaitForSignal(int timeout_ms) {
+// What was asked for within `timeout_ms`.
+Request WaitForSignal(int timeout_ms) {
   pollfd waiting = {signal_pipe[0], POLLIN, 0};
-  char byte = 0;
-  return poll(&waiting, 1, timeout_ms) > 0 && read(signal_pipe[0], &byte, 1) == 1;
+  Request request = Request::kNone;
+  if (poll(&waiting, 1, timeout_ms) > 0 && read(signal_pipe[0], &request, 1) == 1) return request;
+  return Request::kNone;
+}
+
+// Reads the settings again. What is wrong with them is said, and nothing changes.
+void Reload(Daemon& daemon, const std::vector<std::string>& arguments) {
+  const absl::StatusOr<CommandLine> command_line = ParseCommandLine(arguments);
+  absl::Status status = command_line.status();
+  if (status.ok()) status = daemon.Reload(command_line->config);
+  if (status.ok()) {
+    spdlog::info("the settings were read again");
+  } else {
+    spdlog::error("the settings are as before: {}", std::string(status.message()));
+  }
 }
 
 // The first process of a container is the parent of whatever outlives its own parent: an agent that
@@ -78,7 +96,7 @@ void Stop(Daemon& daemon, bool drain) {
     stopped = true;
   });
   while (drain && !stopped) {
-    if (!WaitForSignal(100)) continue;
+    if (WaitForSignal(100) != Request::kStop) continue;
     spdlog::info("not waiting for running attempts any longer");
     daemon.StopWaiting();
     break;
@@ -86,7 +104,7 @@ void Stop(Daemon& daemon, bool drain) {
   stopping.join();
 }
 
-int Serve(const CommandLine& command_line) {
+int Serve(const CommandLine& command_line, const std::vector<std::string>& arguments) {
   if (!CatchSignals()) {
     std::fprintf(stderr, "kartographd: cannot make a pipe: no file descriptors are left\n");
     return 1;
@@ -99,7 +117,10 @@ int Serve(const CommandLine& command_line) {
   }
   std::printf("ready %s\n", (*daemon)->Addresses().c_str());
   std::fflush(stdout);
-  while (!WaitForSignal(kCheckMs)) {
+  while (true) {
+    const Request request = WaitForSignal(kCheckMs);
+    if (request == Request::kStop) break;
+    if (request == Request::kReload) Reload(**daemon, arguments);
     if (getpid() == 1) ReapOrphans();
     const absl::Status status = (*daemon)->Check();
     if (status.ok()) continue;
@@ -120,8 +141,8 @@ int Serve(const CommandLine& command_line) {
 int main(int argc, char** argv) {
   // Debian builds Abseil with its detection of deadlocks, a debugging aid that costs every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  const absl::StatusOr<CommandLine> command_line =
-      ParseCommandLine(std::vector<std::string>(argv + 1, argv + argc));
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const absl::StatusOr<CommandLine> command_line = ParseCommandLine(arguments);
   if (!command_line.ok()) {
     std::fprintf(stderr, "%s\n", std::string(command_line.status().message()).c_str());
     return 2;
@@ -130,5 +151,5 @@ int main(int argc, char** argv) {
     std::fputs(command_line->print.c_str(), stdout);
     return 0;
   }
-  return Serve(*command_line);
+  return Serve(*command_line, arguments);
 }

@@ -83,6 +83,8 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   *spec.mutable_retry_delay() = ToMessage(policy.retry_delay);
   *spec.mutable_max_retry_delay() = ToMessage(policy.max_retry_delay);
   spec.set_max_losses(policy.max_losses);
+  for (std::string& word : policy.retry.on.Words()) spec.add_retry_on(std::move(word));
+  for (std::string& word : policy.retry.not_on.Words()) spec.add_no_retry_on(std::move(word));
   spec.set_priority(task.priority);
   *spec.mutable_cancel_grace() = ToMessage(policy.cancel_grace);
   if (policy.unreachable_timeout != absl::InfiniteDuration()) {
@@ -180,6 +182,7 @@ v1::Task ToMessage(const storage::TaskRow& row, bool full, absl::Span<const std:
   }
   if (full) {
     *task.mutable_spec() = SpecMessage(row.task, after);
+    task.set_attempts_before_retry(static_cast<int32_t>(row.attempts_before));
     for (const storage::AttemptRow& attempt : row.attempts) {
       *task.add_attempts() = AttemptMessage(attempt);
     }

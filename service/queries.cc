@@ -8,7 +8,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/utf8.h"
+#include "planner/names.h"
 #include "service/inspect.h"
 #include "service/messages.h"
 
@@ -21,6 +23,7 @@ using scheduler::Snapshots;
 
 constexpr char kGraphPages = 'g';
 constexpr char kTaskPages = 't';
+constexpr char kQueuePages = 'q';
 constexpr int kDefaultFailures = 10;
 constexpr int kMaxFailures = 100;
 constexpr int kMaxAgents = 1000;
@@ -124,6 +127,35 @@ absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsR
       graph = ToMessage(*row);  // it has ended since
     }
     ++next;
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListQueuesResponse> Queries::ListQueues(const v1::ListQueuesRequest& request) {
+  ProblemList problems;
+  const int page_size = ConvertPageSize(request.page_size(), problems);
+  // The token is the last name of the page before.
+  absl::string_view after = request.page_token();
+  if (!after.empty() && !(absl::ConsumePrefix(&after, absl::string_view(&kQueuePages, 1)) &&
+                          planner::NameProblem(after).empty())) {
+    problems.Add("page_token", request.page_token(),
+                 "is not a token of this list; give the next_page_token of the previous answer, or "
+                 "nothing for the first page");
+  }
+  if (!problems.empty()) return problems.ToStatus();
+  const auto rows = history_->ListQueues(after, page_size + 1);
+  if (!rows.ok()) return rows.status();
+  v1::ListQueuesResponse response;
+  for (const storage::QueueRow& row : *rows) {
+    if (response.queues_size() == page_size) {
+      response.set_next_page_token(absl::StrCat(
+          absl::string_view(&kQueuePages, 1), response.queues(response.queues_size() - 1).name()));
+      break;
+    }
+    v1::ClientQueue& queue = *response.add_queues();
+    queue.set_name(row.name);
+    queue.set_size(row.size);
+    *queue.mutable_oldest_time() = ToMessage(row.oldest);
   }
   return response;
 }
@@ -238,6 +270,11 @@ absl::StatusOr<v1::Task> Queries::FullTask(const storage::TaskRow& row) {
   const absl::StatusOr<std::vector<std::string>> after = TaskNames(keys);
   if (!after.ok()) return after.status();
   v1::Task task = ToMessage(row, /*full=*/true, *after);
+  for (size_t i = 0; i < row.attempts.size(); ++i) {
+    const storage::AttemptLaunched& launched = row.attempts[i].launched;
+    task.mutable_attempts(static_cast<int>(i))
+        ->set_sandbox(ValidUtf8(logs_->SandboxOf(launched.attempt, launched.agent)));
+  }
   if (!row.attempts.empty()) task.set_return_value(row.attempts.back().ended.return_value);
   return task;
 }

@@ -36,6 +36,7 @@ class Queries {
 
   absl::StatusOr<v1::Graph> GetGraph(const v1::GetGraphRequest& request);
   absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
+  absl::StatusOr<v1::ListQueuesResponse> ListQueues(const v1::ListQueuesRequest& request);
   absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);
   absl::StatusOr<v1::Task> GetTask(const v1::GetTaskRequest& request);
   absl::StatusOr<v1::ListFailuresResponse> ListFailures(const v1::ListFailuresRequest& request);

@@ -31,6 +31,8 @@ struct ServiceParts {
   WorkerPool* workers = nullptr;
   // For calls that wait for an agent: a dead one keeps no other call waiting.
   WorkerPool* log_workers = nullptr;
+  // Whether the cluster can run a task in a container.
+  bool runs_containers = true;
   // A submitted graph over one of these is refused while it is still being received.
   int64_t max_graph_tasks = 1'000'000;
   int64_t max_graph_bytes = int64_t{1} << 30;

@@ -2,10 +2,13 @@
 
 #include <charconv>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 namespace kartograph::storage {
@@ -102,6 +105,23 @@ absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json
   }
   names.KeepAll();
   return consumption;
+}
+
+std::string EncodeRetryRule(const planner::RetryRule& rule) {
+  return absl::StrCat(absl::StrJoin(rule.on.Words(), ","), ";",
+                      absl::StrJoin(rule.not_on.Words(), ","));
+}
+
+absl::StatusOr<planner::RetryRule> DecodeRetryRule(absl::string_view text) {
+  planner::RetryRule rule;
+  const std::vector<absl::string_view> sets = absl::StrSplit(text, ';');
+  if (sets.size() != 2) return Damaged("a retry rule", text);
+  for (auto [set, words] : {std::pair(&rule.on, sets[0]), std::pair(&rule.not_on, sets[1])}) {
+    for (absl::string_view word : absl::StrSplit(words, ',', absl::SkipEmpty())) {
+      if (!set->Add(word).ok()) return Damaged("a retry rule", text);
+    }
+  }
+  return rule;
 }
 
 void EncodeIndexes(absl::Span<const planner::TaskIndex> indexes, std::string& json) {

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
+#include "planner/retry_rule.h"
 
 namespace kartograph::storage {
 
@@ -28,6 +29,11 @@ absl::Duration DecodeDuration(int64_t micros);
 std::string EncodeConsumption(const planner::ResourceVector& consumption);
 // DataLoss for what EncodeConsumption does not write.
 absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json);
+
+// 75,SIGKILL;timeout: the words of `on`, then those of `not_on`.
+std::string EncodeRetryRule(const planner::RetryRule& rule);
+// DataLoss for what EncodeRetryRule does not write.
+absl::StatusOr<planner::RetryRule> DecodeRetryRule(absl::string_view text);
 
 // [0,17,4]. Overwrites `json`.
 void EncodeIndexes(absl::Span<const planner::TaskIndex> indexes, std::string& json);

@@ -43,6 +43,23 @@ TEST(EncodingTest, ReportsConsumptionsItWouldNotWriteAsDamage) {
   }
 }
 
+TEST(EncodingTest, ReadsEveryRetryRuleItWrites) {
+  planner::RetryRule rule;
+  EXPECT_EQ(EncodeRetryRule(rule), ";");
+  ASSERT_TRUE(rule.on.Add("64-78").ok());
+  ASSERT_TRUE(rule.on.Add("SIGKILL").ok());
+  ASSERT_TRUE(rule.not_on.Add("timeout").ok());
+  EXPECT_EQ(EncodeRetryRule(rule), "64-78,SIGKILL;timeout");
+  for (const planner::RetryRule& r : {rule, planner::RetryRule()}) {
+    const absl::StatusOr<planner::RetryRule> read = DecodeRetryRule(EncodeRetryRule(r));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, r);
+  }
+  for (const char* text : {"", "1", "a;", ";;", "0;", "1;256"}) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeRetryRule(text).status())) << text;
+  }
+}
+
 TEST(EncodingTest, ReadsEveryListOfIndexesItWrites) {
   std::string json;
   std::vector<planner::TaskIndex> read = {7};

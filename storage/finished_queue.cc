@@ -1,5 +1,7 @@
 #include "storage/finished_queue.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace kartograph::storage {
@@ -82,19 +84,22 @@ absl::StatusOr<int64_t> ReadAttempts(Connection& connection, RowDecoder& decoder
 
 absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDecoder& decoder,
                                                    absl::string_view client_queue, int max_tasks,
-                                                   int64_t max_bytes) {
+                                                   int64_t max_bytes,
+                                                   const DeliveryFilter& filter) {
   std::vector<Finished> all;
   absl::StatusOr<Rows> rows = connection.Query(
       "SELECT f.delivery_id, f.task_key, f.resets, t.name "
       "FROM finished f JOIN tasks t ON t.key = f.task_key "
-      "WHERE f.queue_id = (SELECT id FROM queues WHERE name = ?) ORDER BY f.delivery_id LIMIT ?",
-      client_queue, int64_t{max_tasks});
+      "WHERE f.queue_id = (SELECT id FROM queues WHERE name = ?) AND f.delivery_id >= ? "
+      "ORDER BY f.delivery_id",
+      client_queue, filter.from);
   if (!rows.ok()) return rows.status();
   int64_t bytes_left = max_bytes;
-  for (;;) {
+  while (static_cast<int>(all.size()) < max_tasks) {
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
-    if (!*row) return all;
+    if (!*row) break;
+    if (std::binary_search(filter.skip.begin(), filter.skip.end(), rows->Int(0))) continue;
     Finished finished;
     finished.delivery_id = rows->Int(0);
     finished.task.value = static_cast<uint64_t>(rows->Int(1));
@@ -106,9 +111,59 @@ absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDe
     const int64_t allowed = all.empty() ? INT64_MAX : bytes_left;
     absl::StatusOr<int64_t> size = ReadAttempts(connection, decoder, *span, allowed, finished);
     if (!size.ok()) return size.status();
-    if (*size > allowed) return all;
+    if (*size > allowed) break;
     bytes_left -= *size;
     all.push_back(std::move(finished));
+  }
+  return all;
+}
+
+absl::StatusOr<std::vector<int64_t>> ReadDeliveries(Connection& connection,
+                                                    absl::string_view client_queue,
+                                                    int max_deliveries) {
+  absl::StatusOr<Rows> rows = connection.Query(
+      "SELECT delivery_id FROM finished WHERE queue_id = (SELECT id FROM queues WHERE name = ?) "
+      "ORDER BY delivery_id LIMIT ?",
+      client_queue, int64_t{max_deliveries});
+  if (!rows.ok()) return rows.status();
+  std::vector<int64_t> ids;
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return ids;
+    ids.push_back(rows->Int(0));
+  }
+}
+
+absl::StatusOr<bool> FindDelivery(Connection& connection, planner::GraphId graph) {
+  const KeyRange tasks = KeyRange::TasksOf(graph);
+  absl::StatusOr<Rows> rows = connection.Query(
+      "SELECT 1 FROM finished WHERE queue_id = (SELECT q.id FROM queues q JOIN graphs g ON "
+      "g.client_queue = q.name WHERE g.id = ?) AND task_key BETWEEN ? AND ? LIMIT 1",
+      int64_t{graph}, tasks.first, tasks.last);
+  if (!rows.ok()) return rows.status();
+  return rows->Next();
+}
+
+absl::StatusOr<std::vector<QueueRow>> ReadQueues(Connection& connection, absl::string_view after,
+                                                 int limit) {
+  // Beside min() the other columns are those of the row that has it.
+  absl::StatusOr<Rows> rows = connection.Query(
+      "SELECT q.name, count(*), min(f.delivery_id), f.task_key, f.resets "
+      "FROM queues q JOIN finished f ON f.queue_id = q.id WHERE q.name > ? "
+      "GROUP BY q.name ORDER BY q.name LIMIT ?",
+      after, int64_t{limit});
+  if (!rows.ok()) return rows.status();
+  std::vector<QueueRow> queues;
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return queues;
+    TaskEnded oldest;
+    const planner::TaskKey task = {static_cast<uint64_t>(rows->Int(3))};
+    absl::StatusOr<Span> span = ReadEnd(connection, task, rows->Int(4), oldest);
+    if (!span.ok()) return span.status();
+    queues.push_back({rows->String(0), rows->Int(1), oldest.end_time});
   }
 }
 

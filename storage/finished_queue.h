@@ -17,7 +17,14 @@ namespace kartograph::storage {
 // again since.
 absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDecoder& decoder,
                                                    absl::string_view client_queue, int max_tasks,
-                                                   int64_t max_bytes);
+                                                   int64_t max_bytes, const DeliveryFilter& filter);
+// LongReader::DeliveriesOf and HasDeliveries, HistoryReader::ListQueues.
+absl::StatusOr<std::vector<int64_t>> ReadDeliveries(Connection& connection,
+                                                    absl::string_view client_queue,
+                                                    int max_deliveries);
+absl::StatusOr<bool> FindDelivery(Connection& connection, planner::GraphId graph);
+absl::StatusOr<std::vector<QueueRow>> ReadQueues(Connection& connection, absl::string_view after,
+                                                 int limit);
 
 }  // namespace kartograph::storage
 

@@ -176,5 +176,57 @@ TEST_F(FinishedQueueTest, TellsOfTheEndItWasQueuedForAlsoWhenTheTaskRanAgain) {
   EXPECT_EQ(all[3].last_attempt.return_value, "value");
 }
 
+TEST_F(FinishedQueueTest, LeavesOutWhatTheFilterSays) {
+  Commit({SomeGraph(1)});
+  for (planner::TaskIndex i = 0; i < 6; ++i) Finish(i, 10 + i, 100);
+  const std::vector<int64_t> skip = {11, 13};
+  const auto ids = [&](int max_tasks, int64_t max_bytes, const DeliveryFilter& filter) {
+    std::vector<int64_t> found;
+    const std::vector<Finished> read =
+        *history_.reader->FinishedOf("client", max_tasks, max_bytes, filter);
+    for (const Finished& f : read) {
+      found.push_back(f.delivery_id);
+    }
+    return found;
+  };
+  EXPECT_THAT(ids(100, 1 << 20, {11, skip}), ElementsAre(12, 14, 15));
+  EXPECT_THAT(ids(2, 1 << 20, {0, skip}), ElementsAre(10, 12));
+  // What is left out takes no room.
+  EXPECT_THAT(ids(100, 200, {11, skip}), ElementsAre(12, 14));
+  EXPECT_THAT(ids(100, 1 << 20, {16, {}}), IsEmpty());
+}
+
+TEST_F(FinishedQueueTest, ListsTheQueuesThatHaveDeliveries) {
+  Commit({SomeGraph(1)});
+  Finish(0, 10, 1, "b");
+  Finish(1, 11, 1, "a");
+  Finish(2, 12, 1, "b");
+  Finish(3, 13, 1, "emptied");
+  Commit({FinishedAcknowledged{"emptied", 13}});
+  const std::vector<QueueRow> queues = *history_.reader->ListQueues("", 10);
+  ASSERT_EQ(queues.size(), 2u);
+  EXPECT_EQ(queues[0].name, "a");
+  EXPECT_EQ(queues[0].size, 1);
+  EXPECT_EQ(queues[1].name, "b");
+  EXPECT_EQ(queues[1].size, 2);
+  EXPECT_EQ(queues[1].oldest, TaskEndOf(1, 0, TaskState::kSucceeded).end_time);
+  EXPECT_EQ(history_.reader->ListQueues("", 1)->size(), 1u);
+  EXPECT_EQ(history_.reader->ListQueues("a", 10)->at(0).name, "b");
+  EXPECT_THAT(*history_.reader->DeliveriesOf("b", 10), ElementsAre(10, 12));
+  EXPECT_THAT(*history_.reader->DeliveriesOf("b", 1), ElementsAre(10));
+  EXPECT_THAT(*history_.reader->DeliveriesOf("none", 1), IsEmpty());
+}
+
+TEST_F(FinishedQueueTest, KnowsWhoseDeliveriesWait) {
+  GraphSubmitted graph = SomeGraph(1);
+  graph.client_queue = "client";
+  Commit({graph, SomeGraph(2)});
+  Finish(0, 10, 1);
+  EXPECT_TRUE(*history_.reader->HasDeliveries(1));
+  EXPECT_FALSE(*history_.reader->HasDeliveries(2));
+  Commit({FinishedAcknowledged{"client", 10}});
+  EXPECT_FALSE(*history_.reader->HasDeliveries(1));
+}
+
 }  // namespace
 }  // namespace kartograph::storage

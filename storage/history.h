@@ -3,6 +3,7 @@
 #ifndef KARTOGRAPH_STORAGE_HISTORY_H_
 #define KARTOGRAPH_STORAGE_HISTORY_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,6 +38,28 @@ struct Finished {
   TaskEnded ended;
   int attempts = 0;           // launched since the last reset
   AttemptEnded last_attempt;  // outcome kNone where there was none
+};
+
+// Which deliveries of a queue to read: those from `from` on but for `skip`, which is ascending.
+struct DeliveryFilter {
+  int64_t from = 0;
+  absl::Span<const int64_t> skip = {};
+};
+
+// A client's queue that has deliveries.
+struct QueueRow {
+  std::string name;
+  int64_t size = 0;   // deliveries that are not acknowledged
+  absl::Time oldest;  // when the task of its oldest delivery ended
+};
+
+// How much of the history is kept, of graphs that have ended: what is over any of these goes.
+struct Keep {
+  // NOLINTNEXTLINE(google-explicit-constructor): mostly by age alone
+  Keep(absl::Time since_time) : since(since_time) {}
+  absl::Time since;            // those that ended later
+  int64_t graphs = INT64_MAX;  // the newest
+  int64_t bytes = INT64_MAX;   // while the database has more in use, the oldest go
 };
 
 // Ids of shared rows that no other row refers to any more: what tasks ask for, agents, and clients'
@@ -108,12 +131,22 @@ class LongReader {
   // The oldest deliveries of a queue that are not acknowledged. Stops before `max_bytes` of return
   // values, but gives one at least.
   virtual absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue,
-                                                           int max_tasks, int64_t max_bytes) = 0;
+                                                           int max_tasks, int64_t max_bytes,
+                                                           const DeliveryFilter& filter) = 0;
+  absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,
+                                                   int64_t max_bytes) {
+    return FinishedOf(client_queue, max_tasks, max_bytes, {});
+  }
+  // The ids of all of them, the oldest first.
+  virtual absl::StatusOr<std::vector<int64_t>> DeliveriesOf(absl::string_view client_queue,
+                                                            int max_deliveries) = 0;
+  // Whether a delivery of a task of this graph is not acknowledged.
+  virtual absl::StatusOr<bool> HasDeliveries(planner::GraphId graph) = 0;
   // Visits one graph, final or not. NotFound.
   virtual absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) = 0;
-  // Up to `max_graphs` final graphs that ended before `before` and have no unacknowledged delivery,
-  // those that ended first before the others.
-  virtual absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
+  // Up to `max_graphs` final graphs that need not be kept and have no unacknowledged delivery,
+  // those that ended first before the others. Of those that are too many bytes a few at a time.
+  virtual absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(const Keep& keep,
                                                                      int max_graphs) = 0;
   // Shared rows that nothing refers to. The newest of each kind is left out: an id that is gone is
   // not used again. Takes time that grows with the history where there are some.
@@ -176,6 +209,8 @@ class HistoryReader : public LongReader {
                                                         Detail detail) = 0;
   // NotFound says whether it is the graph or the task. With payload, attempts and return values.
   virtual absl::StatusOr<TaskRow> GetTask(planner::GraphId graph, absl::string_view name) = 0;
+  // Those that have deliveries, in order of names, after this one.
+  virtual absl::StatusOr<std::vector<QueueRow>> ListQueues(absl::string_view after, int limit) = 0;
   // Newest first; tasks in state kFailed.
   virtual absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) = 0;
 };

@@ -1,5 +1,7 @@
 #include "storage/prune.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 
 #include "planner/states.h"
@@ -50,21 +52,46 @@ absl::Status RemoveRows(Connection& connection, planner::GraphId graph, int64_t&
   return connection.Run("DELETE FROM graphs WHERE id = ?", int64_t{graph});
 }
 
+// How many graphs have to go whatever their age.
+absl::StatusOr<int64_t> CountSurplus(Connection& connection, const Keep& keep) {
+  constexpr int64_t kOldestAtOnce = 10;  // for their bytes, which are known when they are gone
+  int64_t surplus = 0;
+  if (keep.graphs < INT64_MAX) {
+    absl::StatusOr<int64_t> ended =
+        connection.QueryInt("SELECT count(*) FROM graphs WHERE end_us IS NOT NULL AND work = 0");
+    if (!ended.ok()) return ended.status();
+    surplus = *ended - keep.graphs;
+  }
+  if (keep.bytes < INT64_MAX) {
+    absl::StatusOr<int64_t> bytes = connection.QueryInt(
+        "SELECT (page_count - freelist_count) * page_size "
+        "FROM pragma_page_count, pragma_freelist_count, pragma_page_size");
+    if (!bytes.ok()) return bytes.status();
+    if (*bytes > keep.bytes) surplus = std::max(surplus, kOldestAtOnce);
+  }
+  return surplus;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<planner::GraphId>> FindPrunableGraphs(Connection& connection,
-                                                                 absl::Time before,
-                                                                 int max_graphs) {
+                                                                 const Keep& keep, int max_graphs) {
+  absl::StatusOr<int64_t> surplus = CountSurplus(connection, keep);
+  if (!surplus.ok()) return surplus.status();
   absl::StatusOr<Rows> rows = connection.Query(
-      "SELECT id FROM graphs WHERE end_us < ?1 AND state <> ?2 AND work = 0 "
+      "SELECT id, end_us < ?1 FROM graphs WHERE end_us IS NOT NULL AND state <> ?2 AND work = 0 "
       "AND id NOT IN (SELECT task_key >> 20 FROM finished) ORDER BY end_us, id LIMIT ?3",
-      EncodeTime(before), static_cast<int64_t>(planner::GraphState::kRunning), int64_t{max_graphs});
+      EncodeTime(keep.since), static_cast<int64_t>(planner::GraphState::kRunning),
+      int64_t{max_graphs});
   if (!rows.ok()) return rows.status();
   std::vector<planner::GraphId> graphs;
   for (;;) {
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
-    if (!*row) return graphs;
+    // The first that is neither too old nor too many is followed by others like it.
+    const bool found =
+        static_cast<int64_t>(graphs.size()) < *surplus || (*row && rows->Int(1) != 0);
+    if (!*row || !found) return graphs;
     graphs.push_back(static_cast<planner::GraphId>(rows->Int(0)));
   }
 }

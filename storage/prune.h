@@ -10,13 +10,14 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "planner/ids.h"
+#include "storage/history.h"
 #include "storage/sqlite.h"
 
 namespace kartograph::storage {
 
 // LongReader::FindPrunable.
 absl::StatusOr<std::vector<planner::GraphId>> FindPrunableGraphs(Connection& connection,
-                                                                 absl::Time before, int max_graphs);
+                                                                 const Keep& keep, int max_graphs);
 
 // HistoryWriter::Prune, within a write transaction of the caller.
 absl::Status HideGraphs(Connection& connection, absl::Time before,

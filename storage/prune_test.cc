@@ -186,5 +186,31 @@ TEST_F(PruneTest, ASubmissionIsSeenWhenItIsWhole) {
   EXPECT_EQ(history_.reader->GetGraph(1)->tasks, 2);
 }
 
+TEST_F(PruneTest, FindsWhatIsOverANumber) {
+  for (planner::GraphId graph = 1; graph <= 5; ++graph) MakeFinal(graph, 100.0 + graph);
+  Commit({SomeGraph(6)});  // it runs
+  Keep keep = absl::InfinitePast();
+  keep.graphs = 3;
+  EXPECT_THAT(*history_.long_reader->FindPrunable(keep, 100), ElementsAre(1, 2));
+  EXPECT_THAT(*history_.long_reader->FindPrunable(keep, 1), ElementsAre(1));
+  keep.since = At(104);
+  EXPECT_THAT(*history_.long_reader->FindPrunable(keep, 100), ElementsAre(1, 2, 3));
+  keep.since = absl::InfinitePast();
+  keep.graphs = 5;
+  EXPECT_THAT(*history_.long_reader->FindPrunable(keep, 100), IsEmpty());
+  keep.graphs = 0;
+  EXPECT_THAT(*history_.long_reader->FindPrunable(keep, 100), ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_F(PruneTest, FindsTheOldestWhereTheDatabaseIsTooLarge) {
+  for (planner::GraphId graph = 1; graph <= 15; ++graph) MakeFinal(graph, 100.0 + graph);
+  Keep keep = absl::InfinitePast();
+  keep.bytes = 1 << 30;
+  EXPECT_THAT(*history_.long_reader->FindPrunable(keep, 100), IsEmpty());
+  keep.bytes = 4096;
+  EXPECT_THAT(*history_.long_reader->FindPrunable(keep, 100),
+              ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+}
+
 }  // namespace
 }  // namespace kartograph::storage

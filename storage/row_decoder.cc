@@ -108,7 +108,8 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   if (auto it = settings_.find(id); it != settings_.end()) return &it->second;
   absl::StatusOr<Rows> rows = connection_.Query(
       "SELECT consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, "
-      "max_attempts, priority, unreachable_timeout_us, max_losses FROM settings WHERE id = ?",
+      "max_attempts, priority, unreachable_timeout_us, max_losses, retry_rule FROM settings "
+      "WHERE id = ?",
       id);
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> found = rows->Next();
@@ -121,6 +122,8 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
       return Damaged("a task asks for so many thousandths of a resource:", entry.quantity.milli());
     }
   }
+  absl::StatusOr<planner::RetryRule> retry = DecodeRetryRule(rows->Bytes(9));
+  if (!retry.ok()) return retry.status();
   if (settings_.size() >= kKept) settings_.clear();
   Settings& settings = settings_[id];
   settings.consumption = *std::move(consumption);
@@ -141,6 +144,7 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   settings.priority = static_cast<int32_t>(rows->Int(6));
   policy.unreachable_timeout = limit(7);
   policy.max_losses = static_cast<int32_t>(rows->Int(8));
+  policy.retry = *retry;
   return &settings;
 }
 

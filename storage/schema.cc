@@ -259,8 +259,18 @@ constexpr char kVersion6[] = R"sql(
 CREATE INDEX graphs_by_name ON graphs (name);
 )sql";
 
-constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3,
-                                       kVersion4, kVersion5, kVersion6};
+// Which failures are worth another attempt: words as planner::FailureSet has them, "only
+// these;never these".
+constexpr char kVersion7[] = R"sql(
+ALTER TABLE settings ADD COLUMN retry_rule TEXT NOT NULL DEFAULT ';';
+DROP INDEX settings_by_value;
+CREATE INDEX settings_by_value ON settings (
+  consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, max_attempts,
+  priority, unreachable_timeout_us, max_losses, retry_rule);
+)sql";
+
+constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                       kVersion5, kVersion6, kVersion7};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

@@ -73,6 +73,7 @@ TEST(SchemaTest, ATaskOfTheFirstVersionHasTheDefaultsOfLaterOnes) {
   EXPECT_EQ(old->task.priority, 7);
   EXPECT_EQ(old->task.policy.unreachable_timeout, absl::InfiniteDuration());
   EXPECT_EQ(old->task.policy.max_losses, 5);
+  EXPECT_EQ(old->task.policy.retry, planner::RetryRule());
   const absl::StatusOr<TaskRow> added = history.reader->GetTask(1, "b");
   EXPECT_EQ(added->task.policy.unreachable_timeout, absl::Minutes(3));
   EXPECT_EQ(added->task.policy.max_losses, 3);

@@ -288,18 +288,29 @@ absl::StatusOr<std::vector<FailureRow>> SqliteReader::ListFailures(int limit) {
   return failures;
 }
 
+absl::StatusOr<std::vector<QueueRow>> SqliteReader::ListQueues(absl::string_view after, int limit) {
+  return Get<std::vector<QueueRow>>(
+      [&](Session& session) { return ReadQueues(*session.connection, after, limit); });
+}
+
 absl::StatusOr<std::vector<Finished>> SqliteReader::FinishedOf(absl::string_view client_queue,
-                                                               int max_tasks, int64_t max_bytes) {
-  std::vector<Finished> finished;
-  absl::Status status = InTransaction([&](Session& session) {
-    absl::StatusOr<std::vector<Finished>> read =
-        ReadFinished(*session.connection, session.decoder, client_queue, max_tasks, max_bytes);
-    if (!read.ok()) return read.status();
-    finished = *std::move(read);
-    return absl::OkStatus();
+                                                               int max_tasks, int64_t max_bytes,
+                                                               const DeliveryFilter& filter) {
+  return Get<std::vector<Finished>>([&](Session& session) {
+    return ReadFinished(*session.connection, session.decoder, client_queue, max_tasks, max_bytes,
+                        filter);
   });
-  if (!status.ok()) return status;
-  return finished;
+}
+
+absl::StatusOr<std::vector<int64_t>> SqliteReader::DeliveriesOf(absl::string_view client_queue,
+                                                                int max_deliveries) {
+  return Get<std::vector<int64_t>>([&](Session& session) {
+    return ReadDeliveries(*session.connection, client_queue, max_deliveries);
+  });
+}
+
+absl::StatusOr<bool> SqliteReader::HasDeliveries(planner::GraphId graph) {
+  return Get<bool>([&](Session& session) { return FindDelivery(*session.connection, graph); });
 }
 
 absl::Status SqliteReader::VisitGraph(planner::GraphId graph, GraphVisitor& visitor) {
@@ -308,18 +319,10 @@ absl::Status SqliteReader::VisitGraph(planner::GraphId graph, GraphVisitor& visi
   });
 }
 
-absl::StatusOr<std::vector<planner::GraphId>> SqliteReader::FindPrunable(absl::Time before,
+absl::StatusOr<std::vector<planner::GraphId>> SqliteReader::FindPrunable(const Keep& keep,
                                                                          int max_graphs) {
-  std::vector<planner::GraphId> graphs;
-  absl::Status status = InTransaction([&](Session& session) {
-    absl::StatusOr<std::vector<planner::GraphId>> found =
-        FindPrunableGraphs(*session.connection, before, max_graphs);
-    if (!found.ok()) return found.status();
-    graphs = *std::move(found);
-    return absl::OkStatus();
-  });
-  if (!status.ok()) return status;
-  return graphs;
+  return Get<std::vector<planner::GraphId>>(
+      [&](Session& session) { return FindPrunableGraphs(*session.connection, keep, max_graphs); });
 }
 
 absl::StatusOr<UnusedRows> SqliteReader::FindUnused() {
@@ -351,6 +354,17 @@ absl::Status SqliteReader::InTransaction(Read read) {
   }
   GiveBack(*std::move(session));
   return status;
+}
+
+template <typename T, typename Read>
+absl::StatusOr<T> SqliteReader::Get(Read read) {
+  absl::StatusOr<T> result = absl::UnknownError("nothing was read");
+  const absl::Status status = InTransaction([&](Session& session) {
+    result = read(session);
+    return result.status();
+  });
+  if (!status.ok()) return status;
+  return result;
 }
 
 absl::StatusOr<std::unique_ptr<SqliteReader::Session>> SqliteReader::Take() {

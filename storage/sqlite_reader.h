@@ -34,10 +34,15 @@ class SqliteReader : public HistoryReader {
                                                 Detail detail) override;
   absl::StatusOr<TaskRow> GetTask(planner::GraphId graph, absl::string_view name) override;
   absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) override;
+  absl::StatusOr<std::vector<QueueRow>> ListQueues(absl::string_view after, int limit) override;
   absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,
-                                                   int64_t max_bytes) override;
+                                                   int64_t max_bytes,
+                                                   const DeliveryFilter& filter) override;
+  absl::StatusOr<std::vector<int64_t>> DeliveriesOf(absl::string_view client_queue,
+                                                    int max_deliveries) override;
+  absl::StatusOr<bool> HasDeliveries(planner::GraphId graph) override;
   absl::Status VisitGraph(planner::GraphId graph, GraphVisitor& visitor) override;
-  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
+  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(const Keep& keep,
                                                              int max_graphs) override;
   absl::StatusOr<UnusedRows> FindUnused() override;
 
@@ -52,6 +57,9 @@ class SqliteReader : public HistoryReader {
   // Runs `read` (Session& -> absl::Status) in a read transaction.
   template <typename Read>
   absl::Status InTransaction(Read read);
+  // Gives what `read` (Session& -> absl::StatusOr<T>) gives.
+  template <typename T, typename Read>
+  absl::StatusOr<T> Get(Read read);
   absl::StatusOr<std::unique_ptr<Session>> Take();
   void GiveBack(std::unique_ptr<Session> session);
 

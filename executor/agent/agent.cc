@@ -260,7 +260,8 @@ void Agent::StartWaiting() {
       continue;
     }
     executor::Launch& launch = waiting->launch;
-    if (options_.holds_to_capacity && !launch.consumption.FitsIn(free)) return;
+    if (options_.holds_to_capacity && (running_ >= slots_ || !launch.consumption.FitsIn(free)))
+      return;
     queue_.pop_front();
     ++started;
     Running running;
@@ -285,7 +286,7 @@ bool Agent::FrontFits() const {
   if (!options_.holds_to_capacity) return true;
   auto it = attempts_.find(queue_.front());
   const auto* waiting = it == attempts_.end() ? nullptr : std::get_if<Waiting>(&it->second.state);
-  return waiting == nullptr || waiting->launch.consumption.FitsIn(Free());
+  return waiting == nullptr || (running_ < slots_ && waiting->launch.consumption.FitsIn(Free()));
 }
 
 SteadyTime Agent::NextWork() const {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -64,6 +65,9 @@ class Agent {
   // All that attempts may use together, from now on.
   void SetCapacity(planner::ResourceVector capacity) { capacity_ = std::move(capacity); }
   const planner::ResourceVector& capacity() const { return capacity_; }
+  // At most so many run at once, whatever they consume; at first there is no limit. Only where it
+  // holds to its capacity.
+  void SetSlots(size_t slots) { slots_ = slots; }
   // Whose attempts these are. Those of another history, or of an incarnation that this history does
   // not know, are ended and dropped with their sandboxes. Returns how many.
   size_t SetLineage(Lineage lineage);
@@ -178,6 +182,7 @@ class Agent {
   const Options options_;
   AttemptProcesses* const processes_;
   planner::ResourceVector capacity_;
+  size_t slots_ = std::numeric_limits<size_t>::max();
   planner::ResourceVector used_;
   Lineage lineage_;
 

@@ -179,6 +179,7 @@ void AgentServer::HandleMessage(const ConnectionPtr& connection, ToAgent* messag
       limits.reserve = std::max(message->disk_limits().reserve(), limits.kUsualReserve);
       processes_->SetDiskLimits(limits);
     }
+    if (message->slots() > 0) agent_.SetSlots(static_cast<size_t>(message->slots()));
     for (wire::Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);
     if (agent_.held() > 0) leaving_ = false;
     for (const Cancel& cancel : message->cancels()) {

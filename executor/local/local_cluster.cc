@@ -65,6 +65,8 @@ class LocalCluster : public Cluster, public LogReader {
   LogReader* logs() override { return this; }
   void ReadLog(const LogRequest& request,
                std::function<void(absl::StatusOr<LogChunk>)> done) override;
+  std::string SandboxOf(planner::AttemptId attempt, const AgentId& agent) override;
+  bool runs_containers() const override { return false; }
 
  private:
   void Send(const ToAgent& message);
@@ -271,6 +273,11 @@ void LocalCluster::ReadLog(const LogRequest& request,
   done(LogChunk{chunk->offset, std::move(chunk->data)});
 }
 
+std::string LocalCluster::SandboxOf(planner::AttemptId attempt, const AgentId&) {
+  std::string path = absl::StrCat(sandboxes_->root(), "/", SandboxFolder(attempt));
+  return access(path.c_str(), F_OK) == 0 ? path : "";
+}
+
 void LocalCluster::Discard(planner::GraphId graph) {
   sandboxes_->Discard(graph);
   MutexLock lock(&mutex_);
@@ -386,6 +393,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   }
   greeting.mutable_disk_limits()->set_log(options_.disk_limits.log);
   greeting.mutable_disk_limits()->set_reserve(options_.disk_limits.reserve);
+  greeting.set_slots(options_.slots);
   std::string out;
   AppendFrame(greeting, &out);
   SteadyTime until = Now() + kWelcomePatience;

@@ -25,6 +25,7 @@ struct LocalClusterOptions {
   // How long an agent without work and without a kartographd stays.
   absl::Duration agent_idle_exit = absl::Minutes(1);
   DiskLimits disk_limits;
+  int slots = 0;  // attempts that run at once, at most, whatever they consume; 0: no limit
   // Whose attempts the agent is to have; it ends those of others.
   Lineage lineage;
   // An agent that has been silent for this long is pinged, and after twice that is reported as

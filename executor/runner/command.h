@@ -32,6 +32,9 @@ class Command {
   const std::string* script() const;
   static constexpr char kScript[] = "command.sh";
 
+  // After Read: whether the payload names the working directory.
+  bool has_directory() const { return !payload_.directory().empty(); }
+
   // After SetUp: programs, arguments, environment and directory. Valid until the next change.
   SpawnRequest Request();
   // Why the process has not become the program, from what Spawner reports.

@@ -184,6 +184,7 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   if (!prepared.ok()) {
     return Failure{Outcome::kAgentFailed, std::string(prepared.status().message())};
   }
+  attempt->in_sandbox = !command.has_directory();
   command.SetUp(launch, attempt->text_id, prepared->sandbox, environment_);
   if (command.script() != nullptr) {
     absl::Status written = sandboxes_->Write(launch.attempt, Command::kScript, *command.script());
@@ -298,6 +299,8 @@ void Runner::SignalGroup(const Attempt& attempt, int signal) {
 }
 
 void Runner::BeginEnding(Attempt* attempt, Outcome cause, SteadyTime now, absl::Duration grace) {
+  // Its outcome is known; only what it left behind is still being killed.
+  if (attempt->cause == Outcome::kNone && attempt->main_ended) return;
   if (attempt->cause == Outcome::kNone) {
     attempt->cause = cause;
     attempt->pending_signal = SIGTERM;
@@ -400,6 +403,19 @@ void Runner::LookAtYoung(SteadyTime now) {
 }
 
 void Runner::Reap() {
+  WaitForEnded();
+  if (leaving_.empty()) return;
+  // An orphan is this process's child before the end of its parent is announced.
+  if (HasUnknownChildren()) {
+    survey_at_ = clock_.SteadyNow();
+    return;
+  }
+  for (Attempt* attempt : std::vector<Attempt*>(leaving_)) {
+    if (!HasOrphans(*attempt)) Finish(attempt);
+  }
+}
+
+void Runner::WaitForEnded() {
   while (true) {
     // Peeked at first and waited for later: until then the number of the process, and so that of
     // its group, is not used again.
@@ -444,8 +460,11 @@ void Runner::OnMainEnded(Attempt* attempt) {
   attempt->main_ended = true;
   const SteadyTime now = clock_.SteadyNow();
   if (attempt->cause == Outcome::kNone) {
+    SetTimer(attempt, kNever);
+    attempt->killed = true;  // what is left of it
+    attempt->give_up_at = now + kGiveUpAfter;
     if (orphan_check_at_ == kNever) orphan_check_at_ = now + kOrphanCheckDelay;
-    Finish(attempt);
+    leaving_.push_back(attempt);
   } else {
     // The survey finishes it, when nothing of its tree is left.
     survey_at_ = now;
@@ -470,6 +489,12 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
   update->exit_status = WEXITSTATUS(attempt.status);
   if (update->exit_status == 0) return Outcome::kSucceeded;
   update->message = absl::StrCat("exited with status ", update->exit_status);
+  // What a shell says of a program that is not there, or not one. Mostly it is named as if the task
+  // ran where it was submitted.
+  if (attempt.in_sandbox && (update->exit_status == 126 || update->exit_status == 127)) {
+    absl::StrAppend(&update->message, "; it ran in its own empty folder, ", sandboxes_->root(), "/",
+                    SandboxFolder(attempt.id));
+  }
   return Outcome::kExited;
 }
 
@@ -536,6 +561,7 @@ void Runner::GiveUp(Attempt* attempt) {
 
 void Runner::Remove(Attempt* attempt) {
   outputs_->Close(attempt->id);
+  std::erase(leaving_, attempt);
   if (attempt->starting != nullptr) ReleaseStarting(attempt);
   SetTimer(attempt, kNever);
   young_.erase({attempt->look_at, attempt->id.value});

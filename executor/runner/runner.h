@@ -37,9 +37,9 @@ namespace kartograph::executor {
 //
 // An attempt's process leads its own session, works in its own sandbox (sandbox.h), and has the
 // agent's environment, its own, and KARTOGRAPH_GRAPH, _TASK, _ATTEMPT and _RESULT. When it ends,
-// everything that it started ends: what is left of its process group at once, what has left the
-// group within about a tenth of a second. An attempt that is being ended (cancelled, over its time
-// or its memory) is reported when the whole tree is gone.
+// everything that it started is killed, and the attempt is reported when the whole tree is gone. A
+// process that hides whose it is (a session of its own and a cleared environment) is killed within
+// about a tenth of a second after the end of all attempts that it can belong to.
 //
 // Declared memory is a limit. With a cgroup pool the kernel keeps it. Without, the trees of
 // attempts that declare some are measured ten times a second, so that a quick overshoot may pass
@@ -163,6 +163,7 @@ class Runner {
     // Why we end it; kNone while we do not.
     Outcome cause = Outcome::kNone;
     bool killed = false;      // SIGKILL was sent
+    bool in_sandbox = false;  // its working directory is its own
     int pending_signal = 0;   // for processes of the tree outside the main process's group
     bool main_ended = false;  // then the attempt waits for the rest of its tree
     SteadyTime give_up_at = kNever;
@@ -216,6 +217,10 @@ class Runner {
   // Looks at those that have run for a moment.
   void LookAtYoung(SteadyTime now);
   void Reap();
+  void WaitForEnded();
+  // Whether there are children that no survey has seen yet.
+  bool HasUnknownChildren() const;
+  bool HasOrphans(const Attempt& attempt) const;
   void OnMainEnded(Attempt* attempt);
   void Finish(Attempt* attempt);
   // Finishes an attempt although something of it hangs in the kernel.
@@ -263,6 +268,7 @@ class Runner {
   std::vector<AttemptUpdate> ended_;
 
   std::vector<Attempt*> starting_;
+  std::vector<Attempt*> leaving_;  // whose main process ended by itself, not yet finished
   std::vector<std::unique_ptr<StartingProcess>> spare_;  // kept for their memory
 };
 

@@ -25,17 +25,30 @@ std::string RoundedUp(uint64_t bytes) {
 
 }  // namespace
 
+bool Runner::HasUnknownChildren() const {
+  std::optional<std::vector<pid_t>> children = ReadChildren();
+  if (!children.has_value()) return true;
+  return std::any_of(children->begin(), children->end(), [this](pid_t pid) {
+    auto main = by_pid_.find(pid);
+    if (main != by_pid_.end()) return main->second->main_ended;
+    // One that was seen before and has not been waited for is the same process.
+    return !hung_.contains(pid) && !orphans_.contains(pid);
+  });
+}
+
+bool Runner::HasOrphans(const Attempt& attempt) const {
+  return std::any_of(orphans_.begin(), orphans_.end(), [&attempt](const auto& entry) {
+    return entry.second.attempt == attempt.id.value;
+  });
+}
+
 void Runner::CheckForOrphans(SteadyTime now) {
   orphan_check_at_ = kNever;
-  std::optional<std::vector<pid_t>> children = ReadChildren();
-  // Most often the only children are main processes, which skips the expensive scan.
-  bool others =
-      !children.has_value() || std::any_of(children->begin(), children->end(), [this](pid_t pid) {
-        auto it = by_pid_.find(pid);
-        if (it == by_pid_.end()) return !hung_.contains(pid);
-        return it->second->main_ended;
-      });
-  if (others) survey_at_ = now;
+  // Most often there are none, which skips the expensive scan.
+  const bool survey = HasUnknownChildren() ||
+                      std::any_of(orphans_.begin(), orphans_.end(),
+                                  [this](const auto& entry) { return HasToGo(entry.second); });
+  if (survey) survey_at_ = now;
 }
 
 Runner::Attempt* Runner::OwnerOfOrphan(const Process& process) {
@@ -140,10 +153,10 @@ void Runner::Survey(SteadyTime now) {
   for (Attempt* attempt : attempts) {
     attempt->sampled_rss = std::max(attempt->sampled_rss, attempt->member_rss);
     if (attempt->ram_limit > 0 && options_.cgroups == nullptr && attempt->cause == Outcome::kNone &&
-        attempt->member_rss > attempt->ram_limit) {
+        !attempt->main_ended && attempt->member_rss > attempt->ram_limit) {
       CheckMemory(attempt, now);
     }
-    if (attempt->cause != Outcome::kNone) CheckEnding(attempt, now);
+    if (attempt->cause != Outcome::kNone || attempt->main_ended) CheckEnding(attempt, now);
   }
   if (measured_ > 0) {
     const absl::Duration cost = clock_.SteadyNow() - now;

@@ -48,6 +48,15 @@ class Task {
     task_.policy.max_attempts = n;
     return *this;
   }
+  // Words of planner::FailureSet.
+  Task& RetryOn(const std::vector<const char*>& words) {
+    for (const char* word : words) (void)task_.policy.retry.on.Add(word);
+    return *this;
+  }
+  Task& NoRetryOn(const std::vector<const char*>& words) {
+    for (const char* word : words) (void)task_.policy.retry.not_on.Add(word);
+    return *this;
+  }
   Task& Losses(int n) {
     task_.policy.max_losses = n;
     return *this;

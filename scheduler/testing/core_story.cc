@@ -25,8 +25,9 @@ std::string Word(absl::string_view word) { return std::string(word); }
 
 }  // namespace
 
-CoreStory::CoreStory(planner::ResourceVector pools)
-    : options_{std::move(pools)}, core_(std::make_unique<Core>(options_, GraphTable::LastIds())) {}
+CoreStory::CoreStory(planner::ResourceVector pools, int slots)
+    : options_{.pools = std::move(pools), .slots = slots},
+      core_(std::make_unique<Core>(options_, GraphTable::LastIds())) {}
 
 void CoreStory::Batch() {
   core_->OnTime({now_, step_});
@@ -131,16 +132,33 @@ absl::Status CoreStory::Close() {
   return status;
 }
 
-absl::StatusOr<int> CoreStory::CancelGraph() {
-  absl::StatusOr<int> cancelled = core_->CancelGraph(graph_, {now_, step_});
+absl::StatusOr<int64_t> CoreStory::CancelGraph() {
+  absl::StatusOr<int64_t> cancelled = core_->CancelGraph(graph_, {now_, step_});
   Batch();
   return cancelled;
 }
 
-absl::StatusOr<int> CoreStory::Cancel(absl::string_view task) {
-  absl::StatusOr<int> cancelled = core_->CancelTask(Key(task), {now_, step_});
+absl::StatusOr<int64_t> CoreStory::Cancel(absl::string_view task) {
+  const absl::StatusOr<Core::Cancelled> cancelled = CancelAll({task});
+  if (!cancelled.ok()) return cancelled.status();
+  return cancelled->tasks;
+}
+
+absl::StatusOr<Core::Cancelled> CoreStory::CancelAll(const std::vector<absl::string_view>& tasks) {
+  std::vector<planner::TaskIndex> indexes;
+  for (absl::string_view task : tasks) indexes.push_back(Key(task).index());
+  absl::StatusOr<Core::Cancelled> cancelled =
+      core_->CancelTasks(graph_, std::move(indexes), {now_, step_});
   Batch();
   return cancelled;
+}
+
+absl::StatusOr<int64_t> CoreStory::RetryAll(const std::vector<absl::string_view>& tasks) {
+  std::vector<planner::TaskIndex> indexes;
+  for (absl::string_view task : tasks) indexes.push_back(Key(task).index());
+  absl::StatusOr<int64_t> retried = core_->RetryTasks(graph_, indexes, {now_, step_});
+  Batch();
+  return retried;
 }
 
 executor::AttemptUpdate CoreStory::Update(absl::string_view task, Outcome outcome) {

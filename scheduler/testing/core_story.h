@@ -3,6 +3,7 @@
 #ifndef KARTOGRAPH_SCHEDULER_TESTING_CORE_STORY_H_
 #define KARTOGRAPH_SCHEDULER_TESTING_CORE_STORY_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,7 +29,8 @@ namespace kartograph::scheduler {
 // graph submitted last.
 class CoreStory {
  public:
-  explicit CoreStory(planner::ResourceVector pools = {});
+  explicit CoreStory(planner::ResourceVector pools = {},
+                     int slots = planner::Packer::kUnlimitedSlots);
 
   Core& core() { return *core_; }
   const Instant& now() const { return now_; }
@@ -51,8 +53,11 @@ class CoreStory {
   absl::Status TrySubmit(const Graph& graph);
   absl::Status Add(const Task& task);
   absl::Status Close();
-  absl::StatusOr<int> CancelGraph();
-  absl::StatusOr<int> Cancel(absl::string_view task);
+  absl::StatusOr<int64_t> CancelGraph();
+  absl::StatusOr<int64_t> Cancel(absl::string_view task);
+  absl::StatusOr<Core::Cancelled> CancelAll(const std::vector<absl::string_view>& tasks);
+  // While the graph runs.
+  absl::StatusOr<int64_t> RetryAll(const std::vector<absl::string_view>& tasks);
   // The newest attempt of a task.
   void Queued(absl::string_view task);  // it waits in its agent's backlog
   void Runs(absl::string_view task);

@@ -75,7 +75,7 @@ class EngineStory {
   explicit EngineStory(SchedulerOptions options = {});
   static SchedulerOptions WithRetention(absl::Duration retention) {
     SchedulerOptions options;
-    options.retention = retention;
+    options.retention.age = retention;
     return options;
   }
 
@@ -106,10 +106,10 @@ class EngineStory {
     return Ask<int>(CancelGraph{request, graph});
   }
   Answer<int> CancelOne(planner::GraphId graph, const std::string& task) {
-    return Ask<int>(CancelTask{"", graph, task});
+    return Ask<int>(CancelTasks{"", graph, {task}});
   }
   Answer<int> Retry(planner::GraphId graph, const std::string& request = "") {
-    return Ask<int>(RetryGraph{request, graph});
+    return Ask<int>(RetryTasks{request, graph});
   }
   // Waits for nothing unless told so.
   Answer<std::vector<storage::Finished>> Pop(std::vector<int64_t> acknowledge = {},

@@ -68,17 +68,24 @@ class LedgerHistory : public storage::HistoryWriter, public storage::LongReader 
     return writer_->ForgetRequests(before, max_rows);
   }
 
-  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(absl::string_view client_queue,
-                                                            int max_tasks,
-                                                            int64_t max_bytes) override {
-    return reader_->FinishedOf(client_queue, max_tasks, max_bytes);
+  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(
+      absl::string_view client_queue, int max_tasks, int64_t max_bytes,
+      const storage::DeliveryFilter& filter) override {
+    return reader_->FinishedOf(client_queue, max_tasks, max_bytes, filter);
+  }
+  absl::StatusOr<std::vector<int64_t>> DeliveriesOf(absl::string_view client_queue,
+                                                    int max_deliveries) override {
+    return reader_->DeliveriesOf(client_queue, max_deliveries);
+  }
+  absl::StatusOr<bool> HasDeliveries(planner::GraphId graph) override {
+    return reader_->HasDeliveries(graph);
   }
   absl::Status VisitGraph(planner::GraphId graph, storage::GraphVisitor& visitor) override {
     return reader_->VisitGraph(graph, visitor);
   }
-  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
+  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(const storage::Keep& keep,
                                                              int max_graphs) override {
-    return reader_->FindPrunable(before, max_graphs);
+    return reader_->FindPrunable(keep, max_graphs);
   }
   absl::StatusOr<storage::UnusedRows> FindUnused() override { return reader_->FindUnused(); }
 

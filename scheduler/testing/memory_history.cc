@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 
 namespace kartograph::scheduler {
@@ -214,11 +215,13 @@ storage::Finished MemoryHistory::FinishedNow(const storage::FinishedQueued& queu
 }
 
 absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
-    absl::string_view client_queue, int max_tasks, int64_t max_bytes) {
+    absl::string_view client_queue, int max_tasks, int64_t max_bytes,
+    const storage::DeliveryFilter& filter) {
   std::lock_guard lock(mutex_);
   std::vector<storage::Finished> found;
   int64_t bytes = 0;
   for (const auto& [delivery, finished] : finished_[std::string(client_queue)]) {
+    if (delivery < filter.from || absl::c_binary_search(filter.skip, delivery)) continue;
     bytes += static_cast<int64_t>(finished.last_attempt.return_value.size());
     if (!found.empty() && bytes > max_bytes) break;
     found.push_back(finished);
@@ -227,7 +230,28 @@ absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
   return found;
 }
 
-absl::StatusOr<std::vector<GraphId>> MemoryHistory::FindPrunable(absl::Time before,
+absl::StatusOr<std::vector<int64_t>> MemoryHistory::DeliveriesOf(absl::string_view client_queue,
+                                                                 int max_deliveries) {
+  std::lock_guard lock(mutex_);
+  std::vector<int64_t> found;
+  for (const auto& [delivery, finished] : finished_[std::string(client_queue)]) {
+    if (static_cast<int>(found.size()) == max_deliveries) break;
+    found.push_back(delivery);
+  }
+  return found;
+}
+
+absl::StatusOr<bool> MemoryHistory::HasDeliveries(GraphId graph) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [queue, deliveries] : finished_) {
+    for (const auto& [id, finished] : deliveries) {
+      if (finished.task.graph() == graph) return true;
+    }
+  }
+  return false;
+}
+
+absl::StatusOr<std::vector<GraphId>> MemoryHistory::FindPrunable(const storage::Keep& keep,
                                                                  int max_graphs) {
   std::lock_guard lock(mutex_);
   std::set<GraphId> undelivered;
@@ -238,7 +262,7 @@ absl::StatusOr<std::vector<GraphId>> MemoryHistory::FindPrunable(absl::Time befo
   for (const auto& [id, graph] : graphs_) {
     if (static_cast<int>(found.size()) == max_graphs) break;
     if (undelivered.contains(id)) continue;
-    if (graph.visible() && graph.state.end_time < before) found.push_back(id);
+    if (graph.visible() && graph.state.end_time < keep.since) found.push_back(id);
   }
   return found;
 }

@@ -63,10 +63,13 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
                                             absl::string_view name) override;
   absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;
   absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view request_id) override;
-  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(absl::string_view client_queue,
-                                                            int max_tasks,
-                                                            int64_t max_bytes) override;
-  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(absl::Time before,
+  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(
+      absl::string_view client_queue, int max_tasks, int64_t max_bytes,
+      const storage::DeliveryFilter& filter) override;
+  absl::StatusOr<std::vector<int64_t>> DeliveriesOf(absl::string_view client_queue,
+                                                    int max_deliveries) override;
+  absl::StatusOr<bool> HasDeliveries(planner::GraphId graph) override;
+  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(const storage::Keep& keep,
                                                              int max_graphs) override;
   absl::StatusOr<std::vector<planner::GraphId>> Prune(
       absl::Time before, absl::Span<const planner::GraphId> graphs) override;

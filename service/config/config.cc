@@ -121,4 +121,24 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   return command_line;
 }
 
+std::vector<std::string> ChangedSettings(const ServiceConfig& before, const ServiceConfig& now) {
+  std::vector<std::string> changed;
+  const auto compare = [&](const char* name, bool same) {
+    if (!same) changed.emplace_back(name);
+  };
+  compare("state", before.state == now.state);
+  compare("grpc", before.grpc.ToString() == now.grpc.ToString());
+  compare("http", before.http.ToString() == now.http.ToString());
+  compare("cpu", before.cpu == now.cpu);
+  compare("ram", before.ram == now.ram);
+  compare("resource", before.resources == now.resources);
+  compare("max-graph-tasks", before.max_graph_tasks == now.max_graph_tasks);
+  compare("max-streams", before.max_streams == now.max_streams);
+  compare("max-waiting", before.max_waiting == now.max_waiting);
+  compare("log-limit", before.disk_limits.log == now.disk_limits.log);
+  compare("disk-reserve", before.disk_limits.reserve == now.disk_limits.reserve);
+  compare("drain", before.drain == now.drain);
+  return changed;
+}
+
 }  // namespace kartograph::service

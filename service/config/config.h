@@ -48,7 +48,12 @@ struct ServiceConfig {
   uint32_t max_graph_tasks = 1'000'000;
   uint32_t max_streams = 1000;
   uint32_t max_waiting = 10'000;
+  uint32_t slots = 1000;
+  // Of graphs that have ended: how long, how many and up to how many bytes they are kept.
   absl::Duration retention = absl::InfiniteDuration();
+  std::optional<uint32_t> retention_graphs;
+  std::optional<int64_t> retention_bytes;
+  bool accept_lost_history = false;
   std::string log_level = "info";
   bool drain = false;
   std::string agent_binary;  // empty: found beside kartographd
@@ -62,6 +67,9 @@ struct CommandLine {
   // Where not empty, there is nothing to do but to print this (--help, --version).
   std::string print;
 };
+
+// The names of settings that are different and that a running service does not take over.
+std::vector<std::string> ChangedSettings(const ServiceConfig& before, const ServiceConfig& now);
 
 // InvalidArgument with every problem of flags and file, a line each.
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments);

@@ -118,9 +118,9 @@ absl::Status SetLogLevel(absl::string_view text, ServiceConfig& config) {
   return Wrong("must be debug, info, warn, error or off");
 }
 
-absl::Status SetDrain(absl::string_view text, ServiceConfig& config) {
+absl::Status SetSwitch(absl::string_view text, bool& on) {
   if (text != "true" && text != "false") return Wrong("must be true or false");
-  config.drain = text == "true";
+  on = text == "true";
   return absl::OkStatus();
 }
 
@@ -128,6 +128,22 @@ absl::Status SetBytes(absl::string_view text, int64_t& bytes) {
   const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text);
   if (quantity.ok()) bytes = quantity->milli() / 1000;
   return quantity.status();
+}
+
+absl::Status SetRetentionGraphs(absl::string_view text, ServiceConfig& config) {
+  uint32_t graphs = 0;
+  if (!absl::SimpleAtoi(text, &graphs)) return Wrong("must be a whole number, such as 1000");
+  config.retention_graphs = graphs;
+  return absl::OkStatus();
+}
+
+absl::Status SetRetentionBytes(absl::string_view text, ServiceConfig& config) {
+  int64_t bytes = 0;
+  if (absl::Status parsed = SetBytes(text, bytes); !parsed.ok()) return parsed;
+  // Less than what it takes while it runs would leave nothing.
+  if (bytes < int64_t{64} << 20) return Wrong("must be at least 64MiB");
+  config.retention_bytes = bytes;
+  return absl::OkStatus();
 }
 
 absl::Status SetLogLimit(absl::string_view text, ServiceConfig& config) {
@@ -166,6 +182,9 @@ constexpr Setting kSettings[] = {
     {"pool", "pools", Kind::kNamed, "NAME=N",
      "A resource of the whole cluster, such as db_connections=40. May be given several times.",
      [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.pools); }},
+    {"slots", "slots", Kind::kValue, "N",
+     "Attempts that run on an agent at once, at most, whatever they consume. Default 1000.",
+     SetLimit<&ServiceConfig::slots>},
     {"max-graph-tasks", "max-graph-tasks", Kind::kValue, "N",
      "Largest graph that is taken, in tasks. Default 1000000, at most 1048576.", SetMaxGraphTasks},
     {"max-streams", "max-streams", Kind::kValue, "N",
@@ -176,6 +195,12 @@ constexpr Setting kSettings[] = {
      SetLimit<&ServiceConfig::max_waiting>},
     {"retention", "retention", Kind::kValue, "TIME",
      "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention},
+    {"retention-graphs", "retention-graphs", Kind::kValue, "N",
+     "How many ended graphs are kept: of more, the oldest go. Default all.", SetRetentionGraphs},
+    {"retention-bytes", "retention-bytes", Kind::kValue, "SIZE",
+     "While the run history takes more than this, the oldest ended graphs go; at least 64MiB. "
+     "Default no limit.",
+     SetRetentionBytes},
     {"log-limit", "log-limit", Kind::kValue, "SIZE",
      "How much of each task's stdout and stderr is kept: of more, the beginning and the end. "
      "Default 256MiB.",
@@ -186,12 +211,18 @@ constexpr Setting kSettings[] = {
      [](absl::string_view text, ServiceConfig& c) {
        return SetBytes(text, c.disk_limits.reserve);
      }},
+    {"accept-lost-history", "accept-lost-history", Kind::kSwitch, "",
+     "Start although the run history has lost its newest part; ids of lost graphs are not used "
+     "again.",
+     [](absl::string_view text, ServiceConfig& c) {
+       return SetSwitch(text, c.accept_lost_history);
+     }},
     {"log-level", "log-level", Kind::kValue, "LEVEL",
      "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel},
     {"drain", "drain", Kind::kSwitch, "",
      "On SIGTERM wait until running attempts have ended. Default: leave them running, to be found "
      "again by the next start.",
-     SetDrain},
+     [](absl::string_view text, ServiceConfig& c) { return SetSwitch(text, c.drain); }},
     {"agent-binary", "agent-binary", Kind::kValue, "FILE",
      "The program under which the attempts of the local cluster live. Default: found beside "
      "kartographd.",

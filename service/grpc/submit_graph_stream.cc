@@ -109,7 +109,9 @@ absl::Status SubmitGraphStream::Take() {
                      parts_.max_graph_tasks, " (kartographd --max-graph-tasks)"));
   }
   for (const v1::TaskSpec& spec : message_->tasks().tasks()) {
-    graph_->Add(ConvertTask(spec, static_cast<int64_t>(graph_->size()), names_, problems_));
+    const std::string field = TaskField(spec, static_cast<int64_t>(graph_->size()));
+    graph_->Add(ConvertTask(spec, field, names_, problems_));
+    if (!parts_.runs_containers) RefuseContainer(spec, field, problems_);
   }
   return absl::OkStatus();
 }

@@ -22,6 +22,10 @@ constexpr absl::Duration kMaxWait = absl::Minutes(10);
 constexpr int32_t kDefaultPopped = 100;
 constexpr int32_t kMaxPopped = 10000;
 constexpr int kMaxAcknowledged = 100000;
+constexpr int kMaxTaskNames = 1000;
+constexpr absl::Duration kDefaultLease = absl::Seconds(30);
+constexpr absl::Duration kMaxLease = absl::Hours(12);
+constexpr size_t kMaxConsumerLength = 128;
 // Leaves room below gRPC's default limit of 4 MiB for names and messages.
 constexpr int64_t kMaxPoppedBytes = (39 << 20) / 10;
 
@@ -34,15 +38,6 @@ struct Reply {
   void Finish(const absl::Status& status) const { reactor->Finish(ToGrpcStatus(status, *context)); }
 };
 
-// Answers with the number of tasks that a write was about.
-template <typename Response>
-scheduler::Done CountTasks(const Reply& reply, Response* response) {
-  return [reply, response](const absl::StatusOr<scheduler::Reply>& counted) {
-    if (counted.ok()) response->set_tasks(static_cast<int32_t>(counted->number));
-    reply.Finish(counted.status());
-  };
-}
-
 // The graph that a write names. Nothing, and the call is finished, where it or the request id is
 // wrong.
 template <typename Request>
@@ -53,6 +48,62 @@ std::optional<planner::GraphId> GraphOf(const Request& request, const Reply& rep
   if (problems.empty()) return graph;
   reply.Finish(problems.ToStatus());
   return std::nullopt;
+}
+
+// As GraphOf, for a write that names tasks.
+template <typename Request>
+std::optional<planner::GraphId> GraphOfTasks(const Request& request, const Reply& reply) {
+  if (request.task_names_size() > kMaxTaskNames) {
+    ProblemList problems;
+    problems.Add(
+        "task_names", absl::StrCat(request.task_names_size(), " names"),
+        absl::StrCat("must be at most ", kMaxTaskNames, "; name the rest in further calls"));
+    reply.Finish(problems.ToStatus());
+    return std::nullopt;
+  }
+  return GraphOf(request, reply);
+}
+
+// What a consumer asks for.
+scheduler::PopFinished ConvertPop(const v1::PopFinishedRequest& request, ProblemList& problems) {
+  CheckName(request.client_queue(), "client_queue", problems);
+  if (request.max_tasks() < -1 || request.max_tasks() > kMaxPopped) {
+    problems.Add("max_tasks", absl::StrCat(request.max_tasks()),
+                 absl::StrCat("must be 1 to ", kMaxPopped, ", 0 for the default of ",
+                              kDefaultPopped, ", or -1 to get none"));
+  }
+  for (const auto& [field, ids] :
+       {std::pair("acknowledge", &request.acknowledge()), std::pair("renew", &request.renew()),
+        std::pair("release", &request.release())}) {
+    if (ids->size() <= kMaxAcknowledged) continue;
+    problems.Add(field, absl::StrCat(ids->size(), " ids"),
+                 absl::StrCat("must be at most ", kMaxAcknowledged,
+                              " ids; give the rest with further calls"));
+  }
+  scheduler::PopFinished pop;
+  pop.lease = ConvertDuration(request.lease(), "lease", kDefaultLease, problems);
+  if (!request.has_lease()) pop.lease = kDefaultLease;
+  if (pop.lease > kMaxLease) {
+    problems.Add("lease", absl::FormatDuration(pop.lease),
+                 "must be at most 12 h; renew it while you work");
+  }
+  if (request.consumer().size() > kMaxConsumerLength) {
+    problems.Add("consumer", request.consumer(),
+                 absl::StrCat("must have at most ", kMaxConsumerLength, " bytes"));
+  }
+  if (request.resume() && request.consumer().empty()) {
+    problems.Add("consumer", "", "is missing: `resume` needs to know whose leases to release");
+  }
+  if (!problems.empty()) return pop;
+  pop.client_queue = request.client_queue();
+  pop.acknowledge = {request.acknowledge().begin(), request.acknowledge().end()};
+  pop.renew = {request.renew().begin(), request.renew().end()};
+  pop.release = {request.release().begin(), request.release().end()};
+  pop.consumer = request.consumer();
+  pop.resume = request.resume();
+  pop.max_tasks = request.max_tasks() == 0 ? kDefaultPopped : std::max(request.max_tasks(), 0);
+  pop.max_bytes = kMaxPoppedBytes;
+  return pop;
 }
 
 }  // namespace
@@ -86,6 +137,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   if (!request->has_task()) problems.Add("task", "", "is missing: say what to run");
   const auto names = std::make_shared<planner::ResourceNames>();
   scheduler::TaskSubmission task = ConvertTask(request->task(), "task", *names, problems);
+  if (!parts_.runs_containers) RefuseContainer(request->task(), "task", problems);
   planner::GraphId graph = 0;
   if (!request->graph_id().empty()) {
     graph = ConvertGraphId(request->graph_id(), problems);
@@ -138,13 +190,22 @@ grpc::ServerUnaryReactor* TaskExecuterService::Cancel(Context* context,
                                                       const v1::CancelRequest* request,
                                                       v1::CancelResponse* response) {
   const Reply reply(context);
-  const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
+  const std::optional<planner::GraphId> graph = GraphOfTasks(*request, reply);
   if (!graph) return reply.reactor;
+  std::vector<std::string> tasks = {request->task_names().begin(), request->task_names().end()};
+  if (!request->task_name().empty()) tasks.push_back(request->task_name());
   scheduler::Command cancel = scheduler::CancelGraph{request->request_id(), *graph};
-  if (!request->task_name().empty()) {
-    cancel = scheduler::CancelTask{request->request_id(), *graph, request->task_name()};
+  if (!tasks.empty()) {
+    cancel = scheduler::CancelTasks{request->request_id(), *graph, std::move(tasks)};
   }
-  parts_.scheduler->Submit(std::move(cancel), CountTasks(reply, response));
+  parts_.scheduler->Submit(std::move(cancel),
+                           [reply, response](const absl::StatusOr<scheduler::Reply>& cancelled) {
+                             if (cancelled.ok()) {
+                               response->set_tasks(static_cast<int32_t>(cancelled->number));
+                               response->set_skipped(static_cast<int32_t>(cancelled->skipped));
+                             }
+                             reply.Finish(cancelled.status());
+                           });
   return reply.reactor;
 }
 
@@ -152,10 +213,16 @@ grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
                                                      const v1::RetryRequest* request,
                                                      v1::RetryResponse* response) {
   const Reply reply(context);
-  const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
+  const std::optional<planner::GraphId> graph = GraphOfTasks(*request, reply);
   if (!graph) return reply.reactor;
-  parts_.scheduler->Submit(scheduler::RetryGraph{request->request_id(), *graph},
-                           CountTasks(reply, response));
+  parts_.scheduler->Submit(
+      scheduler::RetryTasks{request->request_id(),
+                            *graph,
+                            {request->task_names().begin(), request->task_names().end()}},
+      [reply, response](const absl::StatusOr<scheduler::Reply>& retried) {
+        if (retried.ok()) response->set_tasks(static_cast<int32_t>(retried->number));
+        reply.Finish(retried.status());
+      });
   return reply.reactor;
 }
 
@@ -164,54 +231,86 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
                                                            v1::PopFinishedResponse* response) {
   const Reply reply(context);
   ProblemList problems;
-  CheckName(request->client_queue(), "client_queue", problems);
+  scheduler::PopFinished pop = ConvertPop(*request, problems);
   const absl::Duration wait =
       ConvertDuration(request->wait(), "wait", absl::ZeroDuration(), problems);
   if (wait > kMaxWait) {
     problems.Add("wait", absl::FormatDuration(wait), "must be at most 10 min; ask again after it");
   }
-  if (request->max_tasks() < 0 || request->max_tasks() > kMaxPopped) {
-    problems.Add(
-        "max_tasks", absl::StrCat(request->max_tasks()),
-        absl::StrCat("must be 1 to ", kMaxPopped, ", or 0 for the default of ", kDefaultPopped));
-  }
-  if (request->acknowledge_size() > kMaxAcknowledged) {
-    problems.Add("acknowledge", absl::StrCat(request->acknowledge_size(), " ids"),
-                 absl::StrCat("must be at most ", kMaxAcknowledged,
-                              " ids; acknowledge the rest with further calls"));
-  }
   if (!problems.empty()) {
     reply.Finish(problems.ToStatus());
     return reply.reactor;
   }
-  scheduler::PopFinished pop;
-  pop.client_queue = request->client_queue();
-  pop.acknowledge = {request->acknowledge().begin(), request->acknowledge().end()};
-  pop.max_tasks = request->max_tasks() == 0 ? kDefaultPopped : request->max_tasks();
-  pop.max_bytes = kMaxPoppedBytes;
-  // No longer than the client waits. Nothing is lost: what is not acknowledged is delivered again.
+  // No longer than the client waits. Nothing is lost: what it does not get is delivered again.
   pop.deadline = Clock::System().SteadyNow() +
                  std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
-  parts_.scheduler->Submit(std::move(pop), [reply, response, workers = parts_.workers](
-                                               absl::StatusOr<scheduler::Reply> popped) {
-    if (!popped.ok() || popped->finished.empty()) {
-      reply.Finish(popped.status());
-      return;
-    }
-    // Copying megabytes is not the scheduler's thread's work.
-    auto tasks = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
-    workers->Post([reply, response, tasks] {
-      size_t bytes = 0;
-      for (const storage::Finished& task : *tasks) {
-        v1::FinishedTask message = ToMessage(task);
-        bytes += message.ByteSizeLong() + 8;
-        // The rest is delivered by the next call.
-        if (bytes > kMaxPoppedBytes && response->tasks_size() > 0) break;
-        *response->add_tasks() = std::move(message);
-      }
-      reply.Finish(absl::OkStatus());
-    });
-  });
+  parts_.scheduler->Submit(
+      std::move(pop), [reply, response, scheduler = parts_.scheduler, workers = parts_.workers,
+                       queue = request->client_queue()](absl::StatusOr<scheduler::Reply> popped) {
+        if (!popped.ok() || popped->finished.empty()) {
+          reply.Finish(popped.status());
+          return;
+        }
+        // Copying megabytes is not the scheduler's thread's work.
+        auto tasks = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
+        workers->Post([reply, response, scheduler, queue, tasks] {
+          size_t bytes = 0;
+          scheduler::PopFinished rest;  // what does not fit into the answer
+          for (const storage::Finished& task : *tasks) {
+            v1::FinishedTask message = ToMessage(task);
+            bytes += message.ByteSizeLong() + 8;
+            if (bytes > kMaxPoppedBytes && response->tasks_size() > 0) {
+              rest.release.push_back(task.delivery_id);
+            } else {
+              *response->add_tasks() = std::move(message);
+            }
+          }
+          if (!rest.release.empty()) {
+            rest.client_queue = queue;
+            scheduler->Submit(std::move(rest), [](const absl::StatusOr<scheduler::Reply>&) {});
+          }
+          reply.Finish(absl::OkStatus());
+        });
+      });
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ListQueues(Context* context,
+                                                          const v1::ListQueuesRequest* request,
+                                                          v1::ListQueuesResponse* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->ListQueues(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::DeleteQueue(Context* context,
+                                                           const v1::DeleteQueueRequest* request,
+                                                           v1::DeleteQueueResponse* response) {
+  const Reply reply(context);
+  ProblemList problems;
+  CheckRequestId(request->request_id(), problems);
+  CheckName(request->client_queue(), "client_queue", problems);
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  parts_.scheduler->Submit(scheduler::DeleteQueue{request->request_id(), request->client_queue()},
+                           [reply, response](const absl::StatusOr<scheduler::Reply>& deleted) {
+                             if (deleted.ok()) response->set_tasks(deleted->number);
+                             reply.Finish(deleted.status());
+                           });
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ForgetGraph(Context* context,
+                                                           const v1::ForgetGraphRequest* request,
+                                                           v1::ForgetGraphResponse*) {
+  const Reply reply(context);
+  const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
+  if (!graph) return reply.reactor;
+  parts_.scheduler->Submit(scheduler::ForgetGraph{request->request_id(), *graph},
+                           [reply](const absl::StatusOr<scheduler::Reply>& forgotten) {
+                             reply.Finish(forgotten.status());
+                           });
   return reply.reactor;
 }
 

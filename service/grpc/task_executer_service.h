@@ -26,6 +26,12 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
                                   v1::RetryResponse* response) override;
   grpc::ServerUnaryReactor* PopFinished(Context* context, const v1::PopFinishedRequest* request,
                                         v1::PopFinishedResponse* response) override;
+  grpc::ServerUnaryReactor* ListQueues(Context* context, const v1::ListQueuesRequest* request,
+                                       v1::ListQueuesResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteQueue(Context* context, const v1::DeleteQueueRequest* request,
+                                        v1::DeleteQueueResponse* response) override;
+  grpc::ServerUnaryReactor* ForgetGraph(Context* context, const v1::ForgetGraphRequest* request,
+                                        v1::ForgetGraphResponse* response) override;
   grpc::ServerUnaryReactor* GetGraph(Context* context, const v1::GetGraphRequest* request,
                                      v1::Graph* response) override;
   grpc::ServerUnaryReactor* ListGraphs(Context* context, const v1::ListGraphsRequest* request,

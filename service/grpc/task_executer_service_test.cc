@@ -2,6 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "service/grpc/testing/grpc_harness.h"
 
@@ -36,10 +43,11 @@ class TaskExecuterServiceTest : public testing::Test {
   }
 
   v1::PopFinishedResponse Pop(const std::string& queue, std::vector<int64_t> acknowledge = {},
-                              int wait_s = 60) {
+                              int wait_s = 60, std::optional<int> lease_s = std::nullopt) {
     Context context;
     v1::PopFinishedRequest request;
     request.set_client_queue(queue);
+    if (lease_s) request.mutable_lease()->set_seconds(*lease_s);
     for (int64_t id : acknowledge) request.add_acknowledge(id);
     request.mutable_wait()->set_seconds(wait_s);
     v1::PopFinishedResponse response;
@@ -69,13 +77,15 @@ TEST_F(TaskExecuterServiceTest, DeliversWhatFinishesUntilItIsAcknowledged) {
   const std::string graph = Submit(Graph("g", "queue"), {Task("a"), Task("b", {"a"})});
   harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("a").attempt, Outcome::kSucceeded,
                              "forty-two");
-  v1::PopFinishedResponse popped = Pop("queue");
+  v1::PopFinishedResponse popped = Pop("queue", {}, 60, 0);
   ASSERT_EQ(popped.tasks_size(), 1);
   EXPECT_EQ(popped.tasks(0).graph_id(), graph);
   EXPECT_EQ(popped.tasks(0).task_name(), "a");
   EXPECT_EQ(popped.tasks(0).return_value(), "forty-two");
   EXPECT_EQ(popped.tasks(0).attempts(), 1);
-  EXPECT_EQ(Pop("queue").tasks(0).delivery_id(), popped.tasks(0).delivery_id());
+  EXPECT_EQ(Pop("queue").tasks(0).delivery_id(), popped.tasks(0).delivery_id())
+      << "without a lease it goes on being offered";
+  EXPECT_EQ(Pop("queue", {}, 0).tasks_size(), 0) << "it is leased";
 
   harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("b").attempt, Outcome::kExited,
                              "what went wrong", "exit status 4");
@@ -98,6 +108,7 @@ TEST_F(TaskExecuterServiceTest, WaitsForWhatFinishesWithoutHoldingAThread) {
   std::atomic<int> done{0};
   v1::PopFinishedRequest request;
   request.set_client_queue("queue");
+  request.set_max_tasks(1);
   request.mutable_wait()->set_seconds(600);
   for (int i = 0; i < kCalls; ++i) {
     contexts.push_back(std::make_unique<Context>());
@@ -108,11 +119,21 @@ TEST_F(TaskExecuterServiceTest, WaitsForWhatFinishesWithoutHoldingAThread) {
                                         });
   }
   EXPECT_EQ(GraphCount(), 0);
-  Submit(Graph("g", "queue"), {Task("a")});
-  harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("a").attempt,
-                             Outcome::kSucceeded);
+  std::vector<v1::TaskSpec> tasks;
+  for (int i = 0; i < kCalls; ++i) tasks.push_back(Task(absl::StrCat("t", i)));
+  Submit(Graph("g", "queue"), tasks);
+  for (const v1::TaskSpec& task : tasks) {
+    harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch(task.name()).attempt,
+                               Outcome::kSucceeded);
+  }
   ServiceHarness::Eventually([&] { return done == kCalls; });
-  for (const auto& response : responses) EXPECT_EQ(response.tasks_size(), 1);
+  // Each has another task.
+  std::set<std::string> names;
+  for (const auto& response : responses) {
+    ASSERT_EQ(response.tasks_size(), 1);
+    names.insert(response.tasks(0).task_name());
+  }
+  EXPECT_EQ(names.size(), size_t{kCalls});
 }
 
 TEST_F(TaskExecuterServiceTest, GivesUpWaitingWhenTheClientDoes) {
@@ -146,10 +167,108 @@ TEST_F(TaskExecuterServiceTest, RefusesToPopWithAllProblems) {
   v1::PopFinishedRequest request;
   request.set_max_tasks(10001);
   request.mutable_wait()->set_seconds(601);
+  request.mutable_lease()->set_seconds(12 * 3600 + 1);
+  request.set_resume(true);
   v1::PopFinishedResponse response;
   const grpc::Status status = harness_.stub->PopFinished(&context, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(GrpcHarness::ProblemsOf(context).problems_size(), 3);
+  EXPECT_EQ(GrpcHarness::ProblemsOf(context).problems_size(), 5);
+}
+
+TEST_F(TaskExecuterServiceTest, ListsAndDeletesQueues) {
+  Submit(Graph("g", "queue"), {Task("a"), Task("b")});
+  for (const char* task : {"a", "b"}) {
+    harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch(task).attempt,
+                               Outcome::kSucceeded);
+  }
+  const auto list = [&] {
+    Context context;
+    v1::ListQueuesResponse response;
+    EXPECT_TRUE(harness_.stub->ListQueues(&context, {}, &response).ok());
+    return response;
+  };
+  ServiceHarness::Eventually(
+      [&] { return list().queues_size() == 1 && list().queues(0).size() == 2; });
+  EXPECT_EQ(list().queues(0).name(), "queue");
+  EXPECT_TRUE(list().queues(0).has_oldest_time());
+  Context context;
+  v1::DeleteQueueRequest request;
+  request.set_client_queue("queue");
+  v1::DeleteQueueResponse deleted;
+  ASSERT_TRUE(harness_.stub->DeleteQueue(&context, request, &deleted).ok());
+  EXPECT_EQ(deleted.tasks(), 2);
+  EXPECT_EQ(list().queues_size(), 0);
+  EXPECT_EQ(Pop("queue", {}, 0).tasks_size(), 0);
+}
+
+TEST_F(TaskExecuterServiceTest, ForgetsAGraphThatHasEnded) {
+  const std::string graph = Submit(Graph("g", ""), {Task("a")});
+  v1::ForgetGraphRequest request;
+  request.set_graph_id(graph);
+  v1::ForgetGraphResponse response;
+  {
+    Context context;
+    EXPECT_EQ(harness_.stub->ForgetGraph(&context, request, &response).error_code(),
+              grpc::StatusCode::FAILED_PRECONDITION);
+  }
+  harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("a").attempt,
+                             Outcome::kSucceeded);
+  harness_.below.WaitForState(1, planner::GraphState::kSucceeded);
+  {
+    Context context;
+    EXPECT_TRUE(harness_.stub->ForgetGraph(&context, request, &response).ok());
+  }
+  EXPECT_EQ(GraphCount(), 0);
+}
+
+TEST_F(TaskExecuterServiceTest, RetriesOneTaskOfAGraphThatRuns) {
+  const std::string graph =
+      Submit(Graph("g", ""), {Task("a"), Task("after_a", {"a"}), Task("long")});
+  harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("a").attempt, Outcome::kExited);
+  harness_.below.WaitForTask(1, "after_a", planner::TaskState::kSkipped);
+  v1::RetryRequest request;
+  request.set_graph_id(graph);
+  request.add_task_names("a");
+  v1::RetryResponse response;
+  {
+    Context context;
+    ASSERT_TRUE(harness_.stub->Retry(&context, request, &response).ok());
+  }
+  EXPECT_EQ(response.tasks(), 2);
+  for (int i = 0; i < 1000; ++i) request.add_task_names("a");
+  Context context;
+  EXPECT_EQ(harness_.stub->Retry(&context, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(TaskExecuterServiceTest, ACancelOfTasksSaysWhatIsSkipped) {
+  const std::string graph = Submit(Graph("g", ""), {Task("a"), Task("b", {"a"}), Task("c", {"b"})});
+  v1::CancelRequest request;
+  request.set_graph_id(graph);
+  request.add_task_names("b");
+  Context context;
+  v1::CancelResponse response;
+  ASSERT_TRUE(harness_.stub->Cancel(&context, request, &response).ok());
+  EXPECT_EQ(response.tasks(), 1);
+  EXPECT_EQ(response.skipped(), 1);
+}
+
+TEST_F(TaskExecuterServiceTest, RefusesAContainerWhereTheClusterHasNone) {
+  GrpcHarness local([](ServiceParts& parts) { parts.runs_containers = false; });
+  v1::TaskSpec task = Task("a");
+  task.mutable_container()->set_image("alpine:3");
+  Context context;
+  v1::SubmitGraphResponse response;
+  EXPECT_EQ(local.Submit(Graph("g", ""), {task}, response, context, "").error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  ASSERT_EQ(GrpcHarness::ProblemsOf(context).problems_size(), 1);
+  EXPECT_EQ(GrpcHarness::ProblemsOf(context).problems(0).field(), "tasks[\"a\"].container");
+  Context executing;
+  v1::ExecuteRequest request;
+  *request.mutable_task() = task;
+  v1::ExecuteResponse executed;
+  EXPECT_EQ(local.stub->Execute(&executing, request, &executed).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(TaskExecuterServiceTest, TellsAllProblemsOfAGraphAndStoresNothing) {

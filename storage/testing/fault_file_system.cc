@@ -52,25 +52,25 @@ FaultFileSystem::FaultFileSystem()
 FaultFileSystem::~FaultFileSystem() { sqlite3_vfs_unregister(&vfs_); }
 
 void FaultFileSystem::FailWrites(int code, int error) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   write_fault_ = code;
   error_ = error;
 }
 
 void FaultFileSystem::FailSyncs() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   syncs_fail_ = true;
   error_ = EIO;
 }
 
 void FaultFileSystem::FailAfter(int64_t operations) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   fail_from_ = operations_ + operations;
   error_ = EIO;
 }
 
 void FaultFileSystem::Heal() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   write_fault_ = SQLITE_OK;
   error_ = 0;
   syncs_fail_ = false;
@@ -78,17 +78,17 @@ void FaultFileSystem::Heal() {
 }
 
 void FaultFileSystem::MakeReadOnly() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   read_only_ = true;
 }
 
 int64_t FaultFileSystem::operations() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return operations_;
 }
 
 void FaultFileSystem::CutPower(const std::string& folder, std::mt19937& random) const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   for (const auto& [path, file] : files_) {
     const std::string copy =
         absl::StrCat(folder, "/", std::filesystem::path(path).filename().string());
@@ -122,7 +122,7 @@ int FaultFileSystem::Open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file
   handle->system = system;
   handle->file = nullptr;
   handle->syncs_folder = false;
-  absl::MutexLock lock(&system->mutex_);
+  MutexLock lock(&system->mutex_);
   if (system->read_only_ && (flags & SQLITE_OPEN_READWRITE) != 0) {
     flags &= ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     flags |= SQLITE_OPEN_READONLY;
@@ -149,7 +149,7 @@ int FaultFileSystem::Open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file
 
 int FaultFileSystem::Delete(sqlite3_vfs* vfs, const char* path, int sync_folder) {
   auto* system = static_cast<FaultFileSystem*>(vfs->pAppData);
-  absl::MutexLock lock(&system->mutex_);
+  MutexLock lock(&system->mutex_);
   if (const int fault = system->NextFault(false); fault != SQLITE_OK) return fault;
   // The file may still be open, so that its handle must stay good.
   if (auto it = system->files_.find(path); it != system->files_.end()) {
@@ -226,7 +226,7 @@ const sqlite3_io_methods* FaultFileSystem::Methods() {
 
 int FaultFileSystem::Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
   Handle* handle = Handle::Of(file);
-  absl::MutexLock lock(&handle->system->mutex_);
+  MutexLock lock(&handle->system->mutex_);
   if (const int fault = handle->system->NextFault(false); fault != SQLITE_OK) return fault;
   if (handle->file != nullptr) {
     handle->file->pending.push_back(
@@ -238,7 +238,7 @@ int FaultFileSystem::Write(sqlite3_file* file, const void* data, int size, sqlit
 
 int FaultFileSystem::Truncate(sqlite3_file* file, sqlite3_int64 size) {
   Handle* handle = Handle::Of(file);
-  absl::MutexLock lock(&handle->system->mutex_);
+  MutexLock lock(&handle->system->mutex_);
   if (const int fault = handle->system->NextFault(false); fault != SQLITE_OK) return fault;
   if (handle->file != nullptr) handle->file->pending.push_back({true, size, ""});
   sqlite3_file* real = handle->real();
@@ -248,7 +248,7 @@ int FaultFileSystem::Truncate(sqlite3_file* file, sqlite3_int64 size) {
 // Does not sync the real file: its content is the same for all but a real power cut.
 int FaultFileSystem::Sync(sqlite3_file* file, int) {
   Handle* handle = Handle::Of(file);
-  absl::MutexLock lock(&handle->system->mutex_);
+  MutexLock lock(&handle->system->mutex_);
   if (const int fault = handle->system->NextFault(true); fault != SQLITE_OK) return fault;
   if (handle->file != nullptr) {
     for (const Change& change : handle->file->pending) Apply(change, handle->file->synced);

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 
 namespace kartograph::storage {
 
@@ -79,7 +79,7 @@ class FaultFileSystem {
   sqlite3_vfs* const real_;
   sqlite3_vfs vfs_;
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::map<std::string, File> files_ ABSL_GUARDED_BY(mutex_);
   int write_fault_ ABSL_GUARDED_BY(mutex_) = SQLITE_OK;
   int error_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -72,6 +72,8 @@ TaskSubmitted SomeTask(planner::GraphId graph, planner::TaskIndex index, std::st
   record.priority = -5;
   record.policy.unreachable_timeout = absl::Minutes(15);
   record.policy.max_losses = 3;
+  (void)record.policy.retry.on.Add("64-78");
+  (void)record.policy.retry.not_on.Add("SIGKILL");
   return record;
 }
 
@@ -148,7 +150,8 @@ std::string Describe(const TaskSubmitted& task) {
          absl::StrCat(" cancel_grace=", EncodeDuration(task.policy.cancel_grace),
                       " max_attempts=", task.policy.max_attempts, " priority=", task.priority,
                       " unreachable_timeout=", EncodeDuration(task.policy.unreachable_timeout),
-                      " max_losses=", task.policy.max_losses);
+                      " max_losses=", task.policy.max_losses,
+                      " retry=", EncodeRetryRule(task.policy.retry));
 }
 
 std::string Describe(const AttemptLaunched& launched) {

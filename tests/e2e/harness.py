@@ -316,10 +316,13 @@ class Service:
                                     offset=offset, attempt=attempt)
         return b"".join(part.data for part in self.stub.ReadLog(request, timeout=PATIENCE))
 
-    def pop(self, queue, acknowledge=(), wait=0, max_tasks=0):
+    def pop(self, queue, acknowledge=(), wait=0, max_tasks=0, lease=None, **more):
+        """What has finished; `lease` in seconds, 0: it goes on being offered to everybody."""
         request = pb.PopFinishedRequest(client_queue=queue, acknowledge=acknowledge,
-                                        max_tasks=max_tasks)
+                                        max_tasks=max_tasks, **more)
         request.wait.FromMilliseconds(int(wait * 1000))
+        if lease is not None:
+            request.lease.FromMilliseconds(int(lease * 1000))
         return list(self.call("PopFinished", request, timeout=PATIENCE + wait).tasks)
 
     def cancel(self, graph_id, task_name=""):

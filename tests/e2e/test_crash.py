@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 import harness
-from harness import (SANITIZER, eventually, is_alive, outcome_name, pb, processes_of_state,
+from harness import (SANITIZER, StartFailed, eventually, is_alive, outcome_name, pb, processes_of_state,
                      processes_with, random_graph, task)
 
 ROUNDS = 2 if SANITIZER else 4
@@ -187,11 +187,16 @@ def test_an_older_history_gets_nothing_of_what_it_has_not_launched(start, folder
     eventually(lambda: len(processes_with(old)) == 1, "the newer history's task runs")
     agent = service.agent_pid()
     service.kill()
-    # The older copy takes the place of the history; the agent lives on, and the ids come again.
+    # The older copy takes the place of the history; the agent lives on.
     for file in state.glob("history.sqlite*"):
         file.unlink()
     for file in copy.glob("history.sqlite*"):
         shutil.copy(file, state)
+    with pytest.raises(StartFailed) as refused:
+        service.start()
+    assert "graphs up to g1: its newest part is lost" in refused.value.stderr
+    # Without the sandboxes nothing shows it, and the ids come again.
+    shutil.rmtree(state / "sandboxes")
     service.start()
     graph = service.submit([task("a", shell="echo new; printf 1 > $KARTOGRAPH_RESULT"),
                             task("b", shell="echo new")])
@@ -200,6 +205,27 @@ def test_an_older_history_gets_nothing_of_what_it_has_not_launched(start, folder
     assert [service.log_of(graph, name) for name in ("a", "b")] == [b"new\n", b"new\n"]
     assert service.task(graph, "a").return_value == b"1"
     assert processes_with(old) == []
+
+
+def test_a_history_that_lost_its_end_is_gone_on_with_only_when_asked(start, folder):
+    service = start()
+    graph = service.submit([task("a")])
+    service.wait_for_graph(graph)
+    service.kill()
+    for file in (folder / "state").glob("history.sqlite*"):
+        file.unlink()
+    with pytest.raises(StartFailed) as refused:
+        service.start()
+    assert refused.value.code == 1
+    assert "--accept-lost-history" in refused.value.stderr and "ends with nothing" in refused.value.stderr
+    service.start("--accept-lost-history")
+    assert service.call("ListGraphs", pb.ListGraphsRequest()).graphs == []
+    again = service.submit([task("a")])
+    assert service.wait_for_graph(again).state == pb.GRAPH_STATE_SUCCEEDED
+    assert int(again[1:]) > int(graph[1:]), "an answered id does not come again"
+    assert service.terminate() == 0
+    service.start()  # what was accepted is written down
+    assert int(service.submit([task("a")])[1:]) == int(again[1:]) + 1
 
 
 def test_an_agent_that_is_stopped_goes_on_with_what_it_had(start, folder):

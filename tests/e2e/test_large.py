@@ -30,7 +30,7 @@ def test_results_of_a_megabyte_arrive_whole(shared):
         # An answer stays below 4 MiB, which is what clients take by default.
         assert sum(len(t.return_value) for t in page) < 4 * MEBIBYTE
         got.update((t.task_name, t.return_value) for t in page)
-        shared.pop("large", acknowledge=[t.delivery_id for t in page], max_tasks=1)
+        shared.pop("large", acknowledge=[t.delivery_id for t in page], max_tasks=-1)
     assert got == {f"t{i}": pattern(MEBIBYTE + i) for i in range(6)}
 
 

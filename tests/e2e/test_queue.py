@@ -1,6 +1,7 @@
 """Finished queues, Execute, open graphs, and writes that are repeated."""
 
 import threading
+import time
 import uuid
 
 import grpc
@@ -42,11 +43,13 @@ def test_what_is_not_acknowledged_is_delivered_again_and_what_is_never(shared):
     graph = shared.submit([task("a"), task("b", after=["a"]), task("c", after=["b"])],
                           client_queue=queue)
     shared.wait_for_graph(graph)
-    first = shared.pop(queue, wait=10)
+    first = shared.pop(queue, wait=10, lease=0.01)
     assert [t.task_name for t in first] == ["a", "b", "c"]  # in order of finishing
-    again = shared.pop(queue, wait=10)
+    again = shared.pop(queue, wait=10)  # until the leases are over
     assert again == first
-    rest = shared.pop(queue, acknowledge=[first[0].delivery_id, first[1].delivery_id], wait=10)
+    assert shared.pop(queue) == []
+    rest = shared.pop(queue, acknowledge=[first[0].delivery_id, first[1].delivery_id],
+                      release=[first[2].delivery_id], wait=10)
     assert rest == first[2:]
     assert shared.pop(queue, acknowledge=[rest[0].delivery_id]) == []
     assert shared.pop(queue, acknowledge=[123456789]) == []  # an unknown one is ignored
@@ -61,9 +64,56 @@ def test_a_queue_gives_at_most_what_is_asked_for(shared):
 def test_an_acknowledgement_of_another_queue_is_ignored(shared):
     mine, other = new_queue(), new_queue()
     shared.wait_for_graph(shared.submit([task("a")], client_queue=mine))
-    (delivery,) = shared.pop(mine, wait=10)
+    (delivery,) = shared.pop(mine, wait=10, lease=0)
     shared.pop(other, acknowledge=[delivery.delivery_id])
     assert shared.pop(mine, wait=10) == [delivery]
+
+
+def test_two_consumers_share_a_queue(shared):
+    queue = new_queue()
+    graph = shared.submit([task(f"t{i}") for i in range(40)], client_queue=queue)
+    shared.wait_for_graph(graph)
+    got = {name: [] for name in "ab"}
+
+    def consume(name):
+        while page := shared.pop(queue, max_tasks=3, consumer=name):
+            got[name] += [t.task_name for t in page]
+            shared.pop(queue, acknowledge=[t.delivery_id for t in page], max_tasks=-1)
+    consumers = [threading.Thread(target=consume, args=(name,)) for name in got]
+    for consumer in consumers:
+        consumer.start()
+    for consumer in consumers:
+        consumer.join(60)
+    assert sorted(got["a"] + got["b"]) == sorted(f"t{i}" for i in range(40))
+
+
+def test_a_consumer_that_was_started_again_gets_its_own_at_once(shared):
+    queue = new_queue()
+    shared.wait_for_graph(shared.submit([task("a"), task("b")], client_queue=queue))
+    first = shared.pop(queue, max_tasks=1, consumer="one", wait=10)
+    other = shared.pop(queue, max_tasks=1, consumer="two", wait=10)
+    assert first != other
+    assert shared.pop(queue, consumer="one", resume=True) == first
+
+
+def test_a_held_delivery_does_not_make_the_next_pop_return_at_once(shared):
+    queue = new_queue()
+    shared.wait_for_graph(shared.submit([task("a")], client_queue=queue))
+    assert len(shared.pop(queue, wait=10)) == 1
+    since = time.monotonic()
+    assert shared.pop(queue, wait=0.3) == []
+    assert time.monotonic() - since >= 0.3
+
+
+def test_a_queue_that_nobody_pops_is_listed_and_can_be_dropped(shared):
+    queue = new_queue()
+    shared.wait_for_graph(shared.submit([task("a"), task("b")], client_queue=queue))
+    sizes = {q.name: q.size for q in shared.call("ListQueues", pb.ListQueuesRequest()).queues}
+    assert sizes[queue] == 2
+    assert shared.call("DeleteQueue", pb.DeleteQueueRequest(client_queue=queue)).tasks == 2
+    names = [q.name for q in shared.call("ListQueues", pb.ListQueuesRequest()).queues]
+    assert queue not in names
+    assert shared.pop(queue) == []
 
 
 def test_pop_waits_for_a_task_to_finish(shared, folder):
@@ -85,7 +135,7 @@ def test_deliveries_survive_a_kill_of_the_service(start):
                            client_queue=queue)
     service.wait_for_graph(graph)
     first = service.pop(queue, wait=10)
-    service.pop(queue, acknowledge=[first[0].delivery_id])
+    service.pop(queue, acknowledge=[first[0].delivery_id], max_tasks=-1)
     service.kill()
     service.start()
     assert service.pop(queue, wait=10) == first[1:]
