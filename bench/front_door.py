@@ -135,7 +135,7 @@ class Bench:
         return 0
 
     def submit(self, path):
-        command = subprocess.Popen([self.harness.KARTOGRAPH, "--server", self.service.grpc, "submit", path],
+        command = subprocess.Popen([self.harness.KARTOGRAPH, "--server", self.service.server, "submit", path],
                                    stdout=subprocess.PIPE, text=True)
         output = command.stdout.read()
         _, status, usage = os.wait4(command.pid, 0)

@@ -65,14 +65,17 @@ class Process:
 
 
 def start_service(options, folder, master, *flags):
-    return Process(folder / "kartographd.log", options.bin / "service/kartographd", "--state",
-                   folder / "state", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--cluster",
-                   f"mesos:{master}", "--mesos-executor-path",
-                   options.bin / "executor/mesos/executor/kartograph-executor", *flags)
+    state = folder / "state"
+    service = Process(folder / "kartographd.log", options.bin / "service/kartographd", "--state",
+                      state, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--cluster",
+                      f"mesos:{master}", "--mesos-executor-path",
+                      options.bin / "executor/mesos/executor/kartograph-executor", *flags)
+    service.state = state
+    return service
 
 
 def command_line(options, service, *words):
-    return subprocess.run([options.bin / "cli/kartograph", "--server", service.said["grpc"], *words],
+    return subprocess.run([options.bin / "cli/kartograph", "--state-folder", service.state, *words],
                           check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
 
 

@@ -92,7 +92,7 @@ class Service:
         ready = self.process.stdout.readline()
         if not ready.startswith("ready "):
             sys.exit("kartographd did not start")
-        self.address = dict(field.split("=", 1) for field in ready.split()[1:])["grpc"]
+        self.state = state
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -112,7 +112,7 @@ class Round:
         row = {}
         service = Service(self.binaries, self.folder / "state", self.cores)
         for kind in ("list", "shell", "chain"):
-            row[kind] = timed([self.binaries / "cli/kartograph", "--server", service.address,
+            row[kind] = timed([self.binaries / "cli/kartograph", "--state-folder", service.state,
                                "submit", "--wait", self.folder.parent / f"{kind}.yaml"],
                               stderr=subprocess.DEVNULL)
         service.stop()

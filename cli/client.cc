@@ -8,8 +8,12 @@
 #include <utility>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "api/kartograph/v1/page.grpc.pb.h"
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "base/state_folder.h"
 #include "cli/patience.h"
 
 namespace kartograph::cli {
@@ -113,8 +117,15 @@ class Client::Impl {
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     // The service is on this host or nearby, never behind a web proxy.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    stub_ = v1::TaskExecuter::NewStub(
-        grpc::CreateCustomChannel(options_.address, grpc::InsecureChannelCredentials(), arguments));
+    channel_ = grpc::CreateCustomChannel(Target(), Credentials(), arguments);
+    stub_ = v1::TaskExecuter::NewStub(channel_);
+  }
+
+  // To be done with the context of each call before it starts.
+  void Prepare(grpc::ClientContext& context) const {
+    if (!options_.token.empty()) {
+      context.AddMetadata("authorization", absl::StrCat("Bearer ", options_.token));
+    }
   }
 
   // Of a stream that has ended with this.
@@ -130,13 +141,14 @@ class Client::Impl {
   absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
                                 const Request& request, std::chrono::seconds deadline) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + deadline);
-    Response response;
-    const absl::Status status =
-        ToStatus((stub_.get()->*method)(&context, request, &response), context);
-    if (!status.ok()) return status;
-    return response;
+    return Call(stub_.get(), method, request, deadline);
+  }
+
+  absl::StatusOr<v1::GetPageLinkResponse> GetPageLink() {
+    using Pages = v1::StatusPage::Stub;
+    const auto pages = v1::StatusPage::NewStub(channel_);
+    return Call<Pages, v1::GetPageLinkRequest, v1::GetPageLinkResponse>(
+        pages.get(), &Pages::GetPageLink, v1::GetPageLinkRequest(), kReadDeadline);
   }
 
   // Repeats `write` while the service is unavailable.
@@ -165,6 +177,7 @@ class Client::Impl {
       const v1::SubmitGraphRequest& start, size_t tasks,
       absl::FunctionRef<void(size_t, v1::TaskSpec*)> task) {
     grpc::ClientContext context;
+    Prepare(context);
     context.set_deadline(std::chrono::system_clock::now() + kWriteDeadline);
     v1::SubmitGraphResponse response;
     const auto writer = stub_->SubmitGraph(&context, &response);
@@ -193,7 +206,42 @@ class Client::Impl {
   }
 
  private:
+  template <typename AnyStub, typename Request, typename Response>
+  absl::StatusOr<Response> Call(AnyStub* stub,
+                                grpc::Status (AnyStub::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                const Request& request, std::chrono::seconds deadline) {
+    grpc::ClientContext context;
+    Prepare(context);
+    context.set_deadline(std::chrono::system_clock::now() + deadline);
+    Response response;
+    const absl::Status status = ToStatus((stub->*method)(&context, request, &response), context);
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  // The address as gRPC takes it. Where the socket's folder is not there, neither is the service.
+  std::string Target() {
+    absl::string_view path = options_.address;
+    if (!absl::ConsumePrefix(&path, kSocketPrefix)) return options_.address;
+    absl::StatusOr<SocketTarget> socket = MakeSocketTarget(std::string(path));
+    if (!socket.ok()) return options_.address;
+    socket_ = *std::move(socket);
+    return socket_.target;
+  }
+
+  std::shared_ptr<grpc::ChannelCredentials> Credentials() const {
+    if (!options_.tls) return grpc::InsecureChannelCredentials();
+    grpc::SslCredentialsOptions tls;
+    tls.pem_root_certs = options_.tls->authorities;
+    tls.pem_cert_chain = options_.tls->certificates;
+    tls.pem_private_key = options_.tls->key;
+    return grpc::SslCredentials(tls);
+  }
+
   const ClientOptions options_;
+  SocketTarget socket_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Stub> stub_;
 };
 
@@ -281,6 +329,12 @@ absl::StatusOr<v1::PopFinishedResponse> Client::PopFinished(const v1::PopFinishe
                      kReadDeadline + std::chrono::seconds(request.wait().seconds()));
 }
 
+absl::StatusOr<std::string> Client::GetPageLink() {
+  absl::StatusOr<v1::GetPageLinkResponse> link = impl_->GetPageLink();
+  if (!link.ok()) return link.status();
+  return std::move(*link->mutable_url());
+}
+
 absl::Status Client::WatchGraph(
     absl::string_view graph_id,
     const std::function<bool(const v1::WatchGraphResponse&)>& on_message,
@@ -288,6 +342,7 @@ absl::Status Client::WatchGraph(
   v1::WatchGraphRequest request;
   request.set_graph_id(std::string(graph_id));
   grpc::ClientContext context;
+  impl_->Prepare(context);
   grpc::CompletionQueue queue;
   return impl_->ReconnectIfAway(ReadStream<v1::WatchGraphResponse>(
       &context, &queue, impl_->stub()->PrepareAsyncWatchGraph(&context, request, &queue),
@@ -298,6 +353,7 @@ absl::Status Client::ReadLog(const v1::ReadLogRequest& request,
                              const std::function<bool(const v1::ReadLogResponse&)>& on_message,
                              const std::function<bool()>& on_tick) {
   grpc::ClientContext context;
+  impl_->Prepare(context);
   grpc::CompletionQueue queue;
   return impl_->ReconnectIfAway(ReadStream<v1::ReadLogResponse>(
       &context, &queue, impl_->stub()->PrepareAsyncReadLog(&context, request, &queue), on_message,

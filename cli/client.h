@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/function_ref.h"
@@ -20,9 +21,22 @@ namespace kartograph::cli {
 
 // Where kartographd listens for gRPC unless it was told otherwise.
 inline constexpr char kDefaultPort[] = "50061";
+// Of an address that is a socket's path.
+inline constexpr char kSocketPrefix[] = "unix:";
+
+// How the service and this client know each other over TLS, in PEM.
+struct ClientTls {
+  std::string authorities{};  // who may sign the service's certificate
+  // Our own, where the service wants one.
+  std::string certificates{};
+  std::string key{};
+};
 
 struct ClientOptions {
+  // HOST:PORT, or unix: and the path of a socket.
   std::string address = std::string("127.0.0.1:") + kDefaultPort;
+  std::string token{};             // sent with every call; empty: none
+  std::optional<ClientTls> tls{};  // nothing: not encrypted
   // Writes are retried for at least this long while the service is unavailable, twice a second,
   // always with the same request id, so that a write whose answer was lost is not done twice. Reads
   // are tried once.
@@ -66,6 +80,8 @@ class Client {
   absl::StatusOr<v1::ListQueuesResponse> ListQueues(const v1::ListQueuesRequest& request);
   // Waits as long as the request says; the lease holds from its answer on.
   absl::StatusOr<v1::PopFinishedResponse> PopFinished(const v1::PopFinishedRequest& request);
+  // A link that logs a browser in, once.
+  absl::StatusOr<std::string> GetPageLink();
 
   // The streams return when the service ends them (with its status), as unavailable when its host
   // has not answered for some twenty seconds, and with OK soon after either function returned

@@ -104,6 +104,8 @@ int Watch(const Context& context, const std::string& graph);
 // The return value of a task, as it is.
 int Result(const Context& context, const std::string& graph, const std::string& task);
 int Logs(const Context& context, const LogsArguments& arguments);
+// Prints a link that logs a browser in, and opens it where somebody sits at a display.
+int Page(const Context& context);
 
 }  // namespace kartograph::cli
 

@@ -43,7 +43,7 @@ std::string Bash(absl::Span<const CompletedCommand> commands,
   local word=${COMP_WORDS[COMP_CWORD]} command= graph= words= i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --server) ((i++)) ;;
+      --server|--state-folder|--token-file|--tls-*) ((i++)) ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else graph=${COMP_WORDS[i]}; break; fi ;;
     esac
@@ -85,7 +85,7 @@ _kartograph() {
   script += R"(  )
   for ((i = 2; i < CURRENT; i++)); do
     case $words[i] in
-      --server) ((i++)) ;;
+      --server|--state-folder|--token-file|--tls-*) ((i++)) ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=$words[i]; else graph=$words[i]; break; fi ;;
     esac

@@ -16,11 +16,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "base/state_folder.h"
 #include "base/utf8.h"
 #include "base/version.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "cli/connection.h"
 #include "cli/file_problems.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
@@ -32,20 +34,14 @@ constexpr char kFooter[] =
     R"(Exit codes: 0 done, 1 the graph did not succeed, 2 invalid usage or invalid file,
 3 the service cannot be reached, 4 the output cannot be written; of run: those of its task.)";
 
-// Makes HOST:PORT of what was given as the service's address; what is wrong, where it cannot be
-// one.
-std::string CompleteAddress(std::string* address) {
-  const size_t scheme = address->find("://");
-  if (scheme != std::string::npos) {
-    return absl::StrCat("--server takes HOST:PORT, without \"", address->substr(0, scheme + 3),
-                        "\"; the service listens for gRPC on port ", kDefaultPort,
-                        " unless it was told otherwise");
+// Whether the word after this option is its value.
+bool TakesNextWord(const CLI::App& app, const CLI::App& command, const std::string& word) {
+  if (absl::StrContains(word, "=")) return false;
+  for (const CLI::App* owner : {&command, &app}) {
+    const CLI::Option* option = owner->get_option_no_throw(word);
+    if (option != nullptr) return option->get_items_expected() > 0;
   }
-  const size_t host_end = absl::StartsWith(*address, "[") ? address->find(']') : 0;
-  if (host_end != std::string::npos && address->find(':', host_end) == std::string::npos) {
-    absl::StrAppend(address, ":", kDefaultPort);
-  }
-  return "";
+  return false;
 }
 
 // What to do with a word that is not one of the commands; empty where it is one.
@@ -57,8 +53,10 @@ std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
   const std::vector<absl::string_view> known(names.begin(), names.end());
   for (int i = 1; i < argc; ++i) {
     const absl::string_view word = argv[i];
-    if (word == "--server") ++i;
-    if (absl::StartsWith(word, "-")) continue;
+    if (absl::StartsWith(word, "-")) {
+      if (TakesNextWord(app, app, argv[i])) ++i;
+      continue;
+    }
     if (std::find(known.begin(), known.end(), word) != known.end()) return "";
     const absl::string_view meant = word == "ls" ? "list" : Nearest(word, known);
     return absl::StrCat(Quoted(word), " is not a command",
@@ -66,16 +64,6 @@ std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
                                       : absl::StrCat("; did you mean \"", meant, "\"?"));
   }
   return "";
-}
-
-// Whether the word after this option is its value.
-bool TakesNextWord(const CLI::App& app, const CLI::App& command, const std::string& word) {
-  if (absl::StrContains(word, "=")) return false;
-  for (const CLI::App* owner : {&command, &app}) {
-    const CLI::Option* option = owner->get_option_no_throw(word);
-    if (option != nullptr) return option->get_items_expected() > 0;
-  }
-  return false;
 }
 
 // The arguments with a "--" before the command of `run`, so that its own options are left alone.
@@ -128,6 +116,29 @@ std::vector<CompletedCommand> CompletedCommands(const CLI::App& app) {
   return commands;
 }
 
+void AddConnectionOptions(CLI::App& app, ConnectionArguments& connection) {
+  const auto add = [&app](const char* name, std::string& value, const std::string& help,
+                          const char* type) {
+    return app.add_option(name, value, help)->type_name(type);
+  };
+  CLI::Option* state =
+      add("--state-folder", connection.state,
+          absl::StrCat("State folder of a service of this user on this machine (default: ",
+                       DefaultStateFolder(), "); also KARTOGRAPH_STATE_FOLDER"),
+          "DIR");
+  add("--server", connection.server,
+      "Address of another service, HOST:PORT or unix:PATH; also KARTOGRAPH_SERVER", "ADDRESS")
+      ->excludes(state);
+  add("--token-file", connection.token_file,
+      "With --server: file with the service's token; also KARTOGRAPH_TOKEN_FILE", "FILE");
+  add("--tls-ca", connection.tls_ca,
+      "With --server: use TLS, and trust the authorities in this PEM file; also KARTOGRAPH_TLS_CA",
+      "FILE");
+  add("--tls-cert", connection.tls_cert,
+      "With --tls-ca: our own certificate; also KARTOGRAPH_TLS_CERT", "FILE");
+  add("--tls-key", connection.tls_key, "Its private key; also KARTOGRAPH_TLS_KEY", "FILE");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Runs graphs of tasks on Kartograph.", "kartograph");
   app.footer(kFooter);
@@ -135,12 +146,9 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();  // so that --server and --json may stand on either side of the command
 
-  ClientOptions options;
+  ConnectionArguments connection;
   bool json = false;
-  app.add_option("--server", options.address, "Address of the service")
-      ->type_name("HOST:PORT")
-      ->envname("KARTOGRAPH_SERVER")
-      ->capture_default_str();
+  AddConnectionOptions(app, connection);
   app.add_flag("--json", json, "Print the service's messages as one JSON document");
 
   std::function<int(const Context&)> run;
@@ -293,6 +301,9 @@ int Main(int argc, char** argv) {
                       [&](const Context& context) { return PurgeQueue(context, pop.queue); });
   sub->add_option("QUEUE", pop.queue, "Name of a client queue")->required();
 
+  command("page", "Print a link that logs a browser in to the status page, and open it",
+          [](const Context& context) { return Page(context); });
+
   std::string shell;
   sub = command("completion", "Print a script with which a shell completes these commands",
                 [&](const Context& context) {
@@ -341,8 +352,13 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kWrongUse;  // --help is an "error" too
   }
 
-  if (const std::string problem = CompleteAddress(&options.address); !problem.empty()) {
-    std::cerr << "kartograph: " << problem << "\n";
+  absl::StatusOr<ClientOptions> options =
+      FindService(std::move(connection), [](const char* name) -> std::string {
+        const char* value = std::getenv(name);
+        return value == nullptr ? "" : value;
+      });
+  if (!options.ok()) {
+    std::cerr << "kartograph: " << options.status().message() << "\n";
     return kWrongUse;
   }
 
@@ -352,12 +368,12 @@ int Main(int argc, char** argv) {
   context.out_terminal = DetectTerminal(1);
   context.err_terminal = DetectTerminal(2);
   context.json = json;
-  options.on_retry = [&] {
+  options->on_retry = [&] {
     // For a person who waits at the terminal.
     if (!context.err_terminal.interactive) return;
-    std::cerr << "waiting for the service at " << options.address << " ...\n";
+    std::cerr << "waiting for the service at " << options->address << " ...\n";
   };
-  Client client(options);
+  Client client(*options);
   context.client = &client;
   const int code = run(context);
   std::cout.flush();

@@ -50,13 +50,22 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
     // Of gRPC's message only the innermost part tells a person something.
     for (const char* words :
          {"Connection refused", "Connection reset by peer", "No route to host",
-          "Connection timed out", "Network is unreachable", "Domain name not found"}) {
+          "Connection timed out", "Network is unreachable", "Domain name not found",
+          "No such file or directory", "Permission denied"}) {
       if (absl::StrContains(message, words)) err << ": " << words;
     }
     err << "\n";
   }
-  err << "Start one (kartographd --state DIR --grpc " << address
-      << "), or say where it is (--server HOST:PORT or KARTOGRAPH_SERVER).\n";
+  if (!absl::StartsWith(address, kSocketPrefix)) {
+    err << "Start one (kartographd --state DIR --grpc " << address
+        << "), or say where it is (--server HOST:PORT or KARTOGRAPH_SERVER).\n";
+  } else if (absl::StrContains(message, "Permission denied")) {
+    err << "It is another user's: ask them for its address and token (--server HOST:PORT "
+           "--token-file FILE).\n";
+  } else {
+    err << "Start one (kartographd), or say where it is: its state folder (--state-folder DIR or "
+           "KARTOGRAPH_STATE_FOLDER) or address (--server HOST:PORT).\n";
+  }
 }
 
 void ReportProblems(const Context& context, const v1::Problems& problems, const GraphFile* file,
@@ -103,6 +112,7 @@ int ReportError(const Context& context, const absl::Status& status, const GraphF
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kNotFound:
     case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kUnauthenticated:
       return kWrongUse;
     default:
       return kNotSucceeded;

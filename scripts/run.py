@@ -29,7 +29,7 @@ STATE = RUN / "state"
 RELEASE = ROOT / "release"
 TARGETS = ["//service:kartographd", "//cli:kartograph", "//executor/local:kartograph-local-agent",
            "//executor/mesos/executor:kartograph-executor"]
-# The daemon's own defaults, so that `kartograph` finds it without being told where.
+# The daemon's own defaults.
 GRPC, HTTP = ("127.0.0.1", 50061), ("127.0.0.1", 50062)
 STEPS = 6
 
@@ -139,8 +139,8 @@ def end_agent():
         pass  # it is not there
 
 
-def command_line(binaries, service, *arguments, **options):
-    words = [binaries / "cli" / "kartograph", "--server", service.grpc, *arguments]
+def command_line(binaries, *arguments, **options):
+    words = [binaries / "cli" / "kartograph", "--state-folder", STATE, *arguments]
     return subprocess.run(list(map(str, words)), stdin=subprocess.DEVNULL, check=False, **options)
 
 
@@ -154,26 +154,26 @@ def make_graph(atlas):
     return graph
 
 
-def run_graph(binaries, service, graph):
+def run_graph(binaries, graph):
     """Submits the graph and shows its progress; returns its id and whether it succeeded."""
-    submit = command_line(binaries, service, "submit", graph, "--json", stdout=subprocess.PIPE)
+    submit = command_line(binaries, "submit", graph, "--json", stdout=subprocess.PIPE)
     if submit.returncode:
         raise Failed("The graph was not accepted.")
     submitted = json.loads(submit.stdout)
     graph_id = submitted["graphId"]
     print(f"      graph {graph_id}: {submitted['tasks']} tasks", flush=True)
     try:
-        return graph_id, not command_line(binaries, service, "watch", graph_id).returncode
+        return graph_id, not command_line(binaries, "watch", graph_id).returncode
     except Stopped:
-        command_line(binaries, service, "cancel", graph_id, stdout=subprocess.DEVNULL)
+        command_line(binaries, "cancel", graph_id, stdout=subprocess.DEVNULL)
         raise
 
 
-def prove(binaries, service, graph_id):
+def prove(binaries, graph_id):
     """Runs the example's own check of its history; returns what it says and whether it holds."""
     tasks = RUN / "tasks.json"
     with open(tasks, "wb") as out:
-        command_line(binaries, service, "status", graph_id, "--json", "--tasks", stdout=out)
+        command_line(binaries, "status", graph_id, "--json", "--tasks", stdout=out)
     proof = subprocess.run(
         ["/usr/bin/python3", "-B", str(ROOT / "examples" / "map_release" / "prove.py"), str(tasks)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -192,13 +192,13 @@ def show_release():
             print(f"  {path.relative_to(ROOT)!s:<28} {path.stat().st_size / 1024:>8.0f} KiB")
 
 
-def show_service(service, graph_id):
-    tool = "bazel-bin/cli/kartograph"
-    if service.grpc != f"{GRPC[0]}:{GRPC[1]}":
-        tool += f" --server {service.grpc}"
+def show_service(binaries, service, graph_id):
+    tool = f"bazel-bin/cli/kartograph --state-folder {STATE.relative_to(ROOT)}"
+    link = command_line(binaries, "page", stdout=subprocess.PIPE, text=True).stdout.strip()
     print(f"\n{style('1', 'The service')}")
-    print(f"  page     http://{service.http}/")
-    print(f"  gRPC     {service.grpc}")
+    print(f"  page     {link}")
+    print("           " + style("2", f"(logs one browser in, within five minutes; another one: {tool} page)"))
+    print(f"  gRPC     {service.grpc}, with the token in {(STATE / 'token').relative_to(ROOT)}")
     print(f"  log      {service.log.relative_to(ROOT)}")
     print(f"\n{style('1', 'Try')}")
     print(f"  {tool} status {graph_id}")
@@ -235,18 +235,18 @@ def serve(once, steps, binaries, service, graph):
     steps.number += 1
     print(f"{style('2', f'[{steps.number}/{STEPS}]')} Map release", flush=True)
     since = time.monotonic()
-    graph_id, succeeded = run_graph(binaries, service, graph)
+    graph_id, succeeded = run_graph(binaries, graph)
     print(f"      graph {graph_id} {'succeeded' if succeeded else 'did not succeed'} "
           + style("2", f"({seconds(since)})"))
     with steps.step("Proof") as done:
-        said, holds = prove(binaries, service, graph_id)
+        said, holds = prove(binaries, graph_id)
         done("holds" if holds else "does not hold")
     print("\n".join(f"      {line}" for line in said.splitlines()))
     show_release()
     if once:
         print(f"\n./run without --once leaves the service up; its state is in {STATE.relative_to(ROOT)}/.")
     else:
-        show_service(service, graph_id)
+        show_service(binaries, service, graph_id)
         wait_for_end(service)
     return 0 if succeeded and holds else 1
 

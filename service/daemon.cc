@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/state_folder.h"
 #include "base/version.h"
 #include "executor/lineage.h"
 #include "executor/local/detect_resources.h"
@@ -23,6 +25,9 @@
 #include "executor/local/local_cluster.h"
 #include "executor/mesos/framework/mesos_cluster.h"
 #include "scheduler/scheduler.h"
+#include "service/access/page_sessions.h"
+#include "service/access/tls.h"
+#include "service/access/token.h"
 #include "service/bounded_log_reader.h"
 #include "service/change_hub.h"
 #include "service/config/mesos_options.h"
@@ -30,6 +35,7 @@
 #include "service/grpc/grpc_server.h"
 #include "service/http/event_feed.h"
 #include "service/http/http_api.h"
+#include "service/http/http_gate.h"
 #include "service/http/http_server.h"
 #include "service/http/web_files.h"
 #include "service/late_answer.h"
@@ -49,6 +55,7 @@ constexpr int kWorkers = 4;
 constexpr int kLogWorkers = 8;  // more than one agent can hold (see BoundedLogReader)
 constexpr absl::Duration kReloadPatience = absl::Seconds(10);
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
+constexpr absl::Duration kTlsWarning = absl::Hours(24 * 14);  // before a certificate's end
 constexpr char kAgentName[] = "kartograph-local-agent";
 
 std::string SystemError(int error) { return std::strerror(error); }
@@ -116,10 +123,14 @@ class DaemonImpl final : public Daemon {
 
   absl::Status Begin() {
     // What can fail without leaving a trace comes first.
-    if (absl::Status status = CheckAddress(config_.grpc, "--grpc"); !status.ok()) return status;
+    if (!config_.grpc.host.empty()) {
+      if (absl::Status status = CheckAddress(config_.grpc, "--grpc"); !status.ok()) return status;
+    }
     if (absl::Status status = CheckAddress(config_.http, "--http"); !status.ok()) return status;
+    if (absl::Status status = PrepareTls(); !status.ok()) return status;
     const absl::StatusOr<std::string> state = PrepareState(config_.state);
     if (!state.ok()) return state.status();
+    if (absl::Status status = PrepareAccess(*state); !status.ok()) return InState(status, *state);
     absl::StatusOr<ClusterMaker> make_cluster = PrepareCluster(*state);
     if (!make_cluster.ok()) return InState(make_cluster.status(), *state);
     absl::Status status = Open(*state, *make_cluster);
@@ -128,7 +139,9 @@ class DaemonImpl final : public Daemon {
   }
 
   std::string Addresses() const override {
-    return absl::StrCat("grpc=", grpc_address_.ToString(), " http=", http_address_.ToString());
+    const std::string grpc =
+        config_.grpc.host.empty() ? absl::StrCat("unix:", socket_) : grpc_address_.ToString();
+    return absl::StrCat("grpc=", grpc, " http=", http_address_.ToString());
   }
 
   absl::Status Check() override {
@@ -181,10 +194,33 @@ class DaemonImpl final : public Daemon {
   using ClusterMaker =
       std::function<absl::StatusOr<std::unique_ptr<executor::Cluster>>(executor::Lineage)>;
 
+  absl::Status PrepareTls() {
+    const AccessConfig& access = config_.access;
+    if (access.tls_certificate.empty()) return absl::OkStatus();
+    absl::StatusOr<Tls> tls = ReadTls(access.tls_certificate, access.tls_key, access.tls_client_ca);
+    if (!tls.ok()) return tls.status();
+    tls_ = *std::move(tls);
+    if (tls_->end < absl::Now() + kTlsWarning) {
+      spdlog::warn("the certificate in {} {} on {}: clients refuse it from then on",
+                   access.tls_certificate, tls_->end < absl::Now() ? "has ended" : "ends",
+                   absl::FormatTime("%Y-%m-%d", tls_->end, absl::UTCTimeZone()));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status PrepareAccess(const std::string& state) {
+    absl::StatusOr<std::string> token = LoadOrMakeToken(state);
+    if (!token.ok()) return token.status();
+    token_ = *std::move(token);
+    sessions_ = std::make_unique<PageSessions>(token_);
+    socket_ = SocketPath(state);
+    return MakeSocketFolder(state);
+  }
+
   // Finds out what can be wrong without a history.
   absl::StatusOr<ClusterMaker> PrepareCluster(const std::string& state) {
     if (config_.mesos_master) {
-      absl::StatusOr<MesosOptions> options = MakeMesosOptions(config_, state);
+      absl::StatusOr<MesosOptions> options = MakeMesosOptions(config_, state, token_);
       if (!options.ok()) return options.status();
       served_.executor = std::move(options->executor);
       served_.executor_path = std::move(options->executor_path);
@@ -280,33 +316,69 @@ class DaemonImpl final : public Daemon {
     parts.log_workers = log_workers_.get();
     parts.max_graph_tasks = config_.max_graph_tasks;
     parts.runs_containers = cluster_->runs_containers();
-    auto grpc = GrpcServer::Start(config_.grpc.ToString(), parts);
+    if (absl::Status status = ListenForHttp(parts, now); !status.ok()) return status;
+
+    GrpcServerOptions options;
+    options.socket = socket_;
+    if (!config_.grpc.host.empty()) options.address = config_.grpc.ToString();
+    options.token = token_;
+    options.tls = tls_;
+    options.new_page_link = [this] { return NewPageLink(); };
+    auto grpc = GrpcServer::Start(std::move(options), parts);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     grpc_address_ = {config_.grpc.host, static_cast<uint16_t>(grpc_->port())};
+    grpc_->SetServing(true);
+    LogStart();
+    for (const Address& address : {grpc_address_, http_address_}) {
+      if (tls_ || address.host.empty() || address.IsLoopback()) continue;
+      spdlog::warn(
+          "listening on {} without TLS (--insecure): who can read the network can read the token, "
+          "and with it run programs on this machine",
+          address.ToString());
+    }
+    return absl::OkStatus();
+  }
 
+  absl::Status ListenForHttp(const ServiceParts& parts, absl::Time now) {
     api_ = std::make_unique<HttpApi>(
         HttpApi::Options{
             .version = kVersion, .start_time = now, .files = WebFiles(), .served = served_},
         parts, feed_.get(), probes_.get());
+    HttpGate::Options access;
+    access.listening = config_.http;
+    access.hosts = config_.access.http_hosts;
+    if (!config_.mesos.advertise.empty()) access.hosts.push_back(config_.mesos.advertise);
+    access.token = token_;
+    access.open_path = served_.executor_path;
+    access.metrics_open = config_.access.metrics_open;
+    access.tls = tls_.has_value();
+    gate_ = std::make_unique<HttpGate>(std::move(access), sessions_.get(),
+                                       [this](HttpRequest request, HttpReply reply) {
+                                         api_->Handle(std::move(request), std::move(reply));
+                                       });
     HttpServerOptions options;
     options.address = config_.http;
+    options.tls = tls_;
     auto http = HttpServer::Start(std::move(options), [this](HttpRequest request, HttpReply reply) {
-      api_->Handle(std::move(request), std::move(reply));
+      gate_->Handle(std::move(request), std::move(reply));
     });
     if (!http.ok()) return http.status();
     http_ = *std::move(http);
     http_address_ = {config_.http.host, static_cast<uint16_t>(http_->port())};
-    grpc_->SetServing(true);
-    LogStart();
-    for (const Address& address : {grpc_address_, http_address_}) {
-      if (address.IsLoopback()) continue;
-      spdlog::warn(
-          "listening on {}, which is not loopback: there is no authentication yet, so whoever "
-          "reaches it can run programs on this machine",
-          address.ToString());
-    }
     return absl::OkStatus();
+  }
+
+  // Under the name by which browsers reach the page, as far as the settings say it.
+  std::string NewPageLink() {
+    Address page = http_address_;
+    if (!config_.access.http_hosts.empty()) {
+      page.host = config_.access.http_hosts.front();
+    } else if (page.IsWildcard()) {
+      page.host = HostName();
+    }
+    return absl::StrCat(tls_ ? "https://" : "http://", page.ToString(),
+                        HttpGate::LoginTarget(sessions_->NewCode()));
   }
 
   // What somebody wants to know who reads the log later. On the scheduler's thread, so that the
@@ -332,6 +404,10 @@ class DaemonImpl final : public Daemon {
   Address grpc_address_;
   Address http_address_;
   HttpApi::Served served_;
+  std::optional<Tls> tls_;
+  std::string token_;
+  std::string socket_;
+  std::unique_ptr<PageSessions> sessions_;
   // In order of their dependencies.
   storage::History history_;
   std::unique_ptr<BoundedLogReader> logs_;  // outlives the reads, which end with the cluster
@@ -344,6 +420,7 @@ class DaemonImpl final : public Daemon {
   std::unique_ptr<ChangeHub> hub_;
   std::unique_ptr<EventFeed> feed_;
   std::unique_ptr<HttpApi> api_;
+  std::unique_ptr<HttpGate> gate_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
 };

@@ -17,7 +17,8 @@ class Daemon {
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const ServiceConfig& config);
   virtual ~Daemon() = default;
 
-  // "grpc=HOST:PORT http=HOST:PORT", with the ports that were taken.
+  // "grpc=HOST:PORT http=HOST:PORT", with the ports that were taken; "grpc=unix:PATH" where gRPC
+  // has its socket alone.
   virtual std::string Addresses() const = 0;
   // Updates the health service; to be called from time to time. An error means that it cannot go
   // on.

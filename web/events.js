@@ -116,6 +116,7 @@ export class EventStream {
         headers: {Accept: 'text/event-stream'},
         signal: this.#abort.signal,
       });
+      if (response.status === 401) return 'this browser is not logged in; type `kartograph page`';
       if (!response.ok || !response.body) throw new Error(`HTTP status ${response.status}`);
       this.isOpen = true;
       this.generation++;

@@ -14,7 +14,10 @@ namespace kartograph::executor {
 namespace {
 
 constexpr absl::string_view kOwnPrefix = "KARTOGRAPH_";
-constexpr absl::string_view kForClients = "KARTOGRAPH_SERVER";
+// With these a task finds its service as the service's own user does (cli/connection.h).
+constexpr absl::string_view kForClients[] = {"KARTOGRAPH_SERVER",     "KARTOGRAPH_STATE_FOLDER",
+                                             "KARTOGRAPH_TOKEN_FILE", "KARTOGRAPH_TLS_CA",
+                                             "KARTOGRAPH_TLS_CERT",   "KARTOGRAPH_TLS_KEY"};
 // systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager".
 constexpr absl::string_view kOfUnit[] = {"CREDENTIALS_DIRECTORY",
                                          "INVOCATION_ID",
@@ -38,10 +41,10 @@ std::vector<std::string> InheritedEnvironment(char* const* environment) {
   std::vector<std::string> inherited;
   for (; environment != nullptr && *environment != nullptr; ++environment) {
     const absl::string_view name = NameOf(*environment);
-    if ((absl::StartsWith(name, kOwnPrefix) && name != kForClients) ||
-        std::find(std::begin(kOfUnit), std::end(kOfUnit), name) != std::end(kOfUnit)) {
-      continue;
-    }
+    const auto is_in = [name](const auto& names) {
+      return std::find(std::begin(names), std::end(names), name) != std::end(names);
+    };
+    if ((absl::StartsWith(name, kOwnPrefix) && !is_in(kForClients)) || is_in(kOfUnit)) continue;
     inherited.emplace_back(*environment);
   }
   const auto add = [&inherited](absl::string_view name, absl::string_view value) {

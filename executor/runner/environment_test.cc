@@ -27,9 +27,10 @@ std::vector<std::string> Inherited(std::vector<std::string> entries) {
 TEST(EnvironmentTest, InheritsWhatIsNotOfTheProcessAlone) {
   EXPECT_THAT(Inherited({"PATH=/bin", "HOME=/h", "USER=u", "LOGNAME=l", "A=b=c",
                          "KARTOGRAPH_MESOS_SECRET=hush", "KARTOGRAPH_SERVER=x:1",
+                         "KARTOGRAPH_TOKEN_FILE=/t", "KARTOGRAPH_TOKEN=hush",
                          "NOTIFY_SOCKET=/run/x", "INVOCATION_ID=1", "EMPTY="}),
               ElementsAre("PATH=/bin", "HOME=/h", "USER=u", "LOGNAME=l", "A=b=c",
-                          "KARTOGRAPH_SERVER=x:1", "EMPTY="));
+                          "KARTOGRAPH_SERVER=x:1", "KARTOGRAPH_TOKEN_FILE=/t", "EMPTY="));
 }
 
 TEST(EnvironmentTest, HasPathAndUserWhereThereIsNoEnvironment) {

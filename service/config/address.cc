@@ -1,11 +1,14 @@
 #include "service/config/address.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -13,6 +16,20 @@
 #include "absl/strings/str_cat.h"
 
 namespace kartograph::service {
+namespace {
+
+constexpr size_t kFirstOfV4 = 12;  // where in an IPv6 address an IPv4 address stands
+
+// An IPv4 address as an IPv6 one; nothing where it is a name.
+std::optional<in6_addr> IpOf(const std::string& host) {
+  in6_addr ip = {};
+  if (inet_pton(AF_INET6, host.c_str(), &ip) == 1) return ip;
+  if (inet_pton(AF_INET, host.c_str(), &ip.s6_addr[kFirstOfV4]) != 1) return std::nullopt;
+  ip.s6_addr[10] = ip.s6_addr[11] = 0xff;
+  return ip;
+}
+
+}  // namespace
 
 std::string Address::ToString() const {
   return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port)
@@ -20,7 +37,24 @@ std::string Address::ToString() const {
 }
 
 bool Address::IsLoopback() const {
-  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+  const std::optional<in6_addr> ip = IpOf(host);
+  return host == "localhost" ||
+         (ip && (IN6_IS_ADDR_LOOPBACK(&*ip) ||
+                 (IN6_IS_ADDR_V4MAPPED(&*ip) && ip->s6_addr[kFirstOfV4] == 127)));
+}
+
+bool Address::IsIp() const { return IpOf(host).has_value(); }
+
+bool Address::IsWildcard() const {
+  const std::optional<in6_addr> ip = IpOf(host);
+  return ip && (IN6_IS_ADDR_UNSPECIFIED(&*ip) ||
+                (IN6_IS_ADDR_V4MAPPED(&*ip) && ip->s6_addr32[kFirstOfV4 / 4] == 0));
+}
+
+std::string HostName() {
+  char name[256] = "localhost";
+  gethostname(name, sizeof(name) - 1);
+  return name;
 }
 
 absl::StatusOr<Address> ParseAddress(absl::string_view text) {

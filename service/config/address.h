@@ -17,9 +17,16 @@ struct Address {
 
   // "127.0.0.1:80", "[::1]:80".
   std::string ToString() const;
-  // Whether only this machine reaches it, as far as the text says.
+  // Whether only this machine reaches it: "localhost" or an address of loopback.
   bool IsLoopback() const;
+  // Whether the host is an IP address, not a name.
+  bool IsIp() const;
+  // Whether it stands for all addresses of this machine: 0.0.0.0 or [::].
+  bool IsWildcard() const;
 };
+
+// What this machine calls itself.
+std::string HostName();
 
 // InvalidArgument that says what an address looks like. An IPv6 address stands in brackets.
 absl::StatusOr<Address> ParseAddress(absl::string_view text);

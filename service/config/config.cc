@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/state_folder.h"
 #include "base/version.h"
 #include "service/config/config_file.h"
 #include "service/config/settings.h"
@@ -26,10 +27,12 @@ are maps:
 
 A flag wins over the file. When the service serves, it prints one line to stdout:
 
-  ready grpc=HOST:PORT http=HOST:PORT
+  ready grpc=HOST:PORT http=HOST:PORT        (grpc=unix:PATH with --grpc none)
 
-Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it cannot start or go on, 2 wrong use.
-There is no authentication yet: who reaches the ports may run programs. Keep them on loopback.)";
+Who may use it: its own user, through the socket STATE/run/grpc.sock, and who has the token in
+STATE/token. `kartograph page` logs a browser in.
+
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it cannot start or go on, 2 wrong use.)";
 
 struct Flags {
   std::map<std::string, std::vector<std::string>> values;  // by setting's name
@@ -112,6 +115,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
     ReadConfigFile(flags.config_file, command_line.config, problems);
   }
   ApplyFlags(flags, command_line.config, problems);
+  if (command_line.config.state.empty()) command_line.config.state = DefaultStateFolder();
   if (problems.empty()) {
     if (absl::Status status = CheckConfig(command_line.config); !status.ok()) {
       problems.emplace_back(status.message());

@@ -35,9 +35,21 @@ struct MesosConfig {
   std::string abandon;
 };
 
+// Who may use the service from where.
+struct AccessConfig {
+  // Files in PEM; empty: no TLS.
+  std::string tls_certificate;
+  std::string tls_key;
+  std::string tls_client_ca;  // of gRPC's clients; empty: they need no certificate
+  bool insecure = false;      // other machines may connect without TLS
+  // Names under which browsers reach --http besides its own; the first one is used in links.
+  std::vector<std::string> http_hosts;
+  bool metrics_open = false;
+};
+
 struct ServiceConfig {
-  std::string state;  // folder of everything that must survive
-  Address grpc{"127.0.0.1", 50061};
+  std::string state;                 // folder of everything that must survive
+  Address grpc{"127.0.0.1", 50061};  // without a host: only on the socket in the state folder
   Address http{"127.0.0.1", 50062};
   // What this machine offers; nothing: all it has.
   std::optional<planner::Quantity> cpu;
@@ -59,6 +71,7 @@ struct ServiceConfig {
   std::string agent_binary;  // empty: found beside kartographd
   // Where the tasks run on Mesos; nothing: on this machine.
   std::optional<executor::mesos::MasterAddress> mesos_master;
+  AccessConfig access;
   MesosConfig mesos;
 };
 

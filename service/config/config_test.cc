@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/state_folder.h"
 #include "service/config/settings.h"
 
 namespace kartograph::service {
@@ -218,10 +219,56 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"--retention", "-1h"},
         std::vector<std::string>{"--retention", "soon"},
         std::vector<std::string>{"--retention", "23h"},
+        std::vector<std::string>{"--http-host", "maps:80"},
+        std::vector<std::string>{"--http-host", "a,,b"}, std::vector<std::string>{"--tls-cert", ""},
         std::vector<std::string>{"--log-level", "loud"}, std::vector<std::string>{"stray"}));
 
-TEST(ConfigTest, AsksForTheState) {
-  EXPECT_THAT(ProblemsOf({}), ElementsAre(HasSubstr("--state")));
+TEST(ConfigTest, HasADefaultStateForEveryUser) {
+  const auto parsed = ParseCommandLine({});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->config.state, DefaultStateFolder());
+  EXPECT_THAT(ProblemsOf({"--state="}), ElementsAre(HasSubstr("--state")));
+}
+
+TEST(ConfigTest, OtherMachinesReachItOnlyOverTlsOrOnPurpose) {
+  for (const char* flag : {"--grpc", "--http"}) {
+    for (const char* address :
+         {"0.0.0.0:1", "[::]:1", "10.0.0.5:1", "maps.example.org:1", "127.0.0.1.example.org:1"}) {
+      EXPECT_THAT(ProblemsOf({flag, address}),
+                  ElementsAre(AllOf(StartsWith(absl::StrCat(flag, " = ", address)),
+                                    HasSubstr("--tls-cert"), HasSubstr("--insecure"))));
+      EXPECT_THAT(ProblemsOf({flag, address, "--insecure"}), ElementsAre());
+      EXPECT_THAT(ProblemsOf({flag, address, "--tls-cert", "/c", "--tls-key", "/k"}),
+                  ElementsAre());
+    }
+    EXPECT_THAT(ProblemsOf({flag, "[::1]:1"}), ElementsAre());
+  }
+}
+
+TEST(ConfigTest, TlsTakesCertificateAndKey) {
+  EXPECT_THAT(ProblemsOf({"--tls-cert", "/c"}), ElementsAre(HasSubstr("--tls-key")));
+  EXPECT_THAT(ProblemsOf({"--tls-key", "/k"}), ElementsAre(HasSubstr("--tls-cert")));
+  EXPECT_THAT(ProblemsOf({"--tls-client-ca", "/a"}), ElementsAre(HasSubstr("--tls-client-ca")));
+  const auto parsed = ParseCommandLine({"--tls-cert", "/c", "--tls-key", "/k", "--tls-client-ca",
+                                        "/a", "--metrics-open", "--http-host",
+                                        "Maps.example.org,10.0.0.1", "--grpc", "127.0.0.1:1"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const AccessConfig& access = parsed->config.access;
+  EXPECT_EQ(access.tls_certificate, "/c");
+  EXPECT_EQ(access.tls_key, "/k");
+  EXPECT_EQ(access.tls_client_ca, "/a");
+  EXPECT_THAT(access.http_hosts, ElementsAre("Maps.example.org", "10.0.0.1"));
+  EXPECT_TRUE(access.metrics_open);
+  EXPECT_FALSE(access.insecure);
+}
+
+TEST(ConfigTest, GrpcMayHaveItsSocketAlone) {
+  const auto parsed = ParseCommandLine({"--grpc", "none"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->config.grpc.host, "");
+  EXPECT_THAT(ProblemsOf({"--grpc", "none", "--tls-cert", "/c", "--tls-key", "/k",
+                          "--tls-client-ca", "/a"}),
+              ElementsAre(HasSubstr("--tls-client-ca")));
 }
 
 TEST(ConfigTest, HelpNamesEverySetting) {
@@ -243,8 +290,18 @@ TEST(AddressTest, KnowsLoopback) {
   EXPECT_TRUE(ParseAddress("127.0.0.1:1")->IsLoopback());
   EXPECT_TRUE(ParseAddress("[::1]:1")->IsLoopback());
   EXPECT_TRUE(ParseAddress("localhost:1")->IsLoopback());
+  EXPECT_TRUE(ParseAddress("127.9.8.7:1")->IsLoopback());
+  EXPECT_TRUE(ParseAddress("[0:0::1]:1")->IsLoopback());
+  EXPECT_TRUE(ParseAddress("[::ffff:127.0.0.1]:1")->IsLoopback());
+  EXPECT_FALSE(ParseAddress("127.0.0.1.example.org:1")->IsLoopback()) << "a name leads anywhere";
   EXPECT_FALSE(ParseAddress("0.0.0.0:1")->IsLoopback());
   EXPECT_FALSE(ParseAddress("[::]:1")->IsLoopback());
+  for (const char* all : {"0.0.0.0:1", "[::]:1", "[::ffff:0.0.0.0]:1"}) {
+    EXPECT_TRUE(ParseAddress(all)->IsWildcard()) << all;
+  }
+  EXPECT_FALSE(ParseAddress("10.0.0.1:1")->IsWildcard());
+  EXPECT_TRUE(ParseAddress("10.0.0.1:1")->IsIp());
+  EXPECT_FALSE(ParseAddress("localhost:1")->IsIp());
 }
 
 TEST(AddressTest, RefusesWhatIsNone) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "executor/mesos/digest.h"
 #include "executor/mesos/framework/credentials.h"
+#include "service/access/secret.h"
 #include "service/find_program.h"
 
 namespace kartograph::service {
@@ -27,12 +28,6 @@ std::string UserName() {
   return found != nullptr ? found->pw_name : absl::StrCat(geteuid());
 }
 
-std::string HostName() {
-  char name[256] = "localhost";
-  gethostname(name, sizeof(name) - 1);
-  return name;
-}
-
 absl::StatusOr<std::string> ReadWhole(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -46,7 +41,7 @@ Address Advertised(const ServiceConfig& config) {
   Address address = config.http;
   if (!config.mesos.advertise.empty()) {
     address.host = config.mesos.advertise;
-  } else if (address.host == "0.0.0.0" || address.host == "::") {
+  } else if (address.IsWildcard()) {
     address.host = HostName();
   }
   return address;
@@ -54,8 +49,8 @@ Address Advertised(const ServiceConfig& config) {
 
 }  // namespace
 
-absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
-                                              const std::string& state) {
+absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const std::string& state,
+                                              absl::string_view token) {
   const MesosConfig& mesos = config.mesos;
   absl::StatusOr<executor::mesos::Credentials> credentials =
       executor::mesos::ReadCredentials(mesos.principal, mesos.secret_file);
@@ -88,7 +83,9 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
         absl::StrCat("--disk-reserve=", config.disk_limits.reserve));
   }
   const Address advertised = Advertised(config);
-  if (config.http.port != 0) framework.web_ui = absl::StrCat("http://", advertised.ToString(), "/");
+  const std::string served_at = absl::StrCat(
+      config.access.tls_certificate.empty() ? "http" : "https", "://", advertised.ToString());
+  if (config.http.port != 0) framework.web_ui = absl::StrCat(served_at, "/");
   if (!mesos.executor_path.empty()) {
     framework.executors.path = mesos.executor_path;
     return options;
@@ -98,11 +95,13 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
   if (!file.ok()) return file.status();
   absl::StatusOr<std::string> content = ReadWhole(*file);
   if (!content.ok()) return content.status();
-  // Another version has another address, so that no agent takes one for the other.
-  options.executor_path =
-      absl::StrCat("/executor/", executor::mesos::Digest(*content), "/", kExecutorName);
+  // Nobody can guess it who has not the token. Another version has another address, so that no
+  // agent takes one for the other.
+  const std::string secret =
+      HmacHex(token, absl::StrCat("executor ", executor::mesos::Digest(*content)));
+  options.executor_path = absl::StrCat("/executor/", secret.substr(0, 32), "/", kExecutorName);
   options.executor = std::make_shared<const std::string>(*std::move(content));
-  framework.executors.url = absl::StrCat("http://", advertised.ToString(), options.executor_path);
+  framework.executors.url = absl::StrCat(served_at, options.executor_path);
   if (advertised.IsLoopback()) {
     spdlog::warn(
         "agents fetch kartograph-executor from {}, which only this machine reaches; name an "

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "executor/mesos/framework/mesos_cluster.h"
 #include "service/config/config.h"
 
@@ -18,9 +19,10 @@ struct MesosOptions {
   std::string executor_path;
 };
 
-// Reads the executor and the credentials. Errors say what to do.
-absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config,
-                                              const std::string& state);
+// Reads the executor and the credentials. The executor's path follows from `token`, so that nobody
+// else can guess it and a restart keeps it. Errors say what to do.
+absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const std::string& state,
+                                              absl::string_view token);
 
 }  // namespace kartograph::service
 

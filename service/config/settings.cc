@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "base/duration.h"
 #include "planner/ids.h"
+#include "service/config/access_settings.h"
 #include "service/config/mesos_settings.h"
 
 namespace kartograph::service {
@@ -27,6 +28,12 @@ absl::Status SetAddress(absl::string_view text, Address& value) {
   absl::StatusOr<Address> address = ParseAddress(text);
   if (!address.ok()) return address.status();
   value = *std::move(address);
+  return absl::OkStatus();
+}
+
+absl::Status SetGrpc(absl::string_view text, ServiceConfig& config) {
+  if (text != "none") return SetAddress(text, config.grpc);
+  config.grpc = Address();
   return absl::OkStatus();
 }
 
@@ -158,11 +165,14 @@ using Kind = Setting::Kind;
 
 constexpr Setting kSettings[] = {
     {"state", "state", Kind::kValue, "DIR",
-     "Folder of the run history and everything else that must survive; made where it is missing.",
+     "Folder of the run history and everything else that must survive; made where it is missing. "
+     "Default: /var/lib/kartograph of root, ~/.local/state/kartograph of others.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.state); }},
     {"grpc", "grpc", Kind::kValue, "HOST:PORT",
-     "Where to listen for gRPC; port 0 takes a free one. Default 127.0.0.1:50061.",
-     [](absl::string_view text, ServiceConfig& c) { return SetAddress(text, c.grpc); }},
+     "Where to listen for gRPC besides the socket in the state folder; port 0 takes a free one, "
+     "none "
+     "stands for the socket alone. Default 127.0.0.1:50061.",
+     SetGrpc},
     {"http", "http", Kind::kValue, "HOST:PORT",
      "Where to listen for HTTP: status page, API as JSON, metrics. Default 127.0.0.1:50062.",
      [](absl::string_view text, ServiceConfig& c) { return SetAddress(text, c.http); }},
@@ -234,8 +244,9 @@ constexpr Setting kSettings[] = {
 absl::Span<const Setting> Settings() {
   static const std::vector<Setting>& all = *[] {
     auto* settings = new std::vector<Setting>(std::begin(kSettings), std::end(kSettings));
-    const absl::Span<const Setting> mesos = MesosSettings();
-    settings->insert(settings->end(), mesos.begin(), mesos.end());
+    for (const absl::Span<const Setting> more : {AccessSettings(), MesosSettings()}) {
+      settings->insert(settings->end(), more.begin(), more.end());
+    }
     return settings;
   }();
   return all;
@@ -249,6 +260,7 @@ absl::Status CheckConfig(const ServiceConfig& config) {
     return Wrong(absl::StrCat("--http = ", config.http.ToString(),
                               ": is the address of gRPC already; choose another port"));
   }
+  if (absl::Status status = CheckAccessConfig(config); !status.ok()) return status;
   if (absl::Status status = CheckMesosConfig(config); !status.ok()) return status;
   for (const auto& entry : config.pools) {
     if (config.resources.Get(entry.resource).is_zero()) continue;

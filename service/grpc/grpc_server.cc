@@ -3,13 +3,20 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <sys/stat.h>
 
+#include <cerrno>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/errno_status.h"
+#include "base/state_folder.h"
+#include "service/grpc/credentials.h"
+#include "service/grpc/page_service.h"
 #include "service/grpc/reflection_service.h"
 #include "service/grpc/task_executer_service.h"
 
@@ -19,22 +26,30 @@ namespace {
 constexpr int kMaxMessageBytes = 64 << 20;
 
 std::vector<std::string> ServiceNames() {
-  return {v1::TaskExecuter::service_full_name(), "grpc.health.v1.Health",
-          grpc::reflection::v1::ServerReflection::service_full_name(),
+  return {v1::TaskExecuter::service_full_name(), v1::StatusPage::service_full_name(),
+          "grpc.health.v1.Health", grpc::reflection::v1::ServerReflection::service_full_name(),
           "grpc.reflection.v1alpha.ServerReflection"};
 }
 
 class GrpcServerImpl final : public GrpcServer {
  public:
-  explicit GrpcServerImpl(const ServiceParts& parts)
-      : service_(parts), reflection_(ServiceNames()) {}
+  GrpcServerImpl(const ServiceParts& parts, std::function<std::string()> new_page_link)
+      : service_(parts), page_(std::move(new_page_link)), reflection_(ServiceNames()) {}
   ~GrpcServerImpl() override {
     if (server_ != nullptr) Shutdown(absl::ZeroDuration());
   }
 
-  absl::Status Listen(const std::string& address) {
+  absl::Status Listen(GrpcServerOptions options) {
+    absl::StatusOr<SocketTarget> socket = MakeSocketTarget(options.socket);
+    if (!socket.ok()) return socket.status();
+    socket_ = *std::move(socket);
+    int socket_bound = 0;
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(socket_.target, grpc::InsecureServerCredentials(), &socket_bound);
+    if (!options.address.empty()) {
+      builder.AddListeningPort(options.address,
+                               TokenCredentials(std::move(options.token), options.tls), &port_);
+    }
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     // Two services on one port would each get some of the clients.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -47,13 +62,25 @@ class GrpcServerImpl final : public GrpcServer {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.RegisterService(&service_);
     builder.RegisterService(&reflection_);
+    builder.RegisterService(&page_);
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port_ == 0) {
+    if (socket_bound == 0) {
       server_ = nullptr;
       return absl::UnavailableError(
-          absl::StrCat("cannot listen for gRPC on ", address,
+          absl::StrCat("cannot listen for gRPC on ", options.socket,
+                       ": something that is no socket is in its place, or its file system has "
+                       "none; remove it, or choose another state folder"));
+    }
+    if (server_ == nullptr || (port_ == 0 && !options.address.empty())) {
+      server_ = nullptr;
+      return absl::UnavailableError(
+          absl::StrCat("cannot listen for gRPC on ", options.address,
                        ": the port is taken or the address is not this machine's; choose another "
                        "with --grpc HOST:PORT (port 0 takes a free one)"));
+    }
+    // Until here its folder alone has kept others out.
+    if (chmod(options.socket.c_str(), 0600) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("cannot close ", options.socket, " to others"));
     }
     SetServing(false);
     return absl::OkStatus();
@@ -76,22 +103,24 @@ class GrpcServerImpl final : public GrpcServer {
 
  private:
   TaskExecuterService service_;
+  PageService page_;
   ReflectionService reflection_;
+  SocketTarget socket_;  // gRPC removes the socket by it at the end
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const std::string& address,
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(GrpcServerOptions options,
                                                               const ServiceParts& parts) {
   static std::once_flag plugins;
   std::call_once(plugins, [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
-  auto server = std::make_unique<GrpcServerImpl>(parts);
-  if (absl::Status status = server->Listen(address); !status.ok()) return status;
+  auto server = std::make_unique<GrpcServerImpl>(parts, std::move(options.new_page_link));
+  if (absl::Status status = server->Listen(std::move(options)); !status.ok()) return status;
   return server;
 }
 

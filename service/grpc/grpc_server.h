@@ -1,25 +1,41 @@
-// The gRPC front: TaskExecuter, health checking and reflection on one port.
+// The gRPC front: TaskExecuter, StatusPage, health checking and reflection, on a socket of this
+// machine and on a port.
 #ifndef KARTOGRAPH_SERVICE_GRPC_GRPC_SERVER_H_
 #define KARTOGRAPH_SERVICE_GRPC_GRPC_SERVER_H_
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "service/access/tls.h"
 #include "service/service_parts.h"
 
 namespace kartograph::service {
 
+struct GrpcServerOptions {
+  // The path of a Unix socket, in a folder that its owner alone enters; one that an earlier server
+  // has left there is replaced. Who reaches it may do everything.
+  std::string socket{};
+  // HOST:PORT, where port 0 takes a free one; empty: the socket alone. Calls there need `token`.
+  std::string address{};
+  std::string token{};
+  std::optional<Tls> tls{};  // of the port; nothing: not encrypted
+  // Makes a link into the status page; thread-safe and does not block.
+  std::function<std::string()> new_page_link{};
+};
+
 // Thread-safe.
 class GrpcServer {
  public:
-  // `address` is HOST:PORT; port 0 takes a free one. Fails where the port is taken.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const std::string& address,
+  // Fails where the port is taken, or the socket cannot be made.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(GrpcServerOptions options,
                                                            const ServiceParts& parts);
   virtual ~GrpcServer() = default;
 
-  // The one that listens, also where 0 was asked for.
+  // The one that listens, also where 0 was asked for; 0 without an address.
   virtual int port() const = 0;
   // What the health service reports; not serving at first.
   virtual void SetServing(bool serving) = 0;

@@ -152,7 +152,8 @@ TEST_F(GrpcServerTest, RefusesMessagesThatAreNotTheContracts) {
 
 TEST_F(GrpcServerTest, SaysWhenItsPortIsTaken) {
   const std::string address = absl::StrCat("127.0.0.1:", harness_.server->port());
-  const auto second = GrpcServer::Start(address, harness_.below.parts);
+  const auto second = GrpcServer::Start({.socket = harness_.socket + "2", .address = address},
+                                        harness_.below.parts);
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(address));
   EXPECT_TRUE(Serves());
@@ -169,7 +170,8 @@ TEST_F(GrpcServerTest, ListensOnIpv6) {
     close(fd);
     if (!has_loopback) GTEST_SKIP() << "no IPv6 loopback on this machine";
   }
-  const auto server = GrpcServer::Start("[::1]:0", harness_.below.parts);
+  const auto server = GrpcServer::Start({.socket = harness_.socket + "2", .address = "[::1]:0"},
+                                        harness_.below.parts);
   ASSERT_TRUE(server.ok()) << server.status();
   EXPECT_GT((*server)->port(), 0);
 }

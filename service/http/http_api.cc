@@ -27,6 +27,14 @@ bool Checked(HttpParams& params, const HttpReply& reply) {
   return status.ok();
 }
 
+// Variables hold passwords at times, and a page is looked at by others too.
+void HideVariables(v1::Task& task) {
+  if (!task.has_spec() || !task.spec().has_command()) return;
+  for (auto& [name, value] : *task.mutable_spec()->mutable_command()->mutable_environment()) {
+    value = "***";
+  }
+}
+
 }  // namespace
 
 HttpApi::HttpApi(Options options, const ServiceParts& parts, EventFeed* events, WorkerPool* probes)
@@ -147,7 +155,13 @@ void HttpApi::Tasks(const std::string& graph, const HttpRequest& request, HttpRe
   for (v1::TaskState state : params.TaskStates("state")) question.add_states(state);
   question.set_full(params.Bool("full"));
   if (!Checked(params, reply)) return;
-  OnWorker(std::move(reply), [this, question] { return parts_.queries->ListTasks(question); });
+  OnWorker(std::move(reply), [this, question] {
+    absl::StatusOr<v1::ListTasksResponse> tasks = parts_.queries->ListTasks(question);
+    if (tasks.ok()) {
+      for (v1::Task& task : *tasks->mutable_tasks()) HideVariables(task);
+    }
+    return tasks;
+  });
 }
 
 void HttpApi::Task(const std::string& graph, const HttpRequest& request, HttpReply reply) {
@@ -156,7 +170,11 @@ void HttpApi::Task(const std::string& graph, const HttpRequest& request, HttpRep
   question.set_graph_id(graph);
   question.set_task_name(params.Required("name"));
   if (!Checked(params, reply)) return;
-  OnWorker(std::move(reply), [this, question] { return parts_.queries->GetTask(question); });
+  OnWorker(std::move(reply), [this, question] {
+    absl::StatusOr<v1::Task> task = parts_.queries->GetTask(question);
+    if (task.ok()) HideVariables(*task);
+    return task;
+  });
 }
 
 void HttpApi::Log(const std::string& graph, const HttpRequest& request, HttpReply reply) {

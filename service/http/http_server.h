@@ -13,12 +13,19 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "service/access/tls.h"
 #include "service/config/address.h"
 
 namespace kartograph::service {
 
 struct HttpRequest {
-  std::string path;  // percent-decoded, starts with '/'
+  // Headers that say who asks and from where; empty where they are missing.
+  std::string host;
+  std::string origin;
+  std::string authorization;
+  std::string cookie;
+  bool head = false;  // a HEAD: only the header of the answer is sent
+  std::string path;   // percent-decoded, starts with '/'
   // The parts of the path between its slashes, each decoded by itself; a part may hold a slash.
   std::vector<std::string> segments;
   std::vector<std::pair<std::string, std::string>> query;  // decoded
@@ -52,7 +59,8 @@ using HttpReply = std::function<void(HttpResponse)>;
 using HttpHandler = std::function<void(HttpRequest, HttpReply)>;
 
 struct HttpServerOptions {
-  Address address;
+  Address address{};
+  std::optional<Tls> tls{};  // nothing: not encrypted; its client_ca means nothing here
   // For receiving a whole request, and for how long a connection may be idle before one.
   absl::Duration request_timeout = absl::Seconds(60);
   // For sending an answer to a client that reads slowly.

@@ -4,20 +4,28 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "service/access/testing/certificates.h"
 #include "service/http/testing/raw_client.h"
 
 namespace kartograph::service {
 namespace {
 
+namespace net = boost::asio;
+
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::Pair;
 using testing::StartsWith;
 
@@ -59,7 +67,9 @@ TEST_F(HttpServerTest, AnswersSeveralRequestsOnOneConnection) {
     EXPECT_EQ(response.status, 200);
     EXPECT_EQ(response.body, absl::StrCat("at /", i));
     EXPECT_EQ(response.headers.at("cache-control"), "no-cache");
-    EXPECT_EQ(response.headers.at("content-security-policy"), "default-src 'self'");
+    EXPECT_THAT(response.headers.at("content-security-policy"),
+                AllOf(StartsWith("default-src 'self';"), HasSubstr("frame-ancestors 'none'")));
+    EXPECT_EQ(response.headers.at("cross-origin-resource-policy"), "same-origin");
     EXPECT_THAT(response.headers.at("date"), HasSubstr("GMT"));
   }
 }
@@ -103,6 +113,25 @@ TEST_F(HttpServerTest, TakesTargetsApart) {
   client.Get("/a%2Fb/c%20d?x=1%262&y&x=%C3%A9+z");
   EXPECT_THAT(last_.segments, ElementsAre("a/b", "c d"));
   EXPECT_THAT(last_.query, ElementsAre(Pair("x", "1&2"), Pair("y", ""), Pair("x", "\xC3\xA9 z")));
+}
+
+TEST_F(HttpServerTest, PassesOnWhoAsks) {
+  RawClient client(Start());
+  client.Send(
+      "GET / HTTP/1.1\r\nhost: here:1\r\nOrigin: http://there\r\n"
+      "AUTHORIZATION: Bearer x\r\nCookie: a=b; c=d\r\n\r\n");
+  client.ReadResponse();
+  EXPECT_EQ(last_.host, "here:1");
+  EXPECT_EQ(last_.origin, "http://there");
+  EXPECT_EQ(last_.authorization, "Bearer x");
+  EXPECT_EQ(last_.cookie, "a=b; c=d");
+  EXPECT_FALSE(last_.head);
+  client.Send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.ReadResponse(/*head=*/true);
+  EXPECT_TRUE(last_.head);
+  EXPECT_EQ(last_.origin, "");
+  client.Send("GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n");
+  EXPECT_EQ(client.ReadResponse().status, 400) << "which of them is meant?";
 }
 
 TEST_F(HttpServerTest, RefusesWhatItCannotRead) {
@@ -281,6 +310,68 @@ TEST_F(HttpStreamTest, TellsAHeadOnlyTheHeader) {
   EXPECT_THAT(client.ReadAll(), IsEmpty());
   absl::MutexLock lock(&mutex_);
   EXPECT_EQ(stream_, nullptr);
+}
+
+// A connection with TLS to a port of this machine.
+class SecureClient {
+ public:
+  SecureClient(int port, const std::string& authority) {
+    context_.set_verify_mode(net::ssl::verify_peer);
+    context_.add_certificate_authority(net::buffer(authority));
+    stream_.emplace(io_, context_);
+    stream_->lowest_layer().connect({net::ip::address_v4::loopback(), static_cast<uint16_t>(port)});
+    stream_->handshake(net::ssl::stream_base::client, error);
+  }
+  std::string Get(const std::string& target, const std::string& until) {
+    net::write(*stream_, net::buffer("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"), error);
+    std::string received;
+    net::read_until(*stream_, net::dynamic_buffer(received), until, error);
+    return received;
+  }
+
+  boost::system::error_code error;
+
+ private:
+  net::io_context io_;
+  net::ssl::context context_{net::ssl::context::tls_client};
+  std::optional<net::ssl::stream<net::ip::tcp::socket>> stream_;
+};
+
+class HttpTlsTest : public HttpStreamTest {
+ protected:
+  HttpServerOptions Options() const {
+    return {.tls = Tls{.certificates = own_.certificate, .key = own_.key}};
+  }
+  const SelfSigned own_;
+};
+
+TEST_F(HttpTlsTest, AnswersAndStreamsOverTls) {
+  const auto stream_events = std::exchange(handler_, Echo);
+  SecureClient client(Start(Options()), own_.certificate);
+  EXPECT_THAT(client.Get("/1", "at /1"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(client.Get("/2", "at /2"), StartsWith("HTTP/1.1 200")) << "on the same connection";
+  handler_ = stream_events;
+  std::thread feeding([&] { WaitForStream()->Send(Text("event\n")); });
+  EXPECT_THAT(client.Get("/events", "event\n"), HasSubstr("text/event-stream"));
+  feeding.join();
+}
+
+TEST_F(HttpTlsTest, TakesNothingThatIsNotEncrypted) {
+  handler_ = Echo;
+  const int port = Start(Options());
+  RawClient plain(port);
+  plain.Send("GET /secret HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(plain.ReadAll(), Not(HasSubstr("secret")));
+  EXPECT_TRUE(SecureClient(port, SelfSigned().certificate).error) << "who is that?";
+  SecureClient client(port, own_.certificate);
+  EXPECT_THAT(client.Get("/1", "at /1"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpTlsTest, DropsAClientThatDoesNotFinishItsHandshake) {
+  HttpServerOptions options = Options();
+  options.request_timeout = absl::Milliseconds(50);
+  RawClient client(Start(std::move(options)));
+  EXPECT_THAT(client.ReadAll(), IsEmpty());
 }
 
 TEST(HttpServerStartTest, SaysWhenItsPortIsTaken) {

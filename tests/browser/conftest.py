@@ -5,6 +5,7 @@ every test checks that at its end. Tests wait for conditions, and end only what 
 """
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -114,8 +116,18 @@ class Service:
             assert time.monotonic() < deadline, f"still there: {left}"
             time.sleep(0.02)
 
+    def log_in(self):
+        """The cookie of a new session, as a browser keeps it."""
+        link = urllib.parse.urlsplit(self.cli("page").stdout.strip())
+        connection = http.client.HTTPConnection(link.netloc, timeout=PATIENCE)
+        connection.request("GET", f"{link.path}?{link.query}")
+        name, _, value = connection.getresponse().headers["Set-Cookie"].partition(";")[0].partition("=")
+        connection.close()
+        return {"name": name, "value": value, "url": self.url, "httpOnly": True, "sameSite": "Strict"}
+
     def cli(self, *words):
-        environment = {**os.environ, "KARTOGRAPH_SERVER": self.grpc}
+        environment = {**os.environ, "KARTOGRAPH_STATE_FOLDER": str(self.state)}
+        environment.pop("KARTOGRAPH_SERVER", None)
         return subprocess.run([KARTOGRAPH, *words], cwd=self.folder, env=environment,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
@@ -205,6 +217,7 @@ class Opener:
         context = self.browser.new_context(viewport={"width": width, "height": height},
                                            color_scheme=scheme)
         context.set_default_timeout(PATIENCE * 1000)
+        context.add_cookies([self.service.log_in()])
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", self._on_console)

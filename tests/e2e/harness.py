@@ -131,16 +131,19 @@ class Service:
     """
 
     def __init__(self, folder, *flags, state=None, limits=None, listen="127.0.0.1:0",
-                 environment=None):
+                 listen_grpc="127.0.0.1:0", environment=None):
         self.folder = pathlib.Path(folder)
         self.state = pathlib.Path(state) if state else self.folder / "state"
         self.flags = [str(flag) for flag in flags]
         self.limits = limits  # called in the child before the program starts
         self.listen = listen  # for HTTP
-        self.listen_grpc = "127.0.0.1:0"
+        self.listen_grpc = listen_grpc
         self.environment = environment  # changes of ours; values may be bytes
         self.process = self.channel = self.stub = None
         self.grpc = self.http = None
+        # Where its user needs no token, and the file with the token for `grpc` and `http`.
+        self.server = f"unix:{self.state}/run/grpc.sock"
+        self.token_file = self.state / "token"
         self.starts = 0
 
     def start(self, *more):
@@ -156,7 +159,7 @@ class Service:
                 env={**os.environ, **(self.environment or {})})
         self.grpc, self.http = self._ready()
         self.channel = grpc.insecure_channel(
-            self.grpc, options=[("grpc.max_receive_message_length", -1),
+            self.server, options=[("grpc.max_receive_message_length", -1),
                                 ("grpc.use_local_subchannel_pool", 1)])
         self.stub = pb_grpc.TaskExecuterStub(self.channel)
         return self
@@ -328,11 +331,18 @@ class Service:
     def cancel(self, graph_id, task_name=""):
         return self.call("Cancel", pb.CancelRequest(graph_id=graph_id, task_name=task_name)).tasks
 
+    def token(self):
+        return self.token_file.read_text().strip()
+
+    def authorization(self):
+        """Headers with which HTTP requests are answered."""
+        return {"Authorization": f"Bearer {self.token()}"}
+
     def get(self, path, headers=None):
-        """Status, headers and body of an HTTP answer."""
+        """Status, headers and body of an HTTP answer; with the token unless headers are given."""
         connection = http.client.HTTPConnection(self.http, timeout=PATIENCE)
         try:
-            connection.request("GET", path, headers=headers or {})
+            connection.request("GET", path, headers=self.authorization() if headers is None else headers)
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
         finally:
@@ -340,7 +350,7 @@ class Service:
 
     def cli(self, *words, **options):
         """Runs the command line against this service."""
-        return cli(*words, server=self.grpc, **options)
+        return cli(*words, server=self.server, **options)
 
 
 def state_name(state):
@@ -353,7 +363,8 @@ def outcome_name(outcome):
 
 def cli(*words, server=None, timeout=PATIENCE, env=None, text=True, **options):
     """Runs the command line; returns what subprocess.run returns."""
-    environment = {key: value for key, value in os.environ.items() if key != "KARTOGRAPH_SERVER"}
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in ("KARTOGRAPH_SERVER", "KARTOGRAPH_STATE_FOLDER")}
     if server:
         environment["KARTOGRAPH_SERVER"] = server
     options.setdefault("stdin", subprocess.DEVNULL)

@@ -51,10 +51,11 @@ class Proxy:
         self.listener.close()
 
 
-def follow(server, *words):
+def follow(server, *words, token_file=""):
     return subprocess.Popen([KARTOGRAPH, *words], stdin=subprocess.DEVNULL, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            env={**os.environ, "KARTOGRAPH_SERVER": server})
+                            env={**os.environ, "KARTOGRAPH_SERVER": server,
+                                 "KARTOGRAPH_TOKEN_FILE": str(token_file)})
 
 
 def said(follower, patience=60):
@@ -71,14 +72,12 @@ def gated(folder):
 
 def test_what_waits_goes_on_over_orderly_restarts(start, folder):
     service = start()
-    # The same address after each restart, as a real service has.
-    service.listen_grpc = service.grpc
     graph = service.submit([gated(folder)])
     service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
     path = folder / "graph.yaml"
     path.write_text(f"name: other\ntasks:\n  - name: b\n    command: "
                     f"'while [ ! -e {folder}/gate ]; do sleep 0.02; done'\n")
-    address = service.grpc
+    address = service.server
     followers = [follow(address, "watch", graph) for _ in range(3)]
     followers += [follow(address, "submit", str(path), "--wait") for _ in range(3)]
     logs = [follow(address, "logs", graph, "a", "--follow") for _ in range(3)]
@@ -107,8 +106,9 @@ def test_a_connection_that_dies_silently_is_noticed_and_made_again(shared, folde
     proxy = Proxy(shared.grpc)
     graph = shared.submit([gated(folder)])
     shared.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
-    watcher = follow(proxy.address, "watch", graph)
-    reader = follow(proxy.address, "logs", graph, "a", "--follow")
+    token = {"token_file": shared.token_file}
+    watcher = follow(proxy.address, "watch", graph, **token)
+    reader = follow(proxy.address, "logs", graph, "a", "--follow", **token)
     assert "running" in watcher.stdout.readline()
     assert reader.stdout.readline() == "first\n"
     proxy.frozen.set()
@@ -126,11 +126,10 @@ def test_a_connection_that_dies_silently_is_noticed_and_made_again(shared, folde
 
 def test_a_write_is_done_soon_after_the_service_is_back(start, folder):
     service = start()
-    service.listen_grpc = service.grpc
     path = folder / "graph.yaml"
     path.write_text("tasks: [{name: a, command: 'true'}]\n")
     service.terminate()
-    submitted = follow(service.grpc, "submit", str(path))
+    submitted = follow(service.server, "submit", str(path))
     time.sleep(2)  # away for longer than the first tries
     service.start()
     code, out, err = said(submitted)
@@ -142,7 +141,7 @@ def test_a_service_that_is_stopping_says_so(start, folder):
     service = start()
     graph = service.submit([gated(folder)])
     service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
-    address = service.grpc
+    address = service.server
     service.terminate()
     refused = cli("status", graph, server=address)
     assert refused.returncode == UNREACHABLE and "CANCELLED" not in refused.stderr
@@ -150,7 +149,7 @@ def test_a_service_that_is_stopping_says_so(start, folder):
 
 def test_logs_follow_a_task_over_its_attempts(shared, folder):
     graph = shared.submit([task("a", shell=f"echo try; [ -e {folder}/ok ]", max_attempts=3)])
-    follower = follow(shared.grpc, "logs", graph, "a", "--follow")
+    follower = follow(shared.server, "logs", graph, "a", "--follow")
     assert follower.stdout.readline() == "try\n"
     assert "attempt 2" in follower.stderr.readline()
     (folder / "ok").touch()
@@ -168,11 +167,11 @@ def test_output_that_cannot_be_written_is_an_error(shared, folder):
         with open("/dev/full", "wb") as full:
             ended = subprocess.run([KARTOGRAPH, *words], stdin=subprocess.DEVNULL, stdout=full,
                                    stderr=subprocess.PIPE, text=True, timeout=60, check=False,
-                                   env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+                                   env={**os.environ, "KARTOGRAPH_SERVER": shared.server})
         assert ended.returncode == OUTPUT_LOST, (words, ended.stderr)
         assert "the output cannot be written" in ended.stderr
     # A reader that leaves while nothing is written.
-    follower = follow(shared.grpc, "logs", graph, "a", "--follow")
+    follower = follow(shared.server, "logs", graph, "a", "--follow")
     assert follower.stdout.readline() == "first\n"
     follower.stdout.close()
     assert follower.wait(60) in (OUTPUT_LOST, -signal.SIGPIPE)

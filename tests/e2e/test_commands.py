@@ -155,7 +155,7 @@ def test_watching_on_a_terminal_redraws_one_line(shared, folder):
     submitted = subprocess.Popen(
         [KARTOGRAPH, "submit", str(graph_file(folder, GOOD)), "--wait"], stdin=subprocess.DEVNULL,
         stdout=follower, stderr=follower,
-        env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc, "TERM": "xterm", "COLUMNS": "80"})
+        env={**os.environ, "KARTOGRAPH_SERVER": shared.server, "TERM": "xterm", "COLUMNS": "80"})
     os.close(follower)
     said = b""
     try:
@@ -394,9 +394,9 @@ def test_a_service_that_cannot_be_reached_is_told_by_its_address(folder):
 
 
 def test_the_flag_wins_over_the_environment(shared):
-    assert cli("list", "--server", shared.grpc, server=NOBODY).returncode == DONE
-    assert cli("--server", shared.grpc, "list", server=NOBODY).returncode == DONE
-    assert cli("list", "--server", NOBODY, server=shared.grpc).returncode == UNREACHABLE
+    assert cli("list", "--server", shared.server, server=NOBODY).returncode == DONE
+    assert cli("--server", shared.server, "list", server=NOBODY).returncode == DONE
+    assert cli("list", "--server", NOBODY, server=shared.server).returncode == UNREACHABLE
 
 
 def test_a_closed_pipe_is_no_crash(shared, folder):
@@ -408,7 +408,7 @@ tasks:
 """), "--wait").stdout.split()[0]
     reader = subprocess.Popen([KARTOGRAPH, "logs", graph, "a"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE,
-                              env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+                              env={**os.environ, "KARTOGRAPH_SERVER": shared.server})
     reader.stdout.read(10)
     reader.stdout.close()
     assert reader.wait(60) != -6  # not an abort

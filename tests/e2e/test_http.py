@@ -94,7 +94,8 @@ def test_events_follow_a_graph(shared, folder):
     gate = folder / "gate"
     graph = shared.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done")])
     connection = http.client.HTTPConnection(shared.http, timeout=60)
-    connection.request("GET", "/api/v1/events", headers={"Accept": "text/event-stream"})
+    connection.request("GET", "/api/v1/events",
+                       headers={"Accept": "text/event-stream", **shared.authorization()})
     answer = connection.getresponse()
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/event-stream")

@@ -22,7 +22,7 @@ def start_run(service, *words):
     return subprocess.Popen([KARTOGRAPH, "run", *words], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             preexec_fn=usual_signals,
-                            env={**os.environ, "KARTOGRAPH_SERVER": service.grpc})
+                            env={**os.environ, "KARTOGRAPH_SERVER": service.server})
 
 
 def newest(service):
@@ -62,7 +62,7 @@ def test_run_takes_what_a_task_can_be_given(shared, folder):
 
 def test_run_runs_where_it_was_called_or_in_a_sandbox(shared, folder):
     where = subprocess.run([KARTOGRAPH, "run", "pwd"], cwd=folder, stdout=subprocess.PIPE, text=True,
-                           env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc}, check=True)
+                           env={**os.environ, "KARTOGRAPH_SERVER": shared.server}, check=True)
     assert where.stdout == f"{folder}\n"
     assert "sandboxes" in shared.cli("run", "--sandbox", "pwd").stdout
 
@@ -131,16 +131,15 @@ def test_what_is_not_text_is_refused_by_its_name(shared, folder):
     for words in ([b"run", b"echo", b"b\xff"], [b"run", b"--env", b"X=b\xff", b"true"],
                   [b"logs", b"b\xff"], [b"run", b"--directory", odd, b"true"]):
         refused = subprocess.run([os.fsencode(KARTOGRAPH), *words], stderr=subprocess.PIPE, check=False,
-                                 env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+                                 env={**os.environ, "KARTOGRAPH_SERVER": shared.server})
         assert refused.returncode == WRONG and b"is not valid UTF-8" in refused.stderr, refused
     refused = subprocess.run([KARTOGRAPH, "run", "pwd"], cwd=odd, stderr=subprocess.PIPE, check=False,
-                             env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+                             env={**os.environ, "KARTOGRAPH_SERVER": shared.server})
     assert refused.returncode == WRONG and b"is not valid UTF-8" in refused.stderr, refused
 
 
 def test_run_goes_on_over_a_restart_of_the_service(start, folder):
     service = start()
-    service.listen_grpc = service.grpc
     running = start_run(service, "sh", "-c", f"echo on; while [ ! -e {folder}/gate ]; do sleep 0.02; "
                                              "done; echo off; exit 5")
     assert running.stdout.readline() == "on\n"
@@ -181,7 +180,7 @@ def test_following_gives_both_streams_as_they_come(shared, folder):
                                            "done; echo three")])
     follower = subprocess.Popen([KARTOGRAPH, "logs", graph, "a", "-f"], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "KARTOGRAPH_SERVER": shared.grpc})
+                                env={**os.environ, "KARTOGRAPH_SERVER": shared.server})
     for line, stream, gate in (("one", follower.stdout, "1"), ("two", follower.stderr, "2"),
                                ("three", follower.stdout, "3")):
         assert stream.readline() == f"{line}\n"
@@ -240,7 +239,7 @@ def complete(service, *words):
     script = ('source <("$0" completion bash); kartograph() { "$KARTOGRAPH" "$@"; }; '
               'COMP_WORDS=(kartograph "$@"); COMP_CWORD=$#; _kartograph; printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", script, KARTOGRAPH, *words], stdout=subprocess.PIPE, text=True,
-                          check=True, env={**os.environ, "KARTOGRAPH_SERVER": service.grpc,
+                          check=True, env={**os.environ, "KARTOGRAPH_SERVER": service.server,
                                            "KARTOGRAPH": str(KARTOGRAPH)})
     return done.stdout.split()
 
@@ -249,7 +248,7 @@ def test_bash_completes_commands_options_graphs_and_files(shared, folder):
     graph = shared.submit([task("a", shell="true")], name="completed")
     assert complete(shared, "sub") == ["submit"]
     assert "--wait" in complete(shared, "submit", "--w") and "--json" in complete(shared, "list", "--")
-    assert graph in complete(shared, "--server", shared.grpc, "status", "g")
+    assert graph in complete(shared, "--server", shared.server, "status", "g")
     assert complete(shared, "watch", "comp") == ["completed"]
     assert complete(shared, "logs", graph, "") == ["a"]
     assert complete(shared, "submit", "--h") == ["--help"]

@@ -212,7 +212,7 @@ def test_the_example_is_released(mesos, release):
     graph_file, made = release
     cluster = mesos.cluster("--agents", 2)
     service = mesos.service(cluster, "--pool", "db_connections=4")
-    submitted = cli("submit", graph_file, "--wait", "--json", server=service.grpc,
+    submitted = cli("submit", graph_file, "--wait", "--json", server=service.server,
                     timeout=4 * PATIENCE)
     assert submitted.returncode == 0, submitted.stderr
     graph = one_document(submitted.stdout)

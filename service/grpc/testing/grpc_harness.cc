@@ -2,13 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace kartograph::service {
 
-GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust) {
+GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::optional<Tls> tls)
+    : socket(absl::StrCat(testing::TempDir(), "/grpc.XXXXXX")) {
+  EXPECT_NE(mkdtemp(socket.data()), nullptr);
+  socket += "/sock";
+  target = *MakeSocketTarget(socket);
   if (adjust) adjust(below.parts);
-  auto started = GrpcServer::Start("127.0.0.1:0", below.parts);
+  auto started = GrpcServer::Start({.socket = socket,
+                                    .address = "127.0.0.1:0",
+                                    .token = kToken,
+                                    .tls = std::move(tls),
+                                    .new_page_link = [] { return "http://page/login?code=1"; }},
+                                   below.parts);
   EXPECT_TRUE(started.ok()) << started.status();
   server = *std::move(started);
   stub = v1::TaskExecuter::NewStub(NewChannel());
@@ -22,9 +34,10 @@ GrpcHarness::~GrpcHarness() {
 std::shared_ptr<grpc::Channel> GrpcHarness::NewChannel(const grpc::ChannelArguments& arguments) {
   grpc::ChannelArguments own = arguments;
   own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server->port()),
-                                   grpc::InsecureChannelCredentials(), own);
+  return grpc::CreateCustomChannel(target.target, grpc::InsecureChannelCredentials(), own);
 }
+
+std::string GrpcHarness::address() const { return absl::StrCat("localhost:", server->port()); }
 
 v1::TaskSpec GrpcHarness::Task(const std::string& name, const std::vector<std::string>& after) {
   v1::TaskSpec task;
