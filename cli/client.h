@@ -19,7 +19,7 @@
 
 namespace kartograph::cli {
 
-// Where kartographd listens for gRPC unless it was told otherwise.
+// Where kartographd listens for gRPC unless it was started with another port.
 inline constexpr char kDefaultPort[] = "50061";
 // Of an address that is a socket's path.
 inline constexpr char kSocketPrefix[] = "unix:";

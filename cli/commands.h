@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_CLI_COMMANDS_H_
 #define KARTOGRAPH_CLI_COMMANDS_H_
 
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -35,9 +36,9 @@ struct Context {
 
 struct SubmitArguments {
   std::string file{};
-  std::string name{};   // instead of the file's, where not empty
-  std::string queue{};  // likewise
-  double scale = 1.0;
+  std::string name{};             // instead of the file's, where not empty
+  std::string queue{};            // likewise
+  std::optional<double> scale{};  // of WfFormat; 1 where it is not given
   bool wait = false;
 };
 struct RunArguments {
@@ -45,7 +46,7 @@ struct RunArguments {
   std::string name{};                      // empty: made of the program's
   std::vector<std::string> consumption{};  // NAME=QUANTITY
   std::vector<std::string> environment{};  // NAME=VALUE
-  std::string directory{};                 // empty: the present one
+  std::string directory{};                 // empty: the current one
   bool sandbox = false;                    // in the attempt's own folder instead
   std::string timeout{};
   int max_attempts = 1;
@@ -83,7 +84,7 @@ struct PopArguments {
 // Wherever a graph is named, an id ("g17") or a name will do: that of the newest graph, or for what
 // changes a graph that of the one that runs.
 int Submit(const Context& context, const SubmitArguments& arguments);
-int Validate(const Context& context, const std::string& file, double scale);
+int Validate(const Context& context, const std::string& file, std::optional<double> scale);
 // One task: waits for it, passes its output on, and returns its exit status.
 int Run(const Context& context, const RunArguments& arguments);
 // Of a running graph only the tasks that are named; a name may be a pattern (task_names.h).

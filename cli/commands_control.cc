@@ -42,7 +42,12 @@ int Cancel(const Context& context, const std::string& id_or_name,
                                       v1::TASK_STATE_LAUNCHING, v1::TASK_STATE_RUNNING});
   if (!tasks.ok()) return ReportError(context, tasks.status());
   const auto response = CancelAll(context, *graph, *tasks);
-  if (!response.ok()) return ReportError(context, response.status());
+  if (!response.ok()) {
+    return ReportError(context, tasks->size() == 1
+                                    ? WithNearestTask(context, graph->graph_id(), tasks->front(),
+                                                      response.status())
+                                    : response.status());
+  }
   if (context.json) {
     PrintJson(context, *response);
   } else if (response->tasks() == 0 && tasks->empty() && graph->spec().open() &&

@@ -50,6 +50,13 @@ absl::Status PrintStreams(const Context& context, LogRead read,
 absl::StatusOr<std::string> StreamsAsJson(const Context& context, LogRead read,
                                           const std::vector<v1::LogStream>& streams) {
   std::string json;
+  // The number of an attempt that wrote nothing does not come with its output.
+  const auto attempt = [&] {
+    if (read.attempt != 0) return read.attempt;
+    const auto task = context.client->GetTask(read.graph_id, read.task);
+    const bool launched = task.ok() && !task->attempts().empty();
+    return launched ? task->attempts(task->attempts_size() - 1).number() : 0;
+  };
   LogOutput messages(context, read.task, context.err, context.err);
   for (const v1::LogStream stream : streams) {
     v1::ReadLogResponse all;
@@ -65,6 +72,9 @@ absl::StatusOr<std::string> StreamsAsJson(const Context& context, LogRead read,
         },
         [&] { messages.ServiceIsAway(); }, [&] { return context.out_terminal.has_reader(); });
     if (!status.ok()) return status;
+    if (all.attempt() == 0) all.set_attempt(attempt());
+    // The other stream of the same attempt, though one more may have been launched meanwhile.
+    if (!read.follow) read.attempt = all.attempt();
     absl::StatusOr<std::string> text = ToJson(all);
     if (!text.ok() || streams.size() == 1) return text;
     absl::StrAppend(&json, json.empty() ? "" : ",\n", "\"", Word(stream), "\": ", *text);
@@ -123,10 +133,13 @@ int Logs(const Context& context, const LogsArguments& arguments) {
                      .attempt = arguments.attempt,
                      .follow = arguments.follow,
                      .tail = arguments.tail};
+  const auto report = [&](const absl::Status& status) {
+    return ReportError(context, WithNearestTask(context, read.graph_id, read.task, status));
+  };
   const std::vector<v1::LogStream> streams = StreamsOf(arguments);
   if (context.json) {
     const auto json = StreamsAsJson(context, read, streams);
-    if (!json.ok()) return ReportError(context, json.status());
+    if (!json.ok()) return report(json.status());
     *context.out << *json;
     return kDone;
   }
@@ -137,8 +150,7 @@ int Logs(const Context& context, const LogsArguments& arguments) {
                                   ? FollowBothStreams(context, read, &output, [] { return true; })
                                   : PrintStreams(context, read, streams, &output);
   if (!output.writable()) return kOutputLost;
-  if (!status.ok()) return ReportError(context, status);
-  return kDone;
+  return status.ok() ? int{kDone} : report(status);
 }
 
 }  // namespace kartograph::cli

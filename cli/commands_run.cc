@@ -91,7 +91,17 @@ bool IsFinal(v1::TaskState state) {
          state == v1::TASK_STATE_CANCELLED || state == v1::TASK_STATE_SKIPPED;
 }
 
-// What happens beside the output while it is followed.
+// Whether the program names a folder, as a shell would say before it tries to start it.
+bool IsFolder(const RunArguments& arguments) {
+  const std::string& program = arguments.command[0];
+  const bool is_path = absl::StrContains(program, '/') || program == "." || program == "..";
+  std::error_code ignored;
+  return is_path && !arguments.sandbox &&
+         std::filesystem::is_directory(std::filesystem::path(arguments.directory) / program,
+                                       ignored);
+}
+
+// What happens while the output is followed.
 class Companion {
  public:
   Companion(const Context& context, const v1::ExecuteResponse& made, const InterruptFlag& interrupt)
@@ -114,8 +124,8 @@ class Companion {
     started_ = task->state() == v1::TASK_STATE_RUNNING || IsFinal(task->state());
     if (started_ || task->reason() == reason_) return;
     reason_ = task->reason();
-    *context_.err << "kartograph: " << task_ << " (" << graph_id_ << ") " << Word(task->state())
-                  << ": " << Printable(reason_) << std::endl;
+    *context_.err << "kartograph: " << task_ << " (" << graph_id_
+                  << ") is not running yet: " << Printable(reason_) << std::endl;
   }
   // Once; `note` says something of it.
   void Cancel(absl::string_view note) {
@@ -141,7 +151,7 @@ class Companion {
   std::string reason_;
 };
 
-// The task in its last state, which the end of its output mostly is the end of.
+// The task in its last state, which it usually has when its output ends.
 absl::StatusOr<v1::Task> WaitUntilFinal(const Context& context, const v1::ExecuteResponse& made,
                                         LogOutput* output, Companion* companion) {
   Patience away(context.patience);
@@ -194,6 +204,10 @@ int Run(const Context& context, const RunArguments& arguments) {
     *context.err << "kartograph: " << problem << "\n";
     return kWrongUse;
   }
+  if (IsFolder(arguments)) {
+    *context.err << "kartograph: " << Printable(arguments.command[0]) << ": is a directory\n";
+    return kNotExecutable;
+  }
   const InterruptFlag interrupt({SIGINT, SIGTERM, SIGHUP});
   const auto made = context.client->Execute(request);
   if (!made.ok()) return ReportError(context, made.status());
@@ -215,7 +229,7 @@ int Run(const Context& context, const RunArguments& arguments) {
   const auto task = WaitUntilFinal(context, *made, &output, &companion);
   if (!task.ok()) {
     *context.err << "kartograph: " << made->task_name() << " (" << made->graph_id()
-                 << ") keeps running without this command\n";
+                 << ") keeps running\n";
     return ReportError(context, task.status());
   }
   // There is none of a task that was never launched, which the exit code says better.

@@ -16,7 +16,8 @@
 namespace kartograph::cli {
 namespace {
 
-bool CheckScale(const Context& context, double scale) {
+bool CheckScale(const Context& context, std::optional<double> given) {
+  const double scale = given.value_or(1.0);
   if (std::isfinite(scale) && scale >= 0 && scale <= 1e6) return true;
   *context.err << "kartograph: --scale must be a number from 0 to 1000000\n";
   return false;
@@ -58,7 +59,14 @@ int Submit(const Context& context, const SubmitArguments& arguments) {
     }
     file->spec.set_name(arguments.name);
   }
-  if (!arguments.queue.empty()) file->spec.set_client_queue(arguments.queue);
+  if (!arguments.queue.empty()) {
+    const std::string problem = planner::NameProblem(arguments.queue);
+    if (!problem.empty()) {
+      *context.err << "kartograph: --queue: " << Quoted(arguments.queue) << " " << problem << "\n";
+      return kWrongUse;
+    }
+    file->spec.set_client_queue(arguments.queue);
+  }
   const auto response = context.client->SubmitGraph(
       file->spec, file->tasks->size(),
       [&](size_t index, v1::TaskSpec* spec) { file->tasks->Read(index, spec); });
@@ -74,7 +82,7 @@ int Submit(const Context& context, const SubmitArguments& arguments) {
   return FollowGraph(context, response->graph_id(), context.err);
 }
 
-int Validate(const Context& context, const std::string& path, double scale) {
+int Validate(const Context& context, const std::string& path, std::optional<double> scale) {
   if (!CheckScale(context, scale)) return kWrongUse;
   FileProblems problems;
   const std::optional<GraphFile> file = LoadGraphFile(path, scale, &problems);

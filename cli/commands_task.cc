@@ -55,7 +55,9 @@ void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
 
 int TaskStatus(const Context& context, const v1::Graph& graph, const std::string& name) {
   const auto task = context.client->GetTask(graph.graph_id(), name);
-  if (!task.ok()) return ReportError(context, task.status());
+  if (!task.ok()) {
+    return ReportError(context, WithNearestTask(context, graph.graph_id(), name, task.status()));
+  }
   if (context.json) {
     PrintJson(context, *task);
     return kDone;
@@ -94,7 +96,9 @@ int Result(const Context& context, const std::string& id_or_name, const std::str
   const auto graph = FindGraph(context, id_or_name);
   if (!graph.ok()) return ReportError(context, graph.status());
   const auto task = context.client->GetTask(graph->graph_id(), name);
-  if (!task.ok()) return ReportError(context, task.status());
+  if (!task.ok()) {
+    return ReportError(context, WithNearestTask(context, graph->graph_id(), name, task.status()));
+  }
   if (context.json) {
     PrintJson(context, *task);
   } else {

@@ -36,6 +36,7 @@ TEST_F(CommandsTest, SubmitTakesNameAndQueueFromTheCommandLine) {
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood), .name = "other", .queue = "q2"}), kDone);
   EXPECT_EQ(service().submitted.name(), "other");
   EXPECT_EQ(service().submitted.client_queue(), "q2");
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood), .queue = "no queue"}), kWrongUse);
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood), .name = "-bad"}), kWrongUse);
 }
 
@@ -75,11 +76,113 @@ TEST_F(CommandsTest, SubmitShowsTheServicesProblemsWithTheirPlacesInTheFile) {
   const std::string path = WriteFile(kGood);
   EXPECT_EQ(Submit(context_, {.file = path}), kWrongUse);
   EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(err_.str(),
+            absl::StrCat(path, ": name: is odd\n", path,
+                         ":5:12: tasks[1].consumption.cpu: \"64\": no agent ever had more than 2\n",
+                         "and 3 more problems\n"));
+}
+
+TEST_F(CommandsTest, SubmitSuggestsTheResourceThatWasMeant) {
+  service().write_errors = {{grpc::StatusCode::INVALID_ARGUMENT, "all of it in words"}};
+  service().cluster.add_pools()->set_name("db_connections");
+  (*service().cluster.add_agents()->mutable_capacity())["cpu"] = 4;
+  const auto add = [&](const char* resource, const char* value, const char* message) {
+    auto* problem = service().problems.add_problems();
+    problem->set_field(absl::StrCat("tasks[\"a\"].consumption[\"", resource, "\"]"));
+    problem->set_value(value);
+    problem->set_message(message);
+  };
+  add("db_conection", "1", "nothing has this");
+  add("cpus", "2", "nothing has this");
+  add("licence", "3", "nothing has this");
+  add("cpu", "4", "is too much");
+  const std::string path = WriteFile(
+      "tasks:\n  - name: a\n    command: [x]\n    consumption:\n      db_conection: 1\n      cpus: "
+      "2\n"
+      "      licence: 3\n      cpu: 4\n");
+  EXPECT_EQ(Submit(context_, {.file = path}), kWrongUse);
+  const std::string from = path + ":";
+  EXPECT_EQ(err_.str().substr(err_.str().find(from + "5")),
+            absl::StrCat(
+                from,
+                "5:21: tasks[0].consumption.db_conection: nothing has this; did you mean "
+                "\"db_connections\"?\n",
+                from, "6:13: tasks[0].consumption.cpus: nothing has this; did you mean \"cpu\"?\n",
+                from, "7:16: tasks[0].consumption.licence: \"3\": nothing has this\n", from,
+                "8:12: tasks[0].consumption.cpu: \"4\" is too much\n"));
+}
+
+TEST_F(CommandsTest, SuggestsTheGraphAndTheTaskThatWereMeant) {
+  service().graphs = {MakeGraph("g7", "map_release", v1::GRAPH_STATE_FAILED)};
+  service().tasks = {MakeTask("decode", v1::TASK_STATE_FAILED, ""),
+                     MakeTask("load", v1::TASK_STATE_FAILED, "")};
+  const auto said = [&] { return std::exchange(err_, std::ostringstream()).str(); };
+  const std::string graph =
+      "kartograph: no graph has the id or name \"map_relase\"; did you mean \"map_release\"?\n";
+  EXPECT_EQ(Watch(context_, "map_relase"), kWrongUse);
+  EXPECT_EQ(said(), graph);
+  EXPECT_EQ(Retry(context_, "map_relase", false), kWrongUse);
+  EXPECT_EQ(said(), graph);
+  EXPECT_EQ(Cancel(context_, "map_relase", "load"), kWrongUse);
+  EXPECT_EQ(said(), graph);
+  EXPECT_EQ(Watch(context_, "other"), kWrongUse);
   EXPECT_EQ(
-      err_.str(),
-      absl::StrCat(
-          path, ":5:12: tasks[\"b\"].consumption[\"cpu\"]: \"64\": no agent ever had more than 2\n",
-          path, ": graph.name: is odd\nand 3 more problems\n"));
+      said(),
+      "kartograph: no graph has the id or name \"other\"; \"kartograph list\" shows all graphs\n");
+
+  const std::string task = "kartograph: there is no task decod; did you mean \"decode\"?\n";
+  EXPECT_EQ(Result(context_, "g7", "decod"), kWrongUse);
+  EXPECT_EQ(said(), task);
+  EXPECT_EQ(Status(context_, {.graph = "g7", .task = "decod"}), kWrongUse);
+  EXPECT_EQ(said(), task);
+  service().on_read_log = [](int, const v1::ReadLogRequest& request, FakeService::LogWriter*) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no task " + request.task_name());
+  };
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "decod"}), kWrongUse);
+  EXPECT_EQ(said(), task);
+  service().write_errors = {{grpc::StatusCode::NOT_FOUND, "there is no task decod"}};
+  EXPECT_EQ(Cancel(context_, "g7", "decod"), kWrongUse);
+  EXPECT_EQ(said(), task);
+  // What is there, but has not what was asked for.
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "load"}), kWrongUse);
+  EXPECT_EQ(said(), "kartograph: there is no task load\n");
+}
+
+TEST_F(CommandsTest, ScalesNothingButRecordedWorkflows) {
+  const std::string path = WriteFile(kGood);
+  EXPECT_EQ(Validate(context_, path, 2.0), kWrongUse);
+  EXPECT_EQ(err_.str(),
+            path +
+                ": is not WfFormat, so there are no recorded runtimes that --scale could "
+                "change; leave it out\n");
+  EXPECT_EQ(Submit(context_, {.file = path, .scale = 1.0}), kWrongUse);
+  EXPECT_TRUE(service().request_ids.empty());
+}
+
+TEST_F(CommandsTest, RunRefusesAFolderAsAShellDoes) {
+  for (const char* folder : {".", "..", "/", "/tmp/"}) {
+    err_.str("");
+    EXPECT_EQ(cli::Run(context_, {.command = {folder}}), 126);
+    EXPECT_EQ(err_.str(), absl::StrCat("kartograph: ", folder, ": is a directory\n"));
+  }
+  EXPECT_TRUE(service().request_ids.empty());
+}
+
+TEST_F(CommandsTest, LogsAsJsonNamesAnAttemptThatWroteNothing) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
+  service().tasks = {MakeTask("a", v1::TASK_STATE_FAILED, "")};
+  service().tasks[0].add_attempts()->set_number(1);
+  service().tasks[0].add_attempts()->set_number(2);
+  service().on_read_log = [](int, const v1::ReadLogRequest&, FakeService::LogWriter*) {
+    return grpc::Status::OK;
+  };
+  context_.json = true;
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .standard_error = true}), kDone);
+  EXPECT_EQ(Json<v1::ReadLogResponse>().attempt(), 2);
+  out_.str("");
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .standard_error = true, .attempt = 1}),
+            kDone);
+  EXPECT_EQ(Json<v1::ReadLogResponse>().attempt(), 1);
 }
 
 TEST_F(CommandsTest, SubmitRefusesAWrongFileWithoutAskingTheService) {
@@ -116,13 +219,13 @@ TEST_F(CommandsTest, SaysWhatAServiceCannotDoNow) {
 
 TEST_F(CommandsTest, ValidateCountsTasksAndEdges) {
   const std::string path = WriteFile(kGood);
-  EXPECT_EQ(Validate(context_, path, 1.0), kDone);
+  EXPECT_EQ(Validate(context_, path, std::nullopt), kDone);
   EXPECT_EQ(out_.str(), path + ": 2 tasks, 1 edge, ok\n");
 }
 
 TEST_F(CommandsTest, ValidateSaysAllProblems) {
   const std::string path = WriteFile("tasks: [{name: a, command: [x], after: [a, b]}]\n");
-  EXPECT_EQ(Validate(context_, path, 1.0), kWrongUse);
+  EXPECT_EQ(Validate(context_, path, std::nullopt), kWrongUse);
   EXPECT_EQ(out_.str(), "");
   EXPECT_EQ(err_.str(),
             absl::StrCat(path, ":1:41: tasks[0].after: the task \"a\" depends on itself\n", path,
@@ -135,11 +238,11 @@ TEST_F(CommandsTest, PrintsJsonOfTheContract) {
   EXPECT_EQ(Json<v1::SubmitGraphResponse>().graph_id(), "g7");
   EXPECT_NE(out_.str().find("\"graphId\""), std::string::npos);
   out_.str("");
-  EXPECT_EQ(Validate(context_, WriteFile(kGood), 1.0), kDone);
+  EXPECT_EQ(Validate(context_, WriteFile(kGood), std::nullopt), kDone);
   EXPECT_EQ(Json<v1::Problems>().total(), 0);
   EXPECT_NE(out_.str().find("\"total\": 0"), std::string::npos);  // also what is zero
   out_.str("");
-  EXPECT_EQ(Validate(context_, WriteFile("tasks: 3\n"), 1.0), kWrongUse);
+  EXPECT_EQ(Validate(context_, WriteFile("tasks: 3\n"), std::nullopt), kWrongUse);
   ASSERT_EQ(Json<v1::Problems>().total(), 1);
   EXPECT_EQ(Json<v1::Problems>().problems(0).message(),
             "line 1, column 8: expected a list of tasks, found \"3\"");
@@ -319,7 +422,8 @@ TEST_F(CommandsTest, FollowedLogsSayWhichAttemptComesNext) {
   EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true, .standard_output = true}),
             kDone);
   EXPECT_EQ(out_.str(), "first\nsecond\n");
-  EXPECT_EQ(err_.str(), "==> a, attempt 2 <==\nkartograph: the service is away, trying again\n");
+  EXPECT_EQ(err_.str(),
+            "==> a, attempt 2 <==\nkartograph: the service is unavailable, trying again\n");
 }
 
 TEST_F(CommandsTest, WhatCannotBeWrittenEndsACommand) {

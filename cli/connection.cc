@@ -40,12 +40,13 @@ absl::StatusOr<std::string> CompleteAddress(std::string address) {
     return Wrong(absl::StrCat("--server takes HOST:PORT or unix:PATH, without \"",
                               address.substr(0, scheme + 3),
                               "\"; the service listens for gRPC on port ", kDefaultPort,
-                              " unless it was told otherwise"));
+                              " unless it was started with another"));
   }
   const size_t host_end = absl::StartsWith(address, "[") ? address.find(']') : 0;
-  if (host_end != std::string::npos && address.find(':', host_end) == std::string::npos) {
-    absl::StrAppend(&address, ":", kDefaultPort);
-  }
+  if (host_end == std::string::npos) return address;
+  const size_t colon = address.find(':', host_end);
+  if (colon == std::string::npos) absl::StrAppend(&address, ":", kDefaultPort);
+  if (colon == address.size() - 1) address.append(kDefaultPort);
   return address;
 }
 

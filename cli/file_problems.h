@@ -20,7 +20,7 @@ struct FileProblem {
   std::string message;  // what is wrong and what would be right
 };
 
-// Collects problems, and warnings: what is allowed, but hardly meant. Not thread-safe.
+// Collects problems, and warnings: what is allowed, but probably a mistake. Not thread-safe.
 class FileProblems {
  public:
   // At most this many are kept; the rest are counted.

@@ -22,6 +22,7 @@ constexpr int kMaxFailuresShown = 10;
 constexpr int kTailBytes = 4096;
 constexpr size_t kTailLines = 12;
 constexpr absl::Duration kLastChanges = absl::Seconds(3);
+constexpr absl::Duration kIdle = absl::Seconds(2);  // how often to look why nothing runs
 
 Instant Now() { return Clock::System().Now(); }
 
@@ -42,6 +43,40 @@ void AskWhatRuns(const Context& context, const std::string& graph_id, Progress* 
   for (const v1::Task& task : tasks->tasks()) names.push_back(task.name());
   progress->SetRunning(names);
 }
+
+// Says why nothing of a graph runs, once that has lasted a while. Only cosmetic, as above.
+class IdleNotice {
+ public:
+  IdleNotice(const Context& context, Progress* progress)
+      : context_(context), progress_(*progress) {}
+
+  // To be called with what the service says of the graph.
+  void Update(const v1::Graph& graph) {
+    graph_ = graph;
+    next_look_ = Now().steady + kIdle;
+  }
+  // To be called several times a second.
+  void Tick() {
+    const v1::TaskCounts& counts = graph_.counts();
+    if (IsFinal(graph_) || counts.running() + counts.launching() > 0) return;
+    if (Now().steady < next_look_) return;
+    next_look_ = Now().steady + kIdle;
+    v1::ListTasksRequest request;
+    request.set_graph_id(graph_.graph_id());
+    request.set_page_size(1);
+    request.add_states(v1::TASK_STATE_READY);
+    const auto tasks = context_.client->ListTasks(request);
+    if (!tasks.ok() || tasks->tasks().empty() || tasks->tasks(0).reason().empty()) return;
+    progress_.SetNotice(
+        absl::StrCat(tasks->tasks(0).name(), ": ", Printable(tasks->tasks(0).reason())), Now());
+  }
+
+ private:
+  const Context& context_;
+  Progress& progress_;
+  v1::Graph graph_;
+  SteadyTime next_look_ = SteadyTime::InfiniteFuture();
+};
 
 // The last lines that the task's last attempt wrote to stderr, or to stdout where that is empty.
 std::string LogTail(const Context& context, const v1::Task& task) {
@@ -120,6 +155,7 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
     out->write(text.data(), static_cast<std::streamsize>(text.size()));
     out->flush();
   });
+  IdleNotice idle(context, &progress);
   Patience patience(context.patience);
   v1::Graph graph;
   graph.set_graph_id(graph_id);
@@ -143,14 +179,18 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
           if (first && !IsFinal(graph)) AskWhatRuns(context, graph_id, &progress);
           first = false;
           progress.Update(update, Now());
+          idle.Update(graph);
           if (IsFinal(graph)) final_since = std::min(final_since, Now().steady);
           return goes_on();
         },
-        tick);
+        [&] {
+          idle.Tick();
+          return tick();
+        });
     if (IsFinal(graph) || !goes_on()) break;
     // A service that stops may end the stream politely; the graph is not final, so ask again.
     if (!status.ok() && !IsAway(status)) break;
-    progress.SetNotice("the service is away, trying again", Now());
+    progress.SetNotice("the service is unavailable, trying again", Now());
     if (!patience.Pause(tick)) break;
   }
   progress.Finish(Now());

@@ -169,6 +169,21 @@ TEST_F(FollowTest, RetryCountsTimeFromItself) {
   EXPECT_FALSE(Said("1 min 30 s")) << err_.str();
 }
 
+TEST_F(FollowTest, SaysWhyNothingRuns) {
+  service().tasks = {MakeTask("x", v1::TASK_STATE_READY, "can never run: it needs 2 of pool db")};
+  FakeService* fake = &service();
+  fake->on_watch = [&, fake](int, grpc::ServerContext* context, FakeService::WatchWriter* writer) {
+    const int before = fake->task_lists;
+    writer->Write(Message(v1::GRAPH_STATE_RUNNING, 0, 0));
+    // What runs is asked for first, then why nothing does.
+    while (fake->task_lists < before + 2 && !context->IsCancelled()) usleep(1000);
+    writer->Write(Message(v1::GRAPH_STATE_CANCELLED, 0, 0));
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Retry(context_, "g7", true), kNotSucceeded);
+  EXPECT_TRUE(Said("small: 0 of 2 done; x: can never run: it needs 2 of pool db\n")) << err_.str();
+}
+
 TEST_F(FollowTest, SaysWhyAGraphCannotBeWatched) {
   service().on_watch = [&](int, grpc::ServerContext*, FakeService::WatchWriter*) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "the graph was pruned");

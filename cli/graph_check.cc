@@ -7,7 +7,7 @@
 #include "absl/hash/hash.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 #include "planner/task_graph.h"
 
 namespace kartograph::cli {

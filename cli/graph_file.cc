@@ -11,11 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/descriptor.h"
 #include "cli/graph_check.h"
 #include "cli/task_reader.h"
@@ -47,7 +44,7 @@ class YamlTasks final : public FileTasks {
     reader_.ReadTask(tasks_[index], FieldPath(), spec, nullptr);
   }
   absl::string_view name(size_t index) const override { return tree_->text(places_[index]); }
-  Mark mark(size_t index) const override { return tree_->mark(places_[index]); }
+  FilePlace Find(size_t index, const std::vector<FieldStep>& steps) const override;
 
  private:
   const std::unique_ptr<const YamlTree> tree_;
@@ -56,6 +53,27 @@ class YamlTasks final : public FileTasks {
   const YamlTree::Ids tasks_;
   const std::vector<YamlTree::Id> places_;
 };
+
+FilePlace YamlTasks::Find(size_t index, const std::vector<FieldStep>& steps) const {
+  FilePlace place{tree_->mark(places_[index]), absl::StrCat("tasks[", index, "]")};
+  FileProblems ignored;  // all were found when the tasks were checked
+  YamlTree::Id node = tasks_[index];
+  for (const FieldStep& step : steps) {
+    if (step.index >= 0) {
+      const bool list = node != YamlTree::kNone && tree_->kind(node) == Kind::kSequence;
+      const YamlTree::Ids items = list ? tree_->Items(node) : YamlTree::Ids();
+      if (std::cmp_greater_equal(step.index, items.size())) break;
+      node = items[static_cast<size_t>(step.index)];
+      absl::StrAppend(&place.field, "[", step.index, "]");
+    } else {
+      absl::StrAppend(&place.field, ".", step.key);
+      if (node == YamlTree::kNone) continue;
+      node = ValueOf(ReadMap(*tree_, node, FieldPath(), &ignored), step.key);
+    }
+    if (node != YamlTree::kNone) place.mark = tree_->mark(node);
+  }
+  return place;
+}
 
 // Checks the tasks in `list`; gives them where there are some.
 std::unique_ptr<const FileTasks> CheckTasks(std::unique_ptr<const YamlTree> tree, YamlTree::Id list,
@@ -104,7 +122,13 @@ void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& op
                       absl::StrCat(Quoted(file->spec.name()), " ", problem));
       }
     } else if (entry.key == "queue") {
-      if (!nothing) reader.ReadString(entry.value, field, file->spec.mutable_client_queue());
+      if (nothing) continue;
+      reader.ReadString(entry.value, field, file->spec.mutable_client_queue());
+      const std::string problem = planner::NameProblem(file->spec.client_queue());
+      if (tree.kind(entry.value) == Kind::kScalar && !problem.empty()) {
+        problems->Add(tree.mark(entry.value), field.ToString(),
+                      absl::StrCat(Quoted(file->spec.client_queue()), " ", problem));
+      }
     } else if (entry.key == "fail_fast") {
       bool fail_fast = false;
       if (!nothing) reader.ReadBool(entry.value, field, &fail_fast);
@@ -165,9 +189,10 @@ bool ReadAll(const std::string& path, std::string* text, FileProblems* problems)
   return true;
 }
 
-bool ParseOneDocument(std::string text, YamlTree* tree, FileProblems* problems) {
-  if (const std::optional<yaml::Problem> problem = tree->Parse(std::move(text))) {
-    problems->Add(problem->mark, "", absl::StrCat("invalid YAML: ", problem->what));
+bool ParseOneDocument(std::string text, bool json_only, YamlTree* tree, FileProblems* problems) {
+  if (const std::optional<yaml::Problem> problem = tree->Parse(std::move(text), json_only)) {
+    problems->Add(problem->mark, "",
+                  absl::StrCat("invalid ", problem->language, ": ", problem->what));
     return false;
   }
   if (tree->empty()) {
@@ -187,10 +212,15 @@ bool ParseOneDocument(std::string text, YamlTree* tree, FileProblems* problems) 
 std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions& options,
                                         FileProblems* problems) {
   auto tree = std::make_unique<YamlTree>();
-  if (!ParseOneDocument(std::move(text), tree.get(), problems)) return std::nullopt;
+  if (!ParseOneDocument(std::move(text), options.json_only, tree.get(), problems))
+    return std::nullopt;
   GraphFile file;
   if (IsWfFormat(*tree)) {
     ReadWfFormat(*tree, options, &file, problems);
+  } else if (options.scale.has_value()) {
+    problems->Add({}, "",
+                  "is not WfFormat, so there are no recorded runtimes that --scale could change; "
+                  "leave it out");
   } else {
     ReadGraph(std::move(tree), options, &file, problems);
   }
@@ -198,7 +228,7 @@ std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions
   return file;
 }
 
-std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
+std::optional<GraphFile> LoadGraphFile(const std::string& path, std::optional<double> scale,
                                        FileProblems* problems) {
   std::string text;
   if (!ReadAll(path, &text, problems)) return std::nullopt;
@@ -206,6 +236,7 @@ std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
   options.default_name = NameFromPath(path);
   options.folder = FolderOf(path);
   options.scale = scale;
+  options.json_only = absl::EndsWithIgnoreCase(path, ".json");
   return ParseGraphFile(std::move(text), options, problems);
 }
 
@@ -219,23 +250,6 @@ std::string NameFromPath(const std::string& path) {
   if (name.empty()) return "graph";
   // Such as that of g17.yaml, which looks like an id.
   return planner::GraphNameProblem(name).empty() ? name : absl::StrCat("graph-", name);
-}
-
-std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field) {
-  if (!absl::ConsumePrefix(&field, "tasks[")) return std::nullopt;
-  size_t index;
-  if (absl::SimpleAtoi(field.substr(0, field.find(']')), &index)) {
-    return index < file.tasks->size() ? std::optional<Mark>(file.tasks->mark(index)) : std::nullopt;
-  }
-  if (!absl::ConsumePrefix(&field, "\"")) return std::nullopt;
-  const size_t end = field.find("\"]");
-  if (end == absl::string_view::npos) return std::nullopt;
-  std::string name;
-  if (!absl::CUnescape(field.substr(0, end), &name)) return std::nullopt;
-  for (size_t i = 0; i < file.tasks->size(); ++i) {
-    if (file.tasks->name(i) == name) return file.tasks->mark(i);
-  }
-  return std::nullopt;
 }
 
 }  // namespace kartograph::cli

@@ -9,12 +9,24 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "api/kartograph/v1/task_executer.pb.h"
 #include "cli/file_problems.h"
 
 namespace kartograph::cli {
+
+// A step into a structure: a key of a mapping or, where `index` is not negative, an item of a list.
+struct FieldStep {
+  std::string key{};
+  int64_t index = -1;
+};
+
+struct FilePlace {
+  Mark mark;
+  std::string field;  // as of a FileProblem
+};
 
 // The tasks of a file that was found valid, made one at a time: as messages, a million of them
 // would take ten times as much memory as the file. Safe to read from many threads.
@@ -25,8 +37,9 @@ class FileTasks {
   // Makes task `index`, whatever was in `spec`.
   virtual void Read(size_t index, v1::TaskSpec* spec) const = 0;
   virtual absl::string_view name(size_t index) const = 0;
-  // Where the task stands.
-  virtual Mark mark(size_t index) const = 0;
+  // Where `steps` lead in task `index`. What the file does not hold, as it comes from the defaults,
+  // stands where that would be which it belongs to, the task itself at last.
+  virtual FilePlace Find(size_t index, const std::vector<FieldStep>& steps) const = 0;
 };
 
 struct GraphFile {
@@ -40,8 +53,11 @@ struct GraphFileOptions {
   std::string default_name = "graph";
   // Absolute folder that relative directories start from.
   std::string folder = "/";
-  // What a WfFormat task's recorded runtime is multiplied by.
-  double scale = 1.0;
+  // What a WfFormat task's recorded runtime is multiplied by; 1 where it is not given. Other files
+  // are refused with it.
+  std::optional<double> scale{};
+  // Whether a text that begins like JSON must be JSON, and may not be YAML.
+  bool json_only = false;
 };
 
 // Reads and checks a graph. Nothing, with at least one problem added, where it is invalid.
@@ -49,15 +65,11 @@ std::optional<GraphFile> ParseGraphFile(std::string text, const GraphFileOptions
                                         FileProblems* problems);
 
 // The same from a file, or from standard input where `path` is "-".
-std::optional<GraphFile> LoadGraphFile(const std::string& path, double scale,
+std::optional<GraphFile> LoadGraphFile(const std::string& path, std::optional<double> scale,
                                        FileProblems* problems);
 
 // A path's last part without its ending, made fit to name a graph or a task.
 std::string NameFromPath(const std::string& path);
-
-// Where the task named by `field` of a service's problem stands, as in
-// tasks["decode"].consumption["ram"] or tasks[3].name. Nothing where it names no task of the file.
-std::optional<Mark> MarkOfField(const GraphFile& file, absl::string_view field);
 
 }  // namespace kartograph::cli
 

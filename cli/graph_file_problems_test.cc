@@ -1,6 +1,7 @@
 // The problems reported for invalid graph files, word for word.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,60 @@ std::string ProblemsOf(const std::string& text) {
 // Of one task with this line beside name and command.
 std::string ProblemsOfTask(absl::string_view line) {
   return ProblemsOf(absl::StrCat("tasks:\n  - name: a\n    command: [x]\n    ", line, "\n"));
+}
+
+TEST(GraphFileProblemsTest, SaysWhereJsonIsWrong) {
+  EXPECT_EQ(ProblemsOf("{\"tasks\": [\n  {\"name\": \"a\", \"name\": \"b\", \"comand\": \"x\",\n"
+                       "   \"consumption\": {\"cpu\": 12345678901234567890}}]}"),
+            "f.yaml:2:3: tasks[0]: the task has no command\n"
+            "f.yaml:2:17: tasks[0].name: duplicate key; first given on line 2\n"
+            "f.yaml:2:30: tasks[0]: \"comand\" is not a known key; did you mean \"command\"?\n"
+            "f.yaml:3:27: tasks[0].consumption.cpu: \"12345678901234567890\" is over 10^15; "
+            "give a smaller number\n");
+  EXPECT_EQ(ProblemsOf("{\"tasks\": [\n\"\x7F\"\n{\"name\": 1}]}"),
+            "f.yaml:3:1: invalid JSON: unexpected '{'\n");
+  EXPECT_EQ(
+      ProblemsOf("{\"name\": \"\\ud83d\"}"),
+      "f.yaml:1:17: invalid JSON: half of a surrogate pair; a character above U+FFFF takes two "
+      "escapes, such as \\ud83d\\ude00\n");
+  EXPECT_EQ(
+      ProblemsOf("{name: a, tasks: [\n]"),
+      "f.yaml:2:2: invalid YAML: did not find expected ',' or '}', while parsing a flow mapping "
+      "from line 1\n");
+}
+
+TEST(GraphFileProblemsTest, SaysThatTextWithAColonNeedsQuotes) {
+  EXPECT_EQ(
+      ProblemsOf("tasks:\n  - name: a\n    command:\n      echo x: y\n"),
+      "f.yaml:4:7: tasks[0].command: expected a command (a list of program and arguments, or a "
+      "line for the shell), found a mapping; put text that has \": \" in it into quotes\n");
+  EXPECT_EQ(
+      ProblemsOf("tasks:\n  - name: a\n    command: [echo, x: y]\n"),
+      "f.yaml:3:21: tasks[0].command[1]: expected an argument, found a mapping; put text that "
+      "has \": \" in it into quotes\n");
+}
+
+TEST(GraphFileProblemsTest, WarnsOfWhatOthersCallAResource) {
+  FileProblems problems;
+  EXPECT_TRUE(
+      ParseGraphFile(
+          "tasks: [{name: a, command: x, consumption: {cpus: 1, Mem: 1GiB, db: 1, cpu: 1}}]",
+          GraphFileOptions(), &problems)
+          .has_value());
+  EXPECT_EQ(problems.WarningsToString("f"),
+            "f:1:45: warning: tasks[0].consumption: \"cpus\" is the name of a pool here; did you "
+            "mean \"cpu\"?\n"
+            "f:1:54: warning: tasks[0].consumption: \"Mem\" is the name of a pool here; did you "
+            "mean \"ram\"?\n");
+}
+
+TEST(GraphFileProblemsTest, TakesJsonByItsNameForNothingElse) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/graph.json");
+  std::ofstream(path) << "{\"tasks\": [{\"name\": \"a\", \"command\": \"x\",}]}\n";
+  FileProblems problems;
+  EXPECT_FALSE(LoadGraphFile(path, std::nullopt, &problems).has_value());
+  EXPECT_EQ(problems.ToString("graph.json"),
+            "graph.json:1:41: invalid JSON: nothing follows the comma before this bracket\n");
 }
 
 TEST(GraphFileProblemsTest, SaysAllProblemsAtOnceWithTheirPlaces) {
@@ -98,7 +153,7 @@ tasks:
       "f.yaml:13:5: tasks[1]: \"frobnicate\" is not a known key\n");
 }
 
-TEST(GraphFileProblemsTest, WarnsOfWhatIsHardlyMeant) {
+TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {
   const auto warnings = [](const std::string& text) {
     FileProblems problems;
     EXPECT_TRUE(ParseGraphFile(text, {}, &problems).has_value()) << problems.ToString("f.yaml");
@@ -118,14 +173,14 @@ TEST(GraphFileProblemsTest, WarnsOfWhatIsHardlyMeant) {
 )"),
       "f.yaml:3:14: warning: tasks[0].command: \"./load.sh\" is looked for in the attempt's own, "
       "empty folder; give its full path, or a `directory`\n"
-      "f.yaml:4:25: warning: tasks[0].environment.PATH: \"/opt/x:$PATH\" is passed on as it is; "
-      "variables are replaced in a shell command only\n"
+      "f.yaml:4:25: warning: tasks[0].environment.PATH: \"/opt/x:$PATH\" is passed on unchanged; "
+      "variables are expanded in shell commands only\n"
       "f.yaml:5:24: warning: tasks[0].consumption.ram: \"8\" is a number of bytes; did you mean "
       "\"8GiB\"?\n"
       "f.yaml:7:14: warning: tasks[1].command: the shell goes on after a line that fails; begin "
       "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n"
-      "f.yaml:10:16: warning: tasks[1].directory: \"~\" is taken for the name of a folder; give "
-      "the full path of the home\n");
+      "f.yaml:10:16: warning: tasks[1].directory: \"~\" is not expanded; give the full path of "
+      "the home directory\n");
   EXPECT_EQ(warnings(R"(tasks:
   - name: a
     command: [./load.sh]

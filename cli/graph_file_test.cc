@@ -222,6 +222,25 @@ TEST(GraphFileTest, ReadsJson) {
   EXPECT_EQ(file.tasks[1].priority(), 2);
 }
 
+TEST(GraphFileTest, ReadsJsonThatIsNotYaml) {
+  const std::string text = "\x7F \xC2\x80 \xC2\x85\xC2\x9F  \xE2\x80\xA8  end";
+  const std::string variable(2000, 'v');
+  const ParsedFile file =
+      Parse(absl::StrCat(R"({"tasks": [{"name": "a", "command": ["echo", ")", text,
+                         R"("], "environment": {")", variable, R"(": ")", text, R"("}}]})"));
+  EXPECT_EQ(file.tasks[0].command().arguments(1), text);
+  EXPECT_EQ(file.tasks[0].command().environment().at(variable), text);
+}
+
+TEST(GraphFileTest, KeepsQuantitiesOfJsonExact) {
+  const ParsedFile file = Parse(
+      R"({"tasks": [{"name": "a", "command": ["x"],
+                     "consumption": {"cpu": 0.1, "ram": 999999999999999, "pool": 123456789012.345}}]})");
+  EXPECT_EQ(file.tasks[0].consumption().at("cpu"), 0.1);
+  EXPECT_EQ(file.tasks[0].consumption().at("ram"), 999999999999999);
+  EXPECT_EQ(file.tasks[0].consumption().at("pool"), 123456789012.345);
+}
+
 TEST(GraphFileTest, TakesAKeyWithoutValueAsNotGiven) {
   const ParsedFile file = Parse(
       "queue:\nfail_fast:\ndefaults:\ntasks: [{name: a, command: [x], after: , timeout: ~, "
@@ -235,7 +254,7 @@ TEST(GraphFileTest, LoadsAFileAndNamesTheGraphAfterIt) {
   const std::string path = absl::StrCat(folder, "/my release.yaml");
   std::ofstream(path) << "tasks: [{name: a, command: [x], directory: sub}]\n";
   FileProblems problems;
-  const auto file = LoadGraphFile(path, 1.0, &problems);
+  const auto file = LoadGraphFile(path, std::nullopt, &problems);
   ASSERT_TRUE(file.has_value()) << problems.ToString(path);
   EXPECT_EQ(file->spec.name(), "my_release");
   const std::string directory = TasksOf(*file)[0].command().directory();
@@ -261,7 +280,7 @@ TEST(GraphFileTest, ReadsEachTaskAsOftenAsAsked) {
     EXPECT_EQ(spec.priority(), 3);
   }
   EXPECT_EQ(file.tasks->name(1), "b");
-  EXPECT_EQ(file.tasks->mark(1), (Mark{4, 12}));
+  EXPECT_EQ(file.tasks->Find(1, {}).mark, (Mark{4, 12}));
 }
 
 TEST(GraphFileTest, ReadsAFileLargerThanOneRead) {
@@ -273,11 +292,11 @@ TEST(GraphFileTest, ReadsAFileLargerThanOneRead) {
   ASSERT_GT(text.size(), size_t{1} << 20);
   std::ofstream(path) << text;
   FileProblems problems;
-  const auto file = LoadGraphFile(path, 1.0, &problems);
+  const auto file = LoadGraphFile(path, std::nullopt, &problems);
   ASSERT_TRUE(file.has_value()) << problems.ToString(path);
   ASSERT_EQ(file->tasks->size(), 30000u);
   EXPECT_EQ(file->tasks->name(29999), "t29999");
-  EXPECT_EQ(file->tasks->mark(29999), (Mark{30001, 10}));
+  EXPECT_EQ(file->tasks->Find(29999, {}).mark, (Mark{30001, 10}));
 }
 
 TEST(GraphFileTest, SaysWhyAFileCannotBeRead) {
@@ -287,18 +306,6 @@ TEST(GraphFileTest, SaysWhyAFileCannotBeRead) {
   FileProblems folder;
   EXPECT_FALSE(LoadGraphFile("/", 1.0, &folder).has_value());
   EXPECT_EQ(folder.ToString("x"), "x: is a directory; expected a graph file\n");
-}
-
-TEST(GraphFileTest, FindsThePlaceOfATaskThatTheServiceNames) {
-  const GraphFile file =
-      ParseFile("tasks:\n  - {name: 'a[1]', command: [x]}\n  - {name: b, command: [x]}\n");
-  EXPECT_EQ(MarkOfField(file, "tasks[\"a[1]\"].consumption[\"ram\"]"), (Mark{2, 12}));
-  EXPECT_EQ(MarkOfField(file, "tasks[\"b\"]"), (Mark{3, 12}));
-  EXPECT_EQ(MarkOfField(file, "tasks[1].name"), (Mark{3, 12}));
-  EXPECT_EQ(MarkOfField(file, "tasks[2].name"), std::nullopt);
-  EXPECT_EQ(MarkOfField(file, "tasks[\"c\"].after"), std::nullopt);
-  EXPECT_EQ(MarkOfField(file, "tasks[\"c"), std::nullopt);
-  EXPECT_EQ(MarkOfField(file, "graph.name"), std::nullopt);
 }
 
 TEST(GraphFileTest, AShellRunsTheCommandsThatAreText) {

@@ -74,7 +74,7 @@ void LogOutput::Print(v1::LogStream stream, int attempt, absl::string_view text)
 void LogOutput::ServiceIsAway() {
   const MutexLock lock(&mutex_);
   if (std::exchange(away_, true)) return;
-  *context_.err << "kartograph: the service is away, trying again" << std::endl;
+  *context_.err << "kartograph: the service is unavailable, trying again" << std::endl;
 }
 
 bool LogOutput::writable() const {

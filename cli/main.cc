@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "base/state_folder.h"
+#include "base/suggest.h"
 #include "base/utf8.h"
 #include "base/version.h"
 #include "cli/client.h"
@@ -24,52 +25,69 @@
 #include "cli/completion.h"
 #include "cli/connection.h"
 #include "cli/file_problems.h"
-#include "cli/suggest.h"
 #include "cli/terminal.h"
 
 namespace kartograph::cli {
 namespace {
 
 constexpr char kFooter[] =
-    R"(Exit codes: 0 done, 1 the graph did not succeed, 2 invalid usage or invalid file,
-3 the service cannot be reached, 4 the output cannot be written; of run: those of its task.)";
+    R"(Exit codes: 0 success, 1 the graph did not succeed, 2 invalid usage or invalid file,
+3 the service cannot be reached, 4 the output cannot be written; run: that of its task.)";
+
+// The command among the words of a command line.
+struct NamedCommand {
+  const CLI::App* command = nullptr;  // null where there is none
+  std::string unknown{};              // what stands in its place and is none
+};
+
+std::vector<const CLI::App*> Commands(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+// The option that a word names, without its value; null where there is none.
+const CLI::Option* FindOption(const CLI::App& app, const CLI::App& command,
+                              const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  const CLI::Option* option = command.get_option_no_throw(name);
+  for (const CLI::App* part : Commands(command)) {  // of `queue`
+    if (option == nullptr && &command != &app) option = part->get_option_no_throw(name);
+  }
+  return option != nullptr ? option : app.get_option_no_throw(name);
+}
 
 // Whether the word after this option is its value.
 bool TakesNextWord(const CLI::App& app, const CLI::App& command, const std::string& word) {
-  if (absl::StrContains(word, "=")) return false;
-  for (const CLI::App* owner : {&command, &app}) {
-    const CLI::Option* option = owner->get_option_no_throw(word);
-    if (option != nullptr) return option->get_items_expected() > 0;
-  }
-  return false;
+  const CLI::Option* option = FindOption(app, command, word);
+  return option != nullptr && !absl::StrContains(word, "=") && option->get_items_expected() > 0;
 }
 
-// What to do with a word that is not one of the commands; empty where it is one.
-std::string UnknownCommand(const CLI::App& app, int argc, char** argv) {
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-    names.push_back(command->get_name());
-  }
-  const std::vector<absl::string_view> known(names.begin(), names.end());
-  for (int i = 1; i < argc; ++i) {
-    const absl::string_view word = argv[i];
-    if (absl::StartsWith(word, "-")) {
-      if (TakesNextWord(app, app, argv[i])) ++i;
+NamedCommand FindCommand(const CLI::App& app, const std::vector<std::string>& words) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (absl::StartsWith(words[i], "-")) {
+      if (TakesNextWord(app, app, words[i])) ++i;
       continue;
     }
-    if (std::find(known.begin(), known.end(), word) != known.end()) return "";
-    const absl::string_view meant = word == "ls" ? "list" : Nearest(word, known);
-    return absl::StrCat(Quoted(word), " is not a command",
-                        meant.empty() ? absl::StrCat("; there are ", absl::StrJoin(known, ", "))
-                                      : absl::StrCat("; did you mean \"", meant, "\"?"));
+    for (const CLI::App* command : Commands(app)) {
+      if (command->get_name() == words[i]) return {command};
+    }
+    return {nullptr, words[i]};
   }
-  return "";
+  return {};
 }
 
-// The arguments with a "--" before the command of `run`, so that its own options are left alone.
+// What to do with a word that is not one of the commands.
+std::string UnknownCommand(const CLI::App& app, const std::string& word) {
+  std::vector<absl::string_view> known;
+  for (const CLI::App* command : Commands(app)) known.push_back(command->get_name());
+  const absl::string_view meant = word == "ls" ? "list" : Nearest(word, known);
+  return absl::StrCat(Quoted(word), " is not a command",
+                      meant.empty() ? absl::StrCat("; there are ", absl::StrJoin(known, ", "))
+                                    : absl::StrCat("; did you mean \"", meant, "\"?"));
+}
+
+// The words with a "--" before the command of `run`, so that its own options are left alone.
 std::vector<std::string> WithCommandMarked(const CLI::App& app, const CLI::App& run_command,
-                                           int argc, char** argv) {
-  std::vector<std::string> words(argv + 1, argv + argc);
+                                           std::vector<std::string> words) {
   bool run = false;
   for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
     if (absl::StartsWith(words[i], "-")) {
@@ -97,10 +115,55 @@ std::vector<std::string> LongOptions(const CLI::App& app) {
   return options;
 }
 
+// What to do with the first option that neither the command nor the program has; empty where all
+// are known.
+std::string UnknownOption(const CLI::App& app, const CLI::App* command,
+                          const std::vector<std::string>& words) {
+  const CLI::App& owner = command == nullptr ? app : *command;
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    if (!absl::StartsWith(words[i], "--")) continue;
+    if (FindOption(app, owner, words[i]) != nullptr) {
+      if (TakesNextWord(app, owner, words[i])) ++i;
+      continue;
+    }
+    std::vector<std::string> options = LongOptions(app);
+    if (command != nullptr) {
+      for (std::string& option : LongOptions(*command)) options.push_back(std::move(option));
+    }
+    options.push_back("--help");
+    const std::string name = words[i].substr(0, words[i].find('='));
+    const absl::string_view meant =
+        Nearest(name, std::vector<absl::string_view>(options.begin(), options.end()));
+    return absl::StrCat(Quoted(name), " is not an option of ", app.get_name(),
+                        command == nullptr ? "" : " ", command == nullptr ? "" : owner.get_name(),
+                        meant.empty() ? absl::StrCat("; there are ", absl::StrJoin(options, ", "))
+                                      : absl::StrCat("; did you mean \"", meant, "\"?"));
+  }
+  return "";
+}
+
+// What is wrong with the arguments, in our words where CLI11's would not do.
+std::string WrongUse(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<CLI::App*> parsed = app.get_subcommands();
+  if (parsed.empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : Commands(app)) names.push_back(command->get_name());
+    return absl::StrCat("give a command: ", absl::StrJoin(names, ", "));
+  }
+  const std::string& name = parsed[0]->get_name();
+  const std::string help = absl::StrCat("; see \"kartograph ", name, " --help\"");
+  const std::vector<std::string> left = app.remaining(/*recurse=*/true);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !left.empty()) {
+    // CLI11 keeps them in reverse.
+    return absl::StrCat(name, " does not take ", Quoted(left.back()), help);
+  }
+  return absl::StrCat(error.what(), help);
+}
+
 // What there is to complete, read off the commands themselves.
 std::vector<CompletedCommand> CompletedCommands(const CLI::App& app) {
   std::vector<CompletedCommand> commands;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* command : Commands(app)) {
     CompletedCommand& completed = commands.emplace_back();
     completed.name = command->get_name();
     completed.description = command->get_description();
@@ -149,7 +212,7 @@ int Main(int argc, char** argv) {
   ConnectionArguments connection;
   bool json = false;
   AddConnectionOptions(app, connection);
-  app.add_flag("--json", json, "Print the service's messages as one JSON document");
+  app.add_flag("--json", json, "Print the result as one JSON document");
 
   std::function<int(const Context&)> run;
   const auto command = [&](const char* name, const char* description,
@@ -167,8 +230,8 @@ int Main(int argc, char** argv) {
   sub->add_flag("--wait", submit.wait, "Show progress until the graph ends");
   sub->add_option("--name", submit.name, "Name of the graph, instead of the file's");
   sub->add_option("--queue", submit.queue, "Client queue, instead of the file's");
-  sub->add_option("--scale", submit.scale, "WfFormat: factor for the recorded runtimes")
-      ->capture_default_str();
+  sub->add_option("--scale", submit.scale,
+                  "WfFormat: factor for the recorded runtimes (default: 1)");
 
   StatusArguments status;
   sub = command("status", "Show the cluster, a graph, or one task of it",
@@ -181,10 +244,11 @@ int Main(int argc, char** argv) {
   ListArguments list;
   sub = command("list", "List graphs, the newest first",
                 [&](const Context& context) { return List(context, list); });
-  sub->add_option("--limit", list.limit, "How many graphs")
+  sub->add_option("--limit", list.limit, "List at most this many graphs")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  sub->add_option("--state", list.state, "Only running, succeeded, failed or cancelled ones");
+  sub->add_option("--state", list.state,
+                  "Only graphs in this state: running, succeeded, failed or cancelled");
 
   std::string graph;
   std::string task;
@@ -203,12 +267,13 @@ int Main(int argc, char** argv) {
                 });
   const CLI::App* const run_command = sub;
   sub->add_option("COMMAND", run_arguments.command, "Program and arguments")->required();
-  sub->add_option("--cpu", cpu, "Cores that it takes, such as 2 or 0.5 (default: 1)");
-  sub->add_option("--ram", ram, "Memory that it takes, and may use, such as 2GiB");
-  sub->add_option("--resource", run_arguments.consumption, "What else it takes")
+  sub->add_option("--cpu", cpu, "Cores it takes, such as 2 or 0.5 (default: 1)");
+  sub->add_option("--ram", ram, "Memory it takes and may not exceed, such as 2GiB");
+  sub->add_option("--resource", run_arguments.consumption,
+                  "Another resource it takes; may be repeated")
       ->type_name("NAME=QUANTITY")
       ->allow_extra_args(false);
-  sub->add_option("--env", run_arguments.environment, "A variable of its environment")
+  sub->add_option("--env", run_arguments.environment, "Environment variable; may be repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   sub->add_option("--directory", run_arguments.directory,
@@ -216,9 +281,10 @@ int Main(int argc, char** argv) {
   sub->add_flag("--sandbox", run_arguments.sandbox, "Run it in an empty folder of its own instead")
       ->excludes("--directory");
   sub->add_option("--name", run_arguments.name, "Name of the task (default: the program's)");
-  sub->add_option("--timeout", run_arguments.timeout, "Limit of its wall time, such as 30m")
+  sub->add_option("--timeout", run_arguments.timeout,
+                  "Limit on each attempt's wall time, such as 30m")
       ->type_name("DURATION");
-  sub->add_option("--max-attempts", run_arguments.max_attempts, "How often it may be tried")
+  sub->add_option("--max-attempts", run_arguments.max_attempts, "How many attempts it gets")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   sub->add_option("--priority", run_arguments.priority, "Higher goes first")->capture_default_str();
@@ -229,7 +295,7 @@ int Main(int argc, char** argv) {
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
   sub->add_option("TASK", tasks, "Names of tasks, or patterns such as 'tile-*' (* and ?)");
 
-  sub = command("close", "Let an open graph end: nothing is added to it any more",
+  sub = command("close", "Close an open graph: nothing more can be added to it",
                 [&](const Context& context) { return Close(context, graph); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
 
@@ -247,17 +313,17 @@ int Main(int argc, char** argv) {
   sub->add_option("--attempt", logs.attempt, "Number of an attempt (default: the last one)")
       ->check(CLI::Range(1, 1000000));
 
-  sub = command("result", "Print the return value of a task, as it is",
+  sub = command("result", "Print a task's return value, byte for byte",
                 [&](const Context& context) { return Result(context, graph, task); });
   sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
   sub->add_option("TASK", task, "Name of a task")->required();
 
   std::string file;
-  double scale = 1.0;
+  std::optional<double> scale;
   sub = command("validate", "Check a graph file without a service",
                 [&](const Context& context) { return Validate(context, file, scale); });
   sub->add_option("FILE", file, "Graph file; - for stdin")->required();
-  sub->add_option("--scale", scale, "As in submit")->capture_default_str();
+  sub->add_option("--scale", scale, "As in submit");
 
   bool wait = false;
   sub = command("retry",
@@ -305,14 +371,13 @@ int Main(int argc, char** argv) {
           [](const Context& context) { return Page(context); });
 
   std::string shell;
-  sub = command("completion", "Print a script with which a shell completes these commands",
-                [&](const Context& context) {
-                  std::vector<std::string> general = LongOptions(app);
-                  general.push_back("--help");
-                  *context.out << CompletionScript(shell, CompletedCommands(app), general);
-                  return int{kDone};
-                });
-  sub->add_option("SHELL", shell, "bash, zsh or fish; source what is printed")
+  sub = command("completion", "Print a shell completion script", [&](const Context& context) {
+    std::vector<std::string> general = LongOptions(app);
+    general.push_back("--help");
+    *context.out << CompletionScript(shell, CompletedCommands(app), general);
+    return int{kDone};
+  });
+  sub->add_option("SHELL", shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
 
@@ -326,30 +391,37 @@ int Main(int argc, char** argv) {
     }
   }
 
-  if (argc > 1 && absl::string_view(argv[1]) == "help") {
-    std::cout << app.help();
-    return kDone;
+  const auto refuse = [](absl::string_view why) {
+    std::cerr << "kartograph: " << why << "\n";
+    return int{kWrongUse};
+  };
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
   }
-  if (const std::string unknown = UnknownCommand(app, argc, argv); !unknown.empty()) {
-    std::cerr << "kartograph: " << unknown << "\n";
-    return kWrongUse;
-  }
+  const NamedCommand named = FindCommand(app, words);
+  if (!named.unknown.empty()) return refuse(UnknownCommand(app, named.unknown));
   // Files may have any name; all other words go to the service, as text.
-  const bool of_file = argc > 1 && (absl::string_view(argv[1]) == "submit" ||
-                                    absl::string_view(argv[1]) == "validate");
-  for (int i = 1; i < argc && !of_file; ++i) {
-    if (IsValidUtf8(argv[i])) continue;
-    std::cerr << "kartograph: " << Quoted(argv[i]) << " is not valid UTF-8\n";
-    return kWrongUse;
+  const bool of_file = named.command != nullptr && (named.command->get_name() == "submit" ||
+                                                    named.command->get_name() == "validate");
+  for (const std::string& word : words) {
+    if (!of_file && !IsValidUtf8(word))
+      return refuse(absl::StrCat(Quoted(word), " is not valid UTF-8"));
+  }
+  words = WithCommandMarked(app, *run_command, std::move(words));
+  if (const std::string unknown = UnknownOption(app, named.command, words); !unknown.empty()) {
+    return refuse(unknown);
   }
   // What cannot be written is found when it is, and reported.
   std::signal(SIGPIPE, SIG_IGN);
   try {
-    std::vector<std::string> words = WithCommandMarked(app, *run_command, argc, argv);
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
+  } catch (const CLI::Success& help_or_version) {
+    return app.exit(help_or_version);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kWrongUse;  // --help is an "error" too
+    return refuse(WrongUse(app, error));
   }
 
   absl::StatusOr<ClientOptions> options =
@@ -357,10 +429,7 @@ int Main(int argc, char** argv) {
         const char* value = std::getenv(name);
         return value == nullptr ? "" : value;
       });
-  if (!options.ok()) {
-    std::cerr << "kartograph: " << options.status().message() << "\n";
-    return kWrongUse;
-  }
+  if (!options.ok()) return refuse(std::string(options.status().message()));
 
   Context context;
   context.out = &std::cout;

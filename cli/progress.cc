@@ -298,7 +298,7 @@ void Progress::SayFailure(const v1::WatchGraphResponse::Change& change) {
   if (failures_said_ == kMaxFailuresSaid) Say("further failures are only counted");
 }
 
-ProgressState Progress::StateAt(const Instant& now) const {
+ProgressState Progress::StateAt(const Instant& now) {
   ProgressState state;
   state.name = graph_.spec().name();
   state.counts = graph_.counts();
@@ -306,7 +306,9 @@ ProgressState Progress::StateAt(const Instant& now) const {
       started_ == absl::InfinitePast() ? FromProto(graph_.submit_time()) : started_;
   const absl::Time end =
       graph_.has_end_time() ? std::min(now.wall, FromProto(graph_.end_time())) : now.wall;
-  state.elapsed = std::max(absl::ZeroDuration(), end - start);
+  // The graph may have ended before what was shown last, and a wall clock may be set back.
+  elapsed_ = std::max(elapsed_, end - start);
+  state.elapsed = elapsed_;
   for (const auto& [order, name] : running_) {
     // The counts are newer where changes come in several messages.
     if (state.running.size() == kNamesKept ||

@@ -62,7 +62,7 @@ class Progress {
   void Show(const Instant& now);
   void Say(absl::string_view line);
   void SayFailure(const v1::WatchGraphResponse::Change& change);
-  ProgressState StateAt(const Instant& now) const;
+  ProgressState StateAt(const Instant& now);
 
   const Terminal terminal_;
   const absl::Time started_;
@@ -70,7 +70,8 @@ class Progress {
   v1::Graph graph_;
   bool known_ = false;  // whether graph_ is set
   std::string notice_;
-  std::map<uint64_t, std::string> running_;                   // by order of starting
+  absl::Duration elapsed_;                   // what was shown: time never goes back
+  std::map<uint64_t, std::string> running_;  // by order of starting
   absl::flat_hash_map<std::string, uint64_t> running_order_;  // the same, by name
   uint64_t next_order_ = 0;
   int failures_said_ = 0;

@@ -102,10 +102,10 @@ TEST(ProgressLineTest, StaysWellFormedForAnEmptyGraph) {
 
 TEST(ProgressLineTest, ShowsANoticeInsteadOfTheRunningTasks) {
   ProgressState state = MapRelease();
-  state.notice = "the service is away";
+  state.notice = "the service is unavailable";
   EXPECT_EQ(Line(state, 110),
             "map_release ###########=..........  52%  118/226  4 running  0:42  the service is "
-            "away");
+            "unavailable");
 }
 
 TEST(ProgressLineTest, SaysTheSameInWordsForAPipe) {
@@ -170,6 +170,17 @@ TEST_F(ProgressTest, SaysTheLastStateInAPipe) {
   progress.Update(Update(Counts(2, 2, 0, 0)), At(0.2));
   progress.Finish(At(0.2));
   EXPECT_EQ(Taken(), "0:00 g: 0 of 2 done, 2 running\n0:00 g: 2 of 2 done\n");
+}
+
+TEST_F(ProgressTest, TimeNeverGoesBack) {
+  Progress progress = Make(false);
+  progress.Update(Update(Counts(2, 0, 2, 0)), At(5.1));
+  // It had ended before it was shown to run.
+  v1::WatchGraphResponse ended = Update(Counts(2, 2, 0, 0));
+  ended.mutable_graph()->mutable_end_time()->set_seconds(1004);
+  progress.Update(ended, At(5.2));
+  progress.Finish(At(5.2));
+  EXPECT_EQ(Taken(), "0:05 g: 0 of 2 done, 2 running\n0:05 g: 2 of 2 done\n");
 }
 
 TEST_F(ProgressTest, SpeaksLessOftenTheLongerItTakes) {
@@ -246,9 +257,9 @@ TEST_F(ProgressTest, SaysAtOnceThatTheServiceIsAway) {
   Progress progress = Make(false);
   progress.Update(Update(Counts(4, 1, 1, 0)), At(0));
   Taken();
-  progress.SetNotice("the service is away", At(0.1));
-  EXPECT_EQ(Taken(), "0:00 g: 1 of 4 done, 1 running; the service is away\n");
-  progress.SetNotice("the service is away", At(9));
+  progress.SetNotice("the service is unavailable", At(0.1));
+  EXPECT_EQ(Taken(), "0:00 g: 1 of 4 done, 1 running; the service is unavailable\n");
+  progress.SetNotice("the service is unavailable", At(9));
   EXPECT_EQ(Taken(), "");
 }
 

@@ -4,10 +4,15 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/suggest.h"
+#include "cli/field_place.h"
 #include "cli/file_problems.h"
+#include "cli/foreign_words.h"
 #include "cli/text.h"
 #include "planner/names.h"
 
@@ -16,6 +21,7 @@ namespace {
 
 constexpr int kPageSize = 1000;
 constexpr int kMaxIdsShown = 20;
+constexpr int kMaxCompared = 500;  // names that a mistyped one is compared with
 
 // gRPC's messages for a connection that is missing or breaks, as opposed to those of a service.
 bool IsTransport(absl::string_view message) {
@@ -34,6 +40,11 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
   std::ostream& err = *context.err;
   const std::string& address = context.client->options().address;
   const std::string message = Printable(status.message());
+  if (absl::StrContains(message, "http1.x")) {
+    err << "kartograph: " << address << " is the port of the status page; that of gRPC is another, "
+        << kDefaultPort << " unless it was changed (--server HOST:PORT or KARTOGRAPH_SERVER)\n";
+    return;
+  }
   if (status.code() == absl::StatusCode::kUnimplemented) {
     err << "kartograph: the server at " << address << " is not a Kartograph service\n";
   } else if (status.code() == absl::StatusCode::kDeadlineExceeded) {
@@ -43,10 +54,6 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
     return;
   } else {
     err << "kartograph: the service at " << address << " cannot be reached";
-    if (absl::StrContains(message, "http1.x")) {
-      err << ": this is the port of a page; that of gRPC is another, " << kDefaultPort
-          << " unless it was changed";
-    }
     // Of gRPC's message only the innermost part tells a person something.
     for (const char* words :
          {"Connection refused", "Connection reset by peer", "No route to host",
@@ -68,23 +75,76 @@ void ReportUnreachable(const Context& context, const absl::Status& status) {
   }
 }
 
+// The names of all resources that some agent or pool has; none where the service does not say.
+std::vector<std::string> ResourceNames(const Context& context) {
+  std::vector<std::string> names;
+  const auto cluster = context.client->GetCluster();
+  if (!cluster.ok()) return names;
+  for (const v1::Pool& pool : cluster->pools()) names.push_back(pool.name());
+  for (const v1::Agent& agent : cluster->agents()) {
+    for (const auto& [name, capacity] : agent.capacity()) names.push_back(name);
+  }
+  return names;
+}
+
+// Makes the text of a service's problems.
+class ProblemTexts {
+ public:
+  explicit ProblemTexts(const Context& context) : context_(context) {}
+
+  // What was there, what is wrong with it, and what may have been meant.
+  std::string Message(const v1::Problem& problem, const std::vector<FieldStep>& steps) {
+    std::string message = Printable(problem.message());
+    if (const std::string meant = ResourceMeantBy(steps); !meant.empty()) {
+      return absl::StrCat(message, "; did you mean ", Quoted(meant), "?");
+    }
+    if (problem.value().empty() || absl::StrContains(problem.message(), problem.value())) {
+      return message;
+    }
+    // As in `"64" is more than any agent has`, or with what the message has of its own.
+    const absl::string_view verb = absl::string_view(message).substr(0, message.find(' '));
+    const bool continues =
+        verb == "is" || verb == "has" || verb == "must" || verb == "contains" || verb == "needs";
+    return absl::StrCat(Quoted(problem.value()), continues ? " " : ": ", message);
+  }
+
+ private:
+  // What a consumed resource is called here that nothing has.
+  std::string ResourceMeantBy(const std::vector<FieldStep>& steps) {
+    if (steps.size() != 4 || steps[2].key != "consumption") return "";
+    if (!std::exchange(asked_, true)) known_ = ResourceNames(context_);
+    const std::string& name = steps[3].key;
+    if (std::find(known_.begin(), known_.end(), name) != known_.end()) return "";
+    const std::vector<absl::string_view> names(known_.begin(), known_.end());
+    const absl::string_view nearest = Nearest(name, names);
+    return std::string(nearest.empty() ? ResourceMeant(name) : nearest);
+  }
+
+  const Context& context_;
+  bool asked_ = false;
+  std::vector<std::string> known_;  // resources, once the service was asked for them
+};
+
 void ReportProblems(const Context& context, const v1::Problems& problems, const GraphFile* file,
                     absl::string_view path) {
+  ProblemTexts texts(context);
+  FileProblems in_file;
   for (const v1::Problem& problem : problems.problems()) {
-    const std::optional<Mark> mark =
-        file == nullptr ? std::nullopt : MarkOfField(*file, problem.field());
-    std::string line;
-    if (mark.has_value()) {
-      absl::StrAppend(&line, path, ":", mark->line, ":", mark->column, ": ");
-    } else if (file != nullptr) {
-      absl::StrAppend(&line, path, ": ");
+    const std::optional<std::vector<FieldStep>> steps = ParseField(problem.field());
+    const std::string message = texts.Message(problem, steps.value_or(std::vector<FieldStep>()));
+    if (file == nullptr) {
+      const std::string field = Printable(problem.field());
+      *context.err << field << (field.empty() ? "" : ": ") << message << "\n";
+      continue;
     }
-    if (!problem.field().empty()) absl::StrAppend(&line, Printable(problem.field()), ": ");
-    if (!problem.value().empty() && !absl::StrContains(problem.message(), problem.value())) {
-      absl::StrAppend(&line, Quoted(problem.value()), ": ");
+    const std::optional<FilePlace> place = steps ? FindField(*file, *steps) : std::nullopt;
+    if (place.has_value()) {
+      in_file.Add(place->mark, Printable(place->field), message);
+    } else {
+      in_file.Add({}, Printable(problem.field()), message);
     }
-    *context.err << line << Printable(problem.message()) << "\n";
   }
+  *context.err << in_file.ToString(path);
   if (problems.total() > problems.problems_size()) {
     *context.err << "and " << Count(problems.total() - problems.problems_size(), "more problem")
                  << "\n";
@@ -143,6 +203,21 @@ void PrintJson(const Context& context, const google::protobuf::Message& message)
   context.out->flush();
 }
 
+namespace {
+
+// The name most like this one among those of the newest graphs; nothing where none is near.
+std::string NearestGraph(const Context& context, absl::string_view name) {
+  v1::ListGraphsRequest request;
+  request.set_page_size(kMaxCompared);
+  const auto newest = context.client->ListGraphs(request);
+  if (!newest.ok()) return "";
+  std::vector<absl::string_view> names;
+  for (const v1::Graph& graph : newest->graphs()) names.push_back(graph.spec().name());
+  return std::string(Nearest(name, names));
+}
+
+}  // namespace
+
 absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id_or_name) {
   if (planner::LooksLikeGraphId(id_or_name)) {
     absl::StatusOr<v1::Graph> graph = context.client->GetGraph(id_or_name);
@@ -154,8 +229,29 @@ absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id
   absl::StatusOr<v1::ListGraphsResponse> newest = context.client->ListGraphs(request);
   if (!newest.ok()) return newest.status();
   if (newest->graphs_size() > 0) return std::move(*newest->mutable_graphs(0));
-  return absl::NotFoundError(absl::StrCat("no graph has the id or name ", Quoted(id_or_name),
-                                          "; \"kartograph list\" shows all graphs"));
+  const std::string nearest = NearestGraph(context, id_or_name);
+  return absl::NotFoundError(
+      absl::StrCat("no graph has the id or name ", Quoted(id_or_name), "; ",
+                   nearest.empty() ? std::string("\"kartograph list\" shows all graphs")
+                                   : absl::StrCat("did you mean ", Quoted(nearest), "?")));
+}
+
+absl::Status WithNearestTask(const Context& context, const std::string& graph_id,
+                             absl::string_view name, const absl::Status& status) {
+  if (!absl::IsNotFound(status) || name.empty()) return status;
+  v1::ListTasksRequest request;
+  request.set_graph_id(graph_id);
+  const auto tasks = ListAllTasks(context, request, kMaxCompared);
+  if (!tasks.ok()) return status;
+  std::vector<absl::string_view> names;
+  for (const v1::Task& task : tasks->tasks()) {
+    if (task.name() == name) return status;  // something else was not found
+    names.push_back(task.name());
+  }
+  const absl::string_view nearest = Nearest(name, names);
+  if (nearest.empty()) return status;
+  return absl::NotFoundError(
+      absl::StrCat(status.message(), "; did you mean ", Quoted(nearest), "?"));
 }
 
 absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string_view id_or_name) {

@@ -14,7 +14,7 @@
 namespace kartograph::cli {
 
 // Prints on `err` what went wrong, for people, and gives the exit code. Problems come one a line;
-// those of a task of `file` (read from `path`) with its place.
+// those of `file` (read from `path`) as `validate` reports its own, with their places.
 int ReportError(const Context& context, const absl::Status& status, const GraphFile* file = nullptr,
                 absl::string_view path = "");
 
@@ -28,6 +28,11 @@ absl::StatusOr<v1::Graph> FindGraph(const Context& context, absl::string_view id
 // For a write: a name means the one graph of this name that runs, the newest where none runs;
 // InvalidArgument where several do. Retried like writes while the service is unavailable.
 absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string_view id_or_name);
+
+// `status`, and where that is NotFound since the graph has no task of this name, the name that may
+// have been meant.
+absl::Status WithNearestTask(const Context& context, const std::string& graph_id,
+                             absl::string_view name, const absl::Status& status);
 
 // All pages of ListTasks as one answer, or the first `limit` tasks where it is more than 0.
 absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,

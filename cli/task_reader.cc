@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "base/duration.h"
 #include "base/exec_limits.h"
+#include "cli/foreign_words.h"
 #include "cli/proto_time.h"
 #include "planner/names.h"
 #include "planner/resources.h"
@@ -268,7 +269,7 @@ void TaskReader::ReadFailures(YamlTree::Id id, const FieldPath& path,
 bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path,
                            absl::string_view expected) const {
   if (tree_.kind(id) != Kind::kScalar) {
-    ReportWrongType(tree_, id, path, expected, problems_);
+    ReportNoText(id, path, expected);
     return false;
   }
   if (tree_.text(id).find('\0') != absl::string_view::npos) {
@@ -276,6 +277,16 @@ bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path,
     return false;
   }
   return true;
+}
+
+void TaskReader::ReportNoText(YamlTree::Id id, const FieldPath& path,
+                              absl::string_view expected) const {
+  // Such as echo done: 5, which its author took for text: a mapping that begins with its key.
+  const YamlTree::PairList pairs =
+      tree_.kind(id) == Kind::kMap ? tree_.Pairs(id) : YamlTree::PairList();
+  const bool looks_like_text = pairs.size() == 1 && tree_.mark(pairs[0].key) == tree_.mark(id);
+  ReportWrongType(tree_, id, path, expected, problems_,
+                  looks_like_text ? "; put text that has \": \" in it into quotes" : "");
 }
 
 void TaskReader::ReadString(YamlTree::Id id, const FieldPath& path, std::string* value) const {
@@ -303,9 +314,7 @@ void TaskReader::ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command
     return;
   }
   if (tree_.kind(id) != Kind::kSequence) {
-    ReportWrongType(tree_, id, path,
-                    "a command (a list of program and arguments, or a line for the shell)",
-                    problems_);
+    ReportNoText(id, path, "a command (a list of program and arguments, or a line for the shell)");
     return;
   }
   const YamlTree::Ids items = tree_.Items(id);
@@ -367,6 +376,11 @@ void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::Tas
                       absl::StrCat(Quoted(text), " is a number of bytes; did you mean \"", text,
                                    quantity->units() <= kLikelyGibibytes ? "GiB" : "MiB", "\"?"));
     }
+    if (const absl::string_view meant = ResourceMeant(entry.key); !meant.empty()) {
+      problems_->Warn(tree_.mark(entry.key_id), path.ToString(),
+                      absl::StrCat(Quoted(entry.key),
+                                   " is the name of a pool here; did you mean \"", meant, "\"?"));
+    }
     (*spec->mutable_consumption())[std::string(entry.key)] = quantity->units();
   }
 }
@@ -395,8 +409,8 @@ void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path,
     if (NamesVariable(value)) {
       problems_->Warn(tree_.mark(entry.value), field.ToString(),
                       absl::StrCat(Quoted(value),
-                                   " is passed on as it is; variables are replaced in a shell "
-                                   "command only"));
+                                   " is passed on unchanged; variables are expanded in shell "
+                                   "commands only"));
     }
     (*command->mutable_environment())[std::string(entry.key)] = std::move(value);
   }
@@ -412,7 +426,7 @@ void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Comma
   } else {
     if (directory[0] == '~') {
       problems_->Warn(tree_.mark(id), path.ToString(),
-                      "\"~\" is taken for the name of a folder; give the full path of the home");
+                      "\"~\" is not expanded; give the full path of the home directory");
     }
     std::string folder = (std::filesystem::path(folder_) / directory).lexically_normal().string();
     if (folder.size() > 1 && folder.back() == '/') folder.pop_back();

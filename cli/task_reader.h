@@ -49,8 +49,8 @@ class TaskReader {
  private:
   // The keys that tasks and defaults share. False where `entry` is none of them.
   bool ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) const;
-  // Warns of what is hardly meant. `stops` says whether the shell ends with the first line that
-  // fails, as far as can be known.
+  // Warns of what is probably a mistake. `stops` says whether the shell ends with the first line
+  // that fails, as far as can be known.
   void CheckCommand(YamlTree::Id command, const FieldPath& path, const v1::TaskSpec& spec,
                     bool stops) const;
   void CheckExecLimits(YamlTree::Id map, const FieldPath& path, const v1::TaskSpec& spec) const;
@@ -70,6 +70,8 @@ class TaskReader {
                     v1::TaskSpec* spec) const;
   void ReadInteger(YamlTree::Id id, const FieldPath& path, int32_t least, int32_t most,
                    void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec) const;
+  // Reports that `id` is not the text that is expected there.
+  void ReportNoText(YamlTree::Id id, const FieldPath& path, absl::string_view expected) const;
   // False, with a problem, where `id` is not text that a process could be given.
   bool CheckText(YamlTree::Id id, const FieldPath& path, absl::string_view expected) const;
 

@@ -59,7 +59,10 @@ class RecordedTasks final : public FileTasks {
     }
   }
   absl::string_view name(size_t index) const override { return tasks_[index].name; }
-  Mark mark(size_t index) const override { return tasks_[index].mark; }
+  // What a task is given here does not stand in the file.
+  FilePlace Find(size_t index, const std::vector<FieldStep>& /*steps*/) const override {
+    return {tasks_[index].mark, absl::StrCat("workflow.specification.tasks[", index, "]")};
+  }
 
  private:
   const std::vector<RecordedTask> tasks_;
@@ -79,8 +82,9 @@ class Instance {
     size_t index = 0;
     for (Id task : tree_.Items(tasks)) {
       const FieldPath field(&path, index++);
-      const Id id = tree_.Find(task, "id");
-      const Id runtime = tree_.Find(task, "runtimeInSeconds");
+      const MapEntries entries = ReadMap(tree_, task, field, problems_);
+      const Id id = ValueOf(entries, "id");
+      const Id runtime = ValueOf(entries, "runtimeInSeconds");
       double seconds;
       if (id == YamlTree::kNone || runtime == YamlTree::kNone) {
         problems_->Add(tree_.mark(task), field.ToString(),
@@ -106,7 +110,8 @@ class Instance {
     if (items.empty()) problems_->Add(tree_.mark(tasks), path.ToString(), "there are no tasks");
     for (size_t i = 0; i < items.size(); ++i) {
       const FieldPath field(&path, i);
-      const Id id = tree_.Find(items[i], "id");
+      const MapEntries entries = ReadMap(tree_, items[i], field, problems_);
+      const Id id = ValueOf(entries, "id");
       if (id == YamlTree::kNone || tree_.kind(id) != Kind::kScalar) {
         problems_->Add(tree_.mark(items[i]), field.ToString(), "expected a task with an \"id\"");
         continue;
@@ -125,7 +130,7 @@ class Instance {
         problems_->Add(tree_.mark(id), field.ToString(), absl::StrCat(Quoted(name), " ", problem));
       }
       index_[tree_.text(id)] = tasks_.size() - 1;
-      nodes_.push_back({items[i], id});
+      nodes_.push_back({id, ValueOf(entries, "parents"), ValueOf(entries, "children")});
     }
     ReadEdges();
     file->edges = Check();
@@ -134,8 +139,9 @@ class Instance {
 
  private:
   struct Nodes {
-    Id task;
     Id id;
+    Id parents;   // kNone where there are none
+    Id children;  // the same
   };
 
   // An edge may be given by its parent, by its child or by both; it is one edge.
@@ -144,7 +150,7 @@ class Instance {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       for (const char* key : {"parents", "children"}) {
         const bool parents = absl::string_view(key) == "parents";
-        const Id list = tree_.Find(nodes_[i].task, key);
+        const Id list = parents ? nodes_[i].parents : nodes_[i].children;
         if (list == YamlTree::kNone || tree_.kind(list) != Kind::kSequence) continue;
         for (Id item : tree_.Items(list)) {
           const auto other = index_.find(tree_.text(item));
@@ -204,13 +210,17 @@ void ReadWfFormat(const YamlTree& tree, const GraphFileOptions& options, GraphFi
   file->spec.set_name(name == YamlTree::kNone || tree.text(name).empty()
                           ? options.default_name
                           : NameFrom(tree.text(name).substr(0, planner::kMaxNameLength)));
-  const Id workflow = tree.Find(tree.root(), "workflow");
-  const Id specification = tree.Find(workflow, "specification");
-  const Id execution = tree.Find(workflow, "execution");
+  const FieldPath top;
+  const FieldPath path(&top, "workflow");
+  // The value of `key` in `map`, which may be kNone.
+  const auto find = [&](Id map, const FieldPath& field, absl::string_view key) {
+    return map == YamlTree::kNone ? map : ValueOf(ReadMap(tree, map, field, problems), key);
+  };
+  const Id workflow = find(tree.root(), top, "workflow");
+  const MapEntries parts = ReadMap(tree, workflow, path, problems);
   const Id tasks =
-      specification == YamlTree::kNone ? YamlTree::kNone : tree.Find(specification, "tasks");
-  const Id executed =
-      execution == YamlTree::kNone ? YamlTree::kNone : tree.Find(execution, "tasks");
+      find(ValueOf(parts, "specification"), FieldPath(&path, "specification"), "tasks");
+  const Id executed = find(ValueOf(parts, "execution"), FieldPath(&path, "execution"), "tasks");
   if (tasks == YamlTree::kNone) {
     problems->Add(tree.mark(workflow), "workflow.specification.tasks", "is missing");
   }
@@ -221,7 +231,7 @@ void ReadWfFormat(const YamlTree& tree, const GraphFileOptions& options, GraphFi
   if (tasks == YamlTree::kNone || executed == YamlTree::kNone) return;
   Instance instance(tree, problems);
   instance.ReadRuntimes(executed);
-  instance.ReadTasks(tasks, options.scale, file);
+  instance.ReadTasks(tasks, options.scale.value_or(1.0), file);
 }
 
 }  // namespace kartograph::cli

@@ -86,6 +86,15 @@ TEST(WfFormatTest, RefusesOtherVersionsAndBrokenInstances) {
             "found \"-1\"\n");
   EXPECT_EQ(ProblemsOf("[\"split 1\"]", "[\"splat\"]"),
             "f:9:54: workflow.specification.tasks[1].parents: unknown task \"splat\"\n");
+  EXPECT_EQ(ProblemsOf("{\"id\": \"work_2\", \"run", "{\"id\": \"w\", \"id\": \"work_2\", \"run"),
+            "f:9:32: workflow.specification.tasks[1]: \"work_2\" has no runtime in "
+            "workflow.execution.tasks\n"
+            "f:18:21: workflow.execution.tasks[1].id: duplicate key; first given on line 18\n");
+  EXPECT_EQ(ProblemsOf("\"execution\":", "\"specification\": [], \"execution\":"),
+            "f:14:5: workflow.specification: duplicate key; first given on line 6\n");
+  EXPECT_EQ(ProblemsOf("\"execution\": {", "\"execution\": 5, \"other\": {"),
+            "f:5:15: workflow.execution.tasks: is missing; it says how long each task ran\n"
+            "f:14:18: workflow.execution: expected a mapping, found \"5\"\n");
   EXPECT_NE(ProblemsOf("\"children\": []", "\"children\": [\"split 1\"]").find("cycle"),
             std::string::npos);
 }

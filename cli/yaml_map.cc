@@ -2,12 +2,12 @@
 
 #include <set>
 
-#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
+#include "cli/foreign_words.h"
 
 namespace kartograph::cli {
 namespace {
@@ -96,6 +96,13 @@ std::string FieldPath::ToString() const {
   return parent.empty() ? std::string(key_) : absl::StrCat(parent, ".", key_);
 }
 
+YamlTree::Id ValueOf(const MapEntries& entries, absl::string_view key) {
+  for (const MapEntry& entry : entries) {
+    if (entry.key == key) return entry.value;
+  }
+  return YamlTree::kNone;
+}
+
 MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path,
                    FileProblems* problems) {
   MapEntries entries;
@@ -130,67 +137,13 @@ MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path
   return entries;
 }
 
-namespace {
-
-// What the same is called by make, Snakemake, Airflow, Dask, Compose and others.
-struct Foreign {
-  absl::string_view key;
-  absl::string_view ours;
-  absl::string_view how = "";
-};
-constexpr Foreign kForeign[] = {
-    {"needs", "after"},
-    {"depends_on", "after"},
-    {"dependsOn", "after"},
-    {"dependencies", "after"},
-    {"deps", "after"},
-    {"requires", "after"},
-    {"upstream", "after"},
-    {"env", "environment"},
-    {"envs", "environment"},
-    {"cmd", "command"},
-    {"run", "command"},
-    {"script", "command"},
-    {"shell", "command"},
-    {"exec", "command"},
-    {"args", "command", " (a list of the program and its arguments)"},
-    {"retries", "max_attempts", " (one more than the retries)"},
-    {"attempts", "max_attempts"},
-    {"cwd", "directory"},
-    {"workdir", "directory"},
-    {"working_directory", "directory"},
-    {"resources", "consumption"},
-    {"requests", "consumption"},
-    {"limits", "consumption"},
-    {"cpu", "consumption", " with \"cpu\" in it"},
-    {"cpus", "consumption", " with \"cpu\" in it"},
-    {"cores", "consumption", " with \"cpu\" in it"},
-    {"threads", "consumption", " with \"cpu\" in it"},
-    {"ram", "consumption", " with \"ram\" in it"},
-    {"mem", "consumption", " with \"ram\" in it"},
-    {"memory", "consumption", " with \"ram\" in it"},
-    {"image", "container", " with \"image\" in it"},
-    {"steps", "tasks"},
-    {"jobs", "tasks"},
-    {"nodes", "tasks"},
-};
-
-}  // namespace
-
 void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPath& parent,
                       absl::Span<const absl::string_view> known, FileProblems* problems) {
-  absl::string_view nearest = Nearest(entry.key, known);
-  std::string how;
-  if (nearest.empty()) {
-    for (const Foreign& foreign : kForeign) {
-      if (foreign.key != entry.key || !absl::c_linear_search(known, foreign.ours)) continue;
-      nearest = foreign.ours;
-      how = std::string(foreign.how);
-    }
-  }
   std::string advice;
-  if (!nearest.empty()) {
-    advice = absl::StrCat("; did you mean \"", nearest, "\"", how, "?");
+  if (const absl::string_view nearest = Nearest(entry.key, known); !nearest.empty()) {
+    advice = absl::StrCat("; did you mean \"", nearest, "\"?");
+  } else if (const ForeignKey* foreign = FindForeignKey(entry.key, known); foreign != nullptr) {
+    advice = absl::StrCat("; did you mean \"", foreign->ours, "\"", foreign->how, "?");
   } else if (const std::string all = absl::StrJoin(known, ", "); problems->FirstTime(all)) {
     advice = absl::StrCat("; known keys are ", all);
   }
@@ -199,7 +152,7 @@ void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPa
 }
 
 void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& path,
-                     absl::string_view expected, FileProblems* problems) {
+                     absl::string_view expected, FileProblems* problems, absl::string_view advice) {
   std::string found;
   switch (tree.kind(id)) {
     case Kind::kNull:
@@ -216,7 +169,7 @@ void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& pat
       break;
   }
   problems->Add(tree.mark(id), path.ToString(),
-                absl::StrCat("expected ", expected, ", found ", found));
+                absl::StrCat("expected ", expected, ", found ", found, advice));
 }
 
 }  // namespace kartograph::cli

@@ -37,6 +37,9 @@ struct MapEntry {
 };
 using MapEntries = absl::InlinedVector<MapEntry, 8>;
 
+// The value of `key`; kNone where there is none.
+YamlTree::Id ValueOf(const MapEntries& entries, absl::string_view key);
+
 // The entries of `map`, then those that its merge keys ("<<") add. Repeated keys, keys that are not
 // scalars and merges of what is not a map become problems. Where `map` is not a map, that is a
 // problem too, and there are no entries.
@@ -47,9 +50,10 @@ MapEntries ReadMap(const YamlTree& tree, YamlTree::Id map, const FieldPath& path
 void ReportUnknownKey(const YamlTree& tree, const MapEntry& entry, const FieldPath& parent,
                       absl::Span<const absl::string_view> known, FileProblems* problems);
 
-// Reports that `id` is something other than `expected` ("a list of tasks").
+// Reports that `id` is something other than `expected` ("a list of tasks"); `advice` comes last.
 void ReportWrongType(const YamlTree& tree, YamlTree::Id id, const FieldPath& path,
-                     absl::string_view expected, FileProblems* problems);
+                     absl::string_view expected, FileProblems* problems,
+                     absl::string_view advice = "");
 
 }  // namespace kartograph::cli
 

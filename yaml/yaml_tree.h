@@ -20,10 +20,11 @@ struct Mark {
   auto operator<=>(const Mark&) const = default;
 };
 
-// Why a text is not YAML.
+// Why a text can be read neither as JSON nor as YAML.
 struct Problem {
   Mark mark;
-  std::string what;  // such as "did not find expected ',' or ']'"
+  std::string what;                     // such as "did not find expected ',' or ']'"
+  absl::string_view language = "YAML";  // what it was read as
 };
 
 // Holds the text of one document and its nodes, 9 bytes each: a file of a million tasks takes
@@ -46,9 +47,10 @@ class YamlTree {
   // Larger texts are a problem: offsets have 32 bits.
   static constexpr size_t kMaxBytes = (size_t{1} << 32) - 1;
 
-  // Reads the first document of `text`, in UTF-8, and keeps it. With a problem the tree is
-  // unusable.
-  std::optional<Problem> Parse(std::string text);
+  // Reads `text`, in UTF-8, and keeps it: as JSON, where it begins like that and is, otherwise the
+  // first document of YAML. `json_only`: what begins like JSON must be JSON. With a problem the
+  // tree is unusable.
+  std::optional<Problem> Parse(std::string text, bool json_only = false);
 
   // Whether the text holds no document: nothing, or comments alone. Then there is no root.
   bool empty() const { return nodes_.empty(); }
@@ -75,7 +77,7 @@ class YamlTree {
   Id Find(Id map, absl::string_view key) const;
 
  private:
-  friend class YamlTreeBuilder;
+  friend class TreeBuilder;
   // Nodes stand in the order of the document: the children of a sequence or map follow it, so that
   // its end is all that must be known of them.
   struct Node {

@@ -27,6 +27,15 @@ std::string ProblemOf(absl::string_view text) {
   return absl::StrCat(problem->mark.line, ":", problem->mark.column, ": ", problem->what);
 }
 
+// What becomes of a text that must be JSON if it begins like that.
+std::string JsonProblemOf(absl::string_view text) {
+  YamlTree tree;
+  const std::optional<Problem> problem = tree.Parse(std::string(text), /*json_only=*/true);
+  if (!problem.has_value()) return "none";
+  return absl::StrCat(problem->language, ": ", problem->mark.line, ":", problem->mark.column, ": ",
+                      problem->what);
+}
+
 std::string Repeat(absl::string_view text, int times) {
   std::string all;
   for (int i = 0; i < times; ++i) absl::StrAppend(&all, text);
@@ -141,6 +150,121 @@ TEST(YamlTreeTest, ReadsJsonWithItsEscapes) {
   EXPECT_EQ(tree.text(tree.Find(tree.root(), "a")), "x/y \xC3\xA9 \xF0\x9F\x98\x80 \\ud83d\\ude00");
   EXPECT_EQ(tree.Items(tree.Find(tree.root(), "b")).size(), 3u);
   EXPECT_EQ(tree.mark(tree.Find(tree.root(), "b")), (Mark{3, 6}));
+}
+
+TEST(YamlTreeTest, KeepsKindsTextsAndPlacesOfJson) {
+  const YamlTree tree = Parse(
+      "\n{ \"a\" :[\"\", 1 ,true,\tnull, {}, [ ]],\"\\u0062\\\"\\\\\":{\"c\\n\":\"\\\\\"}, "
+      "\"d\": -0}\r\n");
+  const auto pairs = tree.Pairs(tree.root());
+  ASSERT_EQ(pairs.size(), 3u);
+  EXPECT_EQ(tree.mark(tree.root()), (Mark{2, 1}));
+  const auto items = tree.Items(pairs[0].value);
+  ASSERT_EQ(items.size(), 6u);
+  const Kind kinds[] = {Kind::kScalar, Kind::kScalar, Kind::kScalar,
+                        Kind::kNull,   Kind::kMap,    Kind::kSequence};
+  const int columns[] = {9, 13, 16, 22, 28, 32};
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(tree.kind(items[i]), kinds[i]) << i;
+    EXPECT_EQ(tree.mark(items[i]), (Mark{2, columns[i]})) << i;
+    EXPECT_EQ(tree.quoted(items[i]), i == 0) << i;
+  }
+  EXPECT_EQ(tree.text(items[0]), "");
+  EXPECT_EQ(tree.text(items[1]), "1");
+  EXPECT_EQ(tree.text(items[2]), "true");
+  EXPECT_EQ(tree.text(pairs[1].key), "b\"\\");
+  EXPECT_EQ(tree.mark(pairs[1].key), (Mark{2, 37}));
+  const auto inner = tree.Pairs(pairs[1].value);
+  ASSERT_EQ(inner.size(), 1u);
+  EXPECT_EQ(tree.text(inner[0].key), "c\n");
+  EXPECT_EQ(tree.text(inner[0].value), "\\");
+  EXPECT_EQ(tree.mark(inner[0].value), (Mark{2, 57}));
+  EXPECT_EQ(tree.text(pairs[2].value), "-0");
+  EXPECT_EQ(tree.mark(pairs[2].value), (Mark{2, 69}));
+}
+
+TEST(YamlTreeTest, ReadsJsonThatYamlRefusesOrChanges) {
+  for (const char* text :
+       {"\x7F", "\xC2\x80", "\xC2\x85", "a \xC2\x85  b", "\xC2\x9F", "  \xE2\x80\xA8  ",
+        "a  \xE2\x80\xA9 b", "\xEF\xBB\xBF", "\xEF\xBF\xBE", "*a", "<<", "~", "\xF4\x8F\xBF\xBF"}) {
+    const YamlTree tree = Parse(absl::StrCat("{\"k\": [\"", text, "\"]}"));
+    EXPECT_EQ(tree.text(tree.Items(tree.Find(tree.root(), "k"))[0]), text);
+  }
+  const std::string long_key(100'000, 'k');  // longer than what libyaml looks ahead
+  EXPECT_EQ(Parse(absl::StrCat("{\"", long_key, "\": 1}")).text(1), long_key);
+  const YamlTree tabs = Parse("{\n\t\"a\"\n\t:\t1}");
+  EXPECT_EQ(tabs.text(tabs.Find(tabs.root(), "a")), "1");
+}
+
+TEST(YamlTreeTest, KeepsNumbersOfJsonAsTheyAreWritten) {
+  const char* const numbers[] = {"12345678901234567890",
+                                 "-123456789012345678901234567890",
+                                 "0.1",
+                                 "0.10",
+                                 "1e2",
+                                 "1E-400",
+                                 "-0.0"};
+  for (const char* number : numbers) {
+    const YamlTree tree = Parse(absl::StrCat("[", number, "]"));
+    EXPECT_EQ(tree.text(1), number);
+    EXPECT_FALSE(tree.quoted(1));
+  }
+}
+
+TEST(YamlTreeTest, ReadsEscapesOfJsonOfAnyLength) {
+  std::string escaped, text;
+  for (int i = 0; i < 10'000; ++i) {
+    escaped += "x\\u00e9\\\\\\\"\\ud83d\\ude00";
+    text += "x\xC3\xA9\\\"\xF0\x9F\x98\x80";
+  }
+  const YamlTree tree = Parse(absl::StrCat("{\"", escaped, "\": \"", escaped, "\"}"));
+  EXPECT_EQ(tree.text(1), text);
+  EXPECT_EQ(tree.text(2), text);
+  EXPECT_EQ(tree.mark(2), (Mark{1, static_cast<int>(escaped.size()) + 6}));
+}
+
+TEST(YamlTreeTest, ReadsAsYamlWhatOnlyBeginsLikeJson) {
+  const YamlTree tree = Parse("{a: [b, 'c',], \"d\": !!str 1} # e\n");
+  EXPECT_EQ(tree.Items(tree.Find(tree.root(), "a")).size(), 2u);
+  EXPECT_EQ(Parse("[a]: b\n").kind(0), Kind::kMap);
+  EXPECT_EQ(Parse("{\"a\": 1}\n---\n{}").second_document(), (Mark{3, 1}));
+  EXPECT_EQ(Parse("a: 1\n").kind(0), Kind::kMap);
+}
+
+TEST(YamlTreeTest, SaysWhereWhatMustBeJsonIsNot) {
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1}"), "none");
+  EXPECT_EQ(JsonProblemOf("a: 1"), "none");  // it does not begin like that
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1,}"),
+            "JSON: 1:9: nothing follows the comma before this bracket");
+  EXPECT_EQ(JsonProblemOf("{\"a\": [1,\n]}"),
+            "JSON: 2:1: nothing follows the comma before this bracket");
+  EXPECT_EQ(JsonProblemOf("{a: 1}"), "JSON: 1:2: unexpected 'a'");
+  EXPECT_EQ(JsonProblemOf("{'a': 1}"),
+            "JSON: 1:2: text stands in double quotes, not in single ones");
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1 // one\n}"), "JSON: 1:9: a comment, which JSON does not have");
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1\n\"b\": 2}"), "JSON: 2:1: unexpected quotation mark");
+  EXPECT_EQ(JsonProblemOf("{\"a\": 01}"), "JSON: 1:8: unexpected '1'");
+  EXPECT_EQ(JsonProblemOf("{\"a\": NaN}"), "JSON: 1:7: unexpected 'N'");
+  EXPECT_EQ(JsonProblemOf("{\"a\": \"b\nc\"}"), "JSON: 1:9: unexpected '\\n'");
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1"), "JSON: 1:8: the file ends in the middle of it");
+  EXPECT_EQ(JsonProblemOf("{\"a\": \"b"), "JSON: 1:9: the file ends in the middle of it");
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1}\n}"), "JSON: 2:1: this bracket closes nothing");
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1}\n{}"), "JSON: 2:1: more text after the end");
+  EXPECT_EQ(JsonProblemOf("{\"a\": 1e99999999999}"), "JSON: 1:18: the number is too large");
+  EXPECT_EQ(JsonProblemOf("{\"\xFF\": 1}").substr(0, 9), "JSON: 1:3");
+  for (const char* half : {"\\ud83d", "\\ud83d!", "\\ud83d\\n", "\\ud83d\\u0041", "\\ude00"}) {
+    const std::string problem = JsonProblemOf(absl::StrCat("{\"a\": \"", half, "\"}"));
+    EXPECT_TRUE(absl::StrContains(problem, "half of a surrogate pair")) << half << ": " << problem;
+    EXPECT_TRUE(absl::StartsWith(problem, "JSON: 1:")) << problem;
+  }
+}
+
+TEST(YamlTreeTest, ReportsTheReaderThatCameFurther) {
+  YamlTree tree;
+  // YAML has no DEL, but that is not what is wrong here.
+  EXPECT_EQ(tree.Parse("{\"a\": \"\x7F\",\n\"b\" 1}")->language, "JSON");
+  EXPECT_EQ(tree.Parse("{a: b,\nc: [}")->language, "YAML");
+  EXPECT_EQ(tree.Parse("{\"a\": \"\\ud83d\"}")->language, "JSON");
 }
 
 TEST(YamlTreeTest, SaysWhereATabDisturbs) {

@@ -96,6 +96,7 @@ grpc::Status FakeService::ListGraphs(grpc::ServerContext*, const v1::ListGraphsR
 
 grpc::Status FakeService::ListTasks(grpc::ServerContext*, const v1::ListTasksRequest* request,
                                     v1::ListTasksResponse* response) {
+  ++task_lists;
   const auto accept = [&](const v1::Task& task) {
     return request->states().empty() ||
            std::find(request->states().begin(), request->states().end(), task.state()) !=
@@ -105,6 +106,16 @@ grpc::Status FakeService::ListTasks(grpc::ServerContext*, const v1::ListTasksReq
                                      std::min(page_size, request->page_size()), accept,
                                      response->mutable_tasks()));
   return grpc::Status::OK;
+}
+
+grpc::Status FakeService::GetTask(grpc::ServerContext*, const v1::GetTaskRequest* request,
+                                  v1::Task* response) {
+  for (const v1::Task& task : tasks) {
+    if (task.name() != request->task_name()) continue;
+    *response = task;
+    return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::NOT_FOUND, "there is no task " + request->task_name()};
 }
 
 grpc::Status FakeService::ListFailures(grpc::ServerContext*, const v1::ListFailuresRequest*,

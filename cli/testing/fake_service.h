@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -44,6 +45,7 @@ class FakeService final : public v1::TaskExecuter::Service {
   v1::GraphSpec submitted;
   std::vector<v1::TaskSpec> submitted_tasks;
   size_t largest_message = 0;
+  std::atomic<int> task_lists = 0;  // calls of ListTasks that have begun
   v1::CancelRequest cancelled;
 
   // Makes what the threads of earlier calls wrote safe to read.
@@ -62,6 +64,8 @@ class FakeService final : public v1::TaskExecuter::Service {
                           v1::ListGraphsResponse* response) override;
   grpc::Status ListTasks(grpc::ServerContext* context, const v1::ListTasksRequest* request,
                          v1::ListTasksResponse* response) override;
+  grpc::Status GetTask(grpc::ServerContext* context, const v1::GetTaskRequest* request,
+                       v1::Task* response) override;
   grpc::Status ListFailures(grpc::ServerContext* context, const v1::ListFailuresRequest* request,
                             v1::ListFailuresResponse* response) override;
   grpc::Status WatchGraph(grpc::ServerContext* context, const v1::WatchGraphRequest* request,

@@ -5,9 +5,11 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/state_folder.h"
+#include "base/suggest.h"
 #include "base/version.h"
 #include "service/config/config_file.h"
 #include "service/config/settings.h"
@@ -81,6 +83,27 @@ void ApplyFlags(const Flags& flags, ServiceConfig& config, std::vector<std::stri
   }
 }
 
+// What is left of the arguments, but not what looks like the value of an unknown flag.
+void ReportUnknown(const CLI::App& app, std::vector<std::string>& problems) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  bool value_may_follow = false;
+  for (const std::string& extra : app.remaining()) {
+    const bool flag = absl::StartsWith(extra, "-");
+    const bool is_value = !flag && value_may_follow;
+    value_may_follow = flag && !absl::StrContains(extra, '=');
+    if (is_value) continue;
+    const std::string word = extra.substr(0, extra.find('='));
+    const absl::string_view meant =
+        Nearest(word, std::vector<absl::string_view>(flags.begin(), flags.end()));
+    problems.push_back(absl::StrCat(word, ": is not known; ",
+                                    meant.empty() ? "kartographd --help lists all flags"
+                                                  : absl::StrCat("did you mean ", meant, "?")));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments) {
@@ -108,9 +131,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   } catch (const CLI::ParseError& error) {
     problems.emplace_back(error.what());
   }
-  for (const std::string& extra : app.remaining()) {
-    problems.push_back(absl::StrCat(extra, ": is not known; kartographd --help lists all flags"));
-  }
+  ReportUnknown(app, problems);
   if (!flags.config_file.empty()) {
     ReadConfigFile(flags.config_file, command_line.config, problems);
   }

@@ -23,8 +23,8 @@ class Reader {
 
   void Read(absl::string_view text) {
     if (const std::optional<yaml::Problem> problem = tree_.Parse(std::string(text))) {
-      Add(problem->mark, absl::StrCat("is not YAML: ", problem->what, " (line ", problem->mark.line,
-                                      ", column ", problem->mark.column, ")"));
+      Add(problem->mark, absl::StrCat("is not ", problem->language, ": ", problem->what, " (line ",
+                                      problem->mark.line, ", column ", problem->mark.column, ")"));
       return;
     }
     if (tree_.second_document().line > 0) {

@@ -271,6 +271,17 @@ TEST(ConfigTest, GrpcMayHaveItsSocketAlone) {
               ElementsAre(HasSubstr("--tls-client-ca")));
 }
 
+TEST(ConfigTest, SuggestsTheFlagThatWasMeant) {
+  EXPECT_THAT(ProblemsOf({"--sate", "/s"}),
+              ElementsAre("--sate: is not known; did you mean --state?"));
+  EXPECT_THAT(ProblemsOf({"--stat=/s", "--state", "/s"}),
+              ElementsAre("--stat: is not known; did you mean --state?"));
+  EXPECT_THAT(ProblemsOf({"/s", "--state", "/s", "--floppies", "2", "more"}),
+              ElementsAre("/s: is not known; kartographd --help lists all flags",
+                          "--floppies: is not known; kartographd --help lists all flags",
+                          "more: is not known; kartographd --help lists all flags"));
+}
+
 TEST(ConfigTest, HelpNamesEverySetting) {
   const auto parsed = ParseCommandLine({"--help"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();

@@ -108,7 +108,9 @@ def test_submit_as_json_is_one_document(shared, folder):
 def test_a_file_over_what_the_service_has_is_a_wrong_file(shared, folder):
     greedy = shared.cli("submit", graph_file(folder, GOOD.replace("cpu: 0.5", "cpu: 500")))
     assert greedy.returncode == WRONG
-    assert "tea" in greedy.stderr and "water" in greedy.stderr and "cpu" in greedy.stderr
+    # As `validate` reports; what the defaults say, at each task.
+    assert ": tasks[0].consumption.cpu: " in greedy.stderr
+    assert ": tasks[1].consumption.cpu: " in greedy.stderr
 
 
 def test_status_tells_graph_and_tasks(shared, folder):
@@ -236,17 +238,67 @@ def test_a_word_that_is_no_command_gets_advice(words, said):
     assert refused.returncode == WRONG and said in refused.stderr
 
 
+@pytest.mark.parametrize("words, said", [
+    (["logs", "g1", "a", "--follw"], '"--follw" is not an option of kartograph logs; did you mean "--follow"?'),
+    (["--vresion"], '"--vresion" is not an option of kartograph; did you mean "--version"?'),
+    (["list", "--stat=running"], 'did you mean "--state"?'), (["run", "--cpus", "2", "true"], 'did you mean "--cpu"?'),
+    (["watch", "g1", "--floppies"], "there are --"), (["retry", "g1", "g2"], 'retry does not take "g2"'),
+    (["submit"], 'FILE is required; see "kartograph submit --help"'), ([], "give a command: submit, "),
+])
+def test_an_option_that_there_is_not_gets_advice(words, said):
+    refused = cli(*words, server=NOBODY)
+    assert refused.returncode == WRONG and said in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_the_command_of_run_keeps_its_options(shared):
+    ran = shared.cli("run", "--cpu", "0.5", "echo", "--follw", "--nonsense=1")
+    assert ran.returncode == DONE and ran.stdout == "--follw --nonsense=1\n"
+    assert shared.cli("run", "--priority", "-1", "true").returncode == DONE
+
+
+def test_a_mistyped_graph_or_task_gets_a_suggestion(shared, folder):
+    graph = submit(shared, folder, GOOD.replace("breakfast", "second_breakfast"))
+    for words, said in ((["watch", "secnd_breakfast"], '; did you mean "second_breakfast"?'),
+                        (["logs", graph, "watr"], '; did you mean "water"?'),
+                        (["status", graph, "watr"], '; did you mean "water"?'),
+                        (["result", graph, "watr"], '; did you mean "water"?'),
+                        (["cancel", graph, "watr"], '; did you mean "water"?')):
+        refused = shared.cli(*words)
+        assert refused.returncode == WRONG and said in refused.stderr, (words, refused)
+
+
+def test_an_unknown_pool_is_reported_at_its_place_with_a_suggestion(shared, folder):
+    path = graph_file(folder, GOOD.replace("    after: [water]", "    after: [water]\n    consumption: {cup: 1}"))
+    refused = shared.cli("submit", path)
+    assert refused.returncode == WRONG
+    line = 1 + path.read_text().splitlines().index("    consumption: {cup: 1}")
+    assert f':{line}:24: tasks[1].consumption.cup: ' in refused.stderr, refused.stderr
+    assert 'did you mean "cpu"?' in refused.stderr
+
+
+def test_json_that_is_not_yaml_runs(shared, folder):
+    path = folder / "odd.json"
+    path.write_bytes(b'{"tasks": [{"name": "a", "command": ["printf", "%s", "\x7f\xc2\x85 \xe2\x80\xa8 \\ud83d\\ude00"]}]}')
+    submitted = shared.cli("submit", path, "--wait")
+    assert submitted.returncode == DONE, submitted.stderr
+    written = shared.cli("logs", submitted.stdout.strip(), "a").stdout
+    assert written == "\x7f\x85 \u2028 \U0001F600"
+
+
 def test_version_and_help_need_no_service():
     assert re.fullmatch(r"kartograph \d+\.\d+\.\d+\n", cli("--version").stdout)
     assert cli("help").stdout == cli("--help").stdout != ""
+    assert cli("help", "logs").stdout == cli("logs", "--help").stdout != cli("help").stdout
 
 
 def test_the_servers_address_may_lack_its_port(shared):
     refused = cli("status", server="http://127.0.0.1:50061")
     assert refused.returncode == WRONG and "HOST:PORT" in refused.stderr
-    assert "nowhere.invalid:50061 cannot be reached" in cli("status", server="nowhere.invalid").stderr
+    for name in ("nowhere.invalid", "nowhere.invalid:"):
+        assert "nowhere.invalid:50061 cannot be reached" in cli("status", server=name).stderr
     page = cli("status", server=shared.http)
-    assert page.returncode == UNREACHABLE and "port of a page" in page.stderr
+    assert page.returncode == UNREACHABLE and "port of the status page" in page.stderr
 
 
 def test_a_name_means_the_graph_that_runs_where_something_is_changed(start, folder):
@@ -337,7 +389,7 @@ tasks:
 
 
 @pytest.mark.parametrize("text, words", [
-    ("", "task"), ("[1, 2", ":1:6: invalid YAML"), ("name: x\n", "tasks"), ("tasks: 5\n", "tasks"),
+    ("", "task"), ("[1, 2", ":1:6: invalid JSON"), ("name: x\n", "tasks"), ("tasks: 5\n", "tasks"),
     ("name: [x]\ntasks: []\n", "name"), ("\x00\x01", ""),
     ("name: a\ntasks:\n  - name: b\n    command: [\"true\"]\n    consumption: {cpu: .nan}\n", "cpu"),
     ("name: a\ntasks:\n  - name: b\n    command: [\"true\"]\n    consumption: {ram: .inf}\n", "ram")])

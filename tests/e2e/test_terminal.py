@@ -44,6 +44,9 @@ def test_run_exits_as_a_shell_where_there_is_no_program(shared, folder):
     missing = shared.cli("run", "no-such-program")
     assert missing.returncode == 127 and "No such file" in missing.stderr
     assert shared.cli("run", "/etc/passwd").returncode == 126
+    for directory in (".", "/"):
+        refused = shared.cli("run", directory)
+        assert refused.returncode == 126 and refused.stderr == f"kartograph: {directory}: is a directory\n"
     line = shared.cli("run", "echo a | wc")
     assert line.returncode == 127 and "kartograph run -- sh -c 'echo a | wc'" in line.stderr
     assert shared.cli("run", "--sandbox", "--directory", folder, "pwd").returncode == WRONG
@@ -81,7 +84,7 @@ def test_run_says_why_it_waits_and_ctrl_c_cancels_it(start):
     service = start("--cpu", "1")
     service.submit([task("holder", "sleep", "1000", grace=0.1)])
     waiting = start_run(service, "true")
-    assert "ready: waits for cpu" in waiting.stderr.readline()
+    assert "is not running yet: waits for cpu" in waiting.stderr.readline()
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait(60) == INTERRUPTED
     assert "cancelling true" in waiting.stderr.read()

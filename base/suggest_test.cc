@@ -1,10 +1,10 @@
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-namespace kartograph::cli {
+namespace kartograph {
 namespace {
 
 TEST(SuggestTest, CountsEditsAndStopsAtTheLimit) {
@@ -26,4 +26,4 @@ TEST(SuggestTest, GivesTheNearestWordOrNone) {
 }
 
 }  // namespace
-}  // namespace kartograph::cli
+}  // namespace kartograph

@@ -1,10 +1,10 @@
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <vector>
 
-namespace kartograph::cli {
+namespace kartograph {
 
 int EditDistance(absl::string_view a, absl::string_view b, int limit) {
   const int rows = static_cast<int>(a.size());
@@ -43,4 +43,4 @@ absl::string_view Nearest(absl::string_view word, absl::Span<const absl::string_
   return nearest;
 }
 
-}  // namespace kartograph::cli
+}  // namespace kartograph

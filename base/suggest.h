@@ -1,11 +1,11 @@
 // "Did you mean": the known word nearest to a mistyped one.
-#ifndef KARTOGRAPH_CLI_SUGGEST_H_
-#define KARTOGRAPH_CLI_SUGGEST_H_
+#ifndef KARTOGRAPH_BASE_SUGGEST_H_
+#define KARTOGRAPH_BASE_SUGGEST_H_
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
-namespace kartograph::cli {
+namespace kartograph {
 
 // The number of insertions, deletions, replacements and swaps of neighbours that lead from one
 // word to the other, or `limit` + 1 where it is more than `limit`.
@@ -15,6 +15,6 @@ int EditDistance(absl::string_view a, absl::string_view b, int limit);
 // word's letters, at least one, at most three). Points into `known`.
 absl::string_view Nearest(absl::string_view word, absl::Span<const absl::string_view> known);
 
-}  // namespace kartograph::cli
+}  // namespace kartograph
 
-#endif  // KARTOGRAPH_CLI_SUGGEST_H_
+#endif  // KARTOGRAPH_BASE_SUGGEST_H_

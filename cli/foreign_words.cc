@@ -1,0 +1,69 @@
+#include "cli/foreign_words.h"
+
+#include <string>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+
+namespace kartograph::cli {
+namespace {
+
+constexpr ForeignKey kForeignKeys[] = {
+    {"needs", "after"},
+    {"depends_on", "after"},
+    {"dependsOn", "after"},
+    {"dependencies", "after"},
+    {"deps", "after"},
+    {"requires", "after"},
+    {"upstream", "after"},
+    {"env", "environment"},
+    {"envs", "environment"},
+    {"cmd", "command"},
+    {"run", "command"},
+    {"script", "command"},
+    {"shell", "command"},
+    {"exec", "command"},
+    {"args", "command", " (a list of the program and its arguments)"},
+    {"retries", "max_attempts", " (one more than the retries)"},
+    {"attempts", "max_attempts"},
+    {"cwd", "directory"},
+    {"workdir", "directory"},
+    {"working_directory", "directory"},
+    {"resources", "consumption"},
+    {"requests", "consumption"},
+    {"limits", "consumption"},
+    {"cpu", "consumption", " with \"cpu\" in it"},
+    {"cpus", "consumption", " with \"cpu\" in it"},
+    {"cores", "consumption", " with \"cpu\" in it"},
+    {"threads", "consumption", " with \"cpu\" in it"},
+    {"ram", "consumption", " with \"ram\" in it"},
+    {"mem", "consumption", " with \"ram\" in it"},
+    {"memory", "consumption", " with \"ram\" in it"},
+    {"image", "container", " with \"image\" in it"},
+    {"steps", "tasks"},
+    {"jobs", "tasks"},
+    {"nodes", "tasks"},
+};
+
+constexpr absl::string_view kCpu[] = {"cpu",    "cpus",    "core", "cores",
+                                      "thread", "threads", "vcpu", "vcpus"};
+constexpr absl::string_view kRam[] = {"ram",    "mem",    "memory", "mem_mb",
+                                      "mem_gb", "ram_mb", "ram_gb"};
+
+}  // namespace
+
+const ForeignKey* FindForeignKey(absl::string_view key, absl::Span<const absl::string_view> known) {
+  for (const ForeignKey& foreign : kForeignKeys) {
+    if (foreign.key == key && absl::c_linear_search(known, foreign.ours)) return &foreign;
+  }
+  return nullptr;
+}
+
+absl::string_view ResourceMeant(absl::string_view name) {
+  if (name == "cpu" || name == "ram") return "";
+  const std::string lower = absl::AsciiStrToLower(name);
+  if (absl::c_linear_search(kCpu, lower)) return "cpu";
+  return absl::c_linear_search(kRam, lower) ? "ram" : "";
+}
+
+}  // namespace kartograph::cli
