@@ -121,9 +121,9 @@ TEST_F(CommandsTest, SuggestsTheGraphAndTheTaskThatWereMeant) {
       "kartograph: no graph has the id or name \"map_relase\"; did you mean \"map_release\"?\n";
   EXPECT_EQ(Watch(context_, "map_relase"), kWrongUse);
   EXPECT_EQ(said(), graph);
-  EXPECT_EQ(Retry(context_, "map_relase", false), kWrongUse);
+  EXPECT_EQ(Retry(context_, "map_relase", {}, false), kWrongUse);
   EXPECT_EQ(said(), graph);
-  EXPECT_EQ(Cancel(context_, "map_relase", "load"), kWrongUse);
+  EXPECT_EQ(Cancel(context_, "map_relase", {"load"}), kWrongUse);
   EXPECT_EQ(said(), graph);
   EXPECT_EQ(Watch(context_, "other"), kWrongUse);
   EXPECT_EQ(
@@ -141,7 +141,7 @@ TEST_F(CommandsTest, SuggestsTheGraphAndTheTaskThatWereMeant) {
   EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "decod"}), kWrongUse);
   EXPECT_EQ(said(), task);
   service().write_errors = {{grpc::StatusCode::NOT_FOUND, "there is no task decod"}};
-  EXPECT_EQ(Cancel(context_, "g7", "decod"), kWrongUse);
+  EXPECT_EQ(Cancel(context_, "g7", {"decod"}), kWrongUse);
   EXPECT_EQ(said(), task);
   // What is there, but has not what was asked for.
   EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "load"}), kWrongUse);

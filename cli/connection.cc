@@ -24,7 +24,9 @@ absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(w
 std::string Absolute(const std::string& path) {
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  return error ? path : absolute.lexically_normal().string();
+  if (error) return path;
+  const std::string normal = absolute.lexically_normal().string();
+  return std::string(normal == "/" ? normal : absl::StripSuffix(normal, "/"));
 }
 
 // Makes HOST:PORT, or unix: and a path, of what was given as the service's address.

@@ -180,7 +180,7 @@ TEST_F(FollowTest, SaysWhyNothingRuns) {
     writer->Write(Message(v1::GRAPH_STATE_CANCELLED, 0, 0));
     return grpc::Status::OK;
   };
-  EXPECT_EQ(Retry(context_, "g7", true), kNotSucceeded);
+  EXPECT_EQ(Retry(context_, "g7", {}, true), kNotSucceeded);
   EXPECT_TRUE(Said("small: 0 of 2 done; x: can never run: it needs 2 of pool db\n")) << err_.str();
 }
 

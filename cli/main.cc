@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "base/state_folder.h"
 #include "base/suggest.h"
 #include "base/utf8.h"
 #include "base/version.h"

@@ -146,6 +146,7 @@ class Engine {
   bool EndsInThisBatch(planner::GraphId graph) const;
   void Apply(const Reconfigure& change, const Instant& now, const Done& done);
   void Pop(PopFinished pop, const Instant& now, Done done);
+  static absl::Status Stopping();
   static absl::StatusOr<Counts> Counted(absl::StatusOr<int64_t> tasks);
   // What the write with this id was answered; nothing where it is new.
   std::optional<absl::StatusOr<Counts>> AnswerOf(absl::string_view kind,
@@ -191,7 +192,7 @@ class Engine {
   std::vector<executor::ClusterEvent> own_events_;  // for the next batch
 
   std::deque<Submission> submissions_;
-  absl::flat_hash_set<planner::GraphId> loading_;  // graphs that are read to run again
+  absl::flat_hash_set<planner::GraphId> loading_;  // graphs that are read to run again, or to go
   int64_t slice_;                                  // tasks that a batch does of what takes long
   bool sliced_ = false;                            // this batch did as many
   DeliveryWaiters waiters_;

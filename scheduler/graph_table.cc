@@ -497,24 +497,30 @@ std::vector<TaskIndex> GraphTable::RetriedWith(const LiveGraph& graph,
     const TaskState state = graph.tasks[task].state;
     return planner::IsFinal(state) && state != TaskState::kSucceeded;
   };
+  const absl::flat_hash_set<TaskIndex> named(tasks.begin(), tasks.end());
+  // What a task comes after that did not succeed and is not retried, as far as is known: with any
+  // of that it would wait for ever.
+  absl::flat_hash_map<TaskIndex, int64_t> blocking;
+  const auto block = [&](TaskIndex task) -> int64_t& {
+    auto [it, is_new] = blocking.try_emplace(task, 0);
+    if (is_new) {
+      const auto before = graph.predecessors[task];
+      it->second = std::count_if(before.begin(), before.end(), unsuccessful);
+    }
+    return it->second;
+  };
   absl::btree_set<TaskIndex> retried;
   std::vector<TaskIndex> left;
-  for (TaskIndex task : tasks) {
-    if (unsuccessful(task) && retried.insert(task).second) left.push_back(task);
+  for (TaskIndex task : named) {
+    if (unsuccessful(task) && block(task) == 0 && retried.insert(task).second) left.push_back(task);
   }
-  // Of skipped tasks: how many they come after that did not succeed and are not retried.
-  absl::flat_hash_map<TaskIndex, int64_t> blocking;
   while (!left.empty()) {
     const TaskIndex task = left.back();
     left.pop_back();
     graph.ForEachSuccessor(task, [&](TaskIndex next) {
-      if (graph.tasks[next].state != TaskState::kSkipped || retried.contains(next)) return;
-      auto [it, is_new] = blocking.try_emplace(next, 0);
-      if (is_new) {
-        const auto before = graph.predecessors[next];
-        it->second = std::count_if(before.begin(), before.end(), unsuccessful);
-      }
-      if (--it->second > 0) return;
+      const bool wanted = graph.tasks[next].state == TaskState::kSkipped ||
+                          (named.contains(next) && unsuccessful(next));
+      if (!wanted || --block(next) > 0) return;
       retried.insert(next);
       left.push_back(next);
     });
@@ -528,6 +534,7 @@ void GraphTable::Retry(LiveGraph& graph, const std::vector<TaskIndex>& tasks, co
     Count(graph, task.state, -1);
     task.state = TaskState::kWaiting;
     Count(graph, task.state, 1);
+    task.cancelling = false;
     task.attempts_before = task.launches;
     task.spent = 0;
     task.losses = 0;

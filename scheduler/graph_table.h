@@ -107,8 +107,8 @@ class GraphTable {
   // How many tasks will be skipped when these are cancelled, beside those among them.
   static int64_t CountSkippedBy(const LiveGraph& graph,
                                 const std::vector<planner::TaskIndex>& cancelled);
-  // These tasks, which are final and did not succeed, and the skipped ones that then wait for
-  // nothing that did not succeed, by index.
+  // Of these tasks those that are final and did not succeed, and the skipped ones after them; but
+  // for those that come after another that did not succeed. By index.
   static std::vector<planner::TaskIndex> RetriedWith(const LiveGraph& graph,
                                                      const std::vector<planner::TaskIndex>& tasks);
   // Runs these again, as RetriedWith gives them.

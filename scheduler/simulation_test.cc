@@ -162,6 +162,7 @@ class World {
     options.pools = ResourceVector{{kDb, Quantity::Of(kPool)}};
     options.slice_tasks = style.slice_tasks;
     options.retention.age = absl::Hours(1);
+    if (style.backlog == 0) options.slots = 3;  // a simulated agent's backlog knows no slots
     return options;
   }
 
@@ -197,6 +198,7 @@ class World {
     run.duration =
         absl::Milliseconds(static_cast<int64_t>(random() % (random() % 4 == 0 ? 500 : 5)));
     if (random() % 8 == 0) run.outcome = planner::Outcome::kExited;
+    if (random() % 32 == 0) run.outcome = planner::Outcome::kNotStarted;
     return run;
   }
 
@@ -237,6 +239,7 @@ class World {
     task.policy.max_losses = 1 + Below(6);
     if (Chance(0.3)) task.policy.unreachable_timeout = absl::Milliseconds(Below(150));
     task.policy.retry_delay = absl::Milliseconds(Below(200));
+    if (Chance(0.1)) (void)task.policy.retry.not_on.Add("exit");
     task.priority = Below(3);
     return task;
   }
@@ -274,6 +277,13 @@ class World {
     }
     if (Chance(0.03) && !submitted_.empty()) {
       engine.Apply(RetryTasks{"", *submitted_.begin()}, now, nobody_cares);
+    }
+    if (Chance(0.03) && !submitted_.empty()) {
+      engine.Apply(RetryTasks{"", *submitted_.rbegin(), {absl::StrCat("t", Below(10))}}, now,
+                   nobody_cares);
+    }
+    if (Chance(0.003) && !submitted_.empty()) {
+      engine.Apply(ForgetGraph{"", *submitted_.begin()}, now, nobody_cares);
     }
     if (Chance(0.1) && !open_.empty()) {
       TaskSubmission task = RandomTask(1000 + ++added_);
@@ -320,7 +330,13 @@ class World {
     }
     EXPECT_TRUE(started_.insert(id).second) << "an attempt was started twice";
     EXPECT_TRUE(ledger_.Find(id) != nullptr) << "a launch that is not written down";
-    // One that was given up may still run; that is what its task allows.
+    // One that was given up may still run, or even begin; that is what its task allows.
+    if (ledger_.Find(id) != nullptr && !ledger_.IsAlive(id)) {
+      EXPECT_EQ(ledger_.Find(id)->ended, planner::Outcome::kUnreachable) << "began after its end";
+      ++given_up_;
+      running_.insert(id);
+      return;
+    }
     ResourceVector pool_used = ledger_.PoolPart(key);
     for (AttemptId other : running_) {
       if (!ledger_.IsAlive(other)) {
@@ -330,7 +346,9 @@ class World {
         given_up_ += outcome == planner::Outcome::kUnreachable ? 1 : 0;
         continue;
       }
-      EXPECT_NE(other.task(), key) << "two attempts of one task at once";
+      EXPECT_NE(other.task(), key)
+          << "two attempts of one task at once: " << planner::AttemptIdToString(other) << " and "
+          << planner::AttemptIdToString(id);
       pool_used += ledger_.PoolPart(other.task());
     }
     running_.insert(id);

@@ -111,7 +111,8 @@ TEST(ConvertTaskTest, StopsTheDoublingNotBelowTheFirstDelay) {
   *spec.mutable_retry_delay() = Span(3600);
   planner::ResourceNames names;
   ProblemList problems;
-  EXPECT_EQ(ConvertTask(spec, TaskField(spec, 0), names, problems).policy.max_retry_delay, absl::Hours(1));
+  EXPECT_EQ(ConvertTask(spec, TaskField(spec, 0), names, problems).policy.max_retry_delay,
+            absl::Hours(1));
   *spec.mutable_max_retry_delay() = Span(60);
   EXPECT_THAT(ProblemsOf(spec),
               ElementsAre(AllOf(At("tasks[\"a\"].max_retry_delay"), Says("retry_delay"))));

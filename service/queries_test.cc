@@ -51,7 +51,13 @@ class QueriesTest : public testing::Test {
     return harness_.queries->GetGraph(request);
   }
 
-  ServiceHarness harness_{{.pools = {{planner::Resource::Named("db"), planner::Quantity::Of(4)}}}};
+  static scheduler::SchedulerOptions WithPool() {
+    scheduler::SchedulerOptions options;
+    options.pools = {{planner::Resource::Named("db"), planner::Quantity::Of(4)}};
+    return options;
+  }
+
+  ServiceHarness harness_{WithPool()};
 };
 
 TEST_F(QueriesTest, TellsALiveGraphByItsLiveCounts) {

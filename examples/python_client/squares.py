@@ -25,7 +25,7 @@ def problems_of(error):
     return []
 
 
-def main(address="127.0.0.1:50061"):
+def main(address):
     channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", 17 << 20)])
     stub = pb_grpc.TaskExecuterStub(channel)
     left = {f"square_{n}": pb.Command(shell=f"echo $(({n} * {n})) > $KARTOGRAPH_RESULT")

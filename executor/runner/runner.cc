@@ -411,7 +411,11 @@ void Runner::Reap() {
     return;
   }
   for (Attempt* attempt : std::vector<Attempt*>(leaving_)) {
-    if (!HasOrphans(*attempt)) Finish(attempt);
+    if (!HasOrphans(*attempt)) {
+      Finish(attempt);
+    } else if (std::exchange(attempt->pending_signal, SIGKILL) != SIGKILL) {
+      survey_at_ = clock_.SteadyNow();  // which goes on until nothing is left of it
+    }
   }
 }
 
@@ -556,6 +560,8 @@ void Runner::GiveUp(Attempt* attempt) {
     if (attempt->starting != nullptr) std::erase(starting_, attempt);
     hung_[attempt->pid] = std::move(attempt->starting);
   }
+  // What is left of it belongs to no attempt any more.
+  if (HasOrphans(*attempt)) survey_at_ = clock_.SteadyNow();
   Finish(attempt);
 }
 

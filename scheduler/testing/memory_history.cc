@@ -36,13 +36,24 @@ absl::Status MemoryHistory::Commit(absl::Span<const storage::Record> records) {
   }
   std::lock_guard lock(mutex_);
   ++commits_;
-  for (const storage::Record& record : records) Apply(record);
-  // As it is now, with its attempt: the task may be run again before this is popped.
+  // As it is with its attempt, whose end may come later in the commit; but the task may be reset
+  // after it, even in the same commit.
+  std::vector<storage::FinishedQueued> queued;
+  const auto deliver = [&](const storage::FinishedQueued& q) {
+    finished_[q.client_queue][q.delivery_id] = FinishedNow(q);
+  };
   for (const storage::Record& record : records) {
-    if (const auto* queued = std::get_if<storage::FinishedQueued>(&record)) {
-      finished_[queued->client_queue][queued->delivery_id] = FinishedNow(*queued);
+    if (const auto* reset = std::get_if<storage::TaskReset>(&record)) {
+      std::erase_if(queued, [&](const storage::FinishedQueued& q) {
+        if (q.task != reset->task) return false;
+        deliver(q);
+        return true;
+      });
     }
+    Apply(record);
+    if (const auto* q = std::get_if<storage::FinishedQueued>(&record)) queued.push_back(*q);
   }
+  for (const storage::FinishedQueued& q : queued) deliver(q);
   return absl::OkStatus();
 }
 
@@ -273,7 +284,9 @@ absl::StatusOr<std::vector<GraphId>> MemoryHistory::Prune(absl::Time before,
   std::vector<GraphId> pruned;
   for (GraphId id : graphs) {
     auto it = graphs_.find(id);
-    if (it == graphs_.end() || it->second.state.end_time >= before) continue;
+    if (it == graphs_.end() || !it->second.visible() || it->second.state.end_time >= before) {
+      continue;
+    }
     it->second.state.work = storage::GraphWork::kRemoving;
     pruned.push_back(id);
   }

@@ -190,7 +190,7 @@ constexpr Setting kSettings[] = {
      "Something else this machine has, such as gpu=2. May be given several times.",
      [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.resources); }},
     {"pool", "pools", Kind::kNamed, "NAME=N",
-     "A resource of the whole cluster, such as db_connections=40. May be given several times.",
+     "A resource that all agents share, such as db_connections=40. May be given several times.",
      [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.pools); }},
     {"slots", "slots", Kind::kValue, "N",
      "Attempts that run on an agent at once, at most, whatever they consume. Default 1000.",

@@ -225,7 +225,7 @@ TEST_F(TaskExecuterServiceTest, RetriesOneTaskOfAGraphThatRuns) {
   const std::string graph =
       Submit(Graph("g", ""), {Task("a"), Task("after_a", {"a"}), Task("long")});
   harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("a").attempt, Outcome::kExited);
-  harness_.below.WaitForTask(1, "after_a", planner::TaskState::kSkipped);
+  harness_.below.WaitForTask(1, "after_a", v1::TASK_STATE_SKIPPED);
   v1::RetryRequest request;
   request.set_graph_id(graph);
   request.add_task_names("a");

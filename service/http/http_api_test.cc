@@ -57,7 +57,13 @@ class HttpApiTest : public testing::Test {
     return message;
   }
 
-  ServiceHarness below_{{.pools = {{planner::Resource::Named("db"), planner::Quantity::Of(4)}}}};
+  static scheduler::SchedulerOptions WithPool() {
+    scheduler::SchedulerOptions options;
+    options.pools = {{planner::Resource::Named("db"), planner::Quantity::Of(4)}};
+    return options;
+  }
+
+  ServiceHarness below_{WithPool()};
   WorkerPool probes_{1};
   std::unique_ptr<EventFeed> feed_;
   std::unique_ptr<HttpApi> api_;

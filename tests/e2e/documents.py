@@ -195,6 +195,9 @@ class Document:
         self.services.append(self.service)
         self.service.start()
         self.service.wait_for_agent()
+        # What docs/http_api.md says of curl; commands have this folder as their home.
+        token = self.service.token_file.read_text().strip()
+        (self.folder / ".curlrc").write_text(f'header = "Authorization: Bearer {token}"\n')
 
     def _run(self, texts, line):
         """What each of the commands prints; they share one bash."""
@@ -203,10 +206,11 @@ class Document:
         script = "shown() { local s=$?; printf '\\0'; return $s; }\nexec 2>&1\n"
         script += "".join(f"{text}\nshown\n" for text in texts)
         for documents, ours in ((GRPC, self.service.grpc), (HTTP, self.service.http),
-                                ("/var/lib/kartograph", str(self.service.state))):
+                                ("/var/lib/kartograph", str(self.service.state)),
+                                (".cache/run/state", str(self.service.state))):
             script = script.replace(documents, ours)
         bins = [str(self.folder / "bazel-bin" / name) for name in ("cli", "service")]
-        environment = {**os.environ, "KARTOGRAPH_SERVER": self.service.grpc, "LC_ALL": "C.UTF-8",
+        environment = {**os.environ, "KARTOGRAPH_SERVER": self.service.server, "LC_ALL": "C.UTF-8",
                        "PATH": ":".join([*bins, "/usr/bin", os.environ["PATH"]]),
                        "HOME": str(self.folder)}
         done = subprocess.run(["bash", "-c", script], cwd=self.folder, env=environment, text=True,

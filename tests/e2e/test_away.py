@@ -112,8 +112,8 @@ def test_a_connection_that_dies_silently_is_noticed_and_made_again(shared, folde
     assert "running" in watcher.stdout.readline()
     assert reader.stdout.readline() == "first\n"
     proxy.frozen.set()
-    assert "away, trying again" in reader.stderr.readline()
-    while "away, trying again" not in watcher.stdout.readline():
+    assert "unavailable, trying again" in reader.stderr.readline()
+    while "unavailable, trying again" not in watcher.stdout.readline():
         pass
     proxy.frozen.clear()
     (folder / "gate").touch()

@@ -242,7 +242,7 @@ def test_a_word_that_is_no_command_gets_advice(words, said):
     (["logs", "g1", "a", "--follw"], '"--follw" is not an option of kartograph logs; did you mean "--follow"?'),
     (["--vresion"], '"--vresion" is not an option of kartograph; did you mean "--version"?'),
     (["list", "--stat=running"], 'did you mean "--state"?'), (["run", "--cpus", "2", "true"], 'did you mean "--cpu"?'),
-    (["watch", "g1", "--floppies"], "there are --"), (["retry", "g1", "g2"], 'retry does not take "g2"'),
+    (["watch", "g1", "--floppies"], "there are --"), (["close", "g1", "g2"], 'close does not take "g2"'),
     (["submit"], 'FILE is required; see "kartograph submit --help"'), ([], "give a command: submit, "),
 ])
 def test_an_option_that_there_is_not_gets_advice(words, said):

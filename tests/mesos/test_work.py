@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -111,6 +112,26 @@ def test_agents_fetch_the_executor_from_the_service(mesos):
     assert service.task(graph, "t4").return_value == b"yes"
     assert cluster.state()["counters"]["downloads"] == 1
     assert "only this machine reaches" in service.stderr()
+
+
+def test_nobody_guesses_where_agents_fetch_the_executor_and_a_restart_keeps_it(mesos):
+    cluster = mesos.cluster()
+    service = mesos.service(cluster, executor=None, listen=f"127.0.0.1:{free_port()}")
+
+    def path():
+        return re.search(rf"from http://{service.http}(/executor/\S+/kartograph-executor),",
+                         service.stderr())[1]
+    first = path()
+    assert re.fullmatch("/executor/[0-9a-f]{32}/kartograph-executor", first)
+    # Agents have no token, and use whatever name the operator gave the service.
+    status, _, program = service.get(first, {"Host": "kartograph.cluster.example"})
+    assert status == 200 and program.startswith(b"\x7fELF")
+    assert service.get("/", {"Host": "kartograph.cluster.example"})[0] == 403
+    guess = first[:12] + ("0" if first[12] != "0" else "1") + first[13:]
+    assert service.get(guess, {})[0] == 401 and service.get(guess)[0] == 404
+    service.terminate()
+    service.start()
+    assert path() == first
 
 
 def test_work_goes_to_all_agents_and_what_waits_says_why(mesos, folder):
