@@ -48,6 +48,7 @@ absl::StatusOr<Queries::LogSource> Queries::FindLog(planner::GraphId graph, absl
   source.task = row->task.task;
   source.task_final = row->ended.has_value();
   for (const storage::AttemptRow& attempt : row->attempts) {
+    source.newest = attempt.launched.attempt.number();
     const bool is_it =
         number == 0 || attempt.launched.attempt.number() == static_cast<uint32_t>(number);
     if (!is_it) continue;

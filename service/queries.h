@@ -50,6 +50,7 @@ class Queries {
     planner::TaskKey task;
     bool launched = false;  // otherwise the rest is not set
     bool task_final = false;
+    uint32_t newest = 0;  // the number of the task's newest attempt
     planner::AttemptId attempt;
     executor::AgentId agent;
     bool ended = false;

@@ -84,7 +84,9 @@ void ReadLogStream::Read() {
 void ReadLogStream::OnChunk(absl::StatusOr<executor::LogChunk> chunk) {
   // An attempt that has only just been launched has written nothing, and of one that was lost there
   // may be nothing when the task runs again.
-  const bool goes_on = !source_.ended || (follows_task_ && !source_.task_final);
+  const bool others_follow =
+      follows_task_ && (!source_.task_final || source_.attempt.number() < source_.newest);
+  const bool goes_on = !source_.ended || others_follow;
   if (!chunk.ok() && !(absl::IsNotFound(chunk.status()) && goes_on)) {
     End(chunk.status());
     return;
@@ -95,7 +97,7 @@ void ReadLogStream::OnChunk(absl::StatusOr<executor::LogChunk> chunk) {
     return;
   }
   // It had ended before this read, so nothing can come after it.
-  if (follows_task_ && source_.ended && !source_.task_final) {
+  if (source_.ended && others_follow) {
     number_ = static_cast<int32_t>(source_.attempt.number()) + 1;
     source_.launched = false;
     offset_ = 0;
