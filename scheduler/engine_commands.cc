@@ -459,7 +459,7 @@ void Engine::Continue(std::shared_ptr<QueueDeletion> deletion, const Instant& no
                    storage::FinishedAcknowledged{deletion->client_queue, id});
              }
              deletion->deleted += static_cast<int64_t>((*found)->size());
-             acknowledged_.emplace_back(deletion->client_queue, **std::move(found));
+             acknowledged_.emplace_back(deletion->client_queue, std::move(**found));
              answers_.push_back([this, deletion, later](const absl::Status& committed) {
                if (committed.ok()) {
                  Continue(deletion, later);
