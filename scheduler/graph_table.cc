@@ -90,6 +90,20 @@ const Instant* GraphTable::DelayedUntil(TaskKey key) const {
   return it == delayed_until_.end() ? nullptr : &it->second;
 }
 
+std::vector<planner::ResourceVector> GraphTable::NeedsOf(
+    const absl::btree_set<planner::ReadyKey>& tasks) const {
+  std::vector<planner::ResourceVector> needs;
+  absl::flat_hash_set<planner::ResourceVector> seen;
+  for (const planner::ReadyKey& key : tasks) {
+    const planner::Packer::ClassId consumption = task(key.task).consumption;
+    const planner::Packer& packer = *parts_.packer;
+    if (!packer.pool_part(consumption).FitsIn(packer.pool_free())) continue;
+    const planner::ResourceVector& need = packer.agent_part(consumption);
+    if (seen.insert(need).second) needs.push_back(need);
+  }
+  return needs;
+}
+
 // --- graphs come ---
 
 planner::Packer::ClassId GraphTable::UseConsumption(LiveGraph& graph,

@@ -77,6 +77,10 @@ class GraphTable {
     return avoided_agents_.at(key);
   }
 
+  // What these ready tasks need of an agent, each need once: those whose units of pools are free.
+  std::vector<planner::ResourceVector> NeedsOf(
+      const absl::btree_set<planner::ReadyKey>& tasks) const;
+
   // --- graphs come ---
   // The next id, which is never used again.
   planner::GraphId NewId() { return ++last_.graph; }

@@ -88,15 +88,7 @@ void Isolation::Place(SteadyTime now, std::vector<Packer::Placement>* placements
 }
 
 std::vector<planner::ResourceVector> Isolation::Wanted() const {
-  std::vector<planner::ResourceVector> wanted;
-  absl::flat_hash_set<planner::ResourceVector> seen;
-  for (const planner::ReadyKey& key : graphs_.suspects()) {
-    const Packer::ClassId consumption = graphs_.task(key.task).consumption;
-    if (!packer_.pool_part(consumption).FitsIn(packer_.pool_free())) continue;
-    const planner::ResourceVector& need = packer_.agent_part(consumption);
-    if (seen.insert(need).second) wanted.push_back(need);
-  }
-  return wanted;
+  return graphs_.NeedsOf(graphs_.suspects());
 }
 
 }  // namespace kartograph::scheduler

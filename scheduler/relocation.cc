@@ -55,15 +55,7 @@ void Relocation::Place(SteadyTime now, std::vector<Packer::Placement>* placement
 }
 
 std::vector<planner::ResourceVector> Relocation::Wanted() const {
-  std::vector<planner::ResourceVector> wanted;
-  absl::flat_hash_set<planner::ResourceVector> seen;
-  for (const planner::ReadyKey& key : graphs_.relocated()) {
-    const Packer::ClassId consumption = graphs_.task(key.task).consumption;
-    if (!packer_.pool_part(consumption).FitsIn(packer_.pool_free())) continue;
-    const planner::ResourceVector& need = packer_.agent_part(consumption);
-    if (seen.insert(need).second) wanted.push_back(need);
-  }
-  return wanted;
+  return graphs_.NeedsOf(graphs_.relocated());
 }
 
 }  // namespace kartograph::scheduler

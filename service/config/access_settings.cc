@@ -5,21 +5,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "service/config/setting_text.h"
 
 namespace kartograph::service {
 namespace {
 
-absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
-
 absl::Status SetFile(absl::string_view text, std::string& value) {
   if (text.empty()) return Wrong("must be the name of a file");
   value = std::string(text);
-  return absl::OkStatus();
-}
-
-absl::Status SetSwitch(absl::string_view text, bool& value) {
-  if (text != "true" && text != "false") return Wrong("must be true or false");
-  value = text == "true";
   return absl::OkStatus();
 }
 

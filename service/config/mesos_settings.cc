@@ -7,23 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/duration.h"
+#include "service/config/setting_text.h"
 
 namespace kartograph::service {
 namespace {
-
-absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
-
-absl::Status SetText(absl::string_view text, std::string& value) {
-  if (text.empty()) return Wrong("must not be empty");
-  value = std::string(text);
-  return absl::OkStatus();
-}
-
-absl::Status SetSwitch(absl::string_view text, bool& value) {
-  if (text != "true" && text != "false") return Wrong("must be true or false");
-  value = text == "true";
-  return absl::OkStatus();
-}
 
 absl::Status SetRoles(absl::string_view text, ServiceConfig& config) {
   config.mesos.roles = absl::StrSplit(text, ',');

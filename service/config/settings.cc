@@ -12,17 +12,10 @@
 #include "planner/ids.h"
 #include "service/config/access_settings.h"
 #include "service/config/mesos_settings.h"
+#include "service/config/setting_text.h"
 
 namespace kartograph::service {
 namespace {
-
-absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
-
-absl::Status SetText(absl::string_view text, std::string& value) {
-  if (text.empty()) return Wrong("must not be empty");
-  value = std::string(text);
-  return absl::OkStatus();
-}
 
 absl::Status SetAddress(absl::string_view text, Address& value) {
   absl::StatusOr<Address> address = ParseAddress(text);
@@ -123,12 +116,6 @@ absl::Status SetLogLevel(absl::string_view text, ServiceConfig& config) {
     if (text == level) return SetText(text, config.log_level);
   }
   return Wrong("must be debug, info, warn, error or off");
-}
-
-absl::Status SetSwitch(absl::string_view text, bool& on) {
-  if (text != "true" && text != "false") return Wrong("must be true or false");
-  on = text == "true";
-  return absl::OkStatus();
 }
 
 absl::Status SetBytes(absl::string_view text, int64_t& bytes) {
