@@ -76,7 +76,7 @@ TEST(FieldPlaceTest, NamesTheTaskOfARecordedWorkflow) {
       "\"specification\": {\"tasks\": [{\"id\": \"a\"}]},\n"
       "\"execution\": {\"tasks\": [{\"id\": \"a\", \"runtimeInSeconds\": 1}]}}}");
   EXPECT_EQ(Find(file, "tasks[\"a\"].consumption[\"cpu\"]"),
-            "2:36: workflow.specification.tasks[0]");
+            "2:36: workflow.specification.tasks[0].consumption.cpu");
 }
 
 }  // namespace

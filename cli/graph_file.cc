@@ -64,12 +64,10 @@ FilePlace YamlTasks::Find(size_t index, const std::vector<FieldStep>& steps) con
       const YamlTree::Ids items = list ? tree_->Items(node) : YamlTree::Ids();
       if (std::cmp_greater_equal(step.index, items.size())) break;
       node = items[static_cast<size_t>(step.index)];
-      absl::StrAppend(&place.field, "[", step.index, "]");
-    } else {
-      absl::StrAppend(&place.field, ".", step.key);
-      if (node == YamlTree::kNone) continue;
+    } else if (node != YamlTree::kNone) {
       node = ValueOf(ReadMap(*tree_, node, FieldPath(), &ignored), step.key);
     }
+    step.AppendTo(&place.field);
     if (node != YamlTree::kNone) place.mark = tree_->mark(node);
   }
   return place;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "api/kartograph/v1/task_executer.pb.h"
 #include "cli/file_problems.h"
@@ -21,6 +22,11 @@ namespace kartograph::cli {
 struct FieldStep {
   std::string key{};
   int64_t index = -1;
+
+  // Continues the name of a field, such as tasks[3], by this step.
+  void AppendTo(std::string* field) const {
+    index >= 0 ? absl::StrAppend(field, "[", index, "]") : absl::StrAppend(field, ".", key);
+  }
 };
 
 struct FilePlace {

@@ -59,9 +59,11 @@ class RecordedTasks final : public FileTasks {
     }
   }
   absl::string_view name(size_t index) const override { return tasks_[index].name; }
-  // What a task is given here does not stand in the file.
-  FilePlace Find(size_t index, const std::vector<FieldStep>& /*steps*/) const override {
-    return {tasks_[index].mark, absl::StrCat("workflow.specification.tasks[", index, "]")};
+  // What a task is given here does not stand in the file, and is named all the same.
+  FilePlace Find(size_t index, const std::vector<FieldStep>& steps) const override {
+    FilePlace place{tasks_[index].mark, absl::StrCat("workflow.specification.tasks[", index, "]")};
+    for (const FieldStep& step : steps) step.AppendTo(&place.field);
+    return place;
   }
 
  private:

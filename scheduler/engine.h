@@ -146,6 +146,8 @@ class Engine {
   bool EndsInThisBatch(planner::GraphId graph) const;
   void Apply(const Reconfigure& change, const Instant& now, const Done& done);
   void Pop(PopFinished pop, const Instant& now, Done done);
+  // The rest of a Pop, whose acknowledgements are committed.
+  void WaitForFinished(PopFinished pop, const Instant& now, Done done);
   static absl::Status Stopping();
   static absl::StatusOr<Counts> Counted(absl::StatusOr<int64_t> tasks);
   // What the write with this id was answered; nothing where it is new.

@@ -489,21 +489,34 @@ void Engine::Apply(const Reconfigure& change, const Instant& now, const Done& do
 }
 
 void Engine::Pop(PopFinished pop, const Instant& now, Done done) {
-  if (!write_error_.ok() && !pop.acknowledge.empty()) {
-    done(write_error_);
+  if (pop.acknowledge.empty()) {
+    WaitForFinished(std::move(pop), now, std::move(done));
     return;
   }
-  if (waiters_.size() >= options_.max_waiters) {
-    done(absl::ResourceExhaustedError(
-        "too many calls wait for finished tasks already; end some of them, or raise kartographd "
-        "--max-waiting"));
+  if (!write_error_.ok()) {
+    done(write_error_);
     return;
   }
   for (int64_t id : pop.acknowledge) {
     step_.records.emplace_back(storage::FinishedAcknowledged{pop.client_queue, id});
   }
-  if (!pop.acknowledge.empty()) {
-    acknowledged_.emplace_back(pop.client_queue, std::move(pop.acknowledge));
+  acknowledged_.emplace_back(pop.client_queue, std::move(pop.acknowledge));
+  answers_.push_back([this, pop = std::move(pop), now,
+                      done = std::move(done)](const absl::Status& committed) mutable {
+    if (committed.ok()) {
+      WaitForFinished(std::move(pop), now, std::move(done));
+    } else {
+      done(committed);
+    }
+  });
+}
+
+void Engine::WaitForFinished(PopFinished pop, const Instant& now, Done done) {
+  if (pop.max_tasks > 0 && waiters_.size() >= options_.max_waiters) {
+    done(absl::ResourceExhaustedError(
+        "too many calls wait for finished tasks already; end some of them, or raise kartographd "
+        "--max-waiting"));
+    return;
   }
   waiters_.Add(std::move(pop), now, std::move(done));
 }

@@ -151,9 +151,23 @@ TEST_F(ControlTest, AnAcknowledgementThatIsNotWrittenIsRepeated) {
   history_.FailCommits(1, absl::UnavailableError("disk full"));
   PopFinished acknowledge = Leased(0);
   acknowledge.acknowledge = LastIds();
-  Popped(acknowledge);
+  auto told = Ask<Deliveries>(acknowledge);
+  Batch();
+  EXPECT_TRUE(absl::IsUnavailable(told.status())) << told.status();
   Wait(absl::Minutes(1));
   EXPECT_THAT(Popped(Leased()), ElementsAre("t0")) << "it is still in the history";
+}
+
+TEST_F(ControlTest, AnAcknowledgementIsAnsweredOnceItIsWritten) {
+  AllSucceeded(1);
+  EXPECT_THAT(Popped(Leased()), ElementsAre("t0"));
+  PopFinished acknowledge = Leased(0);
+  acknowledge.acknowledge = LastIds();
+  auto told = Ask<Deliveries>(acknowledge);
+  history_.before_commit = [&] { EXPECT_FALSE(told.given()); };
+  EXPECT_FALSE(told.given());
+  Batch();
+  EXPECT_THAT(told.value(), IsEmpty());
 }
 
 TEST_F(ControlTest, ADeletedQueueIsEmpty) {
