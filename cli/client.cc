@@ -31,6 +31,8 @@ constexpr size_t kFramingBytes = 8;  // that a task's tag and length take at mos
 constexpr int kKeepaliveMilliseconds = 10000;  // the least that gRPC allows
 constexpr int kKeepaliveTimeoutMilliseconds = 10000;
 constexpr auto kTick = std::chrono::milliseconds(100);
+// The most that may be asked for; this client takes messages of any size.
+constexpr int64_t kMaxTaskBytes = 512 << 20;
 constexpr auto kReadDeadline = std::chrono::seconds(60);
 // A graph of a million tasks is checked and stored before it is answered.
 constexpr auto kWriteDeadline = std::chrono::minutes(10);
@@ -307,6 +309,7 @@ absl::StatusOr<v1::Task> Client::GetTask(absl::string_view graph_id, absl::strin
   v1::GetTaskRequest request;
   request.set_graph_id(std::string(graph_id));
   request.set_task_name(std::string(task_name));
+  request.set_max_bytes(kMaxTaskBytes);
   return impl_->Call(&Stub::GetTask, request, kReadDeadline);
 }
 

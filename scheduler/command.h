@@ -121,7 +121,8 @@ struct PopFinished {
   std::vector<int64_t> release = {};            // offered again at once
   std::vector<int64_t> renew = {};              // leased for `lease` from now on
   std::string consumer = {};
-  bool resume = false;  // everything that this consumer has is released first
+  bool resume = false;                  // everything that this consumer has is released first
+  int64_t max_value_bytes = INT64_MAX;  // return values that are larger are left out
 };
 
 using Command = std::variant<SubmitGraph, AddTask, CloseGraph, CancelGraph, CancelTasks, RetryTasks,

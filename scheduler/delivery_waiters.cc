@@ -13,6 +13,7 @@ struct DeliveryWaiters::Read {
     int64_t waiter;
     int max_tasks;
     int64_t max_bytes;
+    int64_t max_value_bytes;
     bool leased;  // the others do not get the same
     // Stays so where nothing is read: the scheduler stops.
     absl::StatusOr<std::vector<storage::Finished>> finished =
@@ -29,7 +30,8 @@ struct DeliveryWaiters::Read {
         one.finished = std::vector<storage::Finished>();
         continue;
       }
-      one.finished = reader.FinishedOf(queue, one.max_tasks, one.max_bytes, {from, skip});
+      one.finished =
+          reader.FinishedOf(queue, one.max_tasks, one.max_bytes, {from, skip, one.max_value_bytes});
       if (!one.finished.ok()) continue;
       more = !one.finished->empty();
       if (more && one.leased) from = one.finished->back().delivery_id + 1;
@@ -50,8 +52,9 @@ void DeliveryWaiters::Add(PopFinished pop, const Instant& now, Done done) {
   }
   news_.insert(pop.client_queue);
   ++size_;
-  queue.waiters.push_back({++last_id_, pop.max_tasks, pop.max_bytes, pop.deadline, pop.lease,
-                           std::move(pop.consumer), false, std::move(done)});
+  queue.waiters.push_back({++last_id_, pop.max_tasks, pop.max_bytes, pop.max_value_bytes,
+                           pop.deadline, pop.lease, std::move(pop.consumer), false,
+                           std::move(done)});
 }
 
 void DeliveryWaiters::Acknowledged(const std::string& client_queue,
@@ -97,6 +100,7 @@ void DeliveryWaiters::Look(const std::string& name, Queue& queue, const Instant&
     read->reads.push_back({.waiter = waiter.id,
                            .max_tasks = waiter.max_tasks,
                            .max_bytes = waiter.max_bytes,
+                           .max_value_bytes = waiter.max_value_bytes,
                            .leased = waiter.lease > absl::ZeroDuration()});
   }
   queue.reading = true;

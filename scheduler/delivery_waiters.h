@@ -43,6 +43,7 @@ class DeliveryWaiters {
     int64_t id;
     int max_tasks;
     int64_t max_bytes;
+    int64_t max_value_bytes;
     SteadyTime deadline;
     absl::Duration lease;
     std::string consumer;

@@ -77,6 +77,7 @@ void Engine::OnClusterEvents(std::vector<executor::ClusterEvent> events, const I
 
 SteadyTime Engine::NextWake() const {
   SteadyTime wake = waiters_.NextDeadline();
+  if (cancelling_) return SteadyTime::InfinitePast();
   if (!write_error_.ok()) return std::min(wake, write_retry_);
   if (!own_events_.empty() || !submissions_.empty() || core_->HasWork()) {
     return SteadyTime::InfinitePast();
@@ -85,60 +86,84 @@ SteadyTime Engine::NextWake() const {
 }
 
 void Engine::EndBatch(const Instant& now) {
-  if (!write_error_.ok() && now.steady >= write_retry_) {
-    // Whether the history can be written again is found out by writing.
-    if (absl::Status status = writer_->AbandonSubmissions(); status.ok()) {
-      write_error_ = absl::OkStatus();
-      pruner_->Remove();
-      for (executor::ClusterEvent& event : core_->AdoptableState()) {
-        core_->OnClusterEvent(std::move(event), {now, step_});
-      }
-    } else {
-      RefuseWrites(status, now);
+  if (!write_error_.ok() && now.steady >= write_retry_) TryToWriteAgain(now);
+  if (write_error_.ok() || cancelling_) {
+    Advance(now);
+    if (absl::Status status = CommitStep(); !status.ok()) {
+      CommitFailed(status, now);
+      return;
     }
-  }
-  if (write_error_.ok()) {
-    std::vector<executor::ClusterEvent> own = std::move(own_events_);
-    own_events_.clear();
-    OnClusterEvents(std::move(own), now);
-    core_->OnTime({now, step_});
-    sliced_ = core_->HasWork();
-    core_->ContinueWork(slice_, {now, step_});
-    WriteSubmissions(now);
-    // What the work takes is measured, in a simulation too.
-    const SteadyTime planned = Clock::System().SteadyNow();
-    core_->Plan({now, step_});
-    const SteadyTime before = Clock::System().SteadyNow();
-    core_->mutable_totals().plan_time += before - planned;
-    if (!step_.records.empty()) {
-      absl::Status status = writer_->Commit(step_.records);
-      const absl::Duration took = Clock::System().SteadyNow() - before;
-      Totals& totals = core_->mutable_totals();
-      totals.commit_time += took;
-      ++totals.commits;
-      totals.records += static_cast<int64_t>(step_.records.size());
-      if (!status.ok()) {
-        CommitFailed(status, now);
-        return;
-      }
-      write_backoff_ = absl::ZeroDuration();
-      if (sliced_) AdaptSlice(took);
-    }
-    ApplyEffects();
-    if (!watchers_.empty()) NotifyWatchers();
-    for (const auto& [queue, deliveries] : std::exchange(acknowledged_, {})) {
-      waiters_.Acknowledged(queue, deliveries);
-    }
-    for (const std::string& queue : step_.finished_queues) waiters_.Announce(queue);
-    const auto answers = std::exchange(answers_, {});
-    batch_answers_.clear();
-    batch_tasks_.clear();
-    step_.Clear();
-    pruner_->Work(now, slice_, step_.records);
-    // Last, as what they begin belongs to the next batch.
-    for (const auto& answer : answers) answer(absl::OkStatus());
+    Publish(now);
   }
   waiters_.Serve(now);
+}
+
+void Engine::TryToWriteAgain(const Instant& now) {
+  absl::Status status = writer_->CheckWritable();
+  if (status.ok()) status = writer_->AbandonSubmissions();
+  if (!status.ok()) {
+    RefuseWrites(status, now);
+    return;
+  }
+  write_error_ = absl::OkStatus();
+  cancelling_ = false;
+  pruner_->Remove();
+  for (executor::ClusterEvent& event : core_->AdoptableState()) {
+    core_->OnClusterEvent(std::move(event), {now, step_});
+  }
+}
+
+// What follows from what has happened.
+void Engine::Advance(const Instant& now) {
+  if (!write_error_.ok()) {
+    core_->ContinueWork(slice_, {now, step_});
+    return;
+  }
+  std::vector<executor::ClusterEvent> own = std::move(own_events_);
+  own_events_.clear();
+  OnClusterEvents(std::move(own), now);
+  core_->OnTime({now, step_});
+  sliced_ = core_->HasWork();
+  core_->ContinueWork(slice_, {now, step_});
+  WriteSubmissions(now);
+  // What the work takes is measured, in a simulation too.
+  const SteadyTime before = Clock::System().SteadyNow();
+  core_->Plan({now, step_});
+  core_->mutable_totals().plan_time += Clock::System().SteadyNow() - before;
+}
+
+absl::Status Engine::CommitStep() {
+  if (step_.records.empty()) return absl::OkStatus();
+  const SteadyTime before = Clock::System().SteadyNow();
+  absl::Status status =
+      write_error_.ok() ? writer_->Commit(step_.records) : writer_->CommitUrgent(step_.records);
+  const absl::Duration took = Clock::System().SteadyNow() - before;
+  Totals& totals = core_->mutable_totals();
+  totals.commit_time += took;
+  ++totals.commits;
+  totals.records += static_cast<int64_t>(step_.records.size());
+  if (!status.ok() || !write_error_.ok()) return status;
+  write_backoff_ = absl::ZeroDuration();
+  if (sliced_) AdaptSlice(took);
+  return status;
+}
+
+// What is committed takes effect, and is answered.
+void Engine::Publish(const Instant& now) {
+  ApplyEffects();
+  if (!watchers_.empty()) NotifyWatchers();
+  for (const auto& [queue, deliveries] : std::exchange(acknowledged_, {})) {
+    waiters_.Acknowledged(queue, deliveries);
+  }
+  for (const std::string& queue : step_.finished_queues) waiters_.Announce(queue);
+  const auto answers = std::exchange(answers_, {});
+  batch_answers_.clear();
+  batch_tasks_.clear();
+  step_.Clear();
+  if (write_error_.ok()) pruner_->Work(now, slice_, step_.records);
+  cancelling_ = cancelling_ && core_->HasWork();
+  // Last, as what they begin belongs to the next batch.
+  for (const auto& answer : answers) answer(absl::OkStatus());
 }
 
 void Engine::AdaptSlice(absl::Duration took) {
@@ -161,6 +186,8 @@ void Engine::RefuseWrites(const absl::Status& why, const Instant& now) {
 void Engine::CommitFailed(const absl::Status& status, const Instant& now) {
   totals_ = core_->totals();
   if (absl::IsDataLoss(status)) fatal_error_ = status;
+  reserve_left_ = write_error_.ok() && absl::IsResourceExhausted(status);
+  cancelling_ = false;
   RefuseWrites(status, now);
   auto answers = std::move(answers_);
   answers_.clear();

@@ -128,6 +128,9 @@ class Engine {
   // gave the first time.
   template <typename Write>
   void ApplyOnce(Write& write, const Instant& now, Done done);
+  // Whether this can be written now. Cancelling can be with what is kept of a full disk for it.
+  template <typename Write>
+  bool CanWrite();
   // One for each write: applies it to the core, and gives the number of its reply.
   absl::StatusOr<Counts> Do(SubmitGraph& submit, const Instant& now);
   absl::StatusOr<Counts> Do(AddTask& add, const Instant& now);
@@ -172,6 +175,11 @@ class Engine {
   void ApplyEffects();
   void Launch();
   void NotifyWatchers();
+  // The parts of EndBatch.
+  void TryToWriteAgain(const Instant& now);
+  void Advance(const Instant& now);
+  absl::Status CommitStep();
+  void Publish(const Instant& now);
   void AdaptSlice(absl::Duration took);
 
   SchedulerOptions options_;
@@ -194,15 +202,19 @@ class Engine {
   std::vector<executor::ClusterEvent> own_events_;  // for the next batch
 
   std::deque<Submission> submissions_;
-  absl::flat_hash_set<planner::GraphId> loading_;  // graphs that are read to run again, or to go
-  int64_t slice_;                                  // tasks that a batch does of what takes long
-  bool sliced_ = false;                            // this batch did as many
+  // Graphs that are being read from the history, to run again or to be forgotten.
+  absl::flat_hash_set<planner::GraphId> loading_;
+  int64_t slice_;        // tasks that a batch does of what takes long
+  bool sliced_ = false;  // this batch did as many
   DeliveryWaiters waiters_;
   std::optional<Pruner> pruner_;  // set by Recover
   std::list<Watcher> watchers_;
 
   absl::Status fatal_error_;
   absl::Status write_error_;
+  // While the disk is full: what is kept of it for cancelling has not been used up.
+  bool reserve_left_ = false;
+  bool cancelling_ = false;  // there is something to commit to that
   SteadyTime write_retry_ = SteadyTime::InfiniteFuture();
   absl::Duration write_backoff_;
 };

@@ -103,8 +103,17 @@ void Engine::Answer(const absl::StatusOr<Counts>& result, Done done) {
 }
 
 template <typename Write>
+bool Engine::CanWrite() {
+  if (write_error_.ok()) return true;
+  constexpr bool kCancels =
+      std::is_same_v<Write, CancelGraph> || std::is_same_v<Write, CancelTasks>;
+  cancelling_ = cancelling_ || (kCancels && reserve_left_);
+  return kCancels && reserve_left_;
+}
+
+template <typename Write>
 void Engine::ApplyOnce(Write& write, const Instant& now, Done done) {
-  if (!write_error_.ok()) {
+  if (!CanWrite<Write>()) {
     done(write_error_);
     return;
   }

@@ -276,6 +276,63 @@ TEST_F(FailedCommitTest, AnAcknowledgementThatWasLostMeansDeliveryAgain) {
   EXPECT_EQ(again.value().size(), 1u);
 }
 
+TEST_F(FailedCommitTest, WhatRunsCanBeCancelledOnAFullDisk) {
+  Agent(2);
+  Submit(Graph({Task("a"), Task("b"), Task("c").After({"a"})}));
+  Batch();
+  Notify({Runs(Attempt(0)), Runs(Attempt(1))});
+  Batch();
+  cluster_.Asked();
+  DiskIsFull(100);
+  Submit(Graph({Task("x")}));
+  Batch();
+  auto one = CancelOne(1, "b");
+  Batch();
+  EXPECT_EQ(one.value(), 1);
+  EXPECT_THAT(cluster_.Asked(), Contains("cancel g1.1.1"));
+  auto submit = Submit(Graph({Task("y")}));
+  auto all = Cancel(1, "r");
+  Batch();
+  EXPECT_TRUE(absl::IsUnavailable(submit.status())) << "there is only room for what is urgent";
+  EXPECT_EQ(all.value(), 3);
+  EXPECT_THAT(cluster_.Asked(), Contains("cancel g1.0.1"));
+  EXPECT_FALSE(engine_->write_error().ok());
+  Restart();
+  auto again = Cancel(1, "r");
+  Batch();
+  EXPECT_EQ(again.value(), 3) << "it was written";
+}
+
+TEST_F(FailedCommitTest, CancellingIsRefusedOnceItsRoomIsUsedUp) {
+  Agent(1);
+  Submit(Graph({Task("a")}));
+  Batch();
+  DiskIsFull();
+  Submit(Graph({Task("x")}));
+  Batch();
+  history_.FailUrgentCommits(1);
+  auto lost = Cancel(1);
+  Batch();
+  EXPECT_TRUE(absl::IsUnavailable(lost.status())) << lost.status();
+  auto refused = Cancel(1);
+  EXPECT_TRUE(absl::IsUnavailable(refused.status())) << "not even tried";
+  DiskHasRoomAgain();
+  auto cancel = Cancel(1);
+  Batch();
+  EXPECT_EQ(cancel.value(), 1);
+}
+
+TEST_F(FailedCommitTest, ADiskThatCannotBeWrittenAtAllRefusesCancellingToo) {
+  Agent(1);
+  Submit(Graph({Task("a")}));
+  Batch();
+  history_.FailCommits(1, absl::PermissionDeniedError("read-only"));
+  Submit(Graph({Task("x")}));
+  Batch();
+  auto refused = Cancel(1);
+  EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
+}
+
 TEST_F(FailedCommitTest, WatchersAreNotTold) {
   int calls = 0;
   engine_->AddWatcher([&](const Changes&, const Snapshots&) { ++calls; });

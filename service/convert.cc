@@ -355,6 +355,12 @@ planner::GraphId ConvertGraphId(absl::string_view text, ProblemList& problems) {
   return 0;
 }
 
+void CheckAttemptNumber(int32_t number, ProblemList& problems) {
+  if (number >= 0 && number <= static_cast<int32_t>(planner::kMaxLaunches)) return;
+  problems.Add("attempt", absl::StrCat(number),
+               absl::StrCat("must be 1 to ", planner::kMaxLaunches, ", or 0 for the last one"));
+}
+
 int ConvertPageSize(int32_t page_size, ProblemList& problems) {
   if (page_size < 0 || page_size > kMaxPageSize) {
     problems.Add("page_size", absl::StrCat(page_size),

@@ -60,6 +60,9 @@ absl::Duration ConvertDuration(const google::protobuf::Duration& duration, std::
 // 0 where the text is not a graph's id; says what one looks like.
 planner::GraphId ConvertGraphId(absl::string_view text, ProblemList& problems);
 
+// The number of an attempt, from 1; 0 means the last one.
+void CheckAttemptNumber(int32_t number, ProblemList& problems);
+
 // 1 to 1,000; 0 means 100.
 int ConvertPageSize(int32_t page_size, ProblemList& problems);
 // A place in a list, as an opaque text. `kind` keeps the token of one list from being used for

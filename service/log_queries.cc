@@ -23,10 +23,7 @@ constexpr absl::Duration kReadTimeout = absl::Seconds(10);
 }  // namespace
 
 planner::GraphId CheckReadLog(const v1::ReadLogRequest& request, ProblemList& problems) {
-  if (request.attempt() < 0 || request.attempt() > static_cast<int32_t>(planner::kMaxLaunches)) {
-    problems.Add("attempt", absl::StrCat(request.attempt()),
-                 absl::StrCat("must be 1 to ", planner::kMaxLaunches, ", or 0 for the last one"));
-  }
+  CheckAttemptNumber(request.attempt(), problems);
   if (!v1::LogStream_IsValid(request.stream())) {
     problems.Add("stream", absl::StrCat(static_cast<int>(request.stream())),
                  "must be LOG_STREAM_STDOUT or LOG_STREAM_STDERR");

@@ -186,6 +186,9 @@ v1::Task ToMessage(const storage::TaskRow& row, bool full, absl::Span<const std:
     for (const storage::AttemptRow& attempt : row.attempts) {
       *task.add_attempts() = AttemptMessage(attempt);
     }
+    if (!row.attempts.empty()) {
+      task.set_return_value_bytes(row.attempts.back().return_value_bytes);
+    }
   }
   return task;
 }
@@ -219,6 +222,8 @@ v1::FinishedTask ToMessage(const storage::Finished& finished) {
   task.set_graph_id(planner::GraphIdToString(finished.task.graph()));
   task.set_task_name(finished.task_name);
   task.set_attempts(finished.attempts);
+  task.set_value_bytes(finished.return_value_bytes);
+  if (finished.attempts > 0) task.set_attempt(static_cast<int32_t>(last.attempt.number()));
   *task.mutable_end_time() = ToMessage(finished.ended.end_time);
   if (finished.ended.state == planner::TaskState::kSucceeded) {
     task.set_return_value(last.return_value);

@@ -13,6 +13,7 @@
 #include "planner/names.h"
 #include "service/inspect.h"
 #include "service/messages.h"
+#include "service/task_size.h"
 
 namespace kartograph::service {
 namespace {
@@ -28,9 +29,12 @@ constexpr int kDefaultFailures = 10;
 constexpr int kMaxFailures = 100;
 constexpr int kMaxAgents = 1000;
 constexpr int kMaxRunning = 1000;
-// A page of tasks with everything known stays below this, so that a client's usual limit of 4 MiB
-// for a message is kept.
-constexpr size_t kMaxPageBytes = 3 << 20;
+// What a client may allow itself with GetTaskRequest.max_bytes.
+constexpr int64_t kMinTaskBytes = 64 << 10;
+constexpr int64_t kMaxTaskBytes = 512 << 20;
+// Of a page of tasks, beside the tasks and for each of them.
+constexpr size_t kPageOverhead = 1 << 10;
+constexpr size_t kPerTaskOverhead = 8;
 // A state read from two places is read again where a change came between.
 constexpr int kTries = 5;
 
@@ -213,7 +217,8 @@ absl::StatusOr<v1::ListTasksResponse> Queries::ListTasks(const v1::ListTasksRequ
       });
   if (!live.ok()) return live.status();
 
-  const storage::HistoryReader::Detail detail{.payload = full, .attempts = full};
+  const storage::HistoryReader::Detail detail{
+      .payload = full, .attempts = full, .max_payload_bytes = int64_t{kMaxAnswerBytes}};
   absl::StatusOr<std::vector<storage::TaskRow>> rows;
   if (*live) {
     std::vector<TaskKey> keys;
@@ -244,7 +249,7 @@ absl::StatusOr<v1::ListTasksResponse> Queries::ListTasks(const v1::ListTasksRequ
       const storage::TaskRow& row = (*rows)[i];
       bytes += 256 + 2 * row.task.name.size() + row.task.payload.size() +
                row.attempts.size() * 256 + row.task.after.size() * 64;
-      if (bytes > kMaxPageBytes && i > 0) cut(i);
+      if (bytes > kMaxAnswerBytes && i > 0) cut(i);
     }
   }
   v1::ListTasksResponse response;
@@ -258,11 +263,19 @@ absl::StatusOr<v1::ListTasksResponse> Queries::ListTasks(const v1::ListTasksRequ
       Overlay(found->second->task, found->second->attempts, *response.mutable_tasks(i));
     }
   }
+  size_t bytes = 0;
+  for (int i = 0; i < response.tasks_size(); ++i) {
+    FitTask(kMaxAnswerBytes - kPageOverhead, *response.mutable_tasks(i));
+    bytes += response.tasks(i).ByteSizeLong() + kPerTaskOverhead;
+    if (bytes <= kMaxAnswerBytes - kPageOverhead || i == 0) continue;
+    next = (*rows)[static_cast<size_t>(i)].task.task.index();
+    response.mutable_tasks()->DeleteSubrange(i, response.tasks_size() - i);
+  }
   if (next) response.set_next_page_token(MakePageToken(kTaskPages, *next));
   return response;
 }
 
-absl::StatusOr<v1::Task> Queries::FullTask(const storage::TaskRow& row) {
+absl::StatusOr<v1::Task> Queries::FullTask(const storage::TaskRow& row, size_t max_bytes) {
   std::vector<TaskKey> keys;
   for (planner::TaskIndex index : row.task.after) {
     keys.push_back(TaskKey::Of(row.task.task.graph(), index));
@@ -275,20 +288,40 @@ absl::StatusOr<v1::Task> Queries::FullTask(const storage::TaskRow& row) {
     task.mutable_attempts(static_cast<int>(i))
         ->set_sandbox(ValidUtf8(logs_->SandboxOf(launched.attempt, launched.agent)));
   }
-  if (!row.attempts.empty()) task.set_return_value(row.attempts.back().ended.return_value);
+  if (task.return_value_bytes() == 0) return task;
+  if (static_cast<size_t>(task.return_value_bytes()) > max_bytes) {
+    task.add_omitted("return_value");
+    return task;
+  }
+  absl::StatusOr<storage::ResultPart> value =
+      history_->ReadResult(row.attempts.back().launched.attempt, 0, task.return_value_bytes());
+  if (!value.ok()) return value.status();
+  task.set_return_value(std::move(value->data));
   return task;
 }
 
 absl::StatusOr<v1::Task> Queries::GetTask(const v1::GetTaskRequest& request) {
   ProblemList problems;
   const GraphId graph = ConvertGraphId(request.graph_id(), problems);
+  if (request.max_bytes() != 0 &&
+      (request.max_bytes() < kMinTaskBytes || request.max_bytes() > kMaxTaskBytes)) {
+    problems.Add("max_bytes", absl::StrCat(request.max_bytes()),
+                 absl::StrCat("must be ", kMinTaskBytes, " to ", kMaxTaskBytes,
+                              ", or 0 for what every client takes"));
+  }
   if (!problems.empty()) return problems.ToStatus();
+  const size_t max_bytes =
+      request.max_bytes() == 0 ? kMaxAnswerBytes : static_cast<size_t>(request.max_bytes());
   for (int i = 0; i < kTries; ++i) {
     const absl::StatusOr<storage::TaskRow> row = history_->GetTask(graph, request.task_name());
     if (absl::IsNotFound(row.status())) return NotFoundTask(graph, request.task_name());
     if (!row.ok()) return row.status();
-    absl::StatusOr<v1::Task> task = FullTask(*row);
-    if (!task.ok() || row->ended) return task;
+    absl::StatusOr<v1::Task> task = FullTask(*row, max_bytes);
+    if (!task.ok()) return task;
+    if (row->ended) {
+      FitTask(max_bytes, *task);
+      return task;
+    }
     const TaskKey key = row->task.task;
     const auto live =
         Inspect<std::optional<LiveTask>>([key](const Snapshots& s) -> std::optional<LiveTask> {
@@ -300,10 +333,35 @@ absl::StatusOr<v1::Task> Queries::GetTask(const v1::GetTaskRequest& request) {
     // Otherwise it became final since the row was read.
     if (*live && !planner::IsFinal((*live)->task.state)) {
       Overlay((*live)->task, (*live)->attempts, *task);
+      FitTask(max_bytes, *task);
       return task;
     }
   }
   return absl::UnavailableError("the task changes too fast to be read; try again");
+}
+
+absl::StatusOr<planner::AttemptId> Queries::FindResult(const v1::ReadResultRequest& request) {
+  ProblemList problems;
+  CheckAttemptNumber(request.attempt(), problems);
+  if (request.offset() < 0) {
+    problems.Add("offset", absl::StrCat(request.offset()), "must not be negative");
+  }
+  const GraphId graph = ConvertGraphId(request.graph_id(), problems);
+  if (!problems.empty()) return problems.ToStatus();
+  const auto source = FindLog(graph, request.task_name(), request.attempt());
+  if (!source.ok()) return source.status();
+  if (!source->launched) return NotLaunched(*source, request.task_name(), request.attempt());
+  if (!source->ended) {
+    return absl::FailedPreconditionError(absl::StrCat("attempt ", source->attempt.number(),
+                                                      " of task \"", request.task_name(),
+                                                      "\" has not ended; its result comes then"));
+  }
+  return source->attempt;
+}
+
+absl::StatusOr<storage::ResultPart> Queries::ReadResult(planner::AttemptId attempt, int64_t offset,
+                                                        int64_t max_bytes) {
+  return history_->ReadResult(attempt, offset, max_bytes);
 }
 
 absl::StatusOr<v1::ListFailuresResponse> Queries::ListFailures(
@@ -360,11 +418,18 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
   message.set_connected(view->cluster.connected);
   message.set_disconnect_reason(ValidUtf8(view->cluster.disconnect_reason));
   message.set_write_error(ValidUtf8(scheduler_->write_error().message()));
-  for (const auto& agent : view->cluster.agents) *message.add_agents() = ToMessage(agent);
+  size_t bytes = 0;
+  for (const auto& agent : view->cluster.agents) {
+    v1::Agent entry = ToMessage(agent);
+    bytes += entry.ByteSizeLong();
+    if (bytes > kMaxAnswerBytes / 2) break;
+    *message.add_agents() = std::move(entry);
+  }
+  bytes = 0;
   for (const auto& pool : view->cluster.pools) *message.add_pools() = ToMessage(pool);
   for (size_t i = 0; i < keys.size(); ++i) {
     const scheduler::AttemptSnapshot& attempt = view->cluster.attempts[i];
-    v1::RunningAttempt& running = *message.add_running();
+    v1::RunningAttempt running;
     running.set_graph_id(planner::GraphIdToString(keys[i].graph()));
     running.set_graph_name(view->graph_names.at(keys[i].graph()));
     running.set_task_name((*names)[i]);
@@ -376,6 +441,9 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
     if (attempt.unreachable_since != absl::InfiniteFuture()) {
       *running.mutable_unreachable_since() = ToMessage(attempt.unreachable_since);
     }
+    bytes += running.ByteSizeLong();
+    if (bytes > kMaxAnswerBytes / 2) break;
+    *message.add_running() = std::move(running);
   }
   *message.mutable_counts() = ToMessage(view->cluster.counts);
   message.set_version(options_.version);

@@ -60,6 +60,10 @@ class Queries {
   absl::StatusOr<LogSource> FindLog(planner::GraphId graph, absl::string_view task, int32_t number);
   // NotFound that says why there is no such attempt.
   static absl::Status NotLaunched(const LogSource& source, absl::string_view task, int32_t number);
+  // The attempt whose return value is asked for. FailedPrecondition where it has not ended.
+  absl::StatusOr<planner::AttemptId> FindResult(const v1::ReadResultRequest& request);
+  absl::StatusOr<storage::ResultPart> ReadResult(planner::AttemptId attempt, int64_t offset,
+                                                 int64_t max_bytes);
   // Part of a log as it is now. NotFound where there is no such attempt, or no log (any more).
   absl::StatusOr<executor::LogChunk> ReadLog(const v1::ReadLogRequest& request, int64_t max_bytes);
 
@@ -72,7 +76,8 @@ class Queries {
   absl::StatusOr<T> Inspect(std::function<T(const scheduler::Snapshots&)> read);
   absl::StatusOr<storage::GraphRow> GraphRow(planner::GraphId graph);
   absl::Status NotFoundTask(planner::GraphId graph, absl::string_view task);
-  absl::StatusOr<v1::Task> FullTask(const storage::TaskRow& row);
+  // Return values of more than `max_bytes` are omitted.
+  absl::StatusOr<v1::Task> FullTask(const storage::TaskRow& row, size_t max_bytes);
   absl::Status FillTasks(const std::vector<storage::TaskRow>& rows, bool full,
                          v1::ListTasksResponse& response);
   struct Tail;

@@ -217,9 +217,59 @@ TEST_F(QueriesTest, TellsEverythingOfAnEndedTask) {
   ASSERT_TRUE(task.ok());
   EXPECT_EQ(task->state(), v1::TASK_STATE_SUCCEEDED);
   EXPECT_EQ(task->return_value(), "result");
+  EXPECT_EQ(task->return_value_bytes(), 6);
+  EXPECT_THAT(task->omitted(), IsEmpty());
   EXPECT_EQ(task->attempts(0).outcome(), v1::OUTCOME_SUCCEEDED);
   EXPECT_EQ(task->attempts(0).state(), v1::TASK_STATE_SUCCEEDED);
   EXPECT_TRUE(task->has_end_time());
+}
+
+TEST_F(QueriesTest, OmitsAValueThatTheClientMayNotTake) {
+  const planner::GraphId graph = harness_.Submit("g", {"a"});
+  const std::string value(5 << 20, 'v');
+  harness_.cluster.End(harness_.cluster.WaitForLaunch("a").attempt, Outcome::kSucceeded, value);
+  harness_.WaitForState(graph, planner::GraphState::kSucceeded);
+  auto task = Task(graph, "a");
+  ASSERT_TRUE(task.ok()) << task.status();
+  EXPECT_THAT(task->omitted(), ElementsAre("return_value"));
+  EXPECT_EQ(task->return_value_bytes(), 5 << 20);
+  EXPECT_THAT(task->return_value(), IsEmpty());
+  EXPECT_EQ(task->attempts_size(), 1);
+  v1::GetTaskRequest request;
+  request.set_graph_id(GraphIdToString(graph));
+  request.set_task_name("a");
+  request.set_max_bytes(6 << 20);
+  task = harness_.queries->GetTask(request);
+  ASSERT_TRUE(task.ok()) << task.status();
+  EXPECT_TRUE(task->return_value() == value);
+  for (int64_t bytes : {-1, 1, 1 << 30}) {
+    request.set_max_bytes(bytes);
+    EXPECT_EQ(planner::ProblemsOf(harness_.queries->GetTask(request).status()).size(), 1u);
+  }
+}
+
+TEST_F(QueriesTest, FindsTheAttemptWhoseResultIsAskedFor) {
+  const planner::GraphId graph = harness_.Submit("g", {"a", "b a"});
+  const planner::AttemptId attempt = harness_.cluster.WaitForLaunch("a").attempt;
+  v1::ReadResultRequest request;
+  request.set_graph_id(GraphIdToString(graph));
+  request.set_task_name("a");
+  const auto early = harness_.queries->FindResult(request);
+  EXPECT_TRUE(absl::IsFailedPrecondition(early.status())) << early.status();
+  request.set_task_name("b");
+  EXPECT_TRUE(absl::IsNotFound(harness_.queries->FindResult(request).status()));
+  request.set_task_name("a");
+  harness_.cluster.End(attempt, Outcome::kSucceeded, "result");
+  harness_.WaitForTask(graph, "a", v1::TASK_STATE_SUCCEEDED);
+  EXPECT_EQ(harness_.queries->FindResult(request).value(), attempt);
+  EXPECT_EQ(harness_.queries->ReadResult(attempt, 2, 3)->data, "sul");
+  EXPECT_EQ(harness_.queries->ReadResult(attempt, 2, 3)->size, 6);
+  request.set_attempt(2);
+  EXPECT_TRUE(absl::IsNotFound(harness_.queries->FindResult(request).status()));
+  request.set_attempt(-1);
+  request.set_offset(-1);
+  request.set_graph_id("x");
+  EXPECT_EQ(planner::ProblemsOf(harness_.queries->FindResult(request).status()).size(), 3u);
 }
 
 TEST_F(QueriesTest, ListsTasksInFullOnRequest) {

@@ -9,6 +9,9 @@ namespace {
 
 // This few pages take the writer no longer than a commit does.
 constexpr int kFewPages = 256;
+// https://www.sqlite.org/fileformat.html#the_write_ahead_log
+constexpr int64_t kFrameHeaderBytes = 24;
+constexpr int64_t kWalHeaderBytes = 32;
 
 struct Progress {
   bool ok = false;
@@ -26,7 +29,8 @@ Progress CopyWhatCanBe(Connection& connection) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Checkpointer>> Checkpointer::Start(
-    Connection* writer, const Connection::Options& options, bool durable, int pages) {
+    Connection* writer, const Connection::Options& options, bool durable, int pages,
+    int64_t reserve) {
   absl::StatusOr<std::unique_ptr<Connection>> own = Connection::Open(options);
   if (!own.ok()) return own.status();
   // What is copied must be on the disk before the WAL is written over.
@@ -34,11 +38,21 @@ absl::StatusOr<std::unique_ptr<Checkpointer>> Checkpointer::Start(
       (*own)->Execute(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
   if (!status.ok()) return status;
   sqlite3_wal_autocheckpoint((*own)->handle(), 0);
-  return std::unique_ptr<Checkpointer>(new Checkpointer(writer, *std::move(own), pages));
+  const absl::StatusOr<int64_t> page_size = (*own)->QueryInt("PRAGMA page_size");
+  if (!page_size.ok()) return page_size.status();
+  return std::unique_ptr<Checkpointer>(
+      new Checkpointer(writer, *std::move(own), pages, *page_size + kFrameHeaderBytes, reserve));
 }
 
-Checkpointer::Checkpointer(Connection* writer, std::unique_ptr<Connection> own, int pages)
-    : writer_(*writer), own_(std::move(own)), pages_(pages) {
+Checkpointer::Checkpointer(Connection* writer, std::unique_ptr<Connection> own, int pages,
+                           int64_t page_bytes, int64_t reserve)
+    : writer_(*writer),
+      own_(std::move(own)),
+      pages_(pages),
+      page_bytes_(page_bytes),
+      reserve_(writer->path() + "-wal", reserve) {
+  // From the beginning, so that it is there before anybody has filled the disk.
+  reserve_.Keep(0).IgnoreError();  // the first commit reports it
   sqlite3_wal_hook(
       writer_.handle(),
       [](void* self, sqlite3*, const char*, int in_wal) {
@@ -60,6 +74,7 @@ Checkpointer::~Checkpointer() {
 }
 
 void Checkpointer::OnCommit(int pages) {
+  reserve_.Keep(kWalHeaderBytes + pages * page_bytes_).IgnoreError();  // see CheckRoom
   if (pages >= kMostTimes * pages_) {
     // Only one can copy at a time, so the writer waits for the thread's round to end: whatever
     // delays that, the WAL has its bound.

@@ -51,13 +51,12 @@ absl::StatusOr<Span> ReadEnd(Connection& connection, planner::TaskKey task, int6
 }
 
 // Counts the attempts and reads the last one; its return value only if that has at most `max_bytes`
-// bytes. Returns the size of the value.
-absl::StatusOr<int64_t> ReadAttempts(Connection& connection, RowDecoder& decoder, Span span,
-                                     int64_t max_bytes, Finished& finished) {
+// bytes.
+absl::Status ReadAttempts(Connection& connection, RowDecoder& decoder, Span span, int64_t max_bytes,
+                          Finished& finished) {
   absl::StatusOr<Rows> rows = connection.Query(
       "SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
-      ", iif(ifnull(length(e.return_value), 0) <= ?3, e.return_value, NULL), "
-      "ifnull(length(e.return_value), 0) "
+      ", iif(length(e.return_value) <= ?3, e.return_value, NULL) "
       "FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
       "WHERE a.key BETWEEN ?1 AND ?2 ORDER BY a.key DESC",
       static_cast<int64_t>(
@@ -66,17 +65,16 @@ absl::StatusOr<int64_t> ReadAttempts(Connection& connection, RowDecoder& decoder
           planner::AttemptId::Of(finished.task, static_cast<uint32_t>(span.last)).value),
       max_bytes);
   if (!rows.ok()) return rows.status();
-  int64_t value_size = 0;
   for (;;) {
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
-    if (!*row) return value_size;
+    if (!*row) return absl::OkStatus();
     if (finished.attempts++ > 0) continue;
     AttemptRow attempt;
     absl::Status status = decoder.Attempt(*rows, true, attempt);
     if (!status.ok()) return status;
     finished.last_attempt = std::move(attempt.ended);
-    value_size = rows->Int(13);
+    finished.return_value_bytes = attempt.return_value_bytes;
   }
 }
 
@@ -109,10 +107,13 @@ absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDe
     if (!span.ok()) return span.status();
     // The first one is given whatever its size.
     const int64_t allowed = all.empty() ? INT64_MAX : bytes_left;
-    absl::StatusOr<int64_t> size = ReadAttempts(connection, decoder, *span, allowed, finished);
-    if (!size.ok()) return size.status();
-    if (*size > allowed) break;
-    bytes_left -= *size;
+    absl::Status status = ReadAttempts(connection, decoder, *span,
+                                       std::min(allowed, filter.max_value_bytes), finished);
+    if (!status.ok()) return status;
+    if (finished.return_value_bytes <= filter.max_value_bytes) {
+      if (finished.return_value_bytes > allowed) break;
+      bytes_left -= finished.return_value_bytes;
+    }
     all.push_back(std::move(finished));
   }
   return all;

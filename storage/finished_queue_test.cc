@@ -133,6 +133,20 @@ TEST_F(FinishedQueueTest, StopsBeforeTooManyBytesButGivesOne) {
   EXPECT_EQ(Get(100, 10)[0].last_attempt.return_value.size(), 400u);
 }
 
+TEST_F(FinishedQueueTest, LeavesOutLargerReturnValuesThanAskedForAndGivesTheirSize) {
+  Commit({SomeGraph(1)});
+  Finish(0, 1, 400);
+  Finish(1, 2, 600);
+  Finish(2, 3, 500);
+  const std::vector<Finished> some =
+      *history_.reader->FinishedOf("client", 100, 900, {.max_value_bytes = 500});
+  ASSERT_EQ(some.size(), 3u) << "what is left out does not count";
+  EXPECT_EQ(some[0].last_attempt.return_value.size(), 400u);
+  EXPECT_EQ(some[1].last_attempt.return_value, "");
+  EXPECT_EQ(some[1].return_value_bytes, 600);
+  EXPECT_EQ(some[2].last_attempt.return_value.size(), 500u);
+}
+
 TEST_F(FinishedQueueTest, GivesReturnValuesOfSixteenMebibytes) {
   std::string value(16 << 20, '\0');
   for (size_t i = 0; i < value.size(); i += 97) value[i] = static_cast<char>(i);

@@ -38,12 +38,16 @@ struct Finished {
   TaskEnded ended;
   int attempts = 0;           // launched since the last reset
   AttemptEnded last_attempt;  // outcome kNone where there was none
+  // The size of its return value, also where that is left out.
+  int64_t return_value_bytes = 0;
 };
 
 // Which deliveries of a queue to read: those from `from` on but for `skip`, which is ascending.
+// Return values that are larger are left out.
 struct DeliveryFilter {
   int64_t from = 0;
   absl::Span<const int64_t> skip = {};
+  int64_t max_value_bytes = INT64_MAX;
 };
 
 // A client's queue that has deliveries.
@@ -80,6 +84,11 @@ class HistoryWriter {
   // written; ResourceExhausted for a full disk, PermissionDenied for a read-only one, and trying
   // again later is sound.
   virtual absl::Status Commit(absl::Span<const Record> records) = 0;
+  // The same for what must be possible on a full disk too: it may use the space there that is kept
+  // for this.
+  virtual absl::Status CommitUrgent(absl::Span<const Record> records) = 0;
+  // Finds out by writing whether Commit can be expected to succeed.
+  virtual absl::Status CheckWritable() = 0;
 
   // Visits every graph that is not final, by id.
   virtual absl::Status VisitLive(GraphVisitor& visitor) = 0;
@@ -164,15 +173,21 @@ struct GraphRow {
 
 struct AttemptRow {
   AttemptLaunched launched;
-  AttemptEnded ended;  // outcome kNone while it runs
+  AttemptEnded ended;              // outcome kNone while it runs; without its return value
+  int64_t return_value_bytes = 0;  // the size of that
+};
+
+// Part of an attempt's return value.
+struct ResultPart {
+  int64_t size = 0;  // of the whole
+  std::string data;
 };
 
 struct TaskRow {
   TaskSubmitted task;              // payload only where asked for
   std::optional<TaskEnded> ended;  // nothing while it is not final
   uint32_t attempts_before = 0;
-  std::vector<AttemptRow>
-      attempts;  // only where asked for; oldest first; return values only from GetTask
+  std::vector<AttemptRow> attempts;  // only where asked for; oldest first
 };
 
 struct FailureRow {
@@ -198,6 +213,9 @@ class HistoryReader : public LongReader {
   struct Detail {
     bool payload = false;
     bool attempts = false;
+    // The list ends after the second task at the earliest, where the payloads of those before the
+    // last one are larger than this together.
+    int64_t max_payload_bytes = INT64_MAX;
   };
   // Tasks with index >= `from`, by index. With `states`, only final tasks in one of these states
   // (the others come from the scheduler).
@@ -207,8 +225,11 @@ class HistoryReader : public LongReader {
   // These tasks, in the order given; those that are not there are left out.
   virtual absl::StatusOr<std::vector<TaskRow>> GetTasks(absl::Span<const planner::TaskKey> tasks,
                                                         Detail detail) = 0;
-  // NotFound says whether it is the graph or the task. With payload, attempts and return values.
+  // NotFound says whether it is the graph or the task. With payload and attempts.
   virtual absl::StatusOr<TaskRow> GetTask(planner::GraphId graph, absl::string_view name) = 0;
+  // From byte `offset` on, which may be behind its end. NotFound for an attempt that has not ended.
+  virtual absl::StatusOr<ResultPart> ReadResult(planner::AttemptId attempt, int64_t offset,
+                                                int64_t max_bytes) = 0;
   // Those that have deliveries, in order of names, after this one.
   virtual absl::StatusOr<std::vector<QueueRow>> ListQueues(absl::string_view after, int limit) = 0;
   // Newest first; tasks in state kFailed.

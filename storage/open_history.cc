@@ -77,7 +77,7 @@ absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const History
   if (!writer.ok()) return writer.status();
   if (tuning.checkpoint_thread) {
     status = (*writer)->StartCheckpoints({.path = options.path, .vfs = tuning.vfs}, options.durable,
-                                         tuning.checkpoint_pages);
+                                         tuning.checkpoint_pages, tuning.reserve_bytes);
     if (!status.ok()) return status;
   }
   History history;

@@ -2,6 +2,8 @@
 #ifndef KARTOGRAPH_STORAGE_OPEN_HISTORY_H_
 #define KARTOGRAPH_STORAGE_OPEN_HISTORY_H_
 
+#include <cstdint>
+
 #include "absl/status/statusor.h"
 #include "storage/history.h"
 
@@ -16,6 +18,9 @@ struct HistoryTuning {
   // On a thread of its own. False for tests that count what is done to files: then the commit that
   // reaches the limit does it.
   bool checkpoint_thread = true;
+  // Bytes of the disk that are kept behind the WAL for CommitUrgent, where checkpoint_thread is
+  // set.
+  int64_t reserve_bytes = int64_t{8} << 20;
 };
 
 absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const HistoryTuning& tuning);

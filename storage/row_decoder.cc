@@ -81,7 +81,8 @@ absl::Status RowDecoder::Attempt(const Rows& rows, bool return_value, AttemptRow
   ended.wall_time = DecodeDuration(rows.Int(10));
   const absl::string_view message = rows.Bytes(11);
   ended.message.assign(message.data(), message.size());
-  if (return_value) ended.return_value = rows.String(12);
+  attempt.return_value_bytes = rows.Int(12);  // 0 where it is NULL
+  if (return_value) ended.return_value = rows.String(13);
   return absl::OkStatus();
 }
 

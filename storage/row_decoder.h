@@ -22,7 +22,7 @@
 #define KARTOGRAPH_VISIBLE "work NOT IN (1, 5)"
 #define KARTOGRAPH_ATTEMPT_COLUMNS                                                   \
   "a.key, a.agent_id, a.launch_us, e.outcome, e.exit_status, e.signal, e.start_us, " \
-  "e.end_us, e.peak_ram, e.cpu_us, e.wall_us, e.message"
+  "e.end_us, e.peak_ram, e.cpu_us, e.wall_us, e.message, length(e.return_value)"
 #define KARTOGRAPH_TASK_END_COLUMNS "state, end_us, reason"
 
 namespace kartograph::storage {

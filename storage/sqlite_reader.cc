@@ -45,45 +45,56 @@ absl::Status DecodeTask(const Rows& rows, RowDecoder& decoder, TaskRow& task) {
   return absl::OkStatus();
 }
 
-absl::Status DecodeTasks(absl::StatusOr<Rows> rows, RowDecoder& decoder,
+// Counts the payloads of a list that is to end where they are too many bytes.
+class PayloadBudget {
+ public:
+  explicit PayloadBudget(const HistoryReader::Detail& detail) : left_(detail.max_payload_bytes) {}
+  bool has_room() const { return left_ >= 0; }
+  void Take(const TaskRow& task) { left_ -= std::exchange(pending_, size(task)); }
+
+ private:
+  static int64_t size(const TaskRow& task) {
+    return static_cast<int64_t>(task.task.payload.size());
+  }
+  int64_t left_;
+  int64_t pending_ = 0;  // of the last task
+};
+
+absl::Status DecodeTasks(absl::StatusOr<Rows> rows, RowDecoder& decoder, PayloadBudget& budget,
                          std::vector<TaskRow>& tasks) {
   if (!rows.ok()) return rows.status();
-  for (;;) {
+  while (budget.has_room()) {
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
     if (absl::Status status = DecodeTask(*rows, decoder, tasks.emplace_back()); !status.ok()) {
       return status;
     }
+    budget.Take(tasks.back());
   }
+  return absl::OkStatus();
 }
 
-absl::Status DecodeAttempts(absl::StatusOr<Rows> rows, RowDecoder& decoder, bool return_values,
+absl::Status DecodeAttempts(absl::StatusOr<Rows> rows, RowDecoder& decoder,
                             std::vector<AttemptRow>& attempts) {
   if (!rows.ok()) return rows.status();
   for (;;) {
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
-    absl::Status status = decoder.Attempt(*rows, return_values, attempts.emplace_back());
+    absl::Status status = decoder.Attempt(*rows, /*return_value=*/false, attempts.emplace_back());
     if (!status.ok()) return status;
   }
 }
 
-absl::Status ReadAttempts(Connection& connection, RowDecoder& decoder, bool return_values,
-                          TaskRow& task) {
+absl::Status ReadAttempts(Connection& connection, RowDecoder& decoder, TaskRow& task) {
   const KeyRange keys = KeyRange::AttemptsOf(task.task.task);
-  absl::StatusOr<Rows> rows =
-      return_values ? connection.Query("SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
-                                       ", e.return_value"
-                                       " FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
-                                       "WHERE a.key BETWEEN ? AND ? ORDER BY a.key",
-                                       keys.first, keys.last)
-                    : connection.Query("SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
-                                       " FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
-                                       "WHERE a.key BETWEEN ? AND ? ORDER BY a.key",
-                                       keys.first, keys.last);
-  return DecodeAttempts(std::move(rows), decoder, return_values, task.attempts);
+  return DecodeAttempts(connection.Query("SELECT " KARTOGRAPH_ATTEMPT_COLUMNS
+                                         " FROM attempts a LEFT JOIN attempt_ends e "
+                                         "ON e.key = a.key "
+                                         "WHERE a.key BETWEEN ? AND ? ORDER BY a.key",
+                                         keys.first, keys.last),
+                        decoder, task.attempts);
 }
 
 absl::Status ReadLastAttempt(Connection& connection, RowDecoder& decoder, planner::TaskKey task,
@@ -95,7 +106,7 @@ absl::Status ReadLastAttempt(Connection& connection, RowDecoder& decoder, planne
                                       " FROM attempts a LEFT JOIN attempt_ends e ON e.key = a.key "
                                       "WHERE a.key BETWEEN ? AND ? ORDER BY a.key DESC LIMIT 1",
                                       keys.first, keys.last),
-                     decoder, false, attempts);
+                     decoder, attempts);
   if (status.ok() && !attempts.empty()) attempt = std::move(attempts.front());
   return status;
 }
@@ -174,6 +185,7 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
     planner::GraphId graph, planner::TaskIndex from, int limit,
     absl::Span<const planner::TaskState> states, Detail detail) {
   std::vector<TaskRow> tasks;
+  PayloadBudget budget(detail);
   if (from >= planner::kMaxTasks) return tasks;
   const int64_t first = Key(planner::TaskKey::Of(graph, from));
   const int64_t last = KeyRange::TasksOf(graph).last;
@@ -199,11 +211,11 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
                   "ORDER BY e.key LIMIT ?4",
                   int64_t{detail.payload}, first, last, int64_t{limit}, want(TaskState::kSucceeded),
                   want(TaskState::kFailed), want(TaskState::kCancelled), want(TaskState::kSkipped));
-    absl::Status status = DecodeTasks(std::move(rows), session.decoder, tasks);
+    absl::Status status = DecodeTasks(std::move(rows), session.decoder, budget, tasks);
     if (!detail.attempts) return status;
     for (TaskRow& task : tasks) {
       if (!status.ok()) return status;
-      status = ReadAttempts(*session.connection, session.decoder, false, task);
+      status = ReadAttempts(*session.connection, session.decoder, task);
     }
     return status;
   });
@@ -214,17 +226,19 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
 absl::StatusOr<std::vector<TaskRow>> SqliteReader::GetTasks(absl::Span<const planner::TaskKey> keys,
                                                             Detail detail) {
   std::vector<TaskRow> tasks;
+  PayloadBudget budget(detail);
   absl::Status status = InTransaction([&](Session& session) {
     for (planner::TaskKey key : keys) {
+      if (!budget.has_room()) break;
       const size_t before = tasks.size();
       absl::Status status = DecodeTasks(
           session.connection->Query("SELECT " TASK_COLUMNS
                                     " FROM tasks t LEFT JOIN task_ends e ON e.key = t.key "
                                     "WHERE t.key = ?2",
                                     int64_t{detail.payload}, Key(key)),
-          session.decoder, tasks);
+          session.decoder, budget, tasks);
       if (status.ok() && detail.attempts && tasks.size() > before) {
-        status = ReadAttempts(*session.connection, session.decoder, false, tasks.back());
+        status = ReadAttempts(*session.connection, session.decoder, tasks.back());
       }
       if (!status.ok()) return status;
     }
@@ -236,6 +250,7 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::GetTasks(absl::Span<const pla
 
 absl::StatusOr<TaskRow> SqliteReader::GetTask(planner::GraphId graph, absl::string_view name) {
   std::vector<TaskRow> tasks;
+  PayloadBudget budget({});
   absl::Status status = InTransaction([&](Session& session) {
     absl::Status status = DecodeTasks(
         session.connection->Query("SELECT " TASK_COLUMNS
@@ -243,7 +258,7 @@ absl::StatusOr<TaskRow> SqliteReader::GetTask(planner::GraphId graph, absl::stri
                                   "WHERE t.graph_id = ?2 AND t.name = ?3 AND EXISTS "
                                   "(SELECT 1 FROM graphs WHERE id = ?2 AND " KARTOGRAPH_VISIBLE ")",
                                   int64_t{1}, int64_t{graph}, name),
-        session.decoder, tasks);
+        session.decoder, budget, tasks);
     if (!status.ok()) return status;
     if (tasks.empty()) {
       GraphRow row;
@@ -252,10 +267,28 @@ absl::StatusOr<TaskRow> SqliteReader::GetTask(planner::GraphId graph, absl::stri
       return absl::NotFoundError(absl::StrCat("graph ", planner::GraphIdToString(graph),
                                               " has no task named \"", name, "\""));
     }
-    return ReadAttempts(*session.connection, session.decoder, true, tasks.front());
+    return ReadAttempts(*session.connection, session.decoder, tasks.front());
   });
   if (!status.ok()) return status;
   return std::move(tasks.front());
+}
+
+absl::StatusOr<ResultPart> SqliteReader::ReadResult(planner::AttemptId attempt, int64_t offset,
+                                                    int64_t max_bytes) {
+  return Get<ResultPart>([&](Session& session) -> absl::StatusOr<ResultPart> {
+    absl::StatusOr<Rows> rows = session.connection->Query(
+        "SELECT length(return_value), substr(return_value, ?2 + 1, ?3) FROM attempt_ends "
+        "WHERE key = ?1",
+        static_cast<int64_t>(attempt.value), offset, max_bytes);
+    if (!rows.ok()) return rows.status();
+    absl::StatusOr<bool> found = rows->Next();
+    if (!found.ok()) return found.status();
+    if (!*found) {
+      return absl::NotFoundError(
+          absl::StrCat("attempt ", planner::AttemptIdToString(attempt), " has not ended"));
+    }
+    return ResultPart{rows->Int(0), rows->String(1)};
+  });
 }
 
 absl::StatusOr<std::vector<FailureRow>> SqliteReader::ListFailures(int limit) {

@@ -33,6 +33,8 @@ class SqliteReader : public HistoryReader {
   absl::StatusOr<std::vector<TaskRow>> GetTasks(absl::Span<const planner::TaskKey> tasks,
                                                 Detail detail) override;
   absl::StatusOr<TaskRow> GetTask(planner::GraphId graph, absl::string_view name) override;
+  absl::StatusOr<ResultPart> ReadResult(planner::AttemptId attempt, int64_t offset,
+                                        int64_t max_bytes) override;
   absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) override;
   absl::StatusOr<std::vector<QueueRow>> ListQueues(absl::string_view after, int limit) override;
   absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,

@@ -151,7 +151,31 @@ TEST_F(SqliteReaderTest, GivesPayloadAttemptsAndReturnValuesOnlyWhereAskedFor) {
   ASSERT_TRUE(task.ok()) << task.status();
   EXPECT_EQ(Describe(task->task), Describe(SomeTask(1, 0, "a")));
   ASSERT_EQ(task->attempts.size(), 2u);
-  EXPECT_EQ(task->attempts[1].ended.return_value, "two");
+  EXPECT_EQ(task->attempts[1].return_value_bytes, 3);
+}
+
+TEST_F(SqliteReaderTest, ReadsPartsOfAReturnValue) {
+  std::string value(3 << 20, '\0');
+  for (size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 31);
+  Commit({SomeGraph(1), SomeTask(1, 0, "a"), LaunchOf(1, 0, 1),
+          AttemptEndOf(1, 0, 1, Outcome::kSucceeded, value), LaunchOf(1, 0, 2)});
+  const planner::AttemptId attempt = planner::AttemptId::Of(TaskKey::Of(1, 0), 1);
+  const int64_t size = static_cast<int64_t>(value.size());
+  std::string read;
+  while (static_cast<int64_t>(read.size()) < size) {
+    const auto part =
+        history_.reader->ReadResult(attempt, static_cast<int64_t>(read.size()), 1000000);
+    ASSERT_TRUE(part.ok()) << part.status();
+    ASSERT_EQ(part->size, size);
+    ASSERT_FALSE(part->data.empty());
+    read += part->data;
+  }
+  EXPECT_TRUE(read == value);
+  EXPECT_EQ(history_.reader->ReadResult(attempt, size, 10)->data, "");
+  EXPECT_EQ(history_.reader->ReadResult(attempt, size + 100, 10)->data, "");
+  const auto alive =
+      history_.reader->ReadResult(planner::AttemptId::Of(TaskKey::Of(1, 0), 2), 0, 10);
+  EXPECT_TRUE(absl::IsNotFound(alive.status())) << alive.status();
 }
 
 TEST_F(SqliteReaderTest, SaysWhetherTheGraphOrTheTaskIsMissing) {

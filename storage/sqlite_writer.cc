@@ -6,6 +6,7 @@
 #include "storage/encoding.h"
 #include "storage/graph_scan.h"
 #include "storage/prune.h"
+#include "storage/schema.h"
 #include "storage/shared_rows.h"
 
 namespace kartograph::storage {
@@ -34,9 +35,9 @@ absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(
 }
 
 absl::Status SqliteWriter::StartCheckpoints(const Connection::Options& options, bool durable,
-                                            int pages) {
+                                            int pages, int64_t reserve) {
   absl::StatusOr<std::unique_ptr<Checkpointer>> checkpointer =
-      Checkpointer::Start(connection_.get(), options, durable, pages);
+      Checkpointer::Start(connection_.get(), options, durable, pages, reserve);
   if (!checkpointer.ok()) return checkpointer.status();
   checkpointer_ = *std::move(checkpointer);
   return absl::OkStatus();
@@ -44,6 +45,22 @@ absl::Status SqliteWriter::StartCheckpoints(const Connection::Options& options, 
 
 absl::Status SqliteWriter::Commit(absl::Span<const Record> records) {
   if (records.empty()) return absl::OkStatus();
+  if (checkpointer_ != nullptr) {
+    if (absl::Status room = checkpointer_->CheckRoom(); !room.ok()) return room;
+  }
+  return CommitUrgent(records);
+}
+
+absl::Status SqliteWriter::CheckWritable() {
+  if (checkpointer_ != nullptr) {
+    if (absl::Status room = checkpointer_->CheckRoom(); !room.ok()) return room;
+  }
+  // Writes a page although nothing changes.
+  const std::string unchanged = absl::StrCat("PRAGMA user_version = ", Migrations().size());
+  return connection_->Execute(unchanged.c_str());
+}
+
+absl::Status SqliteWriter::CommitUrgent(absl::Span<const Record> records) {
   absl::Status status;
   {
     absl::StatusOr<Transaction> transaction = Transaction::Begin(*connection_, Transaction::kWrite);

@@ -24,10 +24,13 @@ class SqliteWriter : public HistoryWriter {
   static absl::StatusOr<std::unique_ptr<SqliteWriter>> Create(
       std::unique_ptr<Connection> connection, std::unique_ptr<StateLock> lock);
 
-  // Copies the WAL beside the commits from now on; see Checkpointer.
-  absl::Status StartCheckpoints(const Connection::Options& options, bool durable, int pages);
+  // Copies the WAL beside the commits from now on, and keeps a reserve; see Checkpointer.
+  absl::Status StartCheckpoints(const Connection::Options& options, bool durable, int pages,
+                                int64_t reserve);
 
   absl::Status Commit(absl::Span<const Record> records) override;
+  absl::Status CommitUrgent(absl::Span<const Record> records) override;
+  absl::Status CheckWritable() override;
   absl::Status VisitLive(GraphVisitor& visitor) override;
   absl::Status AbandonSubmissions() override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;

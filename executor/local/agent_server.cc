@@ -97,6 +97,7 @@ void AgentServer::CheckFolder() {
     spdlog::warn("the state folder is gone");
     return Terminate();
   }
+  if (FolderWasMoved()) return LeaveMovedFolder();
   if (fstatat(state_folder_.get(), kSocketName, &info, AT_SYMLINK_NOFOLLOW) == 0) {
     if (info.st_dev == socket_device_ && info.st_ino == socket_inode_) return;
   } else if (errno != ENOENT) {
@@ -108,6 +109,19 @@ void AgentServer::CheckFolder() {
   } else if (!absl::IsNotFound(opened)) {
     spdlog::warn(std::string(opened.message()));
   }
+}
+
+bool AgentServer::FolderWasMoved() const {
+  struct stat held = {};
+  if (fstat(state_folder_.get(), &held) != 0 || held.st_nlink == 0) return false;
+  struct stat named = {};
+  if (stat(options_.state_dir.c_str(), &named) != 0) return errno == ENOENT;
+  return named.st_dev != held.st_dev || named.st_ino != held.st_ino;
+}
+
+void AgentServer::LeaveMovedFolder() {
+  spdlog::warn("the state folder is no longer at {}", options_.state_dir);
+  Terminate();
 }
 
 void AgentServer::AwaitConnection() {
@@ -220,6 +234,7 @@ void AgentServer::HandleHello(const ConnectionPtr& connection, const Hello& hell
     Lineage lineage;
     lineage.history = hello.history();
     lineage.incarnations.assign(hello.incarnations().begin(), hello.incarnations().end());
+    if (FolderWasMoved()) LeaveMovedFolder();
     if (const size_t ended = agent_.SetLineage(std::move(lineage)); ended > 0) {
       spdlog::warn("ended {} attempts that the history does not know: they are another's", ended);
     }

@@ -25,6 +25,12 @@ class LedgerHistory : public storage::HistoryWriter, public storage::LongReader 
     if (status.ok()) ledger_.OnCommitted(records);
     return status;
   }
+  absl::Status CommitUrgent(absl::Span<const storage::Record> records) override {
+    absl::Status status = writer_->CommitUrgent(records);
+    if (status.ok()) ledger_.OnCommitted(records);
+    return status;
+  }
+  absl::Status CheckWritable() override { return writer_->CheckWritable(); }
   absl::Status VisitLive(storage::GraphVisitor& visitor) override {
     return writer_->VisitLive(visitor);
   }

@@ -34,6 +34,14 @@ absl::Status MemoryHistory::Commit(absl::Span<const storage::Record> records) {
     --failing_;
     return failure_;
   }
+  return CommitUrgent(records);
+}
+
+absl::Status MemoryHistory::CommitUrgent(absl::Span<const storage::Record> records) {
+  if (failing_urgent_ > 0) {
+    --failing_urgent_;
+    return failure_;
+  }
   std::lock_guard lock(mutex_);
   ++commits_;
   // As it is with its attempt, whose end may come later in the commit; but the task may be reset
@@ -221,6 +229,7 @@ storage::Finished MemoryHistory::FinishedNow(const storage::FinishedQueued& queu
     if (number <= of.attempts_before || !attempt.second) continue;
     ++finished.attempts;
     finished.last_attempt = *attempt.second;
+    finished.return_value_bytes = static_cast<int64_t>(finished.last_attempt.return_value.size());
   }
   return finished;
 }
@@ -233,9 +242,11 @@ absl::StatusOr<std::vector<storage::Finished>> MemoryHistory::FinishedOf(
   int64_t bytes = 0;
   for (const auto& [delivery, finished] : finished_[std::string(client_queue)]) {
     if (delivery < filter.from || absl::c_binary_search(filter.skip, delivery)) continue;
-    bytes += static_cast<int64_t>(finished.last_attempt.return_value.size());
+    const bool with_value = finished.return_value_bytes <= filter.max_value_bytes;
+    if (with_value) bytes += finished.return_value_bytes;
     if (!found.empty() && bytes > max_bytes) break;
     found.push_back(finished);
+    if (!with_value) found.back().last_attempt.return_value.clear();
     if (static_cast<int>(found.size()) == max_tasks) break;
   }
   return found;

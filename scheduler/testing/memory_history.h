@@ -41,6 +41,8 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
     failing_ = commits;
     failure_ = std::move(status);
   }
+  // As where the reserve of disk space is used up too.
+  void FailUrgentCommits(int commits) { failing_urgent_ = commits; }
   int commits() const { return commits_; }
   const std::map<planner::GraphId, Graph>& graphs() const { return graphs_; }
   const Task& task(planner::TaskKey key) const {
@@ -48,6 +50,8 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
   }
 
   absl::Status Commit(absl::Span<const storage::Record> records) override;
+  absl::Status CommitUrgent(absl::Span<const storage::Record> records) override;
+  absl::Status CheckWritable() override { return absl::OkStatus(); }
   absl::Status VisitLive(storage::GraphVisitor& visitor) override;
   absl::Status VisitGraph(planner::GraphId graph, storage::GraphVisitor& visitor) override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;
@@ -96,6 +100,7 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
   absl::Time retention_time_ = absl::InfinitePast();
   int commits_ = 0;
   int failing_ = 0;
+  int failing_urgent_ = 0;
   absl::Status failure_;
 };
 

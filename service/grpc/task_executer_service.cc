@@ -11,9 +11,11 @@
 #include "service/convert.h"
 #include "service/grpc/grpc_status.h"
 #include "service/grpc/read_log_stream.h"
+#include "service/grpc/read_result_stream.h"
 #include "service/grpc/submit_graph_stream.h"
 #include "service/grpc/watch_graph_stream.h"
 #include "service/messages.h"
+#include "service/task_size.h"
 
 namespace kartograph::service {
 namespace {
@@ -26,8 +28,8 @@ constexpr int kMaxTaskNames = 1000;
 constexpr absl::Duration kDefaultLease = absl::Seconds(30);
 constexpr absl::Duration kMaxLease = absl::Hours(12);
 constexpr size_t kMaxConsumerLength = 128;
-// Leaves room below gRPC's default limit of 4 MiB for names and messages.
-constexpr int64_t kMaxPoppedBytes = (39 << 20) / 10;
+// Of one value, so that one always fits into the answer.
+constexpr int64_t kMaxValueBytes = 3 << 20;
 
 // The end of a unary call, to be reached exactly once, from any thread.
 struct Reply {
@@ -94,6 +96,11 @@ scheduler::PopFinished ConvertPop(const v1::PopFinishedRequest& request, Problem
   if (request.resume() && request.consumer().empty()) {
     problems.Add("consumer", "", "is missing: `resume` needs to know whose leases to release");
   }
+  if (request.max_value_bytes() < -1 || request.max_value_bytes() > kMaxValueBytes) {
+    problems.Add("max_value_bytes", absl::StrCat(request.max_value_bytes()),
+                 absl::StrCat("must be 1 to ", kMaxValueBytes,
+                              ", 0 for that, or -1 for no values; read larger ones by ReadResult"));
+  }
   if (!problems.empty()) return pop;
   pop.client_queue = request.client_queue();
   pop.acknowledge = {request.acknowledge().begin(), request.acknowledge().end()};
@@ -102,7 +109,10 @@ scheduler::PopFinished ConvertPop(const v1::PopFinishedRequest& request, Problem
   pop.consumer = request.consumer();
   pop.resume = request.resume();
   pop.max_tasks = request.max_tasks() == 0 ? kDefaultPopped : std::max(request.max_tasks(), 0);
-  pop.max_bytes = kMaxPoppedBytes;
+  pop.max_bytes = kMaxAnswerBytes;
+  pop.max_value_bytes = request.max_value_bytes() == 0
+                            ? kMaxValueBytes
+                            : std::max<int64_t>(request.max_value_bytes(), 0);
   return pop;
 }
 
@@ -259,7 +269,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
           for (const storage::Finished& task : *tasks) {
             v1::FinishedTask message = ToMessage(task);
             bytes += message.ByteSizeLong() + 8;
-            if (bytes > kMaxPoppedBytes && response->tasks_size() > 0) {
+            if (bytes > kMaxAnswerBytes && response->tasks_size() > 0) {
               rest.release.push_back(task.delivery_id);
             } else {
               *response->add_tasks() = std::move(message);
@@ -339,6 +349,11 @@ grpc::ServerUnaryReactor* TaskExecuterService::GetTask(Context* context,
                                                        const v1::GetTaskRequest* request,
                                                        v1::Task* response) {
   return OnWorker(context, response, [this, request] { return parts_.queries->GetTask(*request); });
+}
+
+grpc::ServerWriteReactor<v1::ReadResultResponse>* TaskExecuterService::ReadResult(
+    Context* context, const v1::ReadResultRequest* request) {
+  return ReadResultStream::Start(parts_, context, *request);
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::ListFailures(Context* context,

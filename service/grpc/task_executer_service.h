@@ -40,6 +40,8 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
                                       v1::ListTasksResponse* response) override;
   grpc::ServerUnaryReactor* GetTask(Context* context, const v1::GetTaskRequest* request,
                                     v1::Task* response) override;
+  grpc::ServerWriteReactor<v1::ReadResultResponse>* ReadResult(
+      Context* context, const v1::ReadResultRequest* request) override;
   grpc::ServerUnaryReactor* ListFailures(Context* context, const v1::ListFailuresRequest* request,
                                          v1::ListFailuresResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchGraphResponse>* WatchGraph(

@@ -73,6 +73,56 @@ class TaskExecuterServiceTest : public testing::Test {
   }};
 };
 
+TEST_F(TaskExecuterServiceTest, LargeValuesAreReadByACallOfTheirOwn) {
+  const std::string graph = Submit(Graph("g", "queue"), {Task("a"), Task("b", {"a"})});
+  std::string value(5 << 20, '\0');
+  for (size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i % 251);
+  harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("a").attempt, Outcome::kSucceeded,
+                             value);
+  harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("b").attempt, Outcome::kExited,
+                             "small", "exit status 4");
+  harness_.below.WaitForState(1, planner::GraphState::kFailed);
+  v1::PopFinishedResponse popped = Pop("queue", {}, 60, 0);
+  ASSERT_EQ(popped.tasks_size(), 2) << "a large one is in nobody's way";
+  EXPECT_EQ(popped.tasks(0).return_value(), "");
+  EXPECT_EQ(popped.tasks(0).value_bytes(), 5 << 20);
+  EXPECT_EQ(popped.tasks(0).attempt(), 1);
+  EXPECT_EQ(popped.tasks(1).exception().value(), "small");
+  EXPECT_EQ(popped.tasks(1).value_bytes(), 5);
+
+  v1::ReadResultRequest request;
+  request.set_graph_id(graph);
+  request.set_task_name("a");
+  request.set_attempt(1);
+  const auto read = [&] {
+    Context context;
+    auto stream = harness_.stub->ReadResult(&context, request);
+    std::string data;
+    v1::ReadResultResponse part;
+    while (stream->Read(&part)) {
+      EXPECT_EQ(part.size(), 5 << 20);
+      data += part.data();
+    }
+    const grpc::Status status = stream->Finish();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return data;
+  };
+  EXPECT_TRUE(read() == value);
+  request.set_offset((5 << 20) - 3);
+  EXPECT_TRUE(read() == value.substr((5 << 20) - 3));
+  request.set_offset(6 << 20);
+  EXPECT_EQ(read(), "");
+
+  Context context;
+  v1::PopFinishedRequest none;
+  none.set_client_queue("queue");
+  none.set_max_value_bytes(-1);
+  ASSERT_TRUE(harness_.stub->PopFinished(&context, none, &popped).ok());
+  ASSERT_EQ(popped.tasks_size(), 2);
+  EXPECT_EQ(popped.tasks(1).exception().value(), "");
+  EXPECT_EQ(popped.tasks(1).value_bytes(), 5);
+}
+
 TEST_F(TaskExecuterServiceTest, DeliversWhatFinishesUntilItIsAcknowledged) {
   const std::string graph = Submit(Graph("g", "queue"), {Task("a"), Task("b", {"a"})});
   harness_.below.cluster.End(harness_.below.cluster.WaitForLaunch("a").attempt, Outcome::kSucceeded,

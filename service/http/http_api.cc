@@ -14,7 +14,7 @@ namespace kartograph::service {
 namespace {
 
 constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
-constexpr int64_t kMaxLogBytes = 1 << 20;
+constexpr int64_t kMaxPartBytes = 1 << 20;
 
 HttpResponse PathNotFound(const HttpRequest& request) {
   return ErrorResponse(absl::NotFoundError(absl::StrCat("there is nothing at ", request.path)));
@@ -132,6 +132,7 @@ void HttpApi::HandleGraphs(const HttpRequest& request, HttpReply reply) {
   if (at.size() == 5 && at[4] == "tasks") return Tasks(graph, request, std::move(reply));
   if (at.size() == 5 && at[4] == "task") return Task(graph, request, std::move(reply));
   if (at.size() == 5 && at[4] == "log") return Log(graph, request, std::move(reply));
+  if (at.size() == 5 && at[4] == "result") return Result(graph, request, std::move(reply));
   reply(PathNotFound(request));
 }
 
@@ -187,12 +188,34 @@ void HttpApi::Log(const std::string& graph, const HttpRequest& request, HttpRepl
   question.set_offset(params.Int64("offset"));
   if (!Checked(params, reply)) return;
   Post(parts_.log_workers, std::move(reply), [this, question] {
-    absl::StatusOr<executor::LogChunk> log = parts_.queries->ReadLog(question, kMaxLogBytes);
+    absl::StatusOr<executor::LogChunk> log = parts_.queries->ReadLog(question, kMaxPartBytes);
     if (!log.ok()) return ErrorResponse(log.status());
     HttpResponse response;
     response.content_type = "text/plain; charset=utf-8";
     response.headers.emplace_back("X-Kartograph-Offset", absl::StrCat(log->offset));
     response.body = std::move(log->data);
+    return response;
+  });
+}
+
+void HttpApi::Result(const std::string& graph, const HttpRequest& request, HttpReply reply) {
+  HttpParams params(request);
+  v1::ReadResultRequest question;
+  question.set_graph_id(graph);
+  question.set_task_name(params.Required("task"));
+  question.set_attempt(params.Int32("attempt"));
+  question.set_offset(params.Int64("offset"));
+  if (!Checked(params, reply)) return;
+  Post(parts_.workers, std::move(reply), [this, question] {
+    const absl::StatusOr<planner::AttemptId> attempt = parts_.queries->FindResult(question);
+    if (!attempt.ok()) return ErrorResponse(attempt.status());
+    absl::StatusOr<storage::ResultPart> part =
+        parts_.queries->ReadResult(*attempt, question.offset(), kMaxPartBytes);
+    if (!part.ok()) return ErrorResponse(part.status());
+    HttpResponse response;
+    response.content_type = "application/octet-stream";
+    response.headers.emplace_back("X-Kartograph-Size", absl::StrCat(part->size));
+    response.body = std::move(part->data);
     return response;
   });
 }

@@ -50,6 +50,7 @@ class HttpApi {
   void Tasks(const std::string& graph, const HttpRequest& request, HttpReply reply);
   void Task(const std::string& graph, const HttpRequest& request, HttpReply reply);
   void Log(const std::string& graph, const HttpRequest& request, HttpReply reply);
+  void Result(const std::string& graph, const HttpRequest& request, HttpReply reply);
   void Failures(const HttpRequest& request, HttpReply reply);
   void ServeFile(const HttpRequest& request, const HttpReply& reply);
   HttpResponse Metrics();

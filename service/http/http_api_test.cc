@@ -162,6 +162,25 @@ TEST_F(HttpApiTest, ServesLogsAsText) {
   EXPECT_EQ(Get(log + "&attempt=2").status, 404);
 }
 
+TEST_F(HttpApiTest, ServesResultsByteForByte) {
+  below_.Submit("g", {"a"});
+  const planner::AttemptId attempt = below_.cluster.WaitForLaunch("a").attempt;
+  EXPECT_EQ(Get("/api/v1/graphs/g1/result?task=a").status, 409);
+  std::string value("\0\xff\n", 3);
+  value.resize(2 << 20, 'x');
+  below_.cluster.End(attempt, planner::Outcome::kSucceeded, value);
+  below_.WaitForState(1, planner::GraphState::kSucceeded);
+  RawClient::Response response = Get("/api/v1/graphs/g1/result?task=a");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.headers.at("content-type"), "application/octet-stream");
+  EXPECT_EQ(response.headers.at("x-kartograph-size"), absl::StrCat(2 << 20));
+  EXPECT_TRUE(response.body == value.substr(0, 1 << 20));
+  response = Get(absl::StrCat("/api/v1/graphs/g1/result?task=a&attempt=1&offset=", (2 << 20) - 2));
+  EXPECT_EQ(response.body, "xx");
+  EXPECT_EQ(Get("/api/v1/graphs/g1/result?task=a&offset=-1").status, 400);
+  EXPECT_EQ(Get("/api/v1/graphs/g1/result?task=b").status, 404);
+}
+
 TEST_F(HttpApiTest, TellsItsHealth) {
   EXPECT_EQ(Get("/healthz").body, "ok\n");
   absl::Notification unblock;

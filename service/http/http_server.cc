@@ -1,12 +1,15 @@
 #include "service/http/http_server.h"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/url.hpp>
+#include <cerrno>
 #include <functional>
+#include <list>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -40,8 +43,7 @@ using boost::system::error_code;
 
 class HttpServerImpl final : public HttpServer {
  public:
-  HttpServerImpl(HttpServerOptions options, HttpHandler handler)
-      : acceptor_(context_), retry_(context_) {
+  HttpServerImpl(HttpServerOptions options, HttpHandler handler) {
     shared_.options = std::move(options);
     shared_.handler = std::move(handler);
     shared_.mailbox = std::make_shared<HttpMailbox>(&context_);
@@ -57,20 +59,19 @@ class HttpServerImpl final : public HttpServer {
     tcp::resolver resolver(context_);
     const auto found =
         resolver.resolve(address.host, absl::StrCat(address.port), tcp::resolver::passive, error);
-    if (!error) {
-      const tcp::endpoint endpoint = found.begin()->endpoint();
-      acceptor_.open(endpoint.protocol(), error);
-      if (!error) acceptor_.set_option(net::socket_base::reuse_address(true), error);
-      if (!error) acceptor_.bind(endpoint, error);
-      if (!error) acceptor_.listen(net::socket_base::max_listen_connections, error);
+    // Where any port will do, one that is free on the first address may not be on the next.
+    int tries = address.port == 0 ? 10 : 1;
+    while (!error && tries-- > 0) {
+      error = ListenOnAll(found);
+      if (error != net::error::address_in_use || tries == 0) break;
+      error.clear();
     }
     if (error) {
       return absl::UnavailableError(
           absl::StrCat("cannot listen for HTTP on ", address.ToString(), ": ", error.message(),
                        "; choose another with --http HOST:PORT (port 0 takes a free one)"));
     }
-    port_ = acceptor_.local_endpoint().port();
-    Accept();
+    for (Listener& listener : listeners_) Accept(listener);
     thread_ = std::thread([this] { context_.run(); });
     return absl::OkStatus();
   }
@@ -81,8 +82,10 @@ class HttpServerImpl final : public HttpServer {
     if (!thread_.joinable()) return;
     net::post(context_, [this] {
       error_code ignored;
-      acceptor_.close(ignored);
-      retry_.cancel();
+      for (Listener& listener : listeners_) {
+        listener.acceptor.close(ignored);
+        listener.retry.cancel();
+      }
       // Each takes itself out of the set.
       while (!shared_.sessions.empty()) (*shared_.sessions.begin())->Close();
       context_.stop();
@@ -92,6 +95,53 @@ class HttpServerImpl final : public HttpServer {
   }
 
  private:
+  // One address to listen on.
+  struct Listener {
+    explicit Listener(net::io_context& context) : acceptor(context), retry(context) {}
+    tcp::acceptor acceptor;
+    net::steady_timer retry;
+  };
+
+  // As "localhost" may mean 127.0.0.1 and ::1. Addresses that this host does not have, such as
+  // those of IPv6 where that is off, are left out unless they are all.
+  error_code ListenOnAll(const tcp::resolver::results_type& found) {
+    listeners_.clear();
+    port_ = 0;
+    error_code unavailable;
+    for (const auto& entry : found) {
+      tcp::endpoint endpoint = entry.endpoint();
+      if (port_ != 0) endpoint.port(static_cast<uint16_t>(port_));
+      // A hosts file may have an address twice.
+      if (std::any_of(listeners_.begin(), listeners_.end(), [&](const Listener& listener) {
+            return listener.acceptor.local_endpoint() == endpoint;
+          })) {
+        continue;
+      }
+      Listener& listener = listeners_.emplace_back(context_);
+      const error_code error = ListenOn(endpoint, listener.acceptor);
+      if (!error) {
+        port_ = listener.acceptor.local_endpoint().port();
+        continue;
+      }
+      listeners_.pop_back();
+      if (error != net::error::address_family_not_supported &&
+          error != error_code(EADDRNOTAVAIL, boost::system::system_category())) {
+        return error;
+      }
+      unavailable = error;
+    }
+    return listeners_.empty() ? unavailable : error_code();
+  }
+
+  static error_code ListenOn(const tcp::endpoint& endpoint, tcp::acceptor& acceptor) {
+    error_code error;
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(net::socket_base::reuse_address(true), error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
+    return error;
+  }
+
   absl::Status UseTls(const Tls& tls) {
     tls_.emplace(net::ssl::context::tls_server);
     error_code error;
@@ -105,14 +155,14 @@ class HttpServerImpl final : public HttpServer {
         absl::StrCat("cannot use the certificate for HTTP: ", error.message()));
   }
 
-  void Accept() {
-    acceptor_.async_accept([this](error_code error, tcp::socket socket) {
+  void Accept(Listener& listener) {
+    listener.acceptor.async_accept([this, &listener](error_code error, tcp::socket socket) {
       if (error == net::error::operation_aborted) return;
       if (error) {
         // Out of file descriptors, most likely: trying at once would only spin.
-        retry_.expires_after(std::chrono::milliseconds(100));
-        retry_.async_wait([this](error_code stopped) {
-          if (!stopped) Accept();
+        listener.retry.expires_after(std::chrono::milliseconds(100));
+        listener.retry.async_wait([this, &listener](error_code stopped) {
+          if (!stopped) Accept(listener);
         });
         return;
       }
@@ -125,15 +175,14 @@ class HttpServerImpl final : public HttpServer {
         shared_.sessions.insert(session);
         session->Begin();
       }
-      Accept();
+      Accept(listener);
     });
   }
 
   HttpShared shared_;  // outlives the sessions that wait in the context
   std::optional<net::ssl::context> tls_;
   net::io_context context_{1};
-  tcp::acceptor acceptor_;
-  net::steady_timer retry_;
+  std::list<Listener> listeners_;
   int port_ = 0;
   std::thread thread_;
 };

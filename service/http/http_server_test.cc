@@ -37,7 +37,7 @@ class HttpServerTest : public testing::Test {
   }
 
   int Start(HttpServerOptions options = {}) {
-    options.address = {"127.0.0.1", 0};
+    if (options.address.host.empty()) options.address = {"127.0.0.1", 0};
     auto server =
         HttpServer::Start(std::move(options), [this](HttpRequest request, HttpReply reply) {
           last_ = request;
@@ -283,6 +283,30 @@ TEST_F(HttpStreamTest, NoticesAClientThatIsGone) {
     absl::SleepFor(absl::Milliseconds(1));
   }
   EXPECT_FALSE(sent);
+}
+
+TEST_F(HttpServerTest, ListensOnAllAddressesOfLocalhost) {
+  net::io_context io;
+  net::ip::tcp::acceptor probe(io);
+  boost::system::error_code no_ipv6;
+  probe.open(net::ip::tcp::v6(), no_ipv6);
+  if (!no_ipv6) probe.bind({net::ip::address_v6::loopback(), 0}, no_ipv6);
+  probe.close();
+  HttpServerOptions options;
+  options.address = {"localhost", 0};
+  const auto port = static_cast<uint16_t>(Start(std::move(options)));
+  net::ip::tcp::resolver resolver(io);
+  int addresses = 0;
+  for (const auto& entry : resolver.resolve("localhost", "")) {
+    const net::ip::address address = entry.endpoint().address();
+    if (address.is_v6() && no_ipv6) continue;
+    net::ip::tcp::socket socket(io);
+    boost::system::error_code error;
+    socket.connect({address, port}, error);
+    EXPECT_FALSE(error) << address << ": " << error.message();
+    ++addresses;
+  }
+  EXPECT_GT(addresses, 0);
 }
 
 TEST_F(HttpStreamTest, DropsAClientThatDoesNotRead) {

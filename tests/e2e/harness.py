@@ -133,7 +133,6 @@ class Service:
     def __init__(self, folder, *flags, state=None, limits=None, listen="127.0.0.1:0",
                  listen_grpc="127.0.0.1:0", environment=None):
         self.folder = pathlib.Path(folder)
-        self.state = pathlib.Path(state) if state else self.folder / "state"
         self.flags = [str(flag) for flag in flags]
         self.limits = limits  # called in the child before the program starts
         self.listen = listen  # for HTTP
@@ -141,10 +140,14 @@ class Service:
         self.environment = environment  # changes of ours; values may be bytes
         self.process = self.channel = self.stub = None
         self.grpc = self.http = None
+        self.use_state(state or self.folder / "state")
+        self.starts = 0
+
+    def use_state(self, state):
+        self.state = pathlib.Path(state)
         # Where its user needs no token, and the file with the token for `grpc` and `http`.
         self.server = f"unix:{self.state}/run/grpc.sock"
         self.token_file = self.state / "token"
-        self.starts = 0
 
     def start(self, *more):
         """Starts the daemon and waits until it serves; StartFailed where it ends instead."""
@@ -159,8 +162,7 @@ class Service:
                 env={**os.environ, **(self.environment or {})})
         self.grpc, self.http = self._ready()
         self.channel = grpc.insecure_channel(
-            self.server, options=[("grpc.max_receive_message_length", -1),
-                                ("grpc.use_local_subchannel_pool", 1)])
+            self.server, options=[("grpc.use_local_subchannel_pool", 1)])
         self.stub = pb_grpc.TaskExecuterStub(self.channel)
         return self
 

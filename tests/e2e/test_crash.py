@@ -354,3 +354,26 @@ def test_tasks_find_the_environment_of_the_present_service_and_no_secret(start, 
     assert environment()["FLAVOUR"] == "second"
     gate.touch()
     service.wait_for_graph(held)
+
+
+def test_a_state_folder_that_was_renamed_while_the_service_was_stopped_is_used_as_it_is(start, folder):
+    service = start(state=folder / "before")
+    done = service.submit([task("a", shell="echo said; printf kept > $KARTOGRAPH_RESULT")])
+    service.wait_for_graph(done)
+    gate = folder / "gate"
+    running = service.submit([task("b", shell=f"while [ ! -e {gate} ]; do sleep 0.05; done")])
+    service.wait_for_task(running, "b", pb.TASK_STATE_RUNNING)
+    service.terminate()
+    (folder / "before").rename(folder / "after")
+    service.use_state(folder / "after")
+    service.start()
+    assert service.log_of(done, "a") == b"said\n"
+    assert service.task(done, "a").return_value == b"kept"
+    # What ran meanwhile either goes on or was lost and runs again, and nothing is left behind.
+    gate.touch()
+    assert service.wait_for_graph(running).state == pb.GRAPH_STATE_SUCCEEDED
+    later = service.submit([task("c", shell="echo later")])
+    assert service.wait_for_graph(later).state == pb.GRAPH_STATE_SUCCEEDED
+    assert service.log_of(later, "c") == b"later\n"
+    assert not (folder / "before").exists()
+    eventually(lambda: not processes_of_state(folder / "before"), "the agent there has left")

@@ -34,6 +34,54 @@ def test_results_of_a_megabyte_arrive_whole(shared):
     assert got == {f"t{i}": pattern(MEBIBYTE + i) for i in range(6)}
 
 
+def read_result(service, graph, name, **more):
+    request = pb.ReadResultRequest(graph_id=graph, task_name=name, **more)
+    return b"".join(part.data for part in service.stub.ReadResult(request, timeout=60))
+
+
+def test_a_client_with_grpcs_default_limit_gets_past_a_large_result_and_can_read_it(shared):
+    size = 5 * MEBIBYTE + 1
+    graph = shared.submit(
+        [task("large", shell=write_pattern(size, "> $KARTOGRAPH_RESULT")),
+         task("failed", shell=write_pattern(size, "> $KARTOGRAPH_RESULT") + "; exit 3"),
+         task("after", shell="printf small > $KARTOGRAPH_RESULT", after=["large"])],
+        client_queue="five")
+    shared.wait_for_graph(graph)
+    finished = {t.task_name: t for t in shared.pop("five", wait=10)}
+    assert set(finished) == {"large", "failed", "after"}
+    large = finished["large"]
+    assert large.return_value == b"" and large.value_bytes == size and large.attempt == 1
+    assert finished["failed"].exception.value == b"" and finished["failed"].value_bytes == size
+    assert finished["after"].return_value == b"small" and finished["after"].value_bytes == 5
+    assert read_result(shared, graph, "large", attempt=large.attempt) == pattern(size)
+    assert read_result(shared, graph, "failed", offset=size - 9) == pattern(size)[-9:]
+    known = shared.task(graph, "large")
+    assert list(known.omitted) == ["return_value"] and known.return_value_bytes == size
+    printed = shared.cli("result", graph, "large", text=False)
+    assert printed.returncode == 0 and printed.stdout == pattern(size)
+    with pytest.raises(grpc.RpcError) as none:
+        read_result(shared, graph, "large", attempt=2)
+    assert none.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_client_with_grpcs_default_limit_can_look_at_every_task(shared):
+    names = [f"{'n' * 240}-{i}" for i in range(20000)]
+    graph = shared.submit(
+        [task(name) for name in names] + [task("last", after=names),
+                                          task("script", shell=": " + "x" * (5 * MEBIBYTE))])
+    last = shared.task(graph, "last")
+    assert list(last.omitted) == ["spec.after"]
+    assert list(last.spec.after) == names[:len(last.spec.after)] and len(last.spec.after) > 10000
+    script = shared.task(graph, "script")
+    assert list(script.omitted) == ["spec.command"] and script.name == "script"
+    seen = [t.name for t in shared.tasks(graph, full=True).values()]
+    assert seen == names + ["last", "script"]
+    shown = shared.cli("status", graph, "last")
+    assert shown.returncode == 0 and names[-1] in shown.stdout
+    shared.cancel(graph)
+    shared.wait_for_graph(graph)
+
+
 def test_a_result_over_the_limit_is_said_so(shared):
     graph = shared.submit([task("huge", shell="head -c 17000000 /dev/zero > $KARTOGRAPH_RESULT")])
     assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_FAILED

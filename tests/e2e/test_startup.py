@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from harness import (KARTOGRAPHD, PATIENCE, SANITIZER, Service, StartFailed, eventually, pb,
-                     task)
+                     processes_with, task)
 
 
 def refused(start, *flags, **options):
@@ -195,9 +195,7 @@ def test_running_out_of_disk_is_told_and_damages_nothing(start, folder):
         service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
         assert service.get("/healthz")[0] == 200
         fill_up(mounted)
-        with pytest.raises(grpc.RpcError) as error:
-            service.submit([task(f"t{i}", "true", "x" * 1000) for i in range(3000)])
-        assert error.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+        accepted = submit_until_refused(service)
         assert service.running()
         # It says so wherever somebody may look, and what runs is shown as that.
         eventually(lambda: service.get("/healthz")[0] == 503, "it is not healthy")
@@ -208,7 +206,8 @@ def test_running_out_of_disk_is_told_and_damages_nothing(start, folder):
         eventually(lambda: service.stderr().count("cannot be written") == 1, "it is logged once")
         assert service.graph(kept).state == pb.GRAPH_STATE_SUCCEEDED
         graphs = service.call("ListGraphs", pb.ListGraphsRequest()).graphs
-        assert [graph.graph_id for graph in graphs] == [running, kept], "half a graph is stored"
+        assert [graph.graph_id for graph in graphs] == [*reversed(accepted), running, kept], \
+            "half a graph is stored"
         # With room again, it goes on as if nothing had been.
         (mounted / "filler").unlink()
 
@@ -245,6 +244,50 @@ def test_a_start_on_a_full_disk_is_refused(start, folder):
         assert str(mounted) in refused(start, state=mounted / "state")
     finally:
         subprocess.run(["umount", "-l", mounted], check=True)
+
+
+def test_what_runs_can_be_cancelled_on_a_disk_that_others_have_filled(start, folder):
+    mounted = folder / "disk"
+    mounted.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "kartograph-test", mounted],
+                      stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.skip("a full disk takes the right to mount a small one")
+    service = None
+    try:
+        service = start(state=mounted / "state")
+        running = service.submit([task("a", "sleep", "600.25"), task("b", after=["a"])])
+        service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
+        fill_up(mounted)
+        submit_until_refused(service)
+        eventually(lambda: b"is full" in service.get("/healthz")[2], "it says why")
+        cancelled = service.cli("cancel", running)
+        assert cancelled.returncode == 0, cancelled.stderr
+        # What runs is told to end at once; a kill of the service does not bring it back.
+        eventually(lambda: not processes_with("600.25"), "it has ended")
+        assert service.get("/healthz")[0] == 503, "there is still no room for anything else"
+        service.kill()
+        (mounted / "filler").unlink()
+        service.start()
+        assert service.wait_for_graph(running).state == pb.GRAPH_STATE_CANCELLED
+        assert service.states(running) == {"a": "CANCELLED", "b": "CANCELLED"}
+    finally:
+        if service:
+            service.close()
+        subprocess.run(["umount", "-l", mounted], check=True)
+
+
+def submit_until_refused(service):
+    """Submits graphs that wait for a long time until the full disk refuses one; returns their ids."""
+    accepted = []
+    for _ in range(20):
+        tasks = [task("first", "sleep", "300", consumption={"cpu": 0})]
+        tasks += [task(f"t{i}", "true", "x" * 1000, after=["first"]) for i in range(1000)]
+        try:
+            accepted.append(service.submit(tasks))
+        except grpc.RpcError as error:
+            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+            return accepted
+    raise AssertionError("a full disk refuses nothing")
 
 
 def fill_up(folder):
