@@ -277,15 +277,16 @@ void Agent::StartWaiting() {
     }
     launch.instances = *instances;
     Running running;
-    running.instances = *std::move(instances);
     running.cancel_grace = launch.cancel_grace;
     // Where it could not be started, its end comes with the next that have ended.
     if (processes_->Start(launch)) {
       used_ += launch.consumption;
       free -= launch.consumption;
       running.consumption = std::move(launch.consumption);
+      running.instances = *std::move(instances);
       started_.emplace_back(options_.clock->SteadyNow() + options_.report_running_after, id);
     } else {
+      instances_.Free(*instances);
       running.reported = true;
     }
     it->second.state = std::move(running);

@@ -521,11 +521,12 @@ TEST_F(AgentInstancesTest, ANewSettingLeavesThemToWhatRuns) {
 
 TEST_F(AgentInstancesTest, OneThatCannotBeStartedGivesThemBack) {
   processes_.failing = true;
-  StartOnGpus(0, 2);
+  for (uint32_t i = 0; i < 2; ++i) agent_.Launch(LaunchOnGpus(i, 2000), kFirst);
   agent_.Work();
   processes_.failing = false;
-  StartOnGpus(1, 2);
-  EXPECT_THAT(GpusOf(1), ElementsAre("0", "1"));
+  StartOnGpus(2, 2);
+  EXPECT_THAT(GpusOf(2), ElementsAre("0", "1"));
+  for (const AttemptReport& report : Reports()) EXPECT_EQ(report.update.message, "");
 }
 
 TEST_F(AgentInstancesTest, APartOfOneIsNotStarted) {
