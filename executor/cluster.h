@@ -118,6 +118,13 @@ using ClusterEvent = std::variant<Connected, Disconnected, Offer, OfferRescinded
 // Receives a cluster's events, in order, from one thread of the cluster at a time. Must not block.
 using ClusterListener = std::function<void(std::vector<ClusterEvent>)>;
 
+// Which instances of an indexed resource an attempt has.
+struct HeldInstances {
+  planner::Resource resource;
+  std::vector<std::string> names;  // none where it consumes none of it
+  bool operator==(const HeldInstances&) const = default;
+};
+
 struct Launch {
   planner::AttemptId attempt;
   AgentId agent;
@@ -130,6 +137,8 @@ struct Launch {
   absl::Duration cancel_grace = absl::Seconds(10);
   // Units of pools that it holds, for the task to know; they are counted elsewhere.
   planner::ResourceVector pools{};
+  // Of each indexed resource of the agent, which alone fills this in when it starts the attempt.
+  std::vector<HeldInstances> instances{};
 };
 
 enum class LogStream { kStdout, kStderr };

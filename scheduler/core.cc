@@ -82,6 +82,16 @@ std::optional<Problem> Core::Infeasible(absl::string_view task_name,
                                         const planner::ResourceVector& consumption) const {
   planner::ResourceVector agent_part;
   for (const auto& entry : consumption) {
+    if (entry.quantity.milli() % 1000 != 0 &&
+        absl::c_linear_search(options_.indexed, entry.resource)) {
+      const int64_t below = entry.quantity.milli() / 1000;
+      return Problem{
+          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+          entry.quantity.ToString(),
+          absl::StrCat("is not a whole number, and ", entry.resource.name(),
+                       " is handed out in whole instances; ask for ",
+                       below > 0 ? absl::StrCat(below, " or ") : "", below + 1)};
+    }
     const planner::Quantity pool = packer_.pools().Get(entry.resource);
     if (pool.is_zero()) {
       agent_part.Set(entry.resource, entry.quantity);

@@ -38,6 +38,7 @@ struct CoreOptions {
   // Work on a whole graph goes on with this many tasks at once.
   int64_t slice_tasks = 4096;
   int slots = planner::Packer::kUnlimitedSlots;  // attempts that run on an agent at once, at most
+  std::vector<planner::Resource> indexed = {};   // agents hand them out in whole instances
 };
 
 // Dispatches between the tables that own the state: graphs and their tasks' lives, attempts,

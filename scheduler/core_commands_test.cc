@@ -167,6 +167,32 @@ TEST_F(FeasibilityTest, APoolsCapacityIsKnownFromTheBeginning) {
   EXPECT_TRUE(TrySubmit(Graph({Task("a").Needs(With(Cpu(1), "db_connections", 3))})).ok());
 }
 
+class IndexedTest : public ::testing::Test, protected CoreStory {
+ protected:
+  IndexedTest()
+      : CoreStory({}, planner::Packer::kUnlimitedSlots, {planner::Resource::Named("gpu")}) {}
+  static Task TaskWith(const char* name, int milli) {
+    planner::ResourceVector needs = Cpu(1);
+    needs.Set(planner::Resource::Named("gpu"), Quantity::FromMilli(milli));
+    return Task(name).Needs(needs);
+  }
+};
+
+TEST_F(IndexedTest, APartOfAnInstanceIsRefused) {
+  // Before there is an agent, too.
+  EXPECT_THAT(planner::ProblemsOf(
+                  TrySubmit(Graph({TaskWith("a", 500), TaskWith("b", 1500), TaskWith("c", 2000)}))),
+              ElementsAre(Problem{"tasks[\"a\"].consumption[\"gpu\"]", "0.5",
+                                  "is not a whole number, and gpu is handed out in whole "
+                                  "instances; ask for 1"},
+                          Problem{"tasks[\"b\"].consumption[\"gpu\"]", "1.5",
+                                  "is not a whole number, and gpu is handed out in whole "
+                                  "instances; ask for 1 or 2"}));
+  Agent("m", With(Cpu(8), "gpu", 2));
+  EXPECT_TRUE(TrySubmit(Graph({TaskWith("a", 1000)})).ok());
+  EXPECT_TRUE(TrySubmit(Graph({Task("a").Needs(With(Cpu(1), "fpga", 0))})).ok());
+}
+
 TEST_F(FeasibilityTest, AnAgentThatIsAwayCounts) {
   Agent("m", Cpu(8));
   Disconnect();

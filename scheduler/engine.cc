@@ -51,7 +51,8 @@ absl::Status Engine::LoadCore(const Instant& now) {
   absl::StatusOr<std::vector<PreparedGraph>> graphs = loader.Finish();
   if (!graphs.ok()) return graphs.status();
   core_ = std::make_unique<Core>(
-      CoreOptions{options_.pools, options_.max_graph_tasks, options_.slice_tasks, options_.slots},
+      CoreOptions{options_.pools, options_.max_graph_tasks, options_.slice_tasks, options_.slots,
+                  options_.indexed},
       GraphTable::LastIds{std::max(*last_graph, options_.last_graph_at_least),
                           std::max(*last_delivery, options_.last_delivery_at_least)});
   core_->mutable_totals() = totals_;

@@ -40,6 +40,8 @@ struct SchedulerOptions {
   planner::GraphId last_graph_at_least = 0;
   int64_t last_delivery_at_least = 0;
   int slots = planner::Packer::kUnlimitedSlots;  // attempts that run on an agent at once, at most
+  // Agents hand these out in whole instances: nobody can ask for a part of one.
+  std::vector<planner::Resource> indexed;
 };
 
 // Thread-safe. Owns one thread, which owns all live state; every callback runs on it and must not

@@ -101,6 +101,13 @@ planner::ResourceVector Offered(const ServiceConfig& config) {
   return resources;
 }
 
+std::vector<planner::Resource> Indexed(const ServiceConfig& config) {
+  if (config.mesos_master) return config.mesos.indexed;
+  std::vector<planner::Resource> indexed;
+  for (const auto& [resource, names] : config.instances) indexed.push_back(resource);
+  return indexed;
+}
+
 // What is wrong with a part, with the state folder named in any case.
 absl::Status InState(const absl::Status& status, const std::string& state) {
   if (absl::StrContains(status.message(), state)) return status;
@@ -237,6 +244,7 @@ class DaemonImpl final : public Daemon {
     options.state_dir = state;
     options.agent_binary = *std::move(agent);
     options.resources = Offered(config_);
+    options.instances = config_.instances;
     options.disk_limits = config_.disk_limits;
     options.slots = static_cast<int>(config_.slots);
     return ClusterMaker([options](executor::Lineage lineage) {
@@ -262,6 +270,7 @@ class DaemonImpl final : public Daemon {
     scheduling.retention = Kept(config_);
     scheduling.max_waiters = config_.max_waiting;
     scheduling.slots = static_cast<int>(config_.slots);
+    scheduling.indexed = Indexed(config_);
     auto scheduler = scheduler::Scheduler::Start(std::move(scheduling), history_.writer.get(),
                                                  history_.long_reader.get(), cluster_.get());
     if (!scheduler.ok()) return scheduler.status();

@@ -210,6 +210,7 @@ void Agent::OnEnded(AttemptUpdate update) {
   if (running == nullptr) return;
   --running_;
   used_ -= running->consumption;
+  instances_.Free(running->instances);
   if (running->foreign) {
     processes_->DiscardSandbox(id);
     const bool asked = running->asked;
@@ -264,6 +265,17 @@ void Agent::StartWaiting() {
       return;
     queue_.pop_front();
     ++started;
+    --waiting_;
+    absl::StatusOr<std::vector<HeldInstances>> instances = instances_.Take(launch.consumption);
+    if (!instances.ok()) {
+      processes_->Forget({id});
+      EndUnstarted({id}, it->second.incarnation,
+                   absl::IsInvalidArgument(instances.status()) ? Outcome::kNotStarted
+                                                               : Outcome::kAgentFailed,
+                   instances.status().message());
+      continue;
+    }
+    launch.instances = *instances;
     Running running;
     running.cancel_grace = launch.cancel_grace;
     // Where it could not be started, its end comes with the next that have ended.
@@ -271,12 +283,13 @@ void Agent::StartWaiting() {
       used_ += launch.consumption;
       free -= launch.consumption;
       running.consumption = std::move(launch.consumption);
+      running.instances = *std::move(instances);
       started_.emplace_back(options_.clock->SteadyNow() + options_.report_running_after, id);
     } else {
+      instances_.Free(*instances);
       running.reported = true;
     }
     it->second.state = std::move(running);
-    --waiting_;
     ++running_;
   }
 }

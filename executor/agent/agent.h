@@ -17,9 +17,11 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "executor/agent/attempt_processes.h"
+#include "executor/agent/instances.h"
 #include "executor/cluster.h"
 #include "executor/lineage.h"
 #include "planner/ids.h"
+#include "planner/instances.h"
 #include "planner/resources.h"
 
 namespace kartograph::executor {
@@ -55,16 +57,24 @@ class Agent {
     absl::Duration idle_exit = absl::Minutes(1);
     // The message for an attempt that it does not know.
     std::string unknown = "the agent does not know it";
+    // See Instances; empty: no other agent hands out the same ones.
+    std::string instances_shared_as = {};
     const Clock* clock = &Clock::System();
   };
   // `processes` outlives the agent.
-  Agent(Options options, AttemptProcesses* processes) : options_(options), processes_(processes) {}
+  Agent(Options options, AttemptProcesses* processes)
+      : options_(std::move(options)),
+        processes_(processes),
+        instances_(options_.instances_shared_as) {}
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
   // All that attempts may use together, from now on.
   void SetCapacity(planner::ResourceVector capacity) { capacity_ = std::move(capacity); }
   const planner::ResourceVector& capacity() const { return capacity_; }
+  // Which resources are indexed from now on. Each attempt that starts has instances for itself,
+  // until nothing of it is left; those that run keep what they have.
+  void SetInstances(planner::InstanceLists lists) { instances_.SetLists(std::move(lists)); }
   // At most so many run at once, whatever they consume; at first there is no limit. Only where it
   // holds to its capacity.
   void SetSlots(size_t slots) { slots_ = slots; }
@@ -141,6 +151,7 @@ class Agent {
   };
   struct Running {
     planner::ResourceVector consumption;
+    std::vector<HeldInstances> instances;
     absl::Duration cancel_grace;
     bool reported = false;   // that it runs
     bool cancelled = false;  // its end was requested
@@ -184,6 +195,7 @@ class Agent {
   planner::ResourceVector capacity_;
   size_t slots_ = std::numeric_limits<size_t>::max();
   planner::ResourceVector used_;
+  Instances instances_;
   Lineage lineage_;
 
   absl::flat_hash_map<uint64_t, Attempt> attempts_;

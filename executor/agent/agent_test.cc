@@ -425,5 +425,131 @@ TEST_F(AgentTest, WhatIsBeingEndedIsLostOnlyWhenItHasEnded) {
   EXPECT_EQ(OnlyReport().update.outcome, Outcome::kLost);
 }
 
+class AgentInstancesTest : public AgentTest {
+ protected:
+  AgentInstancesTest() { SetGpus({"0", "1"}); }
+
+  void SetGpus(std::vector<std::string> names) {
+    agent_.SetCapacity({{Resource::Cpu(), Quantity::Of(4)},
+                        {kGpu, Quantity::Of(static_cast<int64_t>(names.size()))}});
+    agent_.SetInstances({{kGpu, std::move(names)}});
+  }
+  static executor::Launch LaunchOnGpus(uint32_t index, int milli) {
+    executor::Launch launch = Launch(index);
+    launch.consumption.Set(kGpu, Quantity::FromMilli(milli));
+    return launch;
+  }
+  void StartOnGpus(uint32_t index, int count = 1) {
+    agent_.Launch(LaunchOnGpus(index, count * 1000), kFirst);
+    agent_.Work();
+  }
+  // What an attempt was started with; {"-"} where it was not.
+  std::vector<std::string> GpusOf(uint32_t index) {
+    const auto found = processes_.instances.find(Id(index).value);
+    if (found == processes_.instances.end()) return {"-"};
+    EXPECT_EQ(found->second.size(), 1u);
+    return found->second.at(0).names;
+  }
+
+  static inline const Resource kGpu = Resource::Named("gpu");
+};
+
+TEST_F(AgentInstancesTest, EachAttemptHasItsOwn) {
+  for (uint32_t i = 0; i < 3; ++i) StartOnGpus(i);
+  EXPECT_THAT(GpusOf(0), ElementsAre("0"));
+  EXPECT_THAT(GpusOf(1), ElementsAre("1"));
+  EXPECT_THAT(GpusOf(2), ElementsAre("-"));
+  End(0);
+  EXPECT_THAT(GpusOf(2), ElementsAre("0"));
+  End(1);
+  End(2);
+  StartOnGpus(4, 2);
+  EXPECT_THAT(GpusOf(4), ElementsAre("0", "1"));
+}
+
+TEST_F(AgentInstancesTest, OneThatNeedsNoneIsGivenNone) {
+  Start(0);
+  EXPECT_THAT(GpusOf(0), IsEmpty());
+}
+
+TEST_F(AgentInstancesTest, OneThatIsBeingEndedKeepsItsOwn) {
+  processes_.ends_when_cancelled = false;
+  StartOnGpus(0);
+  StartOnGpus(1);
+  StartOnGpus(2);
+  agent_.Cancel(Id(0), std::nullopt);
+  agent_.Work();
+  EXPECT_THAT(GpusOf(2), ElementsAre("-"));
+  End(1);
+  EXPECT_THAT(GpusOf(2), ElementsAre("1"));
+  End(0, Outcome::kCancelled);
+  StartOnGpus(3);
+  EXPECT_THAT(GpusOf(3), ElementsAre("0"));
+}
+
+TEST_F(AgentInstancesTest, AnotherHistorysAttemptKeepsItsOwnUntilItHasEnded) {
+  processes_.ends_when_cancelled = false;
+  StartOnGpus(0);
+  agent_.SetLineage({"h2", {kSecond}});
+  agent_.Launch(LaunchOnGpus(1, 1000), kSecond);
+  agent_.Work();
+  EXPECT_THAT(GpusOf(1), ElementsAre("1"));
+  End(0, Outcome::kCancelled);
+  agent_.Launch(LaunchOnGpus(2, 1000), kSecond);
+  agent_.Work();
+  EXPECT_THAT(GpusOf(2), ElementsAre("0"));
+}
+
+TEST_F(AgentInstancesTest, ANewSettingLeavesThemToWhatRuns) {
+  StartOnGpus(0);
+  StartOnGpus(1);
+  // A service that was restarted with other settings.
+  SetGpus({"1", "2"});
+  agent_.SetLineage({"h1", {kFirst, kSecond}});
+  agent_.RepeatReports();
+  StartOnGpus(2);
+  EXPECT_THAT(GpusOf(2), ElementsAre("-")) << "two are in use";
+  End(0);
+  EXPECT_THAT(GpusOf(2), ElementsAre("2"));
+  StartOnGpus(3);
+  End(2);
+  EXPECT_THAT(GpusOf(3), ElementsAre("2"));
+  End(1);
+  StartOnGpus(4);
+  EXPECT_THAT(GpusOf(4), ElementsAre("1"));
+}
+
+TEST_F(AgentInstancesTest, OneThatCannotBeStartedGivesThemBack) {
+  processes_.failing = true;
+  for (uint32_t i = 0; i < 2; ++i) agent_.Launch(LaunchOnGpus(i, 2000), kFirst);
+  agent_.Work();
+  processes_.failing = false;
+  StartOnGpus(2, 2);
+  EXPECT_THAT(GpusOf(2), ElementsAre("0", "1"));
+  for (const AttemptReport& report : Reports()) EXPECT_EQ(report.update.message, "");
+}
+
+TEST_F(AgentInstancesTest, APartOfOneIsNotStarted) {
+  agent_.Launch(LaunchOnGpus(0, 500), kFirst);
+  agent_.Work();
+  const AttemptReport report = OnlyReport();
+  EXPECT_EQ(report.update.outcome, Outcome::kNotStarted);
+  EXPECT_THAT(report.update.message, HasSubstr("needs 0.5 of gpu"));
+  EXPECT_EQ(agent_.running(), 0u);
+}
+
+TEST_F(AgentInstancesTest, WhereSomebodyElseCountsWrongItIsTheAgentsFault) {
+  options_.holds_to_capacity = false;
+  Agent agent(options_, &processes_);
+  agent.SetInstances({{kGpu, {"0"}}});
+  for (uint32_t i = 0; i < 2; ++i) agent.Launch(LaunchOnGpus(i, 1000), kFirst);
+  agent.Work();
+  const std::optional<AttemptReport> report = agent.NextReport();
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->update.attempt, Id(1));
+  EXPECT_EQ(report->update.outcome, Outcome::kAgentFailed);
+  EXPECT_THAT(report->update.message, HasSubstr("only 0 of 1 are free"));
+}
+
 }  // namespace
 }  // namespace kartograph::executor

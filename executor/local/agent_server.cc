@@ -193,6 +193,7 @@ void AgentServer::HandleMessage(const ConnectionPtr& connection, ToAgent* messag
       limits.reserve = std::max(message->disk_limits().reserve(), limits.kUsualReserve);
       processes_->SetDiskLimits(limits);
     }
+    if (message->has_indexed()) HandleIndexed(connection, message->indexed());
     if (message->slots() > 0) agent_.SetSlots(static_cast<size_t>(message->slots()));
     for (wire::Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);
     if (agent_.held() > 0) leaving_ = false;
@@ -250,6 +251,14 @@ void AgentServer::HandleHello(const ConnectionPtr& connection, const Hello& hell
   welcome->set_held_attempts(static_cast<int64_t>(agent_.held()));
   AppendFrame(answer, &connection->out);
   Send(connection);
+}
+
+void AgentServer::HandleIndexed(const ConnectionPtr& connection, const IndexedResources& indexed) {
+  absl::StatusOr<planner::InstanceLists> lists = FromMessage(indexed);
+  if (lists.ok()) return agent_.SetInstances(*std::move(lists));
+  spdlog::warn("closed a connection: an indexed resource {}",
+               std::string(lists.status().message()));
+  connection->broken = true;
 }
 
 void AgentServer::HandleLaunch(wire::Launch* message) {

@@ -86,6 +86,7 @@ class AgentServer {
 
   void HandleMessage(const ConnectionPtr& connection, ToAgent* message);
   void HandleHello(const ConnectionPtr& connection, const Hello& hello);
+  void HandleIndexed(const ConnectionPtr& connection, const IndexedResources& indexed);
   void HandleLaunch(wire::Launch* message);
   void HandleLeave(const ConnectionPtr& connection);
   void SendReports();

@@ -119,6 +119,7 @@ class LocalCluster : public Cluster, public LogReader {
   bool reported_connected_ = false;
   std::string reported_reason_;
   bool staying_ = false;
+  bool has_instances_ = true;  // the agent can hand them out
   bool ended_for_good_ = false;
   uint64_t bytes_heard_ = 0;
   SteadyTime heard_at_;
@@ -394,6 +395,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   greeting.mutable_disk_limits()->set_log(options_.disk_limits.log);
   greeting.mutable_disk_limits()->set_reserve(options_.disk_limits.reserve);
   greeting.set_slots(options_.slots);
+  local::ToMessage(options_.instances, greeting.mutable_indexed());
   std::string out;
   AppendFrame(greeting, &out);
   SteadyTime until = Now() + kWelcomePatience;
@@ -412,7 +414,8 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
     if (*got && answer.has_welcome()) {
       const local::Welcome& welcome = answer.welcome();
       bool same = welcome.protocol_version() == local::kProtocolVersion;
-      link.has_pings = welcome.protocol_version() >= local::kProtocolVersion;
+      link.has_pings = welcome.protocol_version() >= local::kFirstWithPings;
+      has_instances_ = welcome.protocol_version() >= local::kFirstWithInstances;
       if (welcome.accepted() && (same || welcome.held_attempts() > 0)) return link;
       if (welcome.held_attempts() > 0) {
         return absl::FailedPreconditionError(absl::StrCat(
@@ -442,6 +445,13 @@ Offer LocalCluster::NewOffer() {
   gethostname(name, sizeof(name) - 1);
   offer.agent_name = ValidUtf8(name);
   offer.resources = options_.resources;
+  if (!has_instances_ && !options_.instances.empty()) {
+    spdlog::warn(
+        "local cluster: the agent is of an earlier version and cannot hand out instances of "
+        "indexed resources: tasks wait for these until it holds no attempts and kartographd is "
+        "started again");
+    for (const auto& [resource, names] : options_.instances) offer.resources.Set(resource, {});
+  }
   offer.lease = true;
   offer.backlog = options_.backlog;
   return offer;

@@ -10,6 +10,7 @@
 #include "executor/cluster.h"
 #include "executor/disk_limits.h"
 #include "executor/lineage.h"
+#include "planner/instances.h"
 #include "planner/resources.h"
 
 namespace kartograph::executor {
@@ -18,6 +19,8 @@ struct LocalClusterOptions {
   std::string state_dir;              // absolute; exists
   std::string agent_binary;           // kartograph-local-agent
   planner::ResourceVector resources;  // to offer, such as DetectResources()
+  // Those of them whose units are told apart: as many instances as there are units.
+  planner::InstanceLists instances;
   // How many attempts the agent keeps beyond its resources.
   int backlog = 1024;
   // A cgroup2 folder to make groups in, "auto" (the agent's own, where possible) or "off".

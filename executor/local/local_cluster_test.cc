@@ -78,6 +78,48 @@ TEST_F(LocalClusterTest, DoesNotFollowALinkOutOfTheSandbox) {
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(LocalClusterTest, InstancesAreNeverSharedOverKills) {
+  const Resource gpu = Resource::Named("gpu");
+  options_.resources.Set(gpu, Quantity::Of(2));
+  options_.instances = {{gpu, {"a", "b"}}};
+  // Fails where the process that had its instance before is there; one that has ended and is not
+  // waited for has no program.
+  const auto hold = [&](uint32_t index) {
+    const std::string holder = absl::StrCat(File("holder"), ".$KARTOGRAPH_RESOURCE_GPU");
+    Launch launch =
+        Shell(Id(index), absl::StrCat("if [ -e ", holder, " ] && [ -e /proc/$(cat ", holder,
+                                      ")/exe ]; then exit 77; fi; echo $$ > ", holder,
+                                      "; printf $KARTOGRAPH_RESOURCE_GPU > $KARTOGRAPH_RESULT; ",
+                                      Hold(absl::StrCat("held.", index))));
+    launch.consumption.Set(gpu, Quantity::Of(1));
+    return launch;
+  };
+  const auto holds = [&](int index) {
+    return Eventually([&] { return std::filesystem::exists(File(absl::StrCat("held.", index))); });
+  };
+  Client first(options_);
+  ASSERT_TRUE(first.WaitConnected());
+  first->Execute({hold(0), hold(1)});
+  ASSERT_TRUE(holds(0) && holds(1));
+  first.Destroy();
+
+  Client second(options_);
+  ASSERT_TRUE(second.WaitConnected());
+  second->Execute({hold(2)});
+  Release("held.1");
+  EXPECT_EQ(second.WaitEnd(Id(1)).return_value, "b");
+  ASSERT_TRUE(holds(2));
+
+  kill(AgentPid(), SIGKILL);
+  ASSERT_TRUE(second.WaitConnected(2));
+  second->Execute({hold(3), hold(4)});
+  ASSERT_TRUE(holds(3) && holds(4));
+  Release("held.3");
+  Release("held.4");
+  EXPECT_EQ(second.WaitEnd(Id(3)).return_value, "a");
+  EXPECT_EQ(second.WaitEnd(Id(4)).return_value, "b");
+}
+
 TEST_F(LocalClusterTest, StartsInOrderAndNeverOverCapacity) {
   Client client(options_);
   ASSERT_TRUE(client.WaitConnected());

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/internal/endian.h"
 #include "absl/strings/str_cat.h"
@@ -47,6 +49,26 @@ void AppendFrame(const google::protobuf::MessageLite& message, std::string* out)
   out->resize(at + 4 + bytes);
   absl::little_endian::Store32(out->data() + at, static_cast<uint32_t>(bytes));
   message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out->data() + at + 4));
+}
+
+void ToMessage(const planner::InstanceLists& lists, IndexedResources* message) {
+  for (const auto& [resource, names] : lists) {
+    IndexedResources::Resource* one = message->add_resources();
+    one->set_name(std::string(resource.name()));
+    one->mutable_instances()->Add(names.begin(), names.end());
+  }
+}
+
+absl::StatusOr<planner::InstanceLists> FromMessage(const IndexedResources& message) {
+  planner::InstanceLists lists;
+  for (const IndexedResources::Resource& one : message.resources()) {
+    absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(one.name());
+    if (!resource.ok()) return resource.status();
+    std::vector<std::string> names(one.instances().begin(), one.instances().end());
+    if (absl::Status status = planner::CheckInstances(names); !status.ok()) return status;
+    lists[*resource] = std::move(names);
+  }
+  return lists;
 }
 
 bool FrameReader::ReadFrom(int socket) {

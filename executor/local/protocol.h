@@ -9,17 +9,24 @@
 #include "absl/strings/string_view.h"
 #include "base/descriptor.h"
 #include "executor/local/agent.pb.h"
+#include "planner/instances.h"
 
 namespace kartograph::executor::local {
 
-// Version 2 has pings and lineages.
-inline constexpr int kProtocolVersion = 2;
+// Version 2 has pings and lineages, version 3 indexed resources.
+inline constexpr int kProtocolVersion = 3;
+inline constexpr int kFirstWithPings = 2;
+inline constexpr int kFirstWithInstances = 3;
 inline constexpr int kOldestProtocolVersion = 1;
 // A longer message violates the protocol.
 inline constexpr uint32_t kMaxFrameBytes = 256 << 20;
 
 // Appends the message with its length.
 void AppendFrame(const google::protobuf::MessageLite& message, std::string* out);
+
+void ToMessage(const planner::InstanceLists& lists, IndexedResources* message);
+// InvalidArgument for names that cannot be those of resources and instances.
+absl::StatusOr<planner::InstanceLists> FromMessage(const IndexedResources& message);
 
 // Collects bytes and gives out messages.
 class FrameReader {

@@ -118,6 +118,7 @@ class VersionsTest : public ::testing::Test {
                           connected_ = true;
                           ++connected_after_;
                         }
+                        if (auto* offer = std::get_if<Offer>(&event)) offered_ = offer->resources;
                         if (auto* gone = std::get_if<Disconnected>(&event)) {
                           reason_ = gone->reason;
                           connected_after_ = 0;
@@ -165,6 +166,7 @@ class VersionsTest : public ::testing::Test {
   int connected_after_ = 0;  // connections since the last `reason_`
   std::string reason_;
   std::vector<AttemptUpdate> updates_;
+  planner::ResourceVector offered_;
   std::unique_ptr<Cluster> cluster_;
 };
 
@@ -217,6 +219,54 @@ TEST_F(VersionsTest, TalksToABusyAgentThatIsCompatible) {
   });
   cluster_.reset();
   agent.join();
+}
+
+// Its attempts would not be kept apart: each would be told how many it has, and use the first ones.
+TEST_F(VersionsTest, AnAgentWithoutInstancesIsGivenNone) {
+  const planner::Resource gpu = planner::Resource::Named("gpu");
+  options_.resources.Set(gpu, planner::Quantity::Of(2));
+  options_.instances = {{gpu, {"0", "1"}}};
+  absl::StatusOr<Descriptor> listener = Listen(options_.state_dir);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  StartCluster();
+  Peer peer = AcceptAsAgent(*listener);
+  ToAgent message;
+  ASSERT_TRUE(peer.Receive(&message));
+  ASSERT_EQ(message.indexed().resources_size(), 1);
+  EXPECT_EQ(message.indexed().resources(0).name(), "gpu");
+  EXPECT_EQ(message.indexed().resources(0).instances_size(), 2);
+  peer.Send(Greeting(kFirstWithInstances - 1, true, 1));
+  ASSERT_TRUE(WaitConnected());
+  {
+    std::lock_guard lock(mutex_);
+    EXPECT_EQ(offered_.Get(gpu), planner::Quantity());
+    EXPECT_EQ(offered_.Get(planner::Resource::Cpu()), planner::Quantity::Of(1));
+  }
+  std::thread agent([&peer] {
+    ToAgent last;
+    EXPECT_TRUE(peer.Receive(&last));
+    FromAgent answer;
+    answer.set_staying(true);
+    peer.Send(answer);
+  });
+  cluster_.reset();
+  agent.join();
+}
+
+TEST(IndexedResourcesTest, AreCheckedWhereTheyComeIn) {
+  IndexedResources message;
+  ToMessage({{planner::Resource::Named("gpu"), {"0", "GPU-8932f937"}}}, &message);
+  EXPECT_EQ(FromMessage(message).value(),
+            planner::InstanceLists({{planner::Resource::Named("gpu"), {"0", "GPU-8932f937"}}}));
+  message.mutable_resources(0)->add_instances("0");
+  EXPECT_FALSE(FromMessage(message).ok()) << "one twice";
+  message.mutable_resources(0)->set_instances(2, "a\nb");
+  EXPECT_FALSE(FromMessage(message).ok());
+  message.mutable_resources(0)->clear_instances();
+  EXPECT_FALSE(FromMessage(message).ok());
+  message.mutable_resources(0)->add_instances("0");
+  message.mutable_resources(0)->set_name("no name");
+  EXPECT_FALSE(FromMessage(message).ok());
 }
 
 // An end that cannot be read is an end all the same: reported, acknowledged, and no obstacle.

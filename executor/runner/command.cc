@@ -20,6 +20,8 @@ namespace {
 using planner::Quantity;
 
 constexpr absl::string_view kThreads = "OMP_NUM_THREADS";
+// Without it CUDA numbers the fastest device 0, and nvidia-smi the first one on the bus.
+constexpr absl::string_view kDeviceOrder = "CUDA_DEVICE_ORDER";
 
 bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
@@ -73,12 +75,17 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   // Libraries that count the host's cores would use all of them.
   const std::string threads = absl::StrCat(std::max<int64_t>(1, cpu.milli() / 1000));
   if (base_->Get(kThreads).empty()) variables.push_back({kThreads, threads});
+  const executor::Variables devices = DeviceVariables(launch);
+  if (!devices.empty() && base_->Get(kDeviceOrder).empty()) {
+    variables.push_back({kDeviceOrder, "PCI_BUS_ID"});
+  }
+  variables.insert(variables.end(), devices.begin(), devices.end());
   for (const auto& [name, value] : payload_.environment()) variables.push_back({name, value});
   variables.push_back({"KARTOGRAPH_GRAPH", graph});
   variables.push_back({"KARTOGRAPH_TASK", launch.task_name});
   variables.push_back({"KARTOGRAPH_ATTEMPT", attempt});
   variables.push_back({"KARTOGRAPH_RESULT", result});
-  const std::vector<std::pair<std::string, std::string>> declared = DeclaredVariables(launch);
+  const executor::Variables declared = DeclaredVariables(launch);
   variables.insert(variables.end(), declared.begin(), declared.end());
   base_->Build(variables, &environment_);
 

@@ -228,6 +228,30 @@ TEST_F(RunnerTest, NamesWhatWasDeclared) {
   EXPECT_THAT(absl::StrSplit(Stdout(1), '\n'), ::testing::Contains("OMP_NUM_THREADS=7"));
 }
 
+TEST_F(RunnerTest, KeepsAnAttemptToItsDevices) {
+  runner().SetEnvironment({"PATH=/usr/bin:/bin", "CUDA_VISIBLE_DEVICES=all"});
+  Launch launch = List(0, {"env"});
+  const planner::Resource gpu = planner::Resource::Named("gpu");
+  launch.consumption = {{gpu, planner::Quantity::Of(2)}};
+  launch.instances = {{gpu, {"0", "2"}}};
+  Run(launch);
+  EXPECT_THAT(absl::StrSplit(Stdout(0), '\n'),
+              ::testing::IsSupersetOf({"KARTOGRAPH_RESOURCE_GPU=0,2", "CUDA_VISIBLE_DEVICES=0,2",
+                                       "CUDA_DEVICE_ORDER=PCI_BUS_ID"}));
+  launch = List(1, {"env"});
+  launch.instances = {{gpu, {}}};
+  Run(launch);
+  EXPECT_THAT(absl::StrSplit(Stdout(1), '\n'), ::testing::Contains("CUDA_VISIBLE_DEVICES="));
+  // The task knows better.
+  Payload payload;
+  payload.add_arguments("env");
+  (*payload.mutable_environment())["CUDA_VISIBLE_DEVICES"] = "7";
+  launch = WithPayload(2, payload);
+  launch.instances = {{gpu, {}}};
+  Run(launch);
+  EXPECT_THAT(absl::StrSplit(Stdout(2), '\n'), ::testing::Contains("CUDA_VISIBLE_DEVICES=7"));
+}
+
 TEST_F(RunnerTest, GivesACleanStart) {
   // What this process ignores, blocks or has open is not the task's.
   signal(SIGPIPE, SIG_IGN);

@@ -25,8 +25,9 @@ std::string Word(absl::string_view word) { return std::string(word); }
 
 }  // namespace
 
-CoreStory::CoreStory(planner::ResourceVector pools, int slots)
-    : options_{.pools = std::move(pools), .slots = slots},
+CoreStory::CoreStory(planner::ResourceVector pools, int slots,
+                     std::vector<planner::Resource> indexed)
+    : options_{.pools = std::move(pools), .slots = slots, .indexed = std::move(indexed)},
       core_(std::make_unique<Core>(options_, GraphTable::LastIds())) {}
 
 void CoreStory::Batch() {

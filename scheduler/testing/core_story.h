@@ -30,7 +30,8 @@ namespace kartograph::scheduler {
 class CoreStory {
  public:
   explicit CoreStory(planner::ResourceVector pools = {},
-                     int slots = planner::Packer::kUnlimitedSlots);
+                     int slots = planner::Packer::kUnlimitedSlots,
+                     std::vector<planner::Resource> indexed = {});
 
   Core& core() { return *core_; }
   const Instant& now() const { return now_; }

@@ -156,7 +156,7 @@ std::vector<std::string> ChangedSettings(const ServiceConfig& before, const Serv
   compare("http", before.http.ToString() == now.http.ToString());
   compare("cpu", before.cpu == now.cpu);
   compare("ram", before.ram == now.ram);
-  compare("resource", before.resources == now.resources);
+  compare("resource", before.resources == now.resources && before.instances == now.instances);
   compare("max-graph-tasks", before.max_graph_tasks == now.max_graph_tasks);
   compare("max-streams", before.max_streams == now.max_streams);
   compare("max-waiting", before.max_waiting == now.max_waiting);

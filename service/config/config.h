@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "executor/disk_limits.h"
 #include "executor/mesos/framework/master_address.h"
+#include "planner/instances.h"
 #include "planner/resources.h"
 #include "service/config/address.h"
 
@@ -33,6 +34,7 @@ struct MesosConfig {
   planner::Quantity executor_cpu = planner::Quantity::FromMilli(10);
   planner::Quantity executor_ram = planner::Quantity::Of(32 << 20);
   std::string abandon;
+  std::vector<planner::Resource> indexed;  // handed out by number, from 0 on each agent
 };
 
 // Who may use the service from where.
@@ -55,6 +57,7 @@ struct ServiceConfig {
   std::optional<planner::Quantity> cpu;
   std::optional<planner::Quantity> ram;
   planner::ResourceVector resources;  // besides cpu and ram
+  planner::InstanceLists instances;   // of those of them that are indexed
   planner::ResourceVector pools;
   executor::DiskLimits disk_limits;
   uint32_t max_graph_tasks = 1'000'000;

@@ -1,8 +1,10 @@
 #include "service/config/config_file.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/small_file.h"
@@ -80,7 +82,8 @@ class Reader {
     }
     std::set<std::string> seen;
     for (const YamlTree::Pair& pair : tree_.Pairs(value)) {
-      if (tree_.kind(pair.key) != Kind::kScalar || tree_.kind(pair.value) != Kind::kScalar) {
+      const std::optional<std::string> text = TextAsFlag(pair.value);
+      if (tree_.kind(pair.key) != Kind::kScalar || !text) {
         Add(tree_.mark(pair.key), absl::StrCat(setting.file_key, ": must be names and numbers"));
         continue;
       }
@@ -88,17 +91,29 @@ class Reader {
       if (!seen.emplace(name).second) {
         Add(tree_.mark(pair.key), absl::StrCat(setting.file_key, ".", name, ": is there twice"));
       }
-      ApplyText(setting, absl::StrCat(setting.file_key, ".", name), pair.value,
-                absl::StrCat(name, "=", tree_.text(pair.value)));
+      ApplyText(setting, absl::StrCat(setting.file_key, ".", name), pair.value, *text,
+                absl::StrCat(name, "="));
     }
   }
 
+  // A word as it is, a list of words as [a,b]; nothing for anything else.
+  std::optional<std::string> TextAsFlag(YamlTree::Id value) const {
+    if (tree_.kind(value) == Kind::kScalar) return std::string(tree_.text(value));
+    if (tree_.kind(value) != Kind::kSequence) return std::nullopt;
+    std::vector<absl::string_view> words;
+    for (const YamlTree::Id item : tree_.Items(value)) {
+      if (tree_.kind(item) != Kind::kScalar) return std::nullopt;
+      words.push_back(tree_.text(item));
+      if (absl::StrContains(words.back(), ',')) return std::nullopt;
+    }
+    return absl::StrCat("[", absl::StrJoin(words, ","), "]");
+  }
+
   void ApplyText(const Setting& setting, const std::string& name, YamlTree::Id value,
-                 absl::string_view text) {
-    const absl::Status status = setting.apply(text, config_);
+                 absl::string_view text, absl::string_view before = "") {
+    const absl::Status status = setting.apply(absl::StrCat(before, text), config_);
     if (status.ok()) return;
-    Add(tree_.mark(value),
-        absl::StrCat(name, " = ", tree_.text(value), ": ", std::string(status.message())));
+    Add(tree_.mark(value), absl::StrCat(name, " = ", text, ": ", std::string(status.message())));
   }
 
   const std::string& path_;

@@ -157,7 +157,7 @@ TEST(ConfigTest, NamesKeysThatAreNoWords) {
   const std::string file = WriteFile("keys.yaml", "state: /s\n[cpu]: 1\npools: {a: [1]}\ncpu:\n");
   EXPECT_THAT(ProblemsOf({"--config", file}),
               ElementsAre(StartsWith(file + ":2: : is not a setting"),
-                          StartsWith(file + ":3: pools: must be names and numbers"),
+                          StartsWith(file + ":3: pools.a = [1]: must be a number"),
                           StartsWith(file + ":4: cpu: must be a single value")));
 }
 
@@ -186,6 +186,59 @@ TEST(ConfigTest, NamesAFileThatCannotBeRead) {
   const std::string large = WriteFile("large.yaml", std::string((4 << 20) + 1, '#'));
   EXPECT_THAT(ProblemsOf({"--state", "/s", "--config", large}),
               ElementsAre(HasSubstr("more than 4194304 bytes")));
+}
+
+TEST(ConfigTest, ReadsTheInstancesOfAResource) {
+  const Resource gpu = Resource::Named("gpu"), fpga = Resource::Named("fpga");
+  const std::string file = WriteFile("instances.yaml",
+                                     "resources:\n"
+                                     "  gpu: [0, 1]\n"
+                                     "  fpga: [GPU-8932f937, \"0000:0a:00.0\"]\n");
+  auto parsed = ParseCommandLine({"--config", file});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->config.resources.Get(gpu), Quantity::Of(2));
+  EXPECT_THAT(parsed->config.instances[gpu], ElementsAre("0", "1"));
+  EXPECT_THAT(parsed->config.instances[fpga], ElementsAre("GPU-8932f937", "0000:0a:00.0"));
+  // A flag takes the place of what the file says, whether it counts or names.
+  parsed =
+      ParseCommandLine({"--config", file, "--resource", "gpu=3", "--resource", "fpga=[a,b,c]"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->config.resources.Get(gpu), Quantity::Of(3));
+  EXPECT_FALSE(parsed->config.instances.contains(gpu));
+  EXPECT_EQ(parsed->config.resources.Get(fpga), Quantity::Of(3));
+}
+
+TEST(ConfigTest, SaysWhatIsWrongWithInstances) {
+  EXPECT_THAT(ProblemsOf({"--resource", "gpu=[0,0]"}),
+              ElementsAre("--resource = gpu=[0,0]: names the instance 0 twice; name each once"));
+  EXPECT_THAT(ProblemsOf({"--resource", "cpu=[0,1]"}), ElementsAre(HasSubstr("of their own")));
+  EXPECT_THAT(ProblemsOf({"--pool", "db=[0,1]"}), ElementsAre(HasSubstr("must be a number")));
+  const std::string file = WriteFile("instances.yaml",
+                                     "resources:\n"
+                                     "  gpu: []\n"
+                                     "  fpga: [\"0,1\"]\n"
+                                     "  tpu: [[0], 1]\n"
+                                     "  npu: [a b]\n");
+  EXPECT_THAT(
+      ProblemsOf({"--config", file}),
+      ElementsAre(AllOf(StartsWith(file + ":2: resources.gpu = []"), HasSubstr("has no instances")),
+                  StartsWith(file + ":3: resources: must be names and numbers"),
+                  StartsWith(file + ":4: resources: must be names and numbers"),
+                  AllOf(StartsWith(file + ":5: resources.npu = [a b]"),
+                        HasSubstr("cannot be the name of an instance"))));
+}
+
+TEST(ConfigTest, OnMesosInstancesAreNumbered) {
+  const auto parsed = ParseCommandLine({"--mesos-indexed", "gpus,fpga"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed->config.mesos.indexed,
+              ElementsAre(Resource::Named("gpus"), Resource::Named("fpga")));
+  EXPECT_THAT(ProblemsOf({"--mesos-indexed", "gpus,gpus"}), ElementsAre(HasSubstr("twice")));
+  EXPECT_THAT(ProblemsOf({"--mesos-indexed", "cpu"}), ElementsAre(HasSubstr("have no instances")));
+  EXPECT_THAT(ProblemsOf({"--mesos-indexed", ""}), ElementsAre(HasSubstr("valid resource name")));
+  EXPECT_THAT(ProblemsOf({"--cluster", "mesos:http://m:5050", "--mesos-indexed", "gpus", "--pool",
+                          "gpus=3"}),
+              ElementsAre(HasSubstr("--mesos-indexed: gpus is a pool")));
 }
 
 class WrongFlagTest : public testing::TestWithParam<std::vector<std::string>> {};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "executor/mesos/digest.h"
 #include "executor/mesos/framework/credentials.h"
 #include "service/access/secret.h"
@@ -81,6 +82,12 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
   if (config.disk_limits.reserve != usual.reserve) {
     framework.executors.arguments.push_back(
         absl::StrCat("--disk-reserve=", config.disk_limits.reserve));
+  }
+  if (!mesos.indexed.empty()) {
+    framework.executors.arguments.push_back(absl::StrCat(
+        "--indexed=", absl::StrJoin(mesos.indexed, ",", [](std::string* out, auto resource) {
+          absl::StrAppend(out, resource.name());
+        })));
   }
   const Address advertised = Advertised(config);
   const std::string served_at = absl::StrCat(

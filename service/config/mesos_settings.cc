@@ -1,5 +1,6 @@
 #include "service/config/mesos_settings.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,22 @@ absl::Status SetQuantity(absl::string_view text, absl::string_view resource,
   const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(text, resource);
   if (!quantity.ok()) return quantity.status();
   value = *quantity;
+  return absl::OkStatus();
+}
+
+absl::Status SetIndexed(absl::string_view text, ServiceConfig& config) {
+  config.mesos.indexed.clear();
+  for (absl::string_view name : absl::StrSplit(text, ',')) {
+    const absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(name);
+    if (!resource.ok()) return resource.status();
+    if (*resource == planner::Resource::Cpu() || *resource == planner::Resource::Ram()) {
+      return Wrong("cpu and ram have no instances; name others, such as gpus");
+    }
+    if (std::count(config.mesos.indexed.begin(), config.mesos.indexed.end(), *resource) > 0) {
+      return Wrong(absl::StrCat("names ", name, " twice"));
+    }
+    config.mesos.indexed.push_back(*resource);
+  }
   return absl::OkStatus();
 }
 
@@ -96,6 +113,10 @@ constexpr Setting kSettings[] = {
      [](absl::string_view text, ServiceConfig& c) {
        return SetQuantity(text, "ram", c.mesos.executor_ram);
      }},
+    {"mesos-indexed", "mesos-indexed", Kind::kValue, "NAME[,NAME...]",
+     "Resources of which each task is given instances for itself, numbered from 0 on each agent, "
+     "such as gpus. Default none.",
+     SetIndexed},
     {"mesos-abandon", "mesos-abandon", Kind::kValue, "ID",
      "Give up the framework of this id, with all that runs under it, and register a new one; "
      "unknown where its id is lost. Without effect once that is done.",
@@ -108,6 +129,11 @@ absl::Span<const Setting> MesosSettings() { return kSettings; }
 
 absl::Status CheckMesosConfig(const ServiceConfig& config) {
   if (!config.mesos_master) return absl::OkStatus();
+  for (const planner::Resource resource : config.mesos.indexed) {
+    if (config.pools.Get(resource).is_zero()) continue;
+    return Wrong(absl::StrCat("--mesos-indexed: ", resource.name(),
+                              " is a pool; only what an agent has can have instances"));
+  }
   if (config.mesos.tls && !config.mesos_master->zookeeper && !config.mesos_master->tls) {
     return Wrong(
         "--mesos-tls: is for masters that are found in ZooKeeper; name these with "

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -59,21 +60,57 @@ absl::Status SetRam(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
-absl::Status SetNamed(absl::string_view text, planner::ResourceVector& vector) {
+// Splits NAME=VALUE.
+absl::Status ReadNamed(absl::string_view text, absl::string_view& name, absl::string_view& value) {
   const size_t equals = text.find('=');
   if (equals == absl::string_view::npos || equals == 0) {
     return Wrong("must be NAME=NUMBER, such as db_connections=40");
   }
-  const absl::StatusOr<planner::Quantity> quantity =
-      planner::ParseQuantity(text.substr(equals + 1));
-  if (!quantity.ok()) return quantity.status();
-  const absl::StatusOr<planner::Resource> resource =
-      planner::Resource::Intern(text.substr(0, equals));
-  if (!resource.ok()) return resource.status();
-  if (*resource == planner::Resource::Cpu() || *resource == planner::Resource::Ram()) {
+  name = text.substr(0, equals);
+  value = absl::StripAsciiWhitespace(text.substr(equals + 1));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<planner::Resource> InternOther(absl::string_view name) {
+  absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(name);
+  if (resource.ok() &&
+      (*resource == planner::Resource::Cpu() || *resource == planner::Resource::Ram())) {
     return Wrong("cpu and ram have settings of their own: cpu, ram");
   }
+  return resource;
+}
+
+absl::Status SetQuantityOf(absl::string_view name, absl::string_view value,
+                           planner::ResourceVector& vector) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(value);
+  if (!quantity.ok()) return quantity.status();
+  const absl::StatusOr<planner::Resource> resource = InternOther(name);
+  if (!resource.ok()) return resource.status();
   vector.Set(*resource, *quantity);
+  return absl::OkStatus();
+}
+
+absl::Status SetPool(absl::string_view text, ServiceConfig& config) {
+  absl::string_view name, value;
+  if (absl::Status status = ReadNamed(text, name, value); !status.ok()) return status;
+  if (absl::StartsWith(value, "[")) {
+    return Wrong("must be a number, such as 40; only what an agent has can have instances");
+  }
+  return SetQuantityOf(name, value, config.pools);
+}
+
+absl::Status SetResource(absl::string_view text, ServiceConfig& config) {
+  absl::string_view name, value;
+  if (absl::Status status = ReadNamed(text, name, value); !status.ok()) return status;
+  // A flag replaces what the file says, of whichever kind.
+  if (const auto resource = planner::Resource::Find(name)) config.instances.erase(*resource);
+  if (!absl::StartsWith(value, "[")) return SetQuantityOf(name, value, config.resources);
+  absl::StatusOr<std::vector<std::string>> instances = planner::ParseInstances(value);
+  if (!instances.ok()) return instances.status();
+  const absl::StatusOr<planner::Resource> resource = InternOther(name);
+  if (!resource.ok()) return resource.status();
+  config.resources.Set(*resource, planner::Quantity::Of(static_cast<int64_t>(instances->size())));
+  config.instances[*resource] = *std::move(instances);
   return absl::OkStatus();
 }
 
@@ -174,11 +211,12 @@ constexpr Setting kSettings[] = {
      "Memory that tasks on this machine may use, such as 12GiB. Default: most of what there is.",
      SetRam},
     {"resource", "resources", Kind::kNamed, "NAME=N",
-     "Something else this machine has, such as gpu=2. May be given several times.",
-     [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.resources); }},
+     "Something else this machine has, such as licences=2, or with a name for each instance, such "
+     "as gpu=[0,1]: then each task is given instances for itself. May be given several times.",
+     SetResource},
     {"pool", "pools", Kind::kNamed, "NAME=N",
      "A resource that all agents share, such as db_connections=40. May be given several times.",
-     [](absl::string_view text, ServiceConfig& c) { return SetNamed(text, c.pools); }},
+     SetPool},
     {"slots", "slots", Kind::kValue, "N",
      "Attempts that run on an agent at once, at most, whatever they consume. Default 1000.",
      SetLimit<&ServiceConfig::slots>},

@@ -1,6 +1,8 @@
 // What comes over the local agent's socket, in either direction.
 #include <sys/socket.h>
 
+#include <type_traits>
+
 #include "base/descriptor.h"
 #include "executor/local/protocol.h"
 #include "tests/fuzz/expect.h"
@@ -26,6 +28,13 @@ void ReadAll(const uint8_t* data, size_t size) {
     std::string out;
     local::AppendFrame(message, &out);
     FUZZ_EXPECT(out.size() >= 4);
+    if constexpr (std::is_same_v<Message, local::ToAgent>) {
+      const auto lists = local::FromMessage(message.indexed());
+      if (!lists.ok()) continue;
+      local::IndexedResources again;
+      local::ToMessage(*lists, &again);
+      FUZZ_EXPECT(local::FromMessage(again).ok());
+    }
   }
 }
 

@@ -28,6 +28,7 @@ class FakeProcesses final : public AttemptProcesses {
       return false;
     }
     started.push_back(launch.attempt);
+    instances[launch.attempt.value] = launch.instances;
     running[launch.attempt.value] = clock_->WallNow();
     return true;
   }
@@ -75,6 +76,7 @@ class FakeProcesses final : public AttemptProcesses {
   }
 
   std::vector<planner::AttemptId> started;
+  std::map<uint64_t, std::vector<HeldInstances>> instances;
   std::map<uint64_t, absl::Time> running;
   std::set<uint64_t> prepared;
   std::map<uint64_t, absl::Duration> graces;  // of those that were cancelled

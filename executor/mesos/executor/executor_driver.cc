@@ -9,10 +9,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "executor/mesos/digest.h"
 #include "executor/mesos/protocol/framework_message.pb.h"
 #include "executor/runner/host_report.h"
 #include "executor/wire/attempt.h"
 #include "planner/ids.h"
+#include "planner/instances.h"
 
 namespace kartograph::executor::mesos {
 namespace {
@@ -69,6 +71,12 @@ v1::TaskState StateOf(Outcome outcome) {
   }
 }
 
+// Under which all executors of the framework on this host hand out instances: there may be several,
+// of other roles, or of a kartographd that had other settings.
+std::string SharedName(const ExecutorEnvironment& environment) {
+  return absl::StrCat("kartograph/", Digest(environment.framework_id));
+}
+
 // The attempt of a task; the message of an error says what is wrong with it.
 absl::StatusOr<executor::Launch> ReadLaunch(const std::string& task_id, const std::string& data,
                                             Incarnation* incarnation) {
@@ -119,12 +127,18 @@ ExecutorDriver::ExecutorDriver(asio::io_context& io, Options options, DoneFuncti
                  .report_running_after = options_.tell_running_after,
                  .gather_ends = absl::ZeroDuration(),
                  .idle_exit = options_.idle_exit,
+                 .instances_shared_as = SharedName(options_.environment),
                  .clock = &clock_},
                 processes_.get()),
       ended_processes_(io, processes_->fd()),
       timer_(io),
       random_(RandomSeed()),
       backoff_(kFirstBackoff) {
+  planner::InstanceLists instances;
+  for (const planner::Resource resource : options_.indexed) {
+    instances[resource] = planner::NumberedInstances();
+  }
+  attempts_.SetInstances(std::move(instances));
   AwaitEndedProcesses();
   ScheduleTurn();
 }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -26,6 +27,7 @@
 #include "executor/mesos/executor/sandbox_remover.h"
 #include "executor/mesos/protocol/executor.pb.h"
 #include "planner/ids.h"
+#include "planner/resources.h"
 
 namespace kartograph::executor::mesos {
 
@@ -50,6 +52,9 @@ class ExecutorDriver {
     absl::Duration tell_running_after = absl::Milliseconds(20);
     absl::Duration report_interval = absl::Seconds(10);
     DiskLimits disk_limits;
+    // Of these each attempt is given instances for itself, the lowest numbers that are free on this
+    // host. There are as many as Mesos has counted, so no number reaches the agent's own.
+    std::vector<planner::Resource> indexed;
     // A larger return value stays in its sandbox, and the update says where.
     size_t max_sent_result_bytes = 512 << 10;
   };

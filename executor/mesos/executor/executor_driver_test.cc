@@ -208,6 +208,36 @@ TEST_F(ExecutorDriverTest, RunsManyAtOnce) {
   }
 }
 
+TEST_F(ExecutorDriverTest, GivesEachAttemptInstancesForItself) {
+  const planner::Resource gpus = planner::Resource::Named("gpus");
+  options_.indexed = {gpus};
+  // Executors of one framework share them; no other test is of this one.
+  options_.environment.framework_id = options_.environment.sandbox;
+  StartAndSubscribe();
+  const auto launch = [&](uint32_t index, int count, const std::string& meanwhile) {
+    Launch one =
+        Shell(index, absl::StrCat("printf \"$KARTOGRAPH_RESOURCE_GPUS $CUDA_VISIBLE_DEVICES"
+                                  "\" > $KARTOGRAPH_RESULT; ",
+                                  meanwhile));
+    one.consumption.Set(gpus, planner::Quantity::Of(count));
+    agent_.Send({LaunchEvent(one)});
+  };
+  launch(0, 1, "touch began; while [ ! -e end ]; do sleep 0.01; done");
+  ASSERT_TRUE(WaitFile(0, "began"));
+  launch(1, 2, "");
+  ASSERT_TRUE(WaitState(1, v1::TASK_FINISHED));
+  EXPECT_EQ(Data(Last(1)).return_value(), "1,2 1,2");
+  std::ofstream(Sandbox(0) + "/end").put('\n');
+  ASSERT_TRUE(WaitState(0, v1::TASK_FINISHED));
+  EXPECT_EQ(Data(Last(0)).return_value(), "0 0");
+  launch(2, 1, "");
+  ASSERT_TRUE(WaitState(2, v1::TASK_FINISHED));
+  EXPECT_EQ(Data(Last(2)).return_value(), "0 0");
+  launch(3, 0, "");
+  ASSERT_TRUE(WaitState(3, v1::TASK_FINISHED));
+  EXPECT_EQ(Data(Last(3)).return_value(), " ");
+}
+
 TEST_F(ExecutorDriverTest, NamesALargeReturnValue) {
   options_.max_sent_result_bytes = 1000;
   StartAndSubscribe();

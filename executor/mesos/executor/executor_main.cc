@@ -12,10 +12,12 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "executor/agent/duration_flag.h"
 #include "executor/mesos/executor/executor_driver.h"
 #include "executor/mesos/executor/executor_environment.h"
+#include "planner/resources.h"
 
 namespace kartograph::executor::mesos {
 namespace {
@@ -45,6 +47,10 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   app.add_option("--disk-reserve", options->disk_limits.reserve,
                  "Free bytes below which nothing is started")
       ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()));
+  std::vector<std::string> indexed;
+  app.add_option("--indexed", indexed,
+                 "Resources of which each attempt is given instances for itself: NAME[,NAME...]")
+      ->delimiter(',');
   app.set_version_flag("--version", kVersion, "Print the version");
   try {
     app.parse(argc, argv);
@@ -56,6 +62,13 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
     return 0;
   } catch (const CLI::ParseError& error) {
     return Fail(kWrongUse, error.what());
+  }
+  for (const std::string& name : indexed) {
+    const absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(name);
+    if (!resource.ok()) {
+      return Fail(kWrongUse, "--indexed: " + std::string(resource.status().message()));
+    }
+    options->indexed.push_back(*resource);
   }
   return -1;
 }

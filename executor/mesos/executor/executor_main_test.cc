@@ -189,6 +189,9 @@ TEST_F(ExecutorMainTest, SaysWhatIsWrongOfItsFlags) {
   Start({"--report-interval", "0s"});
   EXPECT_EQ(WaitExit(), 2);
   EXPECT_EQ(Err(), "kartograph-executor: --report-interval: must be longer than 0\n");
+  Start({"--indexed", "gpus,no name"});
+  EXPECT_EQ(WaitExit(), 2);
+  EXPECT_THAT(Err(), HasSubstr("--indexed: \"no name\" is not a valid resource name"));
   Start({"surplus"});
   EXPECT_EQ(WaitExit(), 2);
   EXPECT_THAT(Err(), HasSubstr("surplus"));
