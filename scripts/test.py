@@ -1,11 +1,13 @@
 """Runs every test of Kartograph. Started by ./test, which installs what it needs.
 
-usage: ./test [--asan | --tsan | --fuzz SECONDS] [--only PART]...
+usage: ./test [--asan | --tsan | --fuzz SECONDS | --vm] [--only PART]...
 
   --asan, --tsan   build with the address or the thread sanitizer (into folders of their own) and run
                    the unit and end-to-end tests with that
   --fuzz SECONDS   look for inputs that break their readers, this long with each fuzz target, and do
                    nothing else
+  --vm             run the tests that need a kernel and a systemd of their own, in a virtual machine,
+                   and nothing else; takes root, and no KVM
   --only PART      run only this part, can be given several times:
                    unit, lint, checks, fuzz, e2e, mesos, example, browser
 
@@ -42,6 +44,7 @@ BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos/execu
 PLAYWRIGHT = "playwright==1.*"
 FUZZ_SECONDS = 5  # for each target, by default
 SUITE_LIMIT = 15 * 60  # seconds; a suite that takes longer hangs
+VM_LIMIT = 60 * 60  # the same, where the machine is made first and emulated
 
 
 class Tally:
@@ -243,7 +246,7 @@ def fuzz_one(program, name, limit):
             f"{corpus.relative_to(ROOT)}/. To run it again:\n  {program} {LOGS}/{name}-...")
 
 
-def pytest_suite(name, folder, environment, python="/usr/bin/python3"):
+def pytest_suite(name, folder, environment, python="/usr/bin/python3", limit=SUITE_LIMIT):
     """Runs the pytest files of a folder."""
     tally = Tally()
     if not any((ROOT / folder).glob("test_*.py")):
@@ -258,9 +261,9 @@ def pytest_suite(name, folder, environment, python="/usr/bin/python3"):
         with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
                               stderr=subprocess.STDOUT, env={**os.environ, **environment}) as suite:
             try:
-                code = suite.wait(SUITE_LIMIT)
+                code = suite.wait(limit)
             except subprocess.TimeoutExpired:
-                code = stop_hanging(suite)
+                code = stop_hanging(suite, limit)
     if junit.exists():
         count_junit(junit, tally, folder)
     if code not in (0, 1) or not junit.exists():
@@ -270,7 +273,7 @@ def pytest_suite(name, folder, environment, python="/usr/bin/python3"):
     return tally
 
 
-def stop_hanging(suite):
+def stop_hanging(suite, limit):
     """Interrupts a suite, so that it still ends what it started, and says so."""
     suite.send_signal(signal.SIGINT)
     try:
@@ -278,7 +281,7 @@ def stop_hanging(suite):
     except subprocess.TimeoutExpired:
         suite.kill()
         suite.wait()
-    return f"nothing after {SUITE_LIMIT} s"
+    return f"nothing after {limit} s"
 
 
 def browser_python():
@@ -329,6 +332,7 @@ def binaries(mode):
     folder = built(mode)
     return {"KARTOGRAPHD": str(folder / "service" / "kartographd"),
             "KARTOGRAPH": str(folder / "cli" / "kartograph"),
+            "KARTOGRAPH_LOCAL_AGENT": str(folder / "executor" / "local" / "kartograph-local-agent"),
             "KARTOGRAPH_EXECUTOR": str(folder / "executor" / "mesos" / "executor" / "kartograph-executor"),
             "KARTOGRAPH_STAND_IN": str(folder / "tests" / "mesos" / "stand_in_main"),
             "KARTOGRAPH_HELLO_MESOS": str(folder / "examples" / "hello_mesos" / "hello_mesos")}
@@ -342,15 +346,20 @@ def data_folder():
 
 def parse(arguments):
     parser = argparse.ArgumentParser(
-        prog="./test", usage="./test [--asan | --tsan | --fuzz SECONDS] [--only PART]...")
+        prog="./test", usage="./test [--asan | --tsan | --fuzz SECONDS | --vm] [--only PART]...")
     sanitizer = parser.add_mutually_exclusive_group()
     sanitizer.add_argument("--asan", dest="mode", action="store_const", const="asan")
     sanitizer.add_argument("--tsan", dest="mode", action="store_const", const="tsan")
     sanitizer.add_argument("--fuzz", type=int, metavar="SECONDS")
+    sanitizer.add_argument("--vm", action="store_true")
     parser.add_argument("--only", action="append", choices=PARTS)
     options = parser.parse_args(arguments)
     if options.fuzz is not None:
         options.only = ["fuzz"]
+    elif options.vm:
+        options.only = ["vm"]
+    elif not options.only:
+        options.only = PARTS
     return options
 
 
@@ -376,10 +385,12 @@ def main(arguments):
             "example", "examples/map_release/tests", environment),
         "browser": lambda: skip("browser", other_build) if mode else on_binaries(
             "browser", mode, lambda: browser(environment)),
+        "vm": lambda: on_binaries(
+            "vm", mode, lambda: pytest_suite("vm", "tests/vm", with_binaries, limit=VM_LIMIT)),
     }
     total = Tally()
     for part, step in steps.items():
-        if options.only and part not in options.only:
+        if part not in options.only:
             continue
         since = time.monotonic()
         tally = step()

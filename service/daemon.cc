@@ -153,6 +153,7 @@ class DaemonImpl final : public Daemon {
 
   absl::Status Check() override {
     grpc_->SetServing(HttpApi::Health(*scheduler_).ok());
+    api_->LookAtCluster();
     const absl::Status write = scheduler_->write_error();
     if (write.ok() != could_write_) {
       could_write_ = write.ok();
@@ -237,12 +238,14 @@ class DaemonImpl final : public Daemon {
         return executor::CreateMesosCluster(std::move(own));
       });
     }
-    absl::StatusOr<std::string> agent =
-        FindProgram(kAgentName, "executor/local", config_.agent_binary, "--agent-binary");
-    if (!agent.ok()) return agent.status();
     executor::LocalClusterOptions options;
     options.state_dir = state;
-    options.agent_binary = *std::move(agent);
+    if (config_.agent_binary != kNoAgentBinary) {
+      absl::StatusOr<std::string> agent =
+          FindProgram(kAgentName, "executor/local", config_.agent_binary, "--agent-binary");
+      if (!agent.ok()) return agent.status();
+      options.agent_binary = *std::move(agent);
+    }
     options.resources = Offered(config_);
     options.instances = config_.instances;
     options.disk_limits = config_.disk_limits;

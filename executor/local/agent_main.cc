@@ -1,5 +1,5 @@
 // kartograph-local-agent: the process that owns the attempts of one state folder. LocalCluster
-// starts it; it outlives kartographd.
+// starts it, or a supervisor; it outlives kartographd.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,10 +16,12 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/small_file.h"
 #include "executor/agent/duration_flag.h"
 #include "executor/local/agent_server.h"
 #include "executor/local/cgroup_setting.h"
@@ -45,6 +47,15 @@ void Daemonize(int ready_fd) {
   fcntl(ready_fd, F_SETFD, FD_CLOEXEC);
 }
 
+// What is wrong where the lock could not be taken, with errno as that has left it.
+std::string LockProblem(const std::string& state_dir, bool busy) {
+  const std::string file = absl::StrCat(state_dir, "/agent.pid");
+  if (!busy) return absl::StrCat("cannot lock ", file, ": ", strerror(errno));
+  const std::string pid = ReadSmallFile(file).value_or("");
+  return absl::StrCat("another agent serves ", state_dir, " (pid ", absl::StripAsciiWhitespace(pid),
+                      "): end that one first");
+}
+
 // The lock is held as long as the process lives. Not ok: another agent holds it.
 Descriptor LockPidFile(const std::string& state_dir) {
   Descriptor fd(
@@ -68,7 +79,7 @@ Descriptor LockPidFile(const std::string& state_dir) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Owns the attempts of one kartographd; started by it.");
+  CLI::App app("Owns the attempts of one kartographd; started by it, or by a supervisor.");
   std::string state_dir;
   std::string cgroup = "auto";
   int ready_fd = -1;
@@ -79,10 +90,15 @@ int Main(int argc, char** argv) {
                  "cgroup2 folder to make groups in, 'auto' (its own, where possible) or 'off'");
   app.add_option("--ready-fd", ready_fd, "Descriptor to report the start to");
   AddDurationFlag(app, "--idle-exit", &idle_exit, "Exit after this long without attempts (1m)");
-  app.add_flag("--foreground", foreground, "Do not become a daemon");
+  app.add_flag("--foreground", foreground,
+               "For a supervisor: do not become a daemon, and stay without attempts, too");
   CLI11_PARSE(app, argc, argv);
 
-  if (!foreground) Daemonize(ready_fd);
+  if (foreground) {
+    idle_exit = absl::InfiniteDuration();
+  } else {
+    Daemonize(ready_fd);
+  }
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   spdlog::flush_on(spdlog::level::info);
@@ -90,8 +106,8 @@ int Main(int argc, char** argv) {
 
   Descriptor lock = LockPidFile(state_dir);
   if (!lock.ok()) {
-    bool busy = errno == EWOULDBLOCK;
-    std::string problem = absl::StrCat("cannot lock ", state_dir, "/agent.pid: ", strerror(errno));
+    const bool busy = errno == EWOULDBLOCK;
+    const std::string problem = LockProblem(state_dir, busy);
     spdlog::warn(problem);
     Report(ready_fd, busy ? "busy" : problem);
     return 1;
@@ -110,9 +126,9 @@ int Main(int argc, char** argv) {
   sigprocmask(SIG_BLOCK, &terminate, nullptr);
   Descriptor terminate_fd(signalfd(-1, &terminate, SFD_NONBLOCK | SFD_CLOEXEC));
 
-  std::unique_ptr<CgroupPool> cgroups = MakeCgroupPool(cgroup);
+  const MemoryLimits limits = MakeMemoryLimits(cgroup);
   absl::StatusOr<std::unique_ptr<SessionRecord>> record =
-      SessionRecord::Create(sessions, cgroups == nullptr ? "" : cgroups->parent());
+      SessionRecord::Create(sessions, limits.cgroups == nullptr ? "" : limits.cgroups->parent());
   if (!record.ok()) {
     spdlog::error(std::string(record.status().message()));
     Report(ready_fd, std::string(record.status().message()));
@@ -123,7 +139,8 @@ int Main(int argc, char** argv) {
   AgentServer::Options options;
   options.state_dir = state_dir;
   options.idle_exit = idle_exit;
-  options.cgroups = cgroups.get();
+  options.memory_limits = limits.kept_by;
+  options.cgroups = limits.cgroups.get();
   options.sessions = record->get();
   options.follows_killed = before.agent != 0;
   absl::StatusOr<std::unique_ptr<AgentServer>> server =

@@ -245,6 +245,7 @@ void AgentServer::HandleHello(const ConnectionPtr& connection, const Hello& hell
                  agent_.capacity().ToString(), agent_.held());
   }
   FromAgent answer;
+  answer.set_memory_limits(options_.memory_limits);
   Welcome* welcome = answer.mutable_welcome();
   welcome->set_protocol_version(kProtocolVersion);
   welcome->set_accepted(accepted);
@@ -399,6 +400,12 @@ void AgentServer::Terminate() {
   spdlog::info("ending; {} attempts run", agent_.running());
   const absl::Duration grace = agent_.Drain("the agent was stopped");
   flush_by_ = clock_.SteadyNow() + grace + kFlushTimeout;
+  if (current_ != nullptr && !current_->broken) {
+    FromAgent message;
+    message.set_ending(true);
+    AppendFrame(message, &current_->out);
+    Send(current_);
+  }
   ScheduleTurn();
 }
 

@@ -33,8 +33,11 @@ class AgentServer {
  public:
   struct Options {
     std::string state_dir;  // absolute
-    // With no connection and no attempts for this long, it is done.
+    // With no connection and no attempts for this long, it is done. Infinite: it stays until it is
+    // terminated, or asked to leave.
     absl::Duration idle_exit = absl::Minutes(1);
+    // As in executor/memory_limits.h.
+    std::string memory_limits;
     // May be null; outlive the server.
     CgroupPool* cgroups = nullptr;
     SessionRecord* sessions = nullptr;

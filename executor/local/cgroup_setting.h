@@ -9,10 +9,15 @@
 
 namespace kartograph::executor::local {
 
-// Where the attempts' control groups are made: in a cgroup2 folder, where possible in a group of
-// our own ("auto"), or nowhere ("off"). Null where there are none, with the reason in the log: then
-// memory limits are kept by measuring.
-std::unique_ptr<CgroupPool> MakeCgroupPool(const std::string& setting);
+// By what the memory limits of attempts are kept.
+struct MemoryLimits {
+  std::unique_ptr<CgroupPool> cgroups;  // null: by measuring
+  std::string kept_by;                  // as in executor/memory_limits.h
+};
+
+// The attempts' control groups are made in a cgroup2 folder, where possible in a group of our own
+// ("auto"), or not at all ("off").
+MemoryLimits MakeMemoryLimits(const std::string& setting);
 
 }  // namespace kartograph::executor::local
 

@@ -25,6 +25,7 @@
 #include "executor/local/agent.pb.h"
 #include "executor/local/agent_process.h"
 #include "executor/local/protocol.h"
+#include "executor/memory_limits.h"
 #include "executor/runner/environment.h"
 #include "executor/runner/sandbox.h"
 #include "executor/wire/attempt.h"
@@ -47,6 +48,8 @@ constexpr absl::Duration kLeavePatience = absl::Seconds(3);
 constexpr int kMaxUnreadable = 3;
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(20);
 constexpr absl::Duration kLongestBackOff = absl::Seconds(5);
+// Where it only has to be looked whether somebody has started the agent.
+constexpr absl::Duration kLongestWait = absl::Milliseconds(500);
 
 SteadyTime Now() { return Clock::System().SteadyNow(); }
 
@@ -85,6 +88,7 @@ class LocalCluster : public Cluster, public LogReader {
     Descriptor socket;
     FrameReader reader;
     bool has_pings = false;
+    std::string memory_limits;
     Descriptor agent;  // pidfd
   };
   absl::StatusOr<Link> Open();
@@ -95,7 +99,8 @@ class LocalCluster : public Cluster, public LogReader {
   // Pings an agent that is silent, and reports it when it does not answer. Until when there is
   // nothing more to do about it.
   SteadyTime CheckAgent(const Link& link);
-  Offer NewOffer();
+  Offer NewOffer(const Link& link);
+  bool starts_agents() const { return !options_.agent_binary.empty(); }
   // Whether it is about another attempt than we launched under this id.
   bool IsOfAnother(const wire::Update& update);
   absl::Status Unreadable(Link* link, const absl::Status& why);
@@ -339,7 +344,7 @@ void LocalCluster::Run() {
     while (!stopping() && Now() < until) {
       WaitFor(-1, false, until - Now());
     }
-    back_off = std::min(back_off * 2, kLongestBackOff);
+    back_off = std::min(back_off * 2, starts_agents() ? kLongestBackOff : kLongestWait);
   }
 }
 
@@ -359,6 +364,11 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Open() {
     return link;
   }
   if (stopping()) return link;
+  if (!starts_agents()) {
+    return absl::UnavailableError(
+        absl::StrCat("no kartograph-local-agent serves ", options_.state_dir,
+                     ", and this service is set to start none; start its unit"));
+  }
   local::AgentCommand command;
   command.binary = options_.agent_binary;
   command.state_dir = options_.state_dir;
@@ -416,6 +426,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
       bool same = welcome.protocol_version() == local::kProtocolVersion;
       link.has_pings = welcome.protocol_version() >= local::kFirstWithPings;
       has_instances_ = welcome.protocol_version() >= local::kFirstWithInstances;
+      link.memory_limits = ValidUtf8(answer.memory_limits());
       if (welcome.accepted() && (same || welcome.held_attempts() > 0)) return link;
       if (welcome.held_attempts() > 0) {
         return absl::FailedPreconditionError(absl::StrCat(
@@ -437,7 +448,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   }
 }
 
-Offer LocalCluster::NewOffer() {
+Offer LocalCluster::NewOffer(const Link& link) {
   Offer offer;
   offer.id = absl::StrCat(kLocalAgentId, "-", ++offers_);
   offer.agent = kLocalAgentId;
@@ -454,6 +465,8 @@ Offer LocalCluster::NewOffer() {
   }
   offer.lease = true;
   offer.backlog = options_.backlog;
+  // An older agent does not say.
+  if (!link.memory_limits.empty()) offer.attributes = {{kMemoryLimits, link.memory_limits}};
   return offer;
 }
 
@@ -465,7 +478,7 @@ SteadyTime LocalCluster::CheckAgent(const Link& link) {
     heard_at_ = now;
     if (std::exchange(unreachable_, false)) {
       spdlog::info("local cluster: the agent answers again");
-      Notify({NewOffer()});
+      Notify({NewOffer(link)});
     }
   }
   if (unreachable_) return SteadyTime::InfiniteFuture();
@@ -492,11 +505,12 @@ absl::Status LocalCluster::Serve(Link* link) {
     AppendKept();
   }
   reported_connected_ = true;
+  if (!reported_reason_.empty()) spdlog::info("local cluster: connected to its agent");
   reported_reason_.clear();
   bytes_heard_ = 0;
   heard_at_ = pinged_at_ = Now();
   unreachable_ = false;
-  Notify({Connected{}, NewOffer()});
+  Notify({Connected{}, NewOffer(*link)});
 
   absl::Status ended = HandleMessages(link);
   while (ended.ok()) {
@@ -536,7 +550,7 @@ absl::Status LocalCluster::Serve(Link* link) {
       WaitFor(link->socket.get(), true, absl::Milliseconds(50));
       link->reader.ReadFrom(link->socket.get());
     }
-    if (unsent.empty()) Leave(link);
+    if (unsent.empty() && starts_agents()) Leave(link);
   }
   return ended;
 }
@@ -549,6 +563,8 @@ absl::Status LocalCluster::HandleMessages(Link* link) {
     absl::StatusOr<bool> got = link->reader.Next(&message);
     if (!got.ok()) ended = Unreadable(link, got.status());
     if (!got.ok() || !*got) break;
+    // Its offer is void. What it says of its attempts still counts.
+    if (message.ending()) events.push_back(AgentUnreachable{kLocalAgentId});
     for (wire::Update& one : *message.mutable_updates()) {
       if (IsOfAnother(one)) continue;
       const planner::AttemptId attempt{one.attempt()};
@@ -589,7 +605,7 @@ absl::Status LocalCluster::Unreadable(Link* link, const absl::Status& why) {
   return absl::UnavailableError(
       absl::StrCat("the agent violated the protocol ", kMaxUnreadable, " times in a row (",
                    std::string(why.message()),
-                   "), so it is ended and another one started; attempts that it held run again"));
+                   "), so it is ended; attempts that it held run again under another one"));
 }
 
 void LocalCluster::Leave(Link* link) {
@@ -617,7 +633,7 @@ absl::StatusOr<std::unique_ptr<Cluster>> CreateLocalCluster(LocalClusterOptions 
     return absl::FailedPreconditionError(
         absl::StrCat("the state folder \"", options.state_dir, "\" is not an absolute path"));
   }
-  if (access(options.agent_binary.c_str(), X_OK) != 0) {
+  if (!options.agent_binary.empty() && access(options.agent_binary.c_str(), X_OK) != 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot execute the agent ", options.agent_binary));
   }
   absl::StatusOr<std::unique_ptr<Sandboxes>> sandboxes =

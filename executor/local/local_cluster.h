@@ -16,8 +16,10 @@
 namespace kartograph::executor {
 
 struct LocalClusterOptions {
-  std::string state_dir;              // absolute; exists
-  std::string agent_binary;           // kartograph-local-agent
+  std::string state_dir;  // absolute; exists
+  // kartograph-local-agent. Empty: the agent is started by somebody else, such as systemd, and is
+  // waited for.
+  std::string agent_binary;
   planner::ResourceVector resources;  // to offer, such as DetectResources()
   // Those of them whose units are told apart: as many instances as there are units.
   planner::InstanceLists instances;
@@ -42,23 +44,25 @@ struct LocalClusterOptions {
 // The id of the one agent, across restarts.
 inline constexpr char kLocalAgentId[] = "local";
 
-// Attempts run under kartograph-local-agent, a separate process that this one starts where none
-// serves the state folder yet, and that goes on without it. One at a time serves a folder: a
-// newer LocalCluster takes the agent over, and the older one is disconnected for good.
+// Attempts run under kartograph-local-agent, a separate process that goes on without this one,
+// which starts it where none serves the state folder yet (unless that is somebody else's task). One
+// at a time serves a folder: a newer LocalCluster takes the agent over, and the older one is
+// disconnected for good.
 //
-// One lease is offered. Reconcile is answered with an update for each attempt: running (kNone with
-// a start time), waiting in the agent's backlog (kNone with start_time InfinitePast: known, not
-// started yet), ended, or kLost.
+// One lease is offered, with the attribute of executor/memory_limits.h. Reconcile is answered with
+// an update for each attempt: running (kNone with a start time), waiting in the agent's backlog
+// (kNone with start_time InfinitePast: known, not started yet), ended, or kLost.
 //
 // While it is disconnected, launches are dropped (the scheduler asks about them after Connected),
 // and cancels and acknowledgements are kept.
 //
 // An agent that is connected and does not answer (it is stopped, or hangs) is reported as
 // unreachable, and offered again when it answers; nothing is reported of its attempts, which may
-// well run.
+// well run. One that is told to end is reported as unreachable, too, until it has ended and another
+// one is there: nothing more is launched on it.
 //
-// Destruction tells an agent without attempts to leave and waits for that (some milliseconds);
-// otherwise the agent stays, to be found again.
+// Destruction tells an agent that it would start again, and that has no attempts, to leave and
+// waits for that (some milliseconds); otherwise the agent stays, to be found again.
 //
 // Create's errors: FailedPrecondition, NotFound or PermissionDenied for what can never work.
 absl::StatusOr<std::unique_ptr<Cluster>> CreateLocalCluster(LocalClusterOptions options);

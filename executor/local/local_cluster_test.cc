@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "executor/local/testing/local_cluster_fixture.h"
+#include "executor/memory_limits.h"
 
 namespace kartograph::executor {
 namespace {
@@ -29,6 +30,10 @@ TEST_F(LocalClusterTest, OffersTheMachineAsALease) {
   EXPECT_TRUE(offer.lease);
   EXPECT_EQ(offer.backlog, 1024);
   EXPECT_FALSE(offer.agent_name.empty());
+  ASSERT_EQ(offer.attributes.size(), 1u);
+  EXPECT_EQ(offer.attributes[0].first, kMemoryLimits);
+  EXPECT_THAT(offer.attributes[0].second,
+              ::testing::AnyOf(kKeptByKernel, ::testing::StartsWith("measuring: ")));
 }
 
 TEST_F(LocalClusterTest, RunsAnAttemptAndReadsItsLog) {
@@ -363,6 +368,70 @@ TEST_F(LocalClusterTest, SaysWhyTheAgentCannotBeStarted) {
   Client client(options_);
   ASSERT_TRUE(client.WaitDisconnected());
   EXPECT_THAT(client.reason(), HasSubstr("the agent ended while it started"));
+}
+
+// As a supervisor starts it. It is this process's child.
+pid_t StartInForeground(const LocalClusterOptions& options) {
+  const pid_t child = fork();
+  if (child != 0) return child;
+  execl(options.agent_binary.c_str(), options.agent_binary.c_str(), "--state",
+        options.state_dir.c_str(), "--foreground", "--idle-exit", "1ms", nullptr);
+  _exit(127);
+}
+
+TEST_F(LocalClusterTest, WaitsForAnAgentThatSomebodyElseStarts) {
+  LocalClusterOptions waiting = options_;
+  waiting.agent_binary = "";
+  Client client(waiting);
+  ASSERT_TRUE(client.WaitDisconnected());
+  EXPECT_THAT(client.reason(), HasSubstr("start its unit"));
+
+  pid_t agent = StartInForeground(options_);
+  ASSERT_TRUE(client.WaitConnected(1));
+  client->Execute({Shell(Id(0), "sleep 1000")});
+  ASSERT_TRUE(client.WaitRunning(Id(0)));
+  kill(agent, SIGKILL);
+  ASSERT_EQ(waitpid(agent, nullptr, 0), agent);
+  ASSERT_TRUE(client.WaitDisconnected(2));
+
+  agent = StartInForeground(options_);
+  ASSERT_TRUE(client.WaitConnected(2));
+  EXPECT_EQ(AgentPid(), agent);
+  client->Reconcile({{Id(0), kLocalAgentId}});
+  EXPECT_EQ(client.WaitEnd(Id(0)).outcome, Outcome::kLost);
+  client->Acknowledge({Id(0)});
+
+  // It was not asked to leave, and does not by itself.
+  client.Destroy();
+  {
+    Client another(waiting);
+    EXPECT_TRUE(another.WaitConnected());
+  }
+  EXPECT_TRUE(Lives(agent));
+  kill(agent, SIGTERM);
+  EXPECT_EQ(waitpid(agent, nullptr, 0), agent);
+}
+
+TEST_F(LocalClusterTest, NothingMoreIsLaunchedOnAnAgentThatWasToldToEnd) {
+  Client client(options_);
+  ASSERT_TRUE(client.WaitConnected());
+  client->Execute({Shell(Id(0), "sleep 1000")});
+  ASSERT_TRUE(client.WaitRunning(Id(0)));
+  kill(AgentPid(), SIGTERM);
+  EXPECT_TRUE(client.WaitUnreachable());
+  EXPECT_EQ(client.WaitEnd(Id(0)).outcome, Outcome::kLost);
+  client->Acknowledge({Id(0)});
+  EXPECT_TRUE(client.WaitConnected(2));
+}
+
+TEST_F(LocalClusterTest, ASecondAgentOfAFolderSaysWhoseItIs) {
+  Client client(options_);
+  ASSERT_TRUE(client.WaitConnected());
+  const pid_t second = StartInForeground(options_);
+  int status = 0;
+  ASSERT_EQ(waitpid(second, &status, 0), second);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
+  EXPECT_TRUE(Lives(AgentPid()));
 }
 
 TEST_F(LocalClusterTest, RefusesWhatCanNeverWork) {

@@ -334,7 +334,7 @@ TEST_F(VersionsTest, AnAgentThatCannotBeUnderstoodIsReplaced) {
   // The agent that came instead does its work.
   std::unique_lock lock(mutex_);
   EXPECT_TRUE(changed_.wait_for(lock, absl::ToChronoSeconds(kPatience), [this] {
-    return connected_ && reason_.find("another one started") != std::string::npos &&
+    return connected_ && reason_.find("run again under another one") != std::string::npos &&
            connected_after_ > 0;
   })) << reason_;
 }

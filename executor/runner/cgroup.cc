@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -42,6 +41,31 @@ bool HasWord(absl::string_view text, absl::string_view word) {
     if (w == word) return true;
   }
   return false;
+}
+
+// Where control groups of version 2 are mounted; empty where they are not.
+std::string Cgroup2Mount() {
+  for (absl::string_view line : absl::StrSplit(ReadOrEmpty("/proc/self/mounts"), '\n')) {
+    std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    if (words.size() > 2 && words[2] == "cgroup2") return std::string(words[1]);
+  }
+  return "";
+}
+
+// Moves this process out of its group, where nothing but it is, so that the group can hand memory
+// down.
+absl::Status MoveDown(const std::string& own) {
+  const std::string below = absl::StrCat(own, "/kartograph-agent");
+  if (mkdir(below.c_str(), 0755) != 0 && errno != EEXIST) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot make a cgroup in ", own, ": ", strerror(errno)));
+  }
+  absl::Status status = WriteFile(absl::StrCat(below, "/cgroup.procs"), absl::StrCat(getpid()));
+  if (status.ok()) status = WriteFile(absl::StrCat(own, "/cgroup.subtree_control"), "+memory");
+  if (status.ok()) return status;
+  WriteFile(absl::StrCat(own, "/cgroup.procs"), absl::StrCat(getpid())).IgnoreError();
+  rmdir(below.c_str());
+  return status;
 }
 
 }  // namespace
@@ -96,150 +120,92 @@ absl::StatusOr<std::unique_ptr<CgroupPool>> CgroupPool::Create(std::string paren
 }
 
 CgroupPool::~CgroupPool() {
-  for (auto* groups : {&free_, &busy_}) {
-    for (const Group& group : *groups) Drop(group);
-  }
+  for (const std::string& path : busy_) Remove(path);
 }
 
 absl::StatusOr<CgroupPool::Group> CgroupPool::Acquire(uint64_t memory_limit) {
-  for (size_t i = 0; i < busy_.size();) {
-    if (HasProcesses(busy_[i])) {
-      ++i;
-    } else {
-      free_.push_back(std::move(busy_[i]));
-      busy_.erase(busy_.begin() + static_cast<ptrdiff_t>(i));
-    }
-  }
-  // One that was removed under us is dropped, and another tried.
-  while (!free_.empty()) {
-    Group group = std::move(free_.back());
-    free_.pop_back();
-    if (Begin(&group, memory_limit).ok()) return group;
-    Drop(group);
-  }
-  absl::StatusOr<Group> group = Make();
-  if (!group.ok()) return group.status();
-  absl::Status status = Begin(&*group, memory_limit);
-  if (status.ok()) return group;
-  Drop(*group);
-  return status;
-}
-
-absl::StatusOr<CgroupPool::Group> CgroupPool::Make() {
+  std::erase_if(busy_, Remove);
   Group group;
   // Unlike the names of an earlier agent's, which may still have processes.
   group.path = absl::StrCat(parent_, "/", CgroupNamePrefix(getpid()), ++made_);
-  if (mkdir(group.path.c_str(), 0755) != 0 && errno != EEXIST) {
+  if (mkdir(group.path.c_str(), 0755) != 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot make the cgroup ", group.path));
   }
-  absl::Status status;
-  group.fd = open(group.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (group.fd < 0) {
-    status = ErrnoStatus(errno, absl::StrCat("cannot open the cgroup ", group.path));
-  } else if (has_memory_) {
-    // The tree ends as one. Swap would only hide what is used.
-    status = WriteFile(absl::StrCat(group.path, "/memory.oom.group"), "1");
-    WriteFile(absl::StrCat(group.path, "/memory.swap.max"), "0").IgnoreError();
-  }
+  absl::Status status = SetUp(&group, memory_limit);
   if (status.ok()) return group;
-  Drop(group);
+  Release(std::move(group));
   return status;
 }
 
-absl::Status CgroupPool::Begin(Group* group, uint64_t memory_limit) const {
-  if (has_memory_) {
-    absl::Status status = WriteFile(absl::StrCat(group->path, "/memory.max"),
-                                    memory_limit == 0 ? "max" : absl::StrCat(memory_limit));
-    if (!status.ok()) return status;
-    group->peak_before = ParseCgroupNumber(ReadOrEmpty(absl::StrCat(group->path, "/memory.peak")));
-    group->oom_kills_before =
-        ParseCgroupKey(ReadOrEmpty(absl::StrCat(group->path, "/memory.events")), "oom_kill");
+absl::Status CgroupPool::SetUp(Group* group, uint64_t memory_limit) const {
+  group->fd = open(group->path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (group->fd < 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot open the cgroup ", group->path));
   }
-  absl::StatusOr<std::string> cpu = ReadFile(absl::StrCat(group->path, "/cpu.stat"));
-  if (!cpu.ok()) return cpu.status();
-  group->cpu_before = absl::Microseconds(ParseCgroupKey(*cpu, "usage_usec"));
-  return absl::OkStatus();
+  if (!has_memory_) return absl::OkStatus();
+  // The tree ends as one.
+  absl::Status status = WriteFile(absl::StrCat(group->path, "/memory.oom.group"), "1");
+  if (!status.ok() || memory_limit == 0) return status;
+  // Swap would only hide what is used.
+  WriteFile(absl::StrCat(group->path, "/memory.swap.max"), "0").IgnoreError();
+  return WriteFile(absl::StrCat(group->path, "/memory.max"), absl::StrCat(memory_limit));
 }
 
-void CgroupPool::Drop(const Group& group) {
-  if (group.fd >= 0) close(group.fd);
-  rmdir(group.path.c_str());
+bool CgroupPool::Remove(const std::string& path) {
+  return rmdir(path.c_str()) == 0 || errno == ENOENT;
 }
 
 void CgroupPool::Release(Group group) {
-  if (group.fd < 0) return;
-  (HasProcesses(group) ? busy_ : free_).push_back(std::move(group));
+  if (group.path.empty()) return;
+  if (group.fd >= 0) close(group.fd);
+  if (!Remove(group.path)) busy_.push_back(std::move(group.path));
 }
 
 absl::Status CgroupPool::Kill(const Group& group) const {
   return WriteFile(absl::StrCat(group.path, "/cgroup.kill"), "1");
 }
 
-bool CgroupPool::HasProcesses(const Group& group) const {
-  const absl::StatusOr<std::string> events = ReadFile(absl::StrCat(group.path, "/cgroup.events"));
-  if (absl::IsNotFound(events.status())) return false;  // it was removed
-  return !events.ok() || ParseCgroupKey(*events, "populated") != 0;
-}
-
-std::vector<pid_t> CgroupPool::Processes(const Group& group) const {
-  std::vector<pid_t> processes;
-  std::string text = ReadOrEmpty(absl::StrCat(group.path, "/cgroup.procs"));
-  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    pid_t pid;
-    if (absl::SimpleAtoi(line, &pid)) processes.push_back(pid);
-  }
-  return processes;
-}
-
 uint64_t CgroupPool::PeakMemory(const Group& group) const {
-  uint64_t peak = ParseCgroupNumber(ReadOrEmpty(absl::StrCat(group.path, "/memory.peak")));
-  return peak > group.peak_before ? peak : 0;
+  return ParseCgroupNumber(ReadOrEmpty(absl::StrCat(group.path, "/memory.peak")));
 }
 
 absl::Duration CgroupPool::CpuTime(const Group& group) const {
-  const uint64_t used =
-      ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/cpu.stat")), "usage_usec");
-  return std::max(absl::ZeroDuration(), absl::Microseconds(used) - group.cpu_before);
+  return absl::Microseconds(
+      ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/cpu.stat")), "usage_usec"));
 }
 
-uint64_t CgroupPool::OomKills(const Group& group) const {
-  const uint64_t kills =
-      ParseCgroupKey(ReadOrEmpty(absl::StrCat(group.path, "/memory.events")), "oom_kill");
-  return kills > group.oom_kills_before ? kills - group.oom_kills_before : 0;
+CgroupPool::OomKill CgroupPool::OomKilled(const Group& group) const {
+  const std::string events = ReadOrEmpty(absl::StrCat(group.path, "/memory.events"));
+  if (ParseCgroupKey(events, "oom_kill") == 0) return OomKill::kNone;
+  return ParseCgroupKey(events, "oom") > 0 ? OomKill::kOfLimit : OomKill::kOfHost;
 }
 
 absl::StatusOr<std::string> PrepareOwnCgroup() {
-  std::string mount;
-  for (absl::string_view line : absl::StrSplit(ReadOrEmpty("/proc/self/mounts"), '\n')) {
-    std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
-    if (words.size() > 2 && words[2] == "cgroup2") {
-      mount = std::string(words[1]);
-      break;
-    }
-  }
+  const std::string mount = Cgroup2Mount();
   if (mount.empty()) return absl::FailedPreconditionError("no cgroup2 hierarchy is mounted");
   std::string own = mount;
   for (absl::string_view line : absl::StrSplit(ReadOrEmpty("/proc/self/cgroup"), '\n')) {
     if (absl::ConsumePrefix(&line, "0::") && line != "/") own = absl::StrCat(mount, line);
   }
   if (!HasWord(ReadOrEmpty(absl::StrCat(own, "/cgroup.controllers")), "memory")) {
-    return absl::FailedPreconditionError(absl::StrCat(own, " lacks the memory controller"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the cgroup ", own, " lacks the memory controller"));
   }
-  std::string children = absl::StrCat(own, "/cgroup.subtree_control");
+  const std::string children = absl::StrCat(own, "/cgroup.subtree_control");
   if (HasWord(ReadOrEmpty(children), "memory")) return own;
-  absl::Status enabled = WriteFile(children, "+memory");
-  if (enabled.ok()) return own;
+  if (access(children.c_str(), W_OK) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the cgroup ", own, " is not ours to divide (a systemd unit needs Delegate=yes)"));
+  }
   // A group with processes cannot hand memory down, except for the root.
-  std::string processes = ReadOrEmpty(absl::StrCat(own, "/cgroup.procs"));
-  if (processes != absl::StrCat(getpid(), "\n")) return enabled;
-  std::string below = absl::StrCat(own, "/kartograph-agent");
-  if (mkdir(below.c_str(), 0755) != 0 && errno != EEXIST) return enabled;
-  absl::Status moved = WriteFile(absl::StrCat(below, "/cgroup.procs"), absl::StrCat(getpid()));
-  if (moved.ok()) enabled = WriteFile(children, "+memory");
-  if (moved.ok() && enabled.ok()) return own;
-  WriteFile(absl::StrCat(own, "/cgroup.procs"), absl::StrCat(getpid())).IgnoreError();
-  rmdir(below.c_str());
-  return moved.ok() ? enabled : moved;
+  if (WriteFile(children, "+memory").ok()) return own;
+  if (ReadOrEmpty(absl::StrCat(own, "/cgroup.procs")) != absl::StrCat(getpid(), "\n")) {
+    return absl::FailedPreconditionError(absl::StrCat("other processes are in the agent's cgroup ",
+                                                      own, " (the agent needs a unit of its own)"));
+  }
+  absl::Status moved = MoveDown(own);
+  if (!moved.ok()) return moved;
+  return own;
 }
 
 }  // namespace kartograph::executor

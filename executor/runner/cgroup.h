@@ -16,17 +16,14 @@
 
 namespace kartograph::executor {
 
-// Makes groups below one folder and uses them again. Thread-compatible.
+// Makes groups below one folder. Each attempt gets a new one, as the kernel counts for the life of
+// a group: only so are its figures the attempt's. Thread-compatible.
 class CgroupPool {
  public:
   // One group in use. A value without meaning where there is none (fd is -1).
   struct Group {
     int fd = -1;  // of its folder, for SpawnRequest::cgroup_fd; the pool's
     std::string path;
-    // The counters when it was acquired, as the kernel counts for the life of the group.
-    uint64_t peak_before = 0;
-    absl::Duration cpu_before;
-    uint64_t oom_kills_before = 0;
   };
 
   // `parent` is a folder of a cgroup2 hierarchy in which we may make groups and whose children have
@@ -40,21 +37,20 @@ class CgroupPool {
 
   // A group without processes, with this limit (bytes; 0: none).
   absl::StatusOr<Group> Acquire(uint64_t memory_limit);
-  // One that still has processes is set aside until it has none.
+  // Removes it, as soon as it has no processes.
   void Release(Group group);
 
   // Kills every process in it.
   absl::Status Kill(const Group& group) const;
-  // True where that cannot be known.
-  bool HasProcesses(const Group& group) const;
-  std::vector<pid_t> Processes(const Group& group) const;
 
-  // Since it was acquired; 0 where it cannot be known. The peak is known only where it is above
-  // that of all earlier uses.
+  // 0 where it cannot be known. The peak, in bytes, is of what the limit counts: the processes'
+  // memory, each page once, and files that they have read or written as far as these are cached.
   uint64_t PeakMemory(const Group& group) const;
   absl::Duration CpuTime(const Group& group) const;
-  // Processes killed because of the limit.
-  uint64_t OomKills(const Group& group) const;
+  // Whether the kernel has killed its processes for want of memory: that of its limit, or the
+  // host's.
+  enum class OomKill { kNone, kOfLimit, kOfHost };
+  OomKill OomKilled(const Group& group) const;
 
   bool has_memory() const { return has_memory_; }
   const std::string& parent() const { return parent_; }
@@ -62,16 +58,14 @@ class CgroupPool {
  private:
   CgroupPool(std::string parent, bool has_memory)
       : parent_(std::move(parent)), has_memory_(has_memory) {}
-  absl::StatusOr<Group> Make();
-  // Sets the limit and reads the counters.
-  absl::Status Begin(Group* group, uint64_t memory_limit) const;
-  static void Drop(const Group& group);
+  absl::Status SetUp(Group* group, uint64_t memory_limit) const;
+  // False where it still has processes.
+  static bool Remove(const std::string& path);
 
   std::string parent_;
   bool has_memory_;
   uint64_t made_ = 0;
-  std::vector<Group> free_;
-  std::vector<Group> busy_;  // released with processes
+  std::vector<std::string> busy_;  // paths; released with processes
 };
 
 // What the names of the groups that an agent with this pid makes begin with.
@@ -80,7 +74,7 @@ std::string CgroupNamePrefix(pid_t agent);
 // A folder for a CgroupPool below the cgroup this process is in, with the memory controller, where
 // that is possible without disturbing others: in the root of the hierarchy, or where this process
 // is alone in a cgroup that it may write (it is then moved one level down). FailedPrecondition says
-// why not.
+// why not, for people.
 absl::StatusOr<std::string> PrepareOwnCgroup();
 
 // The number in a file of one number; 0 where there is none ("max").

@@ -70,46 +70,41 @@ class RealCgroupTest : public ::testing::Test {
   std::unique_ptr<CgroupPool> pool_;
 };
 
-TEST_F(RealCgroupTest, UsesAGroupAgain) {
-  absl::StatusOr<CgroupPool::Group> group = pool_->Acquire(0);
-  ASSERT_TRUE(group.ok()) << group.status();
-  std::string path = group->path;
-  EXPECT_FALSE(pool_->HasProcesses(*group));
-  absl::StatusOr<CgroupPool::Group> other = pool_->Acquire(0);
-  ASSERT_TRUE(other.ok());
-  EXPECT_NE(other->path, path);
-  pool_->Release(*std::move(group));
-  group = pool_->Acquire(0);
-  ASSERT_TRUE(group.ok());
-  EXPECT_EQ(group->path, path);
-  pool_->Release(*std::move(group));
-  pool_->Release(*std::move(other));
-}
+bool IsThere(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
-TEST_F(RealCgroupTest, MakesAnotherWhereOneWasRemoved) {
+// The kernel's figures are of a group's whole life.
+TEST_F(RealCgroupTest, EachAttemptHasAGroupOfItsOwn) {
   absl::StatusOr<CgroupPool::Group> group = pool_->Acquire(0);
   ASSERT_TRUE(group.ok()) << group.status();
   const std::string path = group->path;
+  EXPECT_TRUE(IsThere(path));
   pool_->Release(*std::move(group));
-  ASSERT_EQ(rmdir(path.c_str()), 0);
+  EXPECT_FALSE(IsThere(path));
   group = pool_->Acquire(0);
   ASSERT_TRUE(group.ok()) << group.status();
   EXPECT_NE(group->path, path);
+  EXPECT_EQ(pool_->OomKilled(*group), CgroupPool::OomKill::kNone);
+  EXPECT_EQ(pool_->CpuTime(*group), absl::ZeroDuration());
   pool_->Release(*std::move(group));
 }
 
-TEST_F(RealCgroupTest, OneThatCannotBeReadIsNotFree) {
+TEST_F(RealCgroupTest, OneThatStillHasProcessesIsRemovedLater) {
   absl::StatusOr<CgroupPool::Group> group = pool_->Acquire(0);
   ASSERT_TRUE(group.ok()) << group.status();
-  struct rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  const struct rlimit none = {0, before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
-  EXPECT_TRUE(pool_->HasProcesses(*group));
-  EXPECT_EQ(pool_->OomKills(*group), 0u);
-  EXPECT_EQ(pool_->CpuTime(*group), absl::ZeroDuration());
-  setrlimit(RLIMIT_NOFILE, &before);
-  EXPECT_FALSE(pool_->HasProcesses(*group));
+  const std::string path = group->path;
+  const pid_t child = fork();
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  std::ofstream(path + "/cgroup.procs") << child;
+  pool_->Release(*std::move(group));
+  EXPECT_TRUE(IsThere(path));
+  kill(child, SIGKILL);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  group = pool_->Acquire(0);
+  ASSERT_TRUE(group.ok()) << group.status();
+  EXPECT_FALSE(IsThere(path));
   pool_->Release(*std::move(group));
 }
 

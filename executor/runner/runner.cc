@@ -66,6 +66,13 @@ std::string FormatBytes(uint64_t bytes) {
 
 }  // namespace
 
+std::string Runner::OverLimit(uint64_t used, uint64_t limit) {
+  constexpr uint64_t kMiB = 1 << 20;
+  // Rounded up, so that it is never shown as the limit.
+  if (used > kMiB) used = (used + kMiB - 1) / kMiB * kMiB;
+  return absl::StrCat("used ", FormatBytes(used), ", declared ram=", FormatBytes(limit));
+}
+
 absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(Options options) {
   // Descriptors 0 to 2 must be taken, or a file of an attempt could get one of them.
   int fd;
@@ -396,9 +403,9 @@ void Runner::LookAtYoung(SteadyTime now) {
     if (score.ok() && write(score.get(), oom_score_.data(), oom_score_.size()) < 0) {
       // A host may forbid it; the kernel then chooses as it would.
     }
-    if (const std::optional<Process> process = ReadProcess(attempt->pid)) {
-      attempt->sampled_rss = std::max(attempt->sampled_rss, process->rss_bytes);
-    }
+    if (attempt->cgroup.fd >= 0) continue;
+    attempt->measured_peak =
+        std::max(attempt->measured_peak, ReadProportionalMemory(attempt->pid).value_or(0));
   }
 }
 
@@ -476,18 +483,28 @@ void Runner::OnMainEnded(Attempt* attempt) {
 }
 
 Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
-  if (attempt.cgroup.fd >= 0 && options_.cgroups->has_memory() &&
-      options_.cgroups->OomKills(attempt.cgroup) > 0) {
+  const CgroupPool::OomKill oom = attempt.cgroup.fd >= 0
+                                      ? options_.cgroups->OomKilled(attempt.cgroup)
+                                      : CgroupPool::OomKill::kNone;
+  if (oom == CgroupPool::OomKill::kOfLimit) {
     update->message =
         absl::StrCat("used more than its declared ram=", FormatBytes(attempt.ram_limit));
     return Outcome::kOutOfMemory;
   }
   if (attempt.cause != Outcome::kNone) return attempt.cause;
+  // What it used was not seen while it ran.
+  const uint64_t used = attempt.cgroup.fd >= 0 ? 0 : PeakRam(attempt);
+  if (attempt.ram_limit > 0 && used > attempt.ram_limit) {
+    update->message = OverLimit(used, attempt.ram_limit);
+    return Outcome::kOutOfMemory;
+  }
   if (WIFSIGNALED(attempt.status)) {
     update->signal = WTERMSIG(attempt.status);
     const char* name = sigdescr_np(update->signal);
-    update->message = absl::StrCat("killed by signal ", update->signal,
-                                   name == nullptr ? "" : absl::StrCat(" (", name, ")"));
+    update->message = absl::StrCat(
+        "killed by signal ", update->signal, name == nullptr ? "" : absl::StrCat(" (", name, ")"),
+        oom == CgroupPool::OomKill::kOfHost ? ": the kernel ended it, as its host was out of memory"
+                                            : "");
     return Outcome::kSignalled;
   }
   update->exit_status = WEXITSTATUS(attempt.status);
@@ -503,14 +520,15 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
 }
 
 uint64_t Runner::PeakRam(const Attempt& attempt) const {
-  uint64_t peak = attempt.sampled_rss;
   if (attempt.cgroup.fd >= 0) {
-    peak = std::max(peak, options_.cgroups->PeakMemory(attempt.cgroup));
+    const uint64_t peak = options_.cgroups->PeakMemory(attempt.cgroup);
+    if (peak > 0) return peak;
   }
   // Between its start and the execution of its program a process counts as using what we use. So a
   // figure that is not above ours says only that the process used no more than that.
-  uint64_t waited = static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10;
-  return waited > attempt.own_peak_bytes ? std::max(peak, waited) : peak;
+  const uint64_t waited = static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10;
+  return waited > attempt.own_peak_bytes ? std::max(attempt.measured_peak, waited)
+                                         : attempt.measured_peak;
 }
 
 void Runner::Finish(Attempt* attempt) {

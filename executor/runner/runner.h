@@ -41,15 +41,18 @@ namespace kartograph::executor {
 // process that hides whose it is (a session of its own and a cleared environment) is killed within
 // about a tenth of a second after the end of all attempts that it can belong to.
 //
-// Declared memory is a limit. With a cgroup pool the kernel keeps it. Without, the trees of
-// attempts that declare some are measured ten times a second, so that a quick overshoot may pass
-// unseen.
+// Declared memory is a limit. With a cgroup pool the kernel keeps it, and counts what was used.
+// Without, the trees of attempts that declare some are measured ten times a second, more often
+// while they grow, each page once. What went up and down again in between passes unseen but for
+// the largest process of the tree, which the kernel reports when it has ended: an attempt that has
+// succeeded then ends as out of memory after all.
 //
 // What it prints goes through pipes into its sandbox (output_collector.h).
 //
 // One that runs for more than a moment is made likelier than the agent to be ended where the host
-// is out of memory (oom_score_adj). How much memory a shorter one took is not known, unless it was
-// more than the agent: until it is its program a process counts as using what the agent does.
+// is out of memory (oom_score_adj). Without a cgroup, how much memory a shorter one took is not
+// known, unless it was more than the agent: until it is its program a process counts as using what
+// the agent does.
 //
 // Nothing here waits for a process. One whose program or directory is on a file server that does
 // not answer is an attempt that runs, as far as anybody can tell; when it is ended and not even
@@ -169,13 +172,14 @@ class Runner {
     SteadyTime give_up_at = kNever;
     int status = 0;
     struct rusage usage = {};
-    uint64_t sampled_rss = 0;     // the largest seen
+    uint64_t measured_peak = 0;   // bytes; the largest seen
     uint64_t own_peak_bytes = 0;  // of this process, when it was started
     std::string message;
     CgroupPool::Group cgroup;
     // Of the last survey.
     std::vector<Process> members;
-    uint64_t member_rss = 0;
+    uint64_t member_rss = 0;     // shared pages count for each of them
+    uint64_t rss_before = 0;     // of the survey before
     bool in_our_memory = false;  // the main process was not its program when it began
   };
 
@@ -228,6 +232,8 @@ class Runner {
   void ReadReturnValue(AttemptUpdate* update) const;
   Outcome OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const;
   uint64_t PeakRam(const Attempt& attempt) const;
+  // For people, in bytes.
+  static std::string OverLimit(uint64_t used, uint64_t limit);
   absl::Duration Elapsed(const Attempt& attempt) const;
 
   // One scan of all processes: which attempt each belongs to, what it uses, which have to go.
@@ -238,7 +244,8 @@ class Runner {
   bool HasToGo(const Orphan& orphan) const;
   void KillOrphans(const std::vector<Process>& processes, SteadyTime now);
   void CheckEnding(Attempt* attempt, SteadyTime now);
-  void CheckMemory(Attempt* attempt, SteadyTime now);
+  void Measure(Attempt* attempt, SteadyTime now);
+  absl::Duration UntilNextSurvey(SteadyTime now);
   void CheckForOrphans(SteadyTime now);
 
   Options options_;
@@ -264,6 +271,7 @@ class Runner {
   uint64_t last_serial_ = 0;
   size_t measured_ = 0;  // attempts that have to be sampled
   SteadyTime survey_at_ = kNever;
+  SteadyTime surveyed_at_ = SteadyTime::InfinitePast();
   SteadyTime orphan_check_at_ = kNever;
   std::vector<AttemptUpdate> ended_;
 

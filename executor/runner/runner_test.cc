@@ -489,6 +489,42 @@ TEST_F(RunnerTest, EndsWhatUsesMoreMemoryThanDeclared) {
   EXPECT_GE(end.usage.peak_ram_bytes, uint64_t{100} << 20);
 }
 
+// As it goes up and ends between two surveys.
+TEST_F(RunnerTest, AQuickOvershootIsSeenWhenItHasEnded) {
+  options_.sample_period = absl::Hours(1);
+  struct rusage own;
+  getrusage(RUSAGE_SELF, &own);
+  const int64_t bytes = std::max<int64_t>(140'000'000, (own.ru_maxrss << 10) * 3 / 2);
+  Launch launch = Shell(0, absl::StrCat("head -c ", bytes + 10'000'000, " /dev/zero | tail -c ",
+                                        bytes, " > /dev/null"));
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(100 << 20));
+  AttemptUpdate end = Run(launch);
+  EXPECT_EQ(end.outcome, Outcome::kOutOfMemory);
+  EXPECT_THAT(end.message, ::testing::MatchesRegex("used [0-9]+MiB, declared ram=100MiB"));
+}
+
+TEST_F(RunnerTest, PagesThatProcessesShareCountOnce) {
+  constexpr uint64_t kShared = 100 << 20;
+  Launch launch = List(0, {"/usr/bin/python3", "-SEc",
+                           absl::StrCat(R"(
+import os, time
+shared = b"x" * )",
+                                        kShared, R"(
+children = []
+while len(children) < 5 and 0 not in children:
+    children.append(os.fork())
+time.sleep(0.6)
+if 0 not in children:
+    for child in children:
+        os.waitpid(child, 0)
+)")});
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(2 * kShared));
+  AttemptUpdate end = Run(launch);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message;
+  EXPECT_GT(end.usage.peak_ram_bytes, kShared);
+  EXPECT_LT(end.usage.peak_ram_bytes, 2 * kShared);
+}
+
 TEST_F(RunnerTest, MeasuresMemoryWithoutDisturbing) {
   Launch launch = Shell(0, Hog(100 << 20) + " & sleep 0.6; kill $!; exit 0");
   launch.consumption.Set(Resource::Ram(), Quantity::Of(int64_t{4} << 30));

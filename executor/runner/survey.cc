@@ -14,14 +14,10 @@ namespace {
 
 // How soon it is repeated while a tree is ending.
 constexpr absl::Duration kGoingCheckPeriod = absl::Milliseconds(10);
+// How often a tree is measured, at most, that grows towards its limit.
+constexpr absl::Duration kShortestSamplePeriod = absl::Milliseconds(10);
 // Measuring takes at most one part in this many of the time.
 constexpr int kSurveyShare = 50;
-
-std::string RoundedUp(uint64_t bytes) {
-  constexpr uint64_t kMiB = 1 << 20;
-  if (bytes > kMiB) bytes = (bytes + kMiB - 1) / kMiB * kMiB;
-  return planner::FormatBytes(planner::Quantity::Of(static_cast<int64_t>(bytes)));
-}
 
 }  // namespace
 
@@ -137,7 +133,7 @@ void Runner::Survey(SteadyTime now) {
   survey_at_ = kNever;
   for (auto& [id, attempt] : attempts_) {
     attempt->members.clear();
-    attempt->member_rss = 0;
+    attempt->rss_before = std::exchange(attempt->member_rss, 0);
     attempt->in_our_memory = attempt->starting != nullptr && !attempt->starting->spawner.finished();
   }
   const std::optional<std::vector<Process>> processes = ScanProcesses();
@@ -147,21 +143,19 @@ void Runner::Survey(SteadyTime now) {
   }
   KillOrphans(AssignProcesses(*processes), now);
 
-  // Finish and CheckMemory change attempts_.
+  // Finish and Measure change attempts_.
   std::vector<Attempt*> attempts;
   for (auto& [id, attempt] : attempts_) attempts.push_back(attempt.get());
   for (Attempt* attempt : attempts) {
-    attempt->sampled_rss = std::max(attempt->sampled_rss, attempt->member_rss);
-    if (attempt->ram_limit > 0 && options_.cgroups == nullptr && attempt->cause == Outcome::kNone &&
-        !attempt->main_ended && attempt->member_rss > attempt->ram_limit) {
-      CheckMemory(attempt, now);
-    }
+    if (attempt->cgroup.fd < 0) Measure(attempt, now);
     if (attempt->cause != Outcome::kNone || attempt->main_ended) CheckEnding(attempt, now);
   }
   if (measured_ > 0) {
+    const absl::Duration period = UntilNextSurvey(now);
     const absl::Duration cost = clock_.SteadyNow() - now;
-    survey_at_ = std::min(survey_at_, now + std::max(options_.sample_period, kSurveyShare * cost));
+    survey_at_ = std::min(survey_at_, now + std::max(period, kSurveyShare * cost));
   }
+  surveyed_at_ = now;
 }
 
 void Runner::CheckEnding(Attempt* attempt, SteadyTime now) {
@@ -185,19 +179,39 @@ void Runner::CheckEnding(Attempt* attempt, SteadyTime now) {
   }
 }
 
-void Runner::CheckMemory(Attempt* attempt, SteadyTime now) {
-  // The sum counts shared pages once for each process; before anything is killed for it, they are
-  // counted once in all.
+void Runner::Measure(Attempt* attempt, SteadyTime now) {
+  const uint64_t limit = attempt->ram_limit;
+  if (attempt->member_rss <= attempt->measured_peak &&
+      (limit == 0 || attempt->member_rss <= limit)) {
+    return;
+  }
+  // The sum counts shared pages once for each process. Where it could be the most so far, they are
+  // counted once in all, which takes longer.
   uint64_t used = 0;
   for (const Process& process : attempt->members) {
     if (process.pid == attempt->pid && attempt->in_our_memory) continue;
     used += ReadProportionalMemory(process.pid).value_or(0);
   }
-  if (used <= attempt->ram_limit) return;
-  attempt->message = absl::StrCat(
-      "used ", RoundedUp(used), ", declared ram=",
-      planner::FormatBytes(planner::Quantity::Of(static_cast<int64_t>(attempt->ram_limit))));
+  attempt->measured_peak = std::max(attempt->measured_peak, used);
+  if (limit == 0 || used <= limit) return;
+  if (attempt->cause != Outcome::kNone || attempt->main_ended) return;
+  attempt->message = OverLimit(used, limit);
   BeginEnding(attempt, Outcome::kOutOfMemory, now, absl::ZeroDuration());
+}
+
+// Half the time in which a tree that grows on as it did since the last survey reaches its limit.
+absl::Duration Runner::UntilNextSurvey(SteadyTime now) {
+  const absl::Duration since = now - surveyed_at_;
+  absl::Duration period = options_.sample_period;
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt->member_rss <= attempt->rss_before || attempt->member_rss >= attempt->ram_limit) {
+      continue;
+    }
+    const double growths = static_cast<double>(attempt->ram_limit - attempt->member_rss) /
+                           static_cast<double>(attempt->member_rss - attempt->rss_before);
+    period = std::min(period, since * growths / 2);
+  }
+  return std::max(period, std::min(kShortestSamplePeriod, options_.sample_period));
 }
 
 }  // namespace kartograph::executor

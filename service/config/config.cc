@@ -163,6 +163,7 @@ std::vector<std::string> ChangedSettings(const ServiceConfig& before, const Serv
   compare("log-limit", before.disk_limits.log == now.disk_limits.log);
   compare("disk-reserve", before.disk_limits.reserve == now.disk_limits.reserve);
   compare("drain", before.drain == now.drain);
+  compare("agent-binary", before.agent_binary == now.agent_binary);
   return changed;
 }
 

@@ -49,6 +49,9 @@ struct AccessConfig {
   bool metrics_open = false;
 };
 
+// In the place of the agent's program: it is started by somebody else, such as systemd.
+inline constexpr char kNoAgentBinary[] = "none";
+
 struct ServiceConfig {
   std::string state;                 // folder of everything that must survive
   Address grpc{"127.0.0.1", 50061};  // without a host: only on the socket in the state folder
@@ -71,7 +74,7 @@ struct ServiceConfig {
   bool accept_lost_history = false;
   std::string log_level = "info";
   bool drain = false;
-  std::string agent_binary;  // empty: found beside kartographd
+  std::string agent_binary;  // empty: found beside kartographd; or kNoAgentBinary
   // Where the tasks run on Mesos; nothing: on this machine.
   std::optional<executor::mesos::MasterAddress> mesos_master;
   AccessConfig access;

@@ -100,6 +100,13 @@ TEST(ConfigTest, ReadsEveryFlag) {
   EXPECT_EQ(config.agent_binary, "/a");
 }
 
+TEST(ConfigTest, SaysWhichChangesNeedARestart) {
+  ServiceConfig before, now;
+  now.agent_binary = kNoAgentBinary;
+  now.log_level = "debug";
+  EXPECT_EQ(ChangedSettings(before, now), std::vector<std::string>{"agent-binary"});
+}
+
 TEST(ConfigTest, LetsAFlagWinOverTheFile) {
   const std::string file = WriteFile("wins.yaml",
                                      "state: /from-file\n"

@@ -259,8 +259,8 @@ constexpr Setting kSettings[] = {
      "again by the next start.",
      [](absl::string_view text, ServiceConfig& c) { return SetSwitch(text, c.drain); }},
     {"agent-binary", "agent-binary", Kind::kValue, "FILE",
-     "The program under which the attempts of the local cluster live. Default: found beside "
-     "kartographd.",
+     "The program under which the attempts of the local cluster live; none where it is started by "
+     "somebody else, such as systemd, and is to be waited for. Default: found beside kartographd.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.agent_binary); }},
 };
 

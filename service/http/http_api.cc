@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 #include "service/http/http_params.h"
 #include "service/http/json.h"
 #include "service/http/metrics.h"
@@ -37,8 +38,45 @@ void HideVariables(v1::Task& task) {
 
 }  // namespace
 
+// As it was when it was last looked at.
+struct HttpApi::Cluster {
+  Mutex mutex;
+  bool connected ABSL_GUARDED_BY(mutex) = true;
+  std::string reason ABSL_GUARDED_BY(mutex);  // where it is not
+};
+
 HttpApi::HttpApi(Options options, const ServiceParts& parts, EventFeed* events, WorkerPool* probes)
-    : options_(std::move(options)), parts_(parts), events_(events), probes_(probes) {}
+    : options_(std::move(options)),
+      parts_(parts),
+      events_(events),
+      probes_(probes),
+      cluster_(std::make_shared<Cluster>()) {}
+
+void HttpApi::LookAtCluster() {
+  parts_.scheduler->Inspect([cluster = cluster_](const scheduler::Snapshots& snapshots) {
+    scheduler::ClusterSnapshot now = snapshots.Cluster(0, 0);
+    MutexLock lock(&cluster->mutex);
+    cluster->connected = now.connected;
+    cluster->reason = std::move(now.disconnect_reason);
+  });
+}
+
+HttpResponse HttpApi::Healthz() {
+  HttpResponse response;
+  response.content_type = "text/plain; charset=utf-8";
+  if (const absl::Status health = Health(*parts_.scheduler); !health.ok()) {
+    response.status = 503;
+    response.body = absl::StrCat(std::string(health.message()), "\n");
+    return response;
+  }
+  response.body = "ok\n";
+  MutexLock lock(&cluster_->mutex);
+  if (!cluster_->connected) {
+    absl::StrAppend(&response.body, "not connected to its cluster",
+                    cluster_->reason.empty() ? "" : ": ", cluster_->reason, "\n");
+  }
+  return response;
+}
 
 void HttpApi::Post(WorkerPool* pool, HttpReply reply, std::function<HttpResponse()> answer) {
   if (!pool->TryPost([reply, answer = std::move(answer)] { reply(answer()); })) {
@@ -64,14 +102,7 @@ void HttpApi::Handle(HttpRequest request, HttpReply reply) {
   if (request.path == "/metrics") {
     return Post(probes_, std::move(reply), [this] { return Metrics(); });
   }
-  if (request.path == "/healthz") {
-    const absl::Status health = Health(*parts_.scheduler);
-    HttpResponse response;
-    response.status = health.ok() ? 200 : 503;
-    response.content_type = "text/plain; charset=utf-8";
-    response.body = health.ok() ? "ok\n" : absl::StrCat(std::string(health.message()), "\n");
-    return reply(std::move(response));
-  }
+  if (request.path == "/healthz") return reply(Healthz());
   if (options_.served.executor != nullptr && request.path == options_.served.executor_path) {
     HttpResponse response;
     response.content_type = "application/octet-stream";

@@ -39,6 +39,10 @@ class HttpApi {
   // An HttpHandler.
   void Handle(HttpRequest request, HttpReply reply);
 
+  // Asks the scheduler whether it has its cluster, which /healthz then says. To be called from time
+  // to time; does not block.
+  void LookAtCluster();
+
   // OK while the scheduler can go on and has not been busy with one thing for more than a second.
   // Does not block.
   static absl::Status Health(scheduler::Scheduler& scheduler);
@@ -54,6 +58,7 @@ class HttpApi {
   void Failures(const HttpRequest& request, HttpReply reply);
   void ServeFile(const HttpRequest& request, const HttpReply& reply);
   HttpResponse Metrics();
+  HttpResponse Healthz();
 
   // Answers with the JSON of what `query` gives, on a thread of `pool`, or of the common one.
   template <typename Query>
@@ -64,6 +69,8 @@ class HttpApi {
   const ServiceParts parts_;
   EventFeed* const events_;
   WorkerPool* const probes_;
+  struct Cluster;
+  const std::shared_ptr<Cluster> cluster_;
 };
 
 }  // namespace kartograph::service

@@ -197,6 +197,19 @@ TEST_F(HttpApiTest, TellsItsHealth) {
   EXPECT_EQ(Get("/healthz").status, 503);
 }
 
+TEST_F(HttpApiTest, WithoutItsClusterItIsHealthyAndSaysSo) {
+  below_.cluster.Disconnect("nobody is there");
+  std::string said;
+  ServiceHarness::Eventually([&] {
+    api_->LookAtCluster();
+    const RawClient::Response response = Get("/healthz");
+    EXPECT_EQ(response.status, 200);
+    said = response.body;
+    return said != "ok\n";
+  });
+  EXPECT_EQ(said, "ok\nnot connected to its cluster: nobody is there\n");
+}
+
 TEST_F(HttpApiTest, TellsPrometheus) {
   below_.cluster.EndEachWith(Outcome::kSucceeded);
   below_.WaitForState(below_.Submit("g", {"a"}), planner::GraphState::kSucceeded);
@@ -212,7 +225,9 @@ TEST_F(HttpApiTest, TellsPrometheus) {
         "kartograph_attempts_ended_total{outcome=\"succeeded\"} 1\n",
         "kartograph_attempts_ended_total{outcome=\"out_of_memory\"} 0\n",
         "kartograph_pool_capacity{pool=\"db\"} 4\n", "kartograph_pool_used{pool=\"db\"} 0\n",
-        "kartograph_agents{connected=\"true\"} 1\n", "kartograph_graphs_live 1\n",
+        "kartograph_agents{connected=\"true\"} 1\n",
+        "kartograph_agent_memory_limits{kept_by=\"kernel\"} 1\n",
+        "kartograph_agent_memory_limits{kept_by=\"measuring\"} 0\n", "kartograph_graphs_live 1\n",
         "kartograph_agent_resource_capacity{resource=\"cpu\"} 100\n",
         "kartograph_agent_resource_used{resource=\"cpu\"} 1\n"}) {
     EXPECT_THAT(response.body, HasSubstr(line));

@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
+#include "executor/memory_limits.h"
 #include "planner/states.h"
 
 namespace kartograph::service {
@@ -97,10 +99,17 @@ void AddCluster(const scheduler::ClusterSnapshot& cluster, std::vector<MetricFam
   families.push_back(Gauge("kartograph_cluster_connected", "1 while the cluster is connected.")
                          .Add(cluster.connected ? 1 : 0)
                          .Take());
-  int64_t connected = 0;
+  int64_t connected = 0, by_kernel = 0, by_measuring = 0;
   std::map<std::string, std::pair<double, double>> resources;  // capacity, used
   for (const scheduler::AgentSnapshot& agent : cluster.agents) {
-    if (agent.connected) ++connected;
+    if (agent.connected) {
+      ++connected;
+      for (const auto& [name, value] : agent.attributes) {
+        if (name != executor::kMemoryLimits) continue;
+        if (value == executor::kKeptByKernel) ++by_kernel;
+        if (absl::StartsWith(value, executor::kKeptByMeasuring)) ++by_measuring;
+      }
+    }
     for (const auto& entry : agent.capacity) {
       resources[std::string(entry.resource.name())].first += entry.quantity.units();
     }
@@ -112,6 +121,12 @@ void AddCluster(const scheduler::ClusterSnapshot& cluster, std::vector<MetricFam
       Gauge("kartograph_agents", "Agents, by whether they are connected.")
           .Add(static_cast<double>(connected), {{"connected", "true"}})
           .Add(static_cast<double>(cluster.agent_count - connected), {{"connected", "false"}})
+          .Take());
+  families.push_back(
+      Gauge("kartograph_agent_memory_limits",
+            "Connected agents that say by what they keep the declared ram of attempts.")
+          .Add(static_cast<double>(by_kernel), {{"kept_by", "kernel"}})
+          .Add(static_cast<double>(by_measuring), {{"kept_by", "measuring"}})
           .Take());
   Family capacity =
       Gauge("kartograph_agent_resource_capacity", "What all agents together have of a resource.");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/time/clock.h"
+#include "executor/memory_limits.h"
 
 namespace kartograph::service {
 namespace {
@@ -74,6 +75,7 @@ absl::Status ScriptedCluster::Start(executor::ClusterListener listener) {
   offer.agent_name = "host-1";
   offer.resources.Set(planner::Resource::Cpu(), planner::Quantity::Of(100));
   offer.resources.Set(planner::Resource::Ram(), planner::Quantity::Of(1 << 30));
+  offer.attributes = {{executor::kMemoryLimits, executor::kKeptByKernel}};
   offer.lease = true;
   Send({executor::Connected(), std::move(offer)});
   return absl::OkStatus();

@@ -13,7 +13,7 @@
 
 namespace kartograph::service {
 
-// One agent, "host-1", with 100 cores. Thread-safe.
+// One agent, "host-1", with 100 cores, whose kernel keeps memory limits. Thread-safe.
 class ScriptedCluster final : public executor::Cluster, public executor::LogReader {
  public:
   // What becomes of each attempt as soon as it is launched; kNone: nothing, until the test says.
@@ -26,6 +26,8 @@ class ScriptedCluster final : public executor::Cluster, public executor::LogRead
            const std::string& message = "");
   void WriteLog(planner::AttemptId attempt, executor::LogStream stream, const std::string& text);
   int log_reads();
+  // Is away from now on.
+  void Disconnect(const std::string& reason) { Send({executor::Disconnected{reason}}); }
 
   absl::Status Start(executor::ClusterListener listener) override;
   void Execute(std::vector<executor::Launch> launches) override;

@@ -22,6 +22,8 @@ import grpc
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KARTOGRAPHD = os.environ.get("KARTOGRAPHD", str(ROOT / "bazel-bin" / "service" / "kartographd"))
 KARTOGRAPH = os.environ.get("KARTOGRAPH", str(ROOT / "bazel-bin" / "cli" / "kartograph"))
+LOCAL_AGENT = os.environ.get("KARTOGRAPH_LOCAL_AGENT", str(
+    ROOT / "bazel-bin" / "executor" / "local" / "kartograph-local-agent"))
 SANITIZER = os.environ.get("KARTOGRAPH_SANITIZER")
 
 # How long a condition may take to come true. Long, because a busy machine is slow; a test that
