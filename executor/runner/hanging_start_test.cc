@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,7 +57,7 @@ TEST_F(HangingStartTest, HoldsUpNobodyElse) {
   for (uint32_t i = 0; i < kMany; ++i) {
     Launch launch = List(i, {File("program")});
     // So that there are surveys.
-    launch.consumption.Set(Resource::Ram(), Quantity::Of(1 << 20));
+    launch.consumption.Set(Resource::Ram(), Quantity::Of(32 << 20));
     EXPECT_TRUE(runner().Start(launch));
   }
   EXPECT_EQ(Run(List(100, {"true"})).outcome, Outcome::kSucceeded);
@@ -80,6 +81,19 @@ TEST_F(HangingStartTest, IsNotMeasuredWithOurMemory) {
   EXPECT_TRUE(runner().IsRunning(Id(0))) << ends_[Id(0).value].message;
   lease_.reset();
   EXPECT_EQ(WaitEnd(0).outcome, Outcome::kSucceeded) << ours.size();
+}
+
+TEST_F(HangingStartTest, IsNotMeasuredWithWhatOurMemoryHasGrownTo) {
+  Hang();
+  Launch launch = List(0, {File("program")});
+  struct rusage own = {};
+  getrusage(RUSAGE_SELF, &own);
+  launch.consumption.Set(Resource::Ram(), Quantity::Of((own.ru_maxrss << 10) + (16 << 20)));
+  EXPECT_TRUE(runner().Start(launch));
+  const std::string ours(static_cast<size_t>(own.ru_maxrss << 10) + (64 << 20), 'x');
+  lease_.reset();
+  const AttemptUpdate end = WaitEnd(0);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message << ours.size();
 }
 
 TEST_F(HangingStartTest, TimesOut) {

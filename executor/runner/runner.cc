@@ -229,9 +229,6 @@ bool Runner::Start(const Launch& launch) {
   attempt->ram_limit = static_cast<uint64_t>(
       std::max<int64_t>(0, launch.consumption.Get(planner::Resource::Ram()).milli() / 1000));
   attempt->start = clock_.Now();
-  struct rusage own;
-  getrusage(RUSAGE_SELF, &own);
-  attempt->own_peak_bytes = static_cast<uint64_t>(own.ru_maxrss) << 10;
   if (spare_.empty()) spare_.push_back(std::make_unique<StartingProcess>());
   attempt->starting = std::move(spare_.back());
   spare_.pop_back();
@@ -525,10 +522,11 @@ uint64_t Runner::PeakRam(const Attempt& attempt) const {
     if (peak > 0) return peak;
   }
   // Between its start and the execution of its program a process counts as using what we use. So a
-  // figure that is not above ours says only that the process used no more than that.
-  const uint64_t waited = static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10;
-  return waited > attempt.own_peak_bytes ? std::max(attempt.measured_peak, waited)
-                                         : attempt.measured_peak;
+  // figure that is not above the most that we have used says only that the process used no more.
+  struct rusage own = {};
+  getrusage(RUSAGE_SELF, &own);
+  if (attempt.usage.ru_maxrss <= own.ru_maxrss) return attempt.measured_peak;
+  return std::max(attempt.measured_peak, static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10);
 }
 
 void Runner::Finish(Attempt* attempt) {

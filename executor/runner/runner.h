@@ -172,8 +172,7 @@ class Runner {
     SteadyTime give_up_at = kNever;
     int status = 0;
     struct rusage usage = {};
-    uint64_t measured_peak = 0;   // bytes; the largest seen
-    uint64_t own_peak_bytes = 0;  // of this process, when it was started
+    uint64_t measured_peak = 0;  // bytes; the largest seen
     std::string message;
     CgroupPool::Group cgroup;
     // Of the last survey.
