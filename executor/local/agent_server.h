@@ -81,8 +81,8 @@ class AgentServer {
   void Send(const ConnectionPtr& connection);
   void DropBroken();
   void CheckFolder();
-  // Whether the state folder is no longer where its path says. Sandboxes are found by that path, and
-  // running tasks have been given it.
+  // Whether the state folder is no longer where its path says. Sandboxes are found by that path,
+  // and running tasks have been given it.
   bool FolderWasMoved() const;
   // Ends what was begun at the old place, so that the service starts an agent for the new one.
   void LeaveMovedFolder();

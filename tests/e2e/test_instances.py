@@ -98,7 +98,7 @@ wait"""
     assert service.wait_for_graph(first).state == pb.GRAPH_STATE_CANCELLED
     graph = service.submit([on_gpus("after", alone(folder))])
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
-    assert len(lines(folder / "trace")) == 60
+    assert lines(folder / "trace")[-1] == "0"
 
 
 def test_a_killed_agents_instances_are_handed_out_when_its_tasks_are_gone(start, folder):
