@@ -39,6 +39,8 @@ using planner::Resource;
 class NoHistory : public storage::HistoryWriter, public storage::LongReader {
  public:
   absl::Status Commit(absl::Span<const storage::Record>) override { return absl::OkStatus(); }
+  absl::Status CommitUrgent(absl::Span<const storage::Record>) override { return absl::OkStatus(); }
+  absl::Status CheckWritable() override { return absl::OkStatus(); }
   absl::Status VisitLive(storage::GraphVisitor&) override { return absl::OkStatus(); }
   absl::Status VisitGraph(planner::GraphId, storage::GraphVisitor&) override { return NotHere(); }
   absl::StatusOr<planner::GraphId> LastGraphId() override { return 0; }

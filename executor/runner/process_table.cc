@@ -139,13 +139,18 @@ std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view 
 std::optional<uint64_t> ReadProportionalMemory(pid_t pid) {
   auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/smaps_rollup"));
   if (!text.has_value()) return std::nullopt;
+  std::optional<uint64_t> all;
+  std::optional<uint64_t> kept;
   for (absl::string_view line : absl::StrSplit(*text, '\n')) {
-    if (line.substr(0, 4) != "Pss:") continue;
-    std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
     uint64_t kilobytes = 0;
-    if (words.size() >= 2 && absl::SimpleAtoi(words[1], &kilobytes)) return kilobytes << 10;
+    if (words.size() < 2 || !absl::SimpleAtoi(words[1], &kilobytes)) continue;
+    if (words[0] == "Pss:") all = kilobytes << 10;
+    if (words[0] == "Pss_Anon:" || words[0] == "Pss_Shmem:") {
+      kept = kept.value_or(0) + (kilobytes << 10);
+    }
   }
-  return std::nullopt;
+  return kept.has_value() ? kept : all;  // a kernel before 5.9 does not tell them apart
 }
 
 }  // namespace kartograph::executor

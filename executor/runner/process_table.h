@@ -38,8 +38,8 @@ std::optional<std::vector<pid_t>> ReadChildren();
 // A variable of the environment that the process was started with; nothing where it has none or may
 // not be read.
 std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view name);
-// Its share of the memory it uses, in bytes: pages that n processes share count 1/n for each.
-// Nothing where it is gone or may not be read.
+// Its share of the memory it uses, in bytes, without mapped files: pages that n processes share
+// count 1/n for each. Nothing where it is gone or may not be read.
 std::optional<uint64_t> ReadProportionalMemory(pid_t pid);
 
 }  // namespace kartograph::executor

@@ -489,9 +489,11 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
     return Outcome::kOutOfMemory;
   }
   if (attempt.cause != Outcome::kNone) return attempt.cause;
-  // What it used was not seen while it ran.
-  const uint64_t used = attempt.cgroup.fd >= 0 ? 0 : PeakRam(attempt);
-  if (attempt.ram_limit > 0 && used > attempt.ram_limit) {
+  // What it used was not seen while it ran. The figure counts mapped files too, so it is only good
+  // for what is far too much.
+  const bool unseen = attempt.cgroup.fd < 0 && !attempt.surveyed;
+  const uint64_t used = unseen ? PeakRam(attempt) : 0;
+  if (attempt.ram_limit > 0 && used / 2 > attempt.ram_limit) {
     update->message = OverLimit(used, attempt.ram_limit);
     return Outcome::kOutOfMemory;
   }
@@ -522,10 +524,13 @@ uint64_t Runner::PeakRam(const Attempt& attempt) const {
     if (peak > 0) return peak;
   }
   // Between its start and the execution of its program a process counts as using what we use. So a
-  // figure that is not above the most that we have used says only that the process used no more.
+  // figure that is not well above the most that we have used says only that the process used no
+  // more: the kernel counts in batches, and we may have grown meanwhile.
   struct rusage own = {};
   getrusage(RUSAGE_SELF, &own);
-  if (attempt.usage.ru_maxrss <= own.ru_maxrss) return attempt.measured_peak;
+  constexpr int64_t kLeastMargin = 16 << 10;  // KiB, as all of these
+  const int64_t most = own.ru_maxrss + std::max(kLeastMargin, int64_t{own.ru_maxrss} / 4);
+  if (attempt.usage.ru_maxrss <= most) return attempt.measured_peak;
   return std::max(attempt.measured_peak, static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10);
 }
 

@@ -43,9 +43,10 @@ namespace kartograph::executor {
 //
 // Declared memory is a limit. With a cgroup pool the kernel keeps it, and counts what was used.
 // Without, the trees of attempts that declare some are measured ten times a second, more often
-// while they grow, each page once. What went up and down again in between passes unseen but for
-// the largest process of the tree, which the kernel reports when it has ended: an attempt that has
-// succeeded then ends as out of memory after all.
+// while they grow, each page once, and those of mapped files not at all, as the kernel can take
+// them back. What goes up and down again in between passes unseen, but for one that ended before
+// the first of these measurements: where the kernel reports that its largest process had more than
+// twice what it may, it ends as out of memory after all.
 //
 // What it prints goes through pipes into its sandbox (output_collector.h).
 //
@@ -173,6 +174,7 @@ class Runner {
     int status = 0;
     struct rusage usage = {};
     uint64_t measured_peak = 0;  // bytes; the largest seen
+    bool surveyed = false;       // measured as a whole tree, at least once
     std::string message;
     CgroupPool::Group cgroup;
     // Of the last survey.

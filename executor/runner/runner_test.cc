@@ -494,13 +494,32 @@ TEST_F(RunnerTest, AQuickOvershootIsSeenWhenItHasEnded) {
   options_.sample_period = absl::Hours(1);
   struct rusage own;
   getrusage(RUSAGE_SELF, &own);
-  const int64_t bytes = std::max<int64_t>(140'000'000, (own.ru_maxrss << 10) * 3 / 2);
+  const int64_t bytes = std::max<int64_t>(250'000'000, (own.ru_maxrss << 10) * 3 / 2);
   Launch launch = Shell(0, absl::StrCat("head -c ", bytes + 10'000'000, " /dev/zero | tail -c ",
                                         bytes, " > /dev/null"));
   launch.consumption.Set(Resource::Ram(), Quantity::Of(100 << 20));
   AttemptUpdate end = Run(launch);
   EXPECT_EQ(end.outcome, Outcome::kOutOfMemory);
   EXPECT_THAT(end.message, ::testing::MatchesRegex("used [0-9]+MiB, declared ram=100MiB"));
+}
+
+TEST_F(RunnerTest, AFileThatIsMappedIsNotMemory) {
+  {
+    std::ofstream large(File("large"));
+    for (int i = 0; i < 150; ++i) large << std::string(1 << 20, 'x');
+  }
+  Launch launch = List(0, {"/usr/bin/python3", "-SEc",
+                           absl::StrCat(R"(
+import mmap, time
+with open(")",
+                                        File("large"), R"(", "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    assert sum(mapped[i] for i in range(0, len(mapped), 4096)) > 0
+    time.sleep(0.5)
+)")});
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(60 << 20));
+  AttemptUpdate end = Run(launch);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message;
 }
 
 TEST_F(RunnerTest, PagesThatProcessesShareCountOnce) {
@@ -513,7 +532,7 @@ shared = b"x" * )",
 children = []
 while len(children) < 5 and 0 not in children:
     children.append(os.fork())
-time.sleep(0.6)
+time.sleep(2)
 if 0 not in children:
     for child in children:
         os.waitpid(child, 0)
@@ -653,6 +672,17 @@ TEST_F(RunnerTest, AttemptsDieWithTheirRunner) {
   waitpid(owner, nullptr, 0);
   while (Lives(pid) && absl::Now() < until) absl::SleepFor(absl::Milliseconds(2));
   EXPECT_FALSE(Lives(pid));
+}
+
+// Last, as it takes memory, which the kernel remembers of this process.
+TEST_F(RunnerTest, ShortTasksAreNeverTakenForUs) {
+  const std::string ours(64 << 20, 'x');
+  for (uint32_t i = 0; i < 200; ++i) {
+    Launch launch = List(i, {"true"});
+    launch.consumption.Set(Resource::Ram(), Quantity::Of(int64_t{1 + i % 40} << 20));
+    const AttemptUpdate end = Run(launch);
+    EXPECT_EQ(end.outcome, Outcome::kSucceeded) << i << ": " << end.message << ours.size();
+  }
 }
 
 }  // namespace

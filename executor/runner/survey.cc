@@ -148,6 +148,7 @@ void Runner::Survey(SteadyTime now) {
   for (auto& [id, attempt] : attempts_) attempts.push_back(attempt.get());
   for (Attempt* attempt : attempts) {
     if (attempt->cgroup.fd < 0) Measure(attempt, now);
+    attempt->surveyed = attempt->surveyed || attempt->member_rss > 0;
     if (attempt->cause != Outcome::kNone || attempt->main_ended) CheckEnding(attempt, now);
   }
   if (measured_ > 0) {
