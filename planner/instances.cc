@@ -20,6 +20,16 @@ bool IsInstanceName(absl::string_view name) {
          });
 }
 
+// As 0-3, which elsewhere stands for all of them.
+bool LooksLikeRange(absl::string_view name) {
+  const size_t dash = name.find('-');
+  const auto is_number = [](absl::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == absl::string_view::npos;
+  };
+  return dash != absl::string_view::npos && is_number(name.substr(0, dash)) &&
+         is_number(name.substr(dash + 1));
+}
+
 }  // namespace
 
 absl::Status CheckInstances(const std::vector<std::string>& names) {
@@ -34,6 +44,10 @@ absl::Status CheckInstances(const std::vector<std::string>& names) {
           absl::StrCat("\"", absl::string_view(name).substr(0, 80),
                        "\" cannot be the name of an instance; use 1 to ", kMaxInstanceNameLength,
                        " letters, digits or . _ : / -, as in [0,1]"));
+    }
+    if (LooksLikeRange(name)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", name, "\" looks like a range; name each instance, as in [0,1,2,3]"));
     }
     if (!seen.insert(name).second) {
       return absl::InvalidArgumentError(

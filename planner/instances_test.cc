@@ -28,6 +28,7 @@ TEST(InstancesTest, SayWhatIsWrong) {
   EXPECT_THAT(ProblemOf("[0,,1]"), HasSubstr("\"\" cannot be the name"));
   EXPECT_THAT(ProblemOf("[a b]"), HasSubstr("\"a b\" cannot be the name"));
   EXPECT_THAT(ProblemOf("[\"0\"]"), HasSubstr("letters, digits"));
+  EXPECT_THAT(ProblemOf("[0-3]"), HasSubstr("\"0-3\" looks like a range"));
   EXPECT_THAT(ProblemOf("[0,1,0]"), HasSubstr("names the instance 0 twice"));
 }
 
