@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -24,6 +25,25 @@ def folder():
     path = pathlib.Path(tempfile.mkdtemp(prefix="kg-e2e-"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def small_disk(folder):
+    """A function that mounts a disk of so many MiB, to be filled; ask for it before `start`, so that
+    it goes after the services on it."""
+    mounted = []
+
+    def mount(mebibytes):
+        path = folder / "disk"
+        path.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "kartograph-test", path],
+                          stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            pytest.skip("a full disk takes the right to mount a small one")
+        mounted.append(path)
+        return path
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "-l", path], check=True)
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """What tasks write, and how much of it is kept."""
 
 import os
-import subprocess
 
-import pytest
 from harness import eventually, pb, state_name, task
 
 MEBIBYTE = 1 << 20
@@ -71,32 +69,24 @@ def test_a_running_agent_takes_the_limit_of_the_present_service(start):
     service.cancel(held)
 
 
-def test_a_task_that_writes_without_end_stops_nobody(start, folder):
-    mounted = folder / "small"
-    mounted.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "kartograph-test", mounted],
-                      stderr=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("a full disk takes the right to mount a small one")
-    try:
-        service = start(state=mounted / "state")
-        graph = service.submit([task("endless", shell="exec yes 0123456789012345678901234567890",
-                                     grace=0.1)])
-        disk = lambda: os.statvfs(mounted)  # noqa: E731
-        eventually(lambda: disk().f_bavail * 20 <= disk().f_blocks * 1.2, "its log fills the disk")
-        # Its log stays above the reserve; something else does not.
-        (mounted / "filler").write_bytes(bytes(1 << 20))
-        # Nothing more is started, and the reason is said; what is there can be used and cancelled.
-        other = service.submit([task("other")])
-        eventually(lambda: "kept in reserve" in service.task(other, "other").reason
-                   or "kept in reserve" in service.cli("status").stdout, "the reason is shown")
-        assert service.cli("status", graph).returncode == 0
-        assert service.cli("cancel", graph).returncode == 0
-        service.wait_for_graph(graph)
-        assert "bytes are missing here: only " in service.cli("logs", graph, "endless", "--tail",
-                                                              "2").stdout
-        service.cli("cancel", other)
-        assert state_name(service.task(graph, "endless").state) == "CANCELLED"
-        assert service.wait_for_graph(other).state == pb.GRAPH_STATE_CANCELLED
-        service.close()
-    finally:
-        subprocess.run(["umount", "-l", mounted], check=False)
+def test_a_task_that_writes_without_end_stops_nobody(small_disk, start):
+    mounted = small_disk(48)
+    service = start(state=mounted / "state")
+    graph = service.submit([task("endless", shell="exec yes 0123456789012345678901234567890",
+                                 grace=0.1)])
+    disk = lambda: os.statvfs(mounted)  # noqa: E731
+    eventually(lambda: disk().f_bavail * 20 <= disk().f_blocks * 1.2, "its log fills the disk")
+    # Its log stays above the reserve; something else does not.
+    (mounted / "filler").write_bytes(bytes(1 << 20))
+    # Nothing more is started, and the reason is said; what is there can be used and cancelled.
+    other = service.submit([task("other")])
+    eventually(lambda: "kept in reserve" in service.task(other, "other").reason
+               or "kept in reserve" in service.cli("status").stdout, "the reason is shown")
+    assert service.cli("status", graph).returncode == 0
+    assert service.cli("cancel", graph).returncode == 0
+    service.wait_for_graph(graph)
+    assert "bytes are missing here: only " in service.cli("logs", graph, "endless", "--tail",
+                                                          "2").stdout
+    service.cli("cancel", other)
+    assert state_name(service.task(graph, "endless").state) == "CANCELLED"
+    assert service.wait_for_graph(other).state == pb.GRAPH_STATE_CANCELLED

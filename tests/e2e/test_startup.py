@@ -179,101 +179,74 @@ def test_it_listens_on_loopback_unless_told_otherwise(folder, start):
         assert address.startswith("127.0.0.1:")
 
 
-def test_running_out_of_disk_is_told_and_damages_nothing(start, folder):
-    mounted = folder / "disk"
-    mounted.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "kartograph-test", mounted],
-                      stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        pytest.skip("a full disk takes the right to mount a small one")
-    service = None
-    try:
-        service = start(state=mounted / "state")
-        kept = service.submit([task("kept")])
-        service.wait_for_graph(kept)
-        gate = folder / "gate"
-        running = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.05; done")])
-        service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
-        assert service.get("/healthz")[0] == 200
-        fill_up(mounted)
-        accepted = submit_until_refused(service)
-        assert service.running()
-        # It says so wherever somebody may look, and what runs is shown as that.
-        eventually(lambda: service.get("/healthz")[0] == 503, "it is not healthy")
-        assert b"cannot be written" in service.get("/healthz")[2]
-        assert b"kartograph_history_writable 0" in service.get("/metrics")[2]
-        assert "cannot be written" in service.cli("status").stdout
-        service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
-        eventually(lambda: service.stderr().count("cannot be written") == 1, "it is logged once")
-        assert service.graph(kept).state == pb.GRAPH_STATE_SUCCEEDED
-        graphs = service.call("ListGraphs", pb.ListGraphsRequest()).graphs
-        assert [graph.graph_id for graph in graphs] == [*reversed(accepted), running, kept], \
-            "half a graph is stored"
-        # With room again, it goes on as if nothing had been.
-        (mounted / "filler").unlink()
+def test_running_out_of_disk_is_told_and_damages_nothing(small_disk, start, folder):
+    mounted = small_disk(24)
+    service = start(state=mounted / "state")
+    kept = service.submit([task("kept")])
+    service.wait_for_graph(kept)
+    gate = folder / "gate"
+    running = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.05; done")])
+    service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
+    assert service.get("/healthz")[0] == 200
+    fill_up(mounted)
+    accepted = submit_until_refused(service)
+    assert service.running()
+    # It says so wherever somebody may look, and what runs is shown as that.
+    eventually(lambda: service.get("/healthz")[0] == 503, "it is not healthy")
+    assert b"cannot be written" in service.get("/healthz")[2]
+    assert b"kartograph_history_writable 0" in service.get("/metrics")[2]
+    assert "cannot be written" in service.cli("status").stdout
+    service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
+    eventually(lambda: service.stderr().count("cannot be written") == 1, "it is logged once")
+    assert service.graph(kept).state == pb.GRAPH_STATE_SUCCEEDED
+    graphs = service.call("ListGraphs", pb.ListGraphsRequest()).graphs
+    assert [graph.graph_id for graph in graphs] == [*reversed(accepted), running, kept], \
+        "half a graph is stored"
+    # With room again, it goes on as if nothing had been.
+    (mounted / "filler").unlink()
 
-        def accepted():
-            try:
-                return service.submit([task("late")])
-            except grpc.RpcError:
-                return None
-        late = eventually(accepted, "a graph is accepted again")
-        assert service.wait_for_graph(late).state == pb.GRAPH_STATE_SUCCEEDED
-        assert service.get("/healthz")[0] == 200
-        assert b"kartograph_history_writable 1" in service.get("/metrics")[2]
-        assert "cannot be written" not in service.cli("status").stdout
-        eventually(lambda: "can be written again" in service.stderr(), "it is logged")
-        gate.touch()
-        assert service.wait_for_graph(running).state == pb.GRAPH_STATE_SUCCEEDED
-        service.kill()
-        service.start()
-        assert service.graph(kept).state == service.graph(late).state == pb.GRAPH_STATE_SUCCEEDED
-    finally:
-        if service:
-            service.close()
-        subprocess.run(["umount", "-l", mounted], check=True)
+    def accepted():
+        try:
+            return service.submit([task("late")])
+        except grpc.RpcError:
+            return None
+    late = eventually(accepted, "a graph is accepted again")
+    assert service.wait_for_graph(late).state == pb.GRAPH_STATE_SUCCEEDED
+    assert service.get("/healthz")[0] == 200
+    assert b"kartograph_history_writable 1" in service.get("/metrics")[2]
+    assert "cannot be written" not in service.cli("status").stdout
+    eventually(lambda: "can be written again" in service.stderr(), "it is logged")
+    gate.touch()
+    assert service.wait_for_graph(running).state == pb.GRAPH_STATE_SUCCEEDED
+    service.kill()
+    service.start()
+    assert service.graph(kept).state == service.graph(late).state == pb.GRAPH_STATE_SUCCEEDED
 
 
-def test_a_start_on_a_full_disk_is_refused(start, folder):
-    mounted = folder / "disk"
-    mounted.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "kartograph-test", mounted],
-                      stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        pytest.skip("a full disk takes the right to mount a small one")
-    try:
-        fill_up(mounted)
-        assert str(mounted) in refused(start, state=mounted / "state")
-    finally:
-        subprocess.run(["umount", "-l", mounted], check=True)
+def test_a_start_on_a_full_disk_is_refused(small_disk, start):
+    mounted = small_disk(4)
+    fill_up(mounted)
+    assert str(mounted) in refused(start, state=mounted / "state")
 
 
-def test_what_runs_can_be_cancelled_on_a_disk_that_others_have_filled(start, folder):
-    mounted = folder / "disk"
-    mounted.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "kartograph-test", mounted],
-                      stderr=subprocess.DEVNULL, check=False).returncode != 0:
-        pytest.skip("a full disk takes the right to mount a small one")
-    service = None
-    try:
-        service = start(state=mounted / "state")
-        running = service.submit([task("a", "sleep", "600.25"), task("b", after=["a"])])
-        service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
-        fill_up(mounted)
-        submit_until_refused(service)
-        eventually(lambda: b"is full" in service.get("/healthz")[2], "it says why")
-        cancelled = service.cli("cancel", running)
-        assert cancelled.returncode == 0, cancelled.stderr
-        # What runs is told to end at once; a kill of the service does not bring it back.
-        eventually(lambda: not processes_with("600.25"), "it has ended")
-        assert service.get("/healthz")[0] == 503, "there is still no room for anything else"
-        service.kill()
-        (mounted / "filler").unlink()
-        service.start()
-        assert service.wait_for_graph(running).state == pb.GRAPH_STATE_CANCELLED
-        assert service.states(running) == {"a": "CANCELLED", "b": "CANCELLED"}
-    finally:
-        if service:
-            service.close()
-        subprocess.run(["umount", "-l", mounted], check=True)
+def test_what_runs_can_be_cancelled_on_a_disk_that_others_have_filled(small_disk, start):
+    mounted = small_disk(48)
+    service = start(state=mounted / "state")
+    running = service.submit([task("a", "sleep", "600.25"), task("b", after=["a"])])
+    service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
+    fill_up(mounted)
+    submit_until_refused(service)
+    eventually(lambda: b"is full" in service.get("/healthz")[2], "it says why")
+    cancelled = service.cli("cancel", running)
+    assert cancelled.returncode == 0, cancelled.stderr
+    # What runs is told to end at once; a kill of the service does not bring it back.
+    eventually(lambda: not processes_with("600.25"), "it has ended")
+    assert service.get("/healthz")[0] == 503, "there is still no room for anything else"
+    service.kill()
+    (mounted / "filler").unlink()
+    service.start()
+    assert service.wait_for_graph(running).state == pb.GRAPH_STATE_CANCELLED
+    assert service.states(running) == {"a": "CANCELLED", "b": "CANCELLED"}
 
 
 def submit_until_refused(service):
