@@ -105,6 +105,19 @@ class VersionsTest : public ::testing::Test {
     options_.ping_interval = absl::InfiniteDuration();  // the agents played here answer none
   }
 
+  // The cluster asks its agent to leave; this one answers that it stays.
+  void EndBesideAnAgentThatStays(Peer& peer) {
+    std::thread agent([&peer] {
+      ToAgent last;
+      EXPECT_TRUE(peer.Receive(&last));
+      FromAgent answer;
+      answer.set_staying(true);
+      peer.Send(answer);
+    });
+    cluster_.reset();
+    agent.join();
+  }
+
   void StartCluster() {
     auto cluster = CreateLocalCluster(options_);
     ASSERT_TRUE(cluster.ok()) << cluster.status();
@@ -242,15 +255,7 @@ TEST_F(VersionsTest, AnAgentWithoutInstancesIsGivenNone) {
     EXPECT_EQ(offered_.Get(gpu), planner::Quantity());
     EXPECT_EQ(offered_.Get(planner::Resource::Cpu()), planner::Quantity::Of(1));
   }
-  std::thread agent([&peer] {
-    ToAgent last;
-    EXPECT_TRUE(peer.Receive(&last));
-    FromAgent answer;
-    answer.set_staying(true);
-    peer.Send(answer);
-  });
-  cluster_.reset();
-  agent.join();
+  EndBesideAnAgentThatStays(peer);
 }
 
 TEST(IndexedResourcesTest, AreCheckedWhereTheyComeIn) {
@@ -291,15 +296,7 @@ TEST_F(VersionsTest, AnEndThatCannotBeReadIsTakenForALoss) {
   EXPECT_EQ(updates[0].outcome, planner::Outcome::kLost);
   EXPECT_EQ(updates[1].outcome, planner::Outcome::kExited);
   EXPECT_EQ(updates[1].message, "\xEF\xBF\xBD");
-  std::thread agent([&peer] {
-    ToAgent last;
-    EXPECT_TRUE(peer.Receive(&last));
-    FromAgent answer;
-    answer.set_staying(true);
-    peer.Send(answer);
-  });
-  cluster_.reset();
-  agent.join();
+  EndBesideAnAgentThatStays(peer);
 }
 
 // A process that is not an agent, and sends an unreadable message after each welcome: it is ended
