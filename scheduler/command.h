@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -24,42 +25,56 @@ namespace kartograph::scheduler {
 // --- writes ---
 //
 // A write with a request id seen before is answered as the first time; an empty id is never
-// remembered. kKind tells apart calls that share an id by mistake; it is stored with the answer.
+// remembered. kKind and the digest tell apart calls that share an id by mistake; they are stored with
+// the answer.
+struct RequestId {
+  RequestId() = default;
+  // NOLINTBEGIN(google-explicit-constructor): an id without a digest is any text
+  RequestId(std::string text) : id(std::move(text)) {}
+  RequestId(const char* text) : id(text) {}
+  // NOLINTEND(google-explicit-constructor)
+  RequestId(std::string text, uint64_t content) : id(std::move(text)), digest(content) {}
+  bool empty() const { return id.empty(); }
+
+  std::string id;
+  uint64_t digest = 0;  // of what the request says beside its id; 0: it is not compared
+};
 
 // Replies with the graph's id. Problems: repeated or unknown names, cycles, tasks that no agent and
 // pool could ever satisfy. ResourceExhausted: too many tasks.
 struct SubmitGraph {
   static constexpr absl::string_view kKind = "submit";
-  std::string request_id;
+  RequestId request_id;
   PreparedGraph graph;
 };
 
-// Adds a task to an open graph and replies with its key. FailedPrecondition where the graph is
-// closed or final.
-struct AddTask {
+// Adds tasks to an open graph, all or none, and replies with the key of the first, which those of
+// the others follow; they may come after each other. FailedPrecondition where the graph is closed or
+// final, AlreadyExists where it has a task of the same name.
+struct AddTasks {
   static constexpr absl::string_view kKind = "add";
-  std::string request_id;
+  RequestId request_id;
   planner::GraphId graph = 0;
-  TaskSubmission task;
+  std::vector<TaskSubmission> tasks;
 };
 
 struct CloseGraph {
   static constexpr absl::string_view kKind = "close";
-  std::string request_id;
+  RequestId request_id;
   planner::GraphId graph = 0;
 };
 
 // Replies with the number of tasks that were not final.
 struct CancelGraph {
   static constexpr absl::string_view kKind = "cancel";
-  std::string request_id;
+  RequestId request_id;
   planner::GraphId graph = 0;
 };
 // Replies with the same of these tasks, and with how many others will be skipped. NotFound where
 // one is not there; then nothing is cancelled.
 struct CancelTasks {
   static constexpr absl::string_view kKind = "cancel";
-  std::string request_id;
+  RequestId request_id;
   planner::GraphId graph = 0;
   std::vector<std::string> task_names;
 };
@@ -69,7 +84,7 @@ struct CancelTasks {
 // FailedPrecondition while it runs.
 struct RetryTasks {
   static constexpr absl::string_view kKind = "retry";
-  std::string request_id;
+  RequestId request_id;
   planner::GraphId graph = 0;
   std::vector<std::string> task_names = {};
 };
@@ -78,14 +93,14 @@ struct RetryTasks {
 // delivery of it is not acknowledged.
 struct ForgetGraph {
   static constexpr absl::string_view kKind = "forget";
-  std::string request_id;
+  RequestId request_id;
   planner::GraphId graph = 0;
 };
 
 // Acknowledges everything that is in a client's queue now; replies with how much that was.
 struct DeleteQueue {
   static constexpr absl::string_view kKind = "delete queue";
-  std::string request_id;
+  RequestId request_id;
   std::string client_queue;
 };
 
@@ -125,7 +140,7 @@ struct PopFinished {
   int64_t max_value_bytes = INT64_MAX;  // return values that are larger are left out
 };
 
-using Command = std::variant<SubmitGraph, AddTask, CloseGraph, CancelGraph, CancelTasks, RetryTasks,
+using Command = std::variant<SubmitGraph, AddTasks, CloseGraph, CancelGraph, CancelTasks, RetryTasks,
                              ForgetGraph, DeleteQueue, Reconfigure, PopFinished>;
 
 struct Reply {

@@ -156,8 +156,7 @@ absl::StatusOr<GraphId> Core::SubmitGraph(PreparedGraph prepared, const Turn& tu
   graph.submit_time = turn.now.wall;
   std::vector<storage::Record>& records = turn.step.records;
   records.reserve(records.size() + prepared.size() + 1);
-  records.emplace_back(storage::GraphSubmitted{graph.id, graph.name, graph.client_queue,
-                                               graph.fail_fast, graph.open, turn.now.wall});
+  records.emplace_back(prepared.GraphRecord(storage::GraphWork::kNone));
   for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
     records.emplace_back(prepared.TaskRecord(i));
     turn.step.changed_tasks.push_back(graph.key(i));
@@ -167,8 +166,9 @@ absl::StatusOr<GraphId> Core::SubmitGraph(PreparedGraph prepared, const Turn& tu
   return id;
 }
 
-absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vector<TaskIndex> after,
-                                      const Turn& turn) {
+absl::StatusOr<TaskKey> Core::AddTasks(GraphId id, std::vector<TaskSubmission> tasks,
+                                       std::vector<std::vector<TaskIndex>> after,
+                                       const Turn& turn) {
   LiveGraph* graph = graphs_.FindLive(id);
   if (graph == nullptr) return NoGraph(id);
   if (!graph->open) {
@@ -179,24 +179,34 @@ absl::StatusOr<TaskKey> Core::AddTask(GraphId id, TaskSubmission task, std::vect
                      failed ? "\" has a failed task and takes no more, as it is fail_fast"
                             : "\" is closed; submit it with `open` to add tasks to it later"));
   }
-  if (graph->tasks.size() >= options_.max_graph_tasks) {
-    return absl::ResourceExhaustedError(absl::StrCat("the graph has ", graph->tasks.size(),
-                                                     " tasks already; no more are allowed "
-                                                     "(kartographd --max-graph-tasks)"));
+  if (graph->tasks.size() + tasks.size() > options_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the graph has ", graph->tasks.size(), " tasks already; at most ", options_.max_graph_tasks,
+        " are allowed (kartographd --max-graph-tasks)"));
   }
-  if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
-    return planner::ProblemsToStatus({*std::move(problem)});
+  std::vector<Problem> problems;
+  planner::ResourceVector consumed;
+  for (const TaskSubmission& task : tasks) {
+    if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
+      problems.push_back(*std::move(problem));
+    }
+    for (const auto& entry : task.consumption) consumed.Set(entry.resource, entry.quantity);
+    if (graph->CountResourcesWith(consumed) <= planner::ResourceNames::kMaxNames) continue;
+    problems.push_back(
+        {absl::StrCat("tasks[\"", task.name, "\"].consumption"), task.consumption.ToString(),
+         absl::StrCat("a graph can ask for ", planner::ResourceNames::kMaxNames,
+                      " different resources; with these it would ask for more")});
+    break;
   }
-  if (graph->CountResourcesWith(task.consumption) > planner::ResourceNames::kMaxNames) {
-    return planner::ProblemsToStatus({Problem{
-        absl::StrCat("tasks[\"", task.name, "\"].consumption"), task.consumption.ToString(),
-        absl::StrCat("a graph can ask for ", planner::ResourceNames::kMaxNames,
-                     " different resources; with these it would ask for more")}});
+  if (!problems.empty()) return planner::ProblemsToStatus(problems);
+  for (std::vector<TaskIndex>& list : after) {
+    std::sort(list.begin(), list.end());
+    list.erase(std::unique(list.begin(), list.end()), list.end());
   }
-  std::sort(after.begin(), after.end());
-  after.erase(std::unique(after.begin(), after.end()), after.end());
   explainer_.Invalidate();
-  return graphs_.AddTask(*graph, std::move(task), after, turn);
+  const TaskKey first = graphs_.AddTasks(*graph, std::move(tasks), after, turn);
+  graphs_.EndGraphIfDone(id, turn);  // all may be skipped
+  return first;
 }
 
 absl::Status Core::CloseGraph(GraphId id, const Turn& turn) {

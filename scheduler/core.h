@@ -68,9 +68,13 @@ class Core : public Snapshots {
   // The errors are those of Scheduler. On an error the step is unchanged.
   // Check and Install with the records of a graph that is written at once.
   absl::StatusOr<planner::GraphId> SubmitGraph(PreparedGraph graph, const Turn& turn);
-  // `after` are tasks of the same graph, in place of the names in `task`.
-  absl::StatusOr<planner::TaskKey> AddTask(planner::GraphId graph, TaskSubmission task,
-                                           std::vector<planner::TaskIndex> after, const Turn& turn);
+  // `after` are tasks of the same graph, or positions behind its last one for those that are added,
+  // in place of the names in `tasks`; no cycle is among them. Gives the first one's key, which those
+  // of the others follow.
+  absl::StatusOr<planner::TaskKey> AddTasks(planner::GraphId graph,
+                                            std::vector<TaskSubmission> tasks,
+                                            std::vector<std::vector<planner::TaskIndex>> after,
+                                            const Turn& turn);
   absl::Status CloseGraph(planner::GraphId graph, const Turn& turn);
   absl::StatusOr<int64_t> CancelGraph(planner::GraphId graph, const Turn& turn);
   // How many of them were not final, and how many others will be skipped.

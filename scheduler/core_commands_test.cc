@@ -112,7 +112,7 @@ TEST(SubmitLimitTest, AnOpenGraphDoesNotGrowBeyondTheConfiguredSize) {
   const GraphId graph =
       *core.SubmitGraph(Prepare(Graph({Task("a")}).Open().Get()), {Instant(), step});
   EXPECT_TRUE(absl::IsResourceExhausted(
-      core.AddTask(graph, Task("b").Get(), {}, {Instant(), step}).status()));
+      core.AddTasks(graph, {Task("b").Get()}, {{}}, {Instant(), step}).status()));
 }
 
 TEST_F(FeasibilityTest, BeforeTheFirstOfferNobodyKnowsWhatThereIs) {

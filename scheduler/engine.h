@@ -86,7 +86,7 @@ class Engine {
  private:
   // A graph whose tasks are written over several batches.
   struct Submission {
-    std::string request_id;
+    RequestId request_id;
     PreparedGraph graph;
     planner::TaskIndex next = 0;  // the first task that is not written
     std::vector<Done> done;       // the caller, and those who repeated the request
@@ -94,7 +94,7 @@ class Engine {
   // A graph that was read to run again, or one that runs, which needs not be read.
   struct LoadedRetry {
     static constexpr absl::string_view kKind = RetryTasks::kKind;
-    std::string request_id;
+    RequestId request_id;
     planner::GraphId graph = 0;
     std::vector<std::string> task_names;
     std::optional<absl::StatusOr<PreparedGraph>> loaded;
@@ -102,14 +102,14 @@ class Engine {
   // A graph that was asked about before it is taken out of the history.
   struct CheckedForget {
     static constexpr absl::string_view kKind = ForgetGraph::kKind;
-    std::string request_id;
+    RequestId request_id;
     planner::GraphId graph = 0;
     absl::StatusOr<bool> has_deliveries;
   };
   // A queue that is being emptied, some deliveries with each batch.
   struct QueueDeletion {
     static constexpr absl::string_view kKind = DeleteQueue::kKind;
-    std::string request_id;
+    RequestId request_id;
     std::string client_queue;
     int64_t last = 0;  // later deliveries stay
     int64_t deleted = 0;
@@ -133,7 +133,7 @@ class Engine {
   bool CanWrite();
   // One for each write: applies it to the core, and gives the number of its reply.
   absl::StatusOr<Counts> Do(SubmitGraph& submit, const Instant& now);
-  absl::StatusOr<Counts> Do(AddTask& add, const Instant& now);
+  absl::StatusOr<Counts> Do(AddTasks& add, const Instant& now);
   absl::StatusOr<Counts> Do(CloseGraph& close, const Instant& now);
   absl::StatusOr<Counts> Do(CancelGraph& cancel, const Instant& now);
   absl::StatusOr<Counts> Do(CancelTasks& cancel, const Instant& now);
@@ -155,18 +155,21 @@ class Engine {
   static absl::StatusOr<Counts> Counted(absl::StatusOr<int64_t> tasks);
   // What the write with this id was answered; nothing where it is new.
   std::optional<absl::StatusOr<Counts>> AnswerOf(absl::string_view kind,
-                                                 const std::string& request_id);
-  void Remember(absl::string_view kind, const std::string& request_id, const Counts& counts,
+                                                 const RequestId& request_id);
+  void Remember(absl::string_view kind, const RequestId& request_id, const Counts& counts,
                 const Instant& now);
   // Answers after the commit.
   void Answer(const absl::StatusOr<Counts>& result, Done done);
   void WriteSubmissions(const Instant& now);
   void RefuseSubmissions(const absl::Status& why);
-  absl::StatusOr<Counts> Answered(absl::string_view kind, absl::string_view answer) const;
+  static absl::StatusOr<Counts> Answered(absl::string_view kind, uint64_t digest,
+                                         absl::string_view answer);
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph, const std::string& name);
   // NotFound names the first that is not there.
   absl::StatusOr<std::vector<planner::TaskIndex>> FindTasks(planner::GraphId graph,
                                                             const std::vector<std::string>& names);
+  absl::StatusOr<std::vector<std::vector<planner::TaskIndex>>> Resolve(const AddTasks& add,
+                                                                       planner::TaskIndex first);
   bool HasEnded(planner::GraphId graph);
 
   absl::Status LoadCore(const Instant& now);

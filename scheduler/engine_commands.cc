@@ -1,15 +1,18 @@
 // The commands: what each does to the core, and what it is answered.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "planner/problems.h"
+#include "planner/task_graph.h"
 #include "scheduler/engine.h"
 
 namespace kartograph::scheduler {
@@ -26,24 +29,32 @@ absl::Status StillRunning(GraphId graph) {
                    "\" is still running; cancel it or wait for its end first"));
 }
 
+absl::Status UsedOtherwise() {
+  return absl::InvalidArgumentError(
+      "this request_id was used for a different call before; make a new one for every write");
+}
+
 absl::Status NoGraph(GraphId graph) {
   return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
 }
 
 }  // namespace
 
-absl::StatusOr<Engine::Counts> Engine::Answered(absl::string_view kind,
-                                                absl::string_view answer) const {
+// "submit 17 0 8f3a...": the kind, two numbers, and the digest where there is one.
+absl::StatusOr<Engine::Counts> Engine::Answered(absl::string_view kind, uint64_t digest,
+                                                absl::string_view answer) {
   Counts counts = 0;
   if (absl::ConsumePrefix(&answer, kind) && absl::ConsumePrefix(&answer, " ")) {
-    const std::pair<absl::string_view, absl::string_view> numbers = absl::StrSplit(answer, ' ');
-    if (absl::SimpleAtoi(numbers.first, &counts.number) &&
-        (numbers.second.empty() || absl::SimpleAtoi(numbers.second, &counts.skipped))) {
-      return counts;
-    }
+    const std::vector<absl::string_view> parts = absl::StrSplit(answer, ' ');
+    uint64_t first_digest = 0;
+    const bool readable =
+        parts.size() <= 3 && absl::SimpleAtoi(parts[0], &counts.number) &&
+        (parts.size() < 2 || absl::SimpleAtoi(parts[1], &counts.skipped)) &&
+        (parts.size() < 3 || absl::SimpleHexAtoi(parts[2], &first_digest));
+    const bool same = digest == 0 || first_digest == 0 || digest == first_digest;
+    if (readable && same) return counts;
   }
-  return absl::InvalidArgumentError(
-      "this request_id was used for a different call before; make a new one for every write");
+  return UsedOtherwise();
 }
 
 void Engine::Apply(Command command, const Instant& now, Done done) {
@@ -74,24 +85,25 @@ void Engine::Apply(Command command, const Instant& now, Done done) {
 }
 
 std::optional<absl::StatusOr<Engine::Counts>> Engine::AnswerOf(absl::string_view kind,
-                                                               const std::string& request_id) {
+                                                               const RequestId& request_id) {
   if (request_id.empty()) return std::nullopt;
-  if (auto it = batch_answers_.find(request_id); it != batch_answers_.end()) {
-    return Answered(kind, it->second);
+  if (auto it = batch_answers_.find(request_id.id); it != batch_answers_.end()) {
+    return Answered(kind, request_id.digest, it->second);
   }
-  absl::StatusOr<std::optional<std::string>> answer = writer_->FindRequest(request_id);
+  absl::StatusOr<std::optional<std::string>> answer = writer_->FindRequest(request_id.id);
   if (!answer.ok()) return answer.status();
   if (!answer->has_value()) return std::nullopt;
-  return Answered(kind, **answer);
+  return Answered(kind, request_id.digest, **answer);
 }
 
-void Engine::Remember(absl::string_view kind, const std::string& request_id, const Counts& counts,
+void Engine::Remember(absl::string_view kind, const RequestId& request_id, const Counts& counts,
                       const Instant& now) {
   if (request_id.empty()) return;
   std::string answer = absl::StrCat(kind, " ", counts.number);
-  if (counts.skipped > 0) absl::StrAppend(&answer, " ", counts.skipped);
-  batch_answers_[request_id] = answer;
-  step_.records.emplace_back(storage::RequestAnswered{request_id, std::move(answer), now.wall});
+  if (counts.skipped > 0 || request_id.digest != 0) absl::StrAppend(&answer, " ", counts.skipped);
+  if (request_id.digest != 0) absl::StrAppend(&answer, " ", absl::Hex(request_id.digest));
+  batch_answers_[request_id.id] = answer;
+  step_.records.emplace_back(storage::RequestAnswered{request_id.id, std::move(answer), now.wall});
 }
 
 void Engine::Answer(const absl::StatusOr<Counts>& result, Done done) {
@@ -142,8 +154,12 @@ void Engine::Submit(SubmitGraph submit, const Instant& now, Done done) {
     return;
   }
   for (Submission& other : submissions_) {
-    if (submit.request_id.empty() || other.request_id != submit.request_id) continue;
-    other.done.push_back(std::move(done));
+    if (submit.request_id.empty() || other.request_id.id != submit.request_id.id) continue;
+    if (other.request_id.digest != submit.request_id.digest) {
+      done(UsedOtherwise());
+    } else {
+      other.done.push_back(std::move(done));
+    }
     return;
   }
   if (auto answer = AnswerOf(SubmitGraph::kKind, submit.request_id); answer.has_value()) {
@@ -162,9 +178,7 @@ void Engine::Submit(SubmitGraph submit, const Instant& now, Done done) {
   LiveGraph& graph = *submit.graph.live;
   graph.id = core_->NewGraphId();
   graph.submit_time = now.wall;
-  step_.records.emplace_back(storage::GraphSubmitted{graph.id, graph.name, graph.client_queue,
-                                                     graph.fail_fast, graph.open, now.wall,
-                                                     storage::GraphWork::kSubmitting});
+  step_.records.emplace_back(submit.graph.GraphRecord(storage::GraphWork::kSubmitting));
   Submission& submission = submissions_.emplace_back();
   submission.request_id = std::move(submit.request_id);
   submission.graph = std::move(submit.graph);
@@ -225,43 +239,77 @@ bool Engine::HasEnded(GraphId graph) {
   return known.ok() && *known;
 }
 
-absl::StatusOr<Engine::Counts> Engine::Do(AddTask& add, const Instant& now) {
-  TaskSubmission& task = add.task;
+absl::StatusOr<Engine::Counts> Engine::Do(AddTasks& add, const Instant& now) {
   const LiveGraph* live = core_->FindGraph(add.graph);
   if (live == nullptr) {
-    const std::string id = planner::GraphIdToString(add.graph);
-    if (HasEnded(add.graph)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("graph \"", id, "\" has ended and takes no more tasks"));
-    }
-    return NoGraph(add.graph);
+    if (!HasEnded(add.graph)) return NoGraph(add.graph);
+    return absl::FailedPreconditionError(absl::StrCat("graph \"",
+                                                      planner::GraphIdToString(add.graph),
+                                                      "\" has ended and takes no more tasks"));
   }
-  std::vector<planner::Problem> problems;
-  if (absl::StatusOr<TaskKey> same = FindTask(add.graph, task.name); same.ok()) {
-    problems.push_back(
-        {"task.name", task.name, "is the name of a task of this graph already; give another"});
-  } else if (!absl::IsNotFound(same.status())) {
-    return same.status();
+  const TaskIndex first = static_cast<TaskIndex>(live->tasks.size());
+  std::vector<std::string> names;
+  for (size_t i = 0; i < add.tasks.size(); ++i) {
+    std::string& name = add.tasks[i].name;
+    if (name.empty()) name = GeneratedTaskName(first + static_cast<TaskIndex>(i));
+    names.push_back(name);
   }
-  std::vector<TaskIndex> after;
-  for (const std::string& name : task.after) {
-    absl::StatusOr<TaskKey> before = FindTask(add.graph, name);
-    if (before.ok()) {
-      after.push_back(before->index());
-    } else if (absl::IsNotFound(before.status())) {
-      problems.push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), name,
-                          "no task of the graph has this name"});
-    } else {
-      return before.status();
-    }
-  }
-  if (!problems.empty()) return planner::ProblemsToStatus(problems);
-  std::string name = task.name;
+  absl::StatusOr<std::vector<std::vector<TaskIndex>>> after = Resolve(add, first);
+  if (!after.ok()) return after.status();
   absl::StatusOr<TaskKey> key =
-      core_->AddTask(add.graph, std::move(task), std::move(after), {now, step_});
+      core_->AddTasks(add.graph, std::move(add.tasks), *std::move(after), {now, step_});
   if (!key.ok()) return key.status();
-  batch_tasks_[{add.graph, std::move(name)}] = *key;
+  for (size_t i = 0; i < names.size(); ++i) {
+    batch_tasks_[{add.graph, std::move(names[i])}] =
+        TaskKey::Of(add.graph, first + static_cast<TaskIndex>(i));
+  }
   return static_cast<int64_t>(key->value);
+}
+
+// What each of them comes after: tasks of the graph, and others of them, as if these were there.
+absl::StatusOr<std::vector<std::vector<TaskIndex>>> Engine::Resolve(const AddTasks& add,
+                                                                    TaskIndex first) {
+  std::vector<std::vector<TaskIndex>> after(add.tasks.size());
+  std::vector<std::vector<absl::string_view>> among(add.tasks.size());
+  std::vector<planner::Problem> problems;
+  absl::flat_hash_set<absl::string_view> added;
+  for (const TaskSubmission& task : add.tasks) added.insert(task.name);
+  std::vector<planner::TaskNode> nodes;
+  for (size_t i = 0; i < add.tasks.size(); ++i) {
+    const TaskSubmission& task = add.tasks[i];
+    if (absl::StatusOr<TaskKey> same = FindTask(add.graph, task.name); same.ok()) {
+      return absl::AlreadyExistsError(absl::StrCat("graph \"", planner::GraphIdToString(add.graph),
+                                                   "\" has a task \"", task.name,
+                                                   "\" already; give another name"));
+    } else if (!absl::IsNotFound(same.status())) {
+      return same.status();
+    }
+    for (const std::string& name : task.after) {
+      if (added.contains(name)) {
+        among[i].push_back(name);
+        continue;
+      }
+      absl::StatusOr<TaskKey> before = FindTask(add.graph, name);
+      if (before.ok()) {
+        after[i].push_back(before->index());
+      } else if (absl::IsNotFound(before.status())) {
+        problems.push_back({absl::StrCat("tasks[\"", task.name, "\"].after"), name,
+                            "no task of the graph has this name"});
+      } else {
+        return before.status();
+      }
+    }
+    nodes.push_back({task.name, among[i]});
+  }
+  const std::optional<planner::Adjacency> predecessors =
+      planner::FindPredecessors(nodes, &problems);
+  if (!problems.empty()) return planner::ProblemsToStatus(problems);
+  for (size_t i = 0; i < add.tasks.size(); ++i) {
+    for (TaskIndex before : (*predecessors)[static_cast<TaskIndex>(i)]) {
+      after[i].push_back(first + before);
+    }
+  }
+  return after;
 }
 
 absl::StatusOr<Engine::Counts> Engine::Do(CloseGraph& close, const Instant& now) {

@@ -140,45 +140,6 @@ LiveGraph& GraphTable::Put(PreparedGraph& prepared) {
   return graph;
 }
 
-TaskKey GraphTable::AddTask(LiveGraph& graph, TaskSubmission task,
-                            const std::vector<TaskIndex>& after, const Turn& turn) {
-  const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
-  LiveTask& live = graph.tasks.emplace_back();
-  // It comes last, so its longest remaining path is itself; what it comes after was ranked without
-  // it.
-  live.rank = 1;
-  live.priority = task.priority;
-  live.consumption = UseConsumption(graph, task.consumption, task.policy.timeout);
-  live.policy = graph.InternPolicy(task.policy);
-  graph.AddResources(task.consumption);
-  graph.AppendName(task.name);
-  ++graph.unfinished;
-  ++graph.counts.total;
-  ++counts_.total;
-  Count(graph, TaskState::kWaiting, 1);
-  turn.step.records.emplace_back(
-      storage::TaskSubmitted{graph.key(index), std::move(task.name), std::move(task.payload),
-                             std::move(task.consumption), after, task.policy, task.priority});
-  turn.step.changed_tasks.push_back(graph.key(index));
-  graph.predecessors.Append(after);
-  TaskIndex failed = index;
-  for (TaskIndex before : after) {
-    const TaskState state = graph.tasks[before].state;
-    if (state == TaskState::kSucceeded) continue;
-    if (planner::IsFinal(state)) failed = before;
-    graph.later_successors[before].push_back(index);
-    ++graph.tasks[index].pending;
-  }
-  if (failed != index) {
-    FinishOne(graph, index, TaskState::kSkipped,
-              absl::StrCat("comes after \"", graph.task_name(failed), "\", which did not succeed"),
-              turn);
-  } else if (graph.tasks[index].pending == 0) {
-    MakeReady(graph, index, absl::ZeroDuration(), turn);
-  }
-  return graph.key(index);
-}
-
 // --- a task's life ---
 
 void GraphTable::SetState(LiveGraph& graph, TaskIndex index, TaskState state, const Turn& turn) {
@@ -415,12 +376,19 @@ void GraphTable::OnUnspent(LiveGraph& graph, TaskIndex index, const AttemptUpdat
 
 void GraphTable::EndGraphIfDone(GraphId id, const Turn& turn) {
   auto it = graphs_.find(id);
-  if (it == graphs_.end() || it->second->unfinished > 0 || it->second->open) return;
+  if (it == graphs_.end() || it->second->unfinished > 0) return;
+  if (it->second->open) return WaitWhileIdle(*it->second, turn);
   if (it->second->progress != nullptr) return;  // ContinueWork ends it
+  StopWaiting(*it->second);
   const LiveGraph& graph = *it->second;
   const planner::GraphState state = graph.FinalState();
   const absl::Time end_time = std::max(turn.now.wall, graph.submit_time);
   turn.step.records.emplace_back(storage::GraphChanged{id, state, false, end_time});
+  if (graph.deliver_end && !graph.client_queue.empty()) {
+    turn.step.records.emplace_back(
+        storage::GraphEndQueued{graph.client_queue, ++last_.delivery, id});
+    turn.step.finished_queues.insert(graph.client_queue);
+  }
   GraphSnapshot snapshot = SnapshotOf(graph);
   snapshot.state = state;
   snapshot.end_time = end_time;
@@ -439,6 +407,7 @@ void GraphTable::EndGraphIfDone(GraphId id, const Turn& turn) {
 
 void GraphTable::Close(LiveGraph& graph, const Turn& turn) {
   if (!graph.open) return;
+  StopWaiting(graph);
   graph.open = false;
   turn.step.records.emplace_back(storage::GraphChanged{
       graph.id, planner::GraphState::kRunning, false, absl::InfiniteFuture(), WorkLeft(graph)});
@@ -543,6 +512,7 @@ std::vector<TaskIndex> GraphTable::RetriedWith(const LiveGraph& graph,
 }
 
 void GraphTable::Retry(LiveGraph& graph, const std::vector<TaskIndex>& tasks, const Turn& turn) {
+  StopWaiting(graph);
   for (TaskIndex index : tasks) {
     LiveTask& task = graph.tasks[index];
     Count(graph, task.state, -1);
@@ -568,7 +538,8 @@ void GraphTable::Retry(LiveGraph& graph, const std::vector<TaskIndex>& tasks, co
 // --- time ---
 
 SteadyTime GraphTable::NextTimer() const {
-  return timers_.empty() ? SteadyTime::InfiniteFuture() : timers_.begin()->first;
+  const SteadyTime ready = timers_.empty() ? SteadyTime::InfiniteFuture() : timers_.begin()->first;
+  return idle_.empty() ? ready : std::min(ready, idle_.begin()->first);
 }
 
 void GraphTable::OnTime(const Turn& turn) {
@@ -579,107 +550,27 @@ void GraphTable::OnTime(const Turn& turn) {
     Enqueue(graph, key.index());
     turn.step.changed_tasks.push_back(key);
   }
+  while (!idle_.empty() && idle_.begin()->first <= turn.now.steady) {
+    LiveGraph& graph = *FindLive(idle_.begin()->second);
+    StopWaiting(graph);
+    if (graph.unfinished > 0) continue;  // something of it was retried
+    const GraphId id = graph.id;
+    Close(graph, turn);
+    EndGraphIfDone(id, turn);
+  }
 }
 
-// --- invariants ---
+void GraphTable::WaitWhileIdle(LiveGraph& graph, const Turn& turn) {
+  if (graph.open_until_idle == absl::InfiniteDuration()) return;
+  if (graph.closes != SteadyTime::InfiniteFuture()) return;
+  graph.closes = turn.now.steady + graph.open_until_idle;
+  idle_.insert({graph.closes, graph.id});
+}
 
-absl::Status GraphTable::CheckInvariants() const {
-  TaskCounts counts;
-  size_t ready = 0;
-  size_t suspects = 0;
-  size_t relocated = 0;
-  size_t delayed = 0;
-  size_t alive = 0;
-  absl::flat_hash_map<planner::Packer::ClassId, int> users;
-  for (const auto& [id, graph] : graphs_) {
-    TaskCounts of_graph;
-    int64_t unfinished = 0;
-    const auto wrong = [&graph = *graph](TaskIndex i, absl::string_view what) {
-      return absl::InternalError(absl::StrCat("task \"", graph.task_name(i), "\" of graph ",
-                                              planner::GraphIdToString(graph.id), ": ", what));
-    };
-    for (planner::Packer::ClassId consumption : graph->consumptions) ++users[consumption];
-    for (TaskIndex i = 0; i < graph->tasks.size(); ++i) {
-      const LiveTask& task = graph->tasks[i];
-      ++of_graph.total;
-      ++of_graph.by_state[static_cast<size_t>(task.state)];
-      unfinished += planner::IsFinal(task.state) ? 0 : 1;
-      uint32_t pending = 0;
-      for (TaskIndex before : graph->predecessors[i]) {
-        pending += graph->tasks[before].state != TaskState::kSucceeded ? 1 : 0;
-      }
-      if (pending != task.pending) return wrong(i, "waits for another number of tasks");
-      if (!graph->consumptions.contains(task.consumption)) return wrong(i, "consumes in secret");
-      const bool has_attempt =
-          parts_.attempts->contains(planner::AttemptId::Of(graph->key(i), task.launches));
-      const bool should = task.state == TaskState::kLaunching || task.state == TaskState::kRunning;
-      if (has_attempt != should) return wrong(i, "has an attempt, or has none");
-      alive += has_attempt ? 1 : 0;
-      if (task.cancelling && !should && task.state != TaskState::kCancelled &&
-          !planner::IsFinal(task.state)) {
-        return wrong(i, "is being cancelled without an attempt");
-      }
-      if (task.relocated != avoided_agents_.contains(graph->key(i))) {
-        return wrong(i, "avoids an agent, or does not");
-      }
-      if (task.state != TaskState::kReady) {
-        if (task.delayed) return wrong(i, "is delayed, but not ready");
-        continue;
-      }
-      if (task.delayed) {
-        ++delayed;
-        if (!delayed_until_.contains(graph->key(i))) return wrong(i, "is delayed forever");
-      } else if (task.suspect()) {
-        ++suspects;
-        if (!suspects_.contains(graph->ready_key(i))) return wrong(i, "is no longer suspected");
-      } else if (task.relocated) {
-        ++relocated;
-        if (!relocated_.contains(graph->ready_key(i))) return wrong(i, "is not to be relocated");
-      } else {
-        ++ready;
-      }
-    }
-    if (of_graph.by_state != graph->counts.by_state || of_graph.total != graph->counts.total ||
-        unfinished != graph->unfinished) {
-      return absl::InternalError(
-          absl::StrCat("graph ", planner::GraphIdToString(id), " counts its tasks wrongly"));
-    }
-    for (size_t i = 0; i < counts.by_state.size(); ++i) counts.by_state[i] += of_graph.by_state[i];
-    counts.total += of_graph.total;
-  }
-  size_t working = 0;
-  for (const auto& [id, graph] : graphs_) {
-    if (graph->progress == nullptr) {
-      if (graph->unfinished == 0 && !graph->open) {
-        return absl::InternalError("a graph has ended and is still there");
-      }
-      continue;
-    }
-    ++working;
-    if (std::count(working_.begin(), working_.end(), id) != 1) {
-      return absl::InternalError("a graph is not worked on, or more than once");
-    }
-  }
-  if (working != working_.size()) return absl::InternalError("there is nothing to work on");
-  if (counts.by_state != counts_.by_state || counts.total != counts_.total) {
-    return absl::InternalError("the sum over all graphs is wrong");
-  }
-  if (ready != parts_.packer->ready_count() || suspects != suspects_.size() ||
-      relocated != relocated_.size() || delayed != delayed_until_.size() ||
-      delayed != timers_.size()) {
-    return absl::InternalError(absl::StrCat(
-        ready, " tasks are ready, ", suspects, " suspect and ", delayed, " delayed; listed are ",
-        parts_.packer->ready_count(), ", ", suspects_.size(), " and ", delayed_until_.size()));
-  }
-  if (alive != parts_.attempts->size()) {
-    return absl::InternalError("an attempt is alive of which no task knows");
-  }
-  for (const auto& [consumption, count] : users) {
-    if (parts_.consumptions->users(consumption) != count) {
-      return absl::InternalError("a consumption has another number of users");
-    }
-  }
-  return absl::OkStatus();
+void GraphTable::StopWaiting(LiveGraph& graph) {
+  if (graph.closes == SteadyTime::InfiniteFuture()) return;
+  idle_.erase({graph.closes, graph.id});
+  graph.closes = SteadyTime::InfiniteFuture();
 }
 
 }  // namespace kartograph::scheduler

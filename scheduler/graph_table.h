@@ -90,9 +90,11 @@ class GraphTable {
   // Begins with what there is to do with it; ContinueWork goes on. Of a graph from the history that
   // is the work which a crash left undone.
   void Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& turn);
-  // To an open graph. `after` is sorted and without duplicates.
-  planner::TaskKey AddTask(LiveGraph& graph, TaskSubmission task,
-                           const std::vector<planner::TaskIndex>& after, const Turn& turn);
+  // To an open graph; all have names. `after` of each is sorted and without duplicates, may name
+  // others of them, and has no cycle. The first one's key, which those of the others follow.
+  planner::TaskKey AddTasks(LiveGraph& graph, std::vector<TaskSubmission> tasks,
+                            const std::vector<std::vector<planner::TaskIndex>>& after,
+                            const Turn& turn);
   LiveGraph* FindLive(planner::GraphId id);
 
   // --- work on whole graphs, in slices ---
@@ -139,6 +141,15 @@ class GraphTable {
   absl::Status CheckInvariants() const;
 
  private:
+  static std::vector<uint32_t> RanksOfAdded(
+      planner::TaskIndex first, const std::vector<std::vector<planner::TaskIndex>>& after);
+  void Add(LiveGraph& graph, TaskSubmission task, const std::vector<planner::TaskIndex>& after,
+           uint32_t rank, const Turn& turn);
+  // A task that was added.
+  void Begin(LiveGraph& graph, planner::TaskIndex index, const Turn& turn);
+  // An open graph has nothing left to do; if it is to close then, it does when that has lasted.
+  void WaitWhileIdle(LiveGraph& graph, const Turn& turn);
+  void StopWaiting(LiveGraph& graph);
   GraphProgress& ProgressOf(LiveGraph& graph);
   void BeginWork(LiveGraph& graph, const Turn& turn);
   bool WorkOn(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
@@ -179,6 +190,7 @@ class GraphTable {
 
   // When delayed tasks become ready: by time, and by task with the wall clock's time to show.
   absl::btree_set<std::pair<SteadyTime, planner::TaskKey>> timers_;
+  absl::btree_set<std::pair<SteadyTime, planner::GraphId>> idle_;  // open graphs, by LiveGraph::closes
   absl::flat_hash_map<planner::TaskKey, Instant> delayed_until_;
   absl::btree_set<planner::ReadyKey> suspects_;
   absl::btree_set<planner::ReadyKey> relocated_;

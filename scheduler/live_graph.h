@@ -11,6 +11,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "planner/ids.h"
 #include "planner/packer.h"
 #include "planner/resources.h"
@@ -71,6 +72,10 @@ struct LiveGraph {
   std::string client_queue;
   bool fail_fast = false;
   bool open = false;
+  // While it is open: closes when its tasks have ended and none was added for so long.
+  absl::Duration open_until_idle = absl::InfiniteDuration();
+  SteadyTime closes = SteadyTime::InfiniteFuture();  // it is idle, and closes then
+  bool deliver_end = false;                          // to its client queue
   absl::Time submit_time;
 
   std::vector<LiveTask> tasks;

@@ -73,6 +73,22 @@ absl::string_view StringTable::operator[](size_t i) const {
   return absl::string_view(pieces_[end.piece]).substr(begin, end.offset - begin);
 }
 
+storage::GraphSubmitted PreparedGraph::GraphRecord(storage::GraphWork work) const {
+  storage::GraphSubmitted record;
+  record.graph = live->id;
+  record.name = live->name;
+  record.client_queue = live->client_queue;
+  record.fail_fast = live->fail_fast;
+  record.open = live->open;
+  record.submit_time = live->submit_time;
+  record.work = work;
+  record.open_until_idle = live->open_until_idle;
+  record.deliver_end = live->deliver_end;
+  record.labels = labels;
+  record.details = details;
+  return record;
+}
+
 storage::TaskSubmitted PreparedGraph::TaskRecord(TaskIndex index) const {
   const LiveTask& task = live->tasks[index];
   const absl::Span<const TaskIndex> after = live->predecessors[index];
@@ -84,6 +100,10 @@ storage::TaskSubmitted PreparedGraph::TaskRecord(TaskIndex index) const {
   record.after.assign(after.begin(), after.end());
   record.policy = live->policies[task.policy];
   record.priority = task.priority;
+  if (auto it = extras.find(index); it != extras.end()) {
+    record.details = it->second.details;
+    record.blobs = it->second.blobs;
+  }
   return record;
 }
 
@@ -93,6 +113,10 @@ GraphDraft::GraphDraft(GraphSubmission head) {
   live.client_queue = std::move(head.client_queue);
   live.fail_fast = head.fail_fast;
   live.open = head.open;
+  live.open_until_idle = head.open_until_idle;
+  live.deliver_end = head.deliver_end;
+  graph_.labels = std::move(head.labels);
+  graph_.details = std::move(head.details);
   for (const TaskSubmission& task : head.tasks) Add(task);
 }
 
@@ -103,8 +127,12 @@ void GraphDraft::Add(const TaskSubmission& task) {
   added.consumption =
       InternConsumption(task.consumption, task.policy.timeout, consumptions_, graph_);
   added.policy = live.InternPolicy(task.policy);
-  live.AppendName(task.name);
+  const TaskIndex index = static_cast<TaskIndex>(live.tasks.size() - 1);
+  live.AppendName(task.name.empty() ? GeneratedTaskName(index) : task.name);
   graph_.payloads.Add(task.payload);
+  if (!task.details.empty() || !task.blobs.empty()) {
+    graph_.extras[index] = {task.details, task.blobs};
+  }
   for (const std::string& name : task.after) after_.Add(name);
   after_ends_.push_back(static_cast<uint32_t>(after_.size()));
 }
@@ -153,6 +181,8 @@ void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
   graph.client_queue = submitted.client_queue;
   graph.fail_fast = submitted.fail_fast;
   graph.open = state.open && !loading.retry;
+  graph.open_until_idle = submitted.open_until_idle;
+  graph.deliver_end = submitted.deliver_end;
   graph.submit_time = submitted.submit_time;
   graph.work = loading.retry ? storage::GraphWork::kNone : state.work;
 }

@@ -56,6 +56,14 @@ struct PreparedGraph {
 
   // --- of a submission ---
   StringTable payloads;
+  storage::Labels labels;
+  std::string details;
+  // Of the few tasks that have any.
+  struct Extras {
+    std::string details;
+    std::vector<std::string> blobs;
+  };
+  absl::flat_hash_map<planner::TaskIndex, Extras> extras;
   // What is wrong with it; then only names and consumptions are set.
   std::vector<planner::Problem> problems;
 
@@ -70,7 +78,8 @@ struct PreparedGraph {
   std::vector<planner::TaskIndex> reset;
 
   size_t size() const { return live->tasks.size(); }
-  // What is written of a task of a submission.
+  // What is written of a submission, which has an id and a time, and of its tasks.
+  storage::GraphSubmitted GraphRecord(storage::GraphWork work) const;
   storage::TaskSubmitted TaskRecord(planner::TaskIndex task) const;
 };
 

@@ -163,7 +163,7 @@ TEST_F(SchedulerTest, RunsAGraphToItsEnd) {
 TEST_F(SchedulerTest, EveryCallReachesTheEngine) {
   const GraphId graph = Submit(Graph({Task("a")}).Open());
   Promise<TaskKey> added;
-  scheduler_->Submit(AddTask{"", graph, Task("b").After({"a"}).Get()}, added.Callback());
+  scheduler_->Submit(AddTasks{"", graph, {Task("b").After({"a"}).Get()}}, added.Callback());
   EXPECT_EQ(*added.Wait(), TaskKey::Of(graph, 1));
   Promise<int> task;
   scheduler_->Submit(CancelTasks{"", graph, {"b"}}, task.Callback());
@@ -308,7 +308,7 @@ TEST_F(SchedulerTest, AfterStopEveryCallIsAnsweredUnavailable) {
   Promise<GraphId> submitted;
   scheduler_->Submit(SubmitGraph{"", Prepare(Graph({Task("a")}).Get())}, submitted.Callback());
   Promise<TaskKey> added;
-  scheduler_->Submit(AddTask{"", 1, Task("a").Get()}, added.Callback());
+  scheduler_->Submit(AddTasks{"", 1, {Task("a").Get()}}, added.Callback());
   Promise<bool> closed;
   scheduler_->Submit(CloseGraph{"", 1}, closed.Callback());
   Promise<int> cancelled;

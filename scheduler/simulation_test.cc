@@ -208,6 +208,8 @@ class World {
     graph.fail_fast = Chance(0.2);
     graph.open = Chance(0.2);
     if (Chance(0.5)) graph.client_queue = "client";
+    graph.deliver_end = Chance(0.5);
+    if (Chance(0.3)) graph.open_until_idle = absl::Milliseconds(Below(300));
     const int tasks = 1 + Below(Chance(0.2) ? 60 : 12);
     for (int i = 0; i < tasks; ++i) graph.tasks.push_back(RandomTask(i));
     const bool open = graph.open;
@@ -286,9 +288,14 @@ class World {
       engine.Apply(ForgetGraph{"", *submitted_.begin()}, now, nobody_cares);
     }
     if (Chance(0.1) && !open_.empty()) {
-      TaskSubmission task = RandomTask(1000 + ++added_);
-      task.after = {"t0"};
-      engine.Apply(AddTask{"", *open_.begin(), std::move(task)}, now, nobody_cares);
+      // A few at once; the first may come after the last.
+      AddTasks add{"", *open_.begin(), {}};
+      for (int i = 1 + Below(3); i > 0; --i) {
+        TaskSubmission& task = add.tasks.emplace_back(RandomTask(1000 + ++added_));
+        task.after = {"t0"};
+      }
+      if (add.tasks.size() > 1) add.tasks.front().after.push_back(add.tasks.back().name);
+      engine.Apply(std::move(add), now, nobody_cares);
     }
     if (Chance(0.1)) Pop();
     simulation_.EndBatch();
@@ -305,6 +312,10 @@ class World {
           if (!reply.ok()) return;
           for (const storage::Finished& f : reply->finished) {
             to_acknowledge_.push_back(f.delivery_id);
+            if (f.graph_end) {
+              ledger_.EndDelivered(f.graph_end->graph.graph);
+              continue;
+            }
             EXPECT_TRUE(planner::IsFinal(f.ended.state));
             ledger_.Delivered(f.task);
           }
@@ -313,12 +324,15 @@ class World {
 
   // Every end reaches its client, whatever crashed on the way.
   void DeliverTheRest() {
-    for (int i = 0; i < 200 && !ledger_.undelivered().empty(); ++i) {
+    const auto all_delivered = [this] {
+      return ledger_.undelivered().empty() && ledger_.undelivered_ends().empty();
+    };
+    for (int i = 0; i < 200 && !all_delivered(); ++i) {
       Pop();
       // A write that failed is tried again only after a while.
       simulation_.AdvanceTo(cluster_.now() + absl::Seconds(1));
     }
-    EXPECT_TRUE(ledger_.undelivered().empty()) << "ends were never delivered";
+    EXPECT_TRUE(all_delivered()) << "ends were never delivered";
   }
 
   // The ground truth, at the moment a process begins or ends.

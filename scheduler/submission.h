@@ -6,18 +6,25 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/task_policy.h"
+#include "storage/records.h"
 
 namespace kartograph::scheduler {
 
 struct TaskSubmission {
-  std::string name;
+  std::string name;     // empty: GeneratedTaskName
   std::string payload;  // opaque
   planner::ResourceVector consumption;
   std::vector<std::string> after;
   planner::TaskPolicy policy;
   int32_t priority = 0;
+  // As in storage::TaskSubmitted.
+  std::string details = {};
+  std::vector<std::string> blobs = {};
 };
 
 struct GraphSubmission {
@@ -26,7 +33,17 @@ struct GraphSubmission {
   bool fail_fast = false;
   bool open = false;
   std::vector<TaskSubmission> tasks;
+  // As in storage::GraphSubmitted.
+  absl::Duration open_until_idle = absl::InfiniteDuration();
+  bool deliver_end = false;
+  storage::Labels labels = {};
+  std::string details = {};
 };
+
+// What a task is called that was given no name; `index` is its place in its graph.
+inline std::string GeneratedTaskName(planner::TaskIndex index) {
+  return absl::StrCat("task[", index, "]");
+}
 
 }  // namespace kartograph::scheduler
 

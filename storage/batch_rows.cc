@@ -22,6 +22,8 @@ void Put(const NewTask& row, int column, FeedValue value) {
     }
     case 4:
       return value.Bytes(row.task->payload);
+    case 5:
+      return value.Bytes(row.task->details);
   }
 }
 
@@ -62,6 +64,8 @@ void Put(const NewAttemptEnd& row, int column, FeedValue value) {
       return value.Text(ended.message);
     case 10:
       return value.Bytes(ended.return_value);
+    case 11:
+      return value.Int(ended.has_value);
   }
 }
 

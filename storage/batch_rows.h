@@ -19,7 +19,7 @@ struct NewTask {
   int64_t key;
   int64_t settings_id;
   const TaskSubmitted* task;
-  static constexpr char kColumns[] = "key, name, settings_id, after, payload";
+  static constexpr char kColumns[] = "key, name, settings_id, after, payload, details";
 };
 void Put(const NewTask& row, int column, FeedValue value);
 
@@ -36,7 +36,7 @@ struct NewAttemptEnd {
   const AttemptEnded* ended;
   static constexpr char kColumns[] =
       "key, outcome, exit_status, signal, start_us, end_us, peak_ram, cpu_us, wall_us, message, "
-      "return_value";
+      "return_value, has_value";
 };
 void Put(const NewAttemptEnd& row, int column, FeedValue value);
 

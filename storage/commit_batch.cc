@@ -9,6 +9,7 @@
 #include "planner/ids.h"
 #include "planner/states.h"
 #include "storage/encoding.h"
+#include "storage/finished_queue.h"
 
 namespace kartograph::storage {
 namespace {
@@ -20,6 +21,11 @@ int64_t StateIndex(TaskState state) { return static_cast<int64_t>(state); }
 std::optional<int64_t> EndMicros(absl::Time end_time) {
   if (end_time == absl::InfiniteFuture()) return std::nullopt;
   return EncodeTime(end_time);
+}
+
+std::optional<int64_t> Micros(absl::Duration duration) {
+  if (duration == absl::InfiniteDuration()) return std::nullopt;
+  return EncodeDuration(duration);
 }
 
 // OR FAIL, because the whole transaction is rolled back where one row fails: with the default,
@@ -70,13 +76,20 @@ void CommitBatch::RolledBack() {
 
 absl::Status CommitBatch::Add(const GraphSubmitted& graph) {
   last_graph_ = std::max(last_graph_, int64_t{graph.graph});
+  for (const auto& [name, value] : graph.labels) {
+    absl::Status status =
+        connection_.Run("INSERT INTO graph_labels (name, value, graph_id) VALUES (?, ?, ?)",
+                        absl::string_view(name), absl::string_view(value), int64_t{graph.graph});
+    if (!status.ok()) return status;
+  }
   return connection_.Run(
-      "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us, work) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us, work, "
+      "open_until_idle_us, deliver_end, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       int64_t{graph.graph}, absl::string_view(graph.name), absl::string_view(graph.client_queue),
       int64_t{graph.fail_fast}, int64_t{graph.open},
       static_cast<int64_t>(planner::GraphState::kRunning), EncodeTime(graph.submit_time),
-      static_cast<int64_t>(graph.work));
+      static_cast<int64_t>(graph.work), Micros(graph.open_until_idle), int64_t{graph.deliver_end},
+      Blob{graph.details});
 }
 
 absl::Status CommitBatch::Add(const GraphChanged& graph) {
@@ -95,6 +108,12 @@ absl::Status CommitBatch::Add(const TaskSubmitted& task) {
   absl::StatusOr<int64_t> settings_id = interner_.SettingsOf(task);
   if (!settings_id.ok()) return settings_id.status();
   tasks_.Add({static_cast<int64_t>(task.task.value), *settings_id, &task});
+  for (const std::string& blob : task.blobs) {
+    absl::Status status =
+        connection_.Run("INSERT OR IGNORE INTO graph_blobs (blob, graph_id) VALUES (?, ?)",
+                        absl::string_view(blob), int64_t{task.task.graph()});
+    if (!status.ok()) return status;
+  }
   ++CountsOf(task.task.graph()).tasks;
   return absl::OkStatus();
 }
@@ -154,6 +173,16 @@ absl::Status CommitBatch::Add(const FinishedQueued& queued) {
   return absl::OkStatus();
 }
 
+absl::Status CommitBatch::Add(const GraphEndQueued& queued) {
+  absl::StatusOr<int64_t> queue_id = interner_.Queue(queued.client_queue);
+  if (!queue_id.ok()) return queue_id.status();
+  last_delivery_ = std::max(last_delivery_, queued.delivery_id);
+  return connection_.Run(
+      "INSERT INTO finished (queue_id, delivery_id, task_key, resets) VALUES (?, ?, ?, ?)",
+      *queue_id, queued.delivery_id,
+      static_cast<int64_t>(planner::TaskKey::Of(queued.graph, 0).value), kGraphEnd);
+}
+
 absl::Status CommitBatch::Add(const FinishedAcknowledged& acknowledged) {
   absl::StatusOr<std::optional<int64_t>> queue_id = interner_.FindQueue(acknowledged.client_queue);
   if (!queue_id.ok()) return queue_id.status();
@@ -186,8 +215,8 @@ CommitBatch::CountChange& CommitBatch::CountsOf(planner::GraphId graph) {
 absl::Status CommitBatch::Flush() {
   absl::Status status =
       InsertAll(connection_, tasks_,
-                "INSERT OR FAIL INTO tasks (key, name, settings_id, after, payload) "
-                "SELECT key, name, settings_id, after, payload FROM new_tasks");
+                "INSERT OR FAIL INTO tasks (key, name, settings_id, after, payload, details) "
+                "SELECT key, name, settings_id, after, payload, details FROM new_tasks");
   if (!status.ok()) return status;
   status = InsertAll(connection_, attempts_,
                      "INSERT OR FAIL INTO attempts (key, agent_id, launch_us) "
@@ -196,9 +225,9 @@ absl::Status CommitBatch::Flush() {
   status = InsertAll(
       connection_, attempt_ends_,
       "INSERT OR FAIL INTO attempt_ends (key, outcome, exit_status, signal, start_us, end_us, "
-      "peak_ram, cpu_us, wall_us, message, return_value) "
+      "peak_ram, cpu_us, wall_us, message, return_value, has_value) "
       "SELECT key, outcome, exit_status, signal, start_us, end_us, peak_ram, cpu_us, wall_us, "
-      "message, return_value FROM new_attempt_ends");
+      "message, return_value, has_value FROM new_attempt_ends");
   if (!status.ok()) return status;
   if (status = FlushTaskEnds(); !status.ok()) return status;
   if (status = FlushFinished(); !status.ok()) return status;

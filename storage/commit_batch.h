@@ -57,6 +57,7 @@ class CommitBatch {
   absl::Status Replace(const TaskEnded& ended);
   absl::Status Add(const TaskReset& reset);
   absl::Status Add(const FinishedQueued& queued);
+  absl::Status Add(const GraphEndQueued& queued);
   absl::Status Add(const FinishedAcknowledged& acknowledged);
   absl::Status Add(const RequestAnswered& answered);
   absl::Status Add(const RetentionTime& retention);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -122,6 +123,16 @@ absl::StatusOr<planner::RetryRule> DecodeRetryRule(absl::string_view text) {
     }
   }
   return rule;
+}
+
+std::string EncodeLabels(const Labels& labels) {
+  std::string json = "[";
+  for (const auto& [name, value] : labels) {
+    absl::StrAppend(&json, json.size() > 1 ? ",[\"" : "[\"", absl::BytesToHexString(name), "\",\"",
+                    absl::BytesToHexString(value), "\"]");
+  }
+  json.push_back(']');
+  return json;
 }
 
 void EncodeIndexes(absl::Span<const planner::TaskIndex> indexes, std::string& json) {

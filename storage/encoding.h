@@ -14,6 +14,7 @@
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/retry_rule.h"
+#include "storage/records.h"
 
 namespace kartograph::storage {
 
@@ -34,6 +35,10 @@ absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json
 std::string EncodeRetryRule(const planner::RetryRule& rule);
 // DataLoss for what EncodeRetryRule does not write.
 absl::StatusOr<planner::RetryRule> DecodeRetryRule(absl::string_view text);
+
+// [["6b6579","76616c7565"]]: names and values in hexadecimal digits, as SQLite's hex() has them in
+// lower case.
+std::string EncodeLabels(const Labels& labels);
 
 // [0,17,4]. Overwrites `json`.
 void EncodeIndexes(absl::Span<const planner::TaskIndex> indexes, std::string& json);

@@ -73,9 +73,37 @@ absl::Status ReadAttempts(Connection& connection, RowDecoder& decoder, Span span
     AttemptRow attempt;
     absl::Status status = decoder.Attempt(*rows, true, attempt);
     if (!status.ok()) return status;
+    finished.agent_name = std::move(attempt.launched.agent_name);
     finished.last_attempt = std::move(attempt.ended);
     finished.return_value_bytes = attempt.return_value_bytes;
   }
+}
+
+absl::Status ReadGraph(Connection& connection, planner::GraphId graph, GraphRow& row) {
+  absl::StatusOr<Rows> rows = connection.Query(
+      "SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs WHERE id = ?", int64_t{graph});
+  if (!rows.ok()) return rows.status();
+  absl::StatusOr<bool> found = rows->Next();
+  if (!found.ok()) return found.status();
+  if (!*found) {
+    return absl::InternalError(absl::StrCat("graph ", planner::GraphIdToString(graph),
+                                            " is delivered as ended, but is not there"));
+  }
+  return RowDecoder::Graph(*rows, row);
+}
+
+// Of what was delivered.
+absl::StatusOr<absl::Time> EndTime(Connection& connection, planner::TaskKey task, int64_t resets) {
+  if (resets == kGraphEnd) {
+    GraphRow row;
+    absl::Status status = ReadGraph(connection, task.graph(), row);
+    if (!status.ok()) return status;
+    return row.state.end_time;
+  }
+  TaskEnded ended;
+  absl::StatusOr<Span> span = ReadEnd(connection, task, resets, ended);
+  if (!span.ok()) return span.status();
+  return ended.end_time;
 }
 
 }  // namespace
@@ -86,8 +114,8 @@ absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDe
                                                    const DeliveryFilter& filter) {
   std::vector<Finished> all;
   absl::StatusOr<Rows> rows = connection.Query(
-      "SELECT f.delivery_id, f.task_key, f.resets, t.name "
-      "FROM finished f JOIN tasks t ON t.key = f.task_key "
+      "SELECT f.delivery_id, f.task_key, f.resets, t.name, t.details "
+      "FROM finished f LEFT JOIN tasks t ON t.key = f.task_key "
       "WHERE f.queue_id = (SELECT id FROM queues WHERE name = ?) AND f.delivery_id >= ? "
       "ORDER BY f.delivery_id",
       client_queue, filter.from);
@@ -101,7 +129,16 @@ absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDe
     Finished finished;
     finished.delivery_id = rows->Int(0);
     finished.task.value = static_cast<uint64_t>(rows->Int(1));
+    if (rows->Int(2) == kGraphEnd) {
+      absl::Status status =
+          ReadGraph(connection, finished.task.graph(), finished.graph_end.emplace());
+      if (!status.ok()) return status;
+      all.push_back(std::move(finished));
+      continue;
+    }
     finished.task_name = rows->String(3);
+    finished.task_details = rows->String(4);
+    finished.resets = static_cast<int>(rows->Int(2));
     finished.ended.task = finished.task;
     absl::StatusOr<Span> span = ReadEnd(connection, finished.task, rows->Int(2), finished.ended);
     if (!span.ok()) return span.status();
@@ -160,11 +197,10 @@ absl::StatusOr<std::vector<QueueRow>> ReadQueues(Connection& connection, absl::s
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
     if (!*row) return queues;
-    TaskEnded oldest;
-    const planner::TaskKey task = {static_cast<uint64_t>(rows->Int(3))};
-    absl::StatusOr<Span> span = ReadEnd(connection, task, rows->Int(4), oldest);
-    if (!span.ok()) return span.status();
-    queues.push_back({rows->String(0), rows->Int(1), oldest.end_time});
+    absl::StatusOr<absl::Time> oldest =
+        EndTime(connection, {static_cast<uint64_t>(rows->Int(3))}, rows->Int(4));
+    if (!oldest.ok()) return oldest.status();
+    queues.push_back({rows->String(0), rows->Int(1), *oldest});
   }
 }
 

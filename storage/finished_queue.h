@@ -13,6 +13,9 @@
 
 namespace kartograph::storage {
 
+// In the column of resets, for the end of a graph.
+inline constexpr int64_t kGraphEnd = -1;
+
 // LongReader::FinishedOf. A delivery has the end it was queued for, also when the task was run
 // again since.
 absl::StatusOr<std::vector<Finished>> ReadFinished(Connection& connection, RowDecoder& decoder,

@@ -31,12 +31,27 @@ class GraphVisitor {
   virtual void OnTaskEnded(const TaskEnded& ended) = 0;
 };
 
+struct GraphRow {
+  GraphSubmitted graph;
+  GraphChanged state;
+  // Tasks by final state (index: TaskState) and in all. For a running graph only what is final is
+  // counted by state.
+  int64_t counts[planner::kTaskStates] = {};
+  int64_t tasks = 0;
+};
+
+// A delivery: a task that has ended, or a graph.
 struct Finished {
   int64_t delivery_id = 0;
+  // The graph, as it is now; then nothing else is set.
+  std::optional<GraphRow> graph_end = {};
   planner::TaskKey task;
   std::string task_name;
+  std::string task_details;
   TaskEnded ended;
+  int resets = 0;             // before this end
   int attempts = 0;           // launched since the last reset
+  std::string agent_name;     // of the last attempt
   AttemptEnded last_attempt;  // outcome kNone where there was none
   // The size of its return value, also where that is left out.
   int64_t return_value_bytes = 0;
@@ -162,15 +177,6 @@ class LongReader {
   virtual absl::StatusOr<UnusedRows> FindUnused() = 0;
 };
 
-struct GraphRow {
-  GraphSubmitted graph;
-  GraphChanged state;
-  // Tasks by final state (index: TaskState) and in all. For a running graph only what is final is
-  // counted by state.
-  int64_t counts[planner::kTaskStates] = {};
-  int64_t tasks = 0;
-};
-
 struct AttemptRow {
   AttemptLaunched launched;
   AttemptEnded ended;              // outcome kNone while it runs; without its return value
@@ -204,7 +210,11 @@ class HistoryReader : public LongReader {
   // Which graphs to list: those that fit all that is given.
   struct GraphFilter {
     std::optional<planner::GraphState> state{};
-    std::string name{};  // empty: any
+    std::string name{};          // empty: any
+    std::string client_queue{};  // empty: any
+    Labels labels{};             // all of them
+    absl::Time submitted_since = absl::InfinitePast();
+    absl::Time submitted_before = absl::InfiniteFuture();
   };
   // Newest first, ids below `before` (0: from the newest).
   virtual absl::StatusOr<std::vector<GraphRow>> ListGraphs(planner::GraphId before, int limit,
@@ -216,6 +226,8 @@ class HistoryReader : public LongReader {
     // The list ends after the second task at the earliest, where the payloads of those before the
     // last one are larger than this together.
     int64_t max_payload_bytes = INT64_MAX;
+    // Only tasks whose details fit. Called many times while the history is being read.
+    std::function<bool(absl::string_view details)> where = nullptr;
   };
   // Tasks with index >= `from`, by index. With `states`, only final tasks in one of these states
   // (the others come from the scheduler).
@@ -230,6 +242,9 @@ class HistoryReader : public LongReader {
   // From byte `offset` on, which may be behind its end. NotFound for an attempt that has not ended.
   virtual absl::StatusOr<ResultPart> ReadResult(planner::AttemptId attempt, int64_t offset,
                                                 int64_t max_bytes) = 0;
+  // Of these blobs those that no graph of the history refers to.
+  virtual absl::StatusOr<std::vector<std::string>> UnusedBlobs(
+      absl::Span<const std::string> blobs) = 0;
   // Those that have deliveries, in order of names, after this one.
   virtual absl::StatusOr<std::vector<QueueRow>> ListQueues(absl::string_view after, int limit) = 0;
   // Newest first; tasks in state kFailed.

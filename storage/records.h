@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -28,6 +29,9 @@ enum class GraphWork : uint8_t {
 };
 inline constexpr int kGraphWorks = 6;
 
+// Names and values that lists are filtered by, in order of names; each name once.
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
 // A new graph, running.
 struct GraphSubmitted {
   planner::GraphId graph = 0;
@@ -38,6 +42,11 @@ struct GraphSubmitted {
   absl::Time submit_time;
   // kSubmitting: its tasks come in later commits, and a GraphChanged when all are there.
   GraphWork work = GraphWork::kNone;
+  // An open one closes by itself when its tasks have ended and none was added for so long.
+  absl::Duration open_until_idle = absl::InfiniteDuration();
+  bool deliver_end = false;  // its end is a delivery as well
+  Labels labels = {};
+  std::string details = {};  // what else its client has said of it; opaque
 };
 
 // An open graph was closed, ended, runs again, or work on it began or ended.
@@ -58,6 +67,9 @@ struct TaskSubmitted {
   std::vector<planner::TaskIndex> after;  // in the same graph
   planner::TaskPolicy policy;
   int32_t priority = 0;
+  std::string details = {};  // what else its client has said of it; opaque
+  // Blobs that it reads: they are kept for as long as its graph.
+  std::vector<std::string> blobs = {};
 };
 
 // Written before the launch is sent to the cluster.
@@ -80,6 +92,7 @@ struct AttemptEnded {
   absl::Duration cpu_time;
   absl::Duration wall_time;
   std::string return_value;
+  bool has_value = false;  // it wrote a return value, which may have no bytes
 };
 
 // The task is final.
@@ -105,6 +118,12 @@ struct FinishedQueued {
   int64_t delivery_id = 0;
   planner::TaskKey task;
 };
+// So does the end of a graph.
+struct GraphEndQueued {
+  std::string client_queue;
+  int64_t delivery_id = 0;
+  planner::GraphId graph = 0;
+};
 // The client has it; unknown ids are ignored.
 struct FinishedAcknowledged {
   std::string client_queue;
@@ -124,7 +143,7 @@ struct RetentionTime {
 };
 
 using Record = std::variant<GraphSubmitted, GraphChanged, TaskSubmitted, AttemptLaunched,
-                            AttemptEnded, TaskEnded, TaskReset, FinishedQueued,
+                            AttemptEnded, TaskEnded, TaskReset, FinishedQueued, GraphEndQueued,
                             FinishedAcknowledged, RequestAnswered, RetentionTime>;
 
 }  // namespace kartograph::storage

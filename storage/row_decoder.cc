@@ -57,6 +57,10 @@ absl::Status RowDecoder::Graph(const Rows& rows, GraphRow& graph) {
   graph.counts[static_cast<int>(TaskState::kFailed)] = rows.Int(10);
   graph.counts[static_cast<int>(TaskState::kCancelled)] = rows.Int(11);
   graph.counts[static_cast<int>(TaskState::kSkipped)] = rows.Int(12);
+  graph.graph.open_until_idle =
+      rows.IsNull(14) ? absl::InfiniteDuration() : DecodeDuration(rows.Int(14));
+  graph.graph.deliver_end = rows.Int(15) != 0;
+  graph.graph.details = rows.String(16);
   return absl::OkStatus();
 }
 
@@ -82,7 +86,9 @@ absl::Status RowDecoder::Attempt(const Rows& rows, bool return_value, AttemptRow
   const absl::string_view message = rows.Bytes(11);
   ended.message.assign(message.data(), message.size());
   attempt.return_value_bytes = rows.Int(12);  // 0 where it is NULL
-  if (return_value) ended.return_value = rows.String(13);
+  // Before it was written, only values that have bytes are known to be there.
+  ended.has_value = rows.Int(13) != 0 || attempt.return_value_bytes > 0;
+  if (return_value) ended.return_value = rows.String(14);
   return absl::OkStatus();
 }
 

@@ -17,12 +17,12 @@
 // attempt_ends (as e), and task_ends.
 #define KARTOGRAPH_GRAPH_COLUMNS                                                          \
   "id, name, client_queue, fail_fast, open, state, submit_us, end_us, tasks, succeeded, " \
-  "failed, cancelled, skipped, work"
+  "failed, cancelled, skipped, work, open_until_idle_us, deliver_end, details"
 // Graphs that are not hidden.
 #define KARTOGRAPH_VISIBLE "work NOT IN (1, 5)"
 #define KARTOGRAPH_ATTEMPT_COLUMNS                                                   \
   "a.key, a.agent_id, a.launch_us, e.outcome, e.exit_status, e.signal, e.start_us, " \
-  "e.end_us, e.peak_ram, e.cpu_us, e.wall_us, e.message, length(e.return_value)"
+  "e.end_us, e.peak_ram, e.cpu_us, e.wall_us, e.message, length(e.return_value), e.has_value"
 #define KARTOGRAPH_TASK_END_COLUMNS "state, end_us, reason"
 
 namespace kartograph::storage {
@@ -44,7 +44,8 @@ class RowDecoder {
  public:
   explicit RowDecoder(Connection* connection) : connection_(*connection) {}
 
-  // KARTOGRAPH_GRAPH_COLUMNS at column 0.
+  // KARTOGRAPH_GRAPH_COLUMNS at column 0. Labels are only to be found by, and left empty: whoever
+  // wrote them has them among the details.
   static absl::Status Graph(const Rows& rows, GraphRow& graph);
   // KARTOGRAPH_ATTEMPT_COLUMNS at column 0, and at the end, with `return_value`, e.return_value.
   // The outcome is kNone for an attempt without an end. Overwrites all of `attempt` but

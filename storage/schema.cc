@@ -269,8 +269,35 @@ CREATE INDEX settings_by_value ON settings (
   priority, unreachable_timeout_us, max_losses, retry_rule);
 )sql";
 
+// What clients say of graphs and tasks beside what to run, ends of graphs as deliveries, and blobs.
+constexpr char kVersion8[] = R"sql(
+ALTER TABLE graphs ADD COLUMN open_until_idle_us INTEGER;
+ALTER TABLE graphs ADD COLUMN deliver_end INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE graphs ADD COLUMN details BLOB NOT NULL DEFAULT x'';
+ALTER TABLE tasks ADD COLUMN details BLOB NOT NULL DEFAULT x'';
+ALTER TABLE attempt_ends ADD COLUMN has_value INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE graph_labels (
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  graph_id INTEGER NOT NULL,
+  PRIMARY KEY (name, value, graph_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX graph_labels_by_graph ON graph_labels (graph_id);
+
+-- Which blobs the tasks of a graph read. The blobs are files beside the database.
+CREATE TABLE graph_blobs (
+  blob TEXT NOT NULL,
+  graph_id INTEGER NOT NULL,
+  PRIMARY KEY (blob, graph_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX graph_blobs_by_graph ON graph_blobs (graph_id);
+
+-- In `finished`, -1 resets stand for the end of the graph that task_key is in.
+)sql";
+
 constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4,
-                                       kVersion5, kVersion6, kVersion7};
+                                       kVersion5, kVersion6, kVersion7, kVersion8};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

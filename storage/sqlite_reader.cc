@@ -1,5 +1,7 @@
 #include "storage/sqlite_reader.h"
 
+#include <limits.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,7 +26,7 @@ absl::Status NoSuchGraph(planner::GraphId graph) {
 #define TASK_COLUMNS                                                                      \
   "t.key, t.name, t.settings_id, t.after, (SELECT attempts_before FROM task_resets r "    \
   "WHERE r.task_key = t.key ORDER BY number DESC LIMIT 1), e.state, e.end_us, e.reason, " \
-  "iif(?1, t.payload, NULL)"
+  "iif(?1, t.payload, NULL), t.details"
 
 absl::Status DecodeTask(const Rows& rows, RowDecoder& decoder, TaskRow& task) {
   task.task.task.value = static_cast<uint64_t>(rows.Int(0));
@@ -42,6 +44,7 @@ absl::Status DecodeTask(const Rows& rows, RowDecoder& decoder, TaskRow& task) {
     if (absl::Status status = RowDecoder::TaskEnd(rows, 5, ended); !status.ok()) return status;
   }
   task.task.payload = rows.String(8);
+  task.task.details = rows.String(9);
   return absl::OkStatus();
 }
 
@@ -60,13 +63,16 @@ class PayloadBudget {
   int64_t pending_ = 0;  // of the last task
 };
 
-absl::Status DecodeTasks(absl::StatusOr<Rows> rows, RowDecoder& decoder, PayloadBudget& budget,
+// Up to `limit` of those that fit.
+absl::Status DecodeTasks(absl::StatusOr<Rows> rows, RowDecoder& decoder, int limit,
+                         const HistoryReader::Detail& detail, PayloadBudget& budget,
                          std::vector<TaskRow>& tasks) {
   if (!rows.ok()) return rows.status();
-  while (budget.has_room()) {
+  while (budget.has_room() && static_cast<int>(tasks.size()) < limit) {
     absl::StatusOr<bool> row = rows->Next();
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
+    if (detail.where && !detail.where(rows->Bytes(9))) continue;
     if (absl::Status status = DecodeTask(*rows, decoder, tasks.emplace_back()); !status.ok()) {
       return status;
     }
@@ -123,6 +129,50 @@ absl::Status DecodeGraphs(absl::StatusOr<Rows> rows, std::vector<GraphRow>& grap
   }
 }
 
+// What every filter of graphs has but what finds them: parameters 1 to 7.
+#define GRAPHS_FILTER                                                               \
+  "id < ?1 AND " KARTOGRAPH_VISIBLE                                                 \
+  " AND (?2 = 0 OR state = ?2) AND (?3 = '' OR name = ?3) "                         \
+  "AND (?4 = '' OR client_queue = ?4) AND submit_us >= ?5 AND submit_us < ?6 "      \
+  "AND NOT EXISTS (SELECT 1 FROM json_each(?7) wanted WHERE NOT EXISTS "            \
+  "(SELECT 1 FROM graph_labels l WHERE l.graph_id = id "                            \
+  "AND lower(hex(l.name)) = wanted.value ->> 0 "                                    \
+  "AND lower(hex(l.value)) = wanted.value ->> 1)) ORDER BY id DESC LIMIT ?8"
+
+// Newest first, by what finds the fewest: a label, a name, a state, or all of them.
+absl::StatusOr<Rows> QueryGraphs(Connection& connection, planner::GraphId before, int limit,
+                                 const HistoryReader::GraphFilter& filter) {
+  const int64_t below = before == 0 ? INT64_MAX : int64_t{before};
+  const int64_t state = filter.state.has_value() ? static_cast<int64_t>(*filter.state) : 0;
+  const absl::string_view name = filter.name;
+  const absl::string_view queue = filter.client_queue;
+  const int64_t since = EncodeTime(filter.submitted_since);
+  const int64_t until = EncodeTime(filter.submitted_before);
+  const std::string labels = EncodeLabels(filter.labels);
+  const absl::string_view wanted = labels;
+  const int64_t rows = limit;
+  if (!filter.labels.empty()) {
+    return connection.Query(
+        "SELECT " KARTOGRAPH_GRAPH_COLUMNS
+        " FROM graphs WHERE id IN (SELECT graph_id FROM graph_labels WHERE name = ?9 AND value = "
+        "?10 AND graph_id < ?1) AND " GRAPHS_FILTER,
+        below, state, name, queue, since, until, wanted, rows,
+        absl::string_view(filter.labels[0].first), absl::string_view(filter.labels[0].second));
+  }
+  if (!filter.name.empty()) {
+    return connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
+                            " FROM graphs INDEXED BY graphs_by_name WHERE name = ?3 AND " GRAPHS_FILTER,
+                            below, state, name, queue, since, until, wanted, rows);
+  }
+  if (filter.state.has_value()) {
+    return connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
+                            " FROM graphs INDEXED BY graphs_by_state WHERE state = ?2 AND " GRAPHS_FILTER,
+                            below, state, name, queue, since, until, wanted, rows);
+  }
+  return connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs WHERE " GRAPHS_FILTER,
+                          below, state, name, queue, since, until, wanted, rows);
+}
+
 absl::Status ReadGraph(Connection& connection, planner::GraphId graph, GraphRow& row) {
   std::vector<GraphRow> graphs;
   absl::Status status =
@@ -149,33 +199,8 @@ absl::StatusOr<GraphRow> SqliteReader::GetGraph(planner::GraphId graph) {
 absl::StatusOr<std::vector<GraphRow>> SqliteReader::ListGraphs(planner::GraphId before, int limit,
                                                                const GraphFilter& filter) {
   std::vector<GraphRow> graphs;
-  const int64_t below = before == 0 ? INT64_MAX : int64_t{before};
   absl::Status status = InTransaction([&](Session& session) {
-    if (!filter.name.empty()) {
-      return DecodeGraphs(
-          session.connection->Query(
-              "SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs INDEXED BY graphs_by_name "
-              "WHERE name = ?1 AND id < ?2 AND (?3 = 0 OR state = ?3) AND " KARTOGRAPH_VISIBLE
-              " ORDER BY id DESC LIMIT ?4",
-              absl::string_view(filter.name), below,
-              filter.state.has_value() ? static_cast<int64_t>(*filter.state) : int64_t{0},
-              int64_t{limit}),
-          graphs);
-    }
-    if (!filter.state.has_value()) {
-      return DecodeGraphs(
-          session.connection->Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
-                                    " FROM graphs WHERE id < ? AND " KARTOGRAPH_VISIBLE
-                                    " ORDER BY id DESC LIMIT ?",
-                                    below, int64_t{limit}),
-          graphs);
-    }
-    return DecodeGraphs(
-        session.connection->Query(
-            "SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs INDEXED BY graphs_by_state "
-            "WHERE state = ? AND id < ? AND " KARTOGRAPH_VISIBLE " ORDER BY id DESC LIMIT ?",
-            static_cast<int64_t>(*filter.state), below, int64_t{limit}),
-        graphs);
+    return DecodeGraphs(QueryGraphs(*session.connection, before, limit, filter), graphs);
   });
   if (!status.ok()) return status;
   return graphs;
@@ -189,6 +214,7 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
   if (from >= planner::kMaxTasks) return tasks;
   const int64_t first = Key(planner::TaskKey::Of(graph, from));
   const int64_t last = KeyRange::TasksOf(graph).last;
+  const int64_t rows_read = detail.where ? INT64_MAX : int64_t{limit};
   bool wanted[planner::kTaskStates] = {};
   for (TaskState state : states) wanted[static_cast<size_t>(state)] = true;
   const auto want = [&wanted](TaskState state) {
@@ -201,7 +227,7 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
             ? session.connection->Query("SELECT " TASK_COLUMNS
                                         " FROM tasks t LEFT JOIN task_ends e ON e.key = t.key "
                                         "WHERE t.key BETWEEN ?2 AND ?3 ORDER BY t.key LIMIT ?4",
-                                        int64_t{detail.payload}, first, last, int64_t{limit})
+                                        int64_t{detail.payload}, first, last, rows_read)
             : session.connection->Query(
                   // The ends come first (CROSS JOIN keeps the order): they are narrow, and what is
                   // asked for are mostly the few that failed.
@@ -209,9 +235,9 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
                   " FROM task_ends e CROSS JOIN tasks t ON t.key = e.key "
                   "WHERE e.key BETWEEN ?2 AND ?3 AND e.state IN (?5, ?6, ?7, ?8) "
                   "ORDER BY e.key LIMIT ?4",
-                  int64_t{detail.payload}, first, last, int64_t{limit}, want(TaskState::kSucceeded),
+                  int64_t{detail.payload}, first, last, rows_read, want(TaskState::kSucceeded),
                   want(TaskState::kFailed), want(TaskState::kCancelled), want(TaskState::kSkipped));
-    absl::Status status = DecodeTasks(std::move(rows), session.decoder, budget, tasks);
+    absl::Status status = DecodeTasks(std::move(rows), session.decoder, limit, detail, budget, tasks);
     if (!detail.attempts) return status;
     for (TaskRow& task : tasks) {
       if (!status.ok()) return status;
@@ -236,7 +262,7 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::GetTasks(absl::Span<const pla
                                     " FROM tasks t LEFT JOIN task_ends e ON e.key = t.key "
                                     "WHERE t.key = ?2",
                                     int64_t{detail.payload}, Key(key)),
-          session.decoder, budget, tasks);
+          session.decoder, INT_MAX, detail, budget, tasks);
       if (status.ok() && detail.attempts && tasks.size() > before) {
         status = ReadAttempts(*session.connection, session.decoder, tasks.back());
       }
@@ -258,7 +284,7 @@ absl::StatusOr<TaskRow> SqliteReader::GetTask(planner::GraphId graph, absl::stri
                                   "WHERE t.graph_id = ?2 AND t.name = ?3 AND EXISTS "
                                   "(SELECT 1 FROM graphs WHERE id = ?2 AND " KARTOGRAPH_VISIBLE ")",
                                   int64_t{1}, int64_t{graph}, name),
-        session.decoder, budget, tasks);
+        session.decoder, 1, {}, budget, tasks);
     if (!status.ok()) return status;
     if (tasks.empty()) {
       GraphRow row;
@@ -319,6 +345,23 @@ absl::StatusOr<std::vector<FailureRow>> SqliteReader::ListFailures(int limit) {
   });
   if (!status.ok()) return status;
   return failures;
+}
+
+absl::StatusOr<std::vector<std::string>> SqliteReader::UnusedBlobs(
+    absl::Span<const std::string> blobs) {
+  return Get<std::vector<std::string>>(
+      [&](Session& session) -> absl::StatusOr<std::vector<std::string>> {
+        std::vector<std::string> unused;
+        for (const std::string& blob : blobs) {
+          absl::StatusOr<Rows> rows = session.connection->Query(
+              "SELECT 1 FROM graph_blobs WHERE blob = ? LIMIT 1", absl::string_view(blob));
+          if (!rows.ok()) return rows.status();
+          absl::StatusOr<bool> found = rows->Next();
+          if (!found.ok()) return found.status();
+          if (!*found) unused.push_back(blob);
+        }
+        return unused;
+      });
 }
 
 absl::StatusOr<std::vector<QueueRow>> SqliteReader::ListQueues(absl::string_view after, int limit) {

@@ -36,6 +36,8 @@ class SqliteReader : public HistoryReader {
   absl::StatusOr<ResultPart> ReadResult(planner::AttemptId attempt, int64_t offset,
                                         int64_t max_bytes) override;
   absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) override;
+  absl::StatusOr<std::vector<std::string>> UnusedBlobs(
+      absl::Span<const std::string> blobs) override;
   absl::StatusOr<std::vector<QueueRow>> ListQueues(absl::string_view after, int limit) override;
   absl::StatusOr<std::vector<Finished>> FinishedOf(absl::string_view client_queue, int max_tasks,
                                                    int64_t max_bytes,

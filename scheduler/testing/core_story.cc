@@ -122,7 +122,7 @@ absl::Status CoreStory::Add(const Task& task) {
   std::vector<planner::TaskIndex> after;
   for (const std::string& name : task.Get().after) after.push_back(Key(name).index());
   absl::Status status =
-      core_->AddTask(graph_, task.Get(), std::move(after), {now_, step_}).status();
+      core_->AddTasks(graph_, {task.Get()}, {std::move(after)}, {now_, step_}).status();
   Batch();
   return status;
 }

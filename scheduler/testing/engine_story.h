@@ -99,7 +99,13 @@ class EngineStory {
     return Ask<planner::GraphId>(SubmitGraph{request, Prepare(graph.Get())});
   }
   Answer<planner::TaskKey> Add(planner::GraphId graph, const Task& task) {
-    return Ask<planner::TaskKey>(AddTask{"", graph, task.Get()});
+    return Add(graph, std::vector<Task>{task});
+  }
+  Answer<planner::TaskKey> Add(planner::GraphId graph, const std::vector<Task>& tasks,
+                               const RequestId& request = {}) {
+    AddTasks add{request, graph, {}};
+    for (const Task& task : tasks) add.tasks.push_back(task.Get());
+    return Ask<planner::TaskKey>(std::move(add));
   }
   Answer<bool> Close(planner::GraphId graph) { return Ask<bool>(CloseGraph{"", graph}); }
   Answer<int> Cancel(planner::GraphId graph, const std::string& request = "") {

@@ -77,6 +77,7 @@ class Ledger {
       for (planner::TaskKey task : undelivered_) {
         if (task.graph() == id) Wrong("pruned what was not delivered");
       }
+      if (undelivered_ends_.contains(id)) Wrong("pruned a graph whose end was not delivered");
       graphs_.erase(id);
       ++pruned_;
     }
@@ -85,6 +86,9 @@ class Ledger {
   // Ends that a client waits for and was not given yet.
   const std::set<planner::TaskKey>& undelivered() const { return undelivered_; }
   void Delivered(planner::TaskKey task) { undelivered_.erase(task); }
+  // The same of the ends of graphs.
+  const std::set<planner::GraphId>& undelivered_ends() const { return undelivered_ends_; }
+  void EndDelivered(planner::GraphId graph) { undelivered_ends_.erase(graph); }
 
   // --- what was committed ---
   void OnCommitted(absl::Span<const storage::Record> records) {
@@ -108,6 +112,11 @@ class Ledger {
         ended_.erase(reset->task);
       } else if (const auto* queued = std::get_if<storage::FinishedQueued>(&record)) {
         undelivered_.insert(queued->task);
+      } else if (const auto* ended = std::get_if<storage::GraphEndQueued>(&record)) {
+        if (graphs_.at(ended->graph).state == planner::GraphState::kRunning) {
+          Wrong("delivers the end of a graph that runs");
+        }
+        undelivered_ends_.insert(ended->graph);
       }
     }
     for (const auto& entry : pools_) {
@@ -246,6 +255,7 @@ class Ledger {
   std::map<planner::TaskKey, std::vector<planner::TaskIndex>> after_;
   std::map<planner::TaskKey, planner::TaskState> ended_;
   std::set<planner::TaskKey> undelivered_;
+  std::set<planner::GraphId> undelivered_ends_;
   std::map<planner::AttemptId, Attempt> attempts_;
   std::map<std::string, Agent> agents_;
   planner::ResourceVector pool_used_;

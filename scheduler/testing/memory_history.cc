@@ -123,6 +123,18 @@ void MemoryHistory::Apply(const storage::Record& record) {
                    Check(r.delivery_id > last_delivery_, "delivery ids do not grow");
                    last_delivery_ = r.delivery_id;
                  },
+                 [&](const storage::GraphEndQueued& r) {
+                   Check(r.delivery_id > last_delivery_, "delivery ids do not grow");
+                   last_delivery_ = r.delivery_id;
+                   Check(graphs_.contains(r.graph), "a delivery of an unknown graph");
+                   const Graph& graph = graphs_[r.graph];
+                   Check(graph.state.state != planner::GraphState::kRunning, "a delivery of a graph that runs");
+                   storage::Finished& finished = finished_[r.client_queue][r.delivery_id];
+                   finished.delivery_id = r.delivery_id;
+                   finished.task = TaskKey::Of(r.graph, 0);
+                   finished.graph_end = {graph.submitted, graph.state, {}, {}};
+                   finished.graph_end->tasks = static_cast<int64_t>(graph.tasks.size());
+                 },
                  [&](const storage::FinishedAcknowledged& r) {
                    finished_[r.client_queue].erase(r.delivery_id);
                  },
@@ -223,12 +235,14 @@ storage::Finished MemoryHistory::FinishedNow(const storage::FinishedQueued& queu
   finished.delivery_id = queued.delivery_id;
   finished.task = queued.task;
   finished.task_name = of.submitted.name;
+  finished.task_details = of.submitted.details;
   Check(of.ended.has_value(), "a delivery of a task that has not ended");
   finished.ended = *of.ended;
   for (const auto& [number, attempt] : of.attempts) {
     if (number <= of.attempts_before || !attempt.second) continue;
     ++finished.attempts;
     finished.last_attempt = *attempt.second;
+    finished.agent_name = attempt.first.agent_name;
     finished.return_value_bytes = static_cast<int64_t>(finished.last_attempt.return_value.size());
   }
   return finished;

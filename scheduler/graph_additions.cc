@@ -1,0 +1,88 @@
+// Tasks that are added to open graphs.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "planner/task_graph.h"
+#include "scheduler/graph_table.h"
+
+namespace kartograph::scheduler {
+
+using planner::TaskIndex;
+using planner::TaskKey;
+using planner::TaskState;
+
+TaskKey GraphTable::AddTasks(LiveGraph& graph, std::vector<TaskSubmission> tasks,
+                             const std::vector<std::vector<TaskIndex>>& after, const Turn& turn) {
+  StopWaiting(graph);
+  const TaskIndex first = static_cast<TaskIndex>(graph.tasks.size());
+  const std::vector<uint32_t> ranks = RanksOfAdded(first, after);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    Add(graph, std::move(tasks[i]), after[i], ranks[i], turn);
+  }
+  // Each may come after a later one, so they are linked when all are there.
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const TaskIndex index = first + static_cast<TaskIndex>(i);
+    for (TaskIndex before : after[i]) {
+      if (graph.tasks[before].state == TaskState::kSucceeded) continue;
+      graph.later_successors[before].push_back(index);
+      ++graph.tasks[index].pending;
+    }
+  }
+  for (size_t i = 0; i < tasks.size(); ++i) Begin(graph, first + static_cast<TaskIndex>(i), turn);
+  return graph.key(first);
+}
+
+// Longest remaining paths among what is added. What they come after was ranked without them.
+std::vector<uint32_t> GraphTable::RanksOfAdded(TaskIndex first,
+                                               const std::vector<std::vector<TaskIndex>>& after) {
+  planner::Adjacency among;
+  std::vector<TaskIndex> before;
+  for (const std::vector<TaskIndex>& list : after) {
+    before.clear();
+    for (TaskIndex index : list) {
+      if (index >= first) before.push_back(index - first);
+    }
+    among.Append(before);
+  }
+  return planner::LongestRemainingPath(among.Reversed());
+}
+
+void GraphTable::Add(LiveGraph& graph, TaskSubmission task, const std::vector<TaskIndex>& after,
+                     uint32_t rank, const Turn& turn) {
+  const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
+  LiveTask& live = graph.tasks.emplace_back();
+  live.rank = rank;
+  live.priority = task.priority;
+  live.consumption = UseConsumption(graph, task.consumption, task.policy.timeout);
+  live.policy = graph.InternPolicy(task.policy);
+  graph.AddResources(task.consumption);
+  graph.AppendName(task.name);
+  ++graph.unfinished;
+  ++graph.counts.total;
+  ++counts_.total;
+  Count(graph, TaskState::kWaiting, 1);
+  graph.predecessors.Append(after);
+  turn.step.changed_tasks.push_back(graph.key(index));
+  turn.step.records.emplace_back(storage::TaskSubmitted{
+      graph.key(index), std::move(task.name), std::move(task.payload), std::move(task.consumption),
+      after, task.policy, task.priority, std::move(task.details), std::move(task.blobs)});
+}
+
+void GraphTable::Begin(LiveGraph& graph, TaskIndex index, const Turn& turn) {
+  // One before it among those that were added may have been skipped, and it with that.
+  if (graph.tasks[index].state != TaskState::kWaiting) return;
+  if (graph.tasks[index].pending == 0) {
+    MakeReady(graph, index, absl::ZeroDuration(), turn);
+    return;
+  }
+  for (TaskIndex before : graph.predecessors[index]) {
+    const TaskState state = graph.tasks[before].state;
+    if (!planner::IsFinal(state) || state == TaskState::kSucceeded) continue;
+    Finish(graph, index, TaskState::kSkipped,
+           absl::StrCat("comes after \"", graph.task_name(before), "\", which did not succeed"),
+           turn);
+    return;
+  }
+}
+
+}  // namespace kartograph::scheduler
