@@ -99,7 +99,7 @@ TEST_F(AdditionsTest, TasksWithoutANameGetOne) {
   Answer<TaskKey> added = Add(graph, {Task(""), Task("")});
   Batch();
   EXPECT_EQ(NameOf(TaskKey::Of(graph, 0)), "task[0]");
-  EXPECT_EQ(NameOfadded.value(), "task[2]");
+  EXPECT_EQ(NameOf(added.value()), "task[2]");
   EXPECT_EQ(NameOf(TaskKey::Of(graph, 3)), "task[3]");
 }
 
@@ -126,20 +126,20 @@ TEST_F(AdditionsTest, AnIdleGraphClosesWhenThatHasLasted) {
   Agent(1);
   Batch();
   Wait(absl::Minutes(1));
-  ASSERT_TRUE(IsRunninggraph.value()) << "its task runs";
+  ASSERT_TRUE(IsRunning(graph.value())) << "its task runs";
   End(Attempt(0), planner::Outcome::kSucceeded);
   Wait(absl::Seconds(9));
   Add(graph.value(), Task("b"));
   Batch();
   End(Attempt(1), planner::Outcome::kSucceeded);
   Wait(absl::Seconds(9));
-  EXPECT_TRUE(IsRunninggraph.value()) << "the time began anew";
+  EXPECT_TRUE(IsRunning(graph.value())) << "the time began anew";
   Restart();
   Batch();
   Wait(absl::Seconds(9));
-  EXPECT_TRUE(IsRunninggraph.value()) << "and again with the service";
+  EXPECT_TRUE(IsRunning(graph.value())) << "and again with the service";
   Wait(absl::Seconds(1));
-  EXPECT_FALSE(IsRunninggraph.value());
+  EXPECT_FALSE(IsRunning(graph.value()));
 
   Answer<std::vector<storage::Finished>> popped = Pop();
   Batch();
