@@ -44,6 +44,9 @@ GraphSnapshot SnapshotOf(const LiveGraph& graph) {
   snapshot.client_queue = graph.client_queue;
   snapshot.fail_fast = graph.fail_fast;
   snapshot.open = graph.open;
+  snapshot.open_until_idle = graph.open_until_idle;
+  snapshot.deliver_end = graph.deliver_end;
+  snapshot.details = graph.details;
   snapshot.counts = graph.counts;
   snapshot.submit_time = graph.submit_time;
   return snapshot;

@@ -76,6 +76,7 @@ struct LiveGraph {
   absl::Duration open_until_idle = absl::InfiniteDuration();
   SteadyTime closes = SteadyTime::InfiniteFuture();  // it is idle, and closes then
   bool deliver_end = false;                          // to its client queue
+  std::string details;                               // as in storage::GraphSubmitted
   absl::Time submit_time;
 
   std::vector<LiveTask> tasks;

@@ -85,7 +85,7 @@ storage::GraphSubmitted PreparedGraph::GraphRecord(storage::GraphWork work) cons
   record.open_until_idle = live->open_until_idle;
   record.deliver_end = live->deliver_end;
   record.labels = labels;
-  record.details = details;
+  record.details = live->details;
   return record;
 }
 
@@ -116,7 +116,7 @@ GraphDraft::GraphDraft(GraphSubmission head) {
   live.open_until_idle = head.open_until_idle;
   live.deliver_end = head.deliver_end;
   graph_.labels = std::move(head.labels);
-  graph_.details = std::move(head.details);
+  live.details = std::move(head.details);
   for (const TaskSubmission& task : head.tasks) Add(task);
 }
 
@@ -183,6 +183,7 @@ void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
   graph.open = state.open && !loading.retry;
   graph.open_until_idle = submitted.open_until_idle;
   graph.deliver_end = submitted.deliver_end;
+  graph.details = submitted.details;
   graph.submit_time = submitted.submit_time;
   graph.work = loading.retry ? storage::GraphWork::kNone : state.work;
 }

@@ -57,7 +57,6 @@ struct PreparedGraph {
   // --- of a submission ---
   StringTable payloads;
   storage::Labels labels;
-  std::string details;
   // Of the few tasks that have any.
   struct Extras {
     std::string details;

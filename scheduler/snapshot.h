@@ -30,6 +30,9 @@ struct GraphSnapshot {
   std::string client_queue;
   bool fail_fast = false;
   bool open = false;
+  absl::Duration open_until_idle = absl::InfiniteDuration();
+  bool deliver_end = false;
+  std::string details;  // as in storage::GraphSubmitted
   planner::GraphState state = planner::GraphState::kRunning;
   TaskCounts counts;
   absl::Time submit_time;

@@ -20,17 +20,20 @@
 #include "executor/payload.pb.h"
 #include "planner/names.h"
 #include "planner/resources.h"
+#include "service/convert_details.h"
 
 namespace kartograph::service {
 namespace {
 
 constexpr size_t kMaxRequestIdLength = 128;
-constexpr size_t kMaxShownValue = 200;
 constexpr size_t kMaxImageLength = 1024;
 constexpr int32_t kMaxAttempts = 1000;
 constexpr int kDefaultPageSize = 100;
 constexpr int kMaxPageSize = 1000;
 constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // as google.protobuf.Duration says
+// 0001-01-01 and the end of 9999, as google.protobuf.Timestamp says.
+constexpr int64_t kFirstTimestamp = -62'135'596'800;
+constexpr int64_t kLastTimestamp = 253'402'300'799;
 
 bool HasNul(absl::string_view text) { return text.find('\0') != absl::string_view::npos; }
 
@@ -238,23 +241,6 @@ void ConvertFailures(const google::protobuf::RepeatedPtrField<std::string>& word
 
 }  // namespace
 
-void ProblemList::Add(std::string field, absl::string_view value, std::string message) {
-  if (problems_.size() >= planner::kMaxProblems) {
-    problems_.emplace_back();
-    return;
-  }
-  std::string shown = ValidUtf8(value.substr(0, kMaxShownValue));
-  for (char& c : shown) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
-  }
-  if (value.size() > kMaxShownValue) absl::StrAppend(&shown, "...");
-  problems_.push_back({std::move(field), std::move(shown), std::move(message)});
-}
-
-absl::Status ProblemList::ToStatus() const {
-  return problems_.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems_);
-}
-
 bool CheckName(absl::string_view name, std::string field, ProblemList& problems) {
   std::string problem = planner::NameProblem(name);
   if (problem.empty()) return true;
@@ -292,6 +278,18 @@ absl::Duration ConvertDuration(const google::protobuf::Duration& duration, std::
   return absl::Seconds(seconds) + absl::Nanoseconds(nanos);
 }
 
+absl::Time ConvertTime(const google::protobuf::Timestamp& time, std::string field,
+                       ProblemList& problems) {
+  if (time.seconds() >= kFirstTimestamp && time.seconds() <= kLastTimestamp && time.nanos() >= 0 &&
+      time.nanos() < 1'000'000'000) {
+    return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+  }
+  problems.Add(std::move(field),
+               absl::StrCat("seconds: ", time.seconds(), " nanos: ", time.nanos()),
+               "is not a time: it must be in the years 1 to 9999, with nanos of 0 to 999,999,999");
+  return absl::UnixEpoch();
+}
+
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
                                         ProblemList& problems) {
   if (std::string problem = planner::GraphNameProblem(spec.name()); !problem.empty()) {
@@ -305,6 +303,24 @@ scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_
   graph.client_queue = spec.client_queue();
   graph.fail_fast = spec.fail_fast();
   graph.open = spec.open();
+  if (spec.has_open_until_idle()) {
+    const std::string at = absl::StrCat(field, ".open_until_idle");
+    graph.open_until_idle =
+        ConvertDuration(spec.open_until_idle(), at, graph.open_until_idle, problems);
+    if (!spec.open()) {
+      problems.Add(at, absl::FormatDuration(graph.open_until_idle),
+                   "is for open graphs; set `open` as well");
+    } else if (graph.open_until_idle < absl::Seconds(1)) {
+      problems.Add(at, absl::FormatDuration(graph.open_until_idle), "must be at least 1 s");
+    }
+  }
+  graph.deliver_end = spec.deliver_end();
+  if (spec.deliver_end() && spec.client_queue().empty()) {
+    problems.Add(absl::StrCat(field, ".deliver_end"), "true",
+                 "needs a `client_queue` to deliver to");
+  }
+  graph.labels = ConvertLabels(spec.labels());
+  graph.details = ConvertDetails(spec, field, problems);
   return graph;
 }
 
@@ -322,7 +338,7 @@ void RefuseContainer(const v1::TaskSpec& spec, absl::string_view field, ProblemL
 
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
                                       planner::ResourceNames& names, ProblemList& problems) {
-  CheckName(spec.name(), absl::StrCat(field, ".name"), problems);
+  if (!spec.name().empty()) CheckName(spec.name(), absl::StrCat(field, ".name"), problems);
   scheduler::TaskSubmission submission;
   submission.name = spec.name();
   submission.payload = ConvertCommand(spec, field, problems);
@@ -345,6 +361,7 @@ scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_vie
   ConvertFailures(spec.no_retry_on(), absl::StrCat(field, ".no_retry_on"),
                   submission.policy.retry.not_on, problems);
   submission.priority = spec.priority();
+  submission.details = ConvertDetails(spec, field, problems);
   return submission;
 }
 

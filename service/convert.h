@@ -15,24 +15,9 @@
 #include "planner/problems.h"
 #include "planner/states.h"
 #include "scheduler/scheduler.h"
+#include "service/problem_list.h"
 
 namespace kartograph::service {
-
-// The problems found so far. Thread-compatible.
-class ProblemList {
- public:
-  // `value` is shortened and made printable.
-  void Add(std::string field, absl::string_view value, std::string message);
-  bool empty() const { return problems_.empty(); }
-  size_t size() const { return problems_.size(); }
-  // OK where there are none, InvalidArgument with planner::Problems otherwise.
-  absl::Status ToStatus() const;
-  const std::vector<planner::Problem>& problems() const { return problems_; }
-
- private:
-  // Those that will not be reported are kept empty: they only count.
-  std::vector<planner::Problem> problems_;
-};
 
 // `field` says where the message stands, such as `graph`. Tasks are left empty.
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
@@ -56,6 +41,10 @@ bool CheckName(absl::string_view name, std::string field, ProblemList& problems)
 // A span that may be left out: `fallback` then, and where it is invalid.
 absl::Duration ConvertDuration(const google::protobuf::Duration& duration, std::string field,
                                absl::Duration fallback, ProblemList& problems);
+
+// The epoch where it is invalid.
+absl::Time ConvertTime(const google::protobuf::Timestamp& time, std::string field,
+                       ProblemList& problems);
 
 // 0 where the text is not a graph's id; says what one looks like.
 planner::GraphId ConvertGraphId(absl::string_view text, ProblemList& problems);

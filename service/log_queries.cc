@@ -131,20 +131,20 @@ void Queries::ReadTail(executor::LogReader* logs, std::shared_ptr<Tail> tail) {
   });
 }
 
-std::vector<std::string> Queries::LogTails(const std::vector<storage::FailureRow>& failures) {
+std::vector<std::string> Queries::LogTails(
+    const std::vector<std::optional<EndedAttempt>>& attempts) {
   std::vector<std::shared_ptr<Tail>> tails;
-  for (const storage::FailureRow& failure : failures) {
+  for (const std::optional<EndedAttempt>& attempt : attempts) {
     std::shared_ptr<Tail>& tail = tails.emplace_back();
-    if (!failure.last_attempt) continue;
+    if (!attempt) continue;
     tail = std::make_shared<Tail>();
-    tail->request = {.attempt = failure.last_attempt->launched.attempt,
-                     .agent = failure.last_attempt->launched.agent,
+    tail->request = {.attempt = attempt->attempt,
+                     .agent = attempt->agent,
                      .stream = executor::LogStream::kStderr,
                      .offset = -kTailBytes,
                      .max_bytes = kTailBytes};
     ReadTail(logs_, tail);
   }
-  // All at once, so that many on an agent that does not answer take as long as one.
   const SteadyTime deadline = Clock::System().SteadyNow() + options_.tails_timeout;
   std::vector<std::string> texts;
   for (const std::shared_ptr<Tail>& tail : tails) {

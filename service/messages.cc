@@ -6,6 +6,7 @@
 #include "planner/ids.h"
 #include "planner/problems.h"
 #include "service/convert.h"
+#include "service/convert_details.h"
 
 namespace kartograph::service {
 namespace {
@@ -26,6 +27,14 @@ v1::TaskState StateOfEnded(planner::Outcome outcome) {
   }
 }
 
+v1::Usage UsageMessage(const storage::AttemptEnded& ended) {
+  v1::Usage usage;
+  usage.set_peak_ram_bytes(ended.peak_ram_bytes);
+  *usage.mutable_cpu_time() = ToMessage(ended.cpu_time);
+  *usage.mutable_wall_time() = ToMessage(ended.wall_time);
+  return usage;
+}
+
 v1::Attempt AttemptMessage(const storage::AttemptRow& row) {
   const storage::AttemptLaunched& launched = row.launched;
   const storage::AttemptEnded& ended = row.ended;
@@ -43,10 +52,7 @@ v1::Attempt AttemptMessage(const storage::AttemptRow& row) {
   attempt.set_message(ValidUtf8(ended.message));
   if (IsFinite(ended.start_time)) *attempt.mutable_start_time() = ToMessage(ended.start_time);
   if (IsFinite(ended.end_time)) *attempt.mutable_end_time() = ToMessage(ended.end_time);
-  v1::Usage& usage = *attempt.mutable_usage();
-  usage.set_peak_ram_bytes(ended.peak_ram_bytes);
-  *usage.mutable_cpu_time() = ToMessage(ended.cpu_time);
-  *usage.mutable_wall_time() = ToMessage(ended.wall_time);
+  *attempt.mutable_usage() = UsageMessage(ended);
   return attempt;
 }
 
@@ -76,6 +82,7 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   // Where it is not named it would be read as the default of 1.
   spec.mutable_consumption()->insert({"cpu", 0});
   for (const std::string& name : after) spec.add_after(name);
+  SetDetails(task.details, spec);
   const planner::TaskPolicy& policy = task.policy;
   if (policy.timeout != absl::InfiniteDuration())
     *spec.mutable_timeout() = ToMessage(policy.timeout);
@@ -93,12 +100,16 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   return spec;
 }
 
-void SetSpec(const std::string& name, const std::string& client_queue, bool fail_fast, bool open,
-             v1::GraphSpec& spec) {
-  spec.set_name(name);
-  spec.set_client_queue(client_queue);
-  spec.set_fail_fast(fail_fast);
-  spec.set_open(open);
+void SetSpec(const scheduler::GraphSnapshot& graph, v1::GraphSpec& spec) {
+  spec.set_name(graph.name);
+  spec.set_client_queue(graph.client_queue);
+  spec.set_fail_fast(graph.fail_fast);
+  spec.set_open(graph.open);
+  if (graph.open_until_idle != absl::InfiniteDuration()) {
+    *spec.mutable_open_until_idle() = ToMessage(graph.open_until_idle);
+  }
+  spec.set_deliver_end(graph.deliver_end);
+  SetDetails(graph.details, spec);
 }
 
 }  // namespace
@@ -145,7 +156,7 @@ v1::TaskCounts ToMessage(const scheduler::TaskCounts& counts) {
 v1::Graph ToMessage(const scheduler::GraphSnapshot& graph) {
   v1::Graph message;
   message.set_graph_id(planner::GraphIdToString(graph.graph));
-  SetSpec(graph.name, graph.client_queue, graph.fail_fast, graph.open, *message.mutable_spec());
+  SetSpec(graph, *message.mutable_spec());
   message.set_state(ToMessage(graph.state));
   *message.mutable_counts() = ToMessage(graph.counts);
   *message.mutable_submit_time() = ToMessage(graph.submit_time);
@@ -162,6 +173,9 @@ v1::Graph ToMessage(const storage::GraphRow& row) {
   graph.client_queue = row.graph.client_queue;
   graph.fail_fast = row.graph.fail_fast;
   graph.open = row.state.open;
+  graph.open_until_idle = row.graph.open_until_idle;
+  graph.deliver_end = row.graph.deliver_end;
+  graph.details = row.graph.details;
   graph.state = row.state.state;
   for (int i = 0; i < planner::kTaskStates; ++i) graph.counts.by_state[i] = row.counts[i];
   graph.counts.total = row.tasks;
@@ -188,6 +202,7 @@ v1::Task ToMessage(const storage::TaskRow& row, bool full, absl::Span<const std:
     }
     if (!row.attempts.empty()) {
       task.set_return_value_bytes(row.attempts.back().return_value_bytes);
+      task.set_has_return_value(row.attempts.back().ended.has_value);
     }
   }
   return task;
@@ -215,6 +230,13 @@ void Overlay(const scheduler::TaskSnapshot& live,
   }
 }
 
+v1::FinishedGraph GraphEndMessage(const storage::Finished& finished) {
+  v1::FinishedGraph message;
+  message.set_delivery_id(finished.delivery_id);
+  *message.mutable_graph() = ToMessage(*finished.graph_end);
+  return message;
+}
+
 v1::FinishedTask ToMessage(const storage::Finished& finished) {
   const storage::AttemptEnded& last = finished.last_attempt;
   v1::FinishedTask task;
@@ -223,7 +245,16 @@ v1::FinishedTask ToMessage(const storage::Finished& finished) {
   task.set_task_name(finished.task_name);
   task.set_attempts(finished.attempts);
   task.set_value_bytes(finished.return_value_bytes);
-  if (finished.attempts > 0) task.set_attempt(static_cast<int32_t>(last.attempt.number()));
+  task.set_has_value(last.has_value);
+  task.set_client_data(ClientData(finished.task_details));
+  task.set_retries(finished.resets);
+  if (finished.attempts > 0) {
+    task.set_attempt(static_cast<int32_t>(last.attempt.number()));
+    task.set_attempt_id(planner::AttemptIdToString(last.attempt));
+    task.set_agent(ValidUtf8(finished.agent_name));
+    *task.mutable_usage() = UsageMessage(last);
+    if (IsFinite(last.start_time)) *task.mutable_start_time() = ToMessage(last.start_time);
+  }
   *task.mutable_end_time() = ToMessage(finished.ended.end_time);
   if (finished.ended.state == planner::TaskState::kSucceeded) {
     task.set_return_value(last.return_value);

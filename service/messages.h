@@ -35,6 +35,8 @@ void Overlay(const scheduler::TaskSnapshot& live,
              absl::Span<const scheduler::AttemptSnapshot> attempts, v1::Task& task);
 
 v1::FinishedTask ToMessage(const storage::Finished& finished);
+// Of a delivery that is the end of a graph.
+v1::FinishedGraph GraphEndMessage(const storage::Finished& finished);
 v1::Agent ToMessage(const scheduler::AgentSnapshot& agent);
 v1::Host ToMessage(const scheduler::HostSnapshot& host);
 v1::Pool ToMessage(const scheduler::PoolSnapshot& pool);

@@ -11,7 +11,7 @@
 #include "absl/strings/strip.h"
 #include "base/utf8.h"
 #include "planner/names.h"
-#include "service/inspect.h"
+#include "service/convert_details.h"
 #include "service/messages.h"
 #include "service/task_size.h"
 
@@ -23,7 +23,6 @@ using planner::TaskKey;
 using scheduler::Snapshots;
 
 constexpr char kGraphPages = 'g';
-constexpr char kTaskPages = 't';
 constexpr char kQueuePages = 'q';
 constexpr int kDefaultFailures = 10;
 constexpr int kMaxFailures = 100;
@@ -32,9 +31,6 @@ constexpr int kMaxRunning = 1000;
 // What a client may allow itself with GetTaskRequest.max_bytes.
 constexpr int64_t kMinTaskBytes = 64 << 10;
 constexpr int64_t kMaxTaskBytes = 512 << 20;
-// Of a page of tasks, beside the tasks and for each of them.
-constexpr size_t kPageOverhead = 1 << 10;
-constexpr size_t kPerTaskOverhead = 8;
 // A state read from two places is read again where a change came between.
 constexpr int kTries = 5;
 
@@ -50,11 +46,6 @@ Queries::Queries(Options options, scheduler::Scheduler* scheduler,
       scheduler_(scheduler),
       history_(std::move(history)),
       logs_(logs) {}
-
-template <typename T>
-absl::StatusOr<T> Queries::Inspect(std::function<T(const Snapshots&)> read) {
-  return InspectWithin<T>(*scheduler_, options_.scheduler_timeout, std::move(read));
-}
 
 absl::StatusOr<storage::GraphRow> Queries::GraphRow(GraphId graph) {
   absl::StatusOr<storage::GraphRow> row = history_->GetGraph(graph);
@@ -91,9 +82,18 @@ absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsR
     problems.Add("state", absl::StrCat(static_cast<int>(request.state())),
                  "is not the state of a graph; leave it out for all");
   }
-  if (!problems.empty()) return problems.ToStatus();
   storage::HistoryReader::GraphFilter filter;
   filter.name = request.name();
+  filter.client_queue = request.client_queue();
+  CheckLabels(request.labels(), "labels", problems);
+  filter.labels = ConvertLabels(request.labels());
+  if (request.has_submitted_since()) {
+    filter.submitted_since = ConvertTime(request.submitted_since(), "submitted_since", problems);
+  }
+  if (request.has_submitted_before()) {
+    filter.submitted_before = ConvertTime(request.submitted_before(), "submitted_before", problems);
+  }
+  if (!problems.empty()) return problems.ToStatus();
   if (request.state() != v1::GRAPH_STATE_UNSPECIFIED) {
     filter.state = static_cast<planner::GraphState>(request.state());
   }
@@ -161,117 +161,6 @@ absl::StatusOr<v1::ListQueuesResponse> Queries::ListQueues(const v1::ListQueuesR
     queue.set_size(row.size);
     *queue.mutable_oldest_time() = ToMessage(row.oldest);
   }
-  return response;
-}
-
-absl::Status Queries::FillTasks(const std::vector<storage::TaskRow>& rows, bool full,
-                                v1::ListTasksResponse& response) {
-  std::map<TaskKey, std::string> names;
-  if (full) {
-    for (const storage::TaskRow& row : rows) {
-      for (planner::TaskIndex index : row.task.after) {
-        names.emplace(TaskKey::Of(row.task.task.graph(), index), "");
-      }
-    }
-    std::vector<TaskKey> keys;
-    for (const auto& [key, name] : names) keys.push_back(key);
-    absl::StatusOr<std::vector<std::string>> texts = TaskNames(keys);
-    if (!texts.ok()) return texts.status();
-    for (size_t i = 0; i < keys.size(); ++i) names[keys[i]] = std::move((*texts)[i]);
-  }
-  for (const storage::TaskRow& row : rows) {
-    std::vector<std::string> after;
-    if (full) {
-      for (planner::TaskIndex index : row.task.after) {
-        after.push_back(names[TaskKey::Of(row.task.task.graph(), index)]);
-      }
-    }
-    *response.add_tasks() = ToMessage(row, full, after);
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<v1::ListTasksResponse> Queries::ListTasks(const v1::ListTasksRequest& request) {
-  ProblemList problems;
-  const GraphId graph = ConvertGraphId(request.graph_id(), problems);
-  const int page_size = ConvertPageSize(request.page_size(), problems);
-  const planner::TaskIndex from = ConvertPageToken(request.page_token(), kTaskPages, problems);
-  const auto states = ConvertTaskStates(request.states(), problems);
-  if (!problems.empty()) return problems.ToStatus();
-
-  using Page = std::optional<std::vector<LiveTask>>;  // nothing for a graph that is not live
-  const bool full = request.full();
-  absl::StatusOr<Page> live =
-      Inspect<Page>([graph, from, page_size, states, full](const Snapshots& s) -> Page {
-        if (!s.Graph(graph)) return std::nullopt;
-        std::vector<LiveTask> page;
-        for (scheduler::TaskSnapshot& task : s.Tasks(graph, from, page_size + 1, states)) {
-          LiveTask& entry = page.emplace_back();
-          if (full && (task.state == planner::TaskState::kLaunching ||
-                       task.state == planner::TaskState::kRunning)) {
-            entry.attempts = s.Attempts(task.task);
-          }
-          entry.task = std::move(task);
-        }
-        return page;
-      });
-  if (!live.ok()) return live.status();
-
-  const storage::HistoryReader::Detail detail{
-      .payload = full, .attempts = full, .max_payload_bytes = int64_t{kMaxAnswerBytes}};
-  absl::StatusOr<std::vector<storage::TaskRow>> rows;
-  if (*live) {
-    std::vector<TaskKey> keys;
-    for (const LiveTask& task : **live) keys.push_back(task.task.task);
-    rows = history_->GetTasks(keys, detail);
-  } else {
-    const absl::StatusOr<storage::GraphRow> row = GraphRow(graph);
-    if (!row.ok()) return row.status();
-    std::vector<planner::TaskState> final_states;
-    for (planner::TaskState state : states) {
-      if (planner::IsFinal(state)) final_states.push_back(state);
-    }
-    if (!states.empty() && final_states.empty()) return v1::ListTasksResponse();
-    rows = history_->ListTasks(graph, from, page_size + 1, final_states, detail);
-  }
-  if (!rows.ok()) return rows.status();
-
-  std::optional<planner::TaskIndex> next;
-  const auto cut = [&](size_t count) {
-    if (rows->size() <= count) return;
-    next = (*rows)[count].task.task.index();
-    rows->resize(count);
-  };
-  cut(page_size);
-  if (full) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < rows->size(); ++i) {
-      const storage::TaskRow& row = (*rows)[i];
-      bytes += 256 + 2 * row.task.name.size() + row.task.payload.size() +
-               row.attempts.size() * 256 + row.task.after.size() * 64;
-      if (bytes > kMaxAnswerBytes && i > 0) cut(i);
-    }
-  }
-  v1::ListTasksResponse response;
-  if (absl::Status status = FillTasks(*rows, full, response); !status.ok()) return status;
-  if (*live) {
-    absl::flat_hash_map<TaskKey, const LiveTask*> by_key;
-    for (const LiveTask& task : **live) by_key[task.task.task] = &task;
-    for (int i = 0; i < response.tasks_size(); ++i) {
-      const auto found = by_key.find((*rows)[i].task.task);
-      if (found == by_key.end()) continue;
-      Overlay(found->second->task, found->second->attempts, *response.mutable_tasks(i));
-    }
-  }
-  size_t bytes = 0;
-  for (int i = 0; i < response.tasks_size(); ++i) {
-    FitTask(kMaxAnswerBytes - kPageOverhead, *response.mutable_tasks(i));
-    bytes += response.tasks(i).ByteSizeLong() + kPerTaskOverhead;
-    if (bytes <= kMaxAnswerBytes - kPageOverhead || i == 0) continue;
-    next = (*rows)[static_cast<size_t>(i)].task.task.index();
-    response.mutable_tasks()->DeleteSubrange(i, response.tasks_size() - i);
-  }
-  if (next) response.set_next_page_token(MakePageToken(kTaskPages, *next));
   return response;
 }
 
@@ -377,7 +266,13 @@ absl::StatusOr<v1::ListFailuresResponse> Queries::ListFailures(
   const auto rows = history_->ListFailures(limit);
   if (!rows.ok()) return rows.status();
   v1::ListFailuresResponse response;
-  const std::vector<std::string> tails = LogTails(*rows);
+  std::vector<std::optional<EndedAttempt>> attempts;
+  for (const storage::FailureRow& row : *rows) {
+    std::optional<EndedAttempt>& attempt = attempts.emplace_back();
+    if (!row.last_attempt) continue;
+    attempt = {row.last_attempt->launched.attempt, row.last_attempt->launched.agent};
+  }
+  const std::vector<std::string> tails = LogTails(attempts);
   for (size_t i = 0; i < rows->size(); ++i) {
     const storage::FailureRow& row = (*rows)[i];
     v1::ListFailuresResponse::Failure& failure = *response.add_failures();

@@ -2,10 +2,14 @@
 #ifndef KARTOGRAPH_SERVICE_QUERIES_H_
 #define KARTOGRAPH_SERVICE_QUERIES_H_
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -13,6 +17,7 @@
 #include "executor/cluster.h"
 #include "scheduler/scheduler.h"
 #include "service/convert.h"
+#include "service/inspect.h"
 #include "storage/history.h"
 
 namespace kartograph::service {
@@ -42,6 +47,16 @@ class Queries {
   absl::StatusOr<v1::ListFailuresResponse> ListFailures(const v1::ListFailuresRequest& request);
   absl::StatusOr<v1::Cluster> GetCluster(const v1::GetClusterRequest& request);
 
+  // How tasks are now, by index from `from` on; the first of them that is not there is the end.
+  struct TaskStatus {
+    std::string name;
+    planner::TaskState state = planner::TaskState::kWaiting;
+    int attempts = 0;  // since the last reset
+    std::string reason;
+  };
+  absl::StatusOr<std::vector<TaskStatus>> TaskStatuses(planner::GraphId graph,
+                                                       planner::TaskIndex from, int limit);
+
   // The names of tasks, in the order given; empty where there is none.
   absl::StatusOr<std::vector<std::string>> TaskNames(const std::vector<planner::TaskKey>& tasks);
 
@@ -64,6 +79,14 @@ class Queries {
   absl::StatusOr<planner::AttemptId> FindResult(const v1::ReadResultRequest& request);
   absl::StatusOr<storage::ResultPart> ReadResult(planner::AttemptId attempt, int64_t offset,
                                                  int64_t max_bytes);
+  // The ends of the logs of these attempts, in this order; empty where there is none, or where its
+  // agent has not answered in time. All are read at once, so that many on an agent that does not
+  // answer take as long as one.
+  struct EndedAttempt {
+    planner::AttemptId attempt;
+    executor::AgentId agent;
+  };
+  std::vector<std::string> LogTails(const std::vector<std::optional<EndedAttempt>>& attempts);
   // Part of a log as it is now. NotFound where there is no such attempt, or no log (any more).
   absl::StatusOr<executor::LogChunk> ReadLog(const v1::ReadLogRequest& request, int64_t max_bytes);
 
@@ -73,16 +96,32 @@ class Queries {
     std::vector<scheduler::AttemptSnapshot> attempts;
   };
   template <typename T>
-  absl::StatusOr<T> Inspect(std::function<T(const scheduler::Snapshots&)> read);
+  absl::StatusOr<T> Inspect(std::function<T(const scheduler::Snapshots&)> read) {
+    return InspectWithin<T>(*scheduler_, options_.scheduler_timeout, std::move(read));
+  }
   absl::StatusOr<storage::GraphRow> GraphRow(planner::GraphId graph);
   absl::Status NotFoundTask(planner::GraphId graph, absl::string_view task);
   // Return values of more than `max_bytes` are omitted.
   absl::StatusOr<v1::Task> FullTask(const storage::TaskRow& row, size_t max_bytes);
+  // Which tasks to list, and what was found: rows by index, with what is live of them.
+  struct TaskList {
+    planner::GraphId graph;
+    int page_size;
+    planner::TaskIndex from;
+    std::vector<planner::TaskState> states;  // empty: all
+    storage::Labels labels;
+    bool full;
+
+    std::vector<storage::TaskRow> rows = {};
+    absl::flat_hash_map<planner::TaskKey, LiveTask> live = {};
+    std::optional<planner::TaskIndex> next = {};  // where the next page begins, if there is one
+  };
+  absl::Status ReadTasks(TaskList& list);
+  absl::Status ReadTasksByLabel(TaskList& list);
   absl::Status FillTasks(const std::vector<storage::TaskRow>& rows, bool full,
                          v1::ListTasksResponse& response);
   struct Tail;
   static void ReadTail(executor::LogReader* logs, std::shared_ptr<Tail> tail);
-  std::vector<std::string> LogTails(const std::vector<storage::FailureRow>& failures);
   absl::StatusOr<executor::LogChunk> ReadChunk(const executor::LogRequest& request);
 
   const Options options_;

@@ -73,6 +73,7 @@ absl::Status ReadAttempts(Connection& connection, RowDecoder& decoder, Span span
     AttemptRow attempt;
     absl::Status status = decoder.Attempt(*rows, true, attempt);
     if (!status.ok()) return status;
+    finished.agent = std::move(attempt.launched.agent);
     finished.agent_name = std::move(attempt.launched.agent_name);
     finished.last_attempt = std::move(attempt.ended);
     finished.return_value_bytes = attempt.return_value_bytes;

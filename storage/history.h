@@ -51,7 +51,8 @@ struct Finished {
   TaskEnded ended;
   int resets = 0;             // before this end
   int attempts = 0;           // launched since the last reset
-  std::string agent_name;     // of the last attempt
+  std::string agent;          // of the last attempt, and
+  std::string agent_name;     // for people
   AttemptEnded last_attempt;  // outcome kNone where there was none
   // The size of its return value, also where that is left out.
   int64_t return_value_bytes = 0;
@@ -228,6 +229,8 @@ class HistoryReader : public LongReader {
     int64_t max_payload_bytes = INT64_MAX;
     // Only tasks whose details fit. Called many times while the history is being read.
     std::function<bool(absl::string_view details)> where = nullptr;
+    // With `where`: how many tasks are looked at, at most.
+    int64_t max_rows = INT64_MAX;
   };
   // Tasks with index >= `from`, by index. With `states`, only final tasks in one of these states
   // (the others come from the scheduler).

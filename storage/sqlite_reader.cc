@@ -214,7 +214,7 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
   if (from >= planner::kMaxTasks) return tasks;
   const int64_t first = Key(planner::TaskKey::Of(graph, from));
   const int64_t last = KeyRange::TasksOf(graph).last;
-  const int64_t rows_read = detail.where ? INT64_MAX : int64_t{limit};
+  const int64_t rows_read = detail.where ? detail.max_rows : int64_t{limit};
   bool wanted[planner::kTaskStates] = {};
   for (TaskState state : states) wanted[static_cast<size_t>(state)] = true;
   const auto want = [&wanted](TaskState state) {

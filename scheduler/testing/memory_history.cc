@@ -242,6 +242,7 @@ storage::Finished MemoryHistory::FinishedNow(const storage::FinishedQueued& queu
     if (number <= of.attempts_before || !attempt.second) continue;
     ++finished.attempts;
     finished.last_attempt = *attempt.second;
+    finished.agent = attempt.first.agent;
     finished.agent_name = attempt.first.agent_name;
     finished.return_value_bytes = static_cast<int64_t>(finished.last_attempt.return_value.size());
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/utf8.h"
 #include "service/convert.h"
+#include "service/grpc/rpc_status.pb.h"
 #include "service/messages.h"
 
 namespace kartograph::service {
@@ -41,21 +42,38 @@ std::string CutMessage(absl::string_view message, size_t max_bytes) {
   return std::string(message);
 }
 
+// The problems once more, as a google.rpc.Status.
+std::string DetailsOf(const absl::Status& status, const v1::Problems& problems) {
+  google::rpc::BadRequest request;
+  for (const v1::Problem& problem : problems.problems()) {
+    google::rpc::BadRequest::FieldViolation& violation = *request.add_field_violations();
+    violation.set_field(problem.field());
+    violation.set_description(problem.message());
+  }
+  google::rpc::Status message;
+  message.set_code(static_cast<int>(status.code()));
+  message.set_message(absl::StrCat(problems.total(), problems.total() == 1 ? " problem" : " problems"));
+  message.add_details()->PackFrom(request);
+  return message.SerializeAsString();
+}
+
 }  // namespace
 
 grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase& context) {
   if (status.ok()) return grpc::Status::OK;
   const size_t limit = MetadataLimit(context) - kReserve;
-  const v1::Problems problems = ProblemsMessage(status, limit / 2);
+  const v1::Problems problems = ProblemsMessage(status, limit / 4);
   size_t left = limit;
+  std::string details;
   if (problems.total() > 0) {
-    std::string serialized = problems.SerializeAsString();
-    // The header counts in base64.
-    left -= std::min(left, serialized.size() * 4 / 3 + 64);
+    const std::string serialized = problems.SerializeAsString();
     context.AddTrailingMetadata(kProblemsHeader, serialized);
+    details = DetailsOf(status, problems);
+    // Headers count in base64.
+    left -= std::min(left, (serialized.size() + details.size()) * 4 / 3 + 128);
   }
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      CutMessage(ValidUtf8(status.message()), left));
+                      CutMessage(ValidUtf8(status.message()), left), details);
 }
 
 }  // namespace kartograph::service

@@ -99,6 +99,7 @@ absl::Status SubmitGraphStream::Take() {
     started_ = true;
     request_id_ = message_->graph().request_id();
     CheckRequestId(request_id_, problems_);
+    digest_.Add(message_->graph().graph());
     graph_.emplace(ConvertGraph(message_->graph().graph(), "graph", problems_));
     return absl::OkStatus();
   }
@@ -109,6 +110,7 @@ absl::Status SubmitGraphStream::Take() {
                      parts_.max_graph_tasks, " (kartographd --max-graph-tasks)"));
   }
   for (const v1::TaskSpec& spec : message_->tasks().tasks()) {
+    if (!request_id_.empty()) digest_.Add(spec);
     const std::string field = TaskField(spec, static_cast<int64_t>(graph_->size()));
     graph_->Add(ConvertTask(spec, field, names_, problems_));
     if (!parts_.runs_containers) RefuseContainer(spec, field, problems_);
@@ -135,7 +137,8 @@ void SubmitGraphStream::Prepare() {
 
 void SubmitGraphStream::Submit(scheduler::PreparedGraph graph) {
   response_->set_tasks(static_cast<int32_t>(graph.size()));
-  parts_.scheduler->Submit(scheduler::SubmitGraph{std::move(request_id_), std::move(graph)},
+  const uint64_t digest = request_id_.empty() ? 0 : digest_.Finish();
+  parts_.scheduler->Submit(scheduler::SubmitGraph{{std::move(request_id_), digest}, std::move(graph)},
                            [this](const absl::StatusOr<scheduler::Reply>& made) {
                              if (made.ok())
                                response_->set_graph_id(planner::GraphIdToString(made->graph()));

@@ -9,6 +9,7 @@
 
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
 #include "service/convert.h"
+#include "service/request_digest.h"
 #include "service/service_parts.h"
 
 namespace kartograph::service {
@@ -44,6 +45,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   SharedLimit::Claim open_;
   SharedLimit::Claim claimed_bytes_;
   std::string request_id_;
+  RequestDigest digest_;  // where there is a request id
   planner::ResourceNames names_;  // of the graph, until the scheduler has answered
   std::optional<scheduler::GraphDraft> graph_;
   ProblemList problems_;

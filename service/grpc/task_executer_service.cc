@@ -15,6 +15,7 @@
 #include "service/grpc/submit_graph_stream.h"
 #include "service/grpc/watch_graph_stream.h"
 #include "service/messages.h"
+#include "service/request_digest.h"
 #include "service/task_size.h"
 
 namespace kartograph::service {
@@ -25,6 +26,7 @@ constexpr int32_t kDefaultPopped = 100;
 constexpr int32_t kMaxPopped = 10000;
 constexpr int kMaxAcknowledged = 100000;
 constexpr int kMaxTaskNames = 1000;
+constexpr int kMaxAdded = 10000;
 constexpr absl::Duration kDefaultLease = absl::Seconds(30);
 constexpr absl::Duration kMaxLease = absl::Hours(12);
 constexpr size_t kMaxConsumerLength = 128;
@@ -39,6 +41,11 @@ struct Reply {
   explicit Reply(grpc::CallbackServerContext* c) : context(c), reactor(c->DefaultReactor()) {}
   void Finish(const absl::Status& status) const { reactor->Finish(ToGrpcStatus(status, *context)); }
 };
+
+template <typename Request>
+scheduler::RequestId IdOf(const Request& request) {
+  return {request.request_id(), DigestOf(request)};
+}
 
 // The graph that a write names. Nothing, and the call is finished, where it or the request id is
 // wrong.
@@ -162,25 +169,68 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
     reply.Finish(problems.ToStatus());
     return reply.reactor;
   }
-  response->set_task_name(task.name);
+  response->set_task_name(task.name.empty() ? scheduler::GeneratedTaskName(0) : task.name);
   if (graph != 0) {
     response->set_graph_id(request->graph_id());
-    parts_.scheduler->Submit(scheduler::AddTask{request->request_id(), graph, std::move(task)},
-                             [reply, names](const absl::StatusOr<scheduler::Reply>& added) {
-                               reply.Finish(added.status());
-                             });
+    const bool is_named = !task.name.empty();
+    parts_.scheduler->Submit(
+        scheduler::AddTasks{IdOf(*request), graph, {std::move(task)}},
+        [reply, response, names, is_named](const absl::StatusOr<scheduler::Reply>& added) {
+          if (added.ok() && !is_named) {
+            response->set_task_name(scheduler::GeneratedTaskName(added->task().index()));
+          }
+          reply.Finish(added.status());
+        });
     return reply.reactor;
   }
   scheduler::GraphSubmission alone;
-  alone.name = task.name;
+  alone.name = response->task_name();
   alone.client_queue = request->client_queue();
   alone.tasks.push_back(std::move(task));
   parts_.scheduler->Submit(
-      scheduler::SubmitGraph{request->request_id(), scheduler::Prepare(std::move(alone))},
+      scheduler::SubmitGraph{IdOf(*request), scheduler::Prepare(std::move(alone))},
       [reply, response, names](const absl::StatusOr<scheduler::Reply>& made) {
         if (made.ok()) response->set_graph_id(planner::GraphIdToString(made->graph()));
         reply.Finish(made.status());
       });
+  return reply.reactor;
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::AddTasks(Context* context,
+                                                        const v1::AddTasksRequest* request,
+                                                        v1::AddTasksResponse* response) {
+  const Reply reply(context);
+  ProblemList problems;
+  CheckRequestId(request->request_id(), problems);
+  scheduler::AddTasks add{IdOf(*request), ConvertGraphId(request->graph_id(), problems), {}};
+  if (request->tasks().empty() || request->tasks_size() > kMaxAdded) {
+    problems.Add("tasks", absl::StrCat(request->tasks_size(), " tasks"),
+                 absl::StrCat("must be 1 to ", kMaxAdded, "; add the rest with further calls"));
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  const auto names = std::make_shared<planner::ResourceNames>();
+  for (int i = 0; i < request->tasks_size(); ++i) {
+    const std::string field = TaskField(request->tasks(i), i);
+    add.tasks.push_back(ConvertTask(request->tasks(i), field, *names, problems));
+    if (!parts_.runs_containers) RefuseContainer(request->tasks(i), field, problems);
+  }
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  for (const scheduler::TaskSubmission& task : add.tasks) response->add_task_names(task.name);
+  parts_.scheduler->Submit(std::move(add), [reply, response, names](
+                                               const absl::StatusOr<scheduler::Reply>& added) {
+    if (added.ok()) {
+      for (int i = 0; i < response->task_names_size(); ++i) {
+        if (!response->task_names(i).empty()) continue;
+        response->set_task_names(i, scheduler::GeneratedTaskName(
+                                        added->task().index() + static_cast<planner::TaskIndex>(i)));
+      }
+    }
+    reply.Finish(added.status());
+  });
   return reply.reactor;
 }
 
@@ -191,7 +241,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::CloseGraph(Context* context,
   const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
   if (!graph) return reply.reactor;
   parts_.scheduler->Submit(
-      scheduler::CloseGraph{request->request_id(), *graph},
+      scheduler::CloseGraph{IdOf(*request), *graph},
       [reply](const absl::StatusOr<scheduler::Reply>& closed) { reply.Finish(closed.status()); });
   return reply.reactor;
 }
@@ -204,9 +254,9 @@ grpc::ServerUnaryReactor* TaskExecuterService::Cancel(Context* context,
   if (!graph) return reply.reactor;
   std::vector<std::string> tasks = {request->task_names().begin(), request->task_names().end()};
   if (!request->task_name().empty()) tasks.push_back(request->task_name());
-  scheduler::Command cancel = scheduler::CancelGraph{request->request_id(), *graph};
+  scheduler::Command cancel = scheduler::CancelGraph{IdOf(*request), *graph};
   if (!tasks.empty()) {
-    cancel = scheduler::CancelTasks{request->request_id(), *graph, std::move(tasks)};
+    cancel = scheduler::CancelTasks{IdOf(*request), *graph, std::move(tasks)};
   }
   parts_.scheduler->Submit(std::move(cancel),
                            [reply, response](const absl::StatusOr<scheduler::Reply>& cancelled) {
@@ -226,7 +276,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
   const std::optional<planner::GraphId> graph = GraphOfTasks(*request, reply);
   if (!graph) return reply.reactor;
   parts_.scheduler->Submit(
-      scheduler::RetryTasks{request->request_id(),
+      scheduler::RetryTasks{IdOf(*request),
                             *graph,
                             {request->task_names().begin(), request->task_names().end()}},
       [reply, response](const absl::StatusOr<scheduler::Reply>& retried) {
@@ -254,35 +304,63 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
   // No longer than the client waits. Nothing is lost: what it does not get is delivered again.
   pop.deadline = Clock::System().SteadyNow() +
                  std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
+  // Tails are waited for, so they have workers of their own.
+  WorkerPool* const workers = request->log_tails() ? parts_.log_workers : parts_.workers;
   parts_.scheduler->Submit(
-      std::move(pop), [reply, response, scheduler = parts_.scheduler, workers = parts_.workers,
-                       queue = request->client_queue()](absl::StatusOr<scheduler::Reply> popped) {
+      std::move(pop), [this, reply, request, response,
+                       workers](absl::StatusOr<scheduler::Reply> popped) {
         if (!popped.ok() || popped->finished.empty()) {
           reply.Finish(popped.status());
           return;
         }
         // Copying megabytes is not the scheduler's thread's work.
-        auto tasks = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
-        workers->Post([reply, response, scheduler, queue, tasks] {
-          size_t bytes = 0;
-          scheduler::PopFinished rest;  // what does not fit into the answer
-          for (const storage::Finished& task : *tasks) {
-            v1::FinishedTask message = ToMessage(task);
-            bytes += message.ByteSizeLong() + 8;
-            if (bytes > kMaxAnswerBytes && response->tasks_size() > 0) {
-              rest.release.push_back(task.delivery_id);
-            } else {
-              *response->add_tasks() = std::move(message);
-            }
-          }
-          if (!rest.release.empty()) {
-            rest.client_queue = queue;
-            scheduler->Submit(std::move(rest), [](const absl::StatusOr<scheduler::Reply>&) {});
-          }
+        auto finished =
+            std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
+        workers->Post([this, reply, request, response, finished] {
+          Deliver(*finished, *request, *response);
           reply.Finish(absl::OkStatus());
         });
       });
   return reply.reactor;
+}
+
+void TaskExecuterService::Deliver(const std::vector<storage::Finished>& finished,
+                                  const v1::PopFinishedRequest& request,
+                                  v1::PopFinishedResponse& response) {
+  const std::vector<std::string> tails =
+      request.log_tails() ? TailsOf(finished) : std::vector<std::string>(finished.size());
+  size_t bytes = 0;
+  scheduler::PopFinished rest;  // what does not fit into the answer
+  for (size_t i = 0; i < finished.size(); ++i) {
+    v1::PopFinishedResponse one;
+    if (finished[i].graph_end) {
+      *one.add_graphs() = GraphEndMessage(finished[i]);
+    } else {
+      v1::FinishedTask& task = *one.add_tasks() = ToMessage(finished[i]);
+      if (task.has_exception()) task.mutable_exception()->set_log_tail(tails[i]);
+    }
+    bytes += one.ByteSizeLong() + 8;
+    if (bytes > kMaxAnswerBytes && i > 0) {
+      rest.release.push_back(finished[i].delivery_id);
+    } else {
+      response.MergeFrom(one);
+    }
+  }
+  if (rest.release.empty()) return;
+  rest.client_queue = request.client_queue();
+  parts_.scheduler->Submit(std::move(rest), [](const absl::StatusOr<scheduler::Reply>&) {});
+}
+
+// Of those that failed.
+std::vector<std::string> TaskExecuterService::TailsOf(
+    const std::vector<storage::Finished>& finished) {
+  std::vector<std::optional<Queries::EndedAttempt>> attempts;
+  for (const storage::Finished& one : finished) {
+    std::optional<Queries::EndedAttempt>& attempt = attempts.emplace_back();
+    if (one.graph_end || one.attempts == 0 || one.ended.state != planner::TaskState::kFailed) continue;
+    attempt = {one.last_attempt.attempt, one.agent};
+  }
+  return parts_.queries->LogTails(attempts);
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::ListQueues(Context* context,
@@ -303,7 +381,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::DeleteQueue(Context* context,
     reply.Finish(problems.ToStatus());
     return reply.reactor;
   }
-  parts_.scheduler->Submit(scheduler::DeleteQueue{request->request_id(), request->client_queue()},
+  parts_.scheduler->Submit(scheduler::DeleteQueue{IdOf(*request), request->client_queue()},
                            [reply, response](const absl::StatusOr<scheduler::Reply>& deleted) {
                              if (deleted.ok()) response->set_tasks(deleted->number);
                              reply.Finish(deleted.status());
@@ -317,7 +395,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::ForgetGraph(Context* context,
   const Reply reply(context);
   const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
   if (!graph) return reply.reactor;
-  parts_.scheduler->Submit(scheduler::ForgetGraph{request->request_id(), *graph},
+  parts_.scheduler->Submit(scheduler::ForgetGraph{IdOf(*request), *graph},
                            [reply](const absl::StatusOr<scheduler::Reply>& forgotten) {
                              reply.Finish(forgotten.status());
                            });

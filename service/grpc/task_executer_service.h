@@ -18,6 +18,8 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
       Context* context, v1::SubmitGraphResponse* response) override;
   grpc::ServerUnaryReactor* Execute(Context* context, const v1::ExecuteRequest* request,
                                     v1::ExecuteResponse* response) override;
+  grpc::ServerUnaryReactor* AddTasks(Context* context, const v1::AddTasksRequest* request,
+                                     v1::AddTasksResponse* response) override;
   grpc::ServerUnaryReactor* CloseGraph(Context* context, const v1::CloseGraphRequest* request,
                                        v1::CloseGraphResponse* response) override;
   grpc::ServerUnaryReactor* Cancel(Context* context, const v1::CancelRequest* request,
@@ -56,6 +58,11 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
   template <typename Response, typename Query>
   grpc::ServerUnaryReactor* OnWorker(Context* context, Response* response, Query query,
                                      WorkerPool* pool = nullptr);
+
+  // Fills in the answer; what does not fit is offered again.
+  void Deliver(const std::vector<storage::Finished>& finished,
+               const v1::PopFinishedRequest& request, v1::PopFinishedResponse& response);
+  std::vector<std::string> TailsOf(const std::vector<storage::Finished>& finished);
 
   const ServiceParts parts_;
 };

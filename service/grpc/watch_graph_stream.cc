@@ -14,6 +14,7 @@ namespace {
 // A message stays far below a client's usual limit of 4 MiB.
 constexpr size_t kMaxMessageBytes = 1 << 20;
 constexpr size_t kChangesAtOnce = 5000;
+constexpr int kStatesAtOnce = 1000;
 // Changes within this time go out together: no one reads faster, and a graph of short tasks changes
 // thousands of times a second.
 constexpr absl::Duration kBetweenMessages = absl::Milliseconds(30);
@@ -58,12 +59,47 @@ void WatchGraphStream::SendFirst() {
     return;
   }
   *message_.mutable_graph() = *std::move(graph);
+  if (request_.all_states()) next_state_ = 0;
+  StartWrite(&message_);
+}
+
+void WatchGraphStream::SendStates() {
+  if (cancelled_) {
+    End(absl::CancelledError("the client went away"));
+    return;
+  }
+  ProblemList problems;
+  const planner::GraphId graph = ConvertGraphId(request_.graph_id(), problems);
+  const auto statuses = parts_.queries->TaskStatuses(graph, *next_state_, kStatesAtOnce);
+  if (!statuses.ok()) {
+    End(statuses.status());
+    return;
+  }
+  message_.clear_changes();
+  size_t bytes = 0;
+  size_t sent = 0;
+  for (; sent < statuses->size() && bytes < kMaxMessageBytes; ++sent) {
+    const Queries::TaskStatus& status = (*statuses)[sent];
+    v1::WatchGraphResponse::Change& change = *message_.add_changes();
+    change.set_task_name(status.name);
+    change.set_state(ToMessage(status.state));
+    change.set_attempts(status.attempts);
+    change.set_reason(ValidUtf8(status.reason));
+    bytes += change.ByteSizeLong();
+  }
+  if (sent < statuses->size() || sent == kStatesAtOnce) {
+    *next_state_ += static_cast<planner::TaskIndex>(sent);
+  } else {
+    next_state_.reset();
+  }
   StartWrite(&message_);
 }
 
 void WatchGraphStream::OnWriteDone(bool ok) {
   if (!ok) {
     End(absl::CancelledError("the client went away"));
+  } else if (next_state_) {
+    parts_.workers->Post([self = shared_from_this()] { self->SendStates(); });
   } else if (message_.graph().state() != v1::GRAPH_STATE_RUNNING && unsent_.empty()) {
     End(absl::OkStatus());
   } else {

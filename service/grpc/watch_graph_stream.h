@@ -5,6 +5,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
 #include "service/service_parts.h"
@@ -31,6 +32,8 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
 
   void Begin();
   void SendFirst();
+  // The next part of the states of all tasks.
+  void SendStates();
   void Wake();
   void SendNext();
   void End(const absl::Status& status);
@@ -44,6 +47,7 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
   std::atomic<bool> waiting_{false};
   std::atomic<bool> cancelled_{false};
 
+  std::optional<planner::TaskIndex> next_state_;  // set while states are to be sent
   v1::WatchGraphResponse message_;
   std::deque<ChangeHub::Task> unsent_;
 };
