@@ -10,6 +10,7 @@
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
 #include "service/convert.h"
 #include "service/service_parts.h"
+#include "service/task_inputs.h"
 
 namespace kartograph::service {
 
@@ -45,6 +46,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   SharedLimit::Claim claimed_bytes_;
   std::string request_id_;
   planner::ResourceNames names_;  // of the graph, until the scheduler has answered
+  BlobReferences blobs_;          // of the graph
   std::optional<scheduler::GraphDraft> graph_;
   ProblemList problems_;
 };

@@ -18,6 +18,11 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
       Context* context, v1::SubmitGraphResponse* response) override;
   grpc::ServerUnaryReactor* Execute(Context* context, const v1::ExecuteRequest* request,
                                     v1::ExecuteResponse* response) override;
+  grpc::ServerReadReactor<v1::PutBlobRequest>* PutBlob(Context* context,
+                                                       v1::PutBlobResponse* response) override;
+  grpc::ServerUnaryReactor* FindMissingBlobs(Context* context,
+                                             const v1::FindMissingBlobsRequest* request,
+                                             v1::FindMissingBlobsResponse* response) override;
   grpc::ServerUnaryReactor* CloseGraph(Context* context, const v1::CloseGraphRequest* request,
                                        v1::CloseGraphResponse* response) override;
   grpc::ServerUnaryReactor* Cancel(Context* context, const v1::CancelRequest* request,
