@@ -118,9 +118,8 @@ void BlobStore::Touch(const std::string& id) {
   const Instant now = options_.clock->Now();
   known_[id].used = now.steady;
   const struct timespec times[2] = {{0, UTIME_OMIT}, absl::ToTimespec(now.wall)};
-  // Where the disk refuses it, the steady clock alone counts.
   if (utimensat(folder_.get(), id.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) {
-    spdlog::warn("cannot set the time of {}/{}", options_.folder, id);
+    // A full disk may refuse it; until the next start the steady clock counts.
   }
 }
 
