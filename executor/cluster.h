@@ -218,6 +218,8 @@ class Cluster {
 
   // Whether a task can run in a container.
   virtual bool runs_containers() const { return true; }
+  // Whether a task finds the blobs of its payload.
+  virtual bool reads_blobs() const { return false; }
 
   // What not every cluster has, or null. Lives as long as the cluster.
   virtual OfferControl* offers() { return nullptr; }  // null: it only leases

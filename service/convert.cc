@@ -21,6 +21,7 @@
 #include "planner/names.h"
 #include "planner/resources.h"
 #include "service/convert_details.h"
+#include "service/task_inputs.h"
 
 namespace kartograph::service {
 namespace {
@@ -168,6 +169,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
     ConvertContainer(spec.container(), absl::StrCat(task, ".container"),
                      *payload.mutable_container(), problems);
   }
+  ConvertInputs(spec, task, payload, problems);
   return payload.SerializeAsString();
 }
 
@@ -342,6 +344,7 @@ scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_vie
   scheduler::TaskSubmission submission;
   submission.name = spec.name();
   submission.payload = ConvertCommand(spec, field, problems);
+  submission.blobs = BlobsOf(spec);
   submission.consumption = ConvertConsumption(spec, field, names, problems);
   submission.after.assign(spec.after().begin(), spec.after().end());
   ConvertTimes(spec, field, submission.policy, problems);

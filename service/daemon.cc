@@ -28,6 +28,7 @@
 #include "service/access/page_sessions.h"
 #include "service/access/tls.h"
 #include "service/access/token.h"
+#include "service/blob_store.h"
 #include "service/bounded_log_reader.h"
 #include "service/change_hub.h"
 #include "service/config/mesos_options.h"
@@ -53,6 +54,10 @@ constexpr planner::GraphId kSkippedGraphs = 1000;
 constexpr int64_t kSkippedDeliveries = 1'000'000;
 constexpr int kWorkers = 4;
 constexpr int kLogWorkers = 8;  // more than one agent can hold (see BoundedLogReader)
+constexpr int kBlobWorkers = 2;
+// Between rounds of looking for blobs that are not needed, and within one.
+constexpr absl::Duration kSweepEvery = absl::Minutes(10);
+constexpr absl::Duration kSweepPause = absl::Seconds(1);
 constexpr absl::Duration kReloadPatience = absl::Seconds(10);
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 constexpr absl::Duration kTlsWarning = absl::Hours(24 * 14);  // before a certificate's end
@@ -194,6 +199,7 @@ class DaemonImpl final : public Daemon {
     if (http_ != nullptr) http_->Stop();
     if (workers_ != nullptr) workers_->Stop();
     if (log_workers_ != nullptr) log_workers_->Stop();
+    if (blob_workers_ != nullptr) blob_workers_->Stop();
     if (probes_ != nullptr) probes_->Stop();
   }
 
@@ -278,7 +284,28 @@ class DaemonImpl final : public Daemon {
                                                  history_.long_reader.get(), cluster_.get());
     if (!scheduler.ok()) return scheduler.status();
     scheduler_ = *std::move(scheduler);
+    return cluster_->reads_blobs() ? OpenBlobs(state) : absl::OkStatus();
+  }
+
+  absl::Status OpenBlobs(const std::string& state) {
+    BlobStore::Options options;
+    options.folder = absl::StrCat(state, "/blobs");
+    options.max_blob_bytes = config_.max_blob_bytes;
+    options.disk_reserve = config_.disk_limits.reserve;
+    absl::StatusOr<std::unique_ptr<BlobStore>> blobs = BlobStore::Open(std::move(options));
+    if (!blobs.ok()) return blobs.status();
+    blobs_ = *std::move(blobs);
     return absl::OkStatus();
+  }
+
+  void SweepBlobs() {
+    const absl::StatusOr<bool> more = blobs_->Sweep(*history_.reader);
+    if (!more.ok()) {
+      spdlog::warn("cannot look for blobs that are not needed: {}",
+                   std::string(more.status().message()));
+    }
+    blob_workers_->PostAfter(more.ok() && *more ? kSweepPause : kSweepEvery,
+                             [this] { SweepBlobs(); });
   }
 
   // Where graphs have run that the history does not know.
@@ -311,6 +338,8 @@ class DaemonImpl final : public Daemon {
     const absl::Time now = absl::Now();
     workers_ = std::make_unique<WorkerPool>(kWorkers);
     log_workers_ = std::make_unique<WorkerPool>(kLogWorkers, 1000);
+    blob_workers_ = std::make_unique<WorkerPool>(kBlobWorkers);
+    if (blobs_ != nullptr) blob_workers_->PostAfter(kSweepEvery, [this] { SweepBlobs(); });
     probes_ = std::make_unique<WorkerPool>(1);
     logs_ = std::make_unique<BoundedLogReader>(BoundedLogReader::Options(), cluster_->logs());
     queries_ = std::make_unique<Queries>(Queries::Options{.version = kVersion, .start_time = now},
@@ -326,6 +355,8 @@ class DaemonImpl final : public Daemon {
     parts.hub = hub_.get();
     parts.workers = workers_.get();
     parts.log_workers = log_workers_.get();
+    parts.blobs = blobs_.get();
+    parts.blob_workers = blob_workers_.get();
     parts.max_graph_tasks = config_.max_graph_tasks;
     parts.runs_containers = cluster_->runs_containers();
     if (absl::Status status = ListenForHttp(parts, now); !status.ok()) return status;
@@ -428,6 +459,8 @@ class DaemonImpl final : public Daemon {
   std::unique_ptr<Queries> queries_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<WorkerPool> log_workers_;
+  std::unique_ptr<BlobStore> blobs_;  // null where tasks cannot read any
+  std::unique_ptr<WorkerPool> blob_workers_;
   std::unique_ptr<WorkerPool> probes_;
   std::unique_ptr<ChangeHub> hub_;
   std::unique_ptr<EventFeed> feed_;

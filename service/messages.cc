@@ -77,6 +77,9 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
         added.set_read_only(volume.read_only());
       }
     }
+    spec.set_input(payload.input());
+    spec.set_input_blob(payload.input_blob());
+    *spec.mutable_blobs() = payload.blobs();
   }
   SetConsumption(task.consumption, *spec.mutable_consumption());
   // Where it is not named it would be read as the default of 1.

@@ -65,6 +65,8 @@ TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
   volume.set_host_path("/maps");
   volume.set_container_path("data");
   volume.set_read_only(true);
+  spec.set_input(std::string("\0x", 2));
+  spec.add_blobs(std::string(64, 'a'));
   spec.set_max_attempts(3);
   spec.set_max_losses(7);
   spec.set_priority(2);

@@ -7,6 +7,7 @@
 
 #include "executor/cluster.h"
 #include "scheduler/scheduler.h"
+#include "service/blob_store.h"
 #include "service/change_hub.h"
 #include "service/queries.h"
 #include "service/shared_limit.h"
@@ -31,6 +32,10 @@ struct ServiceParts {
   WorkerPool* workers = nullptr;
   // For calls that wait for an agent: a dead one keeps no other call waiting.
   WorkerPool* log_workers = nullptr;
+  // Where tasks can read blobs; otherwise null.
+  BlobStore* blobs = nullptr;
+  // For calls that read and write blobs: a slow disk keeps no other call waiting.
+  WorkerPool* blob_workers = nullptr;
   // Whether the cluster can run a task in a container.
   bool runs_containers = true;
   // A submitted graph over one of these is refused while it is still being received.

@@ -26,6 +26,11 @@ void FitTask(size_t max_bytes, v1::Task& task) {
     task.mutable_attempts()->DeleteSubrange(0, oldest);
     task.add_omitted("attempts");
   }
+  if (size > allowed && !task.spec().input().empty()) {
+    size -= task.spec().input().size();
+    task.mutable_spec()->clear_input();
+    task.add_omitted("spec.input");
+  }
   if (size > allowed && task.spec().after_size() > 0) {
     auto& after = *task.mutable_spec()->mutable_after();
     while (size > allowed && !after.empty()) {

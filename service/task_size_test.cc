@@ -54,6 +54,20 @@ TEST(TaskSizeTest, OfTheAttemptsTheNewestStay) {
   EXPECT_EQ(task.attempts(0).number(), 200 - task.attempts_size() + 1);
 }
 
+TEST(TaskSizeTest, TheInputGoesBeforeThePredecessors) {
+  v1::Task task = Task(2, 100, 100, 1000);
+  task.mutable_spec()->set_input(std::string(kRoom, 'i'));
+  FitTask(kRoom, task);
+  EXPECT_THAT(task.omitted(), ElementsAre("return_value", "attempts", "spec.input"));
+  EXPECT_THAT(task.spec().input(), IsEmpty());
+  EXPECT_EQ(task.spec().after_size(), 100);
+  task.clear_omitted();
+  task.mutable_spec()->set_input("small");
+  FitTask(kRoom, task);
+  EXPECT_THAT(task.omitted(), IsEmpty());
+  EXPECT_EQ(task.spec().input(), "small");
+}
+
 TEST(TaskSizeTest, OfThePredecessorsTheFirstStay) {
   v1::Task task = Task(2, 0, 100000, 1000);
   FitTask(kRoom, task);

@@ -34,6 +34,7 @@ absl::StatusOr<std::unique_ptr<AgentServer>> AgentServer::Create(asio::io_contex
                                                                  std::function<void()> done) {
   Runner::Options runner_options;
   runner_options.sandbox_root = SandboxRoot(options.state_dir);
+  runner_options.blob_folder = BlobFolder(options.state_dir);
   runner_options.cgroups = options.cgroups;
   absl::StatusOr<std::unique_ptr<RunnerProcesses>> processes =
       RunnerProcesses::Create(std::move(runner_options), options.sessions);

@@ -70,6 +70,7 @@ class LocalCluster : public Cluster, public LogReader {
                std::function<void(absl::StatusOr<LogChunk>)> done) override;
   std::string SandboxOf(planner::AttemptId attempt, const AgentId& agent) override;
   bool runs_containers() const override { return false; }
+  bool reads_blobs() const override { return true; }
 
  private:
   void Send(const ToAgent& message);

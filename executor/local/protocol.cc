@@ -164,4 +164,6 @@ std::string SandboxRoot(const std::string& state_dir) {
   return absl::StrCat(state_dir, "/sandboxes");
 }
 
+std::string BlobFolder(const std::string& state_dir) { return absl::StrCat(state_dir, "/blobs"); }
+
 }  // namespace kartograph::executor::local

@@ -57,6 +57,8 @@ absl::StatusOr<Descriptor> Connect(const std::string& state_dir);
 void RemoveSocket(const std::string& state_dir);
 
 std::string SandboxRoot(const std::string& state_dir);
+// Where the service keeps blobs, each as a file of its id's name.
+std::string BlobFolder(const std::string& state_dir);
 
 }  // namespace kartograph::executor::local
 

@@ -43,8 +43,15 @@ absl::Status Command::Read(const Launch& launch) {
   if (!payload_.arguments().empty() && payload_.arguments(0).empty()) {
     return absl::FailedPreconditionError("the name of the program is empty");
   }
+  // They become paths.
+  const auto is_path = [](const std::string& blob) { return absl::StrContains(blob, '/'); };
+  if (is_path(payload_.input_blob()) ||
+      std::any_of(payload_.blobs().begin(), payload_.blobs().end(), is_path)) {
+    return absl::FailedPreconditionError("the id of a blob must not hold a slash");
+  }
   bool has_nul = HasNul(payload_.shell()) || HasNul(payload_.directory()) ||
-                 HasNul(launch.task_name) ||
+                 HasNul(launch.task_name) || HasNul(payload_.input_blob()) ||
+                 std::any_of(payload_.blobs().begin(), payload_.blobs().end(), HasNul) ||
                  std::any_of(payload_.arguments().begin(), payload_.arguments().end(), HasNul);
   for (const auto& [name, value] : payload_.environment()) {
     if (name.empty() || name.find('=') != std::string::npos) {
@@ -64,7 +71,7 @@ const std::string* Command::script() const {
 }
 
 void Command::SetUp(const Launch& launch, const std::string& attempt, const std::string& sandbox,
-                    std::shared_ptr<const Environment> base) {
+                    const std::string& blob_folder, std::shared_ptr<const Environment> base) {
   base_ = std::move(base);
   directory_ = payload_.directory().empty() ? sandbox : payload_.directory();
   std::string graph = planner::GraphIdToString(launch.attempt.task().graph());
@@ -85,6 +92,14 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   variables.push_back({"KARTOGRAPH_TASK", launch.task_name});
   variables.push_back({"KARTOGRAPH_ATTEMPT", attempt});
   variables.push_back({"KARTOGRAPH_RESULT", result});
+  std::string input_path;
+  if (!payload_.input_blob().empty()) {
+    input_path = absl::StrCat(blob_folder, "/", payload_.input_blob());
+  } else if (!payload_.input().empty()) {
+    input_path = absl::StrCat(sandbox, "/", kInput);
+  }
+  if (!input_path.empty()) variables.push_back({"KARTOGRAPH_INPUT", input_path});
+  if (!payload_.blobs().empty()) variables.push_back({"KARTOGRAPH_BLOBS", blob_folder});
   const executor::Variables declared = DeclaredVariables(launch);
   variables.insert(variables.end(), declared.begin(), declared.end());
   base_->Build(variables, &environment_);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,14 +24,25 @@ class Command {
  public:
   // Reads the payload of `launch`, and says what is wrong with it.
   absl::Status Read(const Launch& launch);
-  // After Read: `sandbox` is the working directory where the payload names none.
+  // After Read: `sandbox` is the working directory where the payload names none. Blobs are files of
+  // `blob_folder`.
   void SetUp(const Launch& launch, const std::string& attempt, const std::string& sandbox,
-             std::shared_ptr<const Environment> base);
+             const std::string& blob_folder, std::shared_ptr<const Environment> base);
 
   // After Read: a shell line that is too long for an argument. It is to be in the sandbox, as
   // kScript, when the process is made. Null where there is none.
   const std::string* script() const;
   static constexpr char kScript[] = "command.sh";
+
+  // After Read: what the task reads that is to be in the sandbox, as kInput, when the process is
+  // made. Empty where there is none. After SetUp it may be taken away, so as not to be kept.
+  const std::string& input() const { return payload_.input(); }
+  std::string TakeInput() { return std::exchange(*payload_.mutable_input(), std::string()); }
+  static constexpr char kInput[] = "input";
+
+  // After Read: the blob that is its input, empty where there is none, and the others.
+  const std::string& input_blob() const { return payload_.input_blob(); }
+  const google::protobuf::RepeatedPtrField<std::string>& blobs() const { return payload_.blobs(); }
 
   // After Read: whether the payload names the working directory.
   bool has_directory() const { return !payload_.directory().empty(); }

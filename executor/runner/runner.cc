@@ -175,6 +175,27 @@ absl::StatusOr<Runner::Prepared> Runner::TakePrepared(AttemptId attempt) {
   return prepared;
 }
 
+std::optional<std::string> Runner::MissingBlob(const Command& command) const {
+  const auto missing = [this](const std::string& blob) {
+    return options_.blob_folder.empty() ||
+           access(absl::StrCat(options_.blob_folder, "/", blob).c_str(), R_OK) != 0;
+  };
+  if (!command.input_blob().empty() && missing(command.input_blob())) return command.input_blob();
+  for (const std::string& blob : command.blobs()) {
+    if (missing(blob)) return blob;
+  }
+  return std::nullopt;
+}
+
+absl::Status Runner::WriteFiles(AttemptId attempt, Command* command) const {
+  if (command->script() != nullptr) {
+    absl::Status written = sandboxes_->Write(attempt, Command::kScript, *command->script());
+    if (!written.ok()) return written;
+  }
+  if (command->input().empty()) return absl::OkStatus();
+  return sandboxes_->Write(attempt, Command::kInput, command->TakeInput());
+}
+
 std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt* attempt) {
   Command& command = attempt->starting->command;
   absl::Status status = command.Read(launch);
@@ -186,16 +207,20 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
     return Failure{Outcome::kAgentFailed,
                    absl::StrCat(holding, " processes hang in the kernel before their programs")};
   }
+  if (const std::optional<std::string> blob = MissingBlob(command)) {
+    return Failure{
+        Outcome::kNotStarted,
+        absl::StrCat("the blob ", *blob, " is not here (any more): put it again, and retry")};
+  }
   if (disk_reserve_.Reached()) return Failure{Outcome::kAgentFailed, disk_reserve_.ToString()};
   absl::StatusOr<Prepared> prepared = TakePrepared(launch.attempt);
   if (!prepared.ok()) {
     return Failure{Outcome::kAgentFailed, std::string(prepared.status().message())};
   }
   attempt->in_sandbox = !command.has_directory();
-  command.SetUp(launch, attempt->text_id, prepared->sandbox, environment_);
-  if (command.script() != nullptr) {
-    absl::Status written = sandboxes_->Write(launch.attempt, Command::kScript, *command.script());
-    if (!written.ok()) return Failure{Outcome::kAgentFailed, std::string(written.message())};
+  command.SetUp(launch, attempt->text_id, prepared->sandbox, options_.blob_folder, environment_);
+  if (absl::Status written = WriteFiles(launch.attempt, &command); !written.ok()) {
+    return Failure{Outcome::kAgentFailed, std::string(written.message())};
   }
   if (options_.cgroups != nullptr) {
     absl::StatusOr<CgroupPool::Group> group = options_.cgroups->Acquire(attempt->ram_limit);

@@ -36,10 +36,11 @@ namespace kartograph::executor {
 // The attempts whose processes run here, and how they are to end.
 //
 // An attempt's process leads its own session, works in its own sandbox (sandbox.h), and has the
-// agent's environment, its own, and KARTOGRAPH_GRAPH, _TASK, _ATTEMPT and _RESULT. When it ends,
-// everything that it started is killed, and the attempt is reported when the whole tree is gone. A
-// process that hides whose it is (a session of its own and a cleared environment) is killed within
-// about a tenth of a second after the end of all attempts that it can belong to.
+// agent's environment, its own, and KARTOGRAPH_GRAPH, _TASK, _ATTEMPT and _RESULT, and, where it
+// has such, _INPUT and _BLOBS. When it ends, everything that it started is killed, and the attempt
+// is reported when the whole tree is gone. A process that hides whose it is (a session of its own
+// and a cleared environment) is killed within about a tenth of a second after the end of all
+// attempts that it can belong to.
 //
 // Declared memory is a limit. With a cgroup pool the kernel keeps it, and counts what was used.
 // Without, the trees of attempts that declare some are measured ten times a second, more often
@@ -48,7 +49,8 @@ namespace kartograph::executor {
 // the first of these measurements: where the kernel reports that its largest process had more than
 // twice what it may, it ends as out of memory after all.
 //
-// What it prints goes through pipes into its sandbox (output_collector.h).
+// What it prints goes through pipes into its sandbox (output_collector.h). What it is to read is
+// written there before it starts, as the file `input`; blobs it reads where they are.
 //
 // One that runs for more than a moment is made likelier than the agent to be ended where the host
 // is out of memory (oom_score_adj). Without a cgroup, how much memory a shorter one took is not
@@ -76,6 +78,9 @@ class Runner {
  public:
   struct Options {
     std::string sandbox_root;  // absolute; made where it is not there
+    // Absolute: where each blob is a file of its id's name. Empty: there are none here, and what
+    // refers to one ends as kNotStarted.
+    std::string blob_folder;
     DiskLimits disk_limits = {};
     bool logs_read_remotely = false;  // see OutputCollector::Options
     int64_t max_result_bytes = 16 << 20;
@@ -205,6 +210,10 @@ class Runner {
     std::string sandbox;  // its path
     OutputCollector::Ends output;
   };
+  // The blob that the command reads and that is not here, if any.
+  std::optional<std::string> MissingBlob(const Command& command) const;
+  // Puts into the sandbox what the command finds there.
+  absl::Status WriteFiles(planner::AttemptId attempt, Command* command) const;
   absl::StatusOr<Prepared> MakePrepared(planner::AttemptId attempt);
   absl::StatusOr<Prepared> TakePrepared(planner::AttemptId attempt);
   void EndWithoutStart(Attempt* attempt, Failure failure);

@@ -1,8 +1,8 @@
 // The folders of attempts: <root>/<graph number>/<task index>.<attempt number>/ with `stdout` and
 // `stderr` where the attempt wrote something there, `command.sh` where the shell line is a long
-// one, and `result` where the attempt wrote one; <root>/discarded.* is to be removed. Nothing here
-// follows a symbolic link below the root: what is in a sandbox is the task's, and may be made to
-// mislead.
+// one, `input` where the task was given one, and `result` where the attempt wrote one;
+// <root>/discarded.* is to be removed. Nothing here follows a symbolic link below the root: what is
+// in a sandbox is the task's, and may be made to mislead.
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 

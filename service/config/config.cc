@@ -159,6 +159,7 @@ std::vector<std::string> ChangedSettings(const ServiceConfig& before, const Serv
   compare("resource", before.resources == now.resources && before.instances == now.instances);
   compare("max-graph-tasks", before.max_graph_tasks == now.max_graph_tasks);
   compare("max-streams", before.max_streams == now.max_streams);
+  compare("max-blob", before.max_blob_bytes == now.max_blob_bytes);
   compare("max-waiting", before.max_waiting == now.max_waiting);
   compare("log-limit", before.disk_limits.log == now.disk_limits.log);
   compare("disk-reserve", before.disk_limits.reserve == now.disk_limits.reserve);

@@ -65,6 +65,7 @@ struct ServiceConfig {
   executor::DiskLimits disk_limits;
   uint32_t max_graph_tasks = 1'000'000;
   uint32_t max_streams = 1000;
+  int64_t max_blob_bytes = int64_t{64} << 20;
   uint32_t max_waiting = 10'000;
   uint32_t slots = 1000;
   // Of graphs that have ended: how long, how many and up to how many bytes they are kept.

@@ -177,6 +177,16 @@ absl::Status SetRetentionBytes(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Status SetMaxBlob(absl::string_view text, ServiceConfig& config) {
+  constexpr int64_t kLeast = int64_t{1} << 20;
+  constexpr int64_t kMost = int64_t{1} << 40;
+  int64_t bytes = 0;
+  if (absl::Status parsed = SetBytes(text, bytes); !parsed.ok()) return parsed;
+  if (bytes < kLeast || bytes > kMost) return Wrong("must be from 1MiB to 1TiB");
+  config.max_blob_bytes = bytes;
+  return absl::OkStatus();
+}
+
 absl::Status SetLogLimit(absl::string_view text, ServiceConfig& config) {
   int64_t bytes = 0;
   if (absl::Status parsed = SetBytes(text, bytes); !parsed.ok()) return parsed;
@@ -228,6 +238,8 @@ constexpr Setting kSettings[] = {
     {"max-waiting", "max-waiting", Kind::kValue, "N",
      "Calls that may wait for finished tasks at once. Default 10000.",
      SetLimit<&ServiceConfig::max_waiting>},
+    {"max-blob", "max-blob", Kind::kValue, "SIZE",
+     "Largest blob that is taken: what several tasks read, kept once. Default 64MiB.", SetMaxBlob},
     {"retention", "retention", Kind::kValue, "TIME",
      "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention},
     {"retention-graphs", "retention-graphs", Kind::kValue, "N",
@@ -241,7 +253,9 @@ constexpr Setting kSettings[] = {
      "Default 256MiB.",
      SetLogLimit},
     {"disk-reserve", "disk-reserve", Kind::kValue, "SIZE",
-     "Free space on the disk of the sandboxes below which no task is started and no output kept. "
+     "Free space on the disk of the sandboxes below which no task is started, no output kept and "
+     "no "
+     "blob taken. "
      "Default: a twentieth of the disk, at most 256MiB.",
      [](absl::string_view text, ServiceConfig& c) {
        return SetBytes(text, c.disk_limits.reserve);

@@ -32,7 +32,11 @@ google::protobuf::ArenaOptions InBlocks() {
 SubmitGraphStream::SubmitGraphStream(const ServiceParts& parts,
                                      grpc::CallbackServerContext* context,
                                      v1::SubmitGraphResponse* response)
-    : parts_(parts), context_(context), response_(response), arena_(InBlocks()) {
+    : parts_(parts),
+      context_(context),
+      response_(response),
+      arena_(InBlocks()),
+      blobs_(parts.blobs) {
   if (!open_.Add(parts_.limits->streams, 1)) {
     End(TooManyStreams(parts_.limits->streams));
     return;
@@ -114,6 +118,7 @@ absl::Status SubmitGraphStream::Take() {
     const std::string field = TaskField(spec, static_cast<int64_t>(graph_->size()));
     graph_->Add(ConvertTask(spec, field, names_, problems_));
     if (!parts_.runs_containers) RefuseContainer(spec, field, problems_);
+    blobs_.Check(spec, field, problems_);
   }
   return absl::OkStatus();
 }

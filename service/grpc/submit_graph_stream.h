@@ -11,6 +11,7 @@
 #include "service/convert.h"
 #include "service/request_digest.h"
 #include "service/service_parts.h"
+#include "service/task_inputs.h"
 
 namespace kartograph::service {
 
@@ -47,6 +48,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   std::string request_id_;
   RequestDigest digest_;  // where there is a request id
   planner::ResourceNames names_;  // of the graph, until the scheduler has answered
+  BlobReferences blobs_;          // of the graph
   std::optional<scheduler::GraphDraft> graph_;
   ProblemList problems_;
 };

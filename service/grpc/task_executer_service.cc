@@ -10,12 +10,14 @@
 #include "absl/time/clock.h"
 #include "service/convert.h"
 #include "service/grpc/grpc_status.h"
+#include "service/grpc/put_blob_stream.h"
 #include "service/grpc/read_log_stream.h"
 #include "service/grpc/read_result_stream.h"
 #include "service/grpc/submit_graph_stream.h"
 #include "service/grpc/watch_graph_stream.h"
 #include "service/messages.h"
 #include "service/request_digest.h"
+#include "service/task_inputs.h"
 #include "service/task_size.h"
 
 namespace kartograph::service {
@@ -27,6 +29,7 @@ constexpr int32_t kMaxPopped = 10000;
 constexpr int kMaxAcknowledged = 100000;
 constexpr int kMaxTaskNames = 1000;
 constexpr int kMaxAdded = 10000;
+constexpr int kMaxBlobIds = 1000;
 constexpr absl::Duration kDefaultLease = absl::Seconds(30);
 constexpr absl::Duration kMaxLease = absl::Hours(12);
 constexpr size_t kMaxConsumerLength = 128;
@@ -71,6 +74,27 @@ std::optional<planner::GraphId> GraphOfTasks(const Request& request, const Reply
     return std::nullopt;
   }
   return GraphOf(request, reply);
+}
+
+absl::StatusOr<v1::FindMissingBlobsResponse> FindMissing(
+    BlobStore& blobs, const v1::FindMissingBlobsRequest& request) {
+  ProblemList problems;
+  if (request.blob_ids_size() > kMaxBlobIds) {
+    problems.Add(
+        "blob_ids", absl::StrCat(request.blob_ids_size(), " ids"),
+        absl::StrCat("must be at most ", kMaxBlobIds, "; ask for the rest in further calls"));
+  }
+  for (int i = 0; i < request.blob_ids_size() && i < kMaxBlobIds; ++i) {
+    if (IsBlobId(request.blob_ids(i))) continue;
+    problems.Add(absl::StrCat("blob_ids[", i, "]"), request.blob_ids(i), kBlobIdRule);
+  }
+  if (!problems.empty()) return problems.ToStatus();
+  const absl::StatusOr<std::vector<std::string>> missing =
+      blobs.Missing(std::vector<std::string>(request.blob_ids().begin(), request.blob_ids().end()));
+  if (!missing.ok()) return missing.status();
+  v1::FindMissingBlobsResponse response;
+  response.mutable_blob_ids()->Assign(missing->begin(), missing->end());
+  return response;
 }
 
 // What a consumer asks for.
@@ -155,6 +179,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   const auto names = std::make_shared<planner::ResourceNames>();
   scheduler::TaskSubmission task = ConvertTask(request->task(), "task", *names, problems);
   if (!parts_.runs_containers) RefuseContainer(request->task(), "task", problems);
+  BlobReferences(parts_.blobs).Check(request->task(), "task", problems);
   planner::GraphId graph = 0;
   if (!request->graph_id().empty()) {
     graph = ConvertGraphId(request->graph_id(), problems);
@@ -210,10 +235,13 @@ grpc::ServerUnaryReactor* TaskExecuterService::AddTasks(Context* context,
     return reply.reactor;
   }
   const auto names = std::make_shared<planner::ResourceNames>();
+  BlobReferences blobs(parts_.blobs);
   for (int i = 0; i < request->tasks_size(); ++i) {
-    const std::string field = TaskField(request->tasks(i), i);
-    add.tasks.push_back(ConvertTask(request->tasks(i), field, *names, problems));
-    if (!parts_.runs_containers) RefuseContainer(request->tasks(i), field, problems);
+    const v1::TaskSpec& spec = request->tasks(i);
+    const std::string field = TaskField(spec, i);
+    add.tasks.push_back(ConvertTask(spec, field, *names, problems));
+    if (!parts_.runs_containers) RefuseContainer(spec, field, problems);
+    blobs.Check(spec, field, problems);
   }
   if (!problems.empty()) {
     reply.Finish(problems.ToStatus());
@@ -232,6 +260,23 @@ grpc::ServerUnaryReactor* TaskExecuterService::AddTasks(Context* context,
     reply.Finish(added.status());
   });
   return reply.reactor;
+}
+
+grpc::ServerReadReactor<v1::PutBlobRequest>* TaskExecuterService::PutBlob(Context* context,
+                                                                          v1::PutBlobResponse*) {
+  return new PutBlobStream(parts_, context);
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::FindMissingBlobs(
+    Context* context, const v1::FindMissingBlobsRequest* request,
+    v1::FindMissingBlobsResponse* response) {
+  return OnWorker(
+      context, response,
+      [this, request]() -> absl::StatusOr<v1::FindMissingBlobsResponse> {
+        if (parts_.blobs == nullptr) return absl::FailedPreconditionError(kNoBlobs);
+        return FindMissing(*parts_.blobs, *request);
+      },
+      parts_.blob_workers);
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::CloseGraph(Context* context,

@@ -20,6 +20,11 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
                                     v1::ExecuteResponse* response) override;
   grpc::ServerUnaryReactor* AddTasks(Context* context, const v1::AddTasksRequest* request,
                                      v1::AddTasksResponse* response) override;
+  grpc::ServerReadReactor<v1::PutBlobRequest>* PutBlob(Context* context,
+                                                       v1::PutBlobResponse* response) override;
+  grpc::ServerUnaryReactor* FindMissingBlobs(Context* context,
+                                             const v1::FindMissingBlobsRequest* request,
+                                             v1::FindMissingBlobsResponse* response) override;
   grpc::ServerUnaryReactor* CloseGraph(Context* context, const v1::CloseGraphRequest* request,
                                        v1::CloseGraphResponse* response) override;
   grpc::ServerUnaryReactor* Cancel(Context* context, const v1::CancelRequest* request,

@@ -28,9 +28,11 @@ bool Checked(HttpParams& params, const HttpReply& reply) {
   return status.ok();
 }
 
-// Variables hold passwords at times, and a page is looked at by others too.
+// Variables hold passwords at times, inputs anything, and a page is looked at by others too.
 void HideVariables(v1::Task& task) {
-  if (!task.has_spec() || !task.spec().has_command()) return;
+  if (!task.has_spec()) return;
+  task.mutable_spec()->clear_input();
+  if (!task.spec().has_command()) return;
   for (auto& [name, value] : *task.mutable_spec()->mutable_command()->mutable_environment()) {
     value = "***";
   }

@@ -24,9 +24,10 @@ std::string FreshFolder() {
 }  // namespace
 
 ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
+  const std::string folder = FreshFolder();
   // What survives a crash is storage's to test; here the disk only takes time.
   auto opened = storage::OpenHistory(
-      {.path = absl::StrCat(FreshFolder(), "/history.sqlite"), .durable = false});
+      {.path = absl::StrCat(folder, "/history.sqlite"), .durable = false});
   EXPECT_TRUE(opened.ok()) << opened.status();
   history = *std::move(opened);
   auto started = scheduler::Scheduler::Start(std::move(options), history.writer.get(),
@@ -35,6 +36,10 @@ ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
   scheduler = *std::move(started);
   workers = std::make_unique<WorkerPool>(4);
   log_workers = std::make_unique<WorkerPool>(4);
+  auto store = BlobStore::Open({.folder = absl::StrCat(folder, "/blobs"), .disk_reserve = 0});
+  EXPECT_TRUE(store.ok()) << store.status();
+  blobs = *std::move(store);
+  blob_workers = std::make_unique<WorkerPool>(2);
   queries = std::make_unique<Queries>(
       Queries::Options{.version = "1.2.3", .start_time = absl::FromUnixSeconds(1000)},
       scheduler.get(), history.reader, &cluster);
@@ -45,12 +50,15 @@ ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
   parts.hub = hub.get();
   parts.workers = workers.get();
   parts.log_workers = log_workers.get();
+  parts.blobs = blobs.get();
+  parts.blob_workers = blob_workers.get();
 }
 
 ServiceHarness::~ServiceHarness() {
   StopScheduler();
   workers->Stop();
   log_workers->Stop();
+  blob_workers->Stop();
 }
 
 void ServiceHarness::StopScheduler() {

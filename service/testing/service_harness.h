@@ -10,6 +10,7 @@
 
 #include "planner/ids.h"
 #include "scheduler/scheduler.h"
+#include "service/blob_store.h"
 #include "service/change_hub.h"
 #include "service/queries.h"
 #include "service/service_parts.h"
@@ -42,6 +43,8 @@ class ServiceHarness {
   std::unique_ptr<Queries> queries;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<WorkerPool> log_workers;
+  std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<WorkerPool> blob_workers;
   std::unique_ptr<ChangeHub> hub;
   ServiceParts parts;
 };

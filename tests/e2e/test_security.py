@@ -276,12 +276,13 @@ def test_metrics_may_be_opened(start):
     assert ask(service, "/api/v1/graphs")[0] == 401
 
 
-def test_values_of_variables_are_not_shown_over_http(shared):
-    graph = shared.submit([task("a", environment={"PASSWORD": "hunter2", "EMPTY": ""})])
+def test_values_of_variables_and_inputs_are_not_shown_over_http(shared):
+    graph = shared.submit([task("a", environment={"PASSWORD": "hunter2", "EMPTY": ""}, input=b"secret")])
     shared.wait_for_graph(graph)
     for path in (f"/api/v1/graphs/{graph}/task?name=a", f"/api/v1/graphs/{graph}/tasks?full=true"):
         _, _, body = shared.get(path)
         assert b"hunter2" not in body and b'"PASSWORD":"***"' in body and b'"EMPTY":"***"' in body
+        assert b'"input":""' in body
     assert dict(shared.task(graph, "a").spec.command.environment)["PASSWORD"] == "hunter2"
     assert "hunter2" in shared.cli("status", graph, "a", "--json").stdout
 

@@ -1,5 +1,6 @@
 """What is particular to tasks on Mesos: values and logs that agents keep, offers, and the executor."""
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -189,6 +190,33 @@ def test_a_task_with_a_container_runs_under_mesoss_own_executor(both, folder):
     assert (folder / "ran").exists() and good.return_value == b"value"
     assert service.log_of(graph, "good") == b"good\n"
     assert (outcome_name(bad.attempts[0].outcome), bad.attempts[0].exit_status) == ("EXITED", 3)
+
+
+def test_tasks_find_their_inputs_with_and_without_a_container(both):
+    cluster, service = both
+    content = bytes(range(256)) + b"-%s\\n'$HOME`"
+    line = "sha256sum < $KARTOGRAPH_INPUT > $KARTOGRAPH_RESULT"
+    plain, contained = task("plain", shell=line), task("contained", shell=line)
+    plain.input = content * 3000
+    contained.input = content * 50
+    contained.container.SetInParent()
+    graph = service.submit([plain, contained])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    for spec in (plain, contained):
+        digest = hashlib.sha256(spec.input).hexdigest().encode()
+        assert service.task(graph, spec.name).return_value.split()[0] == digest
+
+
+def test_blobs_are_refused_with_what_to_do_instead(both):
+    cluster, service = both
+    blob = hashlib.sha256(b"content").hexdigest()
+    with pytest.raises(grpc.RpcError) as error:
+        service.submit([task("a", input_blob=blob)])
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "`input`" in error.value.details()
+    with pytest.raises(grpc.RpcError) as error:
+        service.call("FindMissingBlobs", pb.FindMissingBlobsRequest(blob_ids=[blob]))
+    assert error.value.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
 def test_an_agent_of_which_the_executor_needs_the_rest_takes_no_task(mesos):

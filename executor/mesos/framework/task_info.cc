@@ -2,7 +2,10 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "executor/declared_variables.h"
 #include "executor/payload.pb.h"
@@ -32,9 +35,26 @@ std::string Quoted(absl::string_view word) {
   return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
+// A line that writes the task's input into the sandbox, with nothing but what every shell has. What
+// is not printed as it is goes as three octal digits; the first character is never a dash.
+std::string InputLine(absl::string_view input) {
+  std::string format;
+  for (const char c : input) {
+    if (absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+        absl::StrContains(" _./:,+@={}[]", c)) {
+      format += c;
+    } else {
+      absl::StrAppendFormat(&format, "\\%03o", static_cast<unsigned char>(c));
+    }
+  }
+  return absl::StrCat("export KARTOGRAPH_INPUT=\"$MESOS_SANDBOX/input\"; printf '", format,
+                      "' > \"$KARTOGRAPH_INPUT\" || exit 126; ");
+}
+
 // The agent alone knows where the sandbox is, so a shell says it.
 std::string ShellLine(const Payload& payload) {
   std::string line = "export KARTOGRAPH_RESULT=\"$MESOS_SANDBOX/result\"; ";
+  if (!payload.input().empty()) line += InputLine(payload.input());
   if (!payload.directory().empty()) {
     absl::StrAppend(&line, "cd ", Quoted(payload.directory()), " || exit 126; ");
   }

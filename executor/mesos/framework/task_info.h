@@ -15,7 +15,8 @@ namespace kartograph::executor::mesos {
 bool WantsContainer(const Launch& launch);
 
 // What Mesos's own command executor is to run in the task's container, by the Mesos containerizer.
-// KARTOGRAPH_RESULT is the file "result" of the sandbox.
+// KARTOGRAPH_RESULT is the file "result" of the sandbox, KARTOGRAPH_INPUT, where the task has an
+// input, the file "input".
 kartograph::mesos::TaskInfo CommandTask(const Launch& launch, const std::string& mesos_agent,
                                         const std::vector<kartograph::mesos::Resource>& resources);
 
