@@ -66,6 +66,7 @@ struct AttemptUpdate {
   absl::Time end_time = absl::InfinitePast();
   Usage usage;
   std::string return_value;  // what it wrote to KARTOGRAPH_RESULT
+  bool has_value = false;    // it wrote one, which may have no bytes
 };
 
 // The connection is up; earlier offers are void. After this the scheduler asks Reconcile about what

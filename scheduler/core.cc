@@ -438,7 +438,7 @@ void Core::OnAttemptEnded(AttemptUpdate update, const Turn& turn) {
   turn.step.records.emplace_back(storage::AttemptEnded{
       update.attempt, update.outcome, update.exit_status, update.signal, std::move(update.message),
       update.start_time, std::max(ended, began), update.usage.peak_ram_bytes, update.usage.cpu_time,
-      update.usage.wall_time, std::move(update.return_value)});
+      update.usage.wall_time, std::move(update.return_value), update.has_value});
   graphs_.EndGraphIfDone(key.graph(), turn);
 }
 

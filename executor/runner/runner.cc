@@ -578,10 +578,11 @@ void Runner::Finish(Attempt* attempt) {
 }
 
 void Runner::ReadReturnValue(AttemptUpdate* update) const {
-  absl::StatusOr<std::string> result =
+  absl::StatusOr<std::optional<std::string>> result =
       sandboxes_->ReadResult(update->attempt, options_.max_result_bytes);
   if (result.ok()) {
-    update->return_value = *std::move(result);
+    update->has_value = result->has_value();
+    if (update->has_value) update->return_value = **std::move(result);
     return;
   }
   // The task has succeeded only where what it returned can be read.

@@ -244,12 +244,12 @@ absl::Status Sandboxes::Write(planner::AttemptId attempt, const char* file,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Sandboxes::ReadResult(planner::AttemptId attempt,
-                                                  int64_t max_bytes) const {
+absl::StatusOr<std::optional<std::string>> Sandboxes::ReadResult(planner::AttemptId attempt,
+                                                                 int64_t max_bytes) const {
   // Most attempts have none, and one check is enough to know.
   if (faccessat(folder_.get(), absl::StrCat(SandboxFolder(attempt), "/result").c_str(), F_OK,
                 AT_SYMLINK_NOFOLLOW) != 0) {
-    return std::string();
+    return std::nullopt;
   }
   absl::StatusOr<Descriptor> fd = OpenFile(attempt, "result", O_RDONLY);
   if (!fd.ok()) return fd.status();

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -44,10 +45,11 @@ class Sandboxes {
   // Writes a new file into a sandbox.
   absl::Status Write(planner::AttemptId attempt, const char* file, absl::string_view data) const;
 
-  // What is in `result`; empty where there is none. OutOfRange where it is larger than `max_bytes`;
+  // What is in `result`; nothing where there is none. OutOfRange where it is larger than `max_bytes`;
   // NotFound or PermissionDenied where the task has put something there that cannot be read;
   // Unavailable where that is not the task's fault.
-  absl::StatusOr<std::string> ReadResult(planner::AttemptId attempt, int64_t max_bytes) const;
+  absl::StatusOr<std::optional<std::string>> ReadResult(planner::AttemptId attempt,
+                                                        int64_t max_bytes) const;
 
   struct Chunk {
     int64_t offset = 0;

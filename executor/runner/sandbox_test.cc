@@ -16,6 +16,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,7 +84,7 @@ TEST_F(SandboxTest, IsMadeEmpty) {
   EXPECT_EQ(write(log->get(), "err", 3), 3);
   EXPECT_EQ(ReadWhole(*made + "/stderr"), "err");
   EXPECT_FALSE(fs::exists(*made + "/stdout"));
-  EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 42), 100), "");
+  EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 42), 100), std::nullopt);
 }
 
 TEST_F(SandboxTest, OneThatIsThereIsDiscarded) {
@@ -96,7 +97,7 @@ TEST_F(SandboxTest, OneThatIsThereIsDiscarded) {
   // What still writes there writes to what was its own.
   EXPECT_EQ(write(log->get(), "old", 3), 3);
   EXPECT_EQ(ReadWhole(path + "/stdout"), "");
-  EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 42), 100), "");
+  EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 42), 100), std::nullopt);
   EXPECT_TRUE(Remove().ok());
   EXPECT_THAT(Root(), ::testing::ElementsAre("17"));
 }

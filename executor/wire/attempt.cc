@@ -149,6 +149,7 @@ void ToMessage(const AttemptUpdate& update, Update* message) {
   message->set_cpu_ns(absl::ToInt64Nanoseconds(update.usage.cpu_time));
   message->set_wall_ns(absl::ToInt64Nanoseconds(update.usage.wall_time));
   message->set_return_value(update.return_value);
+  message->set_has_value(update.has_value);
 }
 
 absl::StatusOr<AttemptUpdate> FromMessage(Update* message) {
@@ -177,6 +178,8 @@ absl::StatusOr<AttemptUpdate> FromMessage(Update* message) {
   update.usage.cpu_time = DurationOf(message->cpu_ns());
   update.usage.wall_time = DurationOf(message->wall_ns());
   update.return_value = std::move(*message->mutable_return_value());
+  // An older agent does not say it.
+  update.has_value = message->has_value() || !update.return_value.empty();
   return update;
 }
 

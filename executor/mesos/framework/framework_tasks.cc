@@ -285,6 +285,7 @@ void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
   const bool optional = report.return_value_bytes == kAnySize;
   if (value.ok()) {
     update.return_value = *std::move(value);
+    update.has_value = true;
   } else if (absl::IsOutOfRange(value.status())) {
     update.outcome = Outcome::kResultTooLarge;
     update.message = std::string(value.status().message());
