@@ -3,13 +3,10 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
-#include <cstring>
+#include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
 
 namespace kartograph::service {
-
-RequestDigest::RequestDigest() : context_(EVP_MD_CTX_new()) {
-  EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
-}
 
 void RequestDigest::Add(const google::protobuf::MessageLite& message) {
   bytes_.clear();
@@ -21,16 +18,15 @@ void RequestDigest::Add(const google::protobuf::MessageLite& message) {
     out.WriteVarint64(message.ByteSizeLong());
     message.SerializeWithCachedSizes(&out);
   }
-  EVP_DigestUpdate(context_.get(), bytes_.data(), bytes_.size());
+  digest_.Add(bytes_);
 }
 
 uint64_t RequestDigest::Finish() {
-  unsigned char digest[EVP_MAX_MD_SIZE] = {};
-  EVP_DigestFinal_ex(context_.get(), digest, nullptr);
-  uint64_t number;
-  static_assert(sizeof(number) <= 32);
-  std::memcpy(&number, digest, sizeof(number));
-  return number == 0 ? 1 : number;
+  constexpr size_t kDigits = 2 * sizeof(uint64_t);
+  const std::string hex = digest_.Hex();
+  uint64_t number = 0;
+  const bool read = absl::SimpleHexAtoi(absl::string_view(hex).substr(0, kDigits), &number);
+  return read && number != 0 ? number : 1;
 }
 
 }  // namespace kartograph::service

@@ -3,28 +3,23 @@
 #define KARTOGRAPH_SERVICE_REQUEST_DIGEST_H_
 
 #include <google/protobuf/message_lite.h>
-#include <openssl/evp.h>
 
 #include <cstdint>
-#include <memory>
 #include <string>
+
+#include "service/sha256.h"
 
 namespace kartograph::service {
 
 // The beginning of a SHA-256 over messages, whatever the order of their maps. Thread-compatible.
 class RequestDigest {
  public:
-  RequestDigest();
-
   void Add(const google::protobuf::MessageLite& message);
   // Never 0. Call once.
   uint64_t Finish();
 
  private:
-  struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-  std::unique_ptr<EVP_MD_CTX, Free> context_;
+  Sha256 digest_;
   std::string bytes_;  // of a message, kept to save its allocation
 };
 
