@@ -43,7 +43,8 @@ class AdditionsTest : public EngineStory, public ::testing::Test {
 
 TEST_F(AdditionsTest, ABatchMayReferToItselfInAnyOrder) {
   const GraphId graph = Open(Graph({Task("a")}));
-  Answer<TaskKey> added = Add(graph, {Task("d").After({"c", "a"}), Task("c").After({"b"}), Task("b")});
+  Answer<TaskKey> added =
+      Add(graph, {Task("d").After({"c", "a"}), Task("c").After({"b"}), Task("b")});
   Batch();
   ASSERT_TRUE(added.status().ok()) << added.status();
   EXPECT_EQ(added.value().index(), 1u);

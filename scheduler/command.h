@@ -25,8 +25,8 @@ namespace kartograph::scheduler {
 // --- writes ---
 //
 // A write with a request id seen before is answered as the first time; an empty id is never
-// remembered. kKind and the digest tell apart calls that share an id by mistake; they are stored with
-// the answer.
+// remembered. kKind and the digest tell apart calls that share an id by mistake; they are stored
+// with the answer.
 struct RequestId {
   RequestId() = default;
   // NOLINTBEGIN(google-explicit-constructor): an id without a digest is any text
@@ -49,8 +49,8 @@ struct SubmitGraph {
 };
 
 // Adds tasks to an open graph, all or none, and replies with the key of the first, which those of
-// the others follow; they may come after each other. FailedPrecondition where the graph is closed or
-// final, AlreadyExists where it has a task of the same name.
+// the others follow; they may come after each other. FailedPrecondition where the graph is closed
+// or final, AlreadyExists where it has a task of the same name.
 struct AddTasks {
   static constexpr absl::string_view kKind = "add";
   RequestId request_id;
@@ -140,8 +140,8 @@ struct PopFinished {
   int64_t max_value_bytes = INT64_MAX;  // return values that are larger are left out
 };
 
-using Command = std::variant<SubmitGraph, AddTasks, CloseGraph, CancelGraph, CancelTasks, RetryTasks,
-                             ForgetGraph, DeleteQueue, Reconfigure, PopFinished>;
+using Command = std::variant<SubmitGraph, AddTasks, CloseGraph, CancelGraph, CancelTasks,
+                             RetryTasks, ForgetGraph, DeleteQueue, Reconfigure, PopFinished>;
 
 struct Reply {
   int64_t number = 0;   // of a write; each says what it counts or names

@@ -180,9 +180,9 @@ absl::StatusOr<TaskKey> Core::AddTasks(GraphId id, std::vector<TaskSubmission> t
                             : "\" is closed; submit it with `open` to add tasks to it later"));
   }
   if (graph->tasks.size() + tasks.size() > options_.max_graph_tasks) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the graph has ", graph->tasks.size(), " tasks already; at most ", options_.max_graph_tasks,
-        " are allowed (kartographd --max-graph-tasks)"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graph has ", graph->tasks.size(), " tasks already; at most ",
+                     options_.max_graph_tasks, " are allowed (kartographd --max-graph-tasks)"));
   }
   std::vector<Problem> problems;
   planner::ResourceVector consumed;
@@ -192,10 +192,10 @@ absl::StatusOr<TaskKey> Core::AddTasks(GraphId id, std::vector<TaskSubmission> t
     }
     for (const auto& entry : task.consumption) consumed.Set(entry.resource, entry.quantity);
     if (graph->CountResourcesWith(consumed) <= planner::ResourceNames::kMaxNames) continue;
-    problems.push_back(
-        {absl::StrCat("tasks[\"", task.name, "\"].consumption"), task.consumption.ToString(),
-         absl::StrCat("a graph can ask for ", planner::ResourceNames::kMaxNames,
-                      " different resources; with these it would ask for more")});
+    problems.push_back({absl::StrCat("tasks[\"", task.name, "\"].consumption"),
+                        task.consumption.ToString(),
+                        absl::StrCat("a graph can ask for ", planner::ResourceNames::kMaxNames,
+                                     " different resources; with these it would ask for more")});
     break;
   }
   if (!problems.empty()) return planner::ProblemsToStatus(problems);

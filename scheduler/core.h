@@ -69,8 +69,8 @@ class Core : public Snapshots {
   // Check and Install with the records of a graph that is written at once.
   absl::StatusOr<planner::GraphId> SubmitGraph(PreparedGraph graph, const Turn& turn);
   // `after` are tasks of the same graph, or positions behind its last one for those that are added,
-  // in place of the names in `tasks`; no cycle is among them. Gives the first one's key, which those
-  // of the others follow.
+  // in place of the names in `tasks`; no cycle is among them. Gives the first one's key, which
+  // those of the others follow.
   absl::StatusOr<planner::TaskKey> AddTasks(planner::GraphId graph,
                                             std::vector<TaskSubmission> tasks,
                                             std::vector<std::vector<planner::TaskIndex>> after,

@@ -47,10 +47,9 @@ absl::StatusOr<Engine::Counts> Engine::Answered(absl::string_view kind, uint64_t
   if (absl::ConsumePrefix(&answer, kind) && absl::ConsumePrefix(&answer, " ")) {
     const std::vector<absl::string_view> parts = absl::StrSplit(answer, ' ');
     uint64_t first_digest = 0;
-    const bool readable =
-        parts.size() <= 3 && absl::SimpleAtoi(parts[0], &counts.number) &&
-        (parts.size() < 2 || absl::SimpleAtoi(parts[1], &counts.skipped)) &&
-        (parts.size() < 3 || absl::SimpleHexAtoi(parts[2], &first_digest));
+    const bool readable = parts.size() <= 3 && absl::SimpleAtoi(parts[0], &counts.number) &&
+                          (parts.size() < 2 || absl::SimpleAtoi(parts[1], &counts.skipped)) &&
+                          (parts.size() < 3 || absl::SimpleHexAtoi(parts[2], &first_digest));
     const bool same = digest == 0 || first_digest == 0 || digest == first_digest;
     if (readable && same) return counts;
   }
@@ -243,9 +242,8 @@ absl::StatusOr<Engine::Counts> Engine::Do(AddTasks& add, const Instant& now) {
   const LiveGraph* live = core_->FindGraph(add.graph);
   if (live == nullptr) {
     if (!HasEnded(add.graph)) return NoGraph(add.graph);
-    return absl::FailedPreconditionError(absl::StrCat("graph \"",
-                                                      planner::GraphIdToString(add.graph),
-                                                      "\" has ended and takes no more tasks"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "graph \"", planner::GraphIdToString(add.graph), "\" has ended and takes no more tasks"));
   }
   const TaskIndex first = static_cast<TaskIndex>(live->tasks.size());
   std::vector<std::string> names;

@@ -190,7 +190,8 @@ class GraphTable {
 
   // When delayed tasks become ready: by time, and by task with the wall clock's time to show.
   absl::btree_set<std::pair<SteadyTime, planner::TaskKey>> timers_;
-  absl::btree_set<std::pair<SteadyTime, planner::GraphId>> idle_;  // open graphs, by LiveGraph::closes
+  absl::btree_set<std::pair<SteadyTime, planner::GraphId>>
+      idle_;  // open graphs, by LiveGraph::closes
   absl::flat_hash_map<planner::TaskKey, Instant> delayed_until_;
   absl::btree_set<planner::ReadyKey> suspects_;
   absl::btree_set<planner::ReadyKey> relocated_;

@@ -19,17 +19,19 @@ constexpr size_t kMaxClientData = 4 << 10;
 
 // protobuf has checked that it is UTF-8.
 size_t Characters(absl::string_view text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
 }
 
 // Text of one line, which a terminal shows as it is.
 void CheckLine(absl::string_view text, const std::string& field, ProblemList& problems) {
   if (const size_t characters = Characters(text); characters > kMaxTitleCharacters) {
-    problems.Add(field, text, absl::StrCat("has ", characters, " characters; at most ",
-                                           kMaxTitleCharacters, " are allowed"));
+    problems.Add(field, text,
+                 absl::StrCat("has ", characters, " characters; at most ", kMaxTitleCharacters,
+                              " are allowed"));
   }
-  if (std::any_of(text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); })) {
+  if (std::any_of(text.begin(), text.end(),
+                  [](unsigned char c) { return absl::ascii_iscntrl(c); })) {
     problems.Add(field, text, "holds a control character; give one line of text");
   }
 }
@@ -68,8 +70,9 @@ void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels,
     if (std::string problem = planner::NameProblem(name); !problem.empty()) {
       problems.Add(at, name, std::move(problem));
     } else if (name.size() > kMaxLabelName) {
-      problems.Add(at, name, absl::StrCat("has ", name.size(), " characters; a label's name has at most ",
-                                          kMaxLabelName));
+      problems.Add(at, name,
+                   absl::StrCat("has ", name.size(), " characters; a label's name has at most ",
+                                kMaxLabelName));
     }
     CheckLine(value, at, problems);
   }

@@ -1,5 +1,5 @@
-// Titles, labels and what else a client says of graphs and tasks, from the contract's messages to what
-// is stored of it, and back.
+// Titles, labels and what else a client says of graphs and tasks, from the contract's messages to
+// what is stored of it, and back.
 #ifndef KARTOGRAPH_SERVICE_CONVERT_DETAILS_H_
 #define KARTOGRAPH_SERVICE_CONVERT_DETAILS_H_
 
@@ -12,8 +12,8 @@
 
 namespace kartograph::service {
 
-// Checks them, and gives a serialized service.Details; empty where nothing is said. `field` is that of
-// the message.
+// Checks them, and gives a serialized service.Details; empty where nothing is said. `field` is that
+// of the message.
 std::string ConvertDetails(const v1::GraphSpec& spec, absl::string_view field,
                            ProblemList& problems);
 std::string ConvertDetails(const v1::TaskSpec& spec, absl::string_view field,

@@ -109,7 +109,8 @@ absl::Status Queries::ReadTasksByLabel(TaskList& list) {
       history_->ListTasks(list.graph, list.from, list.page_size + 1, {}, detail);
   if (!rows.ok()) return rows.status();
   list.rows = *std::move(rows);
-  if (static_cast<int>(list.rows.size()) <= list.page_size && list.from + kMaxLookedAt < graph->tasks) {
+  if (static_cast<int>(list.rows.size()) <= list.page_size &&
+      list.from + kMaxLookedAt < graph->tasks) {
     list.next = static_cast<planner::TaskIndex>(list.from + kMaxLookedAt);
   }
   std::vector<TaskKey> keys;
@@ -131,10 +132,10 @@ absl::Status Queries::ReadTasksByLabel(TaskList& list) {
   for (size_t i = 0, shown = std::min<size_t>(list.rows.size(), list.page_size); i < shown;) {
     const storage::TaskRow& row = list.rows[i];
     const auto found = list.live.find(row.task.task);
-    const std::optional<planner::TaskState> state =
-        found != list.live.end() ? std::optional(found->second.task.state)
-        : row.ended              ? std::optional(row.ended->state)
-                                 : std::nullopt;
+    const std::optional<planner::TaskState> state = found != list.live.end()
+                                                        ? std::optional(found->second.task.state)
+                                                    : row.ended ? std::optional(row.ended->state)
+                                                                : std::nullopt;
     if (state && absl::c_linear_search(list.states, *state)) {
       ++i;
       continue;

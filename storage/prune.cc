@@ -48,9 +48,9 @@ absl::Status RemoveRows(Connection& connection, planner::GraphId graph, int64_t&
     rows_left -= connection.changes();
     if (rows_left <= 0) return absl::OkStatus();
   }
-  for (const char* sql : {"DELETE FROM graph_labels WHERE graph_id = ?",
-                          "DELETE FROM graph_blobs WHERE graph_id = ?",
-                          "DELETE FROM graphs WHERE id = ?"}) {
+  for (const char* sql :
+       {"DELETE FROM graph_labels WHERE graph_id = ?", "DELETE FROM graph_blobs WHERE graph_id = ?",
+        "DELETE FROM graphs WHERE id = ?"}) {
     if (absl::Status status = connection.Run(sql, int64_t{graph}); !status.ok()) return status;
     rows_left -= connection.changes();
   }

@@ -130,13 +130,13 @@ absl::Status DecodeGraphs(absl::StatusOr<Rows> rows, std::vector<GraphRow>& grap
 }
 
 // What every filter of graphs has but what finds them: parameters 1 to 7.
-#define GRAPHS_FILTER                                                               \
-  "id < ?1 AND " KARTOGRAPH_VISIBLE                                                 \
-  " AND (?2 = 0 OR state = ?2) AND (?3 = '' OR name = ?3) "                         \
-  "AND (?4 = '' OR client_queue = ?4) AND submit_us >= ?5 AND submit_us < ?6 "      \
-  "AND NOT EXISTS (SELECT 1 FROM json_each(?7) wanted WHERE NOT EXISTS "            \
-  "(SELECT 1 FROM graph_labels l WHERE l.graph_id = id "                            \
-  "AND lower(hex(l.name)) = wanted.value ->> 0 "                                    \
+#define GRAPHS_FILTER                                                          \
+  "id < ?1 AND " KARTOGRAPH_VISIBLE                                            \
+  " AND (?2 = 0 OR state = ?2) AND (?3 = '' OR name = ?3) "                    \
+  "AND (?4 = '' OR client_queue = ?4) AND submit_us >= ?5 AND submit_us < ?6 " \
+  "AND NOT EXISTS (SELECT 1 FROM json_each(?7) wanted WHERE NOT EXISTS "       \
+  "(SELECT 1 FROM graph_labels l WHERE l.graph_id = id "                       \
+  "AND lower(hex(l.name)) = wanted.value ->> 0 "                               \
   "AND lower(hex(l.value)) = wanted.value ->> 1)) ORDER BY id DESC LIMIT ?8"
 
 // Newest first, by what finds the fewest: a label, a name, a state, or all of them.
@@ -160,14 +160,16 @@ absl::StatusOr<Rows> QueryGraphs(Connection& connection, planner::GraphId before
         absl::string_view(filter.labels[0].first), absl::string_view(filter.labels[0].second));
   }
   if (!filter.name.empty()) {
-    return connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
-                            " FROM graphs INDEXED BY graphs_by_name WHERE name = ?3 AND " GRAPHS_FILTER,
-                            below, state, name, queue, since, until, wanted, rows);
+    return connection.Query(
+        "SELECT " KARTOGRAPH_GRAPH_COLUMNS
+        " FROM graphs INDEXED BY graphs_by_name WHERE name = ?3 AND " GRAPHS_FILTER,
+        below, state, name, queue, since, until, wanted, rows);
   }
   if (filter.state.has_value()) {
-    return connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS
-                            " FROM graphs INDEXED BY graphs_by_state WHERE state = ?2 AND " GRAPHS_FILTER,
-                            below, state, name, queue, since, until, wanted, rows);
+    return connection.Query(
+        "SELECT " KARTOGRAPH_GRAPH_COLUMNS
+        " FROM graphs INDEXED BY graphs_by_state WHERE state = ?2 AND " GRAPHS_FILTER,
+        below, state, name, queue, since, until, wanted, rows);
   }
   return connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs WHERE " GRAPHS_FILTER,
                           below, state, name, queue, since, until, wanted, rows);
@@ -237,7 +239,8 @@ absl::StatusOr<std::vector<TaskRow>> SqliteReader::ListTasks(
                   "ORDER BY e.key LIMIT ?4",
                   int64_t{detail.payload}, first, last, rows_read, want(TaskState::kSucceeded),
                   want(TaskState::kFailed), want(TaskState::kCancelled), want(TaskState::kSkipped));
-    absl::Status status = DecodeTasks(std::move(rows), session.decoder, limit, detail, budget, tasks);
+    absl::Status status =
+        DecodeTasks(std::move(rows), session.decoder, limit, detail, budget, tasks);
     if (!detail.attempts) return status;
     for (TaskRow& task : tasks) {
       if (!status.ok()) return status;

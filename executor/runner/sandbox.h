@@ -45,9 +45,9 @@ class Sandboxes {
   // Writes a new file into a sandbox.
   absl::Status Write(planner::AttemptId attempt, const char* file, absl::string_view data) const;
 
-  // What is in `result`; nothing where there is none. OutOfRange where it is larger than `max_bytes`;
-  // NotFound or PermissionDenied where the task has put something there that cannot be read;
-  // Unavailable where that is not the task's fault.
+  // What is in `result`; nothing where there is none. OutOfRange where it is larger than
+  // `max_bytes`; NotFound or PermissionDenied where the task has put something there that cannot be
+  // read; Unavailable where that is not the task's fault.
   absl::StatusOr<std::optional<std::string>> ReadResult(planner::AttemptId attempt,
                                                         int64_t max_bytes) const;
 

@@ -128,7 +128,8 @@ void MemoryHistory::Apply(const storage::Record& record) {
                    last_delivery_ = r.delivery_id;
                    Check(graphs_.contains(r.graph), "a delivery of an unknown graph");
                    const Graph& graph = graphs_[r.graph];
-                   Check(graph.state.state != planner::GraphState::kRunning, "a delivery of a graph that runs");
+                   Check(graph.state.state != planner::GraphState::kRunning,
+                         "a delivery of a graph that runs");
                    storage::Finished& finished = finished_[r.client_queue][r.delivery_id];
                    finished.delivery_id = r.delivery_id;
                    finished.task = TaskKey::Of(r.graph, 0);

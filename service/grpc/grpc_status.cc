@@ -52,7 +52,8 @@ std::string DetailsOf(const absl::Status& status, const v1::Problems& problems) 
   }
   google::rpc::Status message;
   message.set_code(static_cast<int>(status.code()));
-  message.set_message(absl::StrCat(problems.total(), problems.total() == 1 ? " problem" : " problems"));
+  message.set_message(
+      absl::StrCat(problems.total(), problems.total() == 1 ? " problem" : " problems"));
   message.add_details()->PackFrom(request);
   return message.SerializeAsString();
 }

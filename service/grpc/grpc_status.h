@@ -16,8 +16,8 @@ inline constexpr char kMetadataLimitHeader[] = "kartograph-metadata-bytes";
 inline constexpr char kProblemsHeader[] = "kartograph-problems-bin";
 
 // Codes are the same one to one. Puts the problems the status carries into the trailing metadata of
-// `context`, and as a google.rpc.BadRequest into the details of the status, so it is called once, right
-// before the call is finished. Message and problems are truncated to what the client takes.
+// `context`, and as a google.rpc.BadRequest into the details of the status, so it is called once,
+// right before the call is finished. Message and problems are truncated to what the client takes.
 grpc::Status ToGrpcStatus(const absl::Status& status, grpc::ServerContextBase& context);
 
 }  // namespace kartograph::service

@@ -143,12 +143,12 @@ void SubmitGraphStream::Prepare() {
 void SubmitGraphStream::Submit(scheduler::PreparedGraph graph) {
   response_->set_tasks(static_cast<int32_t>(graph.size()));
   const uint64_t digest = request_id_.empty() ? 0 : digest_.Finish();
-  parts_.scheduler->Submit(scheduler::SubmitGraph{{std::move(request_id_), digest}, std::move(graph)},
-                           [this](const absl::StatusOr<scheduler::Reply>& made) {
-                             if (made.ok())
-                               response_->set_graph_id(planner::GraphIdToString(made->graph()));
-                             End(made.status());
-                           });
+  parts_.scheduler->Submit(
+      scheduler::SubmitGraph{{std::move(request_id_), digest}, std::move(graph)},
+      [this](const absl::StatusOr<scheduler::Reply>& made) {
+        if (made.ok()) response_->set_graph_id(planner::GraphIdToString(made->graph()));
+        End(made.status());
+      });
 }
 
 void SubmitGraphStream::End(const absl::Status& status) { Finish(ToGrpcStatus(status, *context_)); }

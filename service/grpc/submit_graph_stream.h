@@ -46,7 +46,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   SharedLimit::Claim open_;
   SharedLimit::Claim claimed_bytes_;
   std::string request_id_;
-  RequestDigest digest_;  // where there is a request id
+  RequestDigest digest_;          // where there is a request id
   planner::ResourceNames names_;  // of the graph, until the scheduler has answered
   BlobReferences blobs_;          // of the graph
   std::optional<scheduler::GraphDraft> graph_;

@@ -248,17 +248,18 @@ grpc::ServerUnaryReactor* TaskExecuterService::AddTasks(Context* context,
     return reply.reactor;
   }
   for (const scheduler::TaskSubmission& task : add.tasks) response->add_task_names(task.name);
-  parts_.scheduler->Submit(std::move(add), [reply, response, names](
-                                               const absl::StatusOr<scheduler::Reply>& added) {
-    if (added.ok()) {
-      for (int i = 0; i < response->task_names_size(); ++i) {
-        if (!response->task_names(i).empty()) continue;
-        response->set_task_names(i, scheduler::GeneratedTaskName(
-                                        added->task().index() + static_cast<planner::TaskIndex>(i)));
-      }
-    }
-    reply.Finish(added.status());
-  });
+  parts_.scheduler->Submit(
+      std::move(add), [reply, response, names](const absl::StatusOr<scheduler::Reply>& added) {
+        if (added.ok()) {
+          for (int i = 0; i < response->task_names_size(); ++i) {
+            if (!response->task_names(i).empty()) continue;
+            response->set_task_names(
+                i, scheduler::GeneratedTaskName(added->task().index() +
+                                                static_cast<planner::TaskIndex>(i)));
+          }
+        }
+        reply.Finish(added.status());
+      });
   return reply.reactor;
 }
 
@@ -321,9 +322,8 @@ grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
   const std::optional<planner::GraphId> graph = GraphOfTasks(*request, reply);
   if (!graph) return reply.reactor;
   parts_.scheduler->Submit(
-      scheduler::RetryTasks{IdOf(*request),
-                            *graph,
-                            {request->task_names().begin(), request->task_names().end()}},
+      scheduler::RetryTasks{
+          IdOf(*request), *graph, {request->task_names().begin(), request->task_names().end()}},
       [reply, response](const absl::StatusOr<scheduler::Reply>& retried) {
         if (retried.ok()) response->set_tasks(static_cast<int32_t>(retried->number));
         reply.Finish(retried.status());
@@ -351,21 +351,19 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
                  std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
   // Tails are waited for, so they have workers of their own.
   WorkerPool* const workers = request->log_tails() ? parts_.log_workers : parts_.workers;
-  parts_.scheduler->Submit(
-      std::move(pop), [this, reply, request, response,
-                       workers](absl::StatusOr<scheduler::Reply> popped) {
-        if (!popped.ok() || popped->finished.empty()) {
-          reply.Finish(popped.status());
-          return;
-        }
-        // Copying megabytes is not the scheduler's thread's work.
-        auto finished =
-            std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
-        workers->Post([this, reply, request, response, finished] {
-          Deliver(*finished, *request, *response);
-          reply.Finish(absl::OkStatus());
-        });
-      });
+  parts_.scheduler->Submit(std::move(pop), [this, reply, request, response,
+                                            workers](absl::StatusOr<scheduler::Reply> popped) {
+    if (!popped.ok() || popped->finished.empty()) {
+      reply.Finish(popped.status());
+      return;
+    }
+    // Copying megabytes is not the scheduler's thread's work.
+    auto finished = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
+    workers->Post([this, reply, request, response, finished] {
+      Deliver(*finished, *request, *response);
+      reply.Finish(absl::OkStatus());
+    });
+  });
   return reply.reactor;
 }
 
@@ -402,7 +400,8 @@ std::vector<std::string> TaskExecuterService::TailsOf(
   std::vector<std::optional<Queries::EndedAttempt>> attempts;
   for (const storage::Finished& one : finished) {
     std::optional<Queries::EndedAttempt>& attempt = attempts.emplace_back();
-    if (one.graph_end || one.attempts == 0 || one.ended.state != planner::TaskState::kFailed) continue;
+    if (one.graph_end || one.attempts == 0 || one.ended.state != planner::TaskState::kFailed)
+      continue;
     attempt = {one.last_attempt.attempt, one.agent};
   }
   return parts_.queries->LogTails(attempts);

@@ -26,8 +26,8 @@ std::string FreshFolder() {
 ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
   const std::string folder = FreshFolder();
   // What survives a crash is storage's to test; here the disk only takes time.
-  auto opened = storage::OpenHistory(
-      {.path = absl::StrCat(folder, "/history.sqlite"), .durable = false});
+  auto opened =
+      storage::OpenHistory({.path = absl::StrCat(folder, "/history.sqlite"), .durable = false});
   EXPECT_TRUE(opened.ok()) << opened.status();
   history = *std::move(opened);
   auto started = scheduler::Scheduler::Start(std::move(options), history.writer.get(),
