@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "storage/testing/history_fixture.h"
 
 namespace kartograph::storage {
