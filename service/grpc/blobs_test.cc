@@ -154,17 +154,17 @@ TEST_F(BlobsTest, ATaskRefersToWhatIsKept) {
   v1::TaskSpec task = GrpcHarness::Task("a");
   task.set_input_blob(IdOf("content"));
   task.add_blobs(IdOf("other"));
+  v1::GraphSpec graph;
+  graph.set_name("graph");
   v1::SubmitGraphResponse made;
   grpc::ClientContext context;
-  EXPECT_EQ(grpc_.Submit({}, {task}, made, context).error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(grpc_.Submit(graph, {task}, made, context).error_code(), grpc::INVALID_ARGUMENT);
   const v1::Problems problems = GrpcHarness::ProblemsOf(context);
   ASSERT_EQ(problems.problems_size(), 1);
   EXPECT_EQ(problems.problems(0).field(), "tasks[\"a\"].blobs[0]");
   EXPECT_THAT(problems.problems(0).message(), HasSubstr("is not kept; put it first"));
 
   ASSERT_TRUE(Put("other").ok());
-  v1::GraphSpec graph;
-  graph.set_name("graph");
   grpc::ClientContext again;
   const grpc::Status status = grpc_.Submit(graph, {task}, made, again);
   ASSERT_TRUE(status.ok()) << status.error_message();
