@@ -137,12 +137,16 @@ class Connection:
 
     def check(self) -> None:
         """Raises ForkedProcess or ServiceError where this object cannot be used any more."""
+        self.check_fork()
+        if self._closed.is_set():
+            raise errors.ServiceError("it is closed")
+
+    def check_fork(self) -> None:
+        """Raises ForkedProcess in a fork of the process that made it."""
         if self.forked:
             raise errors.ForkedProcess(
                 f"this was made by process {self._pid}, of which this one is a fork; connections are not inherited: "
                 "make a new one here")
-        if self._closed.is_set():
-            raise errors.ServiceError("it is closed")
 
     def call(self, method: str, request: Any, *, deadline: float = READ_DEADLINE, patience: float | None = None) -> Any:
         """One call, repeated while the service is away.
