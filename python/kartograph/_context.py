@@ -83,8 +83,8 @@ def open_connection(server: str, environment: Mapping[str, str]) -> Connection:
         return Connection(environment["KARTOGRAPH_SERVER"])
     path = server[len("unix:"):]
     if not server.startswith("unix:") or not os.path.exists(path):
-        raise ServiceNotFound("a task reaches the service where its environment has KARTOGRAPH_SERVER, or on the host of "
-                              f"the service, through its socket; here is neither (the client used {server or 'none'})")
+        raise ServiceNotFound("a task reaches the service where its environment has KARTOGRAPH_SERVER, or on the host "
+                              f"of the service, through its socket; here is neither (the client used {server!r})")
     return Connection(server)
 
 

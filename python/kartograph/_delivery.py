@@ -151,7 +151,7 @@ class Receiver:
                     if not self._changed.wait(self._lease / 3):
                         break
                 if self._closing:
-                    return
+                    return None
                 room = self._has_room()
             try:
                 if room:
@@ -161,14 +161,14 @@ class Receiver:
                 pauses = Pauses(0)
             except grpc.RpcError as error:
                 if self._closing or self._connection.closed:
-                    return
+                    return None
                 if not is_away(error):
                     return self._fail(to_exception(error))
                 log.debug("waiting for the service: %s", error.details())
                 time.sleep(pauses.next())
             except Exception as error:
                 if self._closing or self._connection.closed:
-                    return
+                    return None
                 return self._fail(error)
 
     def _has_room(self) -> bool:

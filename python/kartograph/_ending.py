@@ -32,6 +32,11 @@ _BY_OUTCOME: dict[int, type[errors.TaskError]] = {
 _HAS_EXCEPTION = frozenset((pb.OUTCOME_EXITED, pb.OUTCOME_SIGNALLED))
 
 
+def word(state: int) -> str:
+    """A task's state as people write it, such as "running"."""
+    return str(pb.TaskState.Name(state))[len("TASK_STATE_"):].lower()
+
+
 @dataclass
 class Ending:
     """A task that has ended. `value` is what its last attempt wrote; None where it wrote nothing."""

@@ -50,8 +50,8 @@ def open_header(data: bytes) -> tuple[dict[str, Any], bytes]:
     if not isinstance(header, dict):
         raise NotReadable("these bytes were not written by the Python package kartograph")
     if header.get("format") != FORMAT:
-        raise NotReadable(f"it was written in format {header.get('format')}, and this version of the package kartograph "
-                          f"reads format {FORMAT}: install the same version on both sides")
+        raise NotReadable(f"it was written in format {header.get('format')}, and this version of the package "
+                          f"kartograph reads format {FORMAT}: install the same version on both sides")
     return header, payload
 
 
@@ -216,7 +216,8 @@ def format_exception(error: BaseException) -> str:
 
 def _type_name(error: BaseException) -> str:
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    prefix = "" if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "."
+    return prefix + kind.__qualname__
 
 
 def _text(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 from kartograph import _ending, _envelope, _pickling, _task, errors
 from kartograph._address import Where
@@ -20,7 +20,7 @@ from kartograph.v1 import task_executer_pb2 as pb
 # An open graph whose client is gone closes itself after so many seconds without a task.
 IDLE = 3600.0
 
-Finished = Tuple[Any, Any, Optional[BaseException]]
+Finished = tuple[Any, Any, Optional[BaseException]]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class TaskExecuter:
         identity = self._id(task)
         answer = self._connection.call("GetTask", pb.GetTaskRequest(graph_id=identity.graph_id,
                                                                     task_name=identity.name))
-        return str(answer.reason) or pb.TaskState.Name(answer.state)[len("TASK_STATE_"):].lower()
+        return str(answer.reason) or _ending.word(answer.state)
 
     def close(self, acknowledge: bool = True) -> None:
         """Acknowledges what was popped (unless told not to) and ends the connection. Tasks that run go on.
@@ -227,7 +227,7 @@ class TaskExecuter:
                 return _pickling.load(payload)
         except errors.ServiceUnavailable:
             raise
-        except Exception:  # noqa: S110: not ours, or its code is not here: then it has an id at least
+        except Exception:  # not ours, or its code is not here: then it has an id at least
             pass
         return RemoteTask(identity.graph_id, identity.name, spec.title)
 

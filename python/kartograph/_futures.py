@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import os
@@ -9,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, InvalidStateError
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Callable
 
 from kartograph import _ending, _task, errors
@@ -22,8 +23,12 @@ from kartograph.v1 import task_executer_pb2 as pb
 
 log = logging.getLogger("kartograph")
 
+_Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
 # How many chunks of `map` are on their way at once, so that an endless iterable can be mapped.
 WINDOW = 1000
+# Tasks named in one call of Cancel.
+MOST_NAMES = 1000
 # How often the thread that delivers looks whether the program ends.
 LOOK = 0.5
 
@@ -36,12 +41,13 @@ class KartographFuture(Future):  # type: ignore[type-arg]
         self._core = core
         self._key = key
         self.id: TaskId | None = None  # once the service has it
+        self._settled = False  # whether what became of it has been decided; guarded by the core
 
     def cancel(self) -> bool:
         """Cancels the call, also while it runs; its process is ended. False if it has ended."""
         cancelled = super().cancel()
         if cancelled:
-            self._core.cancelled(self)
+            self._core.cancel(self)
         return cancelled
 
 
@@ -92,11 +98,12 @@ class KartographExecutor(Executor):
         if chunksize < 1:
             raise ValueError("chunksize must be 1 or more")
         deadline = None if timeout is None else time.monotonic() + timeout
-        chunks = _chunks(zip(*iterables), chunksize)
+        chunks = _chunks(iter(zip(*iterables)), chunksize)
         futures: deque[KartographFuture] = deque()
 
         def refill() -> None:
-            more = [(_call_chunk, (fn, chunk), {}) for chunk in itertools.islice(chunks, WINDOW - len(futures))]
+            room = WINDOW - len(futures)
+            more: list[_Call] = [(_call_chunk, (fn, chunk), {}) for chunk in itertools.islice(chunks, room)]
             if more:
                 futures.extend(self._core.submit(more, self._options, like=fn))
 
@@ -145,16 +152,17 @@ class _Core:
         spec.open_until_idle.FromNanoseconds(int(IDLE * 1e9))
         self._sender = Sender(OpenGraph(connection, spec))
         self._receiver = Receiver(connection, self._queue)
-        self._lock = threading.Condition()
+        self._lock = threading.RLock()
         self._futures: dict[str, KartographFuture] = {}  # by key; guarded by _lock, as are the next two
+        self._to_cancel: list[TaskId] = []
         self._shut_down = False
-        self._done = False
+        self._canceller = ThreadPoolExecutor(1, "kartograph-cancel")
         self._numbers = itertools.count(1)
         # Not a daemon, as the futures of a program that ends are to be fulfilled, as in concurrent.futures.
         self._thread = threading.Thread(target=self._run, name="kartograph-futures")
         self._thread.start()
 
-    def submit(self, calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]], options: _task.Options,
+    def submit(self, calls: list[_Call], options: _task.Options,
                like: Any = None) -> list[KartographFuture]:
         self._connection.check_fork()
         prepared, futures = [], []
@@ -173,7 +181,7 @@ class _Core:
             self._futures.update((future._key, future) for future in futures)
             sent = self._sender.send([(one, ()) for one in prepared])
         for future, sending in zip(futures, sent):
-            sending.add_done_callback(lambda done, future=future: self._sent(future, done))
+            sending.add_done_callback(functools.partial(self._sent, future))
         return futures
 
     def _sent(self, future: KartographFuture, done: Future[TaskId]) -> None:
@@ -183,24 +191,39 @@ class _Core:
             return
         future.id = done.result()
         if future.cancelled():
-            self._cancel([future])
+            self.cancel(future)
 
-    def cancelled(self, future: KartographFuture) -> None:
-        """It has been cancelled by its owner."""
-        future.set_running_or_notify_cancel()
+    def cancel(self, future: KartographFuture) -> None:
+        """Tells those who wait for a cancelled future, and ends its task when the service has it."""
+        self._settle(future)
         if future.id is not None:
-            self._cancel([future])
+            with self._lock:
+                self._to_cancel.append(future.id)
+            self._canceller.submit(self._send_cancels)
 
-    def _cancel(self, futures: Iterable[KartographFuture]) -> None:
-        for future in futures:
-            if future.id is not None:
-                request = pb.CancelRequest(request_id=new_request_id(), graph_id=future.id.graph_id,
-                                           task_name=future.id.name)
+    def _send_cancels(self) -> None:
+        """All that wait by now go by one call."""
+        with self._lock:
+            waiting, self._to_cancel = self._to_cancel, []
+        by_graph: dict[str, list[str]] = {}
+        for identity in waiting:
+            by_graph.setdefault(identity.graph_id, []).append(identity.name)
+        for graph_id, names in by_graph.items():
+            for start in range(0, len(names), MOST_NAMES):
+                request = pb.CancelRequest(request_id=new_request_id(), graph_id=graph_id,
+                                           task_names=names[start:start + MOST_NAMES])
                 try:
-                    # Whatever becomes of it: nobody waits for the value.
-                    self._connection.start("Cancel", request, deadline=60)
-                except errors.KartographError as error:
-                    log.debug("%s could not be cancelled: %s", future.id, error)
+                    self._connection.call("Cancel", request)
+                except errors.ServiceError as error:
+                    log.debug("tasks of %s could not be cancelled: %s", graph_id, error)
+
+    def _settle(self, future: KartographFuture) -> bool:
+        """Whether its result may be set: True for one caller, and not where it was cancelled."""
+        with self._lock:
+            if future._settled:
+                return False
+            future._settled = True
+            return future.set_running_or_notify_cancel()
 
     def _run(self) -> None:
         try:
@@ -236,18 +259,12 @@ class _Core:
     def _fulfil(self, key: str, value: Any, exception: BaseException | None) -> None:
         with self._lock:
             future = self._futures.pop(key, None)
-        if future is None:
+        if future is None or not self._settle(future):
             return
-        try:
-            if not future.cancelled() and future.set_running_or_notify_cancel():
-                if exception is None:
-                    future.set_result(value)
-                else:
-                    future.set_exception(exception)
-        except (InvalidStateError, RuntimeError):
-            log.debug("task %s ended while it was being cancelled", key)
-        with self._lock:
-            self._lock.notify_all()
+        if exception is None:
+            future.set_result(value)
+        else:
+            future.set_exception(exception)
 
     def _fail(self, error: BaseException) -> None:
         """Nothing can be delivered any more."""
@@ -279,3 +296,4 @@ class _Core:
         except errors.ServiceError as error:
             log.debug("the queue %s stays: %s", self._queue, error)
         self._connection.close()
+        self._canceller.shutdown(wait=False)

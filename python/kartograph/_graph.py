@@ -74,7 +74,7 @@ class Node(_pickling.Reference):
     @property
     def state(self) -> str:
         """Such as "waiting", "ready", "running", "succeeded"; see the glossary."""
-        return pb.TaskState.Name(self._get().state)[len("TASK_STATE_"):].lower()
+        return _ending.word(self._get().state)
 
     def done(self) -> bool:
         """Whether it has ended, however it did."""
@@ -98,7 +98,7 @@ class Node(_pickling.Reference):
     def explain(self) -> str:
         """One sentence: why it is not running yet, or how it ended."""
         task = self._get()
-        return str(task.reason) or pb.TaskState.Name(task.state)[len("TASK_STATE_"):].lower()
+        return str(task.reason) or _ending.word(task.state)
 
     def log(self, stderr: bool = False) -> str:
         """What its last attempt has printed so far."""
@@ -207,7 +207,7 @@ class Graph:
         Raises NotPicklable; on a graph that runs, InvalidTask, AlreadyExists, WrongState (it is not open).
         """
         prepared = _task.prepare_object(task, self._options.but(**options), self._server)
-        return self._place(prepared, "python", name, type(task).__name__, title, after)
+        return self._place(prepared, "python", name, title, after, like=type(task).__name__)
 
     def run(self, function: Any, *args: Any, after: Any = (), name: str = "", title: str = "", **kwargs: Any) -> Node:
         """Adds a call of `function`, with arguments that may have nodes in them.
@@ -217,7 +217,7 @@ class Graph:
         """
         options = {key: kwargs.pop(key) for key in list(kwargs) if key in _OPTIONS}
         prepared = _task.prepare_call(function, args, kwargs, self._options.but(**options), self._server)
-        return self._place(prepared, "python", name, _task.name_of(function), title, after)
+        return self._place(prepared, "python", name, title, after, like=_task.name_of(function))
 
     def command(self, command: str | Sequence[str], *, after: Any = (), name: str = "", title: str = "",
                 directory: str = "", **options: Any) -> Node:
@@ -225,13 +225,13 @@ class Graph:
         prepared = _task.prepare_command(command, self._options.but(**options))
         prepared.spec.command.directory = directory
         word = os.path.basename((command.split() or [""])[0] if isinstance(command, str) else str(command[0]))
-        return self._place(prepared, "command", name, word, title, after)
+        return self._place(prepared, "command", name, title, after, like=word)
 
     @property
     def _server(self) -> str:
         return self.connection.endpoint.address
 
-    def _place(self, prepared: _task.Prepared, kind: str, name: str, like: str, title: str, after: Any) -> Node:
+    def _place(self, prepared: _task.Prepared, kind: str, name: str, title: str, after: Any, *, like: str) -> Node:
         self.connection.check()
         for node in prepared.references:
             if isinstance(node, Node) and node.graph is not self:

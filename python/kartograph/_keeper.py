@@ -1,7 +1,7 @@
-"""Runs a private service and ends it, with all its tasks, when its owner goes: by closing our standard input, or by dying.
+"""Runs a private service and ends it, with all its tasks, when its owner closes our standard input or dies.
 
-A program of its own, started as `python -I -S _keeper.py FOLDER PROGRAM ARGUMENT...`, that needs nothing of the package:
-the owner may be killed, and then nobody else is there to end the service and remove its folder.
+A program of its own, started as `python -I -S _keeper.py FOLDER PROGRAM ARGUMENT...`, that needs nothing of the
+package: the owner may be killed, and then nobody else is there to end the service and remove its folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def main(folder: str, command: list[str]) -> int:
     owner = os.getppid()
     with open(os.path.join(folder, "kartographd.log"), "wb") as log:
         # A keeper that is killed takes the service with it. This process has one thread, so preexec_fn is safe.
-        service = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stderr=log, preexec_fn=_die_with_keeper)
+        service = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stderr=log,
+                                   preexec_fn=_die_with_keeper)  # noqa: PLW1509
     try:
         while service.poll() is None and os.getppid() == owner:
             # Processes that the owner forked hold the pipe, too, so its death is looked for as well.

@@ -136,8 +136,8 @@ def find_program() -> str:
         return str(packaged)
     found = shutil.which(PROGRAM)
     if not found:
-        raise ServiceNotFound(f"there is no {PROGRAM}: neither in the package ({packaged}) nor in PATH; set KARTOGRAPHD "
-                              "to its path")
+        raise ServiceNotFound(f"there is no {PROGRAM}: neither in the package ({packaged}) nor in PATH; set "
+                              "KARTOGRAPHD to its path")
     return found
 
 

@@ -97,7 +97,7 @@ def is_picklable(value: Any) -> bool:
 
 
 def _not_picklable(value: Any, name: str, error: Exception) -> NotPicklable:
-    if isinstance(error, RecursionError):
+    if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):  # cloudpickle wraps it
         return NotPicklable(f"{name} cannot be pickled: its objects are nested too deeply, more than "
                             f"sys.getrecursionlimit() = {sys.getrecursionlimit()} allows", name)
     path, culprit = _find_culprit(value, name)

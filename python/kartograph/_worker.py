@@ -40,8 +40,9 @@ class Job:
         """Raises NotReadable where no agent made the environment."""
         missing = [name for name in ("KARTOGRAPH_INPUT", "KARTOGRAPH_RESULT") if not environment.get(name)]
         if missing:
-            raise NotReadable(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set: this program is "
-                              "started by Kartograph's agent, for a task that the Python package submitted")
+            verb = "is" if len(missing) == 1 else "are"
+            raise NotReadable(f"{' and '.join(missing)} {verb} not set: this program is started by Kartograph's agent, "
+                              "for a task that the Python package submitted")
 
         def folder(name: str) -> pathlib.Path | None:
             return pathlib.Path(environment[name]) if environment.get(name) else None
@@ -165,5 +166,5 @@ def _print(error: BaseException) -> None:
         sys.stdout.flush()
         traceback.print_exception(type(error), error, error.__traceback__)
         sys.stderr.flush()
-    except Exception:  # noqa: S110: closed by the task, or the text cannot be had; the result has it all
+    except Exception:  # closed by the task, or the text cannot be had; the result has it all
         pass

@@ -18,8 +18,7 @@ from concurrent import futures
 import grpc
 
 from kartograph import _blobs, _worker
-from kartograph.v1 import page_pb2_grpc, task_executer_pb2_grpc
-from kartograph.v1 import page_pb2
+from kartograph.v1 import page_pb2, page_pb2_grpc, task_executer_pb2_grpc
 from kartograph.v1 import task_executer_pb2 as pb
 
 NAME = re.compile(r"[A-Za-z0-9_./:+@=,\[\]][A-Za-z0-9_.\-/:+@=,\[\]]{0,255}")
@@ -39,7 +38,7 @@ class Refused(Exception):
 
 
 def invalid(*problems):
-    text = "; ".join(f"{field}: {message}" for field, _, message in problems)
+    text = "; ".join(f"{field} = {value}: {message}" for field, value, message in problems)
     return Refused(grpc.StatusCode.INVALID_ARGUMENT, text,
                    [pb.Problem(field=field, value=value, message=message) for field, value, message in problems])
 
@@ -104,7 +103,8 @@ class FakeService(task_executer_pb2_grpc.TaskExecuterServicer, page_pb2_grpc.Sta
 
     def start(self):
         # Each waiting call takes a thread.
-        self.server = grpc.server(futures.ThreadPoolExecutor(64), options=[("grpc.max_receive_message_length", 64 << 20)])
+        self.server = grpc.server(futures.ThreadPoolExecutor(64),
+                                  options=[("grpc.max_receive_message_length", 64 << 20)])
         task_executer_pb2_grpc.add_TaskExecuterServicer_to_server(self, self.server)
         page_pb2_grpc.add_StatusPageServicer_to_server(self, self.server)
         with contextlib.suppress(FileNotFoundError):

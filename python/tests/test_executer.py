@@ -203,7 +203,7 @@ def test_a_return_value_that_cannot_be_pickled_is_named(executer):
 def test_large_arguments_and_values_travel(executer, service):
     data = os.urandom(5 << 20)
     executer.execute(Call(bytes.__add__, data, b"!"))
-    task, value, exception = only(executer)
+    _, value, exception = only(executer)
     assert exception is None
     assert value == data + b"!"
 
@@ -249,11 +249,11 @@ def test_a_bad_one_among_many_does_not_stop_the_others(executer):
 
 def test_tasks_run_in_order(executer, tmp_path):
     first = Call(lambda: (tmp_path / "x").write_text("first"))
-    second = Call(lambda: (tmp_path / "x").read_text())
+    second = Call((tmp_path / "x").read_text)
     executer.execute(first)
     executer.execute(second, after=first)
     assert {value for _, value, _ in pop_all(executer)} == {5, "first"}
-    third = Call(lambda: (tmp_path / "x").read_text())
+    third = Call((tmp_path / "x").read_text)
     executer.execute(third, after=[first, executer.id_of(second)])  # both have been popped
     assert only(executer)[1] == "first"
 
@@ -372,10 +372,14 @@ executer.close()
 
 def test_an_error_in_a_with_block_acknowledges_nothing(service):
     queue = f"error-{os.getpid()}-{id(service)}"
-    with pytest.raises(ZeroDivisionError), kartograph.TaskExecuter(service, queue=queue, consumer="me") as executer:
-        executer.execute(Square(2))
-        assert executer.pop_finished(timeout=60)
-        raise ZeroDivisionError
+
+    def process_badly():
+        with kartograph.TaskExecuter(service, queue=queue, consumer="me") as executer:
+            executer.execute(Square(2))
+            assert executer.pop_finished(timeout=60)
+            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        process_badly()
     with kartograph.TaskExecuter(service, queue=queue, consumer="me") as executer:
         assert [value for _, value, _ in executer.pop_finished(timeout=60)] == [4]
 
