@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from kartograph._local import local as local
     from kartograph._sending import TaskId as TaskId
     from kartograph._task import Task as Task
+    from kartograph.aio import AsyncExecuter as AsyncExecuter
     from kartograph.errors import KartographError as KartographError
     from kartograph.errors import TaskError as TaskError
 
 _WHERE = {
+    "AsyncExecuter": "aio",
     "Current": "_context", "Graph": "_graph", "KartographError": "errors", "KartographExecutor": "_futures",
     "Node": "_graph", "Progress": "_graph", "Ref": "_blobs", "RemoteTask": "_executer", "Service": "_local",
     "Task": "_task", "TaskError": "errors", "TaskExecuter": "_executer", "TaskId": "_sending", "current": "_context",

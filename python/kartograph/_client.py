@@ -11,6 +11,10 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, NoReturn
 
+# gRPC's support of forks makes children of a program with threads abort now and then, those of `subprocess` too, before
+# they run their program. Without it a fork cannot use gRPC, which `Connection` says.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import grpc
 
 from kartograph import errors
@@ -47,6 +51,11 @@ _CHANNEL_OPTIONS = (
     # The service is on this host or nearby, never behind a web proxy.
     ("grpc.enable_http_proxy", 0),
 )
+
+_FORK_ADVICE = ("start processes by `spawn` (multiprocessing.set_start_method), or fork before the first connection is "
+                "made")
+# The process that has used gRPC; its forks cannot.
+_grpc_pid: int | None = None
 
 _AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED}
 
@@ -112,6 +121,7 @@ class Connection:
         self.endpoint = find_service(where, token=token, ca=ca)
         self.patience = patience
         self._pid = os.getpid()
+        _claim_grpc()
         self._closed = threading.Event()
         self._channel = _open_channel(self.endpoint)
         self._stub = task_executer_pb2_grpc.TaskExecuterStub(self._channel)
@@ -146,7 +156,7 @@ class Connection:
         if self.forked:
             raise errors.ForkedProcess(
                 f"this was made by process {self._pid}, of which this one is a fork; connections are not inherited: "
-                "make a new one here")
+                f"{_FORK_ADVICE}")
 
     def call(self, method: str, request: Any, *, deadline: float = READ_DEADLINE, patience: float | None = None) -> Any:
         """One call, repeated while the service is away.
@@ -288,6 +298,16 @@ def batches(tasks: Iterable[pb.TaskSpec], most_bytes: int = BATCH_BYTES,
         size += task_size
     if batch:
         yield batch
+
+
+def _claim_grpc() -> None:
+    """Raises ForkedProcess in a fork of a process that has used gRPC, where calls would hang."""
+    global _grpc_pid
+    if _grpc_pid is None:
+        _grpc_pid = os.getpid()
+    if _grpc_pid != os.getpid() and os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "").lower() not in ("1", "true"):
+        raise errors.ForkedProcess(f"process {_grpc_pid}, of which this one is a fork, has used gRPC, which does not "
+                                   f"work in forks: {_FORK_ADVICE}")
 
 
 def _open_channel(endpoint: Endpoint) -> grpc.Channel:

@@ -54,6 +54,8 @@ class Receiver:
         self._closing = False
         self._failure: BaseException | None = None
         self._own = threading.local()  # what each thread has taken last
+        # Called from our thread when there is something to take, or will be nothing any more.
+        self.on_arrival: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name=f"kartograph-{queue}", daemon=True)
         self._thread.start()
 
@@ -229,6 +231,8 @@ class Receiver:
                     self._held[key] = task
                     self._held_bytes += task.ByteSize()
             self._changed.notify_all()
+        if tasks:
+            self.on_arrival()
 
     def _forget(self, acknowledged: list[int]) -> None:
         self._acknowledge.difference_update(acknowledged)
@@ -244,3 +248,4 @@ class Receiver:
         with self._changed:
             self._failure = error
             self._changed.notify_all()
+        self.on_arrival()

@@ -52,7 +52,7 @@ class TaskExecuter:
     **Acknowledgement.** What `pop_finished` returns is acknowledged by the next call of it from the same thread, by
     `close`, and by leaving the `with` block without an exception. A program that dies before is given it again.
 
-    Safe with threads. After a fork, the child must make its own: in it every call raises ForkedProcess.
+    Safe with threads. In a fork of the process every call raises ForkedProcess.
     """
 
     def __init__(self, service: Where = None, *, token: str | None = None, ca: str | os.PathLike[str] | None = None,
@@ -106,24 +106,13 @@ class TaskExecuter:
 
         Acknowledges what the last call in this thread returned, and so tells the service that it was dealt with.
         """
-        wanted = None
-        if task is not None:
-            keys = self._table.keys_of(task)
-            if not keys:  # it has been popped, or is none of ours
-                self._connection.check()
-                self._receiver.acknowledge()
-                return []
-            wanted = lambda finished: _task.read_mark(finished.client_data)[1] in keys  # noqa: E731
-        taken = self._receiver.take(wanted, timeout)
+        taken = self._take(task, timeout)
         try:
-            endings = [_ending.of_finished(one, self._connection) for one in taken]
-            objects = [self._object_of(one) for one in taken]
+            opened = self._open(taken)
         except BaseException:
             self._receiver.give_back(taken)  # or the next call would acknowledge what nobody had
             raise
-        for one in taken:
-            self._table.ended(_task.read_mark(one.client_data)[1])
-        return [(owner, *ending.open()) for owner, ending in zip(objects, endings)]
+        return self._settle(taken, opened)
 
     # --- And what goes with them ---------------------------------------------------------------------------------
 
@@ -200,6 +189,27 @@ class TaskExecuter:
         if failure is not None:
             raise failure
         return ids
+
+    # Popping takes three steps: what is taken can be given back until it is settled.
+
+    def _take(self, task: Any, timeout: float | None) -> list[pb.FinishedTask]:
+        wanted = None
+        if task is not None:
+            keys = self._table.keys_of(task)
+            if not keys:  # it has been popped, or is none of ours
+                self._connection.check()
+                self._receiver.acknowledge()
+                return []
+            wanted = lambda finished: _task.read_mark(finished.client_data)[1] in keys  # noqa: E731
+        return self._receiver.take(wanted, timeout)
+
+    def _open(self, taken: list[pb.FinishedTask]) -> list[Finished]:
+        return [(self._object_of(one), *_ending.of_finished(one, self._connection).open()) for one in taken]
+
+    def _settle(self, taken: list[pb.FinishedTask], opened: list[Finished]) -> list[Finished]:
+        for one in taken:
+            self._table.ended(_task.read_mark(one.client_data)[1])
+        return opened
 
     def _id(self, task: Any) -> TaskId:
         identity = self._table.last(task)

@@ -64,7 +64,7 @@ class KartographExecutor(Executor):
     with two differences: a call can be cancelled while it runs, so `Future.running` is always False; and `map` reads
     its iterables as it goes, at most `WINDOW` chunks ahead. A future's exception may be a `TaskError`.
 
-    Safe with threads. After a fork, the child must make its own: in it every call raises ForkedProcess.
+    Safe with threads. In a fork of the process every call raises ForkedProcess.
     """
 
     def __init__(self, service: Where = None, *, token: str | None = None, ca: str | os.PathLike[str] | None = None,

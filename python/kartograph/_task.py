@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -153,9 +155,7 @@ def prepare_command(command: str | Sequence[str], options: Options) -> Prepared:
 def _prepare_python(kind: str, value: Any, name: str, options: Options, server: str) -> Prepared:
     from kartograph.v1 import task_executer_pb2 as pb
     payload, references = _pickling.dump(value, name)
-    # Modules are found where they are found here, as far as the agent has the same folders.
-    path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]
-    data = _envelope.seal({"kind": kind, "path": path, "server": server}, payload)
+    data = _envelope.seal({"kind": kind, "path": _own_path(tuple(sys.path)), "server": server}, payload)
     blobs = _blobs.contents_of(references)
     spec = pb.TaskSpec(client_data=mark("python"))
     options.fill(spec)
@@ -175,6 +175,15 @@ def _prepare_python(kind: str, value: Any, name: str, options: Options, server: 
         if task_name is not None and task_name not in spec.after:
             spec.after.append(task_name)
     return Prepared(spec, blobs, references)
+
+
+@functools.lru_cache(maxsize=4)
+def _own_path(path: tuple[str, ...]) -> list[str]:
+    """Where modules are found here, besides Python's own folders: there an agent with the same folders finds them."""
+    own = sysconfig.get_paths()
+    folders = [os.path.abspath(entry) for entry in path if isinstance(entry, str)]
+    return [folder for folder in folders if not folder.startswith((own["stdlib"], own["platstdlib"], own["purelib"]))
+            and not folder.endswith((".zip", "dist-packages"))]
 
 
 def name_of(function: Any) -> str:

@@ -82,9 +82,9 @@ class ServiceNotFound(KartographError, FileNotFoundError):
 
 
 class ForkedProcess(KartographError, RuntimeError):
-    """An object of the parent process was used after a fork.
+    """An object of the parent process was used after a fork, or a new one made there, which gRPC does not support.
 
-    Connections and threads are not inherited. Make a new object in the child.
+    Start processes by `spawn` (multiprocessing.set_start_method), or fork before the first connection is made.
     """
 
 

@@ -15,6 +15,9 @@ import threading
 import time
 from concurrent import futures
 
+# As the package does: else children of this process abort now and then.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 import grpc
 
 from kartograph import _blobs, _worker

@@ -384,13 +384,15 @@ def test_an_error_in_a_with_block_acknowledges_nothing(service):
         assert [value for _, value, _ in executer.pop_finished(timeout=60)] == [4]
 
 
-def test_a_fork_cannot_use_what_it_inherits(executer):
+@pytest.mark.parametrize("use", [lambda executer, _: executer.pop_finished(timeout=5),
+                                 lambda _, service: kartograph.TaskExecuter(service)])
+def test_a_fork_cannot_use_what_it_inherits(executer, service, use):
     executer.execute(Square(5))
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            executer.pop_finished(timeout=5)
+            use(executer, service)
             said = b"nothing"
         except errors.ForkedProcess as error:
             said = str(error).encode()
@@ -401,7 +403,7 @@ def test_a_fork_cannot_use_what_it_inherits(executer):
         os._exit(0)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        assert b"make a new one" in pipe.read()
+        assert b"start processes by `spawn`" in pipe.read()
     os.waitpid(child, 0)
     assert only(executer)[1] == 25
 
