@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kartograph import _ending, _pickling, _task, errors
+from kartograph import _ending, _pickling, _show, _task, errors
 from kartograph._address import Where
 from kartograph._blobs import Uploader
 from kartograph._client import WRITE_DEADLINE, Connection, new_request_id
@@ -125,6 +126,14 @@ class Node(_pickling.Reference):
             else:
                 task = self._get()
         return _ending.of_task(task, self.graph.connection)
+
+    def _repr_html_(self) -> str:
+        if not self.graph._id:
+            return f"<b>{html.escape(self.name)}</b>, not submitted"
+        task = self._get()
+        rows = [(f"attempt {one.number}", f"{one.message or _ending.word(one.state)} on {one.agent}")
+                for one in task.attempts[-10:]]
+        return _show.task_html(task.spec.title or self.name, _ending.word(task.state), task.reason, rows)
 
     def __repr__(self) -> str:
         return f"<kartograph.Node {self.name}>"
@@ -296,23 +305,30 @@ class Graph:
             self._prepared = []
             return self._id
 
-    def wait(self, timeout: float | None = None, check: bool = False) -> Progress:
+    def wait(self, timeout: float | None = None, check: bool = False, progress: bool = False) -> Progress:
         """Waits until it has ended, through any restart of the service, and says how.
 
         An open graph is closed once all its tasks have ended. Raises TimeoutError after `timeout` seconds; with
-        `check`, GraphFailed where not all tasks succeeded.
+        `check`, GraphFailed where not all tasks succeeded. `progress` shows a bar meanwhile: tqdm's if that is
+        installed.
         """
-        graph = pb.Graph()
+        bar = _show.Bar(self._spec.title or self._spec.name) if progress else None
+        now = Progress.of(pb.Graph())
         closed = not self._spec.open
-        for message in self.connection.watch(self.id, timeout):
-            graph = message.graph
-            if not closed and Progress.of(graph).ended == graph.counts.total:
-                self.close_graph()
-                closed = True
-        progress = Progress.of(graph)
-        if check and progress.state != "succeeded":
-            self._raise_failed(progress)
-        return progress
+        try:
+            for message in self.connection.watch(self.id, timeout):
+                now = Progress.of(message.graph)
+                if bar is not None:
+                    bar.show(now)
+                if not closed and now.ended == now.total:
+                    self.close_graph()
+                    closed = True
+        finally:
+            if bar is not None:
+                bar.close()
+        if check and now.state != "succeeded":
+            self._raise_failed(now)
+        return now
 
     def _raise_failed(self, progress: Progress) -> None:
         states = [pb.TASK_STATE_FAILED, pb.TASK_STATE_CANCELLED]
@@ -347,6 +363,12 @@ class Graph:
     def close(self) -> None:
         """Ends the connection. What runs goes on."""
         self.connection.close()
+
+    def _repr_html_(self) -> str:
+        title = self._spec.title or self._spec.name
+        if not self._id:
+            return f"<b>{html.escape(title)}</b>, not submitted: {len(self._prepared)} tasks"
+        return _show.graph_html(title, self._id, self.progress())
 
     def __enter__(self) -> Graph:
         return self

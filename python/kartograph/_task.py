@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Above this an input goes as a blob; it is the service's limit for one within the task.
 MAX_INPUT = 1 << 20
 WORKER = "kartograph.worker"
+# Where this package is. If it is not installed, the worker has to be told.
+HOME = pathlib.Path(__file__).resolve().parent.parent
+INSTALLED = HOME.name in ("site-packages", "dist-packages")
 
 
 class Task:
@@ -155,14 +158,13 @@ def prepare_command(command: str | Sequence[str], options: Options) -> Prepared:
 def _prepare_python(kind: str, value: Any, name: str, options: Options, server: str) -> Prepared:
     from kartograph.v1 import task_executer_pb2 as pb
     payload, references = _pickling.dump(value, name)
-    data = _envelope.seal({"kind": kind, "path": _own_path(tuple(sys.path)), "server": server}, payload)
+    data = _header(kind, tuple(sys.path), server) + payload
     blobs = _blobs.contents_of(references)
     spec = pb.TaskSpec(client_data=mark("python"))
     options.fill(spec)
     spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER])
-    home = pathlib.Path(__file__).resolve().parent.parent
-    if home.name not in ("site-packages", "dist-packages") and "PYTHONPATH" not in spec.command.environment:
-        spec.command.environment["PYTHONPATH"] = str(home)
+    if not INSTALLED and "PYTHONPATH" not in spec.command.environment:
+        spec.command.environment["PYTHONPATH"] = str(HOME)
     spec.blobs.extend(blobs)
     if len(data) <= MAX_INPUT:
         spec.input = data
@@ -177,12 +179,18 @@ def _prepare_python(kind: str, value: Any, name: str, options: Options, server: 
     return Prepared(spec, blobs, references)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=16)
+def _header(kind: str, path: tuple[str, ...], server: str) -> bytes:
+    """What an input begins with: the same for all tasks of a program."""
+    return _envelope.seal({"kind": kind, "path": _own_path(path), "server": server}, b"")
+
+
 def _own_path(path: tuple[str, ...]) -> list[str]:
     """Where modules are found here, besides Python's own folders: there an agent with the same folders finds them."""
     own = sysconfig.get_paths()
     folders = [os.path.abspath(entry) for entry in path if isinstance(entry, str)]
-    return [folder for folder in folders if not folder.startswith((own["stdlib"], own["platstdlib"], own["purelib"]))
+    python = (own["stdlib"], own["platstdlib"], own["purelib"])
+    return [folder for folder in dict.fromkeys(folders) if not folder.startswith(python)
             and not folder.endswith((".zip", "dist-packages"))]
 
 
