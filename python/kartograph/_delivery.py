@@ -72,13 +72,13 @@ class Receiver:
         self.acknowledge()
         with self._changed:
             while True:
+                if self._closing:
+                    raise errors.KartographError("it is closed")
                 found = self._take_held(wanted, most)
                 if found:
                     return found
                 if self._failure is not None:
                     raise self._failure
-                if self._closing:
-                    raise errors.KartographError("it is closed")
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return []
@@ -132,10 +132,14 @@ class Receiver:
             if self._closing:
                 return
             self._closing = True
+            self._changed.notify_all()
+        # It cancels its waiting call, which would take again what is given back.
+        self._thread.join(patience)
+        with self._changed:
             if acknowledge:
                 self._settle(list(self._taken))
             done, released = list(self._acknowledge), [*self._held, *self._taken]
-            self._changed.notify_all()
+            self._held.clear()
         if (done or released) and not self._connection.closed:
             try:
                 self._connection.call("PopFinished", self._settlement(done, release=released), patience=patience)

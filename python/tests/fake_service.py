@@ -369,8 +369,8 @@ class FakeService(task_executer_pb2_grpc.TaskExecuterServicer, page_pb2_grpc.Sta
                 return pb.PopFinishedResponse()
             while True:
                 now = time.monotonic()
-                if self.alive != alive:
-                    context.abort(grpc.StatusCode.UNAVAILABLE, "the service is stopping")
+                if self.alive != alive or not context.is_active():
+                    context.abort(grpc.StatusCode.UNAVAILABLE, "the service is stopping, or nobody waits any more")
                 answer, size = pb.PopFinishedResponse(), 0
                 for key, task in list(queue.items()):
                     if self.leases.get(key, (0, ""))[0] > now:
@@ -381,7 +381,7 @@ class FakeService(task_executer_pb2_grpc.TaskExecuterServicer, page_pb2_grpc.Sta
                     if self._lease(request):
                         self.leases[key] = (now + self._lease(request), request.consumer)
                     answer.tasks.append(task)
-                if answer.tasks or now >= deadline or not context.is_active():
+                if answer.tasks or now >= deadline:
                     return answer
                 self.changed.wait(min(deadline - now, 0.2))
 
