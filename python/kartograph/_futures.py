@@ -116,7 +116,10 @@ class KartographExecutor(Executor):
                     # By halves, so that many go by one call.
                     if len(futures) <= WINDOW // 2:
                         refill()
-                    yield from values
+                    # What has been yielded is not kept.
+                    values.reverse()
+                    while values:
+                        yield values.pop()
             finally:
                 for future in futures:
                     future.cancel()
