@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kartograph._graph import Graph as Graph
     from kartograph._graph import Node as Node
     from kartograph._graph import Progress as Progress
+    from kartograph._joblib import register_joblib as register_joblib
     from kartograph._local import Service as Service
     from kartograph._local import local as local
     from kartograph._sending import TaskId as TaskId
@@ -37,7 +38,7 @@ _WHERE = {
     "Current": "_context", "Graph": "_graph", "KartographError": "errors", "KartographExecutor": "_futures",
     "Node": "_graph", "Progress": "_graph", "Ref": "_blobs", "RemoteTask": "_executer", "Service": "_local",
     "Task": "_task", "TaskError": "errors", "TaskExecuter": "_executer", "TaskId": "_sending", "current": "_context",
-    "local": "_local", "put": "_blobs",
+    "local": "_local", "put": "_blobs", "register_joblib": "_joblib",
 }
 
 __all__ = [  # noqa: PLE0604

@@ -92,6 +92,8 @@ def to_exception(error: grpc.RpcError) -> errors.ServiceError:
                 problems = [errors.Problem(one.field, one.value, one.message)
                             for one in pb.Problems.FromString(value).problems]
         return errors.InvalidTask(details, problems=problems)
+    if code == grpc.StatusCode.UNIMPLEMENTED:
+        details = f"the service does not know this call: it is older than this package ({details})"
     return _ERRORS.get(code, errors.ServiceError)(details or code.name, code.name)
 
 

@@ -10,11 +10,13 @@ import pytest
 
 import kartograph
 
+# What a block prints must be what the comment behind its `print` says, where that is a list or a word.
+
 ROOT = pathlib.Path(kartograph.__file__).resolve().parent.parent.parent
 DOCUMENT = ROOT / "docs" / "python.md"
 BLOCKS = re.findall(r"^### \.\.\. (.+?)$(?:(?!^###).)*?^```python\n(.*?)^```$", DOCUMENT.read_text(),
                     re.MULTILINE | re.DOTALL)
-# What a block must print, if that is not clear from its comments.
+# The service is the test's: starting one takes the real program.
 LOCAL = '''
 import contextlib, kartograph
 kartograph.local = lambda **_: contextlib.nullcontext(service)
@@ -27,6 +29,8 @@ def test_there_are_blocks():
 
 @pytest.mark.parametrize(("title", "block"), BLOCKS, ids=[title for title, _ in BLOCKS])
 def test_a_block_runs(service, title, block, tmp_path):
+    if "joblib" in title:
+        pytest.importorskip("joblib", minversion="1.3")
     script = f"service = {service.address!r}\n{LOCAL}\n{block}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     done = subprocess.run([sys.executable, "-"], input=script, capture_output=True, text=True, timeout=120,

@@ -469,3 +469,21 @@ def test_a_closed_executer_says_so(service):
         executer.execute(Square(1))
     with pytest.raises(errors.KartographError, match="closed"):
         executer.pop_finished()
+
+
+@pytest.mark.parametrize("last", ["", "raise ValueError('mine')"])
+def test_a_program_that_ends_without_closing_ends_in_peace(service, last):
+    code = f"""
+import sys, kartograph
+class Work:
+    def run(self): return 1
+executer = kartograph.TaskExecuter(sys.argv[1])
+executer.execute(Work())
+executer.pop_finished(timeout=60)
+{last}
+"""
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(kartograph.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code, service.address], capture_output=True, text=True, timeout=120,
+                          env=environment, check=False)
+    assert done.returncode == bool(last)
+    assert done.stderr.splitlines()[-1:] == (["ValueError: mine"] if last else [])
