@@ -51,6 +51,9 @@ class Options:
     timeout: float | None = None
     retries: int = 0  # how many attempts after the first one
     retry_delay: float | None = None
+    # Which failures are worth it: exit statuses ("75", "64-78"), signals ("SIGKILL"), "exit", "timeout", ...
+    retry_on: Sequence[str] = ()
+    no_retry_on: Sequence[str] = ()
     priority: int = 0
     cancel_grace: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +79,8 @@ class Options:
         if not isinstance(self.retries, int) or self.retries < 0:
             raise ValueError(f"retries is how often it may run again, 0 or more, not {self.retries!r}")
         spec.max_attempts = self.retries + 1
+        for name, causes in (("retry_on", self.retry_on), ("no_retry_on", self.no_retry_on)):
+            getattr(spec, name).extend([causes] if isinstance(causes, str) else causes)
         spec.priority = self.priority
         spec.labels.update(self.labels)
         spec.command.environment.update(self.environment)

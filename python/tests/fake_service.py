@@ -92,6 +92,7 @@ class FakeService(task_executer_pb2_grpc.TaskExecuterServicer, page_pb2_grpc.Sta
         self.server = None
         self.alive = 0  # grows with each start
         self.closing = False
+        self.gives_inputs = True  # whether tasks find the values of those before them in files
         self.start()
 
     # --- Life ---------------------------------------------------------------------------------------------------
@@ -469,6 +470,8 @@ class FakeService(task_executer_pb2_grpc.TaskExecuterServicer, page_pb2_grpc.Sta
                        "KARTOGRAPH_TASK": spec.name, "KARTOGRAPH_ATTEMPT": task.attempts[-1].attempt_id,
                        "KARTOGRAPH_INPUT": str(sandbox / "input"), "KARTOGRAPH_RESULT": str(sandbox / "result"),
                        "KARTOGRAPH_BLOBS": str(sandbox / "blobs"), "KARTOGRAPH_INPUTS": str(sandbox / "inputs")}
+        if not self.gives_inputs:
+            del environment["KARTOGRAPH_INPUTS"]
         words = list(spec.command.arguments) or ["/bin/sh", "-c", spec.command.shell]
         task.result = sandbox / "result"
         task.log = {pb.LOG_STREAM_STDOUT: sandbox / "stdout", pb.LOG_STREAM_STDERR: sandbox / "stderr"}
