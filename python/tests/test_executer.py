@@ -487,3 +487,21 @@ executer.pop_finished(timeout=60)
                           env=environment, check=False)
     assert done.returncode == bool(last)
     assert done.stderr.splitlines()[-1:] == (["ValueError: mine"] if last else [])
+
+
+def test_a_graph_that_has_closed_itself_is_followed_by_another(fake):
+    with kartograph.TaskExecuter(fake) as executer:
+        good, bad = Square(2), Call(lambda: 1 / 0)
+        first = executer.execute(good)
+        executer.execute(bad)
+        assert len(pop_all(executer)) == 2
+        with fake.changed:
+            fake.graphs[first.graph_id].open = False  # as after an hour without a task
+            fake._schedule()
+        later = Square(3)
+        second = executer.execute(later, after=good)
+        assert second.graph_id != first.graph_id
+        assert only(executer)[1] == 9
+        with pytest.raises(errors.WrongState, match="has not succeeded"):
+            executer.execute(Square(4), after=bad)
+        assert executer.unfinished == 0
