@@ -1,0 +1,228 @@
+"""What a task is, and how it becomes what the service takes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from kartograph import _blobs, _envelope, _pickling
+
+if TYPE_CHECKING:
+    from kartograph.v1 import task_executer_pb2 as pb
+
+# Above this an input goes as a blob; it is the service's limit for one within the task.
+MAX_INPUT = 1 << 20
+WORKER = "kartograph.worker"
+# Where this package is. If it is not installed, the worker has to be told.
+HOME = pathlib.Path(__file__).resolve().parent.parent
+INSTALLED = HOME.name in ("site-packages", "dist-packages")
+
+
+class Task:
+    """A task: an object with its arguments in it. Derive from it, or from nothing at all.
+
+    Any object with these two methods will do; this class only says what they are.
+    """
+
+    def consumption(self) -> Mapping[str, float]:
+        """What it holds while it runs, by resource: `cpu` in cores (1 if not named), `ram` in bytes, others in units.
+
+        `ram` is also a limit. May be left out, or be a dict instead of a method.
+        """
+        return {}
+
+    def run(self) -> Any:
+        """Does the work, in another process and perhaps on another host. What it returns or raises comes back."""
+        raise NotImplementedError(f"{type(self).__name__} has no method `run`")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run something; each field as in the contract's TaskSpec. Times are in seconds."""
+
+    consumption: Mapping[str, float] | None = None
+    timeout: float | None = None
+    retries: int = 0  # how many attempts after the first one
+    retry_delay: float | None = None
+    # Which failures are worth it: exit statuses ("75", "64-78"), signals ("SIGKILL"), "exit", "timeout", ...
+    retry_on: Sequence[str] = ()
+    no_retry_on: Sequence[str] = ()
+    priority: int = 0
+    cancel_grace: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""  # the interpreter on the agents; default: this one's path
+
+    def but(self, **changes: Any) -> Options:
+        """These options with changes; TypeError names one that does not exist."""
+        known = set(self.__dataclass_fields__)
+        for name in changes:
+            if name not in known:
+                raise TypeError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
+        return replace(self, **changes)
+
+    def fill(self, spec: pb.TaskSpec) -> None:
+        """Writes them into a specification."""
+        for name, quantity in check_consumption(self.consumption or {}).items():
+            spec.consumption[name] = quantity
+        for name, seconds in (("timeout", self.timeout), ("retry_delay", self.retry_delay),
+                              ("cancel_grace", self.cancel_grace)):
+            if seconds is not None:
+                getattr(spec, name).FromNanoseconds(round(check_seconds(seconds, name) * 1e9))
+        if not isinstance(self.retries, int) or self.retries < 0:
+            raise ValueError(f"retries is how often it may run again, 0 or more, not {self.retries!r}")
+        spec.max_attempts = self.retries + 1
+        for name, causes in (("retry_on", self.retry_on), ("no_retry_on", self.no_retry_on)):
+            getattr(spec, name).extend([causes] if isinstance(causes, str) else causes)
+        spec.priority = self.priority
+        spec.labels.update(self.labels)
+        spec.command.environment.update(self.environment)
+
+
+def check_seconds(value: Any, name: str) -> float:
+    """A span of time in seconds, not below 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e10:
+        raise ValueError(f"{name} is a number of seconds, 0 or more, not {value!r}")
+    return float(value)
+
+
+def check_consumption(consumption: Any) -> dict[str, float]:
+    """Names and quantities, as numbers. Whether they can be met is for the service to say."""
+    if not isinstance(consumption, Mapping):
+        raise TypeError("a consumption is a dict of resource names and quantities, such as {'cpu': 2, 'ram': 4 << 30}, "
+                        f"not {consumption!r}")
+    checked = {}
+    for name, quantity in consumption.items():
+        try:
+            if not isinstance(name, str) or isinstance(quantity, (bool, str, bytes)):
+                raise TypeError
+            checked[name] = float(quantity)
+        except (TypeError, ValueError, OverflowError):
+            raise TypeError(f"consumption: {name!r}: {quantity!r} is not a resource's name and a number of units "
+                            "(`cpu` in cores, `ram` in bytes)") from None
+    return checked
+
+
+def consumption_of(task: Any) -> Mapping[str, float] | None:
+    """What a task says it consumes; None where it says nothing."""
+    consumption = getattr(task, "consumption", None)
+    if callable(consumption):
+        consumption = consumption()
+    return None if consumption is None else check_consumption(consumption)
+
+
+@dataclass
+class Prepared:
+    """A task as the service takes it, and what has to be there before."""
+
+    spec: pb.TaskSpec
+    blobs: dict[str, _blobs.Blob | None] = field(default_factory=dict)
+    references: list[_pickling.Reference] = field(default_factory=list)
+
+
+def prepare_object(task: Any, options: Options, server: str = "") -> Prepared:
+    """A task of an object with a method `run`. Raises NotPicklable, TypeError."""
+    if not callable(getattr(task, "run", None)) or isinstance(task, type):
+        raise TypeError(f"a task is an object with a method `run`, not {task!r}")
+    if options.consumption is None:
+        options = options.but(consumption=consumption_of(task))
+    return _prepare_python("task", task, "task", options, server)
+
+
+def prepare_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options,
+                 server: str = "") -> Prepared:
+    """A task that calls a function. Raises NotPicklable, TypeError."""
+    if not callable(function):
+        raise TypeError(f"what is to run must be callable, not {function!r}")
+    return _prepare_python("call", (function, tuple(args), dict(kwargs)), name_of(function), options, server)
+
+
+def prepare_command(command: str | Sequence[str], options: Options) -> Prepared:
+    """A task that runs a program: a list is run as it is, a string by /bin/sh."""
+    from kartograph.v1 import task_executer_pb2 as pb
+    spec = pb.TaskSpec()
+    options.fill(spec)
+    if isinstance(command, str):
+        spec.command.shell = command
+    else:
+        words = [os.fspath(word) if isinstance(word, os.PathLike) else word for word in command]
+        if not words or not all(isinstance(word, str) for word in words):
+            raise TypeError(f"a command is a string for the shell or a list of strings, not {command!r}")
+        spec.command.arguments.extend(words)
+    spec.client_data = mark("command")
+    return Prepared(spec)
+
+
+def _prepare_python(kind: str, value: Any, name: str, options: Options, server: str) -> Prepared:
+    from kartograph.v1 import task_executer_pb2 as pb
+    payload, references = _pickling.dump(value, name)
+    data = _header(kind, tuple(sys.path), server) + payload
+    blobs = _blobs.contents_of(references)
+    spec = pb.TaskSpec(client_data=mark("python"))
+    options.fill(spec)
+    spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER])
+    if not INSTALLED and "PYTHONPATH" not in spec.command.environment:
+        spec.command.environment["PYTHONPATH"] = str(HOME)
+    spec.blobs.extend(blobs)
+    if len(data) <= MAX_INPUT:
+        spec.input = data
+    else:
+        blob = _blobs.Blob(data)
+        blobs[blob.id] = blob
+        spec.input_blob = blob.id
+    for reference in references:
+        task_name = getattr(reference, "task_name", None)
+        if task_name is not None and task_name not in spec.after:
+            spec.after.append(task_name)
+    return Prepared(spec, blobs, references)
+
+
+@functools.lru_cache(maxsize=16)
+def _header(kind: str, path: tuple[str, ...], server: str) -> bytes:
+    """What an input begins with: the same for all tasks of a program."""
+    return _envelope.seal({"kind": kind, "path": _own_path(path), "server": server}, b"")
+
+
+def _own_path(path: tuple[str, ...]) -> list[str]:
+    """Where modules are found here, besides Python's own folders: there an agent with the same folders finds them."""
+    own = sysconfig.get_paths()
+    folders = [os.path.abspath(entry) for entry in path if isinstance(entry, str)]
+    python = (own["stdlib"], own["platstdlib"], own["purelib"])
+    return [folder for folder in dict.fromkeys(folders) if not folder.startswith(python)
+            and not folder.endswith((".zip", "dist-packages"))]
+
+
+def name_of(function: Any) -> str:
+    """What people call a function, a task's class or a program."""
+    function = getattr(function, "func", function)  # of a functools.partial
+    return str(getattr(function, "__name__", "") or type(function).__name__)
+
+
+def plain_name(text: str) -> str:
+    """Characters that a task's name may have, of any text; at most 100, so that a number fits behind."""
+    kept = "".join(one if one.isascii() and (one.isalnum() or one in "_.-/:+@=,[]") else "_" for one in text)
+    return kept.lstrip("-")[:100] or "task"
+
+
+# What we write into `client_data`: who wrote it, and how the task's value is to be read.
+
+
+def mark(kind: str, key: str = "") -> bytes:
+    """`kind` is "python" or "command"; `key` tells a client which of its objects it is."""
+    return json.dumps({"kartograph-python": _envelope.FORMAT, "kind": kind, "key": key}).encode()
+
+
+def read_mark(client_data: bytes) -> tuple[str, str]:
+    """Kind and key. What another program submitted is a command to us: its value is bytes."""
+    try:
+        data = json.loads(client_data)
+        return ("python" if data["kind"] == "python" else "command"), str(data["key"])
+    except (ValueError, KeyError, TypeError):
+        return "command", ""

@@ -1,0 +1,77 @@
+"""kartograph.local(): a private service. Needs the real program."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import REAL, eventually
+
+import kartograph
+from kartograph import errors
+
+needs_program = pytest.mark.skipif(not REAL, reason="KARTOGRAPHD names no program")
+
+
+def processes_of(marker):
+    """Pids of the processes that have `marker` in their command line."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                words = pathlib.Path(f"/proc/{name}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if os.fsencode(str(marker)) in words:
+                found.append(int(name))
+    return found
+
+
+@needs_program
+def test_it_starts_and_leaves_nothing_behind():
+    with kartograph.local(cpu=2, ram=1 << 30, pools={"db_connections": 4}) as service:
+        folder = service.folder
+        assert service.page.startswith("http://127.0.0.1:")
+        graph = kartograph.Graph("tools", service)
+        node = graph.command("echo $((6 * 7)) > $KARTOGRAPH_RESULT", consumption={"cpu": 1, "db_connections": 1})
+        graph.command("exec sleep 600", name="long")
+        graph.submit()
+        assert node.result(timeout=60) == b"42\n"
+    assert not folder.exists()
+    assert processes_of(folder) == []
+
+
+@needs_program
+def test_it_ends_with_an_owner_that_is_killed():
+    code = """
+import sys, kartograph
+service = kartograph.local(cpu=1)
+print(service.folder, flush=True)
+sys.stdin.read()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(kartograph.__file__).parent.parent)}
+    owner = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             env=environment, text=True)
+    folder = pathlib.Path(owner.stdout.readline().strip())
+    assert processes_of(folder)
+    owner.send_signal(signal.SIGKILL)
+    owner.communicate()
+    eventually(lambda: not processes_of(folder) and not folder.exists(), "the service has gone")
+
+
+@needs_program
+def test_a_start_that_fails_says_why():
+    with pytest.raises(errors.KartographError, match="no-such-flag"):
+        kartograph.local(settings=["--no-such-flag"])
+
+
+def test_a_program_that_is_not_there(monkeypatch, folder):
+    monkeypatch.setenv("KARTOGRAPHD", str(folder / "kartographd"))
+    with pytest.raises(errors.ServiceNotFound, match="KARTOGRAPHD is"):
+        kartograph.local()
+    monkeypatch.setenv("KARTOGRAPHD", "")
+    monkeypatch.setenv("PATH", str(folder))
+    with pytest.raises(errors.ServiceNotFound, match="nor in PATH"):
+        kartograph.local()
