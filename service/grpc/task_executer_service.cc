@@ -360,6 +360,12 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
     // Copying megabytes is not the scheduler's thread's work.
     auto finished = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
     workers->Post([this, reply, request, response, finished] {
+      if (reply.context->IsCancelled()) {
+        // Its consumer has gone, and others need not wait for the end of its leases.
+        Release(request->client_queue(), *finished, 0);
+        reply.Finish(absl::CancelledError("the client went away"));
+        return;
+      }
       Deliver(*finished, *request, *response);
       reply.Finish(absl::OkStatus());
     });
@@ -373,7 +379,6 @@ void TaskExecuterService::Deliver(const std::vector<storage::Finished>& finished
   const std::vector<std::string> tails =
       request.log_tails() ? TailsOf(finished) : std::vector<std::string>(finished.size());
   size_t bytes = 0;
-  scheduler::PopFinished rest;  // what does not fit into the answer
   for (size_t i = 0; i < finished.size(); ++i) {
     v1::PopFinishedResponse one;
     if (finished[i].graph_end) {
@@ -383,15 +388,19 @@ void TaskExecuterService::Deliver(const std::vector<storage::Finished>& finished
       if (task.has_exception()) task.mutable_exception()->set_log_tail(tails[i]);
     }
     bytes += one.ByteSizeLong() + 8;
-    if (bytes > kMaxAnswerBytes && i > 0) {
-      rest.release.push_back(finished[i].delivery_id);
-    } else {
-      response.MergeFrom(one);
-    }
+    if (bytes > kMaxAnswerBytes && i > 0) return Release(request.client_queue(), finished, i);
+    response.MergeFrom(one);
   }
-  if (rest.release.empty()) return;
-  rest.client_queue = request.client_queue();
-  parts_.scheduler->Submit(std::move(rest), [](const absl::StatusOr<scheduler::Reply>&) {});
+}
+
+void TaskExecuterService::Release(const std::string& client_queue,
+                                  const std::vector<storage::Finished>& finished, size_t from) {
+  scheduler::PopFinished release;
+  release.client_queue = client_queue;
+  for (size_t i = from; i < finished.size(); ++i) {
+    release.release.push_back(finished[i].delivery_id);
+  }
+  parts_.scheduler->Submit(std::move(release), [](const absl::StatusOr<scheduler::Reply>&) {});
 }
 
 // Of those that failed.

@@ -64,6 +64,9 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
   grpc::ServerUnaryReactor* OnWorker(Context* context, Response* response, Query query,
                                      WorkerPool* pool = nullptr);
 
+  // What was leased from this one on is offered again.
+  void Release(const std::string& client_queue, const std::vector<storage::Finished>& finished,
+               size_t from);
   // Fills in the answer; what does not fit is offered again.
   void Deliver(const std::vector<storage::Finished>& finished,
                const v1::PopFinishedRequest& request, v1::PopFinishedResponse& response);

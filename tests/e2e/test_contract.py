@@ -254,6 +254,21 @@ def test_the_end_of_a_graph_is_delivered_after_its_tasks(start):
     service.call("ForgetGraph", forget)
 
 
+def test_a_pop_whose_client_is_gone_leases_nothing(shared, folder):
+    queue, gate = new_queue(), folder / "gate"
+    graph = shared.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done")], client_queue=queue)
+    request = pb.PopFinishedRequest(client_queue=queue)
+    request.wait.FromSeconds(60)
+    request.lease.FromSeconds(3600)
+    waiting = [shared.stub.PopFinished.future(request, timeout=60) for _ in range(3)]
+    shared.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    for call in waiting:
+        call.cancel()
+    gate.touch()
+    shared.wait_for_graph(graph)
+    eventually(lambda: shared.pop(queue), "it is offered to another")
+
+
 def test_an_open_graph_closes_when_it_has_been_idle(start):
     service = start()
     idle = pb.GraphSpec().open_until_idle
