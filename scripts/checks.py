@@ -57,6 +57,7 @@ TEST = re.compile(r"_test(_\w+)?\.(cc|h)$|_bench\.cc$|/testing/|^(tests|bench)/"
 LOOSE_DOUBLE = re.compile(r"(^|/)(fake|mock)_[^/]*$|_(fake|mock|testing)\.(cc|h)$")
 
 SKIPPED_FOLDERS = {".git", ".cache", "__pycache__", "node_modules"}
+GENERATED = {"python/kartograph/v1"}
 CODE = {".cc", ".h", ".py", ".proto", ".bzl", ".bazel", ".sh", ".js", ".css", ".html", ".sql"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
@@ -66,7 +67,8 @@ def sources(*extensions):
     for folder, folders, files in os.walk(ROOT):
         relative = os.path.relpath(folder, ROOT)
         folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS
-                            and not (relative == "." and name.startswith("bazel-")))
+                            and not (relative == "." and name.startswith("bazel-"))
+                            and os.path.join(relative, name) not in GENERATED)
         for name in sorted(files):
             if os.path.splitext(name)[1] in extensions:
                 yield os.path.normpath(os.path.join(relative, name))

@@ -49,11 +49,11 @@ def built(mode=None):
     return pathlib.Path(out.stdout.strip())
 
 
-def run_logged(words, log, **options):
+def run_logged(words, log, cwd=ROOT, **options):
     """Runs a command with its output in a file; returns its exit code."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as out:
-        return subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out,
+        return subprocess.run(words, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out,
                               stderr=subprocess.STDOUT, check=False, **options).returncode
 
 

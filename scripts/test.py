@@ -9,7 +9,7 @@ usage: ./test [--asan | --tsan | --fuzz SECONDS | --vm] [--only PART]...
   --vm             run the tests that need a kernel and a systemd of their own, in a virtual machine,
                    and nothing else; takes root, and no KVM
   --only PART      run only this part, can be given several times:
-                   unit, lint, checks, fuzz, e2e, mesos, example, browser
+                   unit, lint, checks, fuzz, e2e, mesos, python, example, browser
 
 environment:
   KARTOGRAPH_DATA         folder of recorded workflows and scheduling problems; tests that read it
@@ -38,10 +38,11 @@ from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, styl
                     tail, trim_bazel_cache)
 
 LOGS = CACHE / "test"
-PARTS = ["unit", "lint", "checks", "fuzz", "e2e", "mesos", "example", "browser"]
+PARTS = ["unit", "lint", "checks", "fuzz", "e2e", "mesos", "python", "example", "browser"]
 BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos/executor:kartograph-executor",
             "//tests/mesos:stand_in_main", "//examples/hello_mesos"]
-PLAYWRIGHT = "playwright==1.*"
+# What Debian does not have, or not new enough.
+REQUIREMENTS = ["playwright==1.*", "ruff==0.12.*"]
 FUZZ_SECONDS = 5  # for each target, by default
 SUITE_LIMIT = 15 * 60  # seconds; a suite that takes longer hangs
 VM_LIMIT = 60 * 60  # the same, where the machine is made first and emulated
@@ -284,28 +285,51 @@ def stop_hanging(suite, limit):
     return f"nothing after {limit} s"
 
 
-def browser_python():
-    """The Python of a virtual environment that has Playwright on top of Debian's packages."""
+def venv_python():
+    """The Python of a virtual environment that has REQUIREMENTS on top of Debian's packages."""
     folder = CACHE / "venv"
-    python, mark = folder / "bin" / "python", folder / "requirement"
-    if mark.exists() and mark.read_text() == PLAYWRIGHT:
+    python, mark, wanted = folder / "bin" / "python", folder / "requirements", "\n".join(REQUIREMENTS)
+    if mark.exists() and mark.read_text() == wanted:
         return python
     log = LOGS / "venv.log"
     for words in (["/usr/bin/python3", "-m", "venv", "--clear", "--system-site-packages", folder],
-                  [folder / "bin" / "pip", "install", "--disable-pip-version-check", PLAYWRIGHT]):
+                  [folder / "bin" / "pip", "install", "--disable-pip-version-check", *REQUIREMENTS]):
         if run_logged(list(map(str, words)), log):
-            raise Failed(f"Playwright could not be installed:\n{tail(log, 15)}")
-    mark.write_text(PLAYWRIGHT)
+            raise Failed(f"{', '.join(REQUIREMENTS)} could not be installed:\n{tail(log, 15)}")
+    mark.write_text(wanted)
     return python
 
 
 def browser(environment):
     tally = Tally()
     try:
-        return pytest_suite("browser", "tests/browser", environment, browser_python())
+        return pytest_suite("browser", "tests/browser", environment, venv_python())
     except Failed as error:
         print(error)
         tally.failures.append("tests/browser (could not run)")
+    return tally
+
+
+def python_package(environment):
+    """The Python package: its types, its style, and its tests against the real service; what these
+    leave to a service in Python runs with that."""
+    tally = Tally()
+    folder, log = ROOT / "python", LOGS / "python-checks.log"
+    try:
+        checkers = {"mypy": ["/usr/bin/python3", "-m", "mypy", "--cache-dir", str(CACHE / "mypy")],
+                    "ruff": [str(venv_python()), "-m", "ruff", "check", "--no-cache"]}
+    except Failed as error:
+        print(error)
+        tally.failures.append("python (could not run)")
+        return tally
+    run_logged(["/usr/bin/python3", "-B", str(folder / "generate.py")], log)
+    for name, words in checkers.items():
+        if run_logged(words, log, cwd=folder):
+            print(tail(log, 60))
+            tally.failures.append(f"python ({name})")
+        else:
+            tally.passed += 1
+    tally.add(pytest_suite("python", "python/tests", environment))
     return tally
 
 
@@ -381,6 +405,8 @@ def main(arguments):
             "e2e", mode, lambda: pytest_suite("e2e", "tests/e2e", with_binaries)),
         "mesos": lambda: on_binaries(
             "mesos", mode, lambda: pytest_suite("mesos", "tests/mesos", with_binaries)),
+        "python": lambda: skip("python", other_build) if mode else on_binaries(
+            "python", mode, lambda: python_package(with_binaries)),
         "example": lambda: skip("example", other_build) if mode else pytest_suite(
             "example", "examples/map_release/tests", environment),
         "browser": lambda: skip("browser", other_build) if mode else on_binaries(
