@@ -28,8 +28,6 @@ constexpr size_t kMaxRequestIdLength = 128;
 constexpr size_t kMaxShownValue = 200;
 constexpr size_t kMaxImageLength = 1024;
 constexpr int32_t kMaxAttempts = 1000;
-constexpr int kDefaultPageSize = 100;
-constexpr int kMaxPageSize = 1000;
 constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // as google.protobuf.Duration says
 
 bool HasNul(absl::string_view text) { return text.find('\0') != absl::string_view::npos; }
@@ -38,6 +36,13 @@ void CheckNoNul(absl::string_view text, std::string field, ProblemList& problems
   if (HasNul(text)) {
     problems.Add(std::move(field), text,
                  "holds a zero byte, which no program can be given; leave it out");
+  }
+}
+
+void CheckPath(absl::string_view path, const std::string& field, ProblemList& problems) {
+  CheckNoNul(path, field, problems);
+  if (std::string problem = PathProblem(path.size()); !problem.empty()) {
+    problems.Add(field, path, std::move(problem));
   }
 }
 
@@ -110,8 +115,8 @@ void ConvertContainer(const v1::Container& container, absl::string_view field,
       problems.Add(absl::StrCat(at, ".container_path"), volume.container_path(),
                    "is the place of two volumes; give each its own");
     }
-    CheckNoNul(volume.host_path(), absl::StrCat(at, ".host_path"), problems);
-    CheckNoNul(volume.container_path(), absl::StrCat(at, ".container_path"), problems);
+    CheckPath(volume.host_path(), absl::StrCat(at, ".host_path"), problems);
+    CheckPath(volume.container_path(), absl::StrCat(at, ".container_path"), problems);
     executor::Container::Volume& added = *converted.add_volumes();
     added.set_host_path(volume.host_path());
     added.set_container_path(volume.container_path());
@@ -148,7 +153,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
     problems.Add(absl::StrCat(field, ".directory"), command.directory(),
                  "must be an absolute path, or left out for the attempt's own folder");
   }
-  CheckNoNul(command.directory(), absl::StrCat(field, ".directory"), problems);
+  CheckPath(command.directory(), absl::StrCat(field, ".directory"), problems);
 
   // Most are small, and there may be millions: then none of their parts is allocated alone.
   alignas(8) char block[1024];
