@@ -17,4 +17,9 @@ std::string ExecBytesProblem(size_t bytes) {
                       ": put them into a file");
 }
 
+std::string PathProblem(size_t bytes) {
+  if (bytes <= kMaxPath) return "";
+  return absl::StrCat("has ", bytes, " bytes; Linux takes at most ", kMaxPath, " in a path");
+}
+
 }  // namespace kartograph

@@ -14,12 +14,16 @@ inline constexpr size_t kMaxExecString = (128 << 10) - 1;
 // on size of arguments and environment"). Each counts with its NUL and its pointer.
 inline constexpr size_t kMaxExecBytes = 2 << 20;
 inline constexpr size_t kExecStringOverhead = 1 + sizeof(char*);
+// The longest path that a system call takes: PATH_MAX of <linux/limits.h>, without its NUL.
+inline constexpr size_t kMaxPath = 4095;
 
 // Empty where an argument or variable of so many bytes can be handed over; otherwise what is wrong,
 // to be put after its name: "has 200000 bytes; ...".
 std::string ExecStringProblem(size_t bytes);
 // The same for all together, overhead included.
 std::string ExecBytesProblem(size_t bytes);
+// The same for a path.
+std::string PathProblem(size_t bytes);
 
 }  // namespace kartograph
 

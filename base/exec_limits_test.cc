@@ -1,5 +1,6 @@
 #include "base/exec_limits.h"
 
+#include <errno.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -46,6 +47,19 @@ TEST(ExecLimitsTest, AllTogetherMayHaveLessThanTheKernelRefuses) {
   EXPECT_THAT(problem, HasSubstr("at most 2097152"));
   EXPECT_EQ(Execute(std::vector<std::string>(64, std::string(100000, 'x'))), 127);
   EXPECT_EQ(Execute(std::vector<std::string>(19, std::string(100000, 'x'))), 0);
+}
+
+TEST(ExecLimitsTest, APathMayHaveWhatTheKernelTakes) {
+  const auto error_of = [](size_t bytes) {
+    std::string path = "/";
+    while (path.size() < bytes) path += "./";
+    path.resize(bytes);
+    return access(path.c_str(), F_OK) == 0 ? 0 : errno;
+  };
+  EXPECT_EQ(PathProblem(kMaxPath), "");
+  EXPECT_EQ(error_of(kMaxPath), 0);
+  EXPECT_THAT(PathProblem(kMaxPath + 1), HasSubstr("has 4096 bytes"));
+  EXPECT_EQ(error_of(kMaxPath + 1), ENAMETOOLONG);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "api/kartograph/v1/page.grpc.pb.h"
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "base/clock.h"
 #include "base/state_folder.h"
 #include "cli/patience.h"
 
@@ -33,6 +34,8 @@ constexpr int kKeepaliveTimeoutMilliseconds = 10000;
 constexpr auto kTick = std::chrono::milliseconds(100);
 // The most that may be asked for; this client takes messages of any size.
 constexpr int64_t kMaxTaskBytes = 512 << 20;
+// How long a write that is repeated says nothing: most services are back by then.
+constexpr absl::Duration kSilence = absl::Seconds(1);
 constexpr auto kReadDeadline = std::chrono::seconds(60);
 // A graph of a million tasks is checked and stored before it is answered.
 constexpr auto kWriteDeadline = std::chrono::minutes(10);
@@ -157,11 +160,17 @@ class Client::Impl {
   template <typename Response>
   absl::StatusOr<Response> Retried(const std::function<absl::StatusOr<Response>()>& write) {
     Patience patience(options_.retry_for);
-    for (bool first = true;; first = false) {
+    const SteadyTime begun = Clock::System().SteadyNow();
+    const auto keep_trying = [&] {
+      const absl::Duration waited = Clock::System().SteadyNow() - begun;
+      if (waited < kSilence || !options_.on_waiting || std::exchange(said_, true)) return true;
+      options_.on_waiting(std::max(options_.retry_for - waited, absl::Seconds(1)));
+      return true;
+    };
+    while (true) {
       absl::StatusOr<Response> response = write();
       if (response.ok() || !WorthRetrying(response.status())) return response;
-      if (first && options_.on_retry) options_.on_retry();
-      if (!patience.Pause([] { return true; })) return response;
+      if (!patience.Pause(keep_trying)) return response;
       Connect();
     }
   }
@@ -245,6 +254,7 @@ class Client::Impl {
   SocketTarget socket_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Stub> stub_;
+  bool said_ = false;  // on_waiting was called
 };
 
 Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

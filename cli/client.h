@@ -41,8 +41,9 @@ struct ClientOptions {
   // always with the same request id, so that a write whose answer was lost is not done twice. Reads
   // are tried once.
   absl::Duration retry_for = absl::Seconds(10);
-  // Called before the first repetition of a write.
-  std::function<void()> on_retry{};
+  // Called once, in the thread of the call, when a write has been repeated for a second: for how
+  // long it will be tried yet.
+  std::function<void(absl::Duration left)> on_waiting{};
 };
 
 // Errors are the service's own, with the same codes; see ProblemsOf. Used by one thread at a time.

@@ -34,6 +34,9 @@ struct Context {
   absl::Duration patience = absl::Seconds(60);
 };
 
+// The largest `scale` below.
+inline constexpr int kMaxScale = 1000000;
+
 struct SubmitArguments {
   std::string file{};
   std::string name{};             // instead of the file's, where not empty

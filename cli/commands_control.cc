@@ -1,8 +1,13 @@
 // cancel, close, watch, forget: commands on a graph.
 #include <algorithm>
+#include <ostream>
+#include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_join.h"
 #include "cli/commands.h"
+#include "cli/file_problems.h"
 #include "cli/follow.h"
 #include "cli/report.h"
 #include "cli/task_names.h"
@@ -29,6 +34,18 @@ absl::StatusOr<v1::CancelResponse> CancelAll(const Context& context, const v1::G
     all.set_skipped(all.skipped() + response->skipped());
   } while (!tasks.empty());
   return all;
+}
+
+// What to type so that a graph that the service keeps can be forgotten.
+void AdviseForget(const v1::Graph& graph, std::ostream* err) {
+  if (graph.state() == v1::GRAPH_STATE_RUNNING) {
+    *err << "  Cancel it: kartograph cancel " << graph.graph_id() << "\n"
+         << "  Wait for its end: kartograph watch " << graph.graph_id() << "\n";
+  } else if (const std::string& queue = graph.spec().client_queue(); !queue.empty()) {
+    *err << "  Print and acknowledge what waits: kartograph queue pop " << queue << "\n"
+         << "  Acknowledge everything in this queue, of other graphs too: kartograph queue purge "
+         << queue << "\n";
+  }
 }
 
 }  // namespace
@@ -80,9 +97,13 @@ int Forget(const Context& context, const std::vector<std::string>& graphs) {
     v1::ForgetGraphRequest request;
     request.set_graph_id(graph->graph_id());
     const auto response = context.client->ForgetGraph(request);
-    if (!response.ok()) return ReportError(context, response.status());
+    if (!response.ok()) {
+      const int code = ReportError(context, response.status());
+      if (absl::IsFailedPrecondition(response.status())) AdviseForget(*graph, context.err);
+      return code;
+    }
     if (!context.json) {
-      *context.out << NameAndId(*graph) << " is forgotten, with its logs and sandboxes\n";
+      *context.out << NameAndId(*graph) << " was forgotten, with its logs and sandboxes\n";
     }
   }
   if (context.json) PrintJson(context, v1::ForgetGraphResponse());

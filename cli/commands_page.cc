@@ -2,12 +2,16 @@
 #include <spawn.h>
 #include <unistd.h>
 
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "api/kartograph/v1/page.pb.h"
 #include "base/descriptor.h"
 #include "cli/commands.h"
@@ -66,6 +70,25 @@ bool Show(const std::string& path) {
   return error == 0;
 }
 
+// What to do where the browser is on another machine and the page's address is of this one alone;
+// empty where it is not. `service`: the address of gRPC, which is that of a host or a socket here.
+std::string FromElsewhere(absl::string_view url, absl::string_view service) {
+  absl::ConsumePrefix(&url, "http://");
+  absl::ConsumePrefix(&url, "https://");
+  const absl::string_view address = url.substr(0, url.find('/'));
+  const size_t colon = address.rfind(':');
+  if (colon == absl::string_view::npos) return "";
+  const absl::string_view host = address.substr(0, colon);
+  if (host != "localhost" && host != "[::1]" && !absl::StartsWith(host, "127.")) return "";
+  std::string machine(service.substr(0, service.rfind(':')));
+  char name[HOST_NAME_MAX + 1] = "";
+  if (absl::StartsWith(service, kSocketPrefix) && gethostname(name, sizeof(name)) == 0) {
+    machine = name;
+  }
+  return absl::StrCat("If your browser is on another machine, run this there first: ssh -L ",
+                      address.substr(colon + 1), ":", address, " ", machine, "\n");
+}
+
 }  // namespace
 
 int Page(const Context& context) {
@@ -77,13 +100,13 @@ int Page(const Context& context) {
     PrintJson(context, response);
     return kDone;
   }
-  *context.out << *url << "\n";
-  if (!context.out_terminal.interactive) return kDone;
+  *context.out << *url << std::endl;
   // Whatever may be missing here: the link is there to be copied.
-  const std::string file = HasDisplay() ? WriteLink(*url) : "";
+  const std::string file = context.out_terminal.interactive && HasDisplay() ? WriteLink(*url) : "";
   const bool shown = !file.empty() && Show(file);
   *context.err << (shown ? "Opened in the browser. " : "Open it in a browser. ")
                << "It works once, within five minutes.\n";
+  if (!shown) *context.err << FromElsewhere(*url, context.client->options().address);
   return kDone;
 }
 

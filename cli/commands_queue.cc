@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "cli/commands.h"
+#include "cli/file_problems.h"
 #include "cli/proto_time.h"
 #include "cli/report.h"
 #include "cli/text.h"
@@ -15,7 +16,7 @@ std::string Outcome(const v1::FinishedTask& task) {
   if (!task.has_exception()) return std::string(Word(v1::TASK_STATE_SUCCEEDED));
   const v1::TaskException& exception = task.exception();
   return absl::StrCat(Word(exception.state()), exception.message().empty() ? "" : ": ",
-                      Printable(exception.message()));
+                      exception.message());
 }
 
 void PrintFinished(const v1::PopFinishedResponse& popped, std::ostream* out) {

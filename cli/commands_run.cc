@@ -13,6 +13,7 @@
 #include "base/duration.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
+#include "cli/field_place.h"
 #include "cli/graph_file.h"
 #include "cli/log_output.h"
 #include "cli/patience.h"
@@ -30,6 +31,27 @@ constexpr absl::Duration kLook = absl::Seconds(1);  // how often to look why it 
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
 constexpr int kSignalled = 128;  // and the signal's number
+
+// The option that gives how much of a resource the task takes.
+std::string ConsumptionOption(absl::string_view resource) {
+  if (resource == "cpu" || resource == "ram") return absl::StrCat("--", resource);
+  return absl::StrCat("--resource ", resource);
+}
+
+// The option that a field of the service's problems comes from; empty where there is none.
+std::string OptionOf(const std::vector<FieldStep>& field) {
+  // As in tasks["sh"].consumption["cpu"] and task.command.environment["A"].
+  const size_t task = field.empty() || field[0].key != "tasks" ? 1 : 2;
+  if (field.size() <= task) return "";
+  const std::string& key = field[task].key;
+  const std::string& part = field.size() > task + 1 ? field[task + 1].key : key;
+  if (key == "consumption") return field.size() > task + 1 ? ConsumptionOption(part) : "--resource";
+  if (key == "timeout" || key == "name" || key == "priority") return absl::StrCat("--", key);
+  if (key == "max_attempts") return "--max-attempts";
+  if (part == "environment") return "--env";
+  if (part == "directory") return "--directory";
+  return part == "arguments" ? "COMMAND" : "";
+}
 
 // Fills in `spec`; what is wrong with the arguments, where something is.
 std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec) {
@@ -50,7 +72,8 @@ std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec) {
     }
     const auto quantity = planner::ParseQuantity(part.second, part.first);
     if (!quantity.ok()) {
-      return absl::StrCat(part.first, ": ", Quoted(part.second), " ", quantity.status().message());
+      return absl::StrCat(ConsumptionOption(part.first), ": ", Quoted(part.second), " ",
+                          quantity.status().message());
     }
     (*spec->mutable_consumption())[std::string(part.first)] = quantity->units();
   }
@@ -182,7 +205,7 @@ int ExitStatus(const Context& context, const v1::Task& task) {
   if (task.state() == v1::TASK_STATE_FAILED && last.outcome() == v1::OUTCOME_EXITED) {
     return last.exit_status();
   }
-  *context.err << "kartograph: " << task.name() << " " << Word(task.state())
+  *context.err << "kartograph: " << task.name() << " " << WhatBecameOfIt(task.state())
                << (task.reason().empty() ? "" : ": ") << Printable(task.reason()) << "\n";
   if (task.state() != v1::TASK_STATE_FAILED) return kNotSucceeded;
   if (last.outcome() == v1::OUTCOME_SIGNALLED) return kSignalled + last.signal();
@@ -210,7 +233,7 @@ int Run(const Context& context, const RunArguments& arguments) {
   }
   const InterruptFlag interrupt({SIGINT, SIGTERM, SIGHUP});
   const auto made = context.client->Execute(request);
-  if (!made.ok()) return ReportError(context, made.status());
+  if (!made.ok()) return ReportError(context, made.status(), OptionOf);
 
   Companion companion(context, *made, interrupt);
   LogOutput output(context, made->task_name(), context.json ? context.err : context.out,

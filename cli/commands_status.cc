@@ -3,14 +3,19 @@
 #include <initializer_list>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/byte_size.h"
 #include "base/duration.h"
+#include "base/suggest.h"
 #include "cli/commands.h"
+#include "cli/file_problems.h"
 #include "cli/proto_time.h"
 #include "cli/report.h"
 #include "cli/text.h"
@@ -44,9 +49,25 @@ std::string Use(const v1::Agent& agent) {
   return use;
 }
 
+using Attributes = std::map<std::string, std::string>;
+
+// The attributes that several agents have all alike, so that they need not be said of each.
+Attributes CommonAttributes(const v1::Cluster& cluster) {
+  if (cluster.agents_size() < 2) return {};
+  const auto& first = cluster.agents(0).attributes();
+  Attributes common(first.begin(), first.end());
+  for (const v1::Agent& agent : cluster.agents()) {
+    std::erase_if(common, [&agent](const auto& attribute) {
+      const auto found = agent.attributes().find(attribute.first);
+      return found == agent.attributes().end() || found->second != attribute.second;
+    });
+  }
+  return common;
+}
+
 // What to know of an agent beside its use: what is wrong with it, when it is taken down, its host's
-// load and its attributes.
-std::string Notes(const v1::Agent& agent) {
+// load and those of its attributes that are not common to all.
+std::string Notes(const v1::Agent& agent, const Attributes& common) {
   std::string notes;
   const auto add = [&notes](absl::string_view note) {
     absl::StrAppend(&notes, notes.empty() ? "" : ", ", note);
@@ -58,7 +79,7 @@ std::string Notes(const v1::Agent& agent) {
     add(absl::StrCat(agent.has_set_aside_until()
                          ? absl::StrCat("set aside until ", UtcTime(agent.set_aside_until()))
                          : std::string("tried again with one attempt at a time"),
-                     ": ", Printable(agent.failure())));
+                     ": ", agent.failure()));
   }
   if (agent.has_unavailable_from()) {
     add(absl::StrCat("maintenance from ", UtcTime(agent.unavailable_from())));
@@ -72,23 +93,29 @@ std::string Notes(const v1::Agent& agent) {
                      " ram available"));
   }
   for (const auto& [name, value] :
-       std::map<std::string, std::string>(agent.attributes().begin(), agent.attributes().end())) {
-    add(absl::StrCat(Printable(name), "=", Printable(value)));
+       Attributes(agent.attributes().begin(), agent.attributes().end())) {
+    if (!common.contains(name)) add(absl::StrCat(name, "=", value));
   }
   return notes;
 }
 
 void PrintAgents(const v1::Cluster& cluster, std::ostream* out) {
-  const bool noted = std::any_of(cluster.agents().begin(), cluster.agents().end(),
-                                 [](const v1::Agent& agent) { return !Notes(agent).empty(); });
+  const Attributes common = CommonAttributes(cluster);
+  const bool noted =
+      std::any_of(cluster.agents().begin(), cluster.agents().end(),
+                  [&common](const v1::Agent& agent) { return !Notes(agent, common).empty(); });
   Table agents({"AGENT", "ATTEMPTS", "USE", noted ? "NOTES" : ""});
   for (const v1::Agent& agent : cluster.agents()) {
     agents.Row({agent.name(), absl::StrCat(agent.attempts()),
-                agent.connected() ? Use(agent) : "not connected", Notes(agent)});
+                agent.connected() ? Use(agent) : "not connected", Notes(agent, common)});
   }
   *out << (agents.empty() ? "No agents.\n" : agents.ToString());
   if (cluster.agent_count() > cluster.agents_size()) {
     *out << "and " << Count(cluster.agent_count() - cluster.agents_size(), "more agent") << "\n";
+  }
+  if (!common.empty()) *out << "\nAll agents:\n";
+  for (const auto& [name, value] : common) {
+    *out << "  " << Printable(name) << "=" << Printable(value) << "\n";
   }
   if (cluster.pools_size() == 0) return;
   Table pools({"POOL", "USE", "WAITING"});
@@ -105,7 +132,7 @@ std::string GraphTable(const google::protobuf::RepeatedPtrField<v1::Graph>& grap
                        absl::Time now) {
   Table table({"ID", "NAME", "STATE", "DONE", "RUNNING", "FAILED", "SUBMITTED", "TIME"});
   for (const v1::Graph& graph : graphs) {
-    table.Row({graph.graph_id(), Printable(graph.spec().name()), std::string(Word(graph.state())),
+    table.Row({graph.graph_id(), graph.spec().name(), std::string(Word(graph.state())),
                Progress(graph.counts()), absl::StrCat(graph.counts().running()),
                absl::StrCat(graph.counts().failed()), UtcTime(graph.submit_time()),
                FormatElapsed(TimeTaken(graph, now))});
@@ -134,8 +161,8 @@ int ClusterStatus(const Context& context) {
       << context.client->options().address << ", up "
       << FormatElapsed(now - FromProto(cluster->start_time()))
       << (cluster->connected() ? "" : ", NOT connected to its cluster")
-      << (cluster->disconnect_reason().empty() ? "" : ": ") << cluster->disconnect_reason()
-      << "\n\n";
+      << (cluster->disconnect_reason().empty() ? "" : ": ")
+      << Printable(cluster->disconnect_reason()) << "\n\n";
   if (!cluster->write_error().empty()) {
     out << "ERROR: " << Printable(cluster->write_error()) << "\n\n";
   }
@@ -154,7 +181,7 @@ int ClusterStatus(const Context& context) {
     Table table({"GRAPH", "TASK", "WHEN", "WHY"});
     for (const auto& failure : failures->failures()) {
       table.Row({absl::StrCat(failure.graph_name(), " (", failure.graph_id(), ")"),
-                 failure.task_name(), Ago(failure.end_time(), now), Printable(failure.message())});
+                 failure.task_name(), Ago(failure.end_time(), now), failure.message()});
     }
     out << table.ToString();
   }
@@ -177,7 +204,7 @@ int AllTasks(const Context& context, const v1::Graph& graph) {
     const v1::Attempt last =
         task.attempts().empty() ? v1::Attempt() : task.attempts(task.attempts_size() - 1);
     table.Row({task.name(), std::string(Word(task.state())), absl::StrCat(task.attempts_size()),
-               last.agent(), UsageInWords(last, now), Printable(task.reason())});
+               last.agent(), UsageInWords(last, now), task.reason()});
   }
   *context.out << table.ToString();
   return kDone;
@@ -194,7 +221,7 @@ int PrintTasks(const Context& context, const v1::Graph& graph, absl::string_view
   if (!tasks.ok()) return ReportError(context, tasks.status());
   Table table({"TASK", "STATE", "WHY"});
   for (const v1::Task& task : tasks->tasks()) {
-    table.Row({task.name(), std::string(Word(task.state())), Printable(task.reason())});
+    table.Row({task.name(), std::string(Word(task.state())), task.reason()});
   }
   *context.out << "\n" << heading;
   if (tasks->tasks_size() < total) {
@@ -246,8 +273,13 @@ int List(const Context& context, const ListArguments& arguments) {
   if (!arguments.state.empty()) {
     const std::optional<v1::GraphState> state = GraphStateFromWord(arguments.state);
     if (!state.has_value()) {
-      *context.err << "kartograph: unknown state \"" << Printable(arguments.state)
-                   << "\"; known states are " << kGraphStateWords << "\n";
+      const absl::string_view meant = Nearest(
+          arguments.state, std::vector<absl::string_view>(absl::StrSplit(kGraphStateWords, ", ")));
+      *context.err << "kartograph: --state: " << Quoted(arguments.state)
+                   << " is not a state of graphs; "
+                   << (meant.empty() ? absl::StrCat("use one of ", kGraphStateWords)
+                                     : absl::StrCat("did you mean \"", meant, "\"?"))
+                   << "\n";
       return kWrongUse;
     }
     request.set_state(*state);

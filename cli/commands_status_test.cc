@@ -127,6 +127,34 @@ TEST_F(CommandsStatusTest, TellsWhatAgentsSayOfThemselves) {
       << out_.str();
 }
 
+TEST_F(CommandsStatusTest, SaysWhatAllAgentsHaveInCommonOnce) {
+  for (const char* name : {"m1", "m2"}) {
+    v1::Agent* agent = service().cluster.add_agents();
+    agent->set_name(name);
+    agent->set_connected(true);
+    (*agent->mutable_attributes())["limits"] = "a long reason";
+    (*agent->mutable_attributes())["rack"] = name;
+  }
+  EXPECT_EQ(Status(context_, {}), kDone);
+  EXPECT_TRUE(Printed("rack=m1\n") && Printed("rack=m2\n")) << out_.str();
+  EXPECT_TRUE(Printed("\nAll agents:\n  limits=a long reason\n")) << out_.str();
+  EXPECT_EQ(out_.str().find("limits="), out_.str().rfind("limits="));
+}
+
+TEST_F(CommandsStatusTest, ShowsATasksScriptLineByLineAndItsGrace) {
+  v1::TaskSpec* spec = service().tasks[0].mutable_spec();
+  spec->mutable_command()->set_shell("echo one\necho \x1b[1mtwo\n");
+  spec->mutable_cancel_grace()->set_seconds(90);
+  EXPECT_EQ(Status(context_, {.graph = "g7", .task = "t0"}), kDone);
+  EXPECT_TRUE(Printed("\n  command:\n    echo one\n    echo two\n  cancel_grace: 1 min 30 s\n"))
+      << out_.str();
+  out_.str("");
+  spec->mutable_command()->clear_shell();
+  spec->mutable_command()->add_arguments("true");
+  EXPECT_EQ(Status(context_, {.graph = "g7", .task = "t0"}), kDone);
+  EXPECT_TRUE(Printed("\n  command: true\n")) << out_.str();
+}
+
 TEST_F(CommandsStatusTest, ListsGraphsByStateUpToALimit) {
   service().page_size = 1;
   EXPECT_EQ(List(context_, {.limit = 2}), kDone);
@@ -140,7 +168,14 @@ TEST_F(CommandsStatusTest, ListsGraphsByStateUpToALimit) {
   EXPECT_EQ(List(context_, {.state = "failed"}), kDone);
   ASSERT_EQ(Json<v1::ListGraphsResponse>().graphs_size(), 1);
   EXPECT_EQ(Json<v1::ListGraphsResponse>().graphs(0).graph_id(), "g5");
+  err_.str("");
   EXPECT_EQ(List(context_, {.state = "odd"}), kWrongUse);
+  EXPECT_EQ(List(context_, {.state = "runing"}), kWrongUse);
+  EXPECT_EQ(
+      err_.str(),
+      "kartograph: --state: \"odd\" is not a state of graphs; use one of running, succeeded, "
+      "failed, cancelled\n"
+      "kartograph: --state: \"runing\" is not a state of graphs; did you mean \"running\"?\n");
 }
 
 }  // namespace

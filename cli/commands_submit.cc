@@ -1,11 +1,15 @@
 // submit, validate, retry: what brings work to the service.
 #include <cmath>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "cli/commands.h"
+#include "cli/file_problems.h"
 #include "cli/follow.h"
 #include "cli/graph_file.h"
 #include "cli/report.h"
@@ -18,7 +22,7 @@ namespace {
 
 bool CheckScale(const Context& context, std::optional<double> given) {
   const double scale = given.value_or(1.0);
-  if (std::isfinite(scale) && scale >= 0 && scale <= 1e6) return true;
+  if (std::isfinite(scale) && scale >= 0 && scale <= kMaxScale) return true;
   *context.err << "kartograph: --scale must be a number from 0 to 1000000\n";
   return false;
 }
@@ -38,6 +42,33 @@ v1::Problems ToProblems(const FileProblems& problems) {
   }
   result.set_total(static_cast<int32_t>(problems.total()));
   return result;
+}
+
+// To be called where the service refused to retry the whole of a graph: OK where that is since it
+// runs and has nothing to retry, as after a retry; otherwise why it was refused.
+absl::Status WhyAllIsNotRetried(const Context& context, const std::string& graph_id,
+                                const absl::Status& refused) {
+  const auto graph = context.client->GetGraph(graph_id);
+  if (!graph.ok() || graph->state() != v1::GRAPH_STATE_RUNNING) return refused;
+  const v1::TaskCounts& counts = graph->counts();
+  if (counts.failed() + counts.cancelled() + counts.skipped() == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(NameAndId(*graph),
+                   " is still running; retry it when it has ended, or some of "
+                   "its tasks now: kartograph retry ",
+                   graph_id, " TASK ..."));
+}
+
+// Why a retry of these tasks, or without any of the whole graph, has nothing to do.
+std::string WhyNothing(const v1::Graph& graph, bool running,
+                       const std::vector<std::string>& tasks) {
+  if (!tasks.empty()) {
+    return absl::StrCat(absl::StrJoin(tasks, ", "), tasks.size() == 1 ? " has" : " have",
+                        " not failed, nor been cancelled or skipped");
+  }
+  if (!running) return absl::StrCat("every task of ", NameAndId(graph), " succeeded");
+  return absl::StrCat(NameAndId(graph),
+                      " is running, and none of its tasks has failed, been cancelled or skipped");
 }
 
 }  // namespace
@@ -115,21 +146,22 @@ int Retry(const Context& context, const std::string& id_or_name,
   v1::RetryRequest request;
   request.set_graph_id(graph->graph_id());
   for (const std::string& task : *tasks) request.add_task_names(task);
-  const auto response = context.client->Retry(request);
+  auto response = context.client->Retry(request);
+  bool running = false;
+  if (tasks->empty() && absl::IsFailedPrecondition(response.status())) {
+    const absl::Status refused = WhyAllIsNotRetried(context, graph->graph_id(), response.status());
+    if (!refused.ok()) return ReportError(context, refused);
+    running = true;
+    response = v1::RetryResponse();
+  }
   if (!response.ok()) return ReportError(context, response.status());
   if (context.json && !wait) {
     PrintJson(context, *response);
   } else if (!context.json && response->tasks() == 0) {
-    *context.out << "nothing to retry: "
-                 << (tasks->empty()
-                         ? absl::StrCat("every task of ", NameAndId(*graph), " succeeded")
-                         : absl::StrCat(absl::StrJoin(*tasks, ", "),
-                                        tasks->size() == 1 ? " has" : " have",
-                                        " not failed, nor been cancelled or skipped"))
-                 << "\n";
+    *context.out << "nothing to retry: " << WhyNothing(*graph, running, *tasks) << "\n";
   } else if (!context.json) {
     *context.out << Count(response->tasks(), "task") << " of " << NameAndId(*graph)
-                 << (response->tasks() == 1 ? " runs" : " run") << " again\n";
+                 << " will run again\n";
     context.out->flush();
   }
   return wait ? FollowGraph(context, graph->graph_id(), context.err, started) : int{kDone};

@@ -34,7 +34,7 @@ std::string AttemptState(const v1::Attempt& attempt) {
 
 void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
   const auto line = [&](absl::string_view what, absl::string_view text) {
-    if (!text.empty()) *out << "  " << what << ": " << Printable(text) << "\n";
+    if (!text.empty()) *out << Labelled(what, text, 2);
   };
   const auto duration = [&](absl::string_view what, bool given,
                             const google::protobuf::Duration& value) {
@@ -46,9 +46,15 @@ void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
   line("after", absl::StrJoin(spec.after(), ", "));
   duration("timeout", spec.has_timeout(), spec.timeout());
   if (spec.priority() != 0) line("priority", absl::StrCat(spec.priority()));
-  if (spec.max_attempts() > 1) line("max_attempts", absl::StrCat(spec.max_attempts()));
+  duration("cancel_grace", spec.has_cancel_grace(), spec.cancel_grace());
+  if (spec.max_attempts() > 1) {
+    line("max_attempts", absl::StrCat(spec.max_attempts()));
+    duration("retry_delay", spec.has_retry_delay(), spec.retry_delay());
+    duration("max_retry_delay", spec.has_max_retry_delay(), spec.max_retry_delay());
+  }
   line("retry_on", absl::StrJoin(spec.retry_on(), ", "));
   line("no_retry_on", absl::StrJoin(spec.no_retry_on(), ", "));
+  duration("unreachable_timeout", spec.has_unreachable_timeout(), spec.unreachable_timeout());
 }
 
 }  // namespace
@@ -86,7 +92,7 @@ int TaskStatus(const Context& context, const v1::Graph& graph, const std::string
              attempt.number(),
              retried ? absl::StrCat(" (", attempt.number() - before, " since the retry)") : ""),
          AttemptState(attempt), attempt.agent(), WhenStarted(attempt), UsageInWords(attempt, now),
-         Printable(attempt.message())});
+         attempt.message()});
   }
   out << "\n" << attempts.ToString();
   return kDone;
@@ -107,7 +113,7 @@ int Result(const Context& context, const std::string& id_or_name, const std::str
     context.out->flush();
   }
   if (task->state() == v1::TASK_STATE_SUCCEEDED) return kDone;
-  *context.err << "kartograph: " << task->name() << " is " << Word(task->state())
+  *context.err << "kartograph: " << task->name() << " " << WhatBecameOfIt(task->state())
                << (task->reason().empty() ? "" : ": ") << Printable(task->reason()) << "\n";
   return kNotSucceeded;
 }

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -265,10 +266,10 @@ TEST_F(CommandsTest, CancelSaysHowManyTasksItMeets) {
   EXPECT_EQ(out_.str(), "nothing to cancel: small (g7) has ended\n");
 }
 
-TEST_F(CommandsTest, RetrySaysHowManyTasksRunAgain) {
+TEST_F(CommandsTest, RetrySaysHowManyTasksWillRunAgain) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED)};
   EXPECT_EQ(Retry(context_, "small", {}, false), kDone);
-  EXPECT_EQ(out_.str(), "3 tasks of small (g7) run again\n");
+  EXPECT_EQ(out_.str(), "3 tasks of small (g7) will run again\n");
   out_.str("");
   context_.json = true;
   EXPECT_EQ(Retry(context_, "small", {}, false), kDone);
@@ -289,7 +290,7 @@ TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   service().write_errors = {{grpc::StatusCode::FAILED_PRECONDITION, "the graph still runs"},
                             {grpc::StatusCode::NOT_FOUND, "unknown task \"zz\""}};
-  EXPECT_EQ(Retry(context_, "g7", {}, false), kNotSucceeded);
+  EXPECT_EQ(Retry(context_, "g7", {"a"}, false), kNotSucceeded);
   EXPECT_EQ(err_.str(), "kartograph: the graph still runs\n");
   EXPECT_EQ(Cancel(context_, "g7", {"zz"}), kWrongUse);
   err_.str("");
@@ -297,6 +298,109 @@ TEST_F(CommandsTest, TellsRefusalsFromWrongUse) {
   EXPECT_EQ(
       err_.str(),
       "kartograph: no graph has the id or name \"nope\"; \"kartograph list\" shows all graphs\n");
+}
+
+TEST_F(CommandsTest, ARetriedGraphHasNothingToRetryUntilSomethingFails) {
+  const grpc::Status running(grpc::StatusCode::FAILED_PRECONDITION, "graph \"g7\" still runs");
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().write_errors = {running, running, running};
+  EXPECT_EQ(Retry(context_, "small", {}, false), kDone);
+  EXPECT_EQ(out_.str(),
+            "nothing to retry: small (g7) is running, and none of its tasks has failed, been "
+            "cancelled or skipped\n");
+  EXPECT_EQ(err_.str(), "");
+  out_.str("");
+  context_.json = true;
+  EXPECT_EQ(Retry(context_, "small", {}, false), kDone);
+  EXPECT_EQ(Json<v1::RetryResponse>().tasks(), 0);
+  service().graphs[0].mutable_counts()->set_failed(1);
+  EXPECT_EQ(Retry(context_, "small", {}, false), kNotSucceeded);
+  EXPECT_EQ(err_.str(),
+            "kartograph: small (g7) is still running; retry it when it has ended, or some of its "
+            "tasks now: kartograph retry g7 TASK ...\n");
+}
+
+TEST_F(CommandsTest, ForgetSaysWhatWouldLetGoOfAGraph) {
+  const grpc::Status kept(grpc::StatusCode::FAILED_PRECONDITION, "it is kept");
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_FAILED),
+                      MakeGraph("g8", "other", v1::GRAPH_STATE_RUNNING)};
+  service().graphs[0].mutable_spec()->set_client_queue("q1");
+  service().write_errors = {kept, kept};
+  EXPECT_EQ(Forget(context_, {"g7"}), kNotSucceeded);
+  EXPECT_EQ(err_.str(),
+            "kartograph: it is kept\n"
+            "  Print and acknowledge what waits: kartograph queue pop q1\n"
+            "  Acknowledge everything in this queue, of other graphs too: kartograph queue purge "
+            "q1\n");
+  err_.str("");
+  EXPECT_EQ(Forget(context_, {"other"}), kNotSucceeded);
+  EXPECT_EQ(err_.str(),
+            "kartograph: it is kept\n"
+            "  Cancel it: kartograph cancel g8\n"
+            "  Wait for its end: kartograph watch g8\n");
+  EXPECT_EQ(Forget(context_, {"g7"}), kDone);
+  EXPECT_EQ(out_.str(), "small (g7) was forgotten, with its logs and sandboxes\n");
+}
+
+TEST_F(CommandsTest, RunReportsProblemsByOption) {
+  (*service().cluster.add_agents()->mutable_capacity())["cpu"] = 2;
+  const auto add = [&](const char* field, const char* value, const char* message) {
+    auto* problem = service().problems.add_problems();
+    problem->set_field(field);
+    problem->set_value(value);
+    problem->set_message(message);
+  };
+  add("tasks[\"x\"].consumption[\"cpu\"]", "9", "is more than any agent has");
+  add("tasks[\"x\"].consumption[\"gpu\"]", "1", "nothing has this");
+  add("tasks[\"x\"].consumption[\"cup\"]", "1", "nothing has this");
+  add("task.command.environment[\"A\"]", "A", "is reserved");
+  add("task.command.directory", "", "must be absolute");
+  add("task.max_attempts", "0", "is too low");
+  add("client_queue", "", "is odd");
+  service().problems.set_total(8);
+  service().write_errors = {{grpc::StatusCode::INVALID_ARGUMENT, "all of it in words"}};
+  EXPECT_EQ(cli::Run(context_, {.command = {"x"}}), kWrongUse);
+  EXPECT_EQ(err_.str(),
+            "kartograph: --cpu: \"9\" is more than any agent has\n"
+            "kartograph: --resource gpu: \"1\": nothing has this\n"
+            "kartograph: --resource cup: nothing has this; did you mean \"cpu\"?\n"
+            "kartograph: --env: \"A\" is reserved\n"
+            "kartograph: --directory: must be absolute\n"
+            "kartograph: --max-attempts: \"0\" is too low\n"
+            "kartograph: client_queue: is odd\n"
+            "and 1 more problem\n");
+  err_.str("");
+  EXPECT_EQ(cli::Run(context_, {.command = {"x"}, .consumption = {"ram=9x"}}), kWrongUse);
+  EXPECT_EQ(err_.str().rfind("kartograph: --ram: \"9x\" has an unknown unit", 0), 0u) << err_.str();
+}
+
+TEST_F(CommandsTest, AWriteThatIsRepeatedForASecondSaysSoOnce) {
+  std::vector<absl::Duration> said;
+  Client client(ClientOptions{.address = server_.address(),
+                              .retry_for = absl::Seconds(60),
+                              .on_waiting = [&](absl::Duration left) { said.push_back(left); }});
+  context_.client = &client;
+  const grpc::Status away(grpc::StatusCode::UNAVAILABLE, "not yet");
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().write_errors = {away};
+  EXPECT_EQ(Cancel(context_, "g7", {}), kDone);
+  EXPECT_TRUE(said.empty()) << "it was back at once";
+  service().read_errors.assign(6, away);  // more than a second
+  service().write_errors.assign(6, away);
+  EXPECT_EQ(Cancel(context_, "g7", {}), kDone);
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_GT(said[0], absl::Seconds(30));
+  EXPECT_LE(said[0], absl::Seconds(59));
+}
+
+TEST_F(CommandsTest, ResultSaysWhyThereIsNone) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  service().tasks = {MakeTask("a", v1::TASK_STATE_FAILED, "exited with status 3"),
+                     MakeTask("b", v1::TASK_STATE_RUNNING, "")};
+  EXPECT_EQ(Result(context_, "g7", "a"), kNotSucceeded);
+  EXPECT_EQ(Result(context_, "g7", "b"), kNotSucceeded);
+  EXPECT_EQ(err_.str(),
+            "kartograph: a has failed: exited with status 3\nkartograph: b is running\n");
 }
 
 TEST_F(CommandsTest, LogsPrintsWhatATaskWroteAsItIs) {

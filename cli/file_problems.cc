@@ -23,7 +23,7 @@ std::vector<FileProblem> InOrder(std::vector<FileProblem> problems) {
   return problems;
 }
 
-// `kind`: "" or "warning: "; `more`: what those are that were not kept.
+// `kind`: "" or "warning: "; `more`: what one is that was not kept.
 std::string Lines(absl::string_view file, const std::vector<FileProblem>& problems, size_t total,
                   absl::string_view kind, absl::string_view more) {
   std::string text;
@@ -37,7 +37,8 @@ std::string Lines(absl::string_view file, const std::vector<FileProblem>& proble
     absl::StrAppend(&text, problem.message, "\n");
   }
   if (total > problems.size()) {
-    absl::StrAppend(&text, file, ": and ", total - problems.size(), " more ", more, "\n");
+    absl::StrAppend(&text, file, ": and ",
+                    Count(static_cast<int64_t>(total - problems.size()), more), "\n");
   }
   return text;
 }
@@ -55,11 +56,11 @@ void FileProblems::Warn(Mark mark, std::string field, std::string message) {
 std::vector<FileProblem> FileProblems::Sorted() const { return InOrder(problems_); }
 
 std::string FileProblems::ToString(absl::string_view file) const {
-  return Lines(file, problems_, total_, "", "problems");
+  return Lines(file, problems_, total_, "", "more problem");
 }
 
 std::string FileProblems::WarningsToString(absl::string_view file) const {
-  return Lines(file, warnings_, total_warnings_, "warning: ", "warnings");
+  return Lines(file, warnings_, total_warnings_, "warning: ", "more warning");
 }
 
 std::string Quoted(absl::string_view text) {
@@ -69,6 +70,10 @@ std::string Quoted(absl::string_view text) {
   // Not in the middle of a UTF-8 sequence.
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return absl::StrCat("\"", absl::Utf8SafeCEscape(text.substr(0, end)), "...\"");
+}
+
+std::string Count(int64_t number, absl::string_view thing) {
+  return absl::StrCat(number, " ", thing, number == 1 ? "" : "s");
 }
 
 }  // namespace kartograph::cli

@@ -3,6 +3,7 @@
 #define KARTOGRAPH_CLI_FILE_PROBLEMS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,9 @@ class FileProblems {
 
 // `text` in double quotes, made printable and cut at 60 characters.
 std::string Quoted(absl::string_view text);
+
+// "1 task", "3 tasks".
+std::string Count(int64_t number, absl::string_view thing);
 
 }  // namespace kartograph::cli
 

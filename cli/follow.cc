@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/terminal_text.h"
+#include "cli/file_problems.h"
 #include "cli/patience.h"
 #include "cli/progress.h"
 #include "cli/report.h"

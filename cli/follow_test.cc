@@ -165,7 +165,7 @@ TEST_F(FollowTest, RetryCountsTimeFromItself) {
     return grpc::Status::OK;
   };
   EXPECT_EQ(Retry(context_, "g7", {}, true), kDone);
-  EXPECT_EQ(out_.str(), "3 tasks of small (g7) run again\n");
+  EXPECT_EQ(out_.str(), "3 tasks of small (g7) will run again\n");
   EXPECT_FALSE(Said("1 min 30 s")) << err_.str();
 }
 

@@ -59,11 +59,12 @@ TEST(GraphFileProblemsTest, WarnsOfWhatOthersCallAResource) {
           "tasks: [{name: a, command: x, consumption: {cpus: 1, Mem: 1GiB, db: 1, cpu: 1}}]",
           GraphFileOptions(), &problems)
           .has_value());
-  EXPECT_EQ(problems.WarningsToString("f"),
-            "f:1:45: warning: tasks[0].consumption: \"cpus\" is the name of a pool here; did you "
-            "mean \"cpu\"?\n"
-            "f:1:54: warning: tasks[0].consumption: \"Mem\" is the name of a pool here; did you "
-            "mean \"ram\"?\n");
+  EXPECT_EQ(
+      problems.WarningsToString("f"),
+      "f:1:45: warning: tasks[0].consumption: \"cpus\" is read as the name of a pool; did you "
+      "mean \"cpu\"?\n"
+      "f:1:54: warning: tasks[0].consumption: \"Mem\" is read as the name of a pool; did you "
+      "mean \"ram\"?\n");
 }
 
 TEST(GraphFileProblemsTest, TakesJsonByItsNameForNothingElse) {
@@ -326,10 +327,13 @@ TEST(GraphFileProblemsTest, SaysACycleAsAPathOfNames) {
 }
 
 TEST(GraphFileProblemsTest, CountsWhatItDoesNotTell) {
-  std::string text = "tasks:\n";
-  for (int i = 0; i < 250; ++i) absl::StrAppend(&text, "  - {name: t", i, "}\n");
-  const std::string problems = ProblemsOf(text);
-  EXPECT_TRUE(problems.ends_with("f.yaml: and 150 more problems\n"));
+  const auto problems = [](int tasks) {
+    std::string text = "tasks:\n";
+    for (int i = 0; i < tasks; ++i) absl::StrAppend(&text, "  - {name: t", i, "}\n");
+    return ProblemsOf(text);
+  };
+  EXPECT_TRUE(problems(250).ends_with("f.yaml: and 150 more problems\n"));
+  EXPECT_TRUE(problems(101).ends_with("f.yaml: and 1 more problem\n"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,9 +17,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/state_folder.h"
-#include "base/suggest.h"
 #include "base/utf8.h"
 #include "base/version.h"
 #include "cli/client.h"
@@ -27,157 +29,78 @@
 #include "cli/connection.h"
 #include "cli/file_problems.h"
 #include "cli/terminal.h"
+#include "cli/usage.h"
 
 namespace kartograph::cli {
 namespace {
 
-constexpr char kFooter[] =
+constexpr char kExitCodes[] =
     R"(Exit codes: 0 success, 1 the graph did not succeed, 2 invalid usage or invalid file,
 3 the service cannot be reached, 4 the output cannot be written; run: that of its task.)";
 
-// The command among the words of a command line.
-struct NamedCommand {
-  const CLI::App* command = nullptr;  // null where there is none
-  std::string unknown{};              // what stands in its place and is none
-};
-
-std::vector<const CLI::App*> Commands(const CLI::App& app) {
-  return app.get_subcommands([](const CLI::App*) { return true; });
+// Of this type and name on the command line.
+CompletedWord CompletedValue(const CLI::Option& option) {
+  using Kind = CompletedWord::Kind;
+  const std::string name = option.get_positional() ? option.get_name() : "";
+  const std::string type = option.get_type_name();
+  if (absl::StrContains(type, "|")) return {Kind::kChoice, absl::StrSplit(type, '|')};
+  if (name == "FILE" || type == "FILE") return {Kind::kFile};
+  if (type == "DIR") return {Kind::kFolder};
+  if (name == "GRAPH") return {Kind::kGraph};
+  if (name == "TASK") return {Kind::kGraphAndTask};
+  if (name == "QUEUE" || type == "QUEUE") return {Kind::kQueue};
+  return {option.get_items_expected() > 0 ? Kind::kText : Kind::kNothing};
 }
 
-// The option that a word names, without its value; null where there is none.
-const CLI::Option* FindOption(const CLI::App& app, const CLI::App& command,
-                              const std::string& word) {
-  const std::string name = word.substr(0, word.find('='));
-  const CLI::Option* option = command.get_option_no_throw(name);
-  for (const CLI::App* part : Commands(command)) {  // of `queue`
-    if (option == nullptr && &command != &app) option = part->get_option_no_throw(name);
-  }
-  return option != nullptr ? option : app.get_option_no_throw(name);
-}
-
-// Whether the word after this option is its value.
-bool TakesNextWord(const CLI::App& app, const CLI::App& command, const std::string& word) {
-  const CLI::Option* option = FindOption(app, command, word);
-  return option != nullptr && !absl::StrContains(word, "=") && option->get_items_expected() > 0;
-}
-
-NamedCommand FindCommand(const CLI::App& app, const std::vector<std::string>& words) {
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (absl::StartsWith(words[i], "-")) {
-      if (TakesNextWord(app, app, words[i])) ++i;
-      continue;
-    }
-    for (const CLI::App* command : Commands(app)) {
-      if (command->get_name() == words[i]) return {command};
-    }
-    return {nullptr, words[i]};
-  }
-  return {};
-}
-
-// What to do with a word that is not one of the commands.
-std::string UnknownCommand(const CLI::App& app, const std::string& word) {
-  std::vector<absl::string_view> known;
-  for (const CLI::App* command : Commands(app)) known.push_back(command->get_name());
-  const absl::string_view meant = word == "ls" ? "list" : Nearest(word, known);
-  return absl::StrCat(Quoted(word), " is not a command",
-                      meant.empty() ? absl::StrCat("; there are ", absl::StrJoin(known, ", "))
-                                    : absl::StrCat("; did you mean \"", meant, "\"?"));
-}
-
-// The words with a "--" before the command of `run`, so that its own options are left alone.
-std::vector<std::string> WithCommandMarked(const CLI::App& app, const CLI::App& run_command,
-                                           std::vector<std::string> words) {
-  bool run = false;
-  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
-    if (absl::StartsWith(words[i], "-")) {
-      if (TakesNextWord(app, run_command, words[i])) ++i;
-    } else if (run) {
-      words.insert(words.begin() + static_cast<ptrdiff_t>(i), "--");
-      break;
-    } else if (words[i] == run_command.get_name()) {
-      run = true;
-    } else {
-      break;
-    }
-  }
-  return words;
-}
-
-// But --help, which every command has.
-std::vector<std::string> LongOptions(const CLI::App& app) {
-  std::vector<std::string> options;
-  for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) {
-      if (name != "help") options.push_back("--" + name);
-    }
+std::vector<CompletedOption> CompletedOptions(const CLI::App& command) {
+  std::vector<CompletedOption> options;
+  for (const std::string& name : LongOptions(command)) {
+    options.push_back({name, CompletedValue(*command.get_option(name))});
   }
   return options;
 }
 
-// What to do with the first option that neither the command nor the program has; empty where all
-// are known.
-std::string UnknownOption(const CLI::App& app, const CLI::App* command,
-                          const std::vector<std::string>& words) {
-  const CLI::App& owner = command == nullptr ? app : *command;
-  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
-    if (!absl::StartsWith(words[i], "--")) continue;
-    if (FindOption(app, owner, words[i]) != nullptr) {
-      if (TakesNextWord(app, owner, words[i])) ++i;
-      continue;
-    }
-    std::vector<std::string> options = LongOptions(app);
-    if (command != nullptr) {
-      for (std::string& option : LongOptions(*command)) options.push_back(std::move(option));
-    }
-    options.push_back("--help");
-    const std::string name = words[i].substr(0, words[i].find('='));
-    const absl::string_view meant =
-        Nearest(name, std::vector<absl::string_view>(options.begin(), options.end()));
-    return absl::StrCat(Quoted(name), " is not an option of ", app.get_name(),
-                        command == nullptr ? "" : " ", command == nullptr ? "" : owner.get_name(),
-                        meant.empty() ? absl::StrCat("; there are ", absl::StrJoin(options, ", "))
-                                      : absl::StrCat("; did you mean \"", meant, "\"?"));
-  }
-  return "";
-}
-
-// What is wrong with the arguments, in our words where CLI11's would not do.
-std::string WrongUse(const CLI::App& app, const CLI::ParseError& error) {
-  const std::vector<CLI::App*> parsed = app.get_subcommands();
-  if (parsed.empty()) {
-    std::vector<std::string> names;
-    for (const CLI::App* command : Commands(app)) names.push_back(command->get_name());
-    return absl::StrCat("give a command: ", absl::StrJoin(names, ", "));
-  }
-  const std::string& name = parsed[0]->get_name();
-  const std::string help = absl::StrCat("; see \"kartograph ", name, " --help\"");
-  const std::vector<std::string> left = app.remaining(/*recurse=*/true);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !left.empty()) {
-    // CLI11 keeps them in reverse.
-    return absl::StrCat(name, " does not take ", Quoted(left.back()), help);
-  }
-  return absl::StrCat(error.what(), help);
-}
-
-// What there is to complete, read off the commands themselves.
-std::vector<CompletedCommand> CompletedCommands(const CLI::App& app) {
-  std::vector<CompletedCommand> commands;
+// What there is to complete, read off the commands themselves; those of a command follow it.
+std::vector<CompletedCommand> CompletedCommands(const CLI::App& app, const std::string& before) {
+  std::vector<CompletedCommand> completed;
   for (const CLI::App* command : Commands(app)) {
-    CompletedCommand& completed = commands.emplace_back();
-    completed.name = command->get_name();
-    completed.description = command->get_description();
-    completed.options = LongOptions(*command);
+    const std::string name = before + command->get_name();
+    std::vector<CompletedCommand> parts = CompletedCommands(*command, name + " ");
+    CompletedCommand& added = completed.emplace_back();
+    added.name = name;
+    added.description = command->get_description();
+    added.options = CompletedOptions(*command);
+    added.has_commands = !parts.empty();
     for (const CLI::Option* option : command->get_options()) {
-      const std::string name = option->get_positional() ? option->get_name() : "";
-      if (name == "FILE") completed.takes = CompletedCommand::Takes::kFile;
-      if (name == "GRAPH") completed.takes = CompletedCommand::Takes::kGraph;
-      if (name == "TASK") completed.takes = CompletedCommand::Takes::kGraphAndTask;
-      if (name == "SHELL") completed.takes = CompletedCommand::Takes::kShell;
+      if (option->get_positional()) added.takes = CompletedValue(*option);
     }
+    if (added.has_commands) added.takes.kind = CompletedWord::Kind::kChoice;
+    for (const CLI::App* part : Commands(*command)) added.takes.choices.push_back(part->get_name());
+    completed.insert(completed.end(), parts.begin(), parts.end());
   }
-  return commands;
+  return completed;
+}
+
+// Makes the commands of `app`, and theirs, refuse empty arguments, and say in their help what every
+// command takes.
+void FinishCommands(CLI::App& app, const CLI::App& program) {
+  // A script's empty variable must not mean the whole graph, every graph or no name.
+  const CLI::Validator not_empty(
+      [](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, "");
+  std::vector<std::string> general = LongOptions(program);
+  std::erase(general, "--version");
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    for (CLI::Option* option : command->get_options()) {
+      // Any word of a command may be empty, as the task gets it.
+      if (option->get_name() != "COMMAND") option->check(not_empty);
+      if (option->get_positional() && option->get_type_name() == "TEXT") option->type_name("");
+    }
+    command->footer(absl::StrCat("Every command also takes ", absl::StrJoin(general, ", "),
+                                 ",\nbefore or after its name; \"kartograph --help\" describes "
+                                 "them.\n\n",
+                                 kExitCodes));
+    FinishCommands(*command, program);
+  }
 }
 
 void AddConnectionOptions(CLI::App& app, ConnectionArguments& connection) {
@@ -205,7 +128,7 @@ void AddConnectionOptions(CLI::App& app, ConnectionArguments& connection) {
 
 int Main(int argc, char** argv) {
   CLI::App app("Runs graphs of tasks on Kartograph.", "kartograph");
-  app.footer(kFooter);
+  app.footer(kExitCodes);
   app.set_version_flag("--version", absl::StrCat("kartograph ", kVersion), "Print the version");
   app.require_subcommand(1);
   app.fallthrough();  // so that --server and --json may stand on either side of the command
@@ -230,9 +153,11 @@ int Main(int argc, char** argv) {
       ->required();
   sub->add_flag("--wait", submit.wait, "Show progress until the graph ends");
   sub->add_option("--name", submit.name, "Name of the graph, instead of the file's");
-  sub->add_option("--queue", submit.queue, "Client queue, instead of the file's");
+  sub->add_option("--queue", submit.queue, "Client queue, instead of the file's")
+      ->type_name("QUEUE");
   sub->add_option("--scale", submit.scale,
-                  "WfFormat: factor for the recorded runtimes (default: 1)");
+                  "WfFormat: factor for the recorded runtimes (default: 1)")
+      ->check(Number(0, kMaxScale));
 
   StatusArguments status;
   sub = command("status", "Show the cluster, a graph, or one task of it",
@@ -246,10 +171,10 @@ int Main(int argc, char** argv) {
   sub = command("list", "List graphs, the newest first",
                 [&](const Context& context) { return List(context, list); });
   sub->add_option("--limit", list.limit, "List at most this many graphs")
-      ->check(CLI::Range(1, 1000000))
+      ->check(WholeNumber(1, 1000000))
       ->capture_default_str();
-  sub->add_option("--state", list.state,
-                  "Only graphs in this state: running, succeeded, failed or cancelled");
+  sub->add_option("--state", list.state, "Only graphs in this state")
+      ->type_name("running|succeeded|failed|cancelled");
 
   std::string graph;
   std::string task;
@@ -278,7 +203,8 @@ int Main(int argc, char** argv) {
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   sub->add_option("--directory", run_arguments.directory,
-                  "Where it runs, on the agent's host (default: the current directory)");
+                  "Where it runs, on the agent's host (default: the current directory)")
+      ->type_name("DIR");
   sub->add_flag("--sandbox", run_arguments.sandbox, "Run it in an empty folder of its own instead")
       ->excludes("--directory");
   sub->add_option("--name", run_arguments.name, "Name of the task (default: the program's)");
@@ -286,9 +212,11 @@ int Main(int argc, char** argv) {
                   "Limit on each attempt's wall time, such as 30m")
       ->type_name("DURATION");
   sub->add_option("--max-attempts", run_arguments.max_attempts, "How many attempts it gets")
-      ->check(CLI::Range(1, 1000))
+      ->check(WholeNumber(1, 1000))
       ->capture_default_str();
-  sub->add_option("--priority", run_arguments.priority, "Higher goes first")->capture_default_str();
+  sub->add_option("--priority", run_arguments.priority, "Higher goes first")
+      ->check(WholeNumber(INT32_MIN, INT32_MAX))
+      ->capture_default_str();
 
   std::vector<std::string> tasks;
   sub = command("cancel", "Cancel a graph, or some tasks of it",
@@ -310,9 +238,9 @@ int Main(int argc, char** argv) {
   sub->add_flag("--stderr", logs.standard_error, "Print stderr only");
   sub->add_option("--tail", logs.tail, "Only the last N lines of each stream")
       ->type_name("N")
-      ->check(CLI::Range(0, 1000000));
+      ->check(WholeNumber(0, 1000000));
   sub->add_option("--attempt", logs.attempt, "Number of an attempt (default: the last one)")
-      ->check(CLI::Range(1, 1000000));
+      ->check(WholeNumber(1, 1000000));
 
   sub = command("result", "Print a task's return value, byte for byte",
                 [&](const Context& context) { return Result(context, graph, task); });
@@ -324,7 +252,7 @@ int Main(int argc, char** argv) {
   sub = command("validate", "Check a graph file without a service",
                 [&](const Context& context) { return Validate(context, file, scale); });
   sub->add_option("FILE", file, "Graph file; - for stdin")->required();
-  sub->add_option("--scale", scale, "As in submit");
+  sub->add_option("--scale", scale, "As in submit")->check(Number(0, kMaxScale));
 
   bool wait = false;
   sub = command("retry",
@@ -357,11 +285,11 @@ int Main(int argc, char** argv) {
                       [&](const Context& context) { return PopQueue(context, pop); });
   sub->add_option("QUEUE", pop.queue, "Name of a client queue")->required();
   sub->add_option("--limit", pop.limit, "How many at most")
-      ->check(CLI::Range(1, 10000))
+      ->check(WholeNumber(1, 10000))
       ->capture_default_str();
   sub->add_option("--wait", pop.wait_seconds, "How long to wait for the first one")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0, 600))
+      ->check(WholeNumber(0, 600))
       ->capture_default_str();
   sub->add_flag("--keep", pop.keep, "Do not acknowledge them: only look");
   sub = queue_command("purge", "Acknowledge everything that waits in a queue",
@@ -373,24 +301,17 @@ int Main(int argc, char** argv) {
 
   std::string shell;
   sub = command("completion", "Print a shell completion script", [&](const Context& context) {
-    std::vector<std::string> general = LongOptions(app);
-    general.push_back("--help");
-    *context.out << CompletionScript(shell, CompletedCommands(app), general);
+    std::vector<CompletedOption> general = CompletedOptions(app);
+    general.push_back({"--help"});
+    *context.out << CompletionScript(shell, CompletedCommands(app, ""), general);
     return int{kDone};
   });
-  sub->add_option("SHELL", shell, "bash, zsh or fish")
+  sub->add_option("SHELL", shell, "Whose script")
+      ->type_name("bash|zsh|fish")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+      ->check(OneOf({"bash", "zsh", "fish"}));
 
-  // A script's empty variable must not mean the whole graph, every graph or no name.
-  const CLI::Validator not_empty(
-      [](const std::string& text) { return text.empty() ? "must not be empty" : ""; }, "");
-  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-    for (CLI::Option* option : command->get_options()) {
-      // Any word of a command may be empty, as the task gets it.
-      if (option->get_name() != "COMMAND") option->check(not_empty);
-    }
-  }
+  FinishCommands(app, app);
 
   const auto refuse = [](absl::string_view why) {
     std::cerr << "kartograph: " << why << "\n";
@@ -402,16 +323,16 @@ int Main(int argc, char** argv) {
     words.emplace_back("--help");
   }
   const NamedCommand named = FindCommand(app, words);
-  if (!named.unknown.empty()) return refuse(UnknownCommand(app, named.unknown));
+  if (!named.unknown.empty()) return refuse(UnknownCommand(*named.command, named.unknown));
   // Files may have any name; all other words go to the service, as text.
-  const bool of_file = named.command != nullptr && (named.command->get_name() == "submit" ||
-                                                    named.command->get_name() == "validate");
+  const bool of_file =
+      named.command->get_name() == "submit" || named.command->get_name() == "validate";
   for (const std::string& word : words) {
     if (!of_file && !IsValidUtf8(word))
       return refuse(absl::StrCat(Quoted(word), " is not valid UTF-8"));
   }
   words = WithCommandMarked(app, *run_command, std::move(words));
-  if (const std::string unknown = UnknownOption(app, named.command, words); !unknown.empty()) {
+  if (const std::string unknown = UnknownOption(app, *named.command, words); !unknown.empty()) {
     return refuse(unknown);
   }
   // What cannot be written is found when it is, and reported.
@@ -438,10 +359,10 @@ int Main(int argc, char** argv) {
   context.out_terminal = DetectTerminal(1);
   context.err_terminal = DetectTerminal(2);
   context.json = json;
-  options->on_retry = [&] {
-    // For a person who waits at the terminal.
-    if (!context.err_terminal.interactive) return;
-    std::cerr << "waiting for the service at " << options->address << " ...\n";
+  options->on_waiting = [&](absl::Duration left) {
+    std::cerr << "kartograph: the service at " << options->address
+              << " is unavailable; trying again for "
+              << absl::ToInt64Seconds(absl::Ceil(left, absl::Seconds(1))) << " s" << std::endl;
   };
   Client client(*options);
   context.client = &client;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/suggest.h"
@@ -112,8 +113,9 @@ class ProblemTexts {
   // What a consumed resource is called here that nothing has.
   std::string ResourceMeantBy(const std::vector<FieldStep>& steps) {
     if (steps.size() != 4 || steps[2].key != "consumption") return "";
-    if (!std::exchange(asked_, true)) known_ = ResourceNames(context_);
     const std::string& name = steps[3].key;
+    if (name == "gpu") return "";  // meant, though but a letter away from cpu
+    if (!std::exchange(asked_, true)) known_ = ResourceNames(context_);
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) return "";
     const std::vector<absl::string_view> names(known_.begin(), known_.end());
     const absl::string_view nearest = Nearest(name, names);
@@ -125,19 +127,34 @@ class ProblemTexts {
   std::vector<std::string> known_;  // resources, once the service was asked for them
 };
 
-void ReportProblems(const Context& context, const v1::Problems& problems, const GraphFile* file,
-                    absl::string_view path) {
+void ReportMoreProblems(const Context& context, const v1::Problems& problems) {
+  const int more = problems.total() - problems.problems_size();
+  if (more > 0) *context.err << "and " << Count(more, "more problem") << "\n";
+}
+
+// Each on a line of its own, with the field's name.
+void ReportProblems(const Context& context, const v1::Problems& problems,
+                    const FieldName& name_of) {
+  ProblemTexts texts(context);
+  for (const v1::Problem& problem : problems.problems()) {
+    const auto steps = ParseField(problem.field()).value_or(std::vector<FieldStep>());
+    std::string field = name_of(steps);
+    if (field.empty()) field = problem.field();
+    *context.err << "kartograph: " << Printable(field) << (field.empty() ? "" : ": ")
+                 << texts.Message(problem, steps) << "\n";
+  }
+  ReportMoreProblems(context, problems);
+}
+
+// Each with its place in the file.
+void ReportFileProblems(const Context& context, const v1::Problems& problems, const GraphFile& file,
+                        absl::string_view path) {
   ProblemTexts texts(context);
   FileProblems in_file;
   for (const v1::Problem& problem : problems.problems()) {
     const std::optional<std::vector<FieldStep>> steps = ParseField(problem.field());
     const std::string message = texts.Message(problem, steps.value_or(std::vector<FieldStep>()));
-    if (file == nullptr) {
-      const std::string field = Printable(problem.field());
-      *context.err << field << (field.empty() ? "" : ": ") << message << "\n";
-      continue;
-    }
-    const std::optional<FilePlace> place = steps ? FindField(*file, *steps) : std::nullopt;
+    const std::optional<FilePlace> place = steps ? FindField(file, *steps) : std::nullopt;
     if (place.has_value()) {
       in_file.Add(place->mark, Printable(place->field), message);
     } else {
@@ -145,23 +162,19 @@ void ReportProblems(const Context& context, const v1::Problems& problems, const 
     }
   }
   *context.err << in_file.ToString(path);
-  if (problems.total() > problems.problems_size()) {
-    *context.err << "and " << Count(problems.total() - problems.problems_size(), "more problem")
-                 << "\n";
-  }
+  ReportMoreProblems(context, problems);
 }
 
-}  // namespace
-
-int ReportError(const Context& context, const absl::Status& status, const GraphFile* file,
-                absl::string_view path) {
+// Reports what went wrong, problems with `report`, and gives the exit code.
+int Report(const Context& context, const absl::Status& status,
+           absl::FunctionRef<void(const v1::Problems&)> report) {
   if (IsAway(status) || status.code() == absl::StatusCode::kUnimplemented) {
     ReportUnreachable(context, status);
     return kUnreachable;
   }
   const v1::Problems problems = ProblemsOf(status);
   if (problems.problems_size() > 0) {
-    ReportProblems(context, problems, file, path);
+    report(problems);
   } else {
     *context.err << "kartograph: "
                  << (status.message().empty() ? absl::StatusCodeToString(status.code())
@@ -177,6 +190,21 @@ int ReportError(const Context& context, const absl::Status& status, const GraphF
     default:
       return kNotSucceeded;
   }
+}
+
+}  // namespace
+
+int ReportError(const Context& context, const absl::Status& status, const GraphFile* file,
+                absl::string_view path) {
+  if (file == nullptr) return ReportError(context, status, [](const auto&) { return ""; });
+  return Report(context, status, [&](const v1::Problems& problems) {
+    ReportFileProblems(context, problems, *file, path);
+  });
+}
+
+int ReportError(const Context& context, const absl::Status& status, const FieldName& name_of) {
+  return Report(context, status,
+                [&](const v1::Problems& problems) { ReportProblems(context, problems, name_of); });
 }
 
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {

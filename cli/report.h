@@ -2,7 +2,9 @@
 #ifndef KARTOGRAPH_CLI_REPORT_H_
 #define KARTOGRAPH_CLI_REPORT_H_
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +19,10 @@ namespace kartograph::cli {
 // those of `file` (read from `path`) as `validate` reports its own, with their places.
 int ReportError(const Context& context, const absl::Status& status, const GraphFile* file = nullptr,
                 absl::string_view path = "");
+// What the user calls a field of a problem, such as "--cpu"; empty where it has no other name.
+using FieldName = std::function<std::string(const std::vector<FieldStep>& field)>;
+// The same where there is no file, with the names that the fields have on the command line.
+int ReportError(const Context& context, const absl::Status& status, const FieldName& name_of);
 
 // One JSON document in protobuf's mapping, with the fields that have default values.
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);

@@ -200,6 +200,9 @@ void TaskReader::CheckExecLimits(YamlTree::Id map, const FieldPath& path,
   if (total > kMaxExecBytes) {
     problems_->Add(tree_.mark(map), path.ToString(), ExecBytesProblem(total));
   }
+  if (std::string problem = PathProblem(command.directory().size()); !problem.empty()) {
+    problems_->Add(tree_.mark(map), path.ToString(), absl::StrCat("the directory ", problem));
+  }
 }
 
 bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
@@ -377,9 +380,10 @@ void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::Tas
                                    quantity->units() <= kLikelyGibibytes ? "GiB" : "MiB", "\"?"));
     }
     if (const absl::string_view meant = ResourceMeant(entry.key); !meant.empty()) {
-      problems_->Warn(tree_.mark(entry.key_id), path.ToString(),
-                      absl::StrCat(Quoted(entry.key),
-                                   " is the name of a pool here; did you mean \"", meant, "\"?"));
+      problems_->Warn(
+          tree_.mark(entry.key_id), path.ToString(),
+          absl::StrCat(Quoted(entry.key), " is read as the name of a pool; did you mean \"", meant,
+                       "\"?"));
     }
     (*spec->mutable_consumption())[std::string(entry.key)] = quantity->units();
   }

@@ -6,14 +6,26 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/byte_size.h"
 #include "base/duration.h"
 #include "cli/proto_time.h"
 #include "cli/terminal.h"
 
 namespace kartograph::cli {
+namespace {
+
+// What UTF-8 text takes on the screen, but for characters that are wider than others.
+size_t Columns(absl::string_view text) {
+  return absl::c_count_if(text,
+                          [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+}  // namespace
 
 absl::string_view Word(v1::GraphState state) {
   switch (state) {
@@ -88,16 +100,25 @@ absl::string_view Word(v1::Outcome outcome) {
   }
 }
 
+std::string WhatBecameOfIt(v1::TaskState state) {
+  switch (state) {
+    case v1::TASK_STATE_SUCCEEDED:
+    case v1::TASK_STATE_FAILED:
+      return absl::StrCat("has ", Word(state));
+    case v1::TASK_STATE_CANCELLED:
+    case v1::TASK_STATE_SKIPPED:
+      return absl::StrCat("was ", Word(state));
+    default:
+      return absl::StrCat("is ", Word(state));
+  }
+}
+
 std::optional<v1::GraphState> GraphStateFromWord(absl::string_view word) {
   for (const v1::GraphState state : {v1::GRAPH_STATE_RUNNING, v1::GRAPH_STATE_SUCCEEDED,
                                      v1::GRAPH_STATE_FAILED, v1::GRAPH_STATE_CANCELLED}) {
     if (Word(state) == absl::AsciiStrToLower(word)) return state;
   }
   return std::nullopt;
-}
-
-std::string Count(int64_t number, absl::string_view thing) {
-  return absl::StrCat(number, " ", thing, number == 1 ? "" : "s");
 }
 
 std::string NameAndId(const v1::Graph& graph) {
@@ -146,6 +167,20 @@ std::string ShellWord(absl::string_view word) {
   return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
+std::string Labelled(absl::string_view what, absl::string_view text, int indent) {
+  const std::string margin(indent, ' ');
+  absl::ConsumeSuffix(&text, "\n");
+  if (!absl::StrContains(text, '\n')) {
+    return absl::StrCat(margin, what, ": ", Printable(text), "\n");
+  }
+  std::string lines = absl::StrCat(margin, what, ":\n");
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    if (!line.empty()) absl::StrAppend(&lines, margin, "  ", Printable(line));
+    lines += '\n';
+  }
+  return lines;
+}
+
 std::string UtcTime(const google::protobuf::Timestamp& time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", FromProto(time), absl::UTCTimeZone());
 }
@@ -170,18 +205,23 @@ std::string UsageInWords(const v1::Attempt& attempt, absl::Time now) {
   return words;
 }
 
+void Table::Row(const std::vector<std::string>& cells) {
+  std::vector<std::string>& row = rows_.emplace_back();
+  for (const std::string& cell : cells) row.push_back(Printable(cell));
+}
+
 std::string Table::ToString(int indent) const {
   std::vector<size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], Columns(row[i]));
   }
   std::string text;
   for (const auto& row : rows_) {
     text.append(indent, ' ');
     for (size_t i = 0; i < row.size(); ++i) {
       text += row[i];
-      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 2, ' ');
+      if (i + 1 < row.size()) text.append(widths[i] - Columns(row[i]) + 2, ' ');
     }
     while (!text.empty() && text.back() == ' ') text.pop_back();
     text += '\n';

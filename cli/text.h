@@ -2,7 +2,6 @@
 #ifndef KARTOGRAPH_CLI_TEXT_H_
 #define KARTOGRAPH_CLI_TEXT_H_
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,12 +17,12 @@ namespace kartograph::cli {
 absl::string_view Word(v1::GraphState state);
 absl::string_view Word(v1::TaskState state);
 absl::string_view Word(v1::Outcome outcome);
+// What to say of a task in this state: "is running", "has failed", "was cancelled".
+std::string WhatBecameOfIt(v1::TaskState state);
 // Nothing where `word` names none; the known ones are in kGraphStateWords.
 std::optional<v1::GraphState> GraphStateFromWord(absl::string_view word);
 inline constexpr absl::string_view kGraphStateWords = "running, succeeded, failed, cancelled";
 
-// "1 task", "3 tasks".
-std::string Count(int64_t number, absl::string_view thing);
 // "map_release (g17)".
 std::string NameAndId(const v1::Graph& graph);
 // "118 of 226 done, 4 running, 1 failed, ...": what is not zero.
@@ -41,14 +40,18 @@ absl::Duration TimeTaken(const v1::Graph& graph, absl::Time now);
 
 // As it could be typed at a shell.
 std::string ShellWord(absl::string_view word);
+// "WHAT: TEXT" on a line with `indent` spaces before it, made printable; of a text of several
+// lines, such as a script, each on a line of its own below WHAT. Ends with a newline.
+std::string Labelled(absl::string_view what, absl::string_view text, int indent);
 // What an attempt took: "2.1 s, 40MiB"; one that runs, until `now`.
 std::string UsageInWords(const v1::Attempt& attempt, absl::Time now);
 
-// A table of left-aligned columns, two spaces between them; the last one is not padded.
+// A table of left-aligned columns, two spaces between them; the last one is not padded. Cells are
+// made printable: they hold what others wrote.
 class Table {
  public:
-  explicit Table(std::vector<std::string> header) { Row(std::move(header)); }
-  void Row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  explicit Table(const std::vector<std::string>& header) { Row(header); }
+  void Row(const std::vector<std::string>& cells);
   bool empty() const { return rows_.size() < 2; }
   // With `indent` spaces before each line.
   std::string ToString(int indent = 0) const;

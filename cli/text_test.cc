@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cli/file_problems.h"
 #include "cli/terminal.h"
 
 namespace kartograph::cli {
@@ -16,6 +17,32 @@ TEST(TextTest, AlignsColumnsAndLeavesNoBlanksAtTheEnd) {
             "  ID   NAME         WHY\n"
             "  g1   map_release  because\n"
             "  g20  x\n");
+}
+
+TEST(TextTest, AlignsByCharactersAndKeepsWhatOthersWroteOnItsLine) {
+  Table table({"NAME", "WHY"});
+  table.Row(
+      {"stra\xC3\x9F"
+       "e",
+       "a\nb\x1b[31m"});
+  table.Row({"street", "c"});
+  EXPECT_EQ(table.ToString(),
+            "NAME    WHY\n"
+            "stra\xC3\x9F"
+            "e  a b\n"
+            "street  c\n");
+}
+
+TEST(TextTest, LabelsALineAndALongerText) {
+  EXPECT_EQ(Labelled("command", "true", 2), "  command: true\n");
+  EXPECT_EQ(Labelled("command", "true\n", 0), "command: true\n");
+  EXPECT_EQ(Labelled("command", "a\n\nb\n", 1), " command:\n   a\n\n   b\n");
+}
+
+TEST(TextTest, SaysWhatBecameOfATask) {
+  EXPECT_EQ(WhatBecameOfIt(v1::TASK_STATE_FAILED), "has failed");
+  EXPECT_EQ(WhatBecameOfIt(v1::TASK_STATE_CANCELLED), "was cancelled");
+  EXPECT_EQ(WhatBecameOfIt(v1::TASK_STATE_READY), "is ready");
 }
 
 TEST(TextTest, CountsInWords) {

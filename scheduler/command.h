@@ -116,6 +116,13 @@ struct Retention {
   }
 };
 
+// Graphs that were taken out of the history together, as all are over one limit.
+struct Pruned {
+  enum class Limit { kAge, kGraphs, kBytes };
+  Limit limit = Limit::kAge;
+  std::vector<planner::GraphId> graphs;  // not empty; those that ended first come first
+};
+
 // What can be changed while it runs. Problems: a pool that there is not, or one without capacity.
 struct Reconfigure {
   planner::ResourceVector pools;  // all of them

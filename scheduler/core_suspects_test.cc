@@ -84,8 +84,12 @@ TEST_F(SuspectTest, TheReasonSaysWhyItWaits) {
   EXPECT_EQ(State("a"), "launching");
   EXPECT_EQ(
       Reason("b"),
-      "is launched alone, as its agent was lost with it 2 times; waits for an agent that runs "
-      "nothing else");
+      "is launched alone, as its agent was lost with it 2 times; waits for agent m, where \"a\" of "
+      "g1 runs alone, as its agent was lost with it before");
+  Submit(Graph({Task("new")}));
+  EXPECT_EQ(
+      Reason("new"),
+      "waits for agent m, where \"a\" of g1 runs alone, as its agent was lost with it before");
 }
 
 TEST_F(SuspectTest, ItSurvivesARestart) {
@@ -166,6 +170,8 @@ TEST_F(SuspectTest, AfterAMinuteItGoesBesideWhatStillRuns) {
   Wait(absl::Seconds(1));
   Submit(Graph({Task("other")}));
   EXPECT_THAT(Started(), IsEmpty()) << "the agent is drained";
+  EXPECT_EQ(Reason("other"),
+            "waits for agent o, which is kept free for a task that is launched alone");
   Wait(absl::Seconds(59));
   EXPECT_THAT(Started(), IsEmpty());
   Wait(absl::Seconds(1));

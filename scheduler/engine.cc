@@ -36,7 +36,8 @@ Engine::Engine(SchedulerOptions options, storage::HistoryWriter* writer,
 absl::Status Engine::Recover(const Instant& now) {
   absl::StatusOr<absl::Time> retention_time = writer_->LastRetentionTime();
   if (!retention_time.ok()) return retention_time.status();
-  pruner_.emplace(options_.retention, *retention_time, writer_, reader_, cluster_, background_);
+  pruner_.emplace(options_.retention, *retention_time, writer_, reader_, cluster_, background_,
+                  options_.on_pruned);
   if (absl::Status status = writer_->AbandonSubmissions(); !status.ok()) return status;
   return LoadCore(now);
 }

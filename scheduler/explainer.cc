@@ -17,6 +17,25 @@ using planner::TaskState;
 namespace {
 
 constexpr absl::string_view kFreeAtOnce = " free at once";
+constexpr absl::string_view kKeptFree = ", which is kept free for a task that is launched alone";
+
+// What keeps tasks off agents on which there is room.
+class Obstacle {
+ public:
+  void See(const Agent& agent, bool there) {
+    if (!there) {
+      passable_ = true;
+    } else if (agent_ == nullptr) {
+      agent_ = &agent;
+    }
+  }
+  // The first agent that has it, where no other one would do.
+  const Agent* everywhere() const { return passable_ ? nullptr : agent_; }
+
+ private:
+  const Agent* agent_ = nullptr;
+  bool passable_ = false;
+};
 
 std::string FormatQuantity(const ResourceVector::Entry& entry, Quantity quantity) {
   return entry.resource == planner::Resource::Ram() ? planner::FormatBytes(quantity)
@@ -92,8 +111,10 @@ std::string Explainer::WhyNotLaunched(const LiveGraph& graph, TaskIndex index,
                         ", so it waits for another one; ", why);
   }
   if (!task.suspect()) return why;
-  // There is room, but beside others.
-  if (absl::EndsWith(why, kFreeAtOnce)) why = "waits for an agent that runs nothing else";
+  // There is room, but beside others, or where they are about to end for its sake.
+  if (absl::EndsWith(why, kFreeAtOnce) || absl::EndsWith(why, kKeptFree)) {
+    why = "waits for an agent that runs nothing else";
+  }
   return absl::StrCat("is launched alone, as its agent was lost with it ", task.losses, " times; ",
                       why);
 }
@@ -162,52 +183,35 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
                         " together");
   }
   const absl::Duration expected = parts_.consumptions->ExpectedWallTime(id);
-  const Agent* leaving = nullptr;  // there is room on it, but not time enough
-  bool stays = false;              // another one has both
-  const Agent* failing = nullptr;  // it would fit, but is set aside
-  bool sound = false;              // another one is not
-  const Agent* full = nullptr;     // there is room on it, but no slot
-  bool has_place = false;          // another one has both
+  Obstacle failing, leaving, full, reserved;
   agents.ForEach([&](AgentTable::Index, const Agent& agent) {
     if (!agent.connected) return;
-    if (need.FitsIn(agent.capacity)) {
-      if (agent.failures == 0) {
-        sound = true;
-      } else if (failing == nullptr) {
-        failing = &agent;
-      }
-    }
+    if (need.FitsIn(agent.capacity)) failing.See(agent, agent.failures > 0);
     ResourceVector free = agent.capacity;
     free -= agent.held;
     if (!need.FitsIn(free)) return;
-    if (agent.holding < agents.slots_per_agent()) {
-      has_place = true;
-    } else if (full == nullptr) {
-      full = &agent;
-    }
-    if (agent.leaves - situation.planned >= expected) {
-      stays = true;
-    } else if (leaving == nullptr) {
-      leaving = &agent;
-    }
+    full.See(agent, agent.holding >= agents.slots_per_agent());
+    leaving.See(agent, agent.leaves - situation.planned < expected);
+    reserved.See(agent, agent.reserved);
   });
-  if (failing != nullptr && !sound) {
+  if (const Agent* agent = failing.everywhere()) {
     return absl::StrCat(
-        "waits for agent ", failing->name, ", which could not start an attempt: ", failing->failure,
-        failing->set_aside_until
-            ? absl::StrCat("; it is tried again at ", Utc(failing->set_aside_until->wall))
+        "waits for agent ", agent->name, ", which could not start an attempt: ", agent->failure,
+        agent->set_aside_until
+            ? absl::StrCat("; it is tried again at ", Utc(agent->set_aside_until->wall))
             : "; one attempt is tried at a time");
   }
-  if (leaving != nullptr && !stays) {
-    return absl::StrCat("waits for another agent: ", leaving->name,
+  if (const Agent* agent = leaving.everywhere()) {
+    return absl::StrCat("waits for another agent: ", agent->name,
                         " is about to be taken away for maintenance at ",
-                        Utc(leaving->unavailable_from), ", and this is expected to run for ",
+                        Utc(agent->unavailable_from), ", and this is expected to run for ",
                         absl::FormatDuration(absl::Trunc(expected, absl::Seconds(1))));
   }
-  if (full != nullptr && !has_place) {
-    return absl::StrCat("waits for a slot: agent ", full->name, " runs ", full->holding,
+  if (const Agent* agent = full.everywhere()) {
+    return absl::StrCat("waits for a slot: agent ", agent->name, " runs ", agent->holding,
                         " attempts, as many as it may (kartographd --slots)");
   }
+  if (const Agent* agent = reserved.everywhere()) return WhyReserved(*agent);
   for (const ResourceVector::Entry& entry : need) {
     Quantity most_free;
     agents.ForEach([&](AgentTable::Index, const Agent& agent) {
@@ -224,6 +228,18 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
   return absl::StrCat(
       agents.leases() ? "waits for an agent with " : "waits for an offer of an agent with ",
       need.ToString(), kFreeAtOnce);
+}
+
+std::string Explainer::WhyReserved(const Agent& agent) const {
+  for (const planner::AttemptId id : agent.attempts) {
+    const Attempt* attempt = parts_.attempts->Find(id);
+    const LiveGraph* graph = parts_.graphs->Find(id.task().graph());
+    if (attempt == nullptr || !attempt->alone || graph == nullptr) continue;
+    return absl::StrCat(
+        "waits for agent ", agent.name, ", where \"", graph->task_name(id.task().index()), "\" of ",
+        planner::GraphIdToString(graph->id), " runs alone, as its agent was lost with it before");
+  }
+  return absl::StrCat("waits for agent ", agent.name, kKeptFree);
 }
 
 }  // namespace kartograph::scheduler

@@ -56,6 +56,8 @@ class Explainer {
   std::string WhyNotPlaced(planner::Packer::ClassId consumption, const Situation& situation) const;
   std::string WhyNoPool(planner::Packer::ClassId consumption) const;
   std::string WhyNoAgent(planner::Packer::ClassId consumption, const Situation& situation) const;
+  // Nothing is placed on it but one task.
+  std::string WhyReserved(const Agent& agent) const;
 
   const Parts parts_;
   mutable absl::flat_hash_map<planner::Packer::ClassId, std::string> not_placed_;

@@ -44,14 +44,30 @@ void Pruner::Find(const Instant& now, std::vector<storage::Record>& records) {
   keep.bytes = retention_.bytes;
   forget_before_ = keep.since;
   finding_ = true;
-  auto found = std::make_shared<absl::StatusOr<std::vector<planner::GraphId>>>(
-      std::vector<planner::GraphId>());
+  auto found = std::make_shared<Found>();
   background_->Run(Background::kRetention, now,
-                   {.work = [reader = reader_, keep,
-                             found] { *found = reader->FindPrunable(keep, kGraphsAtOnce); },
+                   {.work = [reader = reader_, keep, found] { *found = FindOver(keep, *reader); },
                     // One that ran again since then ended later.
                     .then = [this, found, before = std::max(now.wall, keep.since)](
                                 const Instant& later) { OnFound(*found, before, later); }});
+}
+
+Pruner::Found Pruner::FindOver(const storage::Keep& keep, storage::LongReader& reader) {
+  const storage::Keep all(absl::InfinitePast());
+  std::vector<std::pair<Pruned::Limit, storage::Keep>> limits;
+  if (keep.since != all.since) limits.emplace_back(Pruned::Limit::kAge, keep.since);
+  if (keep.graphs != all.graphs) {
+    limits.emplace_back(Pruned::Limit::kGraphs, all).second.graphs = keep.graphs;
+  }
+  if (keep.bytes != all.bytes) {
+    limits.emplace_back(Pruned::Limit::kBytes, all).second.bytes = keep.bytes;
+  }
+  Found found;
+  for (const auto& [limit, one] : limits) {
+    found = {limit, reader.FindPrunable(one, kGraphsAtOnce)};
+    if (!found.graphs.ok() || !found.graphs->empty()) break;
+  }
+  return found;
 }
 
 void Pruner::Sweep(const Instant& now) {
@@ -75,14 +91,15 @@ void Pruner::EndSweepIfDone() {
   sweeping_ = false;
 }
 
-void Pruner::OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found, absl::Time before,
-                     const Instant& now) {
+void Pruner::OnFound(const Found& found, absl::Time before, const Instant& now) {
   finding_ = false;
-  if (!found.ok() || found->empty()) return;
-  const absl::StatusOr<std::vector<planner::GraphId>> pruned = writer_->Prune(before, *found);
+  if (!found.graphs.ok() || found.graphs->empty()) return;
+  const absl::StatusOr<std::vector<planner::GraphId>> pruned =
+      writer_->Prune(before, *found.graphs);
   if (!pruned.ok()) return;
   OnPruned(*pruned);
-  if (found->size() == kGraphsAtOnce) next_find_ = now.steady;  // there are more
+  if (on_pruned_ && !pruned->empty()) on_pruned_({found.limit, *pruned});
+  if (found.graphs->size() == kGraphsAtOnce) next_find_ = now.steady;  // there are more
 }
 
 void Pruner::OnPruned(const std::vector<planner::GraphId>& graphs) {

@@ -3,6 +3,8 @@
 #define KARTOGRAPH_SCHEDULER_PRUNER_H_
 
 #include <cstdint>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -23,14 +25,17 @@ namespace kartograph::scheduler {
 // lasts is left to the next commit, which has it too.
 class Pruner {
  public:
-  // All outlive this. `last` is the history's LastRetentionTime.
+  // All outlive this. `last` is the history's LastRetentionTime. `on_pruned`, which may be empty,
+  // gets what retention removes.
   Pruner(const Retention& retention, absl::Time last, storage::HistoryWriter* writer,
-         storage::LongReader* reader, executor::Cluster* cluster, Background* background)
+         storage::LongReader* reader, executor::Cluster* cluster, Background* background,
+         std::function<void(const Pruned&)> on_pruned)
       : retention_(retention),
         writer_(writer),
         reader_(reader),
         cluster_(cluster),
         background_(background),
+        on_pruned_(std::move(on_pruned)),
         clock_(last) {}
 
   // Removes up to `max_rows` rows. To be called after each commit that succeeded. Where it is time
@@ -51,8 +56,13 @@ class Pruner {
   }
 
  private:
-  void OnFound(const absl::StatusOr<std::vector<planner::GraphId>>& found, absl::Time before,
-               const Instant& now);
+  struct Found {
+    Pruned::Limit limit = Pruned::Limit::kAge;
+    absl::StatusOr<std::vector<planner::GraphId>> graphs = std::vector<planner::GraphId>();
+  };
+  // What is over the first limit that something is over.
+  static Found FindOver(const storage::Keep& keep, storage::LongReader& reader);
+  void OnFound(const Found& found, absl::Time before, const Instant& now);
   void OnPruned(const std::vector<planner::GraphId>& graphs);
   void Find(const Instant& now, std::vector<storage::Record>& records);
   void Sweep(const Instant& now);
@@ -64,6 +74,7 @@ class Pruner {
   storage::LongReader* const reader_;
   executor::Cluster* const cluster_;
   Background* const background_;
+  const std::function<void(const Pruned&)> on_pruned_;
   RetentionClock clock_;
   SteadyTime next_find_ = SteadyTime::InfinitePast();
   bool finding_ = false;

@@ -19,7 +19,9 @@ using ::testing::IsEmpty;
 // Has what a test says, and notes what is asked of it.
 class ScriptedHistory : public MemoryHistory {
  public:
-  absl::StatusOr<std::vector<GraphId>> FindPrunable(const storage::Keep&, int) override {
+  absl::StatusOr<std::vector<GraphId>> FindPrunable(const storage::Keep& keep, int) override {
+    if (keep.graphs != INT64_MAX) return std::exchange(too_many, {});
+    if (keep.bytes != INT64_MAX) return std::exchange(too_large, {});
     return std::exchange(prunable, {});
   }
   absl::StatusOr<std::vector<GraphId>> Prune(absl::Time,
@@ -49,7 +51,9 @@ class ScriptedHistory : public MemoryHistory {
   void EndSweep() override { calls.push_back("end sweep"); }
   std::vector<std::string> TakeCalls() { return std::exchange(calls, {}); }
 
-  std::vector<GraphId> prunable;
+  std::vector<GraphId> prunable;  // as they are too old
+  std::vector<GraphId> too_many;
+  std::vector<GraphId> too_large;
   int slices_of_rows = 0;
   int failing_removals = 0;
   absl::StatusOr<storage::UnusedRows> unused;
@@ -91,8 +95,29 @@ class PrunerTest : public ::testing::Test {
                  &history_,
                  &history_,
                  &cluster_,
-                 &background_};
+                 &background_,
+                 [this](const Pruned& pruned) { pruned_.push_back(pruned); }};
+  std::vector<Pruned> pruned_;
 };
+
+TEST_F(PrunerTest, SaysWhatRetentionRemovesAndWhichLimitThatIsOver) {
+  pruner_.SetRetention({.age = absl::Hours(48), .graphs = 10, .bytes = 1000});
+  Pass(absl::Minutes(1));
+  EXPECT_THAT(pruned_, IsEmpty());
+  history_.prunable = {1, 2};
+  history_.too_many = {3};
+  history_.too_large = {4, 5};
+  Pass(absl::Minutes(3));
+  ASSERT_EQ(pruned_.size(), 3u);
+  EXPECT_EQ(pruned_[0].limit, Pruned::Limit::kAge);
+  EXPECT_THAT(pruned_[0].graphs, ElementsAre(1, 2));
+  EXPECT_EQ(pruned_[1].limit, Pruned::Limit::kGraphs);
+  EXPECT_THAT(pruned_[1].graphs, ElementsAre(3));
+  EXPECT_EQ(pruned_[2].limit, Pruned::Limit::kBytes);
+  EXPECT_THAT(pruned_[2].graphs, ElementsAre(4, 5));
+  ASSERT_TRUE(*pruner_.Forget(6));
+  EXPECT_EQ(pruned_.size(), 3u) << "that is not retention's";
+}
 
 TEST_F(PrunerTest, SharedRowsGoAfterTheRowsThatReferredToThem) {
   history_.prunable = {1, 2};

@@ -22,9 +22,11 @@
 namespace kartograph::scheduler {
 
 struct SchedulerOptions {
-  planner::ResourceVector pools;          // cluster-wide resources and their capacity
-  uint32_t max_graph_tasks = 1000000;     // at most planner::kMaxTasks
-  Retention retention;                    // of final graphs
+  planner::ResourceVector pools;       // cluster-wide resources and their capacity
+  uint32_t max_graph_tasks = 1000000;  // at most planner::kMaxTasks
+  Retention retention;                 // of final graphs
+  // What retention removes; on the scheduler's thread. May be empty.
+  std::function<void(const Pruned&)> on_pruned;
   const Clock* clock = &Clock::System();  // outlives the scheduler
   // Work on a whole graph goes on with this many tasks at once, or what takes about `slice_time`.
   int64_t slice_tasks = 4096;

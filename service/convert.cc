@@ -29,8 +29,6 @@ namespace {
 constexpr size_t kMaxRequestIdLength = 128;
 constexpr size_t kMaxImageLength = 1024;
 constexpr int32_t kMaxAttempts = 1000;
-constexpr int kDefaultPageSize = 100;
-constexpr int kMaxPageSize = 1000;
 constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // as google.protobuf.Duration says
 // 0001-01-01 and the end of 9999, as google.protobuf.Timestamp says.
 constexpr int64_t kFirstTimestamp = -62'135'596'800;
@@ -42,6 +40,13 @@ void CheckNoNul(absl::string_view text, std::string field, ProblemList& problems
   if (HasNul(text)) {
     problems.Add(std::move(field), text,
                  "holds a zero byte, which no program can be given; leave it out");
+  }
+}
+
+void CheckPath(absl::string_view path, const std::string& field, ProblemList& problems) {
+  CheckNoNul(path, field, problems);
+  if (std::string problem = PathProblem(path.size()); !problem.empty()) {
+    problems.Add(field, path, std::move(problem));
   }
 }
 
@@ -114,8 +119,8 @@ void ConvertContainer(const v1::Container& container, absl::string_view field,
       problems.Add(absl::StrCat(at, ".container_path"), volume.container_path(),
                    "is the place of two volumes; give each its own");
     }
-    CheckNoNul(volume.host_path(), absl::StrCat(at, ".host_path"), problems);
-    CheckNoNul(volume.container_path(), absl::StrCat(at, ".container_path"), problems);
+    CheckPath(volume.host_path(), absl::StrCat(at, ".host_path"), problems);
+    CheckPath(volume.container_path(), absl::StrCat(at, ".container_path"), problems);
     executor::Container::Volume& added = *converted.add_volumes();
     added.set_host_path(volume.host_path());
     added.set_container_path(volume.container_path());
@@ -152,7 +157,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
     problems.Add(absl::StrCat(field, ".directory"), command.directory(),
                  "must be an absolute path, or left out for the attempt's own folder");
   }
-  CheckNoNul(command.directory(), absl::StrCat(field, ".directory"), problems);
+  CheckPath(command.directory(), absl::StrCat(field, ".directory"), problems);
 
   // Most are small, and there may be millions: then none of their parts is allocated alone.
   alignas(8) char block[1024];

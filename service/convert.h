@@ -52,7 +52,10 @@ planner::GraphId ConvertGraphId(absl::string_view text, ProblemList& problems);
 // The number of an attempt, from 1; 0 means the last one.
 void CheckAttemptNumber(int32_t number, ProblemList& problems);
 
-// 1 to 1,000; 0 means 100.
+inline constexpr int kDefaultPageSize = 100;
+inline constexpr int kMaxPageSize = 1000;
+
+// 1 to kMaxPageSize; 0 means kDefaultPageSize.
 int ConvertPageSize(int32_t page_size, ProblemList& problems);
 // A place in a list, as an opaque text. `kind` keeps the token of one list from being used for
 // another.

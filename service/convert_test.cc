@@ -218,6 +218,9 @@ TEST(ConvertTaskTest, ChecksTheEnvironment) {
 
 TEST(ConvertTaskTest, WantsAnAbsoluteDirectory) {
   v1::TaskSpec spec = Task();
+  spec.mutable_command()->set_directory("/" + std::string(4095, 'x'));
+  EXPECT_THAT(ProblemsOf(spec),
+              ElementsAre(AllOf(At("tasks[\"a\"].command.directory"), Says("has 4096 bytes"))));
   spec.mutable_command()->set_directory("work");
   EXPECT_THAT(ProblemsOf(spec), ElementsAre(AllOf(At("tasks[\"a\"].command.directory"), Was("work"),
                                                   Says("absolute"))));

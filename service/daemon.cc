@@ -13,9 +13,11 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/state_folder.h"
 #include "base/version.h"
@@ -42,7 +44,9 @@
 #include "service/late_answer.h"
 #include "service/queries.h"
 #include "service/worker_pool.h"
+#include "storage/file_system.h"
 #include "storage/history.h"
+#include "storage/state_lock.h"
 
 namespace kartograph::service {
 namespace {
@@ -65,19 +69,32 @@ constexpr char kAgentName[] = "kartograph-local-agent";
 
 std::string SystemError(int error) { return std::strerror(error); }
 
-// The folder as an absolute path, made where it is missing.
+std::string HistoryIn(absl::string_view state) { return absl::StrCat(state, "/history.sqlite"); }
+
+// What a setting names is not there, or is not what it should be.
+absl::Status Misconfigured(const absl::Status& status) {
+  return status.ok() ? status : absl::InvalidArgumentError(status.message());
+}
+
+// The folder as an absolute path, made where it is missing. InvalidArgument where it cannot be
+// used.
 absl::StatusOr<std::string> PrepareState(const std::string& state) {
   std::error_code error;
   const fs::path path = fs::absolute(state, error).lexically_normal();
   const auto problem = [&](absl::string_view what) {
-    return absl::FailedPreconditionError(absl::StrCat("state folder ", path.string(), ": ", what));
+    return absl::InvalidArgumentError(absl::StrCat("state folder ", path.string(), ": ", what));
   };
   if (error) return problem(error.message());
   if (!fs::exists(path, error)) {
     if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
-    if (error || (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)) {
-      return problem(absl::StrCat("cannot be made: ", error ? error.message() : SystemError(errno),
-                                  "; name another with --state"));
+    if (!error && mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+      error.assign(errno, std::generic_category());
+    }
+    if (error) {
+      const absl::Status status =
+          problem(absl::StrCat("cannot be made: ", error.message(), "; name another with --state"));
+      const bool full = error == std::errc::no_space_on_device;
+      return full ? absl::ResourceExhaustedError(status.message()) : status;
     }
   }
   if (!fs::is_directory(path, error)) {
@@ -87,15 +104,21 @@ absl::StatusOr<std::string> PrepareState(const std::string& state) {
     return problem(absl::StrCat("cannot be written: ", SystemError(errno),
                                 "; make it writable or name another with --state"));
   }
+  // Said later, too, but not as a wrong setting.
+  if (absl::Status status = storage::CheckFileSystem(HistoryIn(path.string())); !status.ok()) {
+    return Misconfigured(status);
+  }
   return path.string();
 }
 
 absl::Status CheckAddress(const Address& address, absl::string_view flag) {
   absl::Status status = CheckCanListen(address);
   if (status.ok()) return status;
-  return absl::UnavailableError(
+  const absl::Status problem = absl::UnavailableError(
       absl::StrCat("cannot listen on ", address.ToString(), ": ", std::string(status.message()),
                    "; choose another address with ", flag, " HOST:PORT (port 0 takes a free one)"));
+  // Whatever else is in the way may go: another program, a network that is not up yet.
+  return absl::IsPermissionDenied(status) ? Misconfigured(problem) : problem;
 }
 
 planner::ResourceVector Offered(const ServiceConfig& config) {
@@ -128,6 +151,18 @@ scheduler::Retention Kept(const ServiceConfig& config) {
   return retention;
 }
 
+void LogPruned(const scheduler::Pruned& pruned) {
+  static constexpr absl::string_view kSettings[] = {"retention", "retention-graphs",
+                                                    "retention-bytes"};  // by limit
+  const std::string first = planner::GraphIdToString(pruned.graphs.front());
+  spdlog::info(
+      "--{}: removed {}", std::string(kSettings[static_cast<int>(pruned.limit)]),
+      pruned.graphs.size() == 1
+          ? absl::StrCat("1 graph, ", first)
+          : absl::StrCat(pruned.graphs.size(), " graphs, from ", first, ", which ended first, to ",
+                         planner::GraphIdToString(pruned.graphs.back())));
+}
+
 class DaemonImpl final : public Daemon {
  public:
   explicit DaemonImpl(ServiceConfig config) : config_(std::move(config)) {}
@@ -135,16 +170,17 @@ class DaemonImpl final : public Daemon {
 
   absl::Status Begin() {
     // What can fail without leaving a trace comes first.
-    if (!config_.grpc.host.empty()) {
-      if (absl::Status status = CheckAddress(config_.grpc, "--grpc"); !status.ok()) return status;
+    if (absl::Status status = CheckAddresses(); !status.ok()) {
+      // A second start with the same settings: what is in its way is the first one, not the port.
+      const absl::Status in_use = storage::StateLock::CheckFree(HistoryIn(config_.state));
+      return in_use.ok() ? status : in_use;
     }
-    if (absl::Status status = CheckAddress(config_.http, "--http"); !status.ok()) return status;
-    if (absl::Status status = PrepareTls(); !status.ok()) return status;
+    if (absl::Status status = PrepareTls(); !status.ok()) return Misconfigured(status);
     const absl::StatusOr<std::string> state = PrepareState(config_.state);
     if (!state.ok()) return state.status();
     if (absl::Status status = PrepareAccess(*state); !status.ok()) return InState(status, *state);
     absl::StatusOr<ClusterMaker> make_cluster = PrepareCluster(*state);
-    if (!make_cluster.ok()) return InState(make_cluster.status(), *state);
+    if (!make_cluster.ok()) return Misconfigured(make_cluster.status());
     absl::Status status = Open(*state, *make_cluster);
     if (!status.ok()) return InState(status, *state);
     return Listen();
@@ -174,7 +210,6 @@ class DaemonImpl final : public Daemon {
   void StopWaiting() override { scheduler_->Stop(false); }
 
   absl::Status Reload(const ServiceConfig& config) override {
-    spdlog::set_level(spdlog::level::from_str(config.log_level));
     auto done = std::make_shared<LateAnswer<absl::Status>>();
     scheduler_->Submit(
         scheduler::Reconfigure{config.pools, static_cast<int>(config.slots), Kept(config)},
@@ -183,9 +218,9 @@ class DaemonImpl final : public Daemon {
         done->WaitUntil(Clock::System().SteadyNow() + kReloadPatience);
     if (!status) return absl::UnavailableError("the scheduler does not answer; try again");
     if (!status->ok()) return *status;
-    for (const std::string& name : ChangedSettings(config_, config)) {
-      spdlog::warn("--{} is different now: that takes effect with a restart", name);
-    }
+    spdlog::set_level(spdlog::level::from_str(config.log_level));
+    LogReload(config);
+    applied_ = config;
     return absl::OkStatus();
   }
 
@@ -207,6 +242,13 @@ class DaemonImpl final : public Daemon {
   // Of the history whose attempts it is to have.
   using ClusterMaker =
       std::function<absl::StatusOr<std::unique_ptr<executor::Cluster>>(executor::Lineage)>;
+
+  absl::Status CheckAddresses() const {
+    if (!config_.grpc.host.empty()) {
+      if (absl::Status status = CheckAddress(config_.grpc, "--grpc"); !status.ok()) return status;
+    }
+    return CheckAddress(config_.http, "--http");
+  }
 
   absl::Status PrepareTls() {
     const AccessConfig& access = config_.access;
@@ -264,8 +306,7 @@ class DaemonImpl final : public Daemon {
   }
 
   absl::Status Open(const std::string& state, const ClusterMaker& make_cluster) {
-    absl::StatusOr<storage::History> history =
-        storage::OpenHistory({.path = absl::StrCat(state, "/history.sqlite")});
+    absl::StatusOr<storage::History> history = storage::OpenHistory({.path = HistoryIn(state)});
     if (!history.ok()) return history.status();
     history_ = *std::move(history);
     scheduler::SchedulerOptions scheduling;
@@ -277,6 +318,7 @@ class DaemonImpl final : public Daemon {
     scheduling.pools = config_.pools;
     scheduling.max_graph_tasks = config_.max_graph_tasks;
     scheduling.retention = Kept(config_);
+    scheduling.on_pruned = LogPruned;
     scheduling.max_waiters = config_.max_waiting;
     scheduling.slots = static_cast<int>(config_.slots);
     scheduling.indexed = Indexed(config_);
@@ -373,6 +415,9 @@ class DaemonImpl final : public Daemon {
     grpc_address_ = {config_.grpc.host, static_cast<uint16_t>(grpc_->port())};
     grpc_->SetServing(true);
     LogStart();
+    for (const std::string& doubt : DoubtfulSettings(config_, executor::DetectResources())) {
+      spdlog::warn(doubt);
+    }
     for (const Address& address : {grpc_address_, http_address_}) {
       if (tls_ || address.host.empty() || address.IsLoopback()) continue;
       spdlog::warn(
@@ -424,6 +469,20 @@ class DaemonImpl final : public Daemon {
                         HttpGate::LoginTarget(sessions_->NewCode()));
   }
 
+  void LogReload(const ServiceConfig& config) {
+    const std::vector<std::string> changed =
+        ChangedSettings(applied_, config, TakesEffect::kAtOnce);
+    const std::vector<std::string> later =
+        ChangedSettings(config_, config, TakesEffect::kWithRestart);
+    const std::string now = changed.empty() ? "nothing changed" : absl::StrJoin(changed, ", ");
+    if (later.empty()) {
+      spdlog::info("the settings were read again: {}", now);
+    } else {
+      spdlog::warn("the settings were read again: {}; takes effect with a restart: {}", now,
+                   absl::StrJoin(later, ", "));
+    }
+  }
+
   // What somebody wants to know who reads the log later. On the scheduler's thread, so that the
   // start does not wait for its first batch.
   void LogStart() {
@@ -434,7 +493,7 @@ class DaemonImpl final : public Daemon {
       const std::string cluster =
           config_.mesos_master ? absl::StrCat("on Mesos at ", config_.mesos_master->ToString())
                                : absl::StrCat("on this machine with ", Offered(config_).ToString());
-      spdlog::info("version {} serves {} ({}) {}, pools {}: {} live graphs, {} attempts alive",
+      spdlog::info("version {} serves {} ({}) {}, pools {}; live graphs: {}, live attempts: {}",
                    kVersion, config_.state, Addresses(), cluster,
                    config_.pools.empty() ? "none" : config_.pools.ToString(),
                    live.LiveGraphs().size(), alive);
@@ -442,6 +501,7 @@ class DaemonImpl final : public Daemon {
   }
 
   const ServiceConfig config_;
+  ServiceConfig applied_ = config_;  // by the last reload
   bool stopped_ = false;
   bool could_write_ = true;
   Address grpc_address_;

@@ -13,7 +13,8 @@ namespace kartograph::service {
 // Serves from Start to Stop. Thread-safe.
 class Daemon {
  public:
-  // Errors are one line that says what to do; nothing is left running then.
+  // Errors are one line that says what to do; nothing is left running then. InvalidArgument where
+  // the settings are wrong, so that the next start would end in the same way.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(const ServiceConfig& config);
   virtual ~Daemon() = default;
 
@@ -24,8 +25,8 @@ class Daemon {
   // on.
   virtual absl::Status Check() = 0;
   // Takes over what can be changed while it runs: log level, capacities of pools, slots, retention.
-  // Says in the log what else is different, as that needs a restart. On an error nothing is changed
-  // but the log level.
+  // Says in the log what it was and is, and what else is different, as that needs a restart. On an
+  // error nothing is changed. One call at a time.
   virtual absl::Status Reload(const ServiceConfig& config) = 0;
   // Takes no more work; with `drain` waits until running attempts have ended. Once.
   virtual void Stop(bool drain) = 0;

@@ -25,6 +25,8 @@ using kartograph::service::Daemon;
 using kartograph::service::ParseCommandLine;
 
 constexpr int kCheckMs = 500;
+// The exit status of which a supervisor knows that another start is of no use.
+constexpr int kWrongSettings = 2;
 
 int signal_pipe[2];
 
@@ -61,14 +63,12 @@ Request WaitForSignal(int timeout_ms) {
   return Request::kNone;
 }
 
-// Reads the settings again. What is wrong with them is said, and nothing changes.
+// Reads the settings again. What has changed is said, or what is wrong, and then nothing changes.
 void Reload(Daemon& daemon, const std::vector<std::string>& arguments) {
   const absl::StatusOr<CommandLine> command_line = ParseCommandLine(arguments);
   absl::Status status = command_line.status();
   if (status.ok()) status = daemon.Reload(command_line->config);
-  if (status.ok()) {
-    spdlog::info("the settings were read again");
-  } else {
+  if (!status.ok()) {
     spdlog::error("the settings are as before: {}", std::string(status.message()));
   }
 }
@@ -113,7 +113,7 @@ int Serve(const CommandLine& command_line, const std::vector<std::string>& argum
   absl::StatusOr<std::unique_ptr<Daemon>> daemon = Daemon::Start(command_line.config);
   if (!daemon.ok()) {
     std::fprintf(stderr, "kartographd: %s\n", std::string(daemon.status().message()).c_str());
-    return 1;
+    return absl::IsInvalidArgument(daemon.status()) ? kWrongSettings : 1;
   }
   std::printf("ready %s\n", (*daemon)->Addresses().c_str());
   std::fflush(stdout);
@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
   const absl::StatusOr<CommandLine> command_line = ParseCommandLine(arguments);
   if (!command_line.ok()) {
     std::fprintf(stderr, "%s\n", std::string(command_line.status().message()).c_str());
-    return 2;
+    return kWrongSettings;
   }
   if (!command_line->print.empty()) {
     std::fputs(command_line->print.c_str(), stdout);

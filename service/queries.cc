@@ -24,8 +24,6 @@ using scheduler::Snapshots;
 
 constexpr char kGraphPages = 'g';
 constexpr char kQueuePages = 'q';
-constexpr int kDefaultFailures = 10;
-constexpr int kMaxFailures = 100;
 constexpr int kMaxAgents = 1000;
 constexpr int kMaxRunning = 1000;
 // What a client may allow itself with GetTaskRequest.max_bytes.

@@ -44,6 +44,9 @@ class Queries {
   absl::StatusOr<v1::ListQueuesResponse> ListQueues(const v1::ListQueuesRequest& request);
   absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);
   absl::StatusOr<v1::Task> GetTask(const v1::GetTaskRequest& request);
+  // Of 1 to kMaxFailures; 0 means kDefaultFailures.
+  static constexpr int kDefaultFailures = 10;
+  static constexpr int kMaxFailures = 100;
   absl::StatusOr<v1::ListFailuresResponse> ListFailures(const v1::ListFailuresRequest& request);
   absl::StatusOr<v1::Cluster> GetCluster(const v1::GetClusterRequest& request);
 

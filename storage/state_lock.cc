@@ -38,35 +38,52 @@ std::string OwnerOf(int fd) {
   char text[32] = {};
   const ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
   absl::string_view pid(text, size > 0 ? static_cast<size_t>(size) : 0);
-  pid = absl::StripAsciiWhitespace(pid);
-  return pid.empty() ? "unknown" : std::string(pid);
+  return std::string(absl::StripAsciiWhitespace(pid));
+}
+
+absl::Status InUse(const std::string& path, const std::string& owner) {
+  const size_t slash = path.rfind('/');
+  return absl::FailedPreconditionError(absl::StrCat(
+      "state folder ", slash == std::string::npos ? "." : path.substr(0, slash),
+      " is in use by another kartographd", owner.empty() ? "" : absl::StrCat(" (pid ", owner, ")"),
+      ": stop it or give another --state"));
+}
+
+// Whether it was locked, without waiting; errno says why not.
+bool Lock(int fd, int kind) {
+  int locked;
+  do {
+    locked = flock(fd, kind | LOCK_NB);
+  } while (locked != 0 && errno == EINTR);
+  return locked == 0;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StateLock>> StateLock::Acquire(const std::string& path) {
   const std::string file = absl::StrCat(path, ".lock");
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) return LockError(errno, file);
-  std::unique_ptr<StateLock> lock(new StateLock(fd));
-  int locked;
-  do {
-    locked = flock(fd, LOCK_EX | LOCK_NB);
-  } while (locked != 0 && errno == EINTR);
-  if (locked != 0) {
-    if (errno != EWOULDBLOCK) return LockError(errno, file);
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " is in use by another kartographd (pid ", OwnerOf(fd),
-                     "): stop it or give another --state"));
+  Descriptor fd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!fd.ok()) return LockError(errno, file);
+  if (!Lock(fd.get(), LOCK_EX)) {
+    return errno == EWOULDBLOCK ? InUse(path, OwnerOf(fd.get())) : LockError(errno, file);
   }
   const std::string pid = absl::StrCat(getpid(), "\n");
-  if (ftruncate(fd, 0) != 0 ||
-      pwrite(fd, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+  if (ftruncate(fd.get(), 0) != 0 ||
+      pwrite(fd.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
     return LockError(errno, file);
   }
-  return lock;
+  return std::unique_ptr<StateLock>(new StateLock(std::move(fd)));
 }
 
-StateLock::~StateLock() { close(fd_); }
+absl::Status StateLock::CheckFree(const std::string& path) {
+  const Descriptor fd(open(absl::StrCat(path, ".lock").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.ok() || Lock(fd.get(), LOCK_SH) || errno != EWOULDBLOCK) return absl::OkStatus();
+  return InUse(path, OwnerOf(fd.get()));
+}
+
+StateLock::~StateLock() {
+  // Still locked, so that it is no other's id. Where that fails it stays, as after a crash.
+  [[maybe_unused]] const int emptied = ftruncate(fd_.get(), 0);
+}
 
 }  // namespace kartograph::storage

@@ -22,11 +22,42 @@ TEST(StateLockTest, IsHeldByOneOwnerAtATime) {
   ASSERT_TRUE(first.ok()) << first.status();
   const absl::Status second = StateLock::Acquire(folder.database()).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(second)) << second;
-  EXPECT_THAT(std::string(second.message()),
-              HasSubstr(absl::StrCat("in use by another kartographd (pid ", getpid(),
-                                     "): stop it or give another --state")));
+  EXPECT_EQ(second.message(),
+            absl::StrCat("state folder ", folder.path(), " is in use by another kartographd (pid ",
+                         getpid(), "): stop it or give another --state"));
   first->reset();
   EXPECT_TRUE(StateLock::Acquire(folder.database()).ok());
+}
+
+TEST(StateLockTest, SaysWithoutTakingItWhetherItIsFree) {
+  TestFolder folder;
+  EXPECT_TRUE(StateLock::CheckFree(folder.database()).ok());
+  EXPECT_NE(access((folder.database() + ".lock").c_str(), F_OK), 0) << "it has made the file";
+  absl::StatusOr<std::unique_ptr<StateLock>> lock = StateLock::Acquire(folder.database());
+  ASSERT_TRUE(lock.ok()) << lock.status();
+  EXPECT_EQ(StateLock::CheckFree(folder.database()),
+            StateLock::Acquire(folder.database()).status());
+  lock->reset();
+  EXPECT_TRUE(StateLock::CheckFree(folder.database()).ok());
+  EXPECT_TRUE(StateLock::Acquire(folder.database()).ok()) << "it is still locked";
+}
+
+TEST(StateLockTest, LeavesNoProcessIdBehindWhereItEndsInOrder) {
+  TestFolder folder;
+  const std::string file = folder.database() + ".lock";
+  struct stat about = {};
+  {
+    absl::StatusOr<std::unique_ptr<StateLock>> lock = StateLock::Acquire(folder.database());
+    ASSERT_TRUE(lock.ok()) << lock.status();
+    ASSERT_EQ(stat(file.c_str(), &about), 0);
+    EXPECT_GT(about.st_size, 0);
+    // One that is refused erases nothing.
+    EXPECT_FALSE(StateLock::Acquire(folder.database()).ok());
+    ASSERT_EQ(stat(file.c_str(), &about), 0);
+    EXPECT_GT(about.st_size, 0);
+  }
+  ASSERT_EQ(stat(file.c_str(), &about), 0);
+  EXPECT_EQ(about.st_size, 0);
 }
 
 TEST(StateLockTest, EndsWithTheProcessThatHeldIt) {

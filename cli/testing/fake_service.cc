@@ -67,6 +67,19 @@ grpc::Status FakeService::Retry(grpc::ServerContext* context, const v1::RetryReq
   return NextWrite(context, request->request_id());
 }
 
+grpc::Status FakeService::ForgetGraph(grpc::ServerContext* context,
+                                      const v1::ForgetGraphRequest* request,
+                                      v1::ForgetGraphResponse*) {
+  return NextWrite(context, request->request_id());
+}
+
+grpc::Status FakeService::Execute(grpc::ServerContext* context, const v1::ExecuteRequest* request,
+                                  v1::ExecuteResponse* response) {
+  response->set_graph_id("g7");
+  response->set_task_name(request->task().name());
+  return NextWrite(context, request->request_id());
+}
+
 grpc::Status FakeService::GetGraph(grpc::ServerContext*, const v1::GetGraphRequest* request,
                                    v1::Graph* response) {
   if (!read_errors.empty()) {

@@ -58,6 +58,10 @@ class FakeService final : public v1::TaskExecuter::Service {
                       v1::CancelResponse* response) override;
   grpc::Status Retry(grpc::ServerContext* context, const v1::RetryRequest* request,
                      v1::RetryResponse* response) override;
+  grpc::Status ForgetGraph(grpc::ServerContext* context, const v1::ForgetGraphRequest* request,
+                           v1::ForgetGraphResponse* response) override;
+  grpc::Status Execute(grpc::ServerContext* context, const v1::ExecuteRequest* request,
+                       v1::ExecuteResponse* response) override;
   grpc::Status GetGraph(grpc::ServerContext* context, const v1::GetGraphRequest* request,
                         v1::Graph* response) override;
   grpc::Status ListGraphs(grpc::ServerContext* context, const v1::ListGraphsRequest* request,

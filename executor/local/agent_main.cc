@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -29,6 +30,8 @@
 
 namespace kartograph::executor::local {
 namespace {
+
+constexpr int kWrongUse = 2;
 
 // Reports to the starter how it went: "ready", "busy", or what is wrong.
 void Report(int ready_fd, const std::string& text) {
@@ -51,51 +54,102 @@ void Daemonize(int ready_fd) {
 std::string LockProblem(const std::string& state_dir, bool busy) {
   const std::string file = absl::StrCat(state_dir, "/agent.pid");
   if (!busy) return absl::StrCat("cannot lock ", file, ": ", strerror(errno));
-  const std::string pid = ReadSmallFile(file).value_or("");
-  return absl::StrCat("another agent serves ", state_dir, " (pid ", absl::StripAsciiWhitespace(pid),
-                      "): end that one first");
+  const std::string text = ReadSmallFile(file).value_or("");
+  const absl::string_view pid = absl::StripAsciiWhitespace(text);
+  return absl::StrCat("another agent serves ", state_dir,
+                      pid.empty() ? "" : absl::StrCat(" (pid ", pid, ")"), ": end that one first");
 }
 
-// The lock is held as long as the process lives. Not ok: another agent holds it.
-Descriptor LockPidFile(const std::string& state_dir) {
+// The lock of a state folder, with the process id of who holds it. An orderly end leaves the file
+// empty rather than removing it: the next agent may have opened it already, and would lock a file
+// that nobody else sees.
+class PidFile {
+ public:
+  // Not ok: errno says why; EWOULDBLOCK where another agent holds it.
+  static PidFile Lock(const std::string& state_dir);
+  PidFile(PidFile&&) = default;
+  ~PidFile() {
+    if (ok() && ftruncate(fd_.get(), 0) != 0) spdlog::warn("cannot empty the pid file");
+  }
+  bool ok() const { return fd_.ok(); }
+
+ private:
+  explicit PidFile(Descriptor locked) : fd_(std::move(locked)) {}
+  Descriptor fd_;
+};
+
+PidFile PidFile::Lock(const std::string& state_dir) {
   Descriptor fd(
       open(absl::StrCat(state_dir, "/agent.pid").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!fd.ok()) return fd;
+  if (!fd.ok()) return PidFile(Descriptor());
   // One that is about to end may hold it for a moment.
   const Clock& clock = Clock::System();
   const SteadyTime until = clock.SteadyNow() + absl::Seconds(1);
   while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EINTR && (errno != EWOULDBLOCK || clock.SteadyNow() >= until)) {
-      return Descriptor();
+      return PidFile(Descriptor());
     }
     absl::SleepFor(absl::Milliseconds(2));
   }
-  std::string text = absl::StrCat(getpid(), "\n");
+  const std::string text = absl::StrCat(getpid(), "\n");
   if (ftruncate(fd.get(), 0) != 0 ||
       pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     spdlog::warn("cannot write the pid file");
   }
-  return fd;
+  return PidFile(std::move(fd));
 }
 
-int Main(int argc, char** argv) {
-  CLI::App app("Owns the attempts of one kartographd; started by it, or by a supervisor.");
+struct Flags {
   std::string state_dir;
   std::string cgroup = "auto";
   int ready_fd = -1;
   bool foreground = false;
   absl::Duration idle_exit = absl::Minutes(1);
-  app.add_option("--state", state_dir, "Folder of the state, absolute")->required();
-  app.add_option("--cgroup", cgroup,
-                 "cgroup2 folder to make groups in, 'auto' (its own, where possible) or 'off'");
-  app.add_option("--ready-fd", ready_fd, "Descriptor to report the start to");
-  AddDurationFlag(app, "--idle-exit", &idle_exit, "Exit after this long without attempts (1m)");
-  app.add_flag("--foreground", foreground,
-               "For a supervisor: do not become a daemon, and stay without attempts, too");
-  CLI11_PARSE(app, argc, argv);
+};
 
-  if (foreground) {
-    idle_exit = absl::InfiniteDuration();
+// -1: go on; otherwise the status to exit with.
+int ReadFlags(int argc, char** argv, Flags* flags) {
+  CLI::App app(
+      "Owns the attempts of one kartographd, which starts it; or a supervisor does:\n"
+      "kartograph-local-agent --state DIR --foreground",
+      "kartograph-local-agent");
+  app.add_option("--state", flags->state_dir, "Folder of the state, absolute")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--cgroup", flags->cgroup,
+                 "cgroup2 folder to make groups in, 'auto' (its own, where possible) or 'off'");
+  app.add_option("--ready-fd", flags->ready_fd, "Descriptor to report the start to");
+  AddDurationFlag(app, "--idle-exit", &flags->idle_exit,
+                  "Exit after this long without attempts (1m)");
+  app.add_flag("--foreground", flags->foreground,
+               "For a supervisor: do not become a daemon, and stay without attempts, too");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fputs(app.help().c_str(), stdout);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    // It is started by programs: who starts it by hand wants to know how.
+    fprintf(stderr, "kartograph-local-agent: %s\n\n%s", error.what(), app.help().c_str());
+    return kWrongUse;
+  }
+  if (flags->state_dir.empty() || flags->state_dir[0] != '/') {
+    fprintf(stderr,
+            "kartograph-local-agent: --state = %s: must be an absolute path, such as "
+            "/var/lib/kartograph\n",
+            flags->state_dir.c_str());
+    return kWrongUse;
+  }
+  return -1;
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  if (const int status = ReadFlags(argc, argv, &flags); status >= 0) return status;
+  const std::string& state_dir = flags.state_dir;
+  const int ready_fd = flags.ready_fd;
+  if (flags.foreground) {
+    flags.idle_exit = absl::InfiniteDuration();
   } else {
     Daemonize(ready_fd);
   }
@@ -104,8 +158,8 @@ int Main(int argc, char** argv) {
   spdlog::flush_on(spdlog::level::info);
   if (chdir("/") != 0) return 1;
 
-  Descriptor lock = LockPidFile(state_dir);
-  if (!lock.ok()) {
+  const PidFile pid_file = PidFile::Lock(state_dir);
+  if (!pid_file.ok()) {
     const bool busy = errno == EWOULDBLOCK;
     const std::string problem = LockProblem(state_dir, busy);
     spdlog::warn(problem);
@@ -126,7 +180,7 @@ int Main(int argc, char** argv) {
   sigprocmask(SIG_BLOCK, &terminate, nullptr);
   Descriptor terminate_fd(signalfd(-1, &terminate, SFD_NONBLOCK | SFD_CLOEXEC));
 
-  const MemoryLimits limits = MakeMemoryLimits(cgroup);
+  const MemoryLimits limits = MakeMemoryLimits(flags.cgroup);
   absl::StatusOr<std::unique_ptr<SessionRecord>> record =
       SessionRecord::Create(sessions, limits.cgroups == nullptr ? "" : limits.cgroups->parent());
   if (!record.ok()) {
@@ -138,7 +192,7 @@ int Main(int argc, char** argv) {
   boost::asio::posix::stream_descriptor terminated(io, terminate_fd.Release());
   AgentServer::Options options;
   options.state_dir = state_dir;
-  options.idle_exit = idle_exit;
+  options.idle_exit = flags.idle_exit;
   options.memory_limits = limits.kept_by;
   options.cgroups = limits.cgroups.get();
   options.sessions = record->get();

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "base/byte_size.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
@@ -24,6 +24,7 @@
 #include "base/utf8.h"
 #include "executor/local/agent.pb.h"
 #include "executor/local/agent_process.h"
+#include "executor/local/outbox.h"
 #include "executor/local/protocol.h"
 #include "executor/memory_limits.h"
 #include "executor/runner/environment.h"
@@ -56,7 +57,10 @@ SteadyTime Now() { return Clock::System().SteadyNow(); }
 class LocalCluster : public Cluster, public LogReader {
  public:
   LocalCluster(LocalClusterOptions options, std::unique_ptr<Sandboxes> sandboxes, int wake_fd)
-      : options_(std::move(options)), sandboxes_(std::move(sandboxes)), wake_(wake_fd) {}
+      : options_(std::move(options)),
+        sandboxes_(std::move(sandboxes)),
+        wake_(wake_fd),
+        outbox_(options_.max_unsent_bytes) {}
   ~LocalCluster() override;
 
   absl::Status Start(ClusterListener listener) override;
@@ -74,7 +78,6 @@ class LocalCluster : public Cluster, public LogReader {
 
  private:
   void Send(const ToAgent& message);
-  void AppendKept() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveUp(const AgentId& agent);
   void Wake();
   bool stopping() {
@@ -109,6 +112,8 @@ class LocalCluster : public Cluster, public LogReader {
   void Disconnect(const absl::Status& reason);
   // Waits until `socket` is ready, something woke us, or the time is over (false).
   bool WaitFor(int socket, bool output, absl::Duration patience);
+  // Launches that never reached the agent are reported as such.
+  void ReportDropped();
   void Notify(std::vector<ClusterEvent> events);
 
   void RemoveDiscarded();
@@ -136,12 +141,8 @@ class LocalCluster : public Cluster, public LogReader {
   Mutex mutex_;
   CondVar to_remove_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  int socket_ ABSL_GUARDED_BY(mutex_) = -1;       // while connected
-  std::string out_ ABSL_GUARDED_BY(mutex_);       // not sent yet
-  bool gave_up_ ABSL_GUARDED_BY(mutex_) = false;  // on the connection, because too much waits
-  // For the next connection: each attempt once, so that there are no more than live ones.
-  absl::flat_hash_map<uint64_t, int64_t> kept_cancels_ ABSL_GUARDED_BY(mutex_);  // to the grace
-  absl::flat_hash_set<uint64_t> kept_acknowledged_ ABSL_GUARDED_BY(mutex_);
+  local::Outbox outbox_ ABSL_GUARDED_BY(mutex_);
+  bool reported_full_ ABSL_GUARDED_BY(mutex_) = false;
   bool discarded_ ABSL_GUARDED_BY(mutex_) = true;  // something may have to be removed
   // Not empty: the history belongs to another cluster.
   AgentId foreign_agent_ ABSL_GUARDED_BY(mutex_);
@@ -176,41 +177,7 @@ void LocalCluster::Wake() {
 
 void LocalCluster::Send(const ToAgent& message) {
   MutexLock lock(&mutex_);
-  if (socket_ < 0) {
-    for (const local::Cancel& cancel : message.cancels()) {
-      kept_cancels_[cancel.attempt()] = cancel.grace_ns();
-    }
-    kept_acknowledged_.insert(message.acknowledged().begin(), message.acknowledged().end());
-    return;
-  }
-  if (out_.size() > options_.max_unsent_bytes) {
-    if (!std::exchange(gave_up_, true)) {
-      spdlog::warn("local cluster: the agent of {} does not read; {} bytes wait for it already",
-                   options_.state_dir, out_.size());
-      shutdown(socket_, SHUT_RDWR);  // which the I/O thread sees
-      Wake();
-    }
-    return;
-  }
-  bool idle = out_.empty();
-  AppendFrame(message, &out_);
-  // Mostly the socket takes it at once, and no other thread has to wake up for it. Where the agent
-  // is gone, the I/O thread finds out by itself.
-  if (idle && local::SendSome(socket_, &out_) && !out_.empty()) Wake();
-}
-
-void LocalCluster::AppendKept() {
-  if (kept_cancels_.empty() && kept_acknowledged_.empty()) return;
-  ToAgent message;
-  for (const auto& [attempt, grace] : kept_cancels_) {
-    local::Cancel* cancel = message.add_cancels();
-    cancel->set_attempt(attempt);
-    cancel->set_grace_ns(grace);
-  }
-  message.mutable_acknowledged()->Add(kept_acknowledged_.begin(), kept_acknowledged_.end());
-  AppendFrame(message, &out_);
-  kept_cancels_.clear();
-  kept_acknowledged_.clear();
+  if (!outbox_.Put(message)) Wake();
 }
 
 void LocalCluster::Execute(std::vector<Launch> launches) {
@@ -303,6 +270,31 @@ void LocalCluster::RemoveDiscarded() {
     absl::Status removed = sandboxes_->RemoveDiscarded([this] { return stopping(); });
     if (!removed.ok()) spdlog::warn("sandboxes: {}", std::string(removed.message()));
   }
+}
+
+void LocalCluster::ReportDropped() {
+  std::vector<planner::AttemptId> dropped;
+  {
+    MutexLock lock(&mutex_);
+    dropped = outbox_.TakeDropped();
+    if (outbox_.full() && !std::exchange(reported_full_, true)) {
+      spdlog::warn(
+          "local cluster: the agent of {} does not read; {} wait for it already, and nothing more "
+          "is launched until it does",
+          options_.state_dir, FormatBytes(outbox_.bytes()));
+    }
+    if (!outbox_.waiting()) reported_full_ = false;
+  }
+  std::vector<ClusterEvent> events;
+  for (const planner::AttemptId attempt : dropped) {
+    AttemptUpdate update;
+    update.attempt = attempt;
+    update.agent = kLocalAgentId;
+    update.outcome = planner::Outcome::kDropped;
+    update.message = "it never reached the agent, which does not read what is sent to it";
+    events.emplace_back(std::move(update));
+  }
+  Notify(std::move(events));
 }
 
 void LocalCluster::Notify(std::vector<ClusterEvent> events) {
@@ -500,10 +492,8 @@ SteadyTime LocalCluster::CheckAgent(const Link& link) {
 absl::Status LocalCluster::Serve(Link* link) {
   {
     MutexLock lock(&mutex_);
-    socket_ = link->socket.get();
-    out_.clear();
-    gave_up_ = false;
-    AppendKept();
+    outbox_.Connect(link->socket.get());
+    reported_full_ = false;
   }
   reported_connected_ = true;
   if (!reported_reason_.empty()) spdlog::info("local cluster: connected to its agent");
@@ -515,13 +505,14 @@ absl::Status LocalCluster::Serve(Link* link) {
 
   absl::Status ended = HandleMessages(link);
   while (ended.ok()) {
+    ReportDropped();
     const SteadyTime check_at = CheckAgent(*link);
     bool output;
     {
       MutexLock lock(&mutex_);
       // A failure shows when reading, after what the agent still had to send.
-      local::SendSome(socket_, &out_);
-      output = !out_.empty();
+      outbox_.Flush();
+      output = outbox_.waiting();
       if (stopping_) break;
       if (!foreign_agent_.empty()) {
         ended_for_good_ = true;
@@ -540,9 +531,7 @@ absl::Status LocalCluster::Serve(Link* link) {
   std::string unsent;
   {
     MutexLock lock(&mutex_);
-    socket_ = -1;
-    unsent = std::move(out_);
-    out_.clear();
+    unsent = outbox_.Disconnect();
   }
   if (ended.ok()) {
     // There may be acknowledgements in it.

@@ -36,8 +36,8 @@ struct LocalClusterOptions {
   // An agent that has been silent for this long is pinged, and after twice that is reported as
   // unreachable.
   absl::Duration ping_interval = absl::Seconds(4);
-  // What may wait to be sent to an agent that does not read. Beyond it the connection is dropped:
-  // what was lost with it is reconciled, or sent again, on the next one.
+  // What may wait to be sent to an agent that does not read. Beyond it launches come back as
+  // kDropped, and cancels and acknowledgements are kept.
   size_t max_unsent_bytes = 256 << 20;
 };
 
@@ -53,8 +53,8 @@ inline constexpr char kLocalAgentId[] = "local";
 // an update for each attempt: running (kNone with a start time), waiting in the agent's backlog
 // (kNone with start_time InfinitePast: known, not started yet), ended, or kLost.
 //
-// While it is disconnected, launches are dropped (the scheduler asks about them after Connected),
-// and cancels and acknowledgements are kept.
+// While it is disconnected, cancels and acknowledgements are kept; launches come back as kDropped
+// after Connected, with those that were still to be sent when the connection ended.
 //
 // An agent that is connected and does not answer (it is stopped, or hangs) is reported as
 // unreachable, and offered again when it answers; nothing is reported of its attempts, which may

@@ -19,6 +19,7 @@
 namespace kartograph::executor {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 class LocalFaultsTest : public LocalClusterTest {
@@ -85,12 +86,33 @@ TEST_F(LocalFaultsTest, WhatWaitsForAnAgentThatDoesNotReadHasABound) {
   ASSERT_TRUE(client.WaitConnected());
   const pid_t agent = AgentPid();
   ASSERT_EQ(kill(agent, SIGSTOP), 0);
-  // Far more than the socket and the bound hold together; none is ever started.
-  const Launch launch = Shell(Id(0), absl::StrCat("true #", std::string(1 << 20, 'x')), 1000000);
-  for (int i = 0; i < 32; ++i) client->Execute({launch});
-  EXPECT_TRUE(client.WaitDisconnected());
+  // Far more than the socket and the bound hold together.
+  const std::string ballast(1 << 20, 'x');
+  for (int i = 0; i < 32; ++i) client->Execute({Shell(Id(i), absl::StrCat("true #", ballast))});
+  // The last ones come back at once, spending nothing, and the connection stays.
+  EXPECT_EQ(client.WaitEnd(Id(31)).outcome, Outcome::kDropped);
+  EXPECT_EQ(client.disconnected(), 0u);
+  // Those that were taken are cancelled and acknowledged all the same.
+  client->Cancel(Id(0), kLocalAgentId, absl::ZeroDuration());
+  client->Acknowledge({Id(31)});
   ASSERT_EQ(kill(agent, SIGCONT), 0);
-  EXPECT_TRUE(client.WaitConnected(2));
+  EXPECT_THAT(client.WaitEnd(Id(0)).outcome, AnyOf(Outcome::kCancelled, Outcome::kSucceeded));
+  EXPECT_EQ(client.WaitEnd(Id(1)).outcome, Outcome::kSucceeded);
+  client->Execute({Shell(Id(40), "true")});
+  EXPECT_EQ(client.WaitEnd(Id(40)).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(client.disconnected(), 0u);
+}
+
+TEST_F(LocalFaultsTest, WhatWasNotSentWhenTheConnectionEndedIsDroppedNotLost) {
+  Client client(options_);
+  ASSERT_TRUE(client.WaitConnected());
+  const pid_t agent = AgentPid();
+  ASSERT_EQ(kill(agent, SIGSTOP), 0);
+  const std::string ballast(1 << 20, 'x');
+  for (int i = 0; i < 32; ++i) client->Execute({Shell(Id(i), absl::StrCat("true #", ballast))});
+  ASSERT_EQ(kill(agent, SIGKILL), 0);
+  ASSERT_TRUE(client.WaitConnected(2));
+  EXPECT_EQ(client.WaitEnd(Id(31)).outcome, Outcome::kDropped);
 }
 
 TEST_F(LocalFaultsTest, ASocketThatWasRemovedIsMadeAgain) {

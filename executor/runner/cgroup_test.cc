@@ -198,7 +198,7 @@ TEST_F(RealCgroupTest, KeepsTheMemoryLimit) {
   }
   ASSERT_EQ(ended.size(), 1u);
   EXPECT_EQ(ended[0].outcome, planner::Outcome::kOutOfMemory);
-  EXPECT_EQ(ended[0].message, "used more than its declared ram=50MiB");
+  EXPECT_EQ(ended[0].message, "out of memory: used more than its declared ram=50MiB");
   EXPECT_GT(ended[0].usage.peak_ram_bytes, 40u << 20);
 }
 

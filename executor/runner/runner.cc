@@ -33,7 +33,8 @@ constexpr absl::Duration kOrphanCheckDelay = absl::Milliseconds(100);
 constexpr absl::Duration kDestroyPatience = absl::Seconds(2);
 // An attempt that has run for so long is looked at: shorter ones are not worth it.
 constexpr absl::Duration kYoung = absl::Milliseconds(10);
-constexpr absl::Duration kYoungAgain = absl::Seconds(1);  // one that is not its program yet
+// One that is not its program yet is looked at again after as long as it has run, and this at most.
+constexpr absl::Duration kYoungAgain = absl::Seconds(1);
 // How much likelier than the agent, in thousandths of the host's memory.
 constexpr int kOomScoreAbove = 300;
 constexpr int kMostOomScore = 1000;
@@ -70,7 +71,8 @@ std::string Runner::OverLimit(uint64_t used, uint64_t limit) {
   constexpr uint64_t kMiB = 1 << 20;
   // Rounded up, so that it is never shown as the limit.
   if (used > kMiB) used = (used + kMiB - 1) / kMiB * kMiB;
-  return absl::StrCat("used ", FormatBytes(used), ", declared ram=", FormatBytes(limit));
+  return absl::StrCat("out of memory: used ", FormatBytes(used),
+                      ", declared ram=", FormatBytes(limit));
 }
 
 absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(Options options) {
@@ -414,7 +416,7 @@ void Runner::LookAtYoung(SteadyTime now) {
     if (attempt->main_ended) continue;
     if (attempt->starting != nullptr) {
       // What is set before it is its program would be set for this process, whose memory it shares.
-      attempt->look_at = now + kYoungAgain;
+      attempt->look_at = now + std::min(now - attempt->start.steady, kYoungAgain);
       young_.emplace(attempt->look_at, attempt->id.value);
       continue;
     }
@@ -509,8 +511,8 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
                                       ? options_.cgroups->OomKilled(attempt.cgroup)
                                       : CgroupPool::OomKill::kNone;
   if (oom == CgroupPool::OomKill::kOfLimit) {
-    update->message =
-        absl::StrCat("used more than its declared ram=", FormatBytes(attempt.ram_limit));
+    update->message = absl::StrCat("out of memory: used more than its declared ram=",
+                                   FormatBytes(attempt.ram_limit));
     return Outcome::kOutOfMemory;
   }
   if (attempt.cause != Outcome::kNone) return attempt.cause;
@@ -585,18 +587,21 @@ void Runner::ReadReturnValue(AttemptUpdate* update) const {
     if (update->has_value) update->return_value = **std::move(result);
     return;
   }
-  // The task has succeeded only where what it returned can be read.
-  if (update->outcome != Outcome::kSucceeded) return;
-  if (absl::IsOutOfRange(result.status())) {
-    update->outcome = Outcome::kResultTooLarge;
-    update->message =
-        absl::StrCat("the return value has ", result.status().message(), " bytes; the limit is ",
-                     FormatBytes(static_cast<uint64_t>(options_.max_result_bytes)));
-  } else {
-    update->outcome =
-        absl::IsUnavailable(result.status()) ? Outcome::kAgentFailed : Outcome::kExited;
-    update->message = std::string(result.status().message());
+  const bool too_large = absl::IsOutOfRange(result.status());
+  const std::string why =
+      too_large ? absl::StrCat("the return value has ", result.status().message(),
+                               " bytes; the limit is ",
+                               FormatBytes(static_cast<uint64_t>(options_.max_result_bytes)))
+                : std::string(result.status().message());
+  if (update->outcome != Outcome::kSucceeded) {
+    absl::StrAppend(&update->message, update->message.empty() ? "" : "; ", why);
+    return;
   }
+  // The task has succeeded only where what it returned can be read.
+  update->outcome = too_large                              ? Outcome::kResultTooLarge
+                    : absl::IsUnavailable(result.status()) ? Outcome::kAgentFailed
+                                                           : Outcome::kExited;
+  update->message = why;
 }
 
 void Runner::GiveUp(Attempt* attempt) {

@@ -98,7 +98,8 @@ absl::Status CheckCanListen(const Address& address) {
   // As the servers do: what an earlier one has left in TIME_WAIT is no obstacle.
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
       bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 1) != 0) {
-    status = absl::UnavailableError(std::strerror(errno));
+    status = errno == EACCES ? absl::PermissionDeniedError(std::strerror(errno))
+                             : absl::UnavailableError(std::strerror(errno));
   }
   if (fd >= 0) close(fd);
   freeaddrinfo(found);

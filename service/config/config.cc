@@ -1,13 +1,16 @@
 #include "service/config/config.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/byte_size.h"
 #include "base/state_folder.h"
 #include "base/suggest.h"
 #include "base/version.h"
@@ -34,7 +37,8 @@ A flag wins over the file. When the service serves, it prints one line to stdout
 Who may use it: its own user, through the socket STATE/run/grpc.sock, and who has the token in
 STATE/token. `kartograph page` logs a browser in.
 
-Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it cannot start or go on, 2 wrong use.)";
+Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it cannot start or go on, 2 the settings
+are wrong.)";
 
 struct Flags {
   std::map<std::string, std::vector<std::string>> values;  // by setting's name
@@ -75,7 +79,7 @@ void ApplyFlags(const Flags& flags, ServiceConfig& config, std::vector<std::stri
                                         text.substr(0, text.find('=')),
                                         " is given twice; give it once"));
       }
-      const absl::Status status = setting.apply(text, config);
+      const absl::Status status = Apply(setting, text, config);
       if (status.ok()) continue;
       problems.push_back(
           absl::StrCat("--", setting.name, " = ", text, ": ", std::string(status.message())));
@@ -102,6 +106,26 @@ void ReportUnknown(const CLI::App& app, std::vector<std::string>& problems) {
                                     meant.empty() ? "kartographd --help lists all flags"
                                                   : absl::StrCat("did you mean ", meant, "?")));
   }
+}
+
+// Of a key of ServiceConfig::given.
+const Setting& SettingOf(absl::string_view key) {
+  const absl::string_view name = key.substr(0, key.find(' '));
+  return *std::find_if(Settings().begin(), Settings().end(),
+                       [&](const Setting& setting) { return setting.name == name; });
+}
+
+std::string TextOf(const Setting& setting, const std::string& key, const ServiceConfig& config) {
+  if (const auto found = config.given.find(key); found != config.given.end()) return found->second;
+  switch (setting.kind) {
+    case Setting::Kind::kSwitch:
+      return "false";
+    case Setting::Kind::kNamed:
+      return "none";
+    case Setting::Kind::kValue:
+      break;
+  }
+  return "default";
 }
 
 }  // namespace
@@ -146,26 +170,50 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   return command_line;
 }
 
-std::vector<std::string> ChangedSettings(const ServiceConfig& before, const ServiceConfig& now) {
+std::vector<std::string> ChangedSettings(const ServiceConfig& before, const ServiceConfig& now,
+                                         TakesEffect when) {
+  std::set<std::string> keys;
+  for (const ServiceConfig* config : {&before, &now}) {
+    for (const auto& [key, text] : config->given) keys.insert(key);
+  }
   std::vector<std::string> changed;
-  const auto compare = [&](const char* name, bool same) {
-    if (!same) changed.emplace_back(name);
-  };
-  compare("state", before.state == now.state);
-  compare("grpc", before.grpc.ToString() == now.grpc.ToString());
-  compare("http", before.http.ToString() == now.http.ToString());
-  compare("cpu", before.cpu == now.cpu);
-  compare("ram", before.ram == now.ram);
-  compare("resource", before.resources == now.resources && before.instances == now.instances);
-  compare("max-graph-tasks", before.max_graph_tasks == now.max_graph_tasks);
-  compare("max-streams", before.max_streams == now.max_streams);
-  compare("max-blob", before.max_blob_bytes == now.max_blob_bytes);
-  compare("max-waiting", before.max_waiting == now.max_waiting);
-  compare("log-limit", before.disk_limits.log == now.disk_limits.log);
-  compare("disk-reserve", before.disk_limits.reserve == now.disk_limits.reserve);
-  compare("drain", before.drain == now.drain);
-  compare("agent-binary", before.agent_binary == now.agent_binary);
+  for (const std::string& key : keys) {
+    const Setting& setting = SettingOf(key);
+    if (setting.reloads != (when == TakesEffect::kAtOnce)) continue;
+    const std::string from = TextOf(setting, key, before), to = TextOf(setting, key, now);
+    if (from != to) changed.push_back(absl::StrCat(key, " ", from, " -> ", to));
+  }
   return changed;
+}
+
+std::vector<std::string> DoubtfulSettings(const ServiceConfig& config,
+                                          const planner::ResourceVector& machine) {
+  constexpr int64_t kSmallest = 1 << 20;  // of sizes that are meant
+  std::vector<std::string> doubts;
+  for (const Setting& setting : Settings()) {
+    const auto given = config.given.find(setting.name);
+    if (given == config.given.end() || absl::string_view(setting.value_name) != "SIZE") continue;
+    const std::string& text = given->second;
+    double bytes = 0;
+    if (!absl::SimpleAtod(text, &bytes) || bytes <= 0 || bytes >= kSmallest) continue;
+    const char* unit = absl::string_view(setting.name) == "ram" && bytes <= 1024 ? "GiB" : "MiB";
+    doubts.push_back(absl::StrCat("--", setting.name, " ", text, " is ", text,
+                                  " bytes: did you mean ", text, unit, "?"));
+  }
+  if (config.mesos_master) return doubts;
+  const planner::Quantity cores = machine.Get(planner::Resource::Cpu());
+  if (config.cpu && *config.cpu > cores) {
+    doubts.push_back(absl::StrCat("--cpu ", config.cpu->ToString(), ": this machine has ",
+                                  cores.ToString(),
+                                  cores == planner::Quantity::Of(1) ? " core" : " cores"));
+  }
+  // By default a tenth is left to others.
+  const int64_t memory = machine.Get(planner::Resource::Ram()).milli() / 1000 / 9 * 10;
+  if (config.ram && config.ram->milli() / 1000 > memory + kSmallest * 2) {
+    doubts.push_back(absl::StrCat("--ram ", config.given.at("ram"), ": this machine has ",
+                                  FormatBytes(static_cast<double>(memory))));
+  }
+  return doubts;
 }
 
 }  // namespace kartograph::service

@@ -3,6 +3,7 @@
 #define KARTOGRAPH_SERVICE_CONFIG_CONFIG_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,9 @@ struct AccessConfig {
 inline constexpr char kNoAgentBinary[] = "none";
 
 struct ServiceConfig {
+  // The texts of what flags and file set, by the setting's name ("slots"), or that and the name in
+  // it ("pool db_connections"): for what is said about them.
+  std::map<std::string, std::string> given;
   std::string state;                 // folder of everything that must survive
   Address grpc{"127.0.0.1", 50061};  // without a host: only on the socket in the state folder
   Address http{"127.0.0.1", 50062};
@@ -88,8 +92,16 @@ struct CommandLine {
   std::string print;
 };
 
-// The names of settings that are different and that a running service does not take over.
-std::vector<std::string> ChangedSettings(const ServiceConfig& before, const ServiceConfig& now);
+// What is set differently, such as "slots 1000 -> 7": of the settings that a running service takes
+// over, or of the others.
+enum class TakesEffect { kAtOnce, kWithRestart };
+std::vector<std::string> ChangedSettings(const ServiceConfig& before, const ServiceConfig& now,
+                                         TakesEffect when);
+
+// What is valid and hardly intended, each with what may be meant: more than `machine` has
+// (DetectResources), sizes without a unit.
+std::vector<std::string> DoubtfulSettings(const ServiceConfig& config,
+                                          const planner::ResourceVector& machine);
 
 // InvalidArgument with every problem of flags and file, a line each.
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arguments);

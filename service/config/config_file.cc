@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/small_file.h"
+#include "base/suggest.h"
 #include "service/config/settings.h"
 #include "yaml/yaml_tree.h"
 
@@ -47,9 +49,9 @@ class Reader {
           std::find_if(Settings().begin(), Settings().end(),
                        [&](const Setting& candidate) { return candidate.file_key == name; });
       if (setting == Settings().end()) {
-        Add(mark, absl::StrCat(name, ": is not a setting; there are ", KnownKeys()));
+        Add(mark, absl::StrCat(name, ": is not a setting; ", MeantBy(name)));
       } else {
-        Apply(*setting, pair.value);
+        Read(*setting, pair.value);
       }
     }
   }
@@ -59,13 +61,21 @@ class Reader {
     problems_.push_back(absl::StrCat(path_, ":", mark.line, ": ", what));
   }
 
-  static std::string KnownKeys() {
-    return absl::StrJoin(Settings(), ", ", [](std::string* out, const Setting& setting) {
-      absl::StrAppend(out, setting.file_key);
-    });
+  static std::string MeantBy(const std::string& name) {
+    std::vector<absl::string_view> keys;
+    for (const Setting& setting : Settings()) keys.emplace_back(setting.file_key);
+    const absl::string_view nearest = Nearest(name, keys);
+    return nearest.empty() ? absl::StrCat("there are ", absl::StrJoin(keys, ", "))
+                           : absl::StrCat("did you mean ", nearest, "?");
   }
 
-  void Apply(const Setting& setting, YamlTree::Id value) {
+  // Of what stands in a map.
+  static absl::string_view ExampleOf(const Setting& setting) {
+    return absl::string_view(setting.name) == "resource" ? "`gpu: 2` or `gpu: [0, 1]`"
+                                                         : "`db_connections: 40`";
+  }
+
+  void Read(const Setting& setting, YamlTree::Id value) {
     if (setting.kind != Setting::Kind::kNamed) {
       if (tree_.kind(value) != Kind::kScalar) {
         Add(tree_.mark(value), absl::StrCat(setting.file_key, ": must be a single value"));
@@ -75,16 +85,18 @@ class Reader {
       return;
     }
     if (tree_.kind(value) != Kind::kMap) {
-      Add(tree_.mark(value), absl::StrCat(setting.file_key,
-                                          ": must be a map of names and numbers, such as "
-                                          "`db_connections: 40`"));
+      Add(tree_.mark(value),
+          absl::StrCat(setting.file_key, ": must be a map of names and numbers, such as ",
+                       ExampleOf(setting)));
       return;
     }
     std::set<std::string> seen;
     for (const YamlTree::Pair& pair : tree_.Pairs(value)) {
       const std::optional<std::string> text = TextAsFlag(pair.value);
       if (tree_.kind(pair.key) != Kind::kScalar || !text) {
-        Add(tree_.mark(pair.key), absl::StrCat(setting.file_key, ": must be names and numbers"));
+        Add(tree_.mark(pair.key),
+            absl::StrCat(setting.file_key, ": must be names and numbers, such as ",
+                         ExampleOf(setting)));
         continue;
       }
       const absl::string_view name = tree_.text(pair.key);
@@ -111,7 +123,7 @@ class Reader {
 
   void ApplyText(const Setting& setting, const std::string& name, YamlTree::Id value,
                  absl::string_view text, absl::string_view before = "") {
-    const absl::Status status = setting.apply(absl::StrCat(before, text), config_);
+    const absl::Status status = Apply(setting, absl::StrCat(before, text), config_);
     if (status.ok()) return;
     Add(tree_.mark(value), absl::StrCat(name, " = ", text, ": ", std::string(status.message())));
   }

@@ -103,11 +103,56 @@ TEST(ConfigTest, ReadsEveryFlag) {
   EXPECT_EQ(config.agent_binary, "/a");
 }
 
-TEST(ConfigTest, SaysWhichChangesNeedARestart) {
-  ServiceConfig before, now;
-  now.agent_binary = kNoAgentBinary;
-  now.log_level = "debug";
-  EXPECT_EQ(ChangedSettings(before, now), std::vector<std::string>{"agent-binary"});
+ServiceConfig ConfigOf(const std::vector<std::string>& arguments) {
+  absl::StatusOr<CommandLine> parsed = ParseCommandLine(arguments);
+  EXPECT_TRUE(parsed.ok()) << parsed.status();
+  return parsed.ok() ? parsed->config : ServiceConfig();
+}
+
+TEST(ConfigTest, SaysWhatIsSetDifferentlyAndWhatOfThatNeedsARestart) {
+  const std::string file = WriteFile("changed.yaml", "pools: {db: 3}\nagent-binary: none\n");
+  const ServiceConfig before =
+      ConfigOf({"--pool", "db=1", "--pool", "tapes=2", "--slots", "7", "--cpu", "2"});
+  const ServiceConfig now =
+      ConfigOf({"--config", file, "--pool", "tapes=2", "--retention", "90d", "--cpu", "2"});
+  EXPECT_THAT(ChangedSettings(before, now, TakesEffect::kAtOnce),
+              ElementsAre("pool db 1 -> 3", "retention default -> 90d", "slots 7 -> default"));
+  EXPECT_THAT(ChangedSettings(before, now, TakesEffect::kWithRestart),
+              ElementsAre("agent-binary default -> none"));
+  EXPECT_THAT(ChangedSettings(now, now, TakesEffect::kAtOnce), ElementsAre());
+  // Every setting is compared, those of Mesos and of TLS, too; a switch is off by default.
+  EXPECT_THAT(ChangedSettings(ConfigOf({}),
+                              ConfigOf({"--mesos-roles", "maps", "--tls-cert", "/c", "--tls-key",
+                                        "/k", "--drain"}),
+                              TakesEffect::kWithRestart),
+              ElementsAre("drain false -> true", "mesos-roles default -> maps",
+                          "tls-cert default -> /c", "tls-key default -> /k"));
+  EXPECT_THAT(ChangedSettings(ConfigOf({}),
+                              ConfigOf({"--config", WriteFile("switch.yaml", "drain: false\n")}),
+                              TakesEffect::kWithRestart),
+              ElementsAre());
+}
+
+TEST(ConfigTest, DoubtsWhatIsHardlyIntended) {
+  planner::ResourceVector machine;
+  machine.Set(Resource::Cpu(), Quantity::Of(2));
+  machine.Set(Resource::Ram(), Quantity::Of(int64_t{9} << 30));  // of 10GiB
+  const auto doubts = [&](const std::vector<std::string>& arguments) {
+    return DoubtfulSettings(ConfigOf(arguments), machine);
+  };
+  EXPECT_THAT(doubts({}), ElementsAre());
+  EXPECT_THAT(doubts({"--cpu", "2", "--ram", "10GiB", "--disk-reserve", "0"}), ElementsAre());
+  EXPECT_THAT(doubts({"--cpu", "100"}), ElementsAre("--cpu 100: this machine has 2 cores"));
+  EXPECT_THAT(doubts({"--ram", "64GiB"}), ElementsAre("--ram 64GiB: this machine has 10GiB"));
+  EXPECT_THAT(doubts({"--ram", "12"}), ElementsAre("--ram 12 is 12 bytes: did you mean 12GiB?"));
+  EXPECT_THAT(doubts({"--ram", "4096", "--disk-reserve", "12"}),
+              testing::UnorderedElementsAre("--ram 4096 is 4096 bytes: did you mean 4096MiB?",
+                                            "--disk-reserve 12 is 12 bytes: did you mean 12MiB?"));
+  EXPECT_THAT(doubts({"--ram", "1.5"}),
+              ElementsAre("--ram 1.5 is 1.5 bytes: did you mean 1.5GiB?"));
+  EXPECT_THAT(doubts({"--ram", "536870912"}), ElementsAre()) << "that is 512MiB";
+  EXPECT_THAT(doubts({"--cluster", "mesos:http://m:5050", "--cpu", "100"}), ElementsAre())
+      << "its agents are other machines";
 }
 
 TEST(ConfigTest, LetsAFlagWinOverTheFile) {
@@ -232,8 +277,8 @@ TEST(ConfigTest, SaysWhatIsWrongWithInstances) {
   EXPECT_THAT(
       ProblemsOf({"--config", file}),
       ElementsAre(AllOf(StartsWith(file + ":2: resources.gpu = []"), HasSubstr("has no instances")),
-                  StartsWith(file + ":3: resources: must be names and numbers"),
-                  StartsWith(file + ":4: resources: must be names and numbers"),
+                  StartsWith(file + ":3: resources: must be names and numbers, such as `gpu: 2`"),
+                  StartsWith(file + ":4: resources: must be names and numbers, such as `gpu: 2`"),
                   AllOf(StartsWith(file + ":5: resources.npu = [a b]"),
                         HasSubstr("cannot be the name of an instance"))));
 }
@@ -345,6 +390,51 @@ TEST(ConfigTest, SuggestsTheFlagThatWasMeant) {
               ElementsAre("/s: is not known; kartographd --help lists all flags",
                           "--floppies: is not known; kartographd --help lists all flags",
                           "more: is not known; kartographd --help lists all flags"));
+}
+
+TEST(ConfigTest, SuggestsTheKeyThatWasMeant) {
+  const std::string file = WriteFile("typos.yaml",
+                                     "max_graph_tasks: 5\n"
+                                     "pool: {db: 1}\n"
+                                     "resource: {gpu: 1}\n"
+                                     "colour: blue\n");
+  EXPECT_THAT(
+      ProblemsOf({"--config", file}),
+      ElementsAre(file + ":1: max_graph_tasks: is not a setting; did you mean max-graph-tasks?",
+                  file + ":2: pool: is not a setting; did you mean pools?",
+                  file + ":3: resource: is not a setting; did you mean resources?",
+                  StartsWith(file + ":4: colour: is not a setting; there are state, grpc")));
+}
+
+TEST(ConfigTest, TakesTrueAndFalseForSwitchesAsGraphFilesDo) {
+  const auto problems = [](const std::string& word) {
+    return ProblemsOf({"--config", WriteFile("switch.yaml", "drain: " + word + "\n")});
+  };
+  EXPECT_THAT(problems("true"), ElementsAre());
+  EXPECT_THAT(problems("false"), ElementsAre());
+  EXPECT_THAT(problems("yes"), ElementsAre(HasSubstr("drain = yes: must be true or false; use "
+                                                     "true")));
+  EXPECT_THAT(problems("Off"), ElementsAre(HasSubstr("must be true or false; use false")));
+  EXPECT_THAT(problems("1"), ElementsAre(HasSubstr("drain = 1: must be true or false")));
+}
+
+TEST(ConfigTest, SaysHowAResourceIsWritten) {
+  for (const char* text : {"gpu", "gpu:2", "=2", "gpu 2"}) {
+    EXPECT_THAT(ProblemsOf({"--resource", text}), ElementsAre(HasSubstr("gpu=2 or gpu=[0,1]")))
+        << text;
+  }
+  for (const char* text : {"gpu=", "gpu=two", "gpu=0,1", "gpu={0,1}", "gpu=a,b", "gpu=0-1,3"}) {
+    EXPECT_THAT(
+        ProblemsOf({"--resource", text}),
+        ElementsAre(HasSubstr("must be a number such as 2, or a list of instances such as [0,1]")))
+        << text;
+  }
+  for (const char* text :
+       {"gpu=[0,1", "gpu=[0]1", "gpu=[", "gpu=[]", "gpu=[0,,1]", "gpu=[a b]", "gpu=[0-3]"}) {
+    EXPECT_THAT(ProblemsOf({"--resource", text}), ElementsAre(HasSubstr("[0,1"))) << text;
+  }
+  EXPECT_THAT(ProblemsOf({"--resource", "gpu=2x"}), ElementsAre(HasSubstr("unknown unit \"x\"")));
+  EXPECT_THAT(ProblemsOf({"--resource", "gpu=-1"}), ElementsAre(HasSubstr("is negative")));
 }
 
 TEST(ConfigTest, HelpNamesEverySetting) {

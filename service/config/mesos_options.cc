@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "executor/mesos/digest.h"
@@ -61,6 +62,14 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
   options.cluster.master = *config.mesos_master;
   if (mesos.tls) options.cluster.master.tls = true;
   options.cluster.ca_file = mesos.ca_file;
+  if (!mesos.ca_file.empty()) {
+    const absl::StatusOr<std::string> authorities = ReadWhole(mesos.ca_file);
+    if (!authorities.ok()) return authorities.status();
+    if (!absl::StrContains(*authorities, "-----BEGIN ")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(mesos.ca_file, " has no certificate; name a PEM file with --mesos-ca"));
+    }
+  }
   executor::mesos::FrameworkOptions& framework = options.cluster.framework;
   framework.name = mesos.name;
   framework.user = mesos.user.empty() ? UserName() : mesos.user;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 
 namespace kartograph::service {
@@ -18,9 +19,16 @@ inline absl::Status SetText(absl::string_view text, std::string& value) {
 }
 
 inline absl::Status SetSwitch(absl::string_view text, bool& value) {
-  if (text != "true" && text != "false") return Wrong("must be true or false");
   value = text == "true";
-  return absl::OkStatus();
+  if (value || text == "false") return absl::OkStatus();
+  // As in graph files, other words of YAML 1.1 are none: "no" may be a name.
+  for (absl::string_view yes : {"yes", "on"}) {
+    if (absl::EqualsIgnoreCase(text, yes)) return Wrong("must be true or false; use true");
+  }
+  for (absl::string_view no : {"no", "off"}) {
+    if (absl::EqualsIgnoreCase(text, no)) return Wrong("must be true or false; use false");
+  }
+  return Wrong("must be true or false");
 }
 
 }  // namespace kartograph::service

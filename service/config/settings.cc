@@ -60,12 +60,11 @@ absl::Status SetRam(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
-// Splits NAME=VALUE.
-absl::Status ReadNamed(absl::string_view text, absl::string_view& name, absl::string_view& value) {
+// Splits NAME=VALUE; `form` says what it must be.
+absl::Status ReadNamed(absl::string_view text, absl::string_view form, absl::string_view& name,
+                       absl::string_view& value) {
   const size_t equals = text.find('=');
-  if (equals == absl::string_view::npos || equals == 0) {
-    return Wrong("must be NAME=NUMBER, such as db_connections=40");
-  }
+  if (equals == absl::string_view::npos || equals == 0) return Wrong(form);
   name = text.substr(0, equals);
   value = absl::StripAsciiWhitespace(text.substr(equals + 1));
   return absl::OkStatus();
@@ -92,7 +91,8 @@ absl::Status SetQuantityOf(absl::string_view name, absl::string_view value,
 
 absl::Status SetPool(absl::string_view text, ServiceConfig& config) {
   absl::string_view name, value;
-  if (absl::Status status = ReadNamed(text, name, value); !status.ok()) return status;
+  constexpr absl::string_view kForm = "must be NAME=NUMBER, such as db_connections=40";
+  if (absl::Status status = ReadNamed(text, kForm, name, value); !status.ok()) return status;
   if (absl::StartsWith(value, "[")) {
     return Wrong("must be a number, such as 40; only what an agent has can have instances");
   }
@@ -101,7 +101,13 @@ absl::Status SetPool(absl::string_view text, ServiceConfig& config) {
 
 absl::Status SetResource(absl::string_view text, ServiceConfig& config) {
   absl::string_view name, value;
-  if (absl::Status status = ReadNamed(text, name, value); !status.ok()) return status;
+  constexpr absl::string_view kForm =
+      "must be NAME=NUMBER or NAME=[INSTANCE,...], such as gpu=2 or gpu=[0,1]";
+  if (absl::Status status = ReadNamed(text, kForm, name, value); !status.ok()) return status;
+  const bool number = !value.empty() && value.find_first_not_of("+-.0123456789") != 0;
+  if (!absl::StartsWith(value, "[") && (!number || absl::StrContains(value, ','))) {
+    return Wrong("must be a number such as 2, or a list of instances such as [0,1]");
+  }
   // A flag replaces what the file says, of whichever kind.
   if (const auto resource = planner::Resource::Find(name)) config.instances.erase(*resource);
   if (!absl::StartsWith(value, "[")) return SetQuantityOf(name, value, config.resources);
@@ -226,10 +232,10 @@ constexpr Setting kSettings[] = {
      SetResource},
     {"pool", "pools", Kind::kNamed, "NAME=N",
      "A resource that all agents share, such as db_connections=40. May be given several times.",
-     SetPool},
+     SetPool, true},
     {"slots", "slots", Kind::kValue, "N",
      "Attempts that run on an agent at once, at most, whatever they consume. Default 1000.",
-     SetLimit<&ServiceConfig::slots>},
+     SetLimit<&ServiceConfig::slots>, true},
     {"max-graph-tasks", "max-graph-tasks", Kind::kValue, "N",
      "Largest graph that is taken, in tasks. Default 1000000, at most 1048576.", SetMaxGraphTasks},
     {"max-streams", "max-streams", Kind::kValue, "N",
@@ -241,13 +247,15 @@ constexpr Setting kSettings[] = {
     {"max-blob", "max-blob", Kind::kValue, "SIZE",
      "Largest blob that is taken: what several tasks read, kept once. Default 64MiB.", SetMaxBlob},
     {"retention", "retention", Kind::kValue, "TIME",
-     "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention},
+     "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention,
+     true},
     {"retention-graphs", "retention-graphs", Kind::kValue, "N",
-     "How many ended graphs are kept: of more, the oldest go. Default all.", SetRetentionGraphs},
+     "How many ended graphs are kept: of more, the oldest go. Default all.", SetRetentionGraphs,
+     true},
     {"retention-bytes", "retention-bytes", Kind::kValue, "SIZE",
      "While the run history takes more than this, the oldest ended graphs go; at least 64MiB. "
      "Default no limit.",
-     SetRetentionBytes},
+     SetRetentionBytes, true},
     {"log-limit", "log-limit", Kind::kValue, "SIZE",
      "How much of each task's stdout and stderr is kept: of more, the beginning and the end. "
      "Default 256MiB.",
@@ -267,7 +275,7 @@ constexpr Setting kSettings[] = {
        return SetSwitch(text, c.accept_lost_history);
      }},
     {"log-level", "log-level", Kind::kValue, "LEVEL",
-     "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel},
+     "debug, info, warn, error or off; the log goes to stderr. Default info.", SetLogLevel, true},
     {"drain", "drain", Kind::kSwitch, "",
      "On SIGTERM wait until running attempts have ended. Default: leave them running, to be found "
      "again by the next start.",
@@ -289,6 +297,18 @@ absl::Span<const Setting> Settings() {
     return settings;
   }();
   return all;
+}
+
+absl::Status Apply(const Setting& setting, absl::string_view text, ServiceConfig& config) {
+  if (absl::Status status = setting.apply(text, config); !status.ok()) return status;
+  std::string key = setting.name;
+  if (setting.kind == Kind::kNamed) {
+    const size_t equals = text.find('=');
+    absl::StrAppend(&key, " ", text.substr(0, equals));
+    text = text.substr(equals + 1);
+  }
+  config.given[key] = std::string(absl::StripAsciiWhitespace(text));
+  return absl::OkStatus();
 }
 
 absl::Status CheckConfig(const ServiceConfig& config) {

@@ -25,9 +25,13 @@ struct Setting {
   const char* help;
   // Reads a text into the configuration. The error says what would be valid.
   absl::Status (*apply)(absl::string_view text, ServiceConfig& config);
+  bool reloads = false;  // a running service takes it over
 };
 
 absl::Span<const Setting> Settings();
+
+// setting.apply, which is also noted in config.given.
+absl::Status Apply(const Setting& setting, absl::string_view text, ServiceConfig& config);
 
 // What holds between settings, once all are read.
 absl::Status CheckConfig(const ServiceConfig& config);

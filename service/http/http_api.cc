@@ -28,6 +28,15 @@ bool Checked(HttpParams& params, const HttpReply& reply) {
   return status.ok();
 }
 
+// As in the contract, 0 stands for what is there without the parameter.
+int32_t PageSize(HttpParams& params) {
+  return params.Count("page_size", kMaxPageSize, absl::StrCat("the default of ", kDefaultPageSize));
+}
+
+int32_t AttemptNumber(HttpParams& params) {
+  return params.Count("attempt", planner::kMaxLaunches, "the last one");
+}
+
 // Variables hold passwords at times, inputs anything, and a page is looked at by others too.
 void HideVariables(v1::Task& task) {
   if (!task.has_spec()) return;
@@ -172,7 +181,7 @@ void HttpApi::HandleGraphs(const HttpRequest& request, HttpReply reply) {
 void HttpApi::Graphs(const HttpRequest& request, HttpReply reply) {
   HttpParams params(request);
   v1::ListGraphsRequest question;
-  question.set_page_size(params.Int32("page_size"));
+  question.set_page_size(PageSize(params));
   question.set_page_token(params.Text("page_token"));
   question.set_state(params.GraphState("state"));
   question.set_name(params.Text("name"));
@@ -184,7 +193,7 @@ void HttpApi::Tasks(const std::string& graph, const HttpRequest& request, HttpRe
   HttpParams params(request);
   v1::ListTasksRequest question;
   question.set_graph_id(graph);
-  question.set_page_size(params.Int32("page_size"));
+  question.set_page_size(PageSize(params));
   question.set_page_token(params.Text("page_token"));
   for (v1::TaskState state : params.TaskStates("state")) question.add_states(state);
   question.set_full(params.Bool("full"));
@@ -216,7 +225,7 @@ void HttpApi::Log(const std::string& graph, const HttpRequest& request, HttpRepl
   v1::ReadLogRequest question;
   question.set_graph_id(graph);
   question.set_task_name(params.Required("task"));
-  question.set_attempt(params.Int32("attempt"));
+  question.set_attempt(AttemptNumber(params));
   question.set_stream(params.LogStream("stream"));
   question.set_offset(params.Int64("offset"));
   if (!Checked(params, reply)) return;
@@ -236,7 +245,7 @@ void HttpApi::Result(const std::string& graph, const HttpRequest& request, HttpR
   v1::ReadResultRequest question;
   question.set_graph_id(graph);
   question.set_task_name(params.Required("task"));
-  question.set_attempt(params.Int32("attempt"));
+  question.set_attempt(AttemptNumber(params));
   question.set_offset(params.Int64("offset"));
   if (!Checked(params, reply)) return;
   Post(parts_.workers, std::move(reply), [this, question] {
@@ -256,7 +265,9 @@ void HttpApi::Result(const std::string& graph, const HttpRequest& request, HttpR
 void HttpApi::Failures(const HttpRequest& request, HttpReply reply) {
   HttpParams params(request);
   v1::ListFailuresRequest question;
-  question.set_max_failures(params.Int32("max_failures"));
+  question.set_max_failures(
+      params.Count("max_failures", Queries::kMaxFailures,
+                   absl::StrCat("the default of ", Queries::kDefaultFailures)));
   if (!Checked(params, reply)) return;
   OnWorker(
       std::move(reply), [this, question] { return parts_.queries->ListFailures(question); },

@@ -126,6 +126,19 @@ TEST_F(HttpApiTest, SpeaksTheContractAsJson) {
                     HasSubstr("\"state\":\"GRAPH_STATE_RUNNING\"")));
 }
 
+TEST_F(HttpApiTest, AZeroStandsForTheDefaultAsInTheContract) {
+  below_.Submit("release", {"a"});
+  for (const char* value : {"0", ""}) {
+    EXPECT_EQ(GetMessage<v1::ListGraphsResponse>(absl::StrCat("/api/v1/graphs?page_size=", value))
+                  .graphs_size(),
+              1);
+    EXPECT_EQ(
+        GetMessage<v1::ListTasksResponse>(absl::StrCat("/api/v1/graphs/g1/tasks?page_size=", value))
+            .tasks_size(),
+        1);
+  }
+}
+
 TEST_F(HttpApiTest, RefusesWrongParametersWithAllProblems) {
   for (const char* target :
        {"/api/v1/graphs?page_size=lots", "/api/v1/graphs?page_size=-1",
@@ -140,6 +153,16 @@ TEST_F(HttpApiTest, RefusesWrongParametersWithAllProblems) {
     EXPECT_EQ(response.status, 400) << target;
     EXPECT_THAT(response.body, HasSubstr("\"problems\"")) << target;
   }
+  // Whatever is wrong with a number, its range is named.
+  for (const char* wrong : {"-1", "1001", "99999999999999999999", "2.5", "lots"}) {
+    EXPECT_THAT(Get(absl::StrCat("/api/v1/graphs?page_size=", wrong)).body,
+                HasSubstr(absl::StrCat("page_size = ", wrong, ": must be a whole number from 1 to ",
+                                       "1000, or 0 for the default of 100")));
+  }
+  EXPECT_THAT(Get("/api/v1/failures?max_failures=101").body,
+              HasSubstr("from 1 to 100, or 0 for the default of 10"));
+  EXPECT_THAT(Get("/api/v1/graphs/g1/log?task=a&attempt=9999").body,
+              HasSubstr("from 1 to 2047, or 0 for the last one"));
   EXPECT_THAT(Get("/api/v1/graphs?page_size=x&state=y&z=1").body,
               AllOf(HasSubstr("page_size"), HasSubstr("running, succeeded"), HasSubstr("\"z\"")));
 }

@@ -39,19 +39,22 @@ int64_t HttpParams::Int64(absl::string_view name) {
   int64_t number = 0;
   if (value == nullptr || value->empty()) return 0;
   if (!absl::SimpleAtoi(*value, &number)) {
-    problems_.Add(std::string(name), *value, "is not a whole number");
+    problems_.Add(std::string(name), *value, "must be a whole number");
     return 0;
   }
   return number;
 }
 
-int32_t HttpParams::Int32(absl::string_view name) {
-  const int64_t number = Int64(name);
-  if (number < INT32_MIN || number > INT32_MAX) {
-    problems_.Add(std::string(name), absl::StrCat(number), "is too large a number");
+int32_t HttpParams::Count(absl::string_view name, int32_t most, absl::string_view unset) {
+  const std::string* value = Find(name);
+  int32_t number = 0;
+  if (value == nullptr || value->empty()) return 0;
+  if (!absl::SimpleAtoi(*value, &number) || number < 0 || number > most) {
+    problems_.Add(std::string(name), *value,
+                  absl::StrCat("must be a whole number from 1 to ", most, ", or 0 for ", unset));
     return 0;
   }
-  return static_cast<int32_t>(number);
+  return number;
 }
 
 bool HttpParams::Bool(absl::string_view name) {

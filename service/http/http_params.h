@@ -21,8 +21,10 @@ class HttpParams {
 
   std::string Text(absl::string_view name);
   std::string Required(absl::string_view name);
+  // From 1 to `most`. 0 where it is not there or 0, which stands for `unset`, such as "the default
+  // of 100".
+  int32_t Count(absl::string_view name, int32_t most, absl::string_view unset);
   // 0 where it is not there.
-  int32_t Int32(absl::string_view name);
   int64_t Int64(absl::string_view name);
   bool Bool(absl::string_view name);
   // May be given several times.

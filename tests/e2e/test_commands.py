@@ -223,6 +223,7 @@ def test_nothing_to_do_is_said_so(shared):
     ("status", ""), ("watch", ""), ("cancel", ""), ("cancel", "g1", ""), ("retry", ""),
     ("logs", "g1", ""), ("logs", "", "a"), ("list", "--state", ""), ("submit", ""),
     ("submit", "--name", "", "-"), ("submit", "--queue", "", "-"), ("validate", ""),
+    ("forget", ""), ("queue", "pop", ""), ("queue", "purge", ""),
 ])
 def test_an_empty_argument_as_of_an_empty_variable_is_refused(arguments):
     refused = cli(*arguments, server=NOBODY)
@@ -232,6 +233,9 @@ def test_an_empty_argument_as_of_an_empty_variable_is_refused(arguments):
 @pytest.mark.parametrize("words, said", [
     (["stauts"], 'did you mean "status"?'), (["ls"], 'did you mean "list"?'),
     (["--json", "sumbit", "x"], 'did you mean "submit"?'), (["conquer"], "there are submit, status"),
+    (["queue", "lst"], '"lst" is not a command of kartograph queue; did you mean "list"?'),
+    (["queue", "--json", "prge", "q"], 'did you mean "purge"?'), (["help", "queue", "pp"], 'did you mean "pop"?'),
+    (["queue", "conquer"], "there are list, pop, purge"), (["queue"], "give a command of kartograph queue: list, pop, purge"),
 ])
 def test_a_word_that_is_no_command_gets_advice(words, said):
     refused = cli(*words, server=NOBODY)
@@ -242,7 +246,12 @@ def test_a_word_that_is_no_command_gets_advice(words, said):
     (["logs", "g1", "a", "--follw"], '"--follw" is not an option of kartograph logs; did you mean "--follow"?'),
     (["--vresion"], '"--vresion" is not an option of kartograph; did you mean "--version"?'),
     (["list", "--stat=running"], 'did you mean "--state"?'), (["run", "--cpus", "2", "true"], 'did you mean "--cpu"?'),
-    (["watch", "g1", "--floppies"], "there are --"), (["close", "g1", "g2"], 'close does not take "g2"'),
+    (["watch", "g1", "--floppies"], "the nearest are --"), (["close", "g1", "g2"], 'close does not take "g2"'),
+    (["run", "--time", "3", "true"], 'did you mean "--timeout"?'), (["queue", "pop", "q", "--lmit", "4"], 'did you mean "--limit"?'),
+    (["queue", "list", "--wiat"], '"--wiat" is not an option of kartograph queue list; the nearest are --'),
+    (["submit", "--name"], '--name needs a value; see "kartograph submit --help"'), (["list", "--limit", "0"], '--limit: "0" is not a whole number from 1 to'),
+    (["list", "--state", "runing"], 'did you mean "running"?'), (["completion", "bsh"], 'did you mean "bash"?'),
+    (["queue", "pop"], 'QUEUE is required; see "kartograph queue pop --help"'),
     (["submit"], 'FILE is required; see "kartograph submit --help"'), ([], "give a command: submit, "),
 ])
 def test_an_option_that_there_is_not_gets_advice(words, said):
@@ -343,11 +352,24 @@ def test_retry_runs_what_failed_again(shared, folder):
     one_document(shared.cli("retry", graph, "--json").stdout)
 
 
-def test_retry_of_a_running_graph_is_refused(shared, folder):
-    graph = submit(shared, folder, LONG)
-    retried = shared.cli("retry", graph)
-    assert retried.returncode not in (DONE, UNREACHABLE) and retried.stderr.strip()
-    shared.cli("cancel", graph)
+def test_a_running_graph_has_nothing_to_retry_until_something_of_it_has_failed(shared, folder):
+    gate = folder / "gate"
+    graph = submit(shared, folder, BAD.replace('["true"]', f"[sh, -c, 'while [ ! -e {gate} ]; do sleep 0.02; done']")
+                   .replace("exit 9", f"test -e {folder}/mark"))
+    shared.wait_for_task(graph, "fall", pb.TASK_STATE_FAILED)
+    refused = shared.cli("retry", graph)
+    assert refused.returncode == NOT_SUCCEEDED
+    assert f"accident ({graph}) is still running; " in refused.stderr
+    assert f"kartograph retry {graph} TASK" in refused.stderr
+    gate.touch()
+    shared.wait_for_graph(graph)
+    again = submit(shared, folder, LONG)
+    shared.wait_for_task(again, "wait", pb.TASK_STATE_RUNNING)
+    nothing = shared.cli("retry", again)
+    assert nothing.returncode == DONE
+    assert f"nothing to retry: patience ({again}) is running, and none of its tasks has failed" in nothing.stdout
+    assert one_document(shared.cli("retry", again, "--json").stdout)["tasks"] == 0
+    shared.cli("cancel", again)
 
 
 def test_validate_needs_no_service_and_tells_all_problems_with_their_places(folder):
@@ -441,8 +463,11 @@ def test_a_service_that_cannot_be_reached_is_told_by_its_address(folder):
                   ["close", "g1"], ["result", "g1", "a"], ["status", "g1", "a"]):
         completed = cli(*words, server=NOBODY)
         assert completed.returncode == UNREACHABLE, (words, completed)
-        assert NOBODY in completed.stderr
-        assert len(completed.stderr.strip().splitlines()) <= 2
+        said = completed.stderr.strip().splitlines()
+        if words[0] in ("submit", "cancel", "retry", "run", "close"):  # these are tried again
+            waits = rf"kartograph: the service at {NOBODY} is unavailable; trying again for \d s"
+            assert re.fullmatch(waits, said.pop(0)), completed.stderr
+        assert NOBODY in said[0] and len(said) <= 2, completed.stderr
 
 
 def test_the_flag_wins_over_the_environment(shared):

@@ -23,7 +23,7 @@ def test_a_failed_task_is_retried_with_what_was_skipped_while_its_graph_runs(sha
                            task("long", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done")])
     shared.wait_for_task(graph, "b", pb.TASK_STATE_SKIPPED)
     retried = shared.cli("retry", graph, "a")
-    assert (retried.returncode, retried.stdout) == (DONE, f"2 tasks of graph ({graph}) run again\n")
+    assert (retried.returncode, retried.stdout) == (DONE, f"2 tasks of graph ({graph}) will run again\n")
     shared.wait_for_task(graph, "b", pb.TASK_STATE_SUCCEEDED)
     again = shared.cli("retry", graph, "a")
     assert again.stdout == "nothing to retry: a has not failed, nor been cancelled or skipped\n"
@@ -194,6 +194,6 @@ def test_sighup_takes_over_new_settings_and_ends_nothing(start, folder):
     eventually(lambda: "poools" in service.stderr(), "a mistake is said")
     config.write_text("pools: {db: 2}\nlog-level: debug\nmax-streams: 7\n")
     service.process.send_signal(signal.SIGHUP)
-    eventually(lambda: "--max-streams is different now" in service.stderr(), "the rest is named")
+    eventually(lambda: "with a restart: max-streams default -> 7" in service.stderr(), "the rest is named")
     gate.touch()
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED

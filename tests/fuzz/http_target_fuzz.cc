@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   service::HttpParams params(*request);
   params.Text("name");
   params.Required("graph_id");
-  params.Int32("page_size");
+  const int32_t count = params.Count("page_size", 1000, "the default of 100");
+  FUZZ_EXPECT(count >= 0 && count <= 1000);
   params.Int64("offset");
   params.Bool("follow");
   params.TaskStates("states");

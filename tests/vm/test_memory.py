@@ -31,7 +31,7 @@ def test_a_task_over_its_ram_is_ended_and_everything_else_lives(kartograph):
     machine.eventually(f"kartograph status {graph} over | grep -q 'out of memory'")
     over = kartograph.task(graph, "over")
     assert outcomes(over) == ["OUT_OF_MEMORY"]
-    assert over["attempts"][0]["message"] == "used more than its declared ram=100MiB"
+    assert over["attempts"][0]["message"] == "out of memory: used more than its declared ram=100MiB"
     assert 90 < peak_mib(over) <= 101
 
     machine.sh("touch /tmp/limits.go")

@@ -88,6 +88,10 @@ class Client {
   bool WaitDisconnected(int times = 1) {
     return Wait([this, times] { return reasons_.size() >= size_t(times); });
   }
+  size_t disconnected() {
+    std::lock_guard lock(mutex_);
+    return reasons_.size();
+  }
   // The end of an attempt.
   AttemptUpdate WaitEnd(AttemptId attempt) {
     EXPECT_TRUE(Wait([this, attempt] { return ends_.contains(attempt.value); }))

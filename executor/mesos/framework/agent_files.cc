@@ -26,11 +26,6 @@ absl::Status TooLarge(uint64_t bytes) {
       absl::StrCat("the return value has ", bytes, " bytes; at most ", kMaxResult, " are kept"));
 }
 
-std::string PathOf(planner::AttemptId attempt, const std::string& file) {
-  return absl::StrCat("/sandboxes/", attempt.task().graph(), "/", attempt.task().index(), ".",
-                      attempt.number(), "/", file);
-}
-
 // Puts a notice in the place of what was cut out, as `told`, of a part of a log.
 void ShowCut(absl::string_view told, LogChunk* chunk) {
   const auto cut = ParseCut(told);
@@ -48,6 +43,14 @@ void ShowCut(absl::string_view told, LogChunk* chunk) {
 
 std::string AgentFiles::SandboxOf(const std::string& framework, const std::string& executor) {
   return absl::StrCat("/frameworks/", framework, "/executors/", executor, "/runs/latest");
+}
+
+std::string AgentFiles::SandboxOf(const std::string& framework, const std::string& executor,
+                                  planner::AttemptId attempt) {
+  const std::string sandbox = SandboxOf(framework, executor);
+  if (executor == planner::AttemptIdToString(attempt)) return sandbox;
+  return absl::StrCat(sandbox, "/sandboxes/", attempt.task().graph(), "/", attempt.task().index(),
+                      ".", attempt.number());
 }
 
 AgentFiles::Result<AgentResponse> AgentFiles::Ask(Endpoint agent, AgentCall call) {
@@ -119,9 +122,8 @@ AgentFiles::Result<LogChunk> AgentFiles::FindAndRead(LogPlace place, int64_t off
     }
   }
   for (const std::string& executor : executors) {
-    const std::string path = absl::StrCat(
-        SandboxOf(place.framework, executor),
-        executor == task ? absl::StrCat("/", place.file) : PathOf(place.attempt, place.file));
+    const std::string path =
+        absl::StrCat(SandboxOf(place.framework, executor, place.attempt), "/", place.file);
     absl::StatusOr<LogChunk> chunk = co_await ReadFrom(*agent, path, offset, max_bytes);
     if (chunk.ok() || !absl::IsNotFound(chunk.status())) co_return chunk;
   }

@@ -29,8 +29,11 @@ class AgentFiles {
   // No callback is called any more.
   void Stop() { *alive_ = false; }
 
-  // The virtual path under which an agent shows an executor's sandbox.
+  // The virtual path under which an agent shows an executor's sandbox, or that of an attempt, which
+  // is the executor's own for a task in a container.
   static std::string SandboxOf(const std::string& framework, const std::string& executor);
+  static std::string SandboxOf(const std::string& framework, const std::string& executor,
+                               planner::AttemptId attempt);
 
   struct LogPlace {
     std::string agent;

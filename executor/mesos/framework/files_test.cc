@@ -136,6 +136,8 @@ TEST_F(FilesTest, TheEndOfAnotherHistorysAttemptIsAcknowledgedAndNotTold) {
     return update.outcome != Outcome::kNone;
   };
   EXPECT_FALSE(kartograph().Has<executor::AttemptUpdate>(ended));
+  // The master's answer that the other one runs, which it gives without the incarnation.
+  kartograph().Forget();
   // What it has launched itself is reported to it, after a restart too.
   const Launch own =
       Shell(absl::StrCat("while [ ! -e ", folder(), "/go-on ]; do sleep 0.01; done; exit 4"), 0);

@@ -254,6 +254,7 @@ void Framework::Leave() {
 
 void Framework::BeConnected() {
   executors_.SetFramework(id_.id);
+  executor_of_.SetFramework(id_.id);
   offers_.Clear();
   agents_.ForgetAll();
   reconciling_ = false;

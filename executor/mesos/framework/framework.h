@@ -19,6 +19,7 @@
 #include "executor/lineage.h"
 #include "executor/mesos/framework/agent_directory.h"
 #include "executor/mesos/framework/agent_files.h"
+#include "executor/mesos/framework/attempt_executors.h"
 #include "executor/mesos/framework/executors.h"
 #include "executor/mesos/framework/framework_id.h"
 #include "executor/mesos/framework/open_offers.h"
@@ -85,6 +86,8 @@ class Framework {
   void Suppress();
   void Revive(const std::vector<planner::ResourceVector>& wanted);
   void ReadLog(const LogRequest& request, std::function<void(absl::StatusOr<LogChunk>)> done);
+  // As of LogReader, below the work_dir of the Mesos agent. From any thread.
+  std::string SandboxOf(planner::AttemptId attempt, const AgentId& agent) const;
   void Discard(planner::GraphId graph);
 
  private:
@@ -95,7 +98,6 @@ class Framework {
   struct Live {
     AgentId agent;
     StatusContext context;
-    std::string executor;                                     // empty: not known
     SteadyTime unknown_since = SteadyTime::InfiniteFuture();  // to the master
   };
   // An end that is reported and not acknowledged.
@@ -149,7 +151,6 @@ class Framework {
   void SendDue();
   void ReconcileAll();
   void ScheduleDue();
-  void RememberExecutor(planner::AttemptId attempt, const std::string& executor);
   std::string MesosAgent(const AgentId& agent) const;
 
   SteadyTime SteadyNow() const { return options_.clock->SteadyNow(); }
@@ -188,9 +189,9 @@ class Framework {
   boost::asio::steady_timer due_;
   SteadyTime due_at_ = SteadyTime::InfiniteFuture();
   bool agents_refused_ = false;  // by the last answer
-  // Executors of ours, by agent, and under which one ended attempts ran.
+  // Executors of ours, by agent.
   absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> running_executors_;
-  absl::flat_hash_map<planner::AttemptId, std::string> executor_of_;
+  AttemptExecutors executor_of_;
 };
 
 }  // namespace kartograph::executor::mesos

@@ -23,7 +23,6 @@ constexpr size_t kMaxAsked = 1000;
 // reconciliations.
 constexpr int kBareAsked = 6;
 // Ended attempts whose executor is remembered, for their logs; others are searched for.
-constexpr size_t kMaxRemembered = 200000;
 // Return values that are fetched: the wait grows by this much with each try; then its agent is
 // given up.
 constexpr absl::Duration kFetchBackOff = absl::Seconds(1);
@@ -127,8 +126,8 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
     Live& live = live_[launch.attempt];
     live.agent = launch.agent;
     live.context.command = command;
-    live.executor =
-        command ? planner::AttemptIdToString(launch.attempt) : executor.executor_id().value();
+    executor_of_.Remember(launch.attempt, command ? planner::AttemptIdToString(launch.attempt)
+                                                  : executor.executor_id().value());
     to_reconcile_.Add(launch.attempt, now + options_.confirm_after);
     launch.payload.clear();
     sent.push_back(std::move(launch));
@@ -170,7 +169,7 @@ void Framework::OnStatus(const TaskStatus& status) {
       it != live_.end()
           ? it->second.agent
           : ToAgentId({status.agent_id().value(), options_.roles.front()}, options_.roles);
-  if (status.has_executor_id()) RememberExecutor(*attempt, status.executor_id().value());
+  if (status.has_executor_id()) executor_of_.Remember(*attempt, status.executor_id().value());
   if (it != live_.end() && status.state() != kartograph::mesos::TASK_UNKNOWN) {
     it->second.unknown_since = SteadyTime::InfiniteFuture();
   } else if (it != live_.end() && MayComeBack(*attempt, it->second)) {
@@ -296,12 +295,6 @@ void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
         absl::StrCat("its return value is lost: ", std::string(value.status().message()));
   }
   listener_({update});
-}
-
-void Framework::RememberExecutor(AttemptId attempt, const std::string& executor) {
-  if (auto it = live_.find(attempt); it != live_.end()) it->second.executor = executor;
-  if (executor_of_.size() >= kMaxRemembered) executor_of_.clear();
-  executor_of_[attempt] = executor;
 }
 
 // --- what the scheduler wants ---
@@ -457,13 +450,16 @@ void Framework::ReadLog(const LogRequest& request,
   place.framework = id_.id;
   place.attempt = request.attempt;
   place.file = request.stream == LogStream::kStdout ? "stdout" : "stderr";
-  if (auto it = live_.find(request.attempt); it != live_.end() && !it->second.executor.empty()) {
-    place.executor = it->second.executor;
-  } else if (auto old = executor_of_.find(request.attempt); old != executor_of_.end()) {
-    place.executor = old->second;
-  }
+  place.executor = executor_of_.Find(request.attempt);
   place.master = subscription_.endpoint();
   files_.ReadLog(std::move(place), request.offset, request.max_bytes, std::move(done));
+}
+
+std::string Framework::SandboxOf(AttemptId attempt, const AgentId& agent) const {
+  const std::string executor = executor_of_.Find(attempt);
+  if (executor.empty()) return "";
+  return absl::StrCat("slaves/", MesosAgent(agent),
+                      AgentFiles::SandboxOf(executor_of_.framework(), executor, attempt));
 }
 
 }  // namespace kartograph::executor::mesos

@@ -121,6 +121,9 @@ class MesosCluster : public Cluster, public OfferControl, public LogReader {
           request, [answer](absl::StatusOr<LogChunk> chunk) { (*answer)(std::move(chunk)); });
     });
   }
+  std::string SandboxOf(planner::AttemptId attempt, const AgentId& agent) override {
+    return framework_->SandboxOf(attempt, agent);
+  }
 
  private:
   // What came with one read is passed on together: the scheduler wakes up, and commits, once for
