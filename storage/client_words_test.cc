@@ -104,9 +104,9 @@ TEST_F(ClientWordsTest, TasksAreChosenByTheirDetails) {
     detail.where = [](absl::string_view details) { return details == "yes"; };
     detail.max_rows = max_rows;
     std::vector<std::string> found;
-    for (const TaskRow& row : *history_.reader->ListTasks(1, from, limit, {}, detail)) {
-      found.push_back(row.task.name);
-    }
+    const auto rows = history_.reader->ListTasks(1, from, limit, {}, detail);
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    for (const TaskRow& row : *rows) found.push_back(row.task.name);
     return found;
   };
   EXPECT_THAT(names(0, 100, 100), ElementsAre("t0", "t3", "t6", "t9"));
