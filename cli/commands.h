@@ -63,7 +63,9 @@ struct StatusArguments {
 };
 struct ListArguments {
   int limit = 20;
-  std::string state{};  // a word, empty: all
+  std::string state{};                // a word, empty: all
+  std::string queue{};                // of one client queue, empty: all
+  std::vector<std::string> labels{};  // NAME=VALUE, all of them
 };
 struct LogsArguments {
   std::string graph{};

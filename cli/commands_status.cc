@@ -18,7 +18,9 @@
 #include "cli/file_problems.h"
 #include "cli/proto_time.h"
 #include "cli/report.h"
+#include "cli/terminal.h"
 #include "cli/text.h"
+#include "planner/labels.h"
 
 namespace kartograph::cli {
 namespace {
@@ -244,6 +246,7 @@ int GraphStatus(const Context& context, const StatusArguments& arguments) {
   const absl::Time now = absl::Now();
   const v1::TaskCounts& counts = graph->counts();
   std::ostream& out = *context.out;
+  if (!graph->spec().title().empty()) out << Printable(graph->spec().title()) << "\n";
   out << NameAndId(*graph) << " " << Word(graph->state())
       << (graph->state() == v1::GRAPH_STATE_RUNNING ? " for " : " after ")
       << FormatElapsed(TimeTaken(*graph, now)) << ": " << CountsInWords(counts) << "\n"
@@ -252,6 +255,11 @@ int GraphStatus(const Context& context, const StatusArguments& arguments) {
   if (!graph->spec().client_queue().empty()) out << ", queue " << graph->spec().client_queue();
   if (graph->spec().fail_fast()) out << ", fail fast";
   if (graph->spec().open()) out << ", open";
+  const std::map<std::string, std::string> labels(graph->spec().labels().begin(),
+                                                  graph->spec().labels().end());
+  for (const auto& [name, value] : labels) {
+    out << ", " << name << "=" << Printable(value);
+  }
   out << "\n";
   const int failed = PrintTasks(context, *graph, "Failed", {v1::TASK_STATE_FAILED}, counts.failed(),
                                 arguments.all);
@@ -284,6 +292,17 @@ int List(const Context& context, const ListArguments& arguments) {
     }
     request.set_state(*state);
   }
+  request.set_client_queue(arguments.queue);
+  for (const std::string& label : arguments.labels) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(label, absl::MaxSplits('=', 1));
+    if (const std::string problem = planner::LabelNameProblem(parts.first); !problem.empty()) {
+      *context.err << "kartograph: --label: " << Quoted(parts.first) << " " << problem
+                   << "; give NAME=VALUE\n";
+      return kWrongUse;
+    }
+    (*request.mutable_labels())[std::string(parts.first)] = std::string(parts.second);
+  }
   v1::ListGraphsResponse all;
   do {
     request.set_page_size(std::min(kMaxPage, arguments.limit - all.graphs_size()));
@@ -296,7 +315,9 @@ int List(const Context& context, const ListArguments& arguments) {
   if (context.json) {
     PrintJson(context, all);
   } else if (all.graphs().empty()) {
-    *context.out << (arguments.state.empty() ? "No graphs.\n" : "No such graphs.\n");
+    const bool filtered =
+        !arguments.state.empty() || !arguments.queue.empty() || !arguments.labels.empty();
+    *context.out << (filtered ? "No such graphs.\n" : "No graphs.\n");
   } else {
     *context.out << GraphTable(all.graphs(), absl::Now());
     if (!all.next_page_token().empty()) {

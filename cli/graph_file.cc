@@ -26,7 +26,8 @@ namespace {
 
 using Kind = YamlTree::Kind;
 
-constexpr absl::string_view kTopKeys[] = {"name", "queue", "fail_fast", "defaults", "tasks"};
+constexpr absl::string_view kTopKeys[] = {"name",      "title",    "labels", "queue",
+                                          "fail_fast", "defaults", "tasks"};
 
 // Reads each task from the file's tree when it is asked for.
 class YamlTasks final : public FileTasks {
@@ -119,6 +120,10 @@ void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& op
         problems->Add(tree.mark(entry.value), field.ToString(),
                       absl::StrCat(Quoted(file->spec.name()), " ", problem));
       }
+    } else if (entry.key == "title") {
+      if (!nothing) reader.ReadTitle(entry.value, field, file->spec.mutable_title());
+    } else if (entry.key == "labels") {
+      if (!nothing) reader.ReadLabels(entry.value, field, file->spec.mutable_labels());
     } else if (entry.key == "queue") {
       if (nothing) continue;
       reader.ReadString(entry.value, field, file->spec.mutable_client_queue());

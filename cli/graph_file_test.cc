@@ -48,10 +48,15 @@ ParsedFile Parse(const std::string& text) {
 TEST(GraphFileTest, ReadsEveryKey) {
   const ParsedFile file = Parse(R"(
 name: map_release
+title: Weekly 地図
+labels: {kind: release, week: 48, final: }
 queue: maps
 fail_fast: true
+defaults: {labels: {layer: roads, step: any}}
 tasks:
   - name: decode
+    title: Décoder
+    labels: {step: first}
     command: [python3, decode.py, 1, true]
     consumption: {cpu: 2, ram: 512MiB, db_connections: 1}
     environment: {LANG: C, N: 5, EMPTY: }
@@ -80,9 +85,17 @@ tasks:
   EXPECT_EQ(file.spec.client_queue(), "maps");
   EXPECT_TRUE(file.spec.fail_fast());
   EXPECT_FALSE(file.spec.open());
+  EXPECT_EQ(file.spec.title(), "Weekly 地図");
+  EXPECT_EQ(file.spec.labels().at("week"), "48");
+  EXPECT_EQ(file.spec.labels().at("final"), "");
   EXPECT_EQ(file.edges, 3);
   ASSERT_EQ(file.tasks.size(), 3u);
   const v1::TaskSpec& decode = file.tasks[0];
+  EXPECT_EQ(decode.title(), "Décoder");
+  EXPECT_EQ(decode.labels().size(), 2u);
+  EXPECT_EQ(decode.labels().at("layer"), "roads");
+  EXPECT_EQ(decode.labels().at("step"), "first");
+  EXPECT_EQ(file.tasks[1].labels().at("step"), "any");
   EXPECT_EQ(decode.name(), "decode");
   ASSERT_EQ(decode.command().arguments_size(), 4);
   EXPECT_EQ(decode.command().arguments(2), "1");

@@ -173,6 +173,10 @@ int Main(int argc, char** argv) {
   sub->add_option("--limit", list.limit, "List at most this many graphs")
       ->check(WholeNumber(1, 1000000))
       ->capture_default_str();
+  sub->add_option("--queue", list.queue, "Only graphs of this client queue")->type_name("NAME");
+  sub->add_option("--label", list.labels, "Only graphs with this label; may be repeated")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
   sub->add_option("--state", list.state, "Only graphs in this state")
       ->type_name("running|succeeded|failed|cancelled");
 

@@ -13,6 +13,7 @@
 #include "base/exec_limits.h"
 #include "cli/foreign_words.h"
 #include "cli/proto_time.h"
+#include "planner/labels.h"
 #include "planner/names.h"
 #include "planner/resources.h"
 #include "planner/retry_rule.h"
@@ -26,6 +27,7 @@ constexpr absl::string_view kDefaultsKeys[] = {
     "consumption", "environment",     "directory",    "timeout",  "max_attempts",
     "retry_delay", "max_retry_delay", "cancel_grace", "priority", "unreachable_timeout",
     "max_losses",  "container",       "shell",        "retry_on", "no_retry_on",
+    "labels",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -46,6 +48,8 @@ constexpr absl::string_view kTaskKeys[] = {
     "shell",
     "retry_on",
     "no_retry_on",
+    "labels",
+    "title",
 };
 
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
@@ -88,7 +92,8 @@ void TaskReader::ReadDefaults(YamlTree::Id map, const FieldPath& path) {
       ReadShell(entry.value, FieldPath(&path, entry.key), &defaults_.shell);
       continue;
     }
-    if (entry.key == "name" || entry.key == "command" || entry.key == "after") {
+    if (entry.key == "name" || entry.key == "title" || entry.key == "command" ||
+        entry.key == "after") {
       problems_->Add(
           tree_.mark(entry.key_id), path.ToString(),
           absl::StrCat(Quoted(entry.key), " cannot have a default; give it in each task"));
@@ -123,6 +128,10 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
     } else if (entry.key == "command") {
       command = entry.value;
       ReadCommand(command, field, spec->mutable_command());
+    } else if (entry.key == "title") {
+      if (tree_.kind(entry.value) != Kind::kNull) {
+        ReadTitle(entry.value, field, spec->mutable_title());
+      }
     } else if (entry.key == "after") {
       after = entry.value;
     } else if (entry.key == "shell") {
@@ -220,6 +229,8 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     ReadConsumption(entry.value, field, spec);
   } else if (entry.key == "environment") {
     ReadEnvironment(entry.value, field, spec->mutable_command());
+  } else if (entry.key == "labels") {
+    ReadLabels(entry.value, field, spec->mutable_labels());
   } else if (entry.key == "directory") {
     ReadDirectory(entry.value, field, spec->mutable_command());
   } else if (entry.key == "timeout") {
@@ -249,6 +260,33 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     return false;
   }
   return true;
+}
+
+void TaskReader::ReadTitle(YamlTree::Id id, const FieldPath& path, std::string* title) const {
+  ReadString(id, path, title);
+  if (const std::string problem = planner::LineProblem(*title); !problem.empty()) {
+    problems_->Add(tree_.mark(id), path.ToString(), problem);
+  }
+}
+
+// To those that are there already, from the defaults.
+void TaskReader::ReadLabels(YamlTree::Id id, const FieldPath& path,
+                            google::protobuf::Map<std::string, std::string>* labels) const {
+  for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
+    const FieldPath field(&path, entry.key);
+    if (const std::string problem = planner::LabelNameProblem(entry.key); !problem.empty()) {
+      problems_->Add(tree_.mark(entry.key_id), field.ToString(), problem);
+      continue;
+    }
+    std::string value;
+    if (tree_.kind(entry.value) != Kind::kNull) ReadTitle(entry.value, field, &value);
+    (*labels)[std::string(entry.key)] = std::move(value);
+  }
+  if (labels->size() > planner::kMaxLabels) {
+    problems_->Add(tree_.mark(id), path.ToString(),
+                   absl::StrCat("has ", labels->size(), " labels; at most ", planner::kMaxLabels,
+                                " are allowed"));
+  }
 }
 
 // A word, or a list of them.

@@ -44,6 +44,9 @@ class TaskReader {
 
   // For the top level of the file.
   void ReadString(YamlTree::Id id, const FieldPath& path, std::string* value) const;
+  void ReadTitle(YamlTree::Id id, const FieldPath& path, std::string* title) const;
+  void ReadLabels(YamlTree::Id id, const FieldPath& path,
+                  google::protobuf::Map<std::string, std::string>* labels) const;
   void ReadBool(YamlTree::Id id, const FieldPath& path, bool* value) const;
 
  private:

@@ -1,38 +1,22 @@
 #include "service/convert_details.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "base/utf8.h"
-#include "planner/names.h"
+#include "planner/labels.h"
 #include "service/details.pb.h"
 
 namespace kartograph::service {
 namespace {
 
-constexpr size_t kMaxTitleCharacters = 256;
-constexpr size_t kMaxLabels = 32;
-constexpr size_t kMaxLabelName = 63;
 constexpr size_t kMaxClientData = 4 << 10;
-
-// protobuf has checked that it is UTF-8.
-size_t Characters(absl::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
-}
 
 // Text of one line, which a terminal shows as it is.
 void CheckLine(absl::string_view text, const std::string& field, ProblemList& problems) {
-  if (const size_t characters = Characters(text); characters > kMaxTitleCharacters) {
-    problems.Add(field, text,
-                 absl::StrCat("has ", characters, " characters; at most ", kMaxTitleCharacters,
-                              " are allowed"));
-  }
-  if (std::any_of(text.begin(), text.end(),
-                  [](unsigned char c) { return absl::ascii_iscntrl(c); })) {
-    problems.Add(field, text, "holds a control character; give one line of text");
+  if (std::string problem = planner::LineProblem(text); !problem.empty()) {
+    problems.Add(field, text, std::move(problem));
   }
 }
 
@@ -60,19 +44,15 @@ void Set(Details& details, Spec& spec) {
 
 void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels,
                  absl::string_view field, ProblemList& problems) {
-  if (labels.size() > kMaxLabels) {
+  if (labels.size() > planner::kMaxLabels) {
     problems.Add(std::string(field), absl::StrCat(labels.size(), " labels"),
-                 absl::StrCat("must be at most ", kMaxLabels));
+                 absl::StrCat("must be at most ", planner::kMaxLabels));
     return;
   }
   for (const auto& [name, value] : labels) {
     const std::string at = absl::StrCat(field, "[\"", absl::Utf8SafeCHexEscape(name), "\"]");
-    if (std::string problem = planner::NameProblem(name); !problem.empty()) {
+    if (std::string problem = planner::LabelNameProblem(name); !problem.empty()) {
       problems.Add(at, name, std::move(problem));
-    } else if (name.size() > kMaxLabelName) {
-      problems.Add(at, name,
-                   absl::StrCat("has ", name.size(), " characters; a label's name has at most ",
-                                kMaxLabelName));
     }
     CheckLine(value, at, problems);
   }
