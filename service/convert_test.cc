@@ -131,12 +131,13 @@ constexpr char kWrongCharacter[] =
     "allowed are the letters A to Z and a to z, digits and _ . - / : + @ = , [ ]";
 INSTANTIATE_TEST_SUITE_P(
     Wrong, NameTest,
-    testing::Values(WrongName{"", "1 to 256 characters"},
-                    WrongName{"-a", "must not start with '-'"}, WrongName{"a b", kWrongCharacter},
+    testing::Values(WrongName{"-a", "must not start with '-'"}, WrongName{"a b", kWrongCharacter},
                     WrongName{"a\"b", kWrongCharacter}, WrongName{"a\nb", kWrongCharacter},
                     WrongName{std::string("a\0b", 3), kWrongCharacter},
                     WrongName{"caf\xC3\xA9", kWrongCharacter}, WrongName{"a;b", kWrongCharacter},
                     WrongName{std::string(257, 'a'), "has 257 characters"}));
+
+TEST(ConvertTaskTest, TakesATaskWithoutAName) { EXPECT_THAT(ProblemsOf(Task("")), IsEmpty()); }
 
 TEST(ConvertTaskTest, TakesEveryCharacterOfANameThatIsAllowed) {
   EXPECT_THAT(ProblemsOf(Task("aZ09_.-/:+@=,[]")), IsEmpty());

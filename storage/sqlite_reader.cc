@@ -135,21 +135,21 @@ absl::Status DecodeGraphs(absl::StatusOr<Rows> rows, std::vector<GraphRow>& grap
   " AND (?2 = 0 OR state = ?2) AND (?3 = '' OR name = ?3) "                    \
   "AND (?4 = '' OR client_queue = ?4) AND submit_us >= ?5 AND submit_us < ?6 " \
   "AND NOT EXISTS (SELECT 1 FROM json_each(?7) wanted WHERE NOT EXISTS "       \
-  "(SELECT 1 FROM graph_labels l WHERE l.graph_id = id "                       \
+  "(SELECT 1 FROM graph_labels l WHERE l.graph_id = graphs.id "                \
   "AND lower(hex(l.name)) = wanted.value ->> 0 "                               \
   "AND lower(hex(l.value)) = wanted.value ->> 1)) ORDER BY id DESC LIMIT ?8"
 
 // Newest first, by what finds the fewest: a label, a name, a state, or all of them.
+// `wanted` is EncodeLabels of the filter's; like the filter it outlives the rows.
 absl::StatusOr<Rows> QueryGraphs(Connection& connection, planner::GraphId before, int limit,
-                                 const HistoryReader::GraphFilter& filter) {
+                                 const HistoryReader::GraphFilter& filter,
+                                 absl::string_view wanted) {
   const int64_t below = before == 0 ? INT64_MAX : int64_t{before};
   const int64_t state = filter.state.has_value() ? static_cast<int64_t>(*filter.state) : 0;
   const absl::string_view name = filter.name;
   const absl::string_view queue = filter.client_queue;
   const int64_t since = EncodeTime(filter.submitted_since);
   const int64_t until = EncodeTime(filter.submitted_before);
-  const std::string labels = EncodeLabels(filter.labels);
-  const absl::string_view wanted = labels;
   const int64_t rows = limit;
   if (!filter.labels.empty()) {
     return connection.Query(
@@ -201,8 +201,9 @@ absl::StatusOr<GraphRow> SqliteReader::GetGraph(planner::GraphId graph) {
 absl::StatusOr<std::vector<GraphRow>> SqliteReader::ListGraphs(planner::GraphId before, int limit,
                                                                const GraphFilter& filter) {
   std::vector<GraphRow> graphs;
+  const std::string labels = EncodeLabels(filter.labels);
   absl::Status status = InTransaction([&](Session& session) {
-    return DecodeGraphs(QueryGraphs(*session.connection, before, limit, filter), graphs);
+    return DecodeGraphs(QueryGraphs(*session.connection, before, limit, filter, labels), graphs);
   });
   if (!status.ok()) return status;
   return graphs;
