@@ -47,7 +47,7 @@ std::string AgentFiles::SandboxOf(const std::string& framework, const std::strin
 
 std::string AgentFiles::SandboxOf(const std::string& framework, const std::string& executor,
                                   planner::AttemptId attempt) {
-  const std::string sandbox = SandboxOf(framework, executor);
+  std::string sandbox = SandboxOf(framework, executor);
   if (executor == planner::AttemptIdToString(attempt)) return sandbox;
   return absl::StrCat(sandbox, "/sandboxes/", attempt.task().graph(), "/", attempt.task().index(),
                       ".", attempt.number());
