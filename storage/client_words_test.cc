@@ -115,7 +115,9 @@ TEST_F(ClientWordsTest, TasksAreChosenByTheirDetails) {
 }
 
 TEST_F(ClientWordsTest, TheEndOfAGraphIsADelivery) {
-  Commit({SomeGraph(1), SomeTask(1, 0, "a"), SomeGraph(2)});
+  GraphSubmitted graph = SomeGraph(1);
+  graph.client_queue = "q";
+  Commit({graph, SomeTask(1, 0, "a"), SomeGraph(2)});
   Commit({TaskEndOf(1, 0, TaskState::kSucceeded), FinishedQueued{"q", 1, TaskKey::Of(1, 0)},
           EndOf(1, GraphState::kSucceeded, At(7)), GraphEndQueued{"q", 2, 1},
           EndOf(2, GraphState::kSucceeded, At(8)), GraphEndQueued{"q", 3, 2}});

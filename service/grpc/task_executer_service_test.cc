@@ -365,7 +365,7 @@ TEST_F(TaskExecuterServiceTest, TellsProblemsOfFieldsAndOfTheGraphTogether) {
 
 TEST_F(TaskExecuterServiceTest, CutsProblemsToWhatTheClientTakes) {
   std::vector<v1::TaskSpec> tasks(500);
-  for (v1::TaskSpec& task : tasks) task.set_name("-");
+  for (size_t i = 0; i < tasks.size(); ++i) tasks[i].set_name(absl::StrCat("-", i));
   {
     Context context;
     v1::SubmitGraphResponse response;
