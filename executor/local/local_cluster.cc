@@ -291,7 +291,7 @@ void LocalCluster::ReportDropped() {
     update.attempt = attempt;
     update.agent = kLocalAgentId;
     update.outcome = planner::Outcome::kDropped;
-    update.message = "it never reached the agent, which does not read what is sent to it";
+    update.message = "it never reached the agent";
     events.emplace_back(std::move(update));
   }
   Notify(std::move(events));

@@ -33,6 +33,11 @@ class LocalFaultsTest : public LocalClusterTest {
     }));
     return pid;
   }
+  // Id(0) to Id(31), 1 MiB each: far more than a socket holds.
+  void ExecuteMuch(Client& client) {
+    const std::string ballast(1 << 20, 'x');
+    for (int i = 0; i < 32; ++i) client->Execute({Shell(Id(i), absl::StrCat("true #", ballast))});
+  }
   std::string Stdout(AttemptId attempt) {
     return ReadWhole(File(absl::StrCat("sandboxes/", attempt.task().graph(), "/",
                                        attempt.task().index(), ".", attempt.number(), "/stdout")));
@@ -86,9 +91,7 @@ TEST_F(LocalFaultsTest, WhatWaitsForAnAgentThatDoesNotReadHasABound) {
   ASSERT_TRUE(client.WaitConnected());
   const pid_t agent = AgentPid();
   ASSERT_EQ(kill(agent, SIGSTOP), 0);
-  // Far more than the socket and the bound hold together.
-  const std::string ballast(1 << 20, 'x');
-  for (int i = 0; i < 32; ++i) client->Execute({Shell(Id(i), absl::StrCat("true #", ballast))});
+  ExecuteMuch(client);
   // The last ones come back at once, spending nothing, and the connection stays.
   EXPECT_EQ(client.WaitEnd(Id(31)).outcome, Outcome::kDropped);
   EXPECT_EQ(client.disconnected(), 0u);
@@ -108,8 +111,7 @@ TEST_F(LocalFaultsTest, WhatWasNotSentWhenTheConnectionEndedIsDroppedNotLost) {
   ASSERT_TRUE(client.WaitConnected());
   const pid_t agent = AgentPid();
   ASSERT_EQ(kill(agent, SIGSTOP), 0);
-  const std::string ballast(1 << 20, 'x');
-  for (int i = 0; i < 32; ++i) client->Execute({Shell(Id(i), absl::StrCat("true #", ballast))});
+  ExecuteMuch(client);
   ASSERT_EQ(kill(agent, SIGKILL), 0);
   ASSERT_TRUE(client.WaitConnected(2));
   EXPECT_EQ(client.WaitEnd(Id(31)).outcome, Outcome::kDropped);

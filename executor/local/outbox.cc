@@ -8,7 +8,6 @@ namespace kartograph::executor::local {
 
 void Outbox::Connect(int socket) {
   socket_ = socket;
-  out_.clear();
   appended_bytes_ = 0;
   AppendKept();
 }

@@ -12,7 +12,8 @@
 
 namespace kartograph::executor::mesos {
 
-// Remembers the last ones, at least kMaxRemembered / 2 of them. Thread-safe.
+// Remembers the last ones, at least kMaxRemembered / 2 of them; older ones are searched for.
+// Thread-safe.
 class AttemptExecutors {
  public:
   static constexpr size_t kMaxRemembered = 200000;

@@ -22,7 +22,6 @@ constexpr size_t kMaxAsked = 1000;
 // The master's report of an end is taken when the agent's did not come after this many
 // reconciliations.
 constexpr int kBareAsked = 6;
-// Ended attempts whose executor is remembered, for their logs; others are searched for.
 // Return values that are fetched: the wait grows by this much with each try; then its agent is
 // given up.
 constexpr absl::Duration kFetchBackOff = absl::Seconds(1);
