@@ -158,6 +158,10 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
                  "must be an absolute path, or left out for the attempt's own folder");
   }
   CheckPath(command.directory(), absl::StrCat(field, ".directory"), problems);
+  if (command.worker() && command.arguments().empty()) {
+    problems.Add(absl::StrCat(field, ".worker"), "true",
+                 "is for a program that is given as `arguments`: a shell cannot be a worker");
+  }
 
   // Most are small, and there may be millions: then none of their parts is allocated alone.
   alignas(8) char block[1024];
@@ -170,6 +174,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
   payload.set_shell(command.shell());
   *payload.mutable_environment() = command.environment();
   payload.set_directory(command.directory());
+  payload.set_worker(command.worker());
   if (spec.has_container()) {
     ConvertContainer(spec.container(), absl::StrCat(task, ".container"),
                      *payload.mutable_container(), problems);

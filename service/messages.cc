@@ -67,6 +67,7 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
     command.set_shell(payload.shell());
     *command.mutable_environment() = payload.environment();
     command.set_directory(payload.directory());
+    command.set_worker(payload.worker());
     if (payload.has_container()) {
       v1::Container& container = *spec.mutable_container();
       container.set_image(payload.container().image());

@@ -12,8 +12,10 @@ absl::StatusOr<std::unique_ptr<RunnerProcesses>> RunnerProcesses::Create(Runner:
   if (!sandboxes.ok()) return sandboxes.status();
   std::unique_ptr<RunnerProcesses> processes(new RunnerProcesses(*std::move(sandboxes), sessions));
   if (sessions != nullptr) {
-    options.on_process = [self = processes.get()](planner::AttemptId attempt, pid_t pid) {
-      self->sessions_->Add(attempt, {pid, self->entered_ticks_, SessionRecord::NowTicks()});
+    options.on_process = [self = processes.get()](planner::AttemptId attempt, pid_t pid,
+                                                  bool reused) {
+      self->sessions_->Add(attempt,
+                           {pid, reused ? 0 : self->entered_ticks_, SessionRecord::NowTicks()});
     };
   }
   absl::StatusOr<std::unique_ptr<Runner>> runner = Runner::Create(std::move(options));

@@ -146,9 +146,16 @@ absl::Status CgroupPool::SetUp(Group* group, uint64_t memory_limit) const {
   // The tree ends as one.
   absl::Status status = WriteFile(absl::StrCat(group->path, "/memory.oom.group"), "1");
   if (!status.ok() || memory_limit == 0) return status;
+  return SetLimit(*group, memory_limit);
+}
+
+absl::Status CgroupPool::SetLimit(const Group& group, uint64_t memory_limit) const {
+  if (!has_memory_) return absl::OkStatus();
   // Swap would only hide what is used.
-  WriteFile(absl::StrCat(group->path, "/memory.swap.max"), "0").IgnoreError();
-  return WriteFile(absl::StrCat(group->path, "/memory.max"), absl::StrCat(memory_limit));
+  const std::string swap = absl::StrCat(group.path, "/memory.swap.max");
+  WriteFile(swap, memory_limit == 0 ? "max" : "0").IgnoreError();
+  return WriteFile(absl::StrCat(group.path, "/memory.max"),
+                   memory_limit == 0 ? "max" : absl::StrCat(memory_limit));
 }
 
 bool CgroupPool::Remove(const std::string& path) {

@@ -37,6 +37,8 @@ class CgroupPool {
 
   // A group without processes, with this limit (bytes; 0: none).
   absl::StatusOr<Group> Acquire(uint64_t memory_limit);
+  // Sets the limit of a group that is in use.
+  absl::Status SetLimit(const Group& group, uint64_t memory_limit) const;
   // Removes it, as soon as it has no processes.
   void Release(Group group);
 

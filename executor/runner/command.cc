@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "base/exec_limits.h"
 #include "executor/declared_variables.h"
+#include "executor/runner/worker_pool.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 
@@ -22,6 +23,9 @@ using planner::Quantity;
 constexpr absl::string_view kThreads = "OMP_NUM_THREADS";
 // Without it CUDA numbers the fastest device 0, and nvidia-smi the first one on the bus.
 constexpr absl::string_view kDeviceOrder = "CUDA_DEVICE_ORDER";
+
+constexpr absl::string_view kWorkingDirectory = "PWD";
+constexpr absl::string_view kNul("\0", 1);
 
 bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }
 
@@ -77,7 +81,7 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   std::string graph = planner::GraphIdToString(launch.attempt.task().graph());
   std::string result = absl::StrCat(sandbox, "/result");
   Environment::Variables variables;
-  variables.push_back({"PWD", directory_});  // ours is not theirs
+  variables.push_back({kWorkingDirectory, directory_});  // ours is not theirs
   const Quantity cpu = launch.consumption.Get(planner::Resource::Cpu());
   // Libraries that count the host's cores would use all of them.
   const std::string threads = absl::StrCat(std::max<int64_t>(1, cpu.milli() / 1000));
@@ -102,6 +106,8 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   if (!payload_.blobs().empty()) variables.push_back({"KARTOGRAPH_BLOBS", blob_folder});
   const executor::Variables declared = DeclaredVariables(launch);
   variables.insert(variables.end(), declared.begin(), declared.end());
+  DescribeToWorker(variables);
+  if (is_worker()) variables.push_back({kWorkerVariable, kWorkerSocket});
   base_->Build(variables, &environment_);
 
   shell_argv_.clear();
@@ -121,6 +127,22 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
     argv_.push_back(nullptr);
   }
   ListPrograms();
+}
+
+void Command::DescribeToWorker(const Environment::Variables& variables) {
+  worker_key_.clear();
+  worker_message_.clear();
+  if (!payload_.worker() || payload_.arguments().empty()) return;
+  for (const std::string& argument : payload_.arguments()) {
+    absl::StrAppend(&worker_key_, argument, kNul);
+  }
+  absl::StrAppend(&worker_key_, kNul, payload_.directory(), kNul);
+  for (const auto& [name, value] : variables) {
+    const bool of_attempt = name == kWorkingDirectory || absl::StartsWith(name, "KARTOGRAPH_");
+    absl::StrAppend(of_attempt ? &worker_message_ : &worker_key_, name, "=", value, kNul);
+  }
+  // It would not fit into a message.
+  if (worker_message_.size() > kMaxWorkerMessage) worker_key_.clear();
 }
 
 void Command::ListPrograms() {

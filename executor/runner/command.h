@@ -44,6 +44,15 @@ class Command {
   const std::string& input_blob() const { return payload_.input_blob(); }
   const google::protobuf::RepeatedPtrField<std::string>& blobs() const { return payload_.blobs(); }
 
+  // After SetUp: whether the program is a worker (worker_pool.h) that can be given this attempt.
+  bool is_worker() const { return !worker_key_.empty(); }
+  // What must be the same for a worker to be given another attempt: program and arguments,
+  // directory, and the environment over its base, but for what tells attempts apart.
+  const std::string& worker_key() const { return worker_key_; }
+  // What tells attempts apart: NAME=value, each ended by a NUL.
+  const std::string& worker_message() const { return worker_message_; }
+  const std::shared_ptr<const Environment>& base() const { return base_; }
+
   // After Read: whether the payload names the working directory.
   bool has_directory() const { return !payload_.directory().empty(); }
 
@@ -56,12 +65,15 @@ class Command {
   // Whether the shell line is a plain command by its full path, which is then in argv_.
   bool UseWordsOfShellLine();
   void ListPrograms();
+  void DescribeToWorker(const Environment::Variables& variables);
 
   Payload payload_;
   std::string directory_;
   std::string script_path_;
   std::shared_ptr<const Environment> base_;
   EnvironmentBlock environment_;
+  std::string worker_key_;
+  std::string worker_message_;
   std::vector<std::string> words_;  // of a shell line
   std::vector<char*> argv_;
   std::vector<char*> shell_argv_;  // of a shell line; otherwise empty

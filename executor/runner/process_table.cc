@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -151,6 +152,60 @@ std::optional<uint64_t> ReadProportionalMemory(pid_t pid) {
     }
   }
   return kept.has_value() ? kept : all;  // a kernel before 5.9 does not tell them apart
+}
+
+absl::Duration ReadCpuTime(pid_t pid) {
+  // Exact for the process itself; for its children there are only clock ticks.
+  clockid_t clock;
+  struct timespec own = {};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &own) != 0) return {};
+  absl::Duration time = absl::DurationFromTimespec(own);
+  const std::string stat = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat")).value_or("");
+  const size_t close = stat.rfind(')');
+  if (close == std::string::npos) return time;
+  // From the third field on; 16 and 17 are cutime and cstime (proc(5)).
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(absl::string_view(stat).substr(close + 1), ' ', absl::SkipEmpty());
+  static const int64_t ticks_a_second = sysconf(_SC_CLK_TCK);
+  for (size_t number : {16, 17}) {
+    int64_t ticks = 0;
+    if (number - 3 < fields.size() && absl::SimpleAtoi(fields[number - 3], &ticks)) {
+      time += absl::Seconds(1) * ticks / ticks_a_second;
+    }
+  }
+  return time;
+}
+
+uint64_t ReadPeakMemory(pid_t pid) {
+  const std::string status = ReadSmallFile(absl::StrCat("/proc/", pid, "/status")).value_or("");
+  constexpr absl::string_view kKey = "VmHWM:";
+  const size_t at = status.find(std::string(kKey));
+  if (at == std::string::npos) return 0;
+  const std::vector<absl::string_view> words = absl::StrSplit(
+      absl::string_view(status).substr(at + kKey.size(), 40), ' ', absl::SkipWhitespace());
+  uint64_t kilobytes = 0;
+  return !words.empty() && absl::SimpleAtoi(words[0], &kilobytes) ? kilobytes << 10 : 0;
+}
+
+bool ResetPeakMemory(pid_t pid) {
+  const Descriptor file(
+      open(absl::StrCat("/proc/", pid, "/clear_refs").c_str(), O_WRONLY | O_CLOEXEC));
+  return file.ok() && write(file.get(), "5", 1) == 1;
+}
+
+bool HasChildren(pid_t pid) {
+  // Children are listed with the thread that made them.
+  const std::string tasks = absl::StrCat("/proc/", pid, "/task");
+  DIR* folder = opendir(tasks.c_str());
+  if (folder == nullptr) return true;
+  bool found = false;
+  while (struct dirent* entry = readdir(folder)) {
+    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
+    const auto text = ReadSmallFile(absl::StrCat(tasks, "/", entry->d_name, "/children"));
+    found = found || !text.has_value() || !text->empty();
+  }
+  closedir(folder);
+  return found;
 }
 
 }  // namespace kartograph::executor

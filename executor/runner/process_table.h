@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace kartograph::executor {
 
@@ -41,6 +42,17 @@ std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view 
 // Its share of the memory it uses, in bytes, without mapped files: pages that n processes share
 // count 1/n for each. Nothing where it is gone or may not be read.
 std::optional<uint64_t> ReadProportionalMemory(pid_t pid);
+
+// What it and the children that it has waited for have used so far. Zero where it is gone.
+absl::Duration ReadCpuTime(pid_t pid);
+// The most memory it had at once since it executed its program, or since ResetPeakMemory, in bytes,
+// mapped files included; 0 where that is not known.
+uint64_t ReadPeakMemory(pid_t pid);
+// False where this is not possible.
+bool ResetPeakMemory(pid_t pid);
+// Whether it has children, ended ones that it has not waited for included. True where that cannot
+// be known.
+bool HasChildren(pid_t pid);
 
 }  // namespace kartograph::executor
 

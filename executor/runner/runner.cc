@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -107,6 +108,12 @@ absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(Options options) {
   runner->outputs_ = *std::move(outputs);
   runner->signal_fd_.Reset(signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!runner->signal_fd_.ok()) return ErrnoStatus(errno, "cannot watch for ended processes");
+  runner->events_.Reset(epoll_create1(EPOLL_CLOEXEC));
+  struct epoll_event ended = {.events = EPOLLIN, .data = {}};
+  if (!runner->events_.ok() ||
+      epoll_ctl(runner->events_.get(), EPOLL_CTL_ADD, runner->signal_fd_.get(), &ended) != 0) {
+    return ErrnoStatus(errno, "cannot watch for ended processes");
+  }
   return runner;
 }
 
@@ -116,24 +123,29 @@ Runner::Runner(Options options, std::unique_ptr<Sandboxes> sandboxes)
       sandboxes_(std::move(sandboxes)),
       disk_reserve_(options_.sandbox_root, options_.disk_limits.reserve, options_.clock),
       self_(getpid()),
+      workers_(options_.workers),
       oom_score_(OomScoreOfAttempts()) {
   SetEnvironment(InheritedEnvironment(environ));
 }
 
 Runner::~Runner() {
-  std::vector<Attempt*> left;
+  std::vector<pid_t> left(ended_workers_.begin(), ended_workers_.end());
+  while (std::unique_ptr<Worker> worker = workers_.TakeAny()) {
+    left.push_back(worker->pid);
+    EndWorker(std::move(worker));
+  }
   for (auto& [id, attempt] : attempts_) {
     if (attempt->main_ended) continue;
     SignalGroup(*attempt, SIGKILL);
     if (attempt->cgroup.fd >= 0) options_.cgroups->Kill(attempt->cgroup).IgnoreError();
-    left.push_back(attempt.get());
+    left.push_back(attempt->pid);
   }
   const SteadyTime until = Clock::System().SteadyNow() + kDestroyPatience;
   while (true) {
     left.erase(std::remove_if(left.begin(), left.end(),
-                              [](Attempt* attempt) {
-                                const pid_t pid = waitpid(attempt->pid, nullptr, WNOHANG);
-                                return pid > 0 || (pid < 0 && errno == ECHILD);
+                              [](pid_t pid) {
+                                const pid_t ended = waitpid(pid, nullptr, WNOHANG);
+                                return ended > 0 || (ended < 0 && errno == ECHILD);
                               }),
                left.end());
     if (left.empty() || Clock::System().SteadyNow() >= until) break;
@@ -147,7 +159,11 @@ Runner::~Runner() {
   // What hangs on its way to its program does so in our memory, which is kept for as long as that
   // takes.
   static auto* const kept = new std::vector<std::unique_ptr<StartingProcess>>;
-  for (Attempt* attempt : left) kept->push_back(std::move(attempt->starting));
+  for (pid_t pid : left) {
+    if (auto it = by_pid_.find(pid); it != by_pid_.end()) {
+      kept->push_back(std::move(it->second->starting));
+    }
+  }
   for (auto& [pid, starting] : hung_) kept->push_back(std::move(starting));
   if (options_.cgroups == nullptr) return;
   for (auto& [id, attempt] : attempts_) options_.cgroups->Release(std::move(attempt->cgroup));
@@ -224,6 +240,11 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   if (absl::Status written = WriteFiles(launch.attempt, &command); !written.ok()) {
     return Failure{Outcome::kAgentFailed, std::string(written.message())};
   }
+  if (command.is_worker() && GiveToWorker(command, prepared->output, attempt)) {
+    OnProcess(attempt);
+    ReleaseStarting(attempt);
+    return std::nullopt;
+  }
   if (options_.cgroups != nullptr) {
     absl::StatusOr<CgroupPool::Group> group = options_.cgroups->Acquire(attempt->ram_limit);
     if (!group.ok()) return Failure{Outcome::kAgentFailed, std::string(group.status().message())};
@@ -235,14 +256,34 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   request.stderr_fd = prepared->output.stderr_end.get();
   request.descriptors = &descriptors_;
   request.cgroup_fd = attempt->cgroup.fd;
+  Descriptor socket;
+  if (command.is_worker()) {
+    attempt->worker = Worker::Make(command.worker_key(), command.base(), &socket);
+    // It is there when the process has come so far as to read it.
+    if (attempt->worker == nullptr ||
+        !attempt->worker->Send(command.worker_message(), request.stdout_fd, request.stderr_fd)) {
+      return Failure{Outcome::kAgentFailed,
+                     absl::StrCat("cannot make a worker's socket: ", strerror(errno))};
+    }
+    request.socket_fd = socket.get();
+  }
   if (int error = attempt->starting->spawner.Start(request); error != 0) {
     return Failure{Outcome::kAgentFailed, absl::StrCat("cannot make a process: ", strerror(error))};
   }
-  outputs_->Watch(launch.attempt);
   attempt->pid = attempt->starting->spawner.pid();
-  by_pid_[attempt->pid] = attempt;
-  if (options_.on_process) options_.on_process(attempt->id, attempt->pid);
+  if (attempt->worker != nullptr) {
+    attempt->worker->pid = attempt->pid;
+    attempt->worker->attempts = 1;
+    WatchWorker(*attempt->worker);
+  }
+  OnProcess(attempt);
   return std::nullopt;
+}
+
+void Runner::OnProcess(Attempt* attempt) {
+  outputs_->Watch(attempt->id);
+  by_pid_[attempt->pid] = attempt;
+  if (options_.on_process) options_.on_process(attempt->id, attempt->pid, attempt->reused);
 }
 
 bool Runner::Start(const Launch& launch) {
@@ -270,8 +311,10 @@ bool Runner::Start(const Launch& launch) {
     EndWithoutStart(attempt, *std::move(failure));
     return false;
   }
-  attempt->look_at = attempt->start.steady + kYoung;
-  young_.emplace(attempt->look_at, launch.attempt.value);
+  if (!attempt->reused) {
+    attempt->look_at = attempt->start.steady + kYoung;
+    young_.emplace(attempt->look_at, launch.attempt.value);
+  }
   if (attempt->timeout != absl::InfiniteDuration()) {
     SetTimer(attempt, attempt->start.steady + attempt->timeout);
   }
@@ -331,7 +374,8 @@ void Runner::SignalGroup(const Attempt& attempt, int signal) {
 
 void Runner::BeginEnding(Attempt* attempt, Outcome cause, SteadyTime now, absl::Duration grace) {
   // Its outcome is known; only what it left behind is still being killed.
-  if (attempt->cause == Outcome::kNone && attempt->main_ended) return;
+  const bool known = attempt->main_ended || attempt->reported.has_value();
+  if (attempt->cause == Outcome::kNone && known) return;
   if (attempt->cause == Outcome::kNone) {
     attempt->cause = cause;
     attempt->pending_signal = SIGTERM;
@@ -369,6 +413,7 @@ absl::Duration Runner::UntilDue() const {
   SteadyTime due = std::min(survey_at_, orphan_check_at_);
   if (!timers_.empty()) due = std::min(due, timers_.begin()->first);
   if (!young_.empty()) due = std::min(due, young_.begin()->first);
+  due = std::min(due, workers_.NextExcess());
   if (due == kNever) return absl::InfiniteDuration();
   return std::max(absl::ZeroDuration(), due - clock_.SteadyNow());
 }
@@ -377,9 +422,11 @@ void Runner::Poll(std::vector<AttemptUpdate>* ended) {
   struct signalfd_siginfo info;
   while (read(signal_fd_.get(), &info, sizeof(info)) > 0) {
   }
+  ReceiveAnswers();
   Reap();
   ReleaseStarted();
   const SteadyTime now = clock_.SteadyNow();
+  while (std::unique_ptr<Worker> excess = workers_.TakeExcess(now)) EndWorker(std::move(excess));
   RunTimers(now);
   LookAtYoung(now);
   if (orphan_check_at_ <= now) CheckForOrphans(now);
@@ -460,6 +507,7 @@ void Runner::WaitForEnded() {
       // No children at all, so no tree can be left.
       orphans_.clear();
       hung_.clear();
+      ended_workers_.clear();
       orphan_check_at_ = kNever;
       return;
     }
@@ -469,6 +517,7 @@ void Runner::WaitForEnded() {
       waitpid(info.si_pid, nullptr, 0);
       orphans_.erase(info.si_pid);
       hung_.erase(info.si_pid);
+      OnWorkerEnded(info.si_pid);
       continue;
     }
     OnMainEnded(it->second);
@@ -486,12 +535,19 @@ void Runner::OnMainEnded(Attempt* attempt) {
       return EndWithoutStart(attempt, {outcome, attempt->starting->command.Error(step, error)});
     }
   }
+  // It may have answered and then ended by itself.
+  if (attempt->worker != nullptr && !attempt->reported.has_value()) Receive(attempt);
   bool graceful = attempt->cause != Outcome::kNone && !attempt->killed;
   if (!graceful) {
     kill(-attempt->pid, SIGKILL);
     if (attempt->cgroup.fd >= 0) options_.cgroups->Kill(attempt->cgroup).IgnoreError();
   }
-  wait4(attempt->pid, &attempt->status, 0, &attempt->usage);
+  struct rusage usage = {};
+  wait4(attempt->pid, &attempt->status, 0, &usage);
+  if (!attempt->reported.has_value()) {
+    attempt->usage = usage;
+    if (attempt->reused) attempt->usage.ru_maxrss = 0;  // perhaps of an earlier attempt
+  }
   attempt->main_ended = true;
   const SteadyTime now = clock_.SteadyNow();
   if (attempt->cause == Outcome::kNone) {
@@ -524,7 +580,12 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
     update->message = OverLimit(used, attempt.ram_limit);
     return Outcome::kOutOfMemory;
   }
-  if (WIFSIGNALED(attempt.status)) {
+  if (attempt.reported == -1) {
+    update->exit_status = 255;
+    update->message = "its worker's answer was neither \"STATUS keep\" nor \"STATUS end\"";
+    return Outcome::kExited;
+  }
+  if (!attempt.reported.has_value() && WIFSIGNALED(attempt.status)) {
     update->signal = WTERMSIG(attempt.status);
     const char* name = sigdescr_np(update->signal);
     update->message = absl::StrCat(
@@ -533,7 +594,7 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
                                             : "");
     return Outcome::kSignalled;
   }
-  update->exit_status = WEXITSTATUS(attempt.status);
+  update->exit_status = attempt.reported.value_or(WEXITSTATUS(attempt.status));
   if (update->exit_status == 0) return Outcome::kSucceeded;
   update->message = absl::StrCat("exited with status ", update->exit_status);
   // What a shell says of a program that is not there, or not one. Mostly it is named as if the task
@@ -546,7 +607,7 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
 }
 
 uint64_t Runner::PeakRam(const Attempt& attempt) const {
-  if (attempt.cgroup.fd >= 0) {
+  if (attempt.cgroup.fd >= 0 && !attempt.reused) {
     const uint64_t peak = options_.cgroups->PeakMemory(attempt.cgroup);
     if (peak > 0) return peak;
   }
@@ -570,12 +631,18 @@ void Runner::Finish(Attempt* attempt) {
   update.end_time = attempt->start.wall + update.usage.wall_time;
   update.outcome = OutcomeOf(*attempt, &update);
   update.usage.peak_ram_bytes = PeakRam(*attempt);
-  update.usage.cpu_time = Time(attempt->usage.ru_utime) + Time(attempt->usage.ru_stime);
+  update.usage.cpu_time =
+      Time(attempt->usage.ru_utime) + Time(attempt->usage.ru_stime) - attempt->cpu_before;
   if (attempt->cgroup.fd >= 0) {
     update.usage.cpu_time =
-        std::max(update.usage.cpu_time, options_.cgroups->CpuTime(attempt->cgroup));
+        std::max(update.usage.cpu_time,
+                 options_.cgroups->CpuTime(attempt->cgroup) - attempt->group_cpu_before);
   }
   ended_.push_back(std::move(update));
+  if (attempt->keeps_worker) {
+    attempt->worker->cgroup = std::exchange(attempt->cgroup, {});
+    workers_.Add(std::move(attempt->worker), clock_.SteadyNow());
+  }
   Remove(attempt);
 }
 
@@ -624,7 +691,7 @@ void Runner::Remove(Attempt* attempt) {
   SetTimer(attempt, kNever);
   young_.erase({attempt->look_at, attempt->id.value});
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) --measured_;
-  if (options_.cgroups != nullptr) options_.cgroups->Release(std::move(attempt->cgroup));
+  if (options_.cgroups != nullptr) options_.cgroups->Release(std::exchange(attempt->cgroup, {}));
   by_pid_.erase(attempt->pid);
   attempts_.erase(attempt->id.value);
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
@@ -29,6 +30,7 @@
 #include "executor/runner/process_table.h"
 #include "executor/runner/sandbox.h"
 #include "executor/runner/spawn.h"
+#include "executor/runner/worker_pool.h"
 #include "planner/ids.h"
 
 namespace kartograph::executor {
@@ -57,6 +59,12 @@ namespace kartograph::executor {
 // known, unless it was more than the agent: until it is its program a process counts as using what
 // the agent does.
 //
+// A worker (worker_pool.h) is a process that is given another attempt when one has ended, if it is
+// still as good as new: it has no children, and is not too large. After a cancel, a timeout or a
+// crash it never is. What it uses counts from the start of the attempt; its memory is all that it
+// holds, as that is what the limit is for. In a cgroup, what further attempts' peaks say is only
+// the process's own, as the kernel counts for the life of a group.
+//
 // Nothing here waits for a process. One whose program or directory is on a file server that does
 // not answer is an attempt that runs, as far as anybody can tell; when it is ended and not even
 // SIGKILL reaches it, its attempt ends without it, and its memory is kept until the kernel releases
@@ -77,6 +85,7 @@ namespace kartograph::executor {
 class Runner {
  public:
   struct Options {
+    WorkerPool::Limits workers = WorkerPool::DefaultLimits();
     std::string sandbox_root;  // absolute; made where it is not there
     // Absolute: where each blob is a file of its id's name. Empty: there are none here, and what
     // refers to one ends as kNotStarted.
@@ -87,8 +96,9 @@ class Runner {
     absl::Duration sample_period = absl::Milliseconds(100);
     CgroupPool* cgroups = nullptr;          // may be null; outlives the runner
     const Clock* clock = &Clock::System();  // outlives the runner
-    // Called when a process was made that leads an attempt's session. May be empty.
-    std::function<void(planner::AttemptId, pid_t)> on_process;
+    // Called with the process that leads an attempt's session, and with whether it was made for
+    // another one. May be empty.
+    std::function<void(planner::AttemptId, pid_t, bool)> on_process;
   };
   static absl::StatusOr<std::unique_ptr<Runner>> Create(Options options);
   // Kills what still runs, with its process groups; waits at most a moment for it to be gone.
@@ -129,7 +139,7 @@ class Runner {
   bool Cancel(planner::AttemptId attempt, absl::Duration grace);
 
   // Readable when Poll has something to do.
-  int fd() const { return signal_fd_.get(); }
+  int fd() const { return events_.get(); }
   // When Poll has something to do without that; InfiniteDuration: never.
   absl::Duration UntilDue() const;
   // Does what is due and appends the attempts that have ended since. `agent` of the updates is
@@ -178,6 +188,13 @@ class Runner {
     SteadyTime give_up_at = kNever;
     int status = 0;
     struct rusage usage = {};
+    std::unique_ptr<Worker> worker;  // that it is, or null
+    bool reused = false;             // it was made for another attempt
+    bool keeps_worker = false;       // it can be given another one
+    std::optional<int> reported;     // its exit status by its worker; -1: a malformed answer
+    // What had been used before this attempt, by the process and in its group.
+    absl::Duration cpu_before;
+    absl::Duration group_cpu_before;
     uint64_t measured_peak = 0;  // bytes; the largest seen
     bool surveyed = false;       // measured as a whole tree, at least once
     std::string message;
@@ -216,11 +233,30 @@ class Runner {
   absl::Status WriteFiles(planner::AttemptId attempt, Command* command) const;
   absl::StatusOr<Prepared> MakePrepared(planner::AttemptId attempt);
   absl::StatusOr<Prepared> TakePrepared(planner::AttemptId attempt);
+  // The process of the attempt is known now.
+  void OnProcess(Attempt* attempt);
   void EndWithoutStart(Attempt* attempt, Failure failure);
   // Releases what processes needed that have become their programs.
   void ReleaseStarted();
   void ReleaseStarting(Attempt* attempt);
   void Remove(Attempt* attempt);
+
+  // Lets an idle worker have the attempt. False where there is none for it.
+  bool GiveToWorker(const Command& command, const OutputCollector::Ends& output, Attempt* attempt);
+  // Begins to read the answers of an attempt's worker.
+  void WatchWorker(const Worker& worker);
+  void ReceiveAnswers();
+  void Receive(Attempt* attempt);
+  void OnAnswer(Attempt* attempt, WorkerAnswer answer);
+  // What the attempt has used, as of now.
+  void MeasureWorker(Attempt* attempt);
+  bool IsAsGoodAsNew(const Attempt& attempt) const;
+  // Whether it is a worker without an attempt, in use again soon or about to end.
+  bool IsIdleWorker(pid_t pid) const {
+    return workers_.Contains(pid) || ended_workers_.contains(pid);
+  }
+  void EndWorker(std::unique_ptr<Worker> worker);
+  void OnWorkerEnded(pid_t pid);
 
   void BeginEnding(Attempt* attempt, Outcome cause, SteadyTime now, absl::Duration grace);
   void Kill(Attempt* attempt, SteadyTime now);
@@ -265,6 +301,7 @@ class Runner {
   std::unique_ptr<OutputCollector> outputs_;
   absl::flat_hash_map<uint64_t, Prepared> prepared_;  // by attempt
   std::shared_ptr<const Environment> environment_;
+  Descriptor events_;  // epoll: signal_fd_, and the sockets of workers by their pids
   Descriptor signal_fd_;
   Descriptor null_fd_;
   struct rlimit descriptors_ = {};  // of attempts: what this process began with
@@ -275,6 +312,8 @@ class Runner {
   absl::flat_hash_map<pid_t, Orphan> orphans_;
   // Children that SIGKILL has not ended, with what they hold where they are not their programs.
   absl::flat_hash_map<pid_t, std::unique_ptr<StartingProcess>> hung_;
+  WorkerPool workers_;
+  absl::flat_hash_set<pid_t> ended_workers_;  // killed, and not waited for yet
   std::set<std::pair<SteadyTime, uint64_t>> timers_;
   std::set<std::pair<SteadyTime, uint64_t>> young_;  // when to look at which attempt
   std::string oom_score_;                            // of attempts, as the kernel reads it

@@ -1,6 +1,7 @@
 #include "executor/runner/spawn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -124,7 +125,13 @@ KARTOGRAPH_IN_CHILD int Spawner::RunChild(void* argument) {
   Call(SYS_dup3, request->stdin_fd, 0);
   Call(SYS_dup3, request->stdout_fd, 1);
   Call(SYS_dup3, request->stderr_fd, 2);
-  Call(SYS_close_range, 3, ~0u);
+  if (request->socket_fd >= 0) {
+    // Where it has this number already, it is to lose its close-on-exec flag all the same.
+    if (Call(SYS_dup3, request->socket_fd, 3) < 0) Call(SYS_fcntl, 3, F_SETFD, 0);
+    Call(SYS_close_range, 4, ~0u);
+  } else {
+    Call(SYS_close_range, 3, ~0u);
+  }
   if (request->descriptors != nullptr) {
     Call(SYS_prlimit64, 0, RLIMIT_NOFILE, Address(request->descriptors));
   }

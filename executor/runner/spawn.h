@@ -28,11 +28,12 @@ struct SpawnRequest {
   char* const* fallback_argv = nullptr;
   char* const* environment = nullptr;
   const char* directory = nullptr;  // working directory
-  // Descriptors that become 0, 1 and 2, each above 2 itself. Nothing else is inherited. They may be
-  // closed as soon as Start has returned.
+  // Descriptors that become 0, 1, 2 and 3, each above 2 itself. Nothing else is inherited. They may
+  // be closed as soon as Start has returned.
   int stdin_fd = -1;
   int stdout_fd = -1;
   int stderr_fd = -1;
+  int socket_fd = -1;  // -1: there is none
   // RLIMIT_NOFILE of the process; null: the parent's.
   const struct rlimit* descriptors = nullptr;
   // Directory of the cgroup to be born in; -1: the parent's.

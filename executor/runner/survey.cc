@@ -28,7 +28,7 @@ bool Runner::HasUnknownChildren() const {
     auto main = by_pid_.find(pid);
     if (main != by_pid_.end()) return main->second->main_ended;
     // One that was seen before and has not been waited for is the same process.
-    return !hung_.contains(pid) && !orphans_.contains(pid);
+    return !IsIdleWorker(pid) && !hung_.contains(pid) && !orphans_.contains(pid);
   });
 }
 
@@ -86,7 +86,8 @@ std::vector<Process> Runner::AssignProcesses(const std::vector<Process>& process
       Attempt* owner = nullptr;
       auto main = by_pid_.find(at->pid);
       if (main != by_pid_.end() && !main->second->main_ended) owner = main->second;
-      bool orphan = main == by_pid_.end() && at->parent == self_ && !hung_.contains(at->pid);
+      bool orphan = main == by_pid_.end() && at->parent == self_ && !hung_.contains(at->pid) &&
+                    !IsIdleWorker(at->pid);
       if (orphan) {
         owner = OwnerOfOrphan(*at);
         const Orphan& known = orphans_[at->pid];
@@ -149,7 +150,8 @@ void Runner::Survey(SteadyTime now) {
   for (Attempt* attempt : attempts) {
     if (attempt->cgroup.fd < 0) Measure(attempt, now);
     attempt->surveyed = attempt->surveyed || attempt->member_rss > 0;
-    if (attempt->cause != Outcome::kNone || attempt->main_ended) CheckEnding(attempt, now);
+    const bool ends = attempt->cause != Outcome::kNone || attempt->reported.has_value();
+    if (ends || attempt->main_ended) CheckEnding(attempt, now);
   }
   if (measured_ > 0) {
     const absl::Duration period = UntilNextSurvey(now);

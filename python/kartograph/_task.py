@@ -7,12 +7,11 @@ import json
 import os
 import pathlib
 import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kartograph import _blobs, _envelope, _pickling
+from kartograph import _blobs, _envelope, _pickling, _session
 
 if TYPE_CHECKING:
     from kartograph.v1 import task_executer_pb2 as pb
@@ -59,6 +58,8 @@ class Options:
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     python: str = ""  # the interpreter on the agents; default: this one's path
+    # "worker": in a process that runs one task of this program after another; "process": in one of its own
+    isolation: str = "worker"
 
     def but(self, **changes: Any) -> Options:
         """These options with changes; TypeError names one that does not exist."""
@@ -76,6 +77,8 @@ class Options:
                               ("cancel_grace", self.cancel_grace)):
             if seconds is not None:
                 getattr(spec, name).FromNanoseconds(round(check_seconds(seconds, name) * 1e9))
+        if self.isolation not in ("worker", "process"):
+            raise ValueError(f'isolation is "worker" or "process", not {self.isolation!r}')
         if not isinstance(self.retries, int) or self.retries < 0:
             raise ValueError(f"retries is how often it may run again, 0 or more, not {self.retries!r}")
         spec.max_attempts = self.retries + 1
@@ -163,11 +166,12 @@ def prepare_command(command: str | Sequence[str], options: Options) -> Prepared:
 def _prepare_python(kind: str, value: Any, name: str, options: Options, server: str) -> Prepared:
     from kartograph.v1 import task_executer_pb2 as pb
     payload, references = _pickling.dump(value, name)
-    data = _header(kind, tuple(sys.path), server) + payload
+    data = _header(kind, server) + payload
     blobs = _blobs.contents_of(references)
     spec = pb.TaskSpec(client_data=mark("python"))
     options.fill(spec)
-    spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER])
+    spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER, *_session.arguments()])
+    spec.command.worker = options.isolation == "worker"
     if not INSTALLED and "PYTHONPATH" not in spec.command.environment:
         spec.command.environment["PYTHONPATH"] = str(HOME)
     spec.blobs.extend(blobs)
@@ -185,18 +189,9 @@ def _prepare_python(kind: str, value: Any, name: str, options: Options, server: 
 
 
 @functools.lru_cache(maxsize=16)
-def _header(kind: str, path: tuple[str, ...], server: str) -> bytes:
+def _header(kind: str, server: str) -> bytes:
     """What an input begins with: the same for all tasks of a program."""
-    return _envelope.seal({"kind": kind, "path": _own_path(path), "server": server}, b"")
-
-
-def _own_path(path: tuple[str, ...]) -> list[str]:
-    """Where modules are found here, besides Python's own folders: there an agent with the same folders finds them."""
-    own = sysconfig.get_paths()
-    folders = [os.path.abspath(entry) for entry in path if isinstance(entry, str)]
-    python = (own["stdlib"], own["platstdlib"], own["purelib"])
-    return [folder for folder in dict.fromkeys(folders) if not folder.startswith(python)
-            and not folder.endswith((".zip", "dist-packages"))]
+    return _envelope.seal({"kind": kind, "server": server}, b"")
 
 
 def name_of(function: Any) -> str:

@@ -10,11 +10,11 @@ import os
 import pathlib
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kartograph import _context, _envelope, _pickling
+from kartograph import _context, _envelope, _pickling, _session
 from kartograph.errors import NotReadable
 
 # The status of a script that ended by an exception, and of one that Ctrl-C ended.
@@ -76,6 +76,12 @@ class Cache:
 _cache = Cache()
 
 
+def begin(session: str, path: Sequence[str]) -> None:
+    """Once for each process, before its first task."""
+    _session.begin(session)
+    sys.path.extend(entry for entry in path if entry not in sys.path and os.path.exists(entry))
+
+
 def run(job: Job, cache: Cache = _cache) -> int:
     """Runs one task, writes what came of it, and returns the exit status of its process.
 
@@ -95,7 +101,6 @@ def run(job: Job, cache: Cache = _cache) -> int:
 def _call(job: Job, cache: Cache) -> Any:
     header, payload = _envelope.open_header(job.input.read_bytes())
     _envelope.check_versions(header, "the client", "this worker")
-    _add_to_path(header.get("path"))
     server = str(header.get("server") or "")
 
     def resolve(reference: tuple[str, ...]) -> Any:
@@ -136,12 +141,6 @@ def _value_of(job: Job, server: str, task_name: str, kind: str) -> Any:
     if result.exception is not None:
         raise result.exception
     return result.value
-
-
-def _add_to_path(path: Any) -> None:
-    for entry in path if isinstance(path, list) else []:
-        if isinstance(entry, str) and entry not in sys.path and os.path.exists(entry):
-            sys.path.append(entry)
 
 
 def _status_of(error: BaseException) -> int:

@@ -1,16 +1,32 @@
-"""The program that an agent starts for a task: `python -m kartograph.worker`."""
+"""The program that an agent starts for tasks: `python -m kartograph.worker --session ID [--path FOLDER]...`.
+
+It runs one task after another where the agent offers that, and one task otherwise. Its arguments are what distinguishes
+the workers of one program from those of another.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
-from kartograph import _worker
+from kartograph import _serve, _worker
 from kartograph.errors import NotReadable
 
 
 def main() -> int:
-    """Runs the task of this process's environment; returns the exit status."""
+    """Runs the tasks of this process; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m kartograph.worker", description=__doc__)
+    parser.add_argument("--session", default="", help="whose tasks these are, and with which version of the code")
+    parser.add_argument("--path", action="append", default=[], help="where modules are found as well, if it exists")
+    arguments = parser.parse_args()
+    _worker.begin(arguments.session, arguments.path)
+    descriptor = os.environ.get(_serve.VARIABLE, "")
+    return _serve.serve(int(descriptor), run) if descriptor else run()
+
+
+def run() -> int:
+    """Runs the task that the environment describes; returns the exit status."""
     try:
         job = _worker.Job.of(os.environ)
     except NotReadable as error:

@@ -1,0 +1,153 @@
+"""One task after another in one process: what an agent gives to it over a socket (docs/workers.md).
+
+What a task changes in the process is put back before the next one as far as that is possible; where it is not, or where
+the task has left threads behind, the process says that it is not to be used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import sys
+import threading
+import warnings
+from typing import Any, Callable
+
+VARIABLE = "KARTOGRAPH_WORKER"
+PREFIX = "KARTOGRAPH_"
+MAX_MESSAGE = 1 << 17
+
+
+def serve(descriptor: int, run: Callable[[], int]) -> int:
+    """Calls `run` for each task, in its environment, until the agent is gone. Returns the exit status of the process."""
+    worker = socket.socket(fileno=descriptor)
+    worker.set_inheritable(False)
+    os.environ.pop(VARIABLE, None)
+    process = _Process()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(worker, MAX_MESSAGE, 2)
+        if not message:
+            return 0
+        process.enter(message, descriptors)
+        status = run()
+        if os.getpid() != process.pid:
+            os._exit(status)  # a child of the task's that has come out here
+        answer = "keep" if process.leave() else "end"
+        try:
+            worker.send(f"{status} {answer}".encode())
+        except OSError:
+            return status  # the task has closed the socket: it ends as any other program
+        if answer == "end":
+            return status
+
+
+class _Process:
+    """What belongs to the process and not to a task."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._environment = {name: value for name, value in os.environ.items()
+                             if name != "PWD" and not name.startswith(PREFIX)}
+        self._umask = os.umask(0o077)
+        os.umask(self._umask)
+        self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._streams = sys.stdin, sys.stdout, sys.stderr
+        self._hooks = sys.excepthook, sys.displayhook, threading.excepthook
+        self._path, self._arguments = list(sys.path), list(sys.argv)
+        self._recursion = sys.getrecursionlimit()
+        self._affinity = os.sched_getaffinity(0)
+        self._nice = os.getpriority(os.PRIO_PROCESS, 0)
+        self._warnings = list(warnings.filters)
+        self._modules: dict[str, Any] = {}
+        self._flush = _find_flush()
+
+    def enter(self, message: bytes, descriptors: list[int]) -> None:
+        """Makes the process that of a task. Raises OSError where its directory cannot be entered."""
+        os.environ.update(_parse(message))
+        for number, descriptor in zip((1, 2), descriptors):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.chdir(os.environ["PWD"])
+        # Each has a sequence of its own, as if it were a new process.
+        random.seed()
+        if "numpy.random" in sys.modules:
+            sys.modules["numpy.random"].seed()
+        self._modules = dict(sys.modules)
+
+    def leave(self) -> bool:
+        """Puts everything back. Whether that went well."""
+        try:
+            self._flush_output()
+            self._restore()
+            return len(threading.enumerate()) == 1 and os.getpriority(os.PRIO_PROCESS, 0) == self._nice
+        except BaseException:  # whatever the task has broken, or what its objects do
+            return False
+
+    def _flush_output(self) -> None:
+        # All that it has written is to be in its log: what C code has not written yet, too.
+        for own in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):  # it may be whatever the task has put there
+                own.flush()
+        for stream in self._streams[1:]:
+            stream.flush()
+        self._flush()
+        for number in (0, 1, 2):
+            os.dup2(self._null, number)
+
+    def _restore(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._signals.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        sys.settrace(None)
+        sys.setprofile(None)
+        sys.setrecursionlimit(self._recursion)
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        sys.excepthook, sys.displayhook, threading.excepthook = self._hooks
+        sys.path[:], sys.argv[:] = self._path, self._arguments
+        for name in [name for name in os.environ if name not in self._environment]:
+            del os.environ[name]
+        os.environ.update(self._environment)
+        os.umask(self._umask)
+        os.chdir("/")
+        if os.sched_getaffinity(0) != self._affinity:
+            os.sched_setaffinity(0, self._affinity)
+        if warnings.filters != self._warnings:
+            warnings.resetwarnings()
+            warnings.filters[:] = self._warnings  # type: ignore[index]
+        self._restore_modules()
+
+    def _restore_modules(self) -> None:
+        """Modules that were imported stay; those that were replaced or removed come back, those made by hand go."""
+        for name, module in self._modules.items():
+            if sys.modules.get(name) is not module:
+                sys.modules[name] = module
+        made = [name for name, module in sys.modules.items()
+                if name not in self._modules and getattr(module, "__spec__", None) is None]
+        for name in made:
+            del sys.modules[name]
+        logging = sys.modules.get("logging")
+        if logging is not None:
+            for handler in list(logging.root.handlers):
+                logging.root.removeHandler(handler)
+            logging.root.setLevel(logging.WARNING)
+            logging.disable(logging.NOTSET)
+
+
+def _parse(message: bytes) -> dict[str, str]:
+    return dict(os.fsdecode(entry).split("=", 1) for entry in message.split(b"\0") if entry)
+
+
+def _find_flush() -> Callable[[], Any]:
+    """fflush(NULL) of the C library."""
+    with contextlib.suppress(Exception):  # a Python without ctypes: what C code has buffered comes later, or not at all
+        import ctypes
+        flush = ctypes.CDLL(None).fflush
+        return lambda: flush(None)
+    return lambda: None
