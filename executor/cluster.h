@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -138,6 +139,9 @@ struct Launch {
   absl::Duration cancel_grace = absl::Seconds(10);
   // Units of pools that it holds, for the task to know; they are counted elsewhere.
   planner::ResourceVector pools{};
+  // What the tasks before it have returned, by their names, where it reads that and they are not
+  // too large. One that returned nothing is not in it.
+  std::optional<std::vector<std::pair<std::string, std::string>>> values{};
   // Of each indexed resource of the agent, which alone fills this in when it starts the attempt.
   std::vector<HeldInstances> instances{};
 };

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "executor/reads_values.h"
 #include "scheduler/changes.h"
 
 namespace kartograph::scheduler {
@@ -14,6 +15,8 @@ using planner::TaskKey;
 
 namespace {
 
+// Of the return values that a launch brings along.
+constexpr int64_t kMaxValuesBytes = 1 << 20;
 constexpr absl::Duration kFirstWriteBackoff = absl::Milliseconds(500);
 constexpr absl::Duration kLastWriteBackoff = absl::Seconds(15);
 
@@ -245,6 +248,15 @@ void Engine::ApplyEffects() {
   if (step_.revive) offers->Revive(*step_.revive);
 }
 
+absl::Status Engine::AddContents(std::string payload, executor::Launch* launch) {
+  launch->payload = std::move(payload);
+  if (!executor::ReadsValues(launch->payload)) return absl::OkStatus();
+  auto values = writer_->ValuesBefore(launch->attempt.task(), kMaxValuesBytes);
+  if (!values.ok()) return values.status();
+  launch->values = *std::move(values);
+  return absl::OkStatus();
+}
+
 void Engine::Launch() {
   std::vector<TaskKey> tasks;
   tasks.reserve(step_.launches.size());
@@ -254,18 +266,21 @@ void Engine::Launch() {
   launches.reserve(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) {
     executor::Launch& launch = step_.launches[i];
+    absl::Status read;
     if (payloads.ok()) {
-      launch.payload = std::move((*payloads)[i]);
+      read = AddContents(std::move((*payloads)[i]), &launch);
     } else if (auto alone = writer_->Payloads({tasks[i]}); alone.ok()) {
       // One that cannot be read holds no other back.
-      launch.payload = std::move((*alone)[0]);
+      read = AddContents(std::move((*alone)[0]), &launch);
     } else {
+      read = alone.status();
+    }
+    if (!read.ok()) {
       executor::AttemptUpdate update;
       update.attempt = launch.attempt;
       update.agent = launch.agent;
       update.outcome = planner::Outcome::kRefused;
-      update.message =
-          absl::StrCat("its payload cannot be read: ", std::string(alone.status().message()));
+      update.message = absl::StrCat("its payload cannot be read: ", std::string(read.message()));
       own_events_.emplace_back(std::move(update));
       continue;
     }

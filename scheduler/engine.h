@@ -177,6 +177,8 @@ class Engine {
   void RefuseWrites(const absl::Status& why, const Instant& now);
   void ApplyEffects();
   void Launch();
+  // Puts into a launch what only the history has.
+  absl::Status AddContents(std::string payload, executor::Launch* launch);
   void NotifyWatchers();
   // The parts of EndBatch.
   void TryToWriteAgain(const Instant& now);

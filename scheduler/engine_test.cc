@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "executor/payload.pb.h"
 #include "planner/problems.h"
 #include "scheduler/testing/engine_story.h"
 
@@ -19,6 +20,7 @@ using planner::TaskKey;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 class RequestIdTest : public ::testing::Test, protected EngineStory {};
@@ -202,6 +204,22 @@ TEST_F(WriteTest, ALaunchCarriesItsPayload) {
   Submit(Graph({Task("a")}));
   Batch();
   EXPECT_EQ(cluster_.TakeLaunch().payload, "a");
+}
+
+TEST_F(WriteTest, ALaunchCarriesWhatTheTasksBeforeItHaveReturned) {
+  executor::Payload payload;
+  payload.set_reads_values(true);
+  Agent(1);
+  Submit(Graph({Task("a"), Task("b").After({"a"}).Payload(payload.SerializeAsString())}));
+  Batch();
+  EXPECT_FALSE(cluster_.TakeLaunch().values.has_value());
+  executor::AttemptUpdate end = Ended(Attempt(0), Outcome::kSucceeded, "value");
+  end.has_value = true;
+  Notify({end});
+  Batch();
+  const executor::Launch launch = cluster_.TakeLaunch();
+  ASSERT_TRUE(launch.values.has_value());
+  EXPECT_THAT(*launch.values, ElementsAre(Pair("a", "value")));
 }
 
 TEST_F(WriteTest, WhatHasNoReadablePayloadIsTriedAgain) {

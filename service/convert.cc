@@ -175,6 +175,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
   *payload.mutable_environment() = command.environment();
   payload.set_directory(command.directory());
   payload.set_worker(command.worker());
+  payload.set_reads_values(spec.reads_values());
   if (spec.has_container()) {
     ConvertContainer(spec.container(), absl::StrCat(task, ".container"),
                      *payload.mutable_container(), problems);

@@ -68,6 +68,7 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
     *command.mutable_environment() = payload.environment();
     command.set_directory(payload.directory());
     command.set_worker(payload.worker());
+    spec.set_reads_values(payload.reads_values());
     if (payload.has_container()) {
       v1::Container& container = *spec.mutable_container();
       container.set_image(payload.container().image());

@@ -121,6 +121,12 @@ class HistoryWriter {
   // less than each alone.
   virtual absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) = 0;
+  // What the last attempts of the tasks that this one comes after have returned, by their names;
+  // those that have returned nothing are left out. Nothing where that is more than `max_bytes`, or
+  // where there are very many.
+  using Values = std::vector<std::pair<std::string, std::string>>;
+  virtual absl::StatusOr<std::optional<Values>> ValuesBefore(planner::TaskKey task,
+                                                             int64_t max_bytes) = 0;
   // NotFound where the graph has no task of this name.
   virtual absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                                     absl::string_view name) = 0;

@@ -151,6 +151,31 @@ absl::StatusOr<std::vector<std::string>> SqliteWriter::Payloads(
   return payloads;
 }
 
+absl::StatusOr<std::optional<HistoryWriter::Values>> SqliteWriter::ValuesBefore(
+    planner::TaskKey task, int64_t max_bytes) {
+  // Each is a file, which it is better to do without than to wait for.
+  constexpr size_t kMaxValues = 1000;
+  absl::StatusOr<Rows> rows = connection_->Query(
+      "SELECT name, length(return_value), iif(length(return_value) <= ?2, return_value, NULL), "
+      "has_value FROM (SELECT before.key, before.name FROM tasks, json_each(tasks.after) AS edge "
+      "CROSS JOIN tasks AS before ON before.key = (tasks.key & ~1048575) | edge.value "
+      "WHERE tasks.key = ?1 LIMIT ?3) AS task "
+      "CROSS JOIN attempt_ends ON attempt_ends.key = (SELECT max(key) FROM attempts "
+      "WHERE key BETWEEN task.key << 11 AND (task.key << 11) + 2047)",
+      static_cast<int64_t>(task.value), max_bytes, static_cast<int64_t>(kMaxValues + 1));
+  if (!rows.ok()) return rows.status();
+  Values values;
+  int64_t bytes = 0;
+  for (size_t count = 0;; ++count) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return values;
+    bytes += rows->Int(1);
+    if (bytes > max_bytes || count >= kMaxValues) return std::nullopt;
+    if (rows->Int(3) != 0) values.emplace_back(rows->String(0), rows->String(2));
+  }
+}
+
 absl::StatusOr<planner::TaskKey> SqliteWriter::FindTask(planner::GraphId graph,
                                                         absl::string_view name) {
   absl::StatusOr<Rows> rows = connection_->Query(

@@ -38,6 +38,8 @@ class SqliteWriter : public HistoryWriter {
   absl::StatusOr<absl::Time> LastRetentionTime() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override;
+  absl::StatusOr<std::optional<Values>> ValuesBefore(planner::TaskKey task,
+                                                     int64_t max_bytes) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                             absl::string_view name) override;
   absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;

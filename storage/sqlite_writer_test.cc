@@ -21,6 +21,8 @@ using planner::TaskKey;
 using planner::TaskState;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::Pair;
+using testing::UnorderedElementsAre;
 
 class SqliteWriterTest : public testing::Test {
  protected:
@@ -134,6 +136,26 @@ TEST_F(SqliteWriterTest, KeepsUnicodeQuotesAndNulBytesInText) {
   EXPECT_EQ(*history_.writer->FindTask(1, odd), task.task);
   EXPECT_EQ(**history_.writer->FindRequest(odd), odd + odd);
   EXPECT_EQ(history_.reader->FinishedOf(odd, 10, 1000)->at(0).last_attempt.return_value, odd);
+}
+
+TEST_F(SqliteWriterTest, KnowsWhatTheTasksBeforeATaskHaveReturned) {
+  TaskSubmitted last = SomeTask(1, 3, "last");
+  last.after = {0, 1, 2};
+  AttemptEnded silent = AttemptEndOf(1, 2, 1, Outcome::kSucceeded, "");
+  silent.has_value = false;
+  AttemptEnded empty = AttemptEndOf(1, 1, 1, Outcome::kSucceeded, "");
+  empty.has_value = true;
+  AttemptEnded earlier = AttemptEndOf(1, 0, 1, Outcome::kExited, "of a failed attempt");
+  AttemptEnded value = AttemptEndOf(1, 0, 2, Outcome::kSucceeded, "value");
+  earlier.has_value = value.has_value = true;
+  Commit({SomeGraph(1), SomeTask(1, 0, "a"), SomeTask(1, 1, "b/c"), SomeTask(1, 2, "d"), last,
+          LaunchOf(1, 0, 1), LaunchOf(1, 0, 2), LaunchOf(1, 1, 1), LaunchOf(1, 2, 1), earlier,
+          value, empty, silent});
+  const auto values = history_.writer->ValuesBefore(last.task, 5);
+  ASSERT_TRUE(values.ok() && values->has_value()) << values.status();
+  EXPECT_THAT(**values, UnorderedElementsAre(Pair("a", "value"), Pair("b/c", "")));
+  EXPECT_EQ(*history_.writer->ValuesBefore(last.task, 4), std::nullopt);
+  EXPECT_THAT(**history_.writer->ValuesBefore(TaskKey::Of(1, 0), 5), IsEmpty());
 }
 
 TEST_F(SqliteWriterTest, VisitsLiveGraphsByIdAndNoOthers) {

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "base/exec_limits.h"
 #include "executor/declared_variables.h"
@@ -47,6 +48,12 @@ absl::Status Command::Read(const Launch& launch) {
   if (!payload_.arguments().empty() && payload_.arguments(0).empty()) {
     return absl::FailedPreconditionError("the name of the program is empty");
   }
+  values_ = launch.values;
+  if (values_.has_value() && std::any_of(values_->begin(), values_->end(), [](const auto& value) {
+        return ValueFile(value.first).empty();
+      })) {
+    values_.reset();  // it has to read them elsewhere
+  }
   // They become paths.
   const auto is_path = [](const std::string& blob) { return absl::StrContains(blob, '/'); };
   if (is_path(payload_.input_blob()) ||
@@ -68,6 +75,17 @@ absl::Status Command::Read(const Launch& launch) {
     return absl::FailedPreconditionError("a command, directory or variable has a NUL byte");
   }
   return absl::OkStatus();
+}
+
+std::string Command::ValueFile(absl::string_view task_name) {
+  constexpr size_t kMaxFileName = 255;
+  // Names of tasks have no %.
+  std::string file = absl::StrReplaceAll(task_name, {{"/", "%2F"}});
+  if (file.find_first_not_of('.') == std::string::npos) {
+    file = absl::StrReplaceAll(file, {{".", "%2E"}});
+  }
+  if (file.size() > kMaxFileName || HasNul(file)) file.clear();
+  return file;
 }
 
 const std::string* Command::script() const {
@@ -104,6 +122,8 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   }
   if (!input_path.empty()) variables.push_back({"KARTOGRAPH_INPUT", input_path});
   if (!payload_.blobs().empty()) variables.push_back({"KARTOGRAPH_BLOBS", blob_folder});
+  const std::string inputs = absl::StrCat(sandbox, "/", kInputs);
+  if (values() != nullptr) variables.push_back({"KARTOGRAPH_INPUTS", inputs});
   const executor::Variables declared = DeclaredVariables(launch);
   variables.insert(variables.end(), declared.begin(), declared.end());
   DescribeToWorker(variables);

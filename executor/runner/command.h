@@ -3,6 +3,7 @@
 #define KARTOGRAPH_EXECUTOR_RUNNER_COMMAND_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,15 @@ class Command {
   std::string TakeInput() { return std::exchange(*payload_.mutable_input(), std::string()); }
   static constexpr char kInput[] = "input";
 
+  // After Read: the return values of tasks before it, each to be a file of the folder kInputs in
+  // the sandbox. Null where there is no such folder. May be taken away as the input.
+  using Values = std::vector<std::pair<std::string, std::string>>;
+  const Values* values() const { return values_.has_value() ? &*values_ : nullptr; }
+  void DropValues() { values_.reset(); }
+  static constexpr char kInputs[] = "inputs";
+  // The name of the file with the value of a task; empty where there can be none.
+  static std::string ValueFile(absl::string_view task_name);
+
   // After Read: the blob that is its input, empty where there is none, and the others.
   const std::string& input_blob() const { return payload_.input_blob(); }
   const google::protobuf::RepeatedPtrField<std::string>& blobs() const { return payload_.blobs(); }
@@ -72,6 +82,7 @@ class Command {
   std::string script_path_;
   std::shared_ptr<const Environment> base_;
   EnvironmentBlock environment_;
+  std::optional<Values> values_;
   std::string worker_key_;
   std::string worker_message_;
   std::vector<std::string> words_;  // of a shell line

@@ -60,6 +60,27 @@ TEST_F(RunnerTest, FindsBlobsWhereTheyAre) {
   EXPECT_EQ(Run(WithPayload(2, payload)).message, "the id of a blob must not hold a slash");
 }
 
+TEST_F(RunnerTest, FindsWhatTasksBeforeItHaveReturned) {
+  Launch launch = Shell(0, "cd $KARTOGRAPH_INPUTS; ls; cat stage%2Fone; wc -c < %2E%2E");
+  launch.values = {{"stage/one", "value\n"}, {"..", ""}, {"a.b", "x"}};
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(0), "%2E%2E\na.b\nstage%2Fone\nvalue\n0\n");
+  launch = Shell(1, "ls $KARTOGRAPH_INPUTS; echo none");
+  launch.values.emplace();
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(1), "none\n");
+}
+
+TEST_F(RunnerTest, ReadsThemElsewhereWhereTheyCannotBeFiles) {
+  const std::string line = "echo ${KARTOGRAPH_INPUTS-none}";
+  Launch launch = Shell(0, line);
+  launch.values = {{"a", "value"}, {std::string(250, '/'), "value"}};
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(0), "none\n");
+  EXPECT_EQ(Run(Shell(1, line)).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(1), "none\n");
+}
+
 TEST_F(RunnerTest, WithoutAFolderThereAreNoBlobs) {
   Payload payload;
   payload.set_shell("true");

@@ -210,6 +210,16 @@ absl::Status Runner::WriteFiles(AttemptId attempt, Command* command) const {
     absl::Status written = sandboxes_->Write(attempt, Command::kScript, *command->script());
     if (!written.ok()) return written;
   }
+  if (command->values() != nullptr) {
+    absl::Status written = sandboxes_->MakeSubfolder(attempt, Command::kInputs);
+    for (const auto& [task_name, value] : *command->values()) {
+      if (!written.ok()) return written;
+      const std::string file = absl::StrCat(Command::kInputs, "/", Command::ValueFile(task_name));
+      written = sandboxes_->Write(attempt, file.c_str(), value);
+    }
+    if (!written.ok()) return written;
+    command->DropValues();
+  }
   if (command->input().empty()) return absl::OkStatus();
   return sandboxes_->Write(attempt, Command::kInput, command->TakeInput());
 }

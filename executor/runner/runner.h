@@ -39,10 +39,10 @@ namespace kartograph::executor {
 //
 // An attempt's process leads its own session, works in its own sandbox (sandbox.h), and has the
 // agent's environment, its own, and KARTOGRAPH_GRAPH, _TASK, _ATTEMPT and _RESULT, and, where it
-// has such, _INPUT and _BLOBS. When it ends, everything that it started is killed, and the attempt
-// is reported when the whole tree is gone. A process that hides whose it is (a session of its own
-// and a cleared environment) is killed within about a tenth of a second after the end of all
-// attempts that it can belong to.
+// has such, _INPUT, _INPUTS and _BLOBS. When it ends, everything that it started is killed, and the
+// attempt is reported when the whole tree is gone. A process that hides whose it is (a session of
+// its own and a cleared environment) is killed within about a tenth of a second after the end of
+// all attempts that it can belong to.
 //
 // Declared memory is a limit. With a cgroup pool the kernel keeps it, and counts what was used.
 // Without, the trees of attempts that declare some are measured ten times a second, more often

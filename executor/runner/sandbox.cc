@@ -226,6 +226,12 @@ absl::StatusOr<Descriptor> Sandboxes::OpenToWrite(planner::AttemptId attempt,
   return OpenFile(attempt, file, O_WRONLY | O_CREAT);
 }
 
+absl::Status Sandboxes::MakeSubfolder(planner::AttemptId attempt, const char* folder) const {
+  const std::string path = absl::StrCat(SandboxFolder(attempt), "/", folder);
+  if (mkdirat(folder_.get(), path.c_str(), 0777) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("cannot make ", root_, "/", path));
+}
+
 absl::Status Sandboxes::Write(planner::AttemptId attempt, const char* file,
                               absl::string_view data) const {
   const std::string path = absl::StrCat(SandboxFolder(attempt), "/", file);

@@ -1,8 +1,8 @@
 // The folders of attempts: <root>/<graph number>/<task index>.<attempt number>/ with `stdout` and
 // `stderr` where the attempt wrote something there, `command.sh` where the shell line is a long
-// one, `input` where the task was given one, and `result` where the attempt wrote one;
-// <root>/discarded.* is to be removed. Nothing here follows a symbolic link below the root: what is
-// in a sandbox is the task's, and may be made to mislead.
+// one, `input` and `inputs` where the task was given such, and `result` where the attempt wrote
+// one; <root>/discarded.* is to be removed. Nothing here follows a symbolic link below the root:
+// what is in a sandbox is the task's, and may be made to mislead.
 #ifndef KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 #define KARTOGRAPH_EXECUTOR_RUNNER_SANDBOX_H_
 
@@ -42,7 +42,9 @@ class Sandboxes {
   // A plain file of a sandbox, to be written; made where it is not there. NotFound where something
   // else has its name.
   absl::StatusOr<Descriptor> OpenToWrite(planner::AttemptId attempt, const char* file) const;
-  // Writes a new file into a sandbox.
+  // Makes a folder in a sandbox.
+  absl::Status MakeSubfolder(planner::AttemptId attempt, const char* folder) const;
+  // Writes a new file into a sandbox, or into a folder there; before its attempt starts.
   absl::Status Write(planner::AttemptId attempt, const char* file, absl::string_view data) const;
 
   // What is in `result`; nothing where there is none. OutOfRange where it is larger than

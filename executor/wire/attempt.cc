@@ -111,6 +111,13 @@ void ToMessage(executor::Launch launch, Launch* message) {
     message->set_timeout_ns(absl::ToInt64Nanoseconds(launch.timeout));
   }
   message->set_cancel_grace_ns(absl::ToInt64Nanoseconds(launch.cancel_grace));
+  if (!launch.values.has_value()) return;
+  message->mutable_values();
+  for (auto& [task_name, value] : *launch.values) {
+    Launch::Values::Value* one = message->mutable_values()->add_values();
+    one->set_task_name(std::move(task_name));
+    one->set_value(std::move(value));
+  }
 }
 
 absl::StatusOr<executor::Launch> FromMessage(Launch* message, planner::ResourceNames* names) {
@@ -130,6 +137,12 @@ absl::StatusOr<executor::Launch> FromMessage(Launch* message, planner::ResourceN
   launch.payload = std::move(*message->mutable_payload());
   if (message->has_timeout_ns()) launch.timeout = absl::Nanoseconds(message->timeout_ns());
   launch.cancel_grace = absl::Nanoseconds(message->cancel_grace_ns());
+  if (!message->has_values()) return launch;
+  launch.values.emplace();
+  for (Launch::Values::Value& one : *message->mutable_values()->mutable_values()) {
+    launch.values->emplace_back(std::move(*one.mutable_task_name()),
+                                std::move(*one.mutable_value()));
+  }
   return launch;
 }
 

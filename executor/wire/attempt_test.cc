@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/utf8.h"
@@ -189,6 +192,22 @@ TEST(UpdateRangesTest, AnEndThatCannotBeReadIsALossThatSaysWhy) {
   EXPECT_EQ(update.attempt.value, 12345u);
   EXPECT_EQ(update.outcome, planner::Outcome::kLost);
   EXPECT_THAT(update.message, HasSubstr("the outcome 99 is out of range"));
+}
+
+TEST(LaunchTest, CarriesValuesAndThatThereAreNone) {
+  const auto passed = [](auto values) {
+    executor::Launch launch;
+    launch.values = std::move(values);
+    Launch message;
+    ToMessage(std::move(launch), &message);
+    planner::ResourceNames names;
+    return FromMessage(&message, &names)->values;
+  };
+  using Values = std::vector<std::pair<std::string, std::string>>;
+  const Values values = {{"a", std::string("\0\xFF", 2)}, {"b/c", ""}};
+  EXPECT_EQ(passed(std::optional<Values>(values)), values);
+  EXPECT_EQ(passed(std::optional<Values>(Values())), Values());
+  EXPECT_EQ(passed(std::optional<Values>()), std::nullopt);
 }
 
 TEST(LaunchRangesTest, QuantitiesNamesAndTimesHaveTheirRanges) {

@@ -8,37 +8,55 @@ import os
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 # How long a version is taken to be still the present one, in seconds: looking takes a moment.
 FRESH = 0.1
 
-# One for each process, as modules that only the workers import may change between two runs of a program. A task's own
-# tasks are of the program that it belongs to.
+# One for each process, as modules that only the workers import may change between two runs of a program.
 _identity = os.urandom(8).hex()
-_given = ""
 _version: tuple[float, str] = (-FRESH, "")
 
 
-def begin(session: str) -> None:
-    """This process is a worker of that session."""
+@dataclass(frozen=True)
+class Setting:
+    """Of `kartograph.worker`: what distinguishes the workers of this program."""
+
+    session: str
+    path: tuple[str, ...] = ()  # where modules are found as well, if it is there
+    code: tuple[str, ...] = ()  # ids of blobs with modules, which go first
+
+    def arguments(self) -> list[str]:
+        """As `kartograph.worker` reads them."""
+        return [f"--session={self.session}", *(f"--path={folder}" for folder in self.path),
+                *(f"--code={blob}" for blob in self.code)]
+
+
+# In a worker: what it was started with. A task's own tasks are of the program that it belongs to.
+_given: Setting | None = None
+
+
+def begin(setting: Setting) -> None:
+    """This process is a worker."""
     global _given
-    _given = session
+    _given = setting
+
+
+def setting(code: Sequence[str] = ()) -> Setting:
+    """For a task with these blobs of code; without any, a worker's are those that it has itself."""
+    if _given is not None:
+        return replace(_given, code=tuple(code)) if code else _given
+    return Setting(session(), own_path(), tuple(code))
 
 
 def session() -> str:
     """Changes when the program's own modules do, by their files' times and sizes."""
     global _version
-    if _given:
-        return _given
     now = time.monotonic()
     if now - _version[0] >= FRESH:
         _version = (now, _digest(tuple(sys.path)))
     return _version[1]
-
-
-def arguments() -> list[str]:
-    """Of `kartograph.worker`: what distinguishes the workers of this program."""
-    return [f"--session={session()}", *(f"--path={folder}" for folder in own_path())]
 
 
 def own_path() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kartograph import _blobs, _envelope, _pickling, _session
+from kartograph import _blobs, _code, _envelope, _pickling, _session
 
 if TYPE_CHECKING:
     from kartograph.v1 import task_executer_pb2 as pb
@@ -60,6 +60,8 @@ class Options:
     python: str = ""  # the interpreter on the agents; default: this one's path
     # "worker": in a process that runs one task of this program after another; "process": in one of its own
     isolation: str = "worker"
+    # Folders and wheels with the program's modules, which go along. Without, they are to be on the agents.
+    code: Sequence[str | os.PathLike[str]] = ()
 
     def but(self, **changes: Any) -> Options:
         """These options with changes; TypeError names one that does not exist."""
@@ -168,9 +170,13 @@ def _prepare_python(kind: str, value: Any, name: str, options: Options, server: 
     payload, references = _pickling.dump(value, name)
     data = _header(kind, server) + payload
     blobs = _blobs.contents_of(references)
+    code = _code.blobs_of([options.code] if isinstance(options.code, (str, os.PathLike)) else options.code)
     spec = pb.TaskSpec(client_data=mark("python"))
     options.fill(spec)
-    spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER, *_session.arguments()])
+    setting = _session.setting([one.id for one in code])
+    spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER, *setting.arguments()])
+    blobs.update(dict.fromkeys(setting.code))
+    blobs.update((one.id, one) for one in code)
     spec.command.worker = options.isolation == "worker"
     if not INSTALLED and "PYTHONPATH" not in spec.command.environment:
         spec.command.environment["PYTHONPATH"] = str(HOME)
@@ -183,8 +189,10 @@ def _prepare_python(kind: str, value: Any, name: str, options: Options, server: 
         spec.input_blob = blob.id
     for reference in references:
         task_name = getattr(reference, "task_name", None)
-        if task_name is not None and task_name not in spec.after:
-            spec.after.append(task_name)
+        if task_name is not None:
+            spec.reads_values = True
+            if task_name not in spec.after:
+                spec.after.append(task_name)
     return Prepared(spec, blobs, references)
 
 

@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,10 +76,11 @@ class Cache:
 _cache = Cache()
 
 
-def begin(session: str, path: Sequence[str]) -> None:
-    """Once for each process, before its first task."""
-    _session.begin(session)
-    sys.path.extend(entry for entry in path if entry not in sys.path and os.path.exists(entry))
+def begin(setting: _session.Setting, blobs: str) -> None:
+    """Once for each process, before its first task. `blobs` is where blobs are."""
+    _session.begin(setting)
+    sys.path[:0] = [os.path.join(blobs, blob) for blob in setting.code]
+    sys.path.extend(entry for entry in setting.path if entry not in sys.path and os.path.exists(entry))
 
 
 def run(job: Job, cache: Cache = _cache) -> int:

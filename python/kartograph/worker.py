@@ -1,4 +1,4 @@
-"""The program that an agent starts for tasks: `python -m kartograph.worker --session ID [--path FOLDER]...`.
+"""The program that an agent starts for tasks: `python -m kartograph.worker --session ID [--path FOLDER]... [--code BLOB]...`.
 
 It runs one task after another where the agent offers that, and one task otherwise. Its arguments are what distinguishes
 the workers of one program from those of another.
@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from kartograph import _serve, _worker
+from kartograph import _serve, _session, _worker
 from kartograph.errors import NotReadable
 
 
@@ -19,8 +19,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m kartograph.worker", description=__doc__)
     parser.add_argument("--session", default="", help="whose tasks these are, and with which version of the code")
     parser.add_argument("--path", action="append", default=[], help="where modules are found as well, if it exists")
+    parser.add_argument("--code", action="append", default=[], help="a blob with modules, searched first")
     arguments = parser.parse_args()
-    _worker.begin(arguments.session, arguments.path)
+    setting = _session.Setting(arguments.session, tuple(arguments.path), tuple(arguments.code))
+    _worker.begin(setting, os.environ.get("KARTOGRAPH_BLOBS", ""))
     descriptor = os.environ.get(_serve.VARIABLE, "")
     return _serve.serve(int(descriptor), run) if descriptor else run()
 

@@ -40,6 +40,10 @@ class Task {
     task_.after = std::move(names);
     return *this;
   }
+  Task& Payload(std::string payload) {
+    task_.payload = std::move(payload);
+    return *this;
+  }
   Task& Needs(planner::ResourceVector consumption) {
     task_.consumption = std::move(consumption);
     return *this;

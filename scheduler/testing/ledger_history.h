@@ -46,6 +46,10 @@ class LedgerHistory : public storage::HistoryWriter, public storage::LongReader 
       absl::Span<const planner::TaskKey> tasks) override {
     return writer_->Payloads(tasks);
   }
+  absl::StatusOr<std::optional<Values>> ValuesBefore(planner::TaskKey task,
+                                                     int64_t max_bytes) override {
+    return writer_->ValuesBefore(task, max_bytes);
+  }
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                             absl::string_view name) override {
     return writer_->FindTask(graph, name);

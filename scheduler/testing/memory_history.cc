@@ -205,6 +205,21 @@ absl::StatusOr<std::vector<std::string>> MemoryHistory::Payloads(absl::Span<cons
   return payloads;
 }
 
+absl::StatusOr<std::optional<storage::HistoryWriter::Values>> MemoryHistory::ValuesBefore(
+    TaskKey key, int64_t max_bytes) {
+  std::lock_guard lock(mutex_);
+  Values values;
+  for (planner::TaskIndex index : task(key).submitted.after) {
+    const Task& before = task(TaskKey::Of(key.graph(), index));
+    if (before.attempts.empty() || !before.attempts.rbegin()->second.second) continue;
+    const storage::AttemptEnded& end = *before.attempts.rbegin()->second.second;
+    max_bytes -= static_cast<int64_t>(end.return_value.size());
+    if (end.has_value) values.emplace_back(before.submitted.name, end.return_value);
+  }
+  if (max_bytes < 0) return std::nullopt;
+  return values;
+}
+
 absl::StatusOr<TaskKey> MemoryHistory::FindTask(GraphId id, absl::string_view name) {
   std::lock_guard lock(mutex_);
   auto it = graphs_.find(id);

@@ -63,6 +63,8 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
   absl::Status AbandonSubmissions() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override;
+  absl::StatusOr<std::optional<Values>> ValuesBefore(planner::TaskKey task,
+                                                     int64_t max_bytes) override;
   absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId graph,
                                             absl::string_view name) override;
   absl::StatusOr<bool> HasGraph(planner::GraphId graph) override;
