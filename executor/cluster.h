@@ -223,7 +223,7 @@ class Cluster {
 
   // Whether a task can run in a container.
   virtual bool runs_containers() const { return true; }
-  // Whether a task finds the blobs of its payload.
+  // Whether a task finds the blobs of its payload, but for one in a container.
   virtual bool reads_blobs() const { return false; }
 
   // What not every cluster has, or null. Lives as long as the cluster.

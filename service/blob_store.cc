@@ -48,12 +48,6 @@ absl::StatusOr<std::string> DigestOf(int file) {
 
 }  // namespace
 
-bool IsBlobId(absl::string_view text) {
-  return text.size() == kIdLength && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-           return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f');
-         });
-}
-
 absl::StatusOr<std::unique_ptr<BlobStore>> BlobStore::Open(Options options) {
   const std::string& path = options.folder;
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {

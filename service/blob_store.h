@@ -18,16 +18,16 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/mutex.h"
+#include "base/sha256.h"
 #include "executor/disk_limits.h"
 #include "executor/runner/disk_reserve.h"
-#include "service/sha256.h"
 #include "service/shared_limit.h"
 #include "storage/history.h"
 
 namespace kartograph::service {
 
 // Whether this is the id of a blob: 64 lower-case hexadecimal digits.
-bool IsBlobId(absl::string_view text);
+inline bool IsBlobId(absl::string_view text) { return IsSha256(text); }
 // What is wrong with another text.
 inline constexpr char kBlobIdRule[] =
     "is not the id of a blob, which is the SHA-256 of its content as 64 lower-case hexadecimal "

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "service/sha256.h"
+#include "base/sha256.h"
 
 namespace kartograph::service {
 

@@ -57,6 +57,10 @@ void ConvertInputs(const v1::TaskSpec& spec, absl::string_view task, executor::P
     problems.Add(absl::StrCat(task, ".blobs"), absl::StrCat(spec.blobs_size(), " ids"),
                  absl::StrCat("must be at most ", kMaxBlobs, "; put several files into one blob"));
   }
+  if (spec.has_container() && (spec.blobs_size() > 0 || !spec.input_blob().empty())) {
+    problems.Add(absl::StrCat(task, spec.blobs_size() > 0 ? ".blobs" : ".input_blob"), "",
+                 "a container has no blobs; mount the data as a volume");
+  }
   absl::flat_hash_set<absl::string_view> seen;
   for (int i = 0; i < spec.blobs_size(); ++i) {
     CheckId(spec.blobs(i), BlobField(task, i), problems);

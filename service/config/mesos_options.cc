@@ -80,6 +80,7 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
   framework.checkpoint = mesos.checkpoint;
   framework.revocable = mesos.revocable;
   framework.id_file = absl::StrCat(state, "/mesos-framework");
+  framework.blob_folder = absl::StrCat(state, "/blobs");
   framework.abandon = mesos.abandon;
   framework.subscription.authorization = executor::mesos::BasicAuthorization(*credentials);
   framework.executors.resources = {{planner::Resource::Cpu(), mesos.executor_cpu},

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/sha256.h"
 #include "service/grpc/testing/grpc_harness.h"
-#include "service/sha256.h"
 
 namespace kartograph::service {
 namespace {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "executor/mesos/digest.h"
 #include "executor/mesos/protocol/framework_message.pb.h"
+#include "executor/payload.pb.h"
 #include "executor/runner/host_report.h"
 #include "executor/wire/attempt.h"
 #include "planner/ids.h"
@@ -27,6 +28,7 @@ using v1::executor::Call;
 using v1::executor::Event;
 
 constexpr char kSandboxes[] = "sandboxes";
+constexpr char kBlobs[] = "blobs";
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100);
 // How long the agent's acknowledgements are waited for when everything has ended.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(1);
@@ -96,6 +98,16 @@ absl::StatusOr<executor::Launch> ReadLaunch(const std::string& task_id, const st
   return launch;
 }
 
+// The blobs that an attempt reads. What is no id of one is left to the runner, which refuses it.
+std::vector<std::string> BlobsOf(const executor::Launch& launch) {
+  Payload payload;
+  if (!payload.ParseFromString(launch.payload)) return {};
+  std::vector<std::string> blobs(payload.blobs().begin(), payload.blobs().end());
+  if (!payload.input_blob().empty()) blobs.push_back(payload.input_blob());
+  std::erase_if(blobs, [](const std::string& id) { return !IsSha256(id); });
+  return blobs;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_context& io,
@@ -105,24 +117,31 @@ absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_
   runner_options.sandbox_root = absl::StrCat(options.environment.sandbox, "/", kSandboxes);
   runner_options.disk_limits = options.disk_limits;
   runner_options.logs_read_remotely = true;
+  runner_options.blob_folder = absl::StrCat(options.environment.sandbox, "/", kBlobs);
+  absl::StatusOr<std::unique_ptr<BlobFetcher>> blobs = BlobFetcher::Create(
+      {.folder = runner_options.blob_folder, .disk_reserve = options.disk_limits.reserve});
+  if (!blobs.ok()) return blobs.status();
   absl::StatusOr<std::unique_ptr<SandboxRemover>> remover =
       SandboxRemover::Create(runner_options.sandbox_root);
   if (!remover.ok()) return remover.status();
   absl::StatusOr<std::unique_ptr<RunnerProcesses>> processes =
       RunnerProcesses::Create(std::move(runner_options));
   if (!processes.ok()) return processes.status();
-  return std::unique_ptr<ExecutorDriver>(new ExecutorDriver(
-      io, std::move(options), std::move(done), *std::move(processes), *std::move(remover)));
+  return std::unique_ptr<ExecutorDriver>(
+      new ExecutorDriver(io, std::move(options), std::move(done), *std::move(processes),
+                         *std::move(remover), *std::move(blobs)));
 }
 
 ExecutorDriver::ExecutorDriver(asio::io_context& io, Options options, DoneFunction done,
                                std::unique_ptr<RunnerProcesses> processes,
-                               std::unique_ptr<SandboxRemover> remover)
+                               std::unique_ptr<SandboxRemover> remover,
+                               std::unique_ptr<BlobFetcher> blobs)
     : io_(io),
       options_(std::move(options)),
       done_(std::move(done)),
       processes_(std::move(processes)),
       remover_(std::move(remover)),
+      blobs_(std::move(blobs)),
       attempts_({.holds_to_capacity = false,
                  .report_running_after = options_.tell_running_after,
                  .gather_ends = absl::ZeroDuration(),
@@ -268,11 +287,52 @@ void ExecutorDriver::Launch(v1::TaskInfo task) {
   if (!outbox_.AddTask(std::move(task))) return;
   Incarnation incarnation = 0;
   absl::StatusOr<executor::Launch> launch = ReadLaunch(task_id, data, &incarnation);
-  if (launch.ok()) return attempts_.Launch(*std::move(launch), incarnation);
+  if (launch.ok()) {
+    const AttemptId attempt = launch->attempt;
+    const std::vector<std::string> blobs = BlobsOf(*launch);
+    if (blobs.empty() || ending_ || blobs_->Acquire(attempt, blobs)) {
+      return attempts_.Launch(*std::move(launch), incarnation);
+    }
+    held_[attempt.value] = {*std::move(launch), incarnation};
+    return;
+  }
   v1::TaskStatus status = NewStatus(task_id, v1::TASK_ERROR);
   status.set_reason(v1::TaskStatus::REASON_TASK_INVALID);
   status.set_message(wire::MessageText(launch.status().message()));
   outbox_.AddUpdate(std::move(status));
+}
+
+bool ExecutorDriver::EndHeld(AttemptId attempt, Outcome outcome, const std::string& why) {
+  auto it = held_.find(attempt.value);
+  if (it == held_.end()) return false;
+  const Incarnation incarnation = it->second.incarnation;
+  held_.erase(it);
+  attempts_.Refuse(attempt, incarnation, outcome, why);
+  return true;
+}
+
+void ExecutorDriver::FetchBlobs() {
+  for (const BlobFetcher::Ready& ready : blobs_->TakeReady()) {
+    auto it = held_.find(ready.attempt.value);
+    if (it == held_.end()) continue;
+    if (ready.status.ok()) {
+      attempts_.Launch(std::move(it->second.launch), it->second.incarnation);
+      held_.erase(it);
+      continue;
+    }
+    const bool lacking = absl::IsNotFound(ready.status);
+    EndHeld(ready.attempt, lacking ? Outcome::kNotStarted : Outcome::kAgentFailed,
+            std::string(ready.status.message()));
+  }
+  if (!subscribed_) return;
+  v1::FromExecutor wanted;
+  for (v1::BlobRequest& request : blobs_->TakeRequests()) {
+    *wanted.add_blob_requests() = std::move(request);
+  }
+  if (wanted.blob_requests().empty()) return;
+  Call call = NewCall(Call::MESSAGE);
+  call.mutable_message()->set_data(wanted.SerializeAsString());
+  session_->Call(call.SerializeAsString(), nullptr);
 }
 
 void ExecutorDriver::OnAcknowledged(const Event::Acknowledged& acknowledged) {
@@ -298,6 +358,7 @@ void ExecutorDriver::Kill(const Event::Kill& kill) {
     grace =
         absl::Nanoseconds(std::max<int64_t>(0, kill.kill_policy().grace_period().nanoseconds()));
   }
+  if (EndHeld(*attempt, Outcome::kCancelled, "")) return;
   AttemptReport killing;
   killing.update.attempt = *attempt;
   killing.update.start_time = attempts_.StartTime(*attempt);
@@ -317,6 +378,7 @@ void ExecutorDriver::OnMessage(const std::string& data) {
     return;
   }
   for (uint32_t graph : message.discard_graphs()) remover_->Discard(graph);
+  for (const v1::BlobPart& part : message.blob_parts()) blobs_->Receive(part);
 }
 
 v1::TaskStatus ExecutorDriver::NewStatus(const std::string& task_id, v1::TaskState state) const {
@@ -336,6 +398,7 @@ void ExecutorDriver::Update(AttemptReport report, v1::TaskState state) {
   SetContent(report, false, &status);
   if (report.update.outcome != Outcome::kNone) {
     killed_.erase(report.update.attempt.value);
+    blobs_->Release(report.update.attempt);
     if (report.return_value_bytes > static_cast<int64_t>(report.update.return_value.size())) {
       return_values_[status.task_id().value()] = std::move(report);
     }
@@ -398,6 +461,7 @@ void ExecutorDriver::ScheduleTurn() {
 
 void ExecutorDriver::Turn() {
   if (is_done_) return;
+  FetchBlobs();
   attempts_.Work();
   SteadyTime now = clock_.SteadyNow();
   if (recover_by_ <= now) {
@@ -420,6 +484,7 @@ void ExecutorDriver::Turn() {
 
 void ExecutorDriver::ArmTimer(SteadyTime now) {
   SteadyTime due = std::min({report_at_, attempts_.NextWork(), attempts_.NextReportAt()});
+  if (subscribed_) due = std::min(due, blobs_->NextRequest());
   if (ending_) {
     due = std::min({due, end_by_, flush_by_});
   } else {
@@ -441,7 +506,9 @@ void ExecutorDriver::BeginEnd(int status, const std::string& reason) {
   end_by_ = clock_.SteadyNow() + patience;
   // In time to report those that had to be killed.
   const absl::Duration grace = patience - std::min(absl::Seconds(1), patience / 4);
-  attempts_.Drain("the executor was shut down", grace);
+  constexpr char kWhy[] = "the executor was shut down";
+  while (!held_.empty()) EndHeld({held_.begin()->first}, Outcome::kLost, kWhy);
+  attempts_.Drain(kWhy, grace);
   ScheduleTurn();
 }
 

@@ -22,6 +22,7 @@
 #include "executor/agent/runner_processes.h"
 #include "executor/disk_limits.h"
 #include "executor/mesos/api_session.h"
+#include "executor/mesos/executor/blob_fetcher.h"
 #include "executor/mesos/executor/executor_environment.h"
 #include "executor/mesos/executor/outbox.h"
 #include "executor/mesos/executor/sandbox_remover.h"
@@ -33,7 +34,8 @@ namespace kartograph::executor::mesos {
 
 // A task is one attempt: its id is the attempt's in text, its data a serialized wire.Launch, and
 // the data of its updates a wire.Update. Every launch starts at once, as Mesos has counted its
-// resources already. Attempts work in `sandboxes` in the executor's sandbox.
+// resources already, but for one that reads blobs, which waits until they are here. Attempts work
+// in `sandboxes` in the executor's sandbox, blobs are in `blobs`.
 //
 // "The agent" is Mesos's here; `attempts_` is ours. Without its agent it goes on as long as the
 // environment says; updates are sent again then. Bound to the thread that runs the io_context,
@@ -75,7 +77,7 @@ class ExecutorDriver {
 
   ExecutorDriver(boost::asio::io_context& io, Options options, DoneFunction done,
                  std::unique_ptr<RunnerProcesses> processes,
-                 std::unique_ptr<SandboxRemover> remover);
+                 std::unique_ptr<SandboxRemover> remover, std::unique_ptr<BlobFetcher> blobs);
 
   // The connection.
   void Connect();
@@ -90,6 +92,10 @@ class ExecutorDriver {
   void Launch(kartograph::mesos::TaskInfo task);
   void Kill(const kartograph::mesos::executor::Event::Kill& kill);
   void OnMessage(const std::string& data);
+  // Launches those whose blobs have come, and asks for others.
+  void FetchBlobs();
+  // The end of an attempt that waits for its blobs. False where there is none.
+  bool EndHeld(planner::AttemptId attempt, planner::Outcome outcome, const std::string& why);
   void OnAcknowledged(const kartograph::mesos::executor::Event::Acknowledged& acknowledged);
   void Update(AttemptReport report, kartograph::mesos::TaskState state);
   // What an update says of its attempt.
@@ -115,6 +121,7 @@ class ExecutorDriver {
   const Clock& clock_ = Clock::System();
   const std::unique_ptr<RunnerProcesses> processes_;
   const std::unique_ptr<SandboxRemover> remover_;
+  const std::unique_ptr<BlobFetcher> blobs_;
   Agent attempts_;
   boost::asio::posix::stream_descriptor ended_processes_;  // the runner's
   boost::asio::steady_timer timer_;
@@ -128,6 +135,12 @@ class ExecutorDriver {
   absl::Duration backoff_;
   std::string last_problem_;
 
+  // Attempts that wait for their blobs.
+  struct Held {
+    executor::Launch launch;
+    Incarnation incarnation = 0;
+  };
+  absl::flat_hash_map<uint64_t, Held> held_;
   Outbox outbox_;
   kartograph::mesos::AgentID agent_id_;
   absl::flat_hash_set<uint64_t> killed_;  // attempts that run, whose end the framework wants

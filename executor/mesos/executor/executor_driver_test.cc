@@ -26,6 +26,7 @@ using planner::AttemptId;
 using planner::Outcome;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using v1::executor::Event;
 
 constexpr absl::Duration kPatience = absl::Minutes(1);
@@ -579,6 +580,30 @@ TEST_F(ExecutorDriverTest, DiscardsSandboxes) {
   ASSERT_TRUE(RunUntil([&] { return std::filesystem::is_empty(root); }));
   agent_.Send({LaunchEvent(Shell(2, "exit 0"))});
   ASSERT_TRUE(WaitState(2, v1::TASK_FINISHED));
+}
+
+TEST_F(ExecutorDriverTest, AnAttemptThatWaitsForABlobCanBeKilled) {
+  Launch launch = Shell(1, "true");
+  Payload payload;
+  payload.ParseFromString(launch.payload);
+  payload.set_input_blob(std::string(64, 'a'));
+  launch.payload = payload.SerializeAsString();
+  StartAndSubscribe();
+  agent_.Send({LaunchEvent(launch)});
+  const auto asked = [&] {
+    return std::any_of(agent_.messages().begin(), agent_.messages().end(), [](const auto& call) {
+      v1::FromExecutor message;
+      return message.ParseFromString(call.message().data()) && message.blob_requests_size() == 1;
+    });
+  };
+  ASSERT_TRUE(RunUntil(asked));
+  EXPECT_THAT(States(1), IsEmpty());
+  agent_.Send({KillEvent(1)});
+  ASSERT_TRUE(WaitState(1, v1::TASK_KILLED));
+  // Another one ends with the executor.
+  launch.attempt = Id(2);
+  agent_.Send({LaunchEvent(launch), EventOf(Event::SHUTDOWN)});
+  ASSERT_TRUE(WaitState(2, v1::TASK_KILLED));
 }
 
 TEST_F(ExecutorDriverTest, IsDoneWhenThereIsNothingToDo) {

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "base/sha256.h"
 #include "executor/mesos/framework/testing/framework_fixture.h"
 #include "executor/payload.pb.h"
 
@@ -105,6 +106,37 @@ TEST_F(FilesTest, OfALongLogTheBeginningAndTheEndAreRead) {
     EXPECT_EQ(log.find('\0'), log.size() - 3);
     EXPECT_EQ(log.find("[kartograph", cut + 2), std::string::npos);
   }
+}
+
+TEST_F(FilesTest, BlobsComeToTheAgentsThatReadThem) {
+  options_.blob_folder = folder() + "/blobs";
+  std::filesystem::create_directory(options_.blob_folder);
+  const std::string content = std::string(2500000, 'x') + "the end";
+  Sha256 digest;
+  digest.Add(content);
+  const std::string id = digest.Hex();
+  std::ofstream(options_.blob_folder + "/" + id) << content;
+  StartAll();
+  executor::Payload payload;
+  payload.set_shell("wc -c < $KARTOGRAPH_INPUT; tail -c 7 $KARTOGRAPH_BLOBS/*");
+  payload.set_input_blob(id);
+  payload.add_blobs(id);
+  const auto launch = [&](uint32_t task) {
+    Launch made = LaunchOn(kartograph().AwaitOffer().agent, "task", task);
+    made.payload = payload.SerializeAsString();
+    kartograph().cluster().Execute({made});
+    return made;
+  };
+  const Launch first = launch(0);
+  EXPECT_EQ(kartograph().AwaitEnd(first.attempt).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Read(first, LogStream::kStdout)->data, "2500007\nthe end");
+  // One that is there is not asked for.
+  std::filesystem::remove_all(options_.blob_folder);
+  EXPECT_EQ(kartograph().AwaitEnd(launch(1).attempt).outcome, Outcome::kSucceeded);
+  payload.set_input_blob(std::string(64, 'a'));
+  const AttemptUpdate missing = kartograph().AwaitEnd(launch(2).attempt);
+  EXPECT_EQ(missing.outcome, Outcome::kNotStarted);
+  EXPECT_THAT(missing.message, HasSubstr("is not kept"));
 }
 
 TEST_F(FilesTest, LogsThatAreNotThereAreNotFound) {

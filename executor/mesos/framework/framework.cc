@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "executor/mesos/framework/blob_parts.h"
 #include "executor/mesos/protocol/framework_message.pb.h"
 #include "executor/wire/attempt.h"
 
@@ -28,6 +29,8 @@ constexpr size_t kMaxFilters = 32;
 constexpr double kInverseRefusalSeconds = 60;
 // From when an agent has come or gone until all agents are asked for again.
 constexpr absl::Duration kChangedAgentsDelay = absl::Seconds(1);
+// Of blobs that one message of an executor asks for; more are asked for again.
+constexpr int kMaxBlobRequests = 8;
 // Agents with gpus are offered only to frameworks with the capability for them.
 constexpr char kGpus[] = "gpus";
 
@@ -437,7 +440,9 @@ void Framework::OnFailure(const Event::Failure& failure) {
 
 void Framework::OnMessage(const Event::Message& message) {
   kartograph::mesos::FromExecutor from_executor;
-  if (!from_executor.ParseFromString(message.data()) || !from_executor.has_host()) return;
+  if (!from_executor.ParseFromString(message.data())) return;
+  SendBlobs(message, from_executor);
+  if (!from_executor.has_host()) return;
   absl::StatusOr<HostReport> report = wire::FromMessage(from_executor.host());
   if (!report.ok()) {
     return spdlog::debug("mesos: the host report of {} cannot be read: {}",
@@ -447,17 +452,29 @@ void Framework::OnMessage(const Event::Message& message) {
   listener_({*std::move(report)});
 }
 
+void Framework::SendBlobs(const Event::Message& to, const kartograph::mesos::FromExecutor& wanted) {
+  const int count = std::min(wanted.blob_requests_size(), kMaxBlobRequests);
+  for (int i = 0; i < count; ++i) {
+    kartograph::mesos::ToExecutor answer;
+    *answer.add_blob_parts() = ReadBlobPart(options_.blob_folder, wanted.blob_requests(i));
+    SendMessage(to.agent_id().value(), to.executor_id().value(), answer);
+  }
+}
+
+void Framework::SendMessage(const std::string& agent, const std::string& executor,
+                            const kartograph::mesos::ToExecutor& message) {
+  Call call = MakeCall(Call::MESSAGE);
+  call.mutable_message()->mutable_agent_id()->set_value(agent);
+  call.mutable_message()->mutable_executor_id()->set_value(executor);
+  call.mutable_message()->set_data(message.SerializeAsString());
+  subscription_.Call(call);
+}
+
 void Framework::Discard(planner::GraphId graph) {
   kartograph::mesos::ToExecutor wish;
   wish.add_discard_graphs(graph);
   for (const auto& [agent, executors] : running_executors_) {
-    for (const std::string& executor : executors) {
-      Call call = MakeCall(Call::MESSAGE);
-      call.mutable_message()->mutable_agent_id()->set_value(agent);
-      call.mutable_message()->mutable_executor_id()->set_value(executor);
-      call.mutable_message()->set_data(wish.SerializeAsString());
-      subscription_.Call(call);
-    }
+    for (const std::string& executor : executors) SendMessage(agent, executor, wish);
   }
 }
 

@@ -27,6 +27,7 @@
 #include "executor/mesos/framework/retry_queue.h"
 #include "executor/mesos/framework/subscription.h"
 #include "executor/mesos/framework/task_status.h"
+#include "executor/mesos/protocol/framework_message.pb.h"
 #include "executor/mesos/protocol/scheduler.pb.h"
 
 namespace kartograph::executor::mesos {
@@ -42,6 +43,8 @@ struct FrameworkOptions {
   bool checkpoint = true;
   bool revocable = false;
   std::string id_file;
+  // Absolute: where each blob is a file of its id's name. Empty: there are none.
+  std::string blob_folder;
   // The id of a framework to give up, or "unknown"; empty: none.
   std::string abandon;
   Executors::Options executors;
@@ -132,6 +135,9 @@ class Framework {
   void OnInverseOffers(const Event::InverseOffers& offers);
   void OnFailure(const Event::Failure& failure);
   void OnMessage(const Event::Message& message);
+  void SendBlobs(const Event::Message& to, const kartograph::mesos::FromExecutor& wanted);
+  void SendMessage(const std::string& agent, const std::string& executor,
+                   const kartograph::mesos::ToExecutor& message);
   // framework_tasks.cc: attempts
   void LaunchOn(const AgentId& agent, std::vector<Launch> launches);
   void Refuse(const std::vector<Launch>& launches, const std::string& reason);

@@ -38,6 +38,8 @@ class AnswerOnce {
 // All work is done on one thread, which owns the framework; what comes from others is posted to it.
 class MesosCluster : public Cluster, public OfferControl, public LogReader {
  public:
+  bool reads_blobs() const override { return true; }
+
   explicit MesosCluster(MesosClusterOptions options)
       : master_(std::move(options.master)), tls_(asio::ssl::context::tls_client) {
     options.framework.subscription.tls_context = &tls_;

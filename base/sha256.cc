@@ -1,10 +1,11 @@
-#include "service/sha256.h"
+#include "base/sha256.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "absl/strings/escaping.h"
 
-namespace kartograph::service {
+namespace kartograph {
 
 // All of these fail only for lack of memory.
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
@@ -24,4 +25,11 @@ std::string Sha256::Hex() {
   return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
 }
 
-}  // namespace kartograph::service
+bool IsSha256(absl::string_view text) {
+  constexpr size_t kDigits = 64;
+  return text.size() == kDigits && std::all_of(text.begin(), text.end(), [](char c) {
+           return ('0' <= c && c <= '9') || ('a' <= c && c <= 'f');
+         });
+}
+
+}  // namespace kartograph

@@ -1,6 +1,6 @@
 // The digest by which blobs are known.
-#ifndef KARTOGRAPH_SERVICE_SHA256_H_
-#define KARTOGRAPH_SERVICE_SHA256_H_
+#ifndef KARTOGRAPH_BASE_SHA256_H_
+#define KARTOGRAPH_BASE_SHA256_H_
 
 #include <openssl/evp.h>
 
@@ -9,7 +9,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace kartograph::service {
+namespace kartograph {
 
 // SHA-256 of what is added, in parts of any size. Thread-compatible.
 class Sha256 {
@@ -27,6 +27,9 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, Free> context_;
 };
 
-}  // namespace kartograph::service
+// Whether this is such a digest: 64 lower-case hexadecimal digits.
+bool IsSha256(absl::string_view text);
 
-#endif  // KARTOGRAPH_SERVICE_SHA256_H_
+}  // namespace kartograph
+
+#endif  // KARTOGRAPH_BASE_SHA256_H_
