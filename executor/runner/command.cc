@@ -12,7 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "base/exec_limits.h"
 #include "executor/declared_variables.h"
-#include "executor/runner/worker_pool.h"
+#include "executor/runner/worker.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 

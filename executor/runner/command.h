@@ -54,7 +54,7 @@ class Command {
   const std::string& input_blob() const { return payload_.input_blob(); }
   const google::protobuf::RepeatedPtrField<std::string>& blobs() const { return payload_.blobs(); }
 
-  // After SetUp: whether the program is a worker (worker_pool.h) that can be given this attempt.
+  // After SetUp: whether the program is a worker (worker.h) that can be given this attempt.
   bool is_worker() const { return !worker_key_.empty(); }
   // What must be the same for a worker to be given another attempt: program and arguments,
   // directory, and the environment over its base, but for what tells attempts apart.

@@ -39,6 +39,9 @@ constexpr absl::Duration kYoungAgain = absl::Seconds(1);
 // How much likelier than the agent, in thousandths of the host's memory.
 constexpr int kOomScoreAbove = 300;
 constexpr int kMostOomScore = 1000;
+// What may be mapped beyond twice the declared memory: by what counts as used only when it is
+// written to.
+constexpr rlim_t kMoreData = rlim_t{1} << 30;
 // What processes need to start is used again; this many are kept.
 constexpr size_t kMaxSpare = 16;
 
@@ -96,6 +99,9 @@ absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(Options options) {
   runner->null_fd_ = std::move(null);
   if (getrlimit(RLIMIT_NOFILE, &runner->descriptors_) != 0) {
     return ErrnoStatus(errno, "cannot know the limit of descriptors");
+  }
+  if (getrlimit(RLIMIT_DATA, &runner->data_) != 0) {
+    return ErrnoStatus(errno, "cannot know the limit of memory");
   }
   struct rlimit raised = runner->descriptors_;
   raised.rlim_cur = raised.rlim_max;
@@ -265,6 +271,8 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   request.stdout_fd = prepared->output.stdout_end.get();
   request.stderr_fd = prepared->output.stderr_end.get();
   request.descriptors = &descriptors_;
+  attempt->starting->data_limit = DataLimit(*attempt);
+  request.data = &attempt->starting->data_limit;
   request.cgroup_fd = attempt->cgroup.fd;
   Descriptor socket;
   if (command.is_worker()) {
@@ -288,6 +296,15 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   }
   OnProcess(attempt);
   return std::nullopt;
+}
+
+struct rlimit Runner::DataLimit(const Attempt& attempt) const {
+  struct rlimit limit = data_;
+  if (attempt.ram_limit == 0 || has_memory_groups()) return limit;
+  const rlim_t most = 2 * attempt.ram_limit + kMoreData;
+  // The soft limit alone, so that a worker's next attempt can have more.
+  limit.rlim_cur = std::min(limit.rlim_cur, most);
+  return limit;
 }
 
 void Runner::OnProcess(Attempt* attempt) {

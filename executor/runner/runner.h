@@ -30,7 +30,7 @@
 #include "executor/runner/process_table.h"
 #include "executor/runner/sandbox.h"
 #include "executor/runner/spawn.h"
-#include "executor/runner/worker_pool.h"
+#include "executor/runner/worker.h"
 #include "planner/ids.h"
 
 namespace kartograph::executor {
@@ -49,7 +49,9 @@ namespace kartograph::executor {
 // while they grow, each page once, and those of mapped files not at all, as the kernel can take
 // them back. What goes up and down again in between passes unseen, but for one that ended before
 // the first of these measurements: where the kernel reports that its largest process had more than
-// twice what it may, it ends as out of memory after all.
+// twice what it may, it ends as out of memory after all. So that none can take a host's memory
+// between two measurements, each of its processes has a limit of what it can map for itself
+// (RLIMIT_DATA): twice the declared memory and a gigabyte. Beyond it, allocating fails.
 //
 // What it prints goes through pipes into its sandbox (output_collector.h). What it is to read is
 // written there before it starts, as the file `input`; blobs it reads where they are.
@@ -59,7 +61,7 @@ namespace kartograph::executor {
 // known, unless it was more than the agent: until it is its program a process counts as using what
 // the agent does.
 //
-// A worker (worker_pool.h) is a process that is given another attempt when one has ended, if it is
+// A worker (worker.h) is a process that is given another attempt when one has ended, if it is
 // still as good as new: it has no children, and is not too large. After a cancel, a timeout or a
 // crash it never is. What it uses counts from the start of the attempt; its memory is all that it
 // holds, as that is what the limit is for. In a cgroup, what further attempts' peaks say is only
@@ -85,14 +87,14 @@ namespace kartograph::executor {
 class Runner {
  public:
   struct Options {
-    WorkerPool::Limits workers = WorkerPool::DefaultLimits();
+    IdleWorkers::Limits workers = IdleWorkers::DefaultLimits();
     std::string sandbox_root;  // absolute; made where it is not there
     // Absolute: where each blob is a file of its id's name. Empty: there are none here, and what
     // refers to one ends as kNotStarted.
     std::string blob_folder;
     DiskLimits disk_limits = {};
     bool logs_read_remotely = false;  // see OutputCollector::Options
-    int64_t max_result_bytes = 16 << 20;
+    int64_t max_result_bytes = 64 << 20;
     absl::Duration sample_period = absl::Milliseconds(100);
     CgroupPool* cgroups = nullptr;          // may be null; outlives the runner
     const Clock* clock = &Clock::System();  // outlives the runner
@@ -164,6 +166,7 @@ class Runner {
   // What a process needs until it has become its program.
   struct StartingProcess {
     Command command;
+    struct rlimit data_limit = {};
     Spawner spawner;
   };
 
@@ -241,6 +244,12 @@ class Runner {
   void ReleaseStarting(Attempt* attempt);
   void Remove(Attempt* attempt);
 
+  // Whether the kernel keeps the limits of memory.
+  bool has_memory_groups() const {
+    return options_.cgroups != nullptr && options_.cgroups->has_memory();
+  }
+  // RLIMIT_DATA of an attempt's processes.
+  struct rlimit DataLimit(const Attempt& attempt) const;
   // Lets an idle worker have the attempt. False where there is none for it.
   bool GiveToWorker(const Command& command, const OutputCollector::Ends& output, Attempt* attempt);
   // Begins to read the answers of an attempt's worker.
@@ -305,6 +314,7 @@ class Runner {
   Descriptor signal_fd_;
   Descriptor null_fd_;
   struct rlimit descriptors_ = {};  // of attempts: what this process began with
+  struct rlimit data_ = {};         // the same, of memory
   pid_t self_ = 0;
 
   absl::flat_hash_map<uint64_t, std::unique_ptr<Attempt>> attempts_;
@@ -312,7 +322,7 @@ class Runner {
   absl::flat_hash_map<pid_t, Orphan> orphans_;
   // Children that SIGKILL has not ended, with what they hold where they are not their programs.
   absl::flat_hash_map<pid_t, std::unique_ptr<StartingProcess>> hung_;
-  WorkerPool workers_;
+  IdleWorkers workers_;
   absl::flat_hash_set<pid_t> ended_workers_;  // killed, and not waited for yet
   std::set<std::pair<SteadyTime, uint64_t>> timers_;
   std::set<std::pair<SteadyTime, uint64_t>> young_;  // when to look at which attempt

@@ -34,6 +34,20 @@ using planner::Outcome;
 using planner::Quantity;
 using planner::Resource;
 
+TEST_F(RunnerTest, NoneTakesAGigabyteMoreBeforeItIsMeasured) {
+  options_.sample_period = absl::Hours(1);
+  const auto allocates = [](uint32_t index, const char* size, int64_t ram) {
+    Launch launch = Shell(index, absl::StrCat("head -c ", size, " /dev/zero | tail -c ", size,
+                                              " | wc -c; ulimit -S -d"));
+    launch.consumption.Set(planner::Resource::Ram(), planner::Quantity::Of(ram << 20));
+    return launch;
+  };
+  Run(allocates(0, "1500M", 100));
+  EXPECT_EQ(Stdout(0), absl::StrCat("0\n", (1 << 20) + 200 * 1024, "\n"));
+  Run(allocates(1, "20M", 0));
+  EXPECT_EQ(Stdout(1), absl::StrCat(20 << 20, "\nunlimited\n"));
+}
+
 TEST_F(RunnerTest, TellsOfSuccess) {
   absl::Time before = absl::Now();
   AttemptUpdate end = Run(List(0, {"true"}));

@@ -135,6 +135,7 @@ KARTOGRAPH_IN_CHILD int Spawner::RunChild(void* argument) {
   if (request->descriptors != nullptr) {
     Call(SYS_prlimit64, 0, RLIMIT_NOFILE, Address(request->descriptors));
   }
+  if (request->data != nullptr) Call(SYS_prlimit64, 0, RLIMIT_DATA, Address(request->data));
   // Handlers are the parent's and work on its memory: they go before any signal is let in. What it
   // ignores goes too, as that would be inherited.
   KernelSigaction defaults;

@@ -36,6 +36,8 @@ struct SpawnRequest {
   int socket_fd = -1;  // -1: there is none
   // RLIMIT_NOFILE of the process; null: the parent's.
   const struct rlimit* descriptors = nullptr;
+  // RLIMIT_DATA of the process; null: the parent's.
+  const struct rlimit* data = nullptr;
   // Directory of the cgroup to be born in; -1: the parent's.
   int cgroup_fd = -1;
 };

@@ -1,3 +1,5 @@
+#include "executor/runner/worker.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -11,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/testing/manual_clock.h"
 #include "executor/runner/testing/runner_fixture.h"
-#include "executor/runner/worker_pool.h"
 
 namespace kartograph::executor {
 namespace {
@@ -30,7 +31,7 @@ TEST(WorkerAnswerTest, IsAStatusAndWhetherItGoesOn) {
   }
 }
 
-class WorkerPoolTest : public ::testing::Test {
+class IdleWorkersTest : public ::testing::Test {
  protected:
   static std::unique_ptr<Worker> Make(pid_t pid, uint64_t memory = 1, const std::string& key = "") {
     auto worker = std::make_unique<Worker>();
@@ -44,10 +45,10 @@ class WorkerPoolTest : public ::testing::Test {
   }
 
   SteadyTime now_ = SteadyTime() + absl::Hours(1);
-  WorkerPool pool_{{.workers = 2, .memory = 100, .worker_memory = 60, .attempts = 3}};
+  IdleWorkers pool_{{.workers = 2, .memory = 100, .worker_memory = 60, .attempts = 3}};
 };
 
-TEST_F(WorkerPoolTest, GivesTheLastUsedOneOfAKind) {
+TEST_F(IdleWorkersTest, GivesTheLastUsedOneOfAKind) {
   pool_.Add(Make(1, 1, "a"), now_);
   pool_.Add(Make(2, 1, "a"), now_);
   pool_.Add(Make(3, 1, "b"), now_);
@@ -57,13 +58,13 @@ TEST_F(WorkerPoolTest, GivesTheLastUsedOneOfAKind) {
   EXPECT_TRUE(pool_.Contains(3));
 }
 
-TEST_F(WorkerPoolTest, WhatItHoldsLeavesRoomForTheTask) {
+TEST_F(IdleWorkersTest, WhatItHoldsLeavesRoomForTheTask) {
   pool_.Add(Make(1, 40), now_);
   EXPECT_EQ(PidOf(pool_.Take("", nullptr, 50)), 0);
   EXPECT_EQ(PidOf(pool_.Take("", nullptr, 54)), 1);
 }
 
-TEST_F(WorkerPoolTest, TooManyStayForAMomentAndTheOthersForLonger) {
+TEST_F(IdleWorkersTest, TooManyStayForAMomentAndTheOthersForLonger) {
   for (pid_t pid : {1, 2, 3}) pool_.Add(Make(pid), now_);
   EXPECT_EQ(PidOf(pool_.TakeExcess(now_)), 0);
   EXPECT_EQ(pool_.NextExcess(), now_ + absl::Seconds(1));
@@ -76,7 +77,7 @@ TEST_F(WorkerPoolTest, TooManyStayForAMomentAndTheOthersForLonger) {
   EXPECT_EQ(pool_.NextExcess(), SteadyTime::InfiniteFuture());
 }
 
-TEST_F(WorkerPoolTest, TogetherTheyHoldSoMuchOnly) {
+TEST_F(IdleWorkersTest, TogetherTheyHoldSoMuchOnly) {
   pool_.Add(Make(1, 60), now_);
   pool_.Add(Make(2, 41), now_);
   now_ = now_ + absl::Seconds(1);
@@ -84,7 +85,7 @@ TEST_F(WorkerPoolTest, TogetherTheyHoldSoMuchOnly) {
   EXPECT_EQ(PidOf(pool_.TakeExcess(now_)), 0);
 }
 
-TEST_F(WorkerPoolTest, AWornOutOneIsNotAccepted) {
+TEST_F(IdleWorkersTest, AWornOutOneIsNotAccepted) {
   const std::unique_ptr<Worker> worker = Make(1, 60);
   worker->attempts = 2;
   EXPECT_TRUE(pool_.Accepts(*worker));

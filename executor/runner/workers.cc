@@ -24,6 +24,8 @@ bool Runner::GiveToWorker(const Command& command, const OutputCollector::Ends& o
       attempt->group_cpu_before = options_.cgroups->CpuTime(worker->cgroup);
       given = options_.cgroups->SetLimit(worker->cgroup, attempt->ram_limit).ok();
     }
+    const struct rlimit data = DataLimit(*attempt);
+    given = given && prlimit(worker->pid, RLIMIT_DATA, &data, nullptr) == 0;
     given = given && worker->Send(command.worker_message(), output.stdout_end.get(),
                                   output.stderr_end.get());
     if (!given) {

@@ -18,7 +18,7 @@ using kartograph::mesos::AgentResponse;
 namespace {
 
 constexpr uint64_t kPieceBytes = 64 << 10;
-constexpr uint64_t kMaxResult = 16 << 20;  // as kartograph-executor's
+constexpr uint64_t kMaxResult = 64 << 20;  // as kartograph-executor's
 constexpr int64_t kMaxFileBytes = int64_t{1} << 62;
 
 absl::Status TooLarge(uint64_t bytes) {

@@ -47,7 +47,7 @@ class AgentFiles {
   void ReadLog(LogPlace place, int64_t offset, int64_t max_bytes,
                std::function<void(absl::StatusOr<LogChunk>)> done);
   // A file of that many bytes; NotFound also where there are fewer. With a negative number whatever
-  // is there, and OutOfRange where that is more than 16 MiB.
+  // is there, and OutOfRange where that is more than 64 MiB.
   void ReadWhole(const std::string& agent, const Endpoint& master, const std::string& path,
                  int64_t bytes, std::function<void(absl::StatusOr<std::string>)> done);
 

@@ -1,6 +1,6 @@
 // Processes that run one attempt after another.
-#ifndef KARTOGRAPH_EXECUTOR_RUNNER_WORKER_POOL_H_
-#define KARTOGRAPH_EXECUTOR_RUNNER_WORKER_POOL_H_
+#ifndef KARTOGRAPH_EXECUTOR_RUNNER_WORKER_H_
+#define KARTOGRAPH_EXECUTOR_RUNNER_WORKER_H_
 
 #include <sys/types.h>
 
@@ -62,7 +62,7 @@ struct Worker {
 
 // Those that wait for their next attempt. What they hold is nobody's consumption, so that there are
 // few of them, and none for long. Thread-compatible.
-class WorkerPool {
+class IdleWorkers {
  public:
   struct Limits {
     size_t workers = 64;
@@ -74,7 +74,7 @@ class WorkerPool {
   // A sixteenth of this machine's memory for all, half of that for one.
   static Limits DefaultLimits();
 
-  explicit WorkerPool(Limits limits) : limits_(limits) {}
+  explicit IdleWorkers(Limits limits) : limits_(limits) {}
 
   // Whether one that has just ended an attempt is worth keeping.
   bool Accepts(const Worker& worker) const {
@@ -113,4 +113,4 @@ class WorkerPool {
 
 }  // namespace kartograph::executor
 
-#endif  // KARTOGRAPH_EXECUTOR_RUNNER_WORKER_POOL_H_
+#endif  // KARTOGRAPH_EXECUTOR_RUNNER_WORKER_H_

@@ -1,4 +1,4 @@
-#include "executor/runner/worker_pool.h"
+#include "executor/runner/worker.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -80,7 +80,7 @@ Worker::Received Worker::Receive(WorkerAnswer* answer) const {
   return Received::kAnswer;
 }
 
-WorkerPool::Limits WorkerPool::DefaultLimits() {
+IdleWorkers::Limits IdleWorkers::DefaultLimits() {
   constexpr uint64_t kShare = 16;
   Limits limits;
   limits.memory = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
@@ -89,14 +89,14 @@ WorkerPool::Limits WorkerPool::DefaultLimits() {
   return limits;
 }
 
-void WorkerPool::Add(std::unique_ptr<Worker> worker, SteadyTime now) {
+void IdleWorkers::Add(std::unique_ptr<Worker> worker, SteadyTime now) {
   const pid_t pid = worker->pid;
   memory_ += worker->memory;
   idle_.push_back({std::move(worker), now});
   by_pid_[pid] = std::prev(idle_.end());
 }
 
-std::unique_ptr<Worker> WorkerPool::TakeAt(Position position) {
+std::unique_ptr<Worker> IdleWorkers::TakeAt(Position position) {
   std::unique_ptr<Worker> worker = std::move(position->worker);
   memory_ -= worker->memory;
   by_pid_.erase(worker->pid);
@@ -104,8 +104,8 @@ std::unique_ptr<Worker> WorkerPool::TakeAt(Position position) {
   return worker;
 }
 
-std::unique_ptr<Worker> WorkerPool::Take(const std::string& key, const Environment* base,
-                                         uint64_t ram_limit) {
+std::unique_ptr<Worker> IdleWorkers::Take(const std::string& key, const Environment* base,
+                                          uint64_t ram_limit) {
   for (auto it = idle_.rbegin(); it != idle_.rend(); ++it) {
     const Worker& worker = *it->worker;
     if (worker.base.get() != base || worker.key != key) continue;
@@ -115,21 +115,21 @@ std::unique_ptr<Worker> WorkerPool::Take(const std::string& key, const Environme
   return nullptr;
 }
 
-std::unique_ptr<Worker> WorkerPool::Remove(pid_t pid) {
+std::unique_ptr<Worker> IdleWorkers::Remove(pid_t pid) {
   auto it = by_pid_.find(pid);
   return it == by_pid_.end() ? nullptr : TakeAt(it->second);
 }
 
-std::unique_ptr<Worker> WorkerPool::TakeExcess(SteadyTime now) {
+std::unique_ptr<Worker> IdleWorkers::TakeExcess(SteadyTime now) {
   return NextExcess() <= now ? TakeAny() : nullptr;
 }
 
-SteadyTime WorkerPool::NextExcess() const {
+SteadyTime IdleWorkers::NextExcess() const {
   if (idle_.empty()) return SteadyTime::InfiniteFuture();
   return idle_.front().since + (IsFull() ? std::min(kMoment, limits_.idle) : limits_.idle);
 }
 
-std::unique_ptr<Worker> WorkerPool::TakeAny() {
+std::unique_ptr<Worker> IdleWorkers::TakeAny() {
   return idle_.empty() ? nullptr : TakeAt(idle_.begin());
 }
 
