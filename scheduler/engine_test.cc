@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "executor/payload.pb.h"
 #include "planner/problems.h"
 #include "scheduler/testing/engine_story.h"
 
@@ -207,10 +206,9 @@ TEST_F(WriteTest, ALaunchCarriesItsPayload) {
 }
 
 TEST_F(WriteTest, ALaunchCarriesWhatTheTasksBeforeItHaveReturned) {
-  executor::Payload payload;
-  payload.set_reads_values(true);
+  const std::string payload = "\x50\x01";  // executor.Payload{reads_values: true}
   Agent(1);
-  Submit(Graph({Task("a"), Task("b").After({"a"}).Payload(payload.SerializeAsString())}));
+  Submit(Graph({Task("a"), Task("b").After({"a"}).Payload(payload)}));
   Batch();
   EXPECT_FALSE(cluster_.TakeLaunch().values.has_value());
   executor::AttemptUpdate end = Ended(Attempt(0), Outcome::kSucceeded, "value");
