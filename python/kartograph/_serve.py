@@ -17,7 +17,6 @@ import warnings
 from typing import Any, Callable
 
 VARIABLE = "KARTOGRAPH_WORKER"
-PREFIX = "KARTOGRAPH_"
 MAX_MESSAGE = 1 << 17
 
 
@@ -50,8 +49,7 @@ class _Process:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        self._environment = {name: value for name, value in os.environ.items()
-                             if name != "PWD" and not name.startswith(PREFIX)}
+        self._environment: dict[str, str] | None = None  # without the variables of attempts
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
@@ -68,7 +66,10 @@ class _Process:
 
     def enter(self, message: bytes, descriptors: list[int]) -> None:
         """Makes the process that of a task. Raises OSError where its directory cannot be entered."""
-        os.environ.update(_parse(message))
+        variables = _parse(message)
+        if self._environment is None:
+            self._environment = {name: value for name, value in os.environ.items() if name not in variables}
+        os.environ.update(variables)
         for number, descriptor in zip((1, 2), descriptors):
             os.dup2(descriptor, number)
             os.close(descriptor)
@@ -111,9 +112,10 @@ class _Process:
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.excepthook, sys.displayhook, threading.excepthook = self._hooks
         sys.path[:], sys.argv[:] = self._path, self._arguments
-        for name in [name for name in os.environ if name not in self._environment]:
+        environment = self._environment or {}
+        for name in [name for name in os.environ if name not in environment]:
             del os.environ[name]
-        os.environ.update(self._environment)
+        os.environ.update(environment)
         os.umask(self._umask)
         os.chdir("/")
         if os.sched_getaffinity(0) != self._affinity:

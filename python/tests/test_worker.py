@@ -18,6 +18,8 @@ HOME = HERE.parent
 class Agent:
     """Starts a worker and gives it one attempt after another."""
 
+    FIRST = {"KARTOGRAPH_TASK": "t1"}  # it is started in the environment of its first attempt
+
     def __init__(self, folder, *arguments):
         self.folder = folder
         self.attempts = 0
@@ -29,7 +31,8 @@ class Agent:
             os.dup2(theirs.fileno(), 3, inheritable=True)
 
         self.process = subprocess.Popen(
-            command, env={**os.environ, "KARTOGRAPH_WORKER": "3", "PYTHONPATH": f"{HOME}:{HERE}", "FROM_BASE": "yes"},
+            command, env={**os.environ, **self.FIRST, "KARTOGRAPH_WORKER": "3", "KARTOGRAPH_SERVER": "unix:/s",
+                                  "PYTHONPATH": f"{HOME}:{HERE}", "FROM_BASE": "yes"},
             stdin=subprocess.DEVNULL, pass_fds=[3], preexec_fn=move, start_new_session=True)
         theirs.close()
 
@@ -169,6 +172,8 @@ def test_variables_of_one_attempt_are_not_those_of_the_next(agent):
     read = "KARTOGRAPH_RESOURCE_GPU"
     assert value(agent.give(os.getenv, read, environment={read: "0"})) == "0"
     assert value(agent.give(os.getenv, read)) is None
+    assert value(agent.give(os.getenv, "KARTOGRAPH_TASK")) == "t3"
+    assert value(agent.give(os.getenv, "KARTOGRAPH_SERVER")) == "unix:/s"  # it is not an attempt's
 
 
 def leave_thread():
