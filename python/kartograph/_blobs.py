@@ -27,8 +27,8 @@ class Blob:
 class Ref(_pickling.Reference):
     """An object that was given to `put`. Where a task gets it as an argument, the task finds the object itself.
 
-    `id` is the SHA-256 of the pickle as 64 hexadecimal digits, `size` that of the pickle in bytes. Its copies in other processes
-    have the id alone and can be used as long as the service keeps the content.
+    `id` is the SHA-256 of the pickle as 64 hexadecimal digits, `size` the bytes of the pickle. Its copies in other
+    processes have the id alone and can be used as long as the service keeps the content.
     """
 
     def __init__(self, identity: str, size: int, blob: Blob | None = None) -> None:

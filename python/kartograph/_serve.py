@@ -21,7 +21,7 @@ MAX_MESSAGE = 1 << 17
 
 
 def serve(descriptor: int, run: Callable[[], int]) -> int:
-    """Calls `run` for each task, in its environment, until the agent is gone. Returns the exit status of the process."""
+    """Calls `run` for each task, in its environment, until the agent is gone. Returns the process's exit status."""
     worker = socket.socket(fileno=descriptor)
     worker.set_inheritable(False)
     os.environ.pop(VARIABLE, None)

@@ -38,7 +38,7 @@ _given: Setting | None = None
 
 
 def begin(setting: Setting) -> None:
-    """This process is a worker."""
+    """Called in a worker."""
     global _given
     _given = setting
 

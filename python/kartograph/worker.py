@@ -1,4 +1,6 @@
-"""The program that an agent starts for tasks: `python -m kartograph.worker --session ID [--path FOLDER]... [--code BLOB]...`.
+"""The program that an agent starts for tasks.
+
+    python -m kartograph.worker --session ID [--path FOLDER]... [--code BLOB]...
 
 It runs one task after another where the agent offers that, and one task otherwise. Its arguments are what distinguishes
 the workers of one program from those of another.

@@ -18,8 +18,6 @@ HOME = HERE.parent
 class Agent:
     """Starts a worker and gives it one attempt after another."""
 
-    FIRST = {"KARTOGRAPH_TASK": "t1"}  # it is started in the environment of its first attempt
-
     def __init__(self, folder, *arguments):
         self.folder = folder
         self.attempts = 0
@@ -27,13 +25,11 @@ class Agent:
         self.socket.settimeout(60)
         command = [sys.executable, "-m", "kartograph.worker", *arguments]
 
-        def move():  # as the agent does
-            os.dup2(theirs.fileno(), 3, inheritable=True)
-
-        self.process = subprocess.Popen(
-            command, env={**os.environ, **self.FIRST, "KARTOGRAPH_WORKER": "3", "KARTOGRAPH_SERVER": "unix:/s",
-                                  "PYTHONPATH": f"{HOME}:{HERE}", "FROM_BASE": "yes"},
-            stdin=subprocess.DEVNULL, pass_fds=[3], preexec_fn=move, start_new_session=True)
+        # It is started in the environment of its first attempt.
+        environment = {"KARTOGRAPH_WORKER": str(theirs.fileno()), "KARTOGRAPH_SERVER": "unix:/s",
+                       "KARTOGRAPH_TASK": "t1", "PYTHONPATH": f"{HOME}:{HERE}", "FROM_BASE": "yes"}
+        self.process = subprocess.Popen(command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+                                        pass_fds=[theirs.fileno()], start_new_session=True)
         theirs.close()
 
     def give(self, function, *args, kind="call", environment=()):
