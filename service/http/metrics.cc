@@ -17,8 +17,12 @@ namespace {
 using Families = std::vector<std::string>;
 using Labels = MetricFamily::Labels;
 
-constexpr auto Gauge = &MetricFamily::Gauge;
-constexpr auto Counter = &MetricFamily::Counter;
+MetricFamily Gauge(absl::string_view name, absl::string_view help) {
+  return MetricFamily::Gauge(name, help);
+}
+MetricFamily Counter(absl::string_view name, absl::string_view help) {
+  return MetricFamily::Counter(name, help);
+}
 
 // Label values are lower case with underscores: out_of_memory.
 std::string LabelOf(absl::string_view words) { return absl::StrReplaceAll(words, {{" ", "_"}}); }
