@@ -194,6 +194,14 @@ def link_problems():
             if (problem := link_problem(path, target))]
 
 
+def version_problems():
+    """Another version of the Python package than of the programs."""
+    programs = re.search(r'kVersion\[\] = "([^"]+)"', read("base/version.h"))[1]
+    package = re.search(r'^__version__ = "([^"]+)"', read("python/kartograph/__init__.py"), re.MULTILINE)[1]
+    return [] if package == programs else [
+        f"python/kartograph/__init__.py: is version {package}, but base/version.h says {programs}"]
+
+
 def run():
     """Yields the name of each check and its problems."""
     yield "includes follow the table", include_problems()
@@ -204,6 +212,7 @@ def run():
     yield "Python files parse", python_problems()
     yield "shell scripts parse", shell_problems()
     yield "links between documents lead somewhere", link_problems()
+    yield "the Python package has the version of the programs", version_problems()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ usage: ./test [--asan | --tsan | --fuzz SECONDS | --vm] [--only PART]...
   --vm             run the tests that need a kernel and a systemd of their own, in a virtual machine,
                    and nothing else; takes root, and no KVM
   --only PART      run only this part, can be given several times:
-                   unit, lint, checks, fuzz, e2e, mesos, python, example, browser
+                   unit, lint, checks, fuzz, e2e, mesos, python, wheel, example, browser;
+                   wheel takes root for the tests in a clean Debian, and skips them without
 
 environment:
   KARTOGRAPH_DATA         folder of recorded workflows and scheduling problems; tests that read it
@@ -38,11 +39,11 @@ from common import (CACHE, ROOT, Failed, bazel, built, run_logged, seconds, styl
                     tail, trim_bazel_cache)
 
 LOGS = CACHE / "test"
-PARTS = ["unit", "lint", "checks", "fuzz", "e2e", "mesos", "python", "example", "browser"]
+PARTS = ["unit", "lint", "checks", "fuzz", "e2e", "mesos", "python", "wheel", "example", "browser"]
 BINARIES = ["//service:kartographd", "//cli:kartograph", "//executor/mesos/executor:kartograph-executor",
             "//tests/mesos:stand_in_main", "//examples/hello_mesos"]
 # What Debian does not have, or not new enough.
-REQUIREMENTS = ["playwright==1.*", "ruff==0.12.*"]
+REQUIREMENTS = ["playwright==1.*", "ruff==0.12.*", "auditwheel==6.*"]
 FUZZ_SECONDS = 5  # for each target, by default
 SUITE_LIMIT = 15 * 60  # seconds; a suite that takes longer hangs
 VM_LIMIT = 60 * 60  # the same, where the machine is made first and emulated
@@ -333,6 +334,23 @@ def python_package(environment):
     return tally
 
 
+def wheel(environment):
+    """Builds the wheel, and tests it where it is installed."""
+    tally = Tally()
+    folder, log = CACHE / "wheel" / "dist", LOGS / "wheel-build.log"
+    try:
+        python = venv_python()
+    except Failed as error:
+        print(error)
+        tally.failures.append("tests/wheel (could not run)")
+        return tally
+    if run_logged([str(ROOT / "scripts" / "build_wheel.sh"), "--out", str(folder)], log):
+        print(tail(log))
+        tally.failures.append("tests/wheel (does not build)")
+        return tally
+    return pytest_suite("wheel", "tests/wheel", {**environment, "KARTOGRAPH_WHEEL": str(folder)}, python)
+
+
 def on_binaries(name, mode, suite):
     """Runs a suite on the real binaries, built first: with --only nothing else has done it."""
     log = LOGS / f"{name}-build.log"
@@ -407,6 +425,7 @@ def main(arguments):
             "mesos", mode, lambda: pytest_suite("mesos", "tests/mesos", with_binaries)),
         "python": lambda: skip("python", other_build) if mode else on_binaries(
             "python", mode, lambda: python_package(with_binaries)),
+        "wheel": lambda: skip("wheel", other_build) if mode else wheel(environment),
         "example": lambda: skip("example", other_build) if mode else pytest_suite(
             "example", "examples/map_release/tests", environment),
         "browser": lambda: skip("browser", other_build) if mode else on_binaries(

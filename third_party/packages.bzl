@@ -66,7 +66,6 @@ PACKAGES = {
     "libyaml": ("libyaml-dev", "yaml.h", ["yaml"], []),
     "cli11": ("libcli11-dev", "CLI/CLI.hpp", [], []),
     "spdlog": ("libspdlog-dev", "spdlog/spdlog.h", ["spdlog", "fmt"], []),
-    "prometheus": ("prometheus-cpp-dev", "prometheus/registry.h", ["prometheus-cpp-core"], []),
     "gtest": ("libgmock-dev", "gmock/gmock.h", ["gmock", "gtest"], []),
     "gtest_main": ("libgtest-dev", "gtest/gtest.h", ["gmock_main", "gmock", "gtest"], []),
     "benchmark": ("libbenchmark-dev", "benchmark/benchmark.h", ["benchmark"], []),
@@ -112,6 +111,50 @@ _MACROS = {
     "zookeeper": ["THREADED"],
 }
 
+# What Debian's static libraries need of others that the shared ones bring along themselves. gRPC's
+# is a group, searched until nothing new is found, as these need each other.
+_BEHIND_GRPC = ["address_sorting", "cares", "crypto", "re2", "ssl", "upb", "z"]
+
+# Debian has these only as shared libraries: third_party/portable/spdlog.cc stands in for them.
+_SHARED_ONLY = ["spdlog", "fmt"]
+
+def _static_libraries_impl(ctx):
+    compiler = ctx.execute(["gcc", "-print-file-name=libstdc++.a"])
+    if compiler.return_code:
+        fail("gcc does not work here: " + compiler.stderr)
+    found = {"stdc++": compiler.stdout.strip()}
+    for name in ctx.attr.libraries + _BEHIND_GRPC:
+        path = "/usr/lib/x86_64-linux-gnu/lib%s.a" % name
+        if ctx.path(path).exists:
+            found[name] = path
+        elif name not in _SHARED_ONLY:
+            fail(path + " is missing")
+    group = ["grpc", "gpr"] + _BEHIND_GRPC + _ABSL_LIBRARIES
+    ctx.file("lib/libgrpc.a", "GROUP(%s)\n" % " ".join([found[name] for name in group]), False)
+    for name in _SHARED_ONLY:
+        ctx.file("lib/lib%s.a" % name, "!<arch>\n", False)
+    for name, path in found.items():
+        if name != "grpc":
+            ctx.symlink(path, "lib/lib%s.a" % name)
+    ctx.file("BUILD.bazel", """\
+filegroup(
+    name = "libraries",
+    srcs = glob(["lib/*.a"]),
+    visibility = ["//visibility:public"],
+)
+""")
+
+# A folder lib/ of static libraries under the names that the entries above link: searched first, it
+# makes a program that needs none of Debian's shared ones. C++'s own library is in it.
+_static_libraries = repository_rule(
+    implementation = _static_libraries_impl,
+    attrs = {"libraries": attr.string_list()},
+    local = True,
+)
+
+# Entries that only tests and benchmarks use.
+_OF_TESTS = ["gtest", "gtest_main", "benchmark"]
+
 def debian_packages():
     for name, (package, header, libraries, needs) in PACKAGES.items():
         _debian_package(
@@ -122,3 +165,12 @@ def debian_packages():
             macros = _MACROS.get(name, []),
             needs = needs,
         )
+    _static_libraries(
+        name = "static_libraries",
+        libraries = [
+            library
+            for name, (_, _, libraries, _) in PACKAGES.items()
+            if name not in _OF_TESTS
+            for library in libraries
+        ],
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -131,14 +133,26 @@ def find_program() -> str:
         if not os.access(given, os.X_OK):
             raise ServiceNotFound(f"KARTOGRAPHD is {given}, which is no program that can be run")
         return os.path.abspath(given)
-    packaged = pathlib.Path(__file__).resolve().parent / "bin" / PROGRAM
-    if os.access(packaged, os.X_OK):
-        return str(packaged)
-    found = shutil.which(PROGRAM)
+    found = _installed() or shutil.which(PROGRAM)
     if not found:
-        raise ServiceNotFound(f"there is no {PROGRAM}: neither in the package ({packaged}) nor in PATH; set "
-                              "KARTOGRAPHD to its path")
+        raise ServiceNotFound(f"there is no {PROGRAM}: neither has this package been installed with one, nor is one in "
+                              "PATH; set KARTOGRAPHD to its path")
     return found
+
+
+def _installed() -> str | None:
+    """The program that this package's wheel brought along: where it is depends on how it was installed.
+
+    A notebook's interpreter may be of an environment whose programs are not in PATH.
+    """
+    package = pathlib.Path(__file__).resolve().parent
+    places = [package.parent / "bin" / PROGRAM]  # of `pip install --target`
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        wheel = importlib.metadata.distribution("kartograph")
+        # Not so where this is a checkout beside another one that is installed.
+        if pathlib.Path(str(wheel.locate_file("kartograph"))).resolve() == package:
+            places[:0] = [pathlib.Path(str(file.locate())) for file in wheel.files or () if file.name == PROGRAM]
+    return next((os.path.abspath(place) for place in places if os.access(place, os.X_OK)), None)
 
 
 def _number(value: float) -> str:

@@ -10,7 +10,7 @@ import pytest
 from conftest import REAL, eventually
 
 import kartograph
-from kartograph import errors
+from kartograph import _local, errors
 
 needs_program = pytest.mark.skipif(not REAL, reason="KARTOGRAPHD names no program")
 
@@ -73,5 +73,37 @@ def test_a_program_that_is_not_there(monkeypatch, folder):
         kartograph.local()
     monkeypatch.setenv("KARTOGRAPHD", "")
     monkeypatch.setenv("PATH", str(folder))
-    with pytest.raises(errors.ServiceNotFound, match="nor in PATH"):
+    with pytest.raises(errors.ServiceNotFound, match="nor is one in PATH"):
         kartograph.local()
+
+
+@pytest.fixture()
+def installed(monkeypatch, folder):
+    """Where a kartographd is, beside which this package claims to be installed; not in PATH."""
+    program = folder / "bin" / "kartographd"
+    program.parent.mkdir()
+    program.touch(0o755)
+    site = folder / "lib" / "site-packages"
+    (site / "kartograph-0.dist-info").mkdir(parents=True)
+    (site / "kartograph-0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: kartograph\nVersion: 0\n")
+    (site / "kartograph-0.dist-info" / "RECORD").write_text("../../bin/kartographd,,\nkartograph/_local.py,,\n")
+    monkeypatch.setenv("KARTOGRAPHD", "")
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.syspath_prepend(site)
+    return program
+
+
+def test_the_program_that_was_installed_with_the_package_is_found(monkeypatch, installed, folder):
+    package = folder / "lib" / "site-packages" / "kartograph"
+    monkeypatch.setattr(_local, "__file__", str(package / "_local.py"))
+    assert _local.find_program() == str(installed)
+
+
+def test_a_checkout_does_not_take_the_program_of_another_package(installed):
+    with pytest.raises(errors.ServiceNotFound, match="installed with one"):
+        _local.find_program()
+
+
+def test_the_program_of_a_package_that_went_to_a_target_folder_is_found(monkeypatch, installed, folder):
+    monkeypatch.setattr(_local, "__file__", str(folder / "kartograph" / "_local.py"))
+    assert _local.find_program() == str(installed)

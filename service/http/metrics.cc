@@ -1,61 +1,35 @@
 #include "service/http/metrics.h"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
-
 #include <map>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "executor/memory_limits.h"
 #include "planner/states.h"
+#include "service/http/metric_family.h"
 
 namespace kartograph::service {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
+using Families = std::vector<std::string>;
+using Labels = MetricFamily::Labels;
 
-// One name with its values. The values are counted elsewhere, so no registry keeps them here.
-class Family {
- public:
-  Family(std::string name, std::string help, MetricType type) {
-    family_.name = std::move(name);
-    family_.help = std::move(help);
-    family_.type = type;
-  }
-  Family& Add(double value, Labels labels = {}) {
-    ClientMetric& metric = family_.metric.emplace_back();
-    metric.label = std::move(labels);
-    if (family_.type == MetricType::Counter) {
-      metric.counter.value = value;
-    } else {
-      metric.gauge.value = value;
-    }
-    return *this;
-  }
-  MetricFamily Take() { return std::move(family_); }
-
- private:
-  MetricFamily family_;
-};
-
-Family Gauge(std::string name, std::string help) {
-  return Family(std::move(name), std::move(help), MetricType::Gauge);
+MetricFamily Gauge(absl::string_view name, absl::string_view help) {
+  return MetricFamily::Gauge(name, help);
 }
-Family Counter(std::string name, std::string help) {
-  return Family(std::move(name), std::move(help), MetricType::Counter);
+MetricFamily Counter(absl::string_view name, absl::string_view help) {
+  return MetricFamily::Counter(name, help);
 }
 
 // Label values are lower case with underscores: out_of_memory.
 std::string LabelOf(absl::string_view words) { return absl::StrReplaceAll(words, {{" ", "_"}}); }
 
-void AddTasks(const MetricsInput& input, std::vector<MetricFamily>& families) {
-  Family tasks = Gauge("kartograph_tasks", "Tasks of all graphs that have not ended, by state.");
+void AddTasks(const MetricsInput& input, Families& families) {
+  MetricFamily tasks =
+      Gauge("kartograph_tasks", "Tasks of all graphs that have not ended, by state.");
   for (int i = 1; i < planner::kTaskStates; ++i) {
     tasks.Add(static_cast<double>(input.cluster.counts.by_state[i]),
               {{"state", LabelOf(planner::ToString(static_cast<planner::TaskState>(i)))}});
@@ -66,11 +40,11 @@ void AddTasks(const MetricsInput& input, std::vector<MetricFamily>& families) {
                          .Take());
 }
 
-void AddTotals(const scheduler::Totals& totals, std::vector<MetricFamily>& families) {
+void AddTotals(const scheduler::Totals& totals, Families& families) {
   families.push_back(Counter("kartograph_attempts_launched_total", "Attempts launched.")
                          .Add(static_cast<double>(totals.launched))
                          .Take());
-  Family ended = Counter("kartograph_attempts_ended_total", "Attempts ended, by outcome.");
+  MetricFamily ended = Counter("kartograph_attempts_ended_total", "Attempts ended, by outcome.");
   for (size_t i = 1; i < totals.ended_by_outcome.size(); ++i) {
     ended.Add(static_cast<double>(totals.ended_by_outcome[i]),
               {{"outcome", LabelOf(planner::ToString(static_cast<planner::Outcome>(i)))}});
@@ -95,7 +69,7 @@ void AddTotals(const scheduler::Totals& totals, std::vector<MetricFamily>& famil
                          .Take());
 }
 
-void AddCluster(const scheduler::ClusterSnapshot& cluster, std::vector<MetricFamily>& families) {
+void AddCluster(const scheduler::ClusterSnapshot& cluster, Families& families) {
   families.push_back(Gauge("kartograph_cluster_connected", "1 while the cluster is connected.")
                          .Add(cluster.connected ? 1 : 0)
                          .Take());
@@ -128,9 +102,9 @@ void AddCluster(const scheduler::ClusterSnapshot& cluster, std::vector<MetricFam
           .Add(static_cast<double>(by_kernel), {{"kept_by", "kernel"}})
           .Add(static_cast<double>(by_measuring), {{"kept_by", "measuring"}})
           .Take());
-  Family capacity =
+  MetricFamily capacity =
       Gauge("kartograph_agent_resource_capacity", "What all agents together have of a resource.");
-  Family used =
+  MetricFamily used =
       Gauge("kartograph_agent_resource_used", "What attempts hold of it on all agents together.");
   for (const auto& [name, quantities] : resources) {
     capacity.Add(quantities.first, {{"resource", name}});
@@ -139,9 +113,9 @@ void AddCluster(const scheduler::ClusterSnapshot& cluster, std::vector<MetricFam
   families.push_back(capacity.Take());
   families.push_back(used.Take());
 
-  Family pool_capacity = Gauge("kartograph_pool_capacity", "Units a pool has.");
-  Family pool_used = Gauge("kartograph_pool_used", "Units of a pool that attempts hold.");
-  Family pool_waiting =
+  MetricFamily pool_capacity = Gauge("kartograph_pool_capacity", "Units a pool has.");
+  MetricFamily pool_used = Gauge("kartograph_pool_used", "Units of a pool that attempts hold.");
+  MetricFamily pool_waiting =
       Gauge("kartograph_pool_waiting_tasks", "Ready tasks that wait for the pool.");
   for (const scheduler::PoolSnapshot& pool : cluster.pools) {
     const Labels labels = {{"pool", pool.name}};
@@ -157,7 +131,7 @@ void AddCluster(const scheduler::ClusterSnapshot& cluster, std::vector<MetricFam
 }  // namespace
 
 std::string MetricsText(const MetricsInput& input) {
-  std::vector<MetricFamily> families;
+  Families families;
   families.push_back(Gauge("kartograph_build_info", "1, with the version as a label.")
                          .Add(1, {{"version", input.version}})
                          .Take());
@@ -173,7 +147,7 @@ std::string MetricsText(const MetricsInput& input) {
   AddTasks(input, families);
   AddTotals(input.totals, families);
   AddCluster(input.cluster, families);
-  return prometheus::TextSerializer().Serialize(families);
+  return absl::StrJoin(families, "");
 }
 
 }  // namespace kartograph::service

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "base/version.h"
 #include "executor/agent/duration_flag.h"
 #include "executor/mesos/executor/executor_driver.h"
 #include "executor/mesos/executor/executor_environment.h"
@@ -25,7 +27,6 @@ namespace {
 namespace ssl = boost::asio::ssl;
 
 constexpr int kWrongUse = 2;
-constexpr char kVersion[] = "kartograph-executor 0.1.0";
 
 int Fail(int status, const std::string& problem) {
   fprintf(stderr, "kartograph-executor: %s\n", problem.c_str());
@@ -51,14 +52,15 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   app.add_option("--indexed", indexed,
                  "Resources of which each attempt is given instances for itself: NAME[,NAME...]")
       ->delimiter(',');
-  app.set_version_flag("--version", kVersion, "Print the version");
+  const std::string version = absl::StrCat("kartograph-executor ", kVersion);
+  app.set_version_flag("--version", version, "Print the version");
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     fputs(app.help().c_str(), stdout);
     return 0;
   } catch (const CLI::CallForVersion&) {
-    puts(kVersion);
+    puts(version.c_str());
     return 0;
   } catch (const CLI::ParseError& error) {
     return Fail(kWrongUse, error.what());
