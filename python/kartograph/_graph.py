@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import logging
 import os
+import textwrap
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,10 @@ from kartograph._client import WRITE_DEADLINE, Connection, new_request_id
 from kartograph._sending import TaskId
 from kartograph.v1 import task_executer_pb2 as pb
 
+log = logging.getLogger("kartograph")
+
+# How many tasks an exception describes.
+MOST_SAID = 10
 # Arguments of `Graph.run` that are for the task and not for the function.
 _OPTIONS = frozenset(_task.Options.__dataclass_fields__)
 
@@ -309,7 +315,7 @@ class Graph:
         """Waits until it has ended, through any restart of the service, and says how.
 
         An open graph is closed once all its tasks have ended. Raises TimeoutError after `timeout` seconds; with
-        `check`, GraphFailed where not all tasks succeeded. `progress` shows a bar meanwhile: tqdm's if that is
+        `check`, GraphFailed where not all tasks succeeded, caused by the first exception. `progress` shows a bar meanwhile: tqdm's if that is
         installed.
         """
         bar = _show.Bar(self._spec.title or self._spec.name) if progress else None
@@ -333,11 +339,23 @@ class Graph:
     def _raise_failed(self, progress: Progress) -> None:
         states = [pb.TASK_STATE_FAILED, pb.TASK_STATE_CANCELLED]
         answer = self.connection.call("ListTasks", pb.ListTasksRequest(graph_id=self.id, states=states))
-        names = [task.name for task in answer.tasks]
-        lines = [f"  {task.name}: {task.reason}" for task in answer.tasks[:10]]
-        raise errors.GraphFailed(
-            "\n".join([f"graph {self.id} {progress.state}: {progress.succeeded} of {progress.total} tasks succeeded",
-                       *lines]), names)
+        lines = [f"graph {self.id} {progress.state}: {progress.succeeded} of {progress.total} tasks succeeded"]
+        first = None
+        for task in answer.tasks[:MOST_SAID]:
+            exception = self._exception_of(task.name)
+            # The reason of a task's other endings says it all.
+            own = exception is not None and not isinstance(exception, errors.TaskError)
+            what = f"{task.reason}: {type(exception).__name__}: {exception}" if own else task.reason
+            lines.append(f"  {task.name}: {textwrap.shorten(what, 500)}")
+            first = first or exception
+        raise errors.GraphFailed("\n".join(lines), [task.name for task in answer.tasks]) from first
+
+    def _exception_of(self, name: str) -> BaseException | None:
+        try:
+            return self.node(name).exception()
+        except Exception as error:  # it cannot be read here
+            log.debug("the exception of %s in %s: %s", name, self.id, error)
+            return None
 
     def progress(self) -> Progress:
         """How far it is now."""

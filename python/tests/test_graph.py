@@ -1,5 +1,6 @@
 """Graph: order, values handed on, tasks added while it runs."""
 
+import re
 import pytest
 from conftest import eventually
 
@@ -82,6 +83,9 @@ def test_a_failure(graph):
     with pytest.raises(errors.GraphFailed, match=r"0 of 3 tasks succeeded") as caught:
         graph.wait(check=True)
     assert set(caught.value.failed) == {bad.name, "command"}
+    assert "ValueError: invalid literal for int() with base 10: 'x'" in str(caught.value)
+    assert re.search(r"^  command: .*\b3\b", str(caught.value), re.MULTILINE)
+    assert type(caught.value.__cause__) is ValueError
 
 
 def test_cancel(graph, tmp_path):
