@@ -27,8 +27,8 @@ class Blob:
 class Ref(_pickling.Reference):
     """An object that was given to `put`. Where a task gets it as an argument, the task finds the object itself.
 
-    `id` is "sha256:" and 64 hexadecimal digits, `size` that of the pickle in bytes. Its copies in other processes
-    have the id alone and can be used as long as the service keeps the content.
+    `id` is the SHA-256 of the pickle in hexadecimal digits, `size` that of the pickle in bytes. Its copies in other
+    processes have the id alone and can be used as long as the service keeps the content.
     """
 
     def __init__(self, identity: str, size: int, blob: Blob | None = None) -> None:
@@ -54,7 +54,7 @@ class Ref(_pickling.Reference):
         return hash(self.id)
 
     def __repr__(self) -> str:
-        return f"<kartograph.Ref {self.id[:19]}... of {self.size} bytes>"
+        return f"<kartograph.Ref {self.id[:12]}... of {self.size} bytes>"
 
 
 def put(value: Any) -> Ref:
@@ -71,8 +71,8 @@ def put(value: Any) -> Ref:
 
 
 def blob_id(data: bytes) -> str:
-    """The name of a content."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    """The name of a content: its SHA-256 as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 class Uploader:

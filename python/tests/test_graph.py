@@ -1,6 +1,7 @@
 """Graph: order, values handed on, tasks added while it runs."""
 
 import re
+
 import pytest
 from conftest import eventually
 

@@ -79,7 +79,7 @@ def test_both_forms_make_the_same_release(made, service):  # noqa: F811
     assert [name for name in ours if ours[name] != theirs[name]] == []
 
     history = history_of(service, done.stdout.split(":")[0])
-    assert {task["name"]: sorted(task.get("after", [])) for task in history["tasks"]} == {
+    assert {task["name"]: sorted(task["spec"]["after"]) for task in history["tasks"]} == {
         name: sorted(task["after"]) for name, task in tasks.items()
     }
     for task in history["tasks"]:
