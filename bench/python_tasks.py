@@ -24,6 +24,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -53,6 +54,7 @@ class Bench:
             self.pythons[name] = options.peers_python
         self.systems = ["kartograph", *filter(self.is_there, options.peers)]
         self.rounds = []
+        self.failed = []
 
     def is_there(self, name):
         module = python_systems.SYSTEMS[name][1]
@@ -85,16 +87,20 @@ class Bench:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="p", dir=self.folder))
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'bench'}:{ROOT / 'python'}"}
         words = [self.pythons[name], ROOT / "bench" / "python_systems.py", name, case, str(count), folder]
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT, check=False, env=environment)
-            problem = done.stderr if done.returncode else ""
-        except subprocess.TimeoutExpired:
-            problem = f"nothing after {LIMIT} s"
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+                              start_new_session=True) as child:
+            try:
+                output, problem = child.communicate(timeout=LIMIT)
+            except subprocess.TimeoutExpired:
+                problem = f"nothing after {LIMIT} s"
+            finally:
+                stop(child)
         shutil.rmtree(folder, ignore_errors=True)
-        if problem:
+        if child.returncode:
             print(f"{case:>8} {name:>11} failed: {problem.strip()[-500:]}", flush=True)
+            self.failed.append(f"{case} on {name} failed")
             return None
-        result = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(output.splitlines()[-1])
         print(f"{case:>8} {name:>11} {count:>7} {show(result)}", flush=True)
         return result
 
@@ -105,7 +111,7 @@ class Bench:
         return [ours / theirs for ours, theirs in pairs if ours and theirs]
 
     def summary(self):
-        missed = []
+        missed = list(self.failed)
         print("\nkartograph / peer: the median (the smallest to the largest)")
         for case in self.options.case:
             for peer in self.systems[1:]:
@@ -132,6 +138,17 @@ class Bench:
                 if statistics.median(took) > goal:
                     missed.append(case)
         print("missed: " + ", ".join(missed) if missed else "all goals are met")
+
+
+def stop(child):
+    """Ends what still runs, with all that it has started."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
 
 
 def spread(values):
@@ -167,6 +184,8 @@ def main():
     options = parser.parse_args()
     options.case = options.case or list(COUNTS)
     os.environ.setdefault("KARTOGRAPHD", str(options.bin.resolve() / "service" / "kartographd"))
+    if not os.access(os.environ["KARTOGRAPHD"], os.X_OK):
+        sys.exit(f"there is no {os.environ['KARTOGRAPHD']}: build //service:kartographd, or give --bin or KARTOGRAPHD")
     sys.path.insert(0, str(ROOT / "python"))
     import generate  # pylint: disable=import-outside-toplevel
     if not generate.is_current(ROOT / "python"):

@@ -315,8 +315,8 @@ class Graph:
         """Waits until it has ended, through any restart of the service, and says how.
 
         An open graph is closed once all its tasks have ended. Raises TimeoutError after `timeout` seconds; with
-        `check`, GraphFailed where not all tasks succeeded, caused by the first exception. `progress` shows a bar meanwhile: tqdm's if that is
-        installed.
+        `check`, GraphFailed where not all tasks succeeded, caused by the first of their exceptions. `progress` shows a
+        bar meanwhile: tqdm's if that is installed.
         """
         bar = _show.Bar(self._spec.title or self._spec.name) if progress else None
         now = Progress.of(pb.Graph())
@@ -387,6 +387,10 @@ class Graph:
         if not self._id:
             return f"<b>{html.escape(title)}</b>, not submitted: {len(self._prepared)} tasks"
         return _show.graph_html(title, self._id, self.progress())
+
+    def __repr__(self) -> str:
+        words = ["<kartograph.Graph", self._spec.name, self._id or "(not submitted)"]
+        return " ".join(filter(None, words)) + ">"
 
     def __enter__(self) -> Graph:
         return self

@@ -67,6 +67,13 @@ def test_order_without_values(graph, tmp_path):
     assert (tmp_path / "log").read_text().split() == ["one", "two", "three"]
 
 
+def test_a_graph_says_which_it_is(graph):
+    graph.command(["true"])
+    assert repr(graph).endswith(" (not submitted)>")
+    graph.submit()
+    assert repr(graph).endswith(f" {graph.id}>")
+
+
 def test_a_failure(graph):
     bad = graph.run(int, "x")
     after = graph.run(add, bad)
