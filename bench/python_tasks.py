@@ -20,6 +20,7 @@ KARTOGRAPH_PEERS_PYTHON names; those that are not there are left out, and it say
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -144,11 +145,12 @@ def stop(child):
     """Ends what still runs, with all that it has started."""
     if child.poll() is None:
         child.terminate()
-        try:
-            child.communicate(timeout=30)
-        except subprocess.TimeoutExpired:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(30)
+        # It, and what it could not end: a system that was not up yet.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
+        child.communicate()
 
 
 def spread(values):
