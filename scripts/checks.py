@@ -18,8 +18,8 @@ MAX_LINES = 700
 # Who may include whom (docs/architecture.md has the reasons). A file belongs to the longest entry that its
 # folder is or lies in, and may include what belongs to the same entry. "base" stands for what belongs to that
 # entry, "executor/" for all that lies below, "storage/history.h" for one file.
-VALUES = {"planner/ids.h", "planner/instances.h", "planner/names.h", "planner/problems.h", "planner/resources.h",
-          "planner/retry_rule.h", "planner/states.h", "planner/task_policy.h"}
+VALUES = {"planner/ids.h", "planner/instances.h", "planner/labels.h", "planner/names.h", "planner/problems.h",
+          "planner/resources.h", "planner/retry_rule.h", "planner/states.h", "planner/task_policy.h"}
 MAY_INCLUDE = {
     "base": set(),
     "api": set(),

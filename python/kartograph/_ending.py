@@ -92,7 +92,7 @@ class Ending:
 
 
 def of_finished(finished: pb.FinishedTask, connection: Connection) -> Ending:
-    """From a delivery. Reads a large value by a call of its own."""
+    """From a delivery. Reads by calls of their own what is not in it: a large value, the last words of a task that died."""
     failed = finished.WhichOneof("result") == "exception"
     exception = finished.exception
     value: bytes | None = exception.value if failed else finished.return_value
@@ -100,12 +100,15 @@ def of_finished(finished: pb.FinishedTask, connection: Connection) -> Ending:
         value = connection.read_result(finished.graph_id, finished.task_name, finished.attempt)
     if not value and not finished.has_value:
         value = None
+    tail = exception.log_tail
+    if exception.state == pb.TASK_STATE_FAILED and finished.attempt and not _envelope.is_envelope(value or b""):
+        tail = tail or _log_tail(connection, finished.graph_id, finished.task_name, finished.attempt)
     return Ending(
         graph_id=finished.graph_id, task_name=finished.task_name,
         state=exception.state if failed else pb.TASK_STATE_SUCCEEDED,
         outcome=exception.outcome if failed else pb.OUTCOME_SUCCEEDED, message=exception.message,
         attempt=finished.attempt, attempts=finished.attempts, agent=finished.agent, client_data=finished.client_data,
-        value=value, exit_status=exception.exit_status, signal=exception.signal, log_tail=exception.log_tail)
+        value=value, exit_status=exception.exit_status, signal=exception.signal, log_tail=tail)
 
 
 def of_task(task: pb.Task, connection: Connection) -> Ending:
@@ -116,19 +119,20 @@ def of_task(task: pb.Task, connection: Connection) -> Ending:
         value = connection.read_result(task.graph_id, task.name)
     if not value and not task.has_return_value:
         value = None
-    tail = b""
+    tail = ""
     if task.state == pb.TASK_STATE_FAILED and task.attempts:
-        tail = _log_tail(connection, task)
+        tail = _log_tail(connection, task.graph_id, task.name, last.number)
     return Ending(
         graph_id=task.graph_id, task_name=task.name, state=task.state, outcome=last.outcome,
         message=task.reason or last.message, attempt=last.number, attempts=len(task.attempts), agent=last.agent,
         client_data=task.spec.client_data, value=value, exit_status=last.exit_status, signal=last.signal,
-        log_tail=tail.decode(errors="replace"))
+        log_tail=tail)
 
 
-def _log_tail(connection: Connection, task: pb.Task) -> bytes:
+def _log_tail(connection: Connection, graph_id: str, task_name: str, attempt: int) -> str:
     try:
-        return (connection.read_log(task.graph_id, task.name, stderr=True, offset=-LOG_TAIL_BYTES)
-                or connection.read_log(task.graph_id, task.name, offset=-LOG_TAIL_BYTES))
+        tail = (connection.read_log(graph_id, task_name, stderr=True, attempt=attempt, offset=-LOG_TAIL_BYTES)
+                or connection.read_log(graph_id, task_name, attempt=attempt, offset=-LOG_TAIL_BYTES))
     except errors.ServiceError:  # its agent is away, or the log is gone: the rest is known all the same
-        return b""
+        return ""
+    return tail.decode(errors="replace")

@@ -572,9 +572,8 @@ class FakeService(task_executer_pb2_grpc.TaskExecuterServicer, page_pb2_grpc.Sta
         if state == pb.TASK_STATE_SUCCEEDED:
             finished.return_value = value
         else:
-            tail = task.log[pb.LOG_STREAM_STDERR].read_bytes()[-4096:] if task.log else b""
             finished.exception.CopyFrom(pb.TaskException(
                 state=state, outcome=last.outcome, message=reason, exit_status=last.exit_status, signal=last.signal,
-                value=value, log_tail=tail.decode(errors="replace")))
+                value=value))
         self.queues.setdefault(task.graph.spec.client_queue, {})[finished.delivery_id] = finished
         self.changed.notify_all()

@@ -65,7 +65,6 @@ def test_a_quantity_that_is_none_is_refused(shared, quantity):
     (lambda: task("a", ""), "command"),
     (lambda: task("a", shell=""), "command"),
     (lambda: task("a", "true", shell="true"), "command"),
-    (lambda: task(""), "name"),
     (lambda: task("-a"), "name"),
     (lambda: task("a b"), "name"),
     (lambda: task("x" * 257), "name"),

@@ -194,7 +194,7 @@ def test_an_open_graph_takes_tasks_until_it_is_closed(shared, folder):
     assert "nobody" in unknown.value.details()
     with pytest.raises(grpc.RpcError) as repeated:
         execute(shared, task("a"), graph)
-    assert repeated.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert repeated.value.code() == grpc.StatusCode.ALREADY_EXISTS
     shared.call("CloseGraph", pb.CloseGraphRequest(graph_id=graph))
     assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
     assert trace.read_text().split() == ["a", "b", "c"]
