@@ -236,6 +236,7 @@ def make_release(place, service=None):
         "map_release",
         service,
         open=True,
+        open_until_idle=600,  # should this program die
         retries=1,
         timeout=300,
         environment={"LC_ALL": "C.UTF-8"},

@@ -92,7 +92,7 @@ class Ending:
 
 
 def of_finished(finished: pb.FinishedTask, connection: Connection) -> Ending:
-    """From a delivery. Reads by calls of their own what is not in it: a large value, the last words of a task that died."""
+    """From a delivery. Reads by calls of their own what is not in it: a large value, the last words before a death."""
     failed = finished.WhichOneof("result") == "exception"
     exception = finished.exception
     value: bytes | None = exception.value if failed else finished.return_value

@@ -156,19 +156,24 @@ class Graph:
         print(report.result())
 
     With `open=True` tasks may also be added after `submit`, by this program and by the tasks themselves
-    (`kartograph.current()`). `service`, `token` and `ca` are as for TaskExecuter; `options` hold for every task that
-    does not say otherwise. `fail_fast` cancels the rest after the first failure. With a `queue`, its tasks are
-    delivered there when they end, to a TaskExecuter of that queue.
+    (`kartograph.current()`); with `open_until_idle` it closes itself when nothing was added for so many seconds after
+    all its tasks have ended, as this program may have died. `service`, `token` and `ca` are as for TaskExecuter;
+    `options` hold for every task that does not say otherwise. `fail_fast` cancels the rest after the first failure.
+    With a `queue`, its tasks are delivered there when they end, to a TaskExecuter of that queue.
 
     Safe with threads. What it runs goes on when this program ends.
     """
 
     def __init__(self, name: str = "", service: Where = None, *, token: str | None = None,
-                 ca: str | os.PathLike[str] | None = None, open: bool = False, fail_fast: bool = False,
-                 queue: str = "", title: str = "", labels: Mapping[str, str] | None = None, **options: Any) -> None:
+                 ca: str | os.PathLike[str] | None = None, open: bool = False,
+                 open_until_idle: float | None = None, fail_fast: bool = False, queue: str = "", title: str = "",
+                 labels: Mapping[str, str] | None = None, **options: Any) -> None:
         options_of_all = _task.Options().but(**options)
         spec = pb.GraphSpec(name=name or "python", client_queue=queue, open=open, fail_fast=fail_fast, title=title,
                             labels=labels or {})
+        if open_until_idle is not None:
+            seconds = _task.check_seconds(open_until_idle, "open_until_idle")
+            spec.open_until_idle.FromNanoseconds(round(seconds * 1e9))
         self._set(Connection(service, token=token, ca=ca), spec, options_of_all)
 
     def _set(self, connection: Connection, spec: pb.GraphSpec, options: _task.Options) -> None:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import eventually
+from conftest import REAL, eventually
 
 import kartograph
 from kartograph import errors
@@ -72,6 +72,17 @@ def test_a_graph_says_which_it_is(graph):
     assert repr(graph).endswith(" (not submitted)>")
     graph.submit()
     assert repr(graph).endswith(f" {graph.id}>")
+
+
+@pytest.mark.skipif(not REAL, reason="the service in Python closes no graphs")
+def test_an_open_graph_closes_itself(service):
+    with kartograph.Graph("left", service, open=True, open_until_idle=1) as graph:
+        graph.command(["true"])
+        graph.submit()
+    with kartograph.Graph.existing(graph.id, service) as left:
+        eventually(lambda: left.progress().state == "succeeded", "the graph closes")
+    with pytest.raises(ValueError, match="open_until_idle is a number of seconds"):
+        kartograph.Graph("left", service, open=True, open_until_idle="1h")
 
 
 def test_a_failure(graph):
