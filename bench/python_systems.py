@@ -120,7 +120,8 @@ class Kartograph:
 
     def service_pids(self):
         found = processes_of(str(self.service.folder))
-        return [pid for pid, line in found.items() if "_keeper.py" not in line]
+        # What is in Python is a worker, or what ends the service with this program.
+        return [pid for pid, line in found.items() if "python" not in line.split()[0]]
 
 
 class Pool:

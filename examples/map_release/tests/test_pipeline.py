@@ -9,7 +9,7 @@ import sys
 
 import prove
 import pytest
-from test_release import made, run_all  # noqa: F401
+from conftest import run_all
 
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGE = HERE.parent.parent.parent / "python"
@@ -32,16 +32,16 @@ def service():
         yield local
 
 
-def run_pipeline(service, folder, **more):
-    """Makes a release in folder/pipeline; the names of files are those of the fixture `made`."""
+def run_pipeline(service, folder):
+    """Makes a release in folder/pipeline, of what the fixture `made` has put into the folder."""
     words = ["--data", folder / "world.json", "--published", folder / "published.json"]
+    words += ["--release", folder / "pipeline", "--server", service.address]
     return subprocess.run(
-        [sys.executable, HERE.parent / "pipeline.py", *words, "--release", folder / "pipeline", "--server", service.address],
+        [sys.executable, HERE.parent / "pipeline.py", *words],
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
         capture_output=True,
         text=True,
         timeout=300,
-        **more,
     )
 
 
@@ -68,7 +68,7 @@ def history_of(service, graph_id):
     return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=60).stdout)
 
 
-def test_both_forms_make_the_same_release(made, service):  # noqa: F811
+def test_both_forms_make_the_same_release(made, service):
     tasks, release = made
     assert run_all(tasks, release.parent) is None
     done = run_pipeline(service, release.parent)
@@ -89,7 +89,7 @@ def test_both_forms_make_the_same_release(made, service):  # noqa: F811
     assert 0 < prove.peak(prove.usage_spans(history, "db_connections"))[0] <= 4
 
 
-def test_a_failed_check_fails_the_pipeline_and_says_why(made, service):  # noqa: F811
+def test_a_failed_check_fails_the_pipeline_and_says_why(made, service):
     folder = made[1].parent
     published = json.loads((folder / "published.json").read_text())
     published["areas"][0]["km2"] *= 2
@@ -100,7 +100,7 @@ def test_a_failed_check_fails_the_pipeline_and_says_why(made, service):  # noqa:
     assert not (folder / "pipeline" / "report.html").exists()
 
 
-def test_what_is_no_topology_ends_the_pipeline_at_once(made, service):  # noqa: F811
+def test_what_is_no_topology_ends_the_pipeline_at_once(made, service):
     folder = made[1].parent
     (folder / "world.json").write_text("{}")
     done = run_pipeline(service, folder)
