@@ -426,8 +426,8 @@ def main(arguments):
         "python": lambda: skip("python", other_build) if mode else on_binaries(
             "python", mode, lambda: python_package(with_binaries)),
         "wheel": lambda: skip("wheel", other_build) if mode else wheel(environment),
-        "example": lambda: skip("example", other_build) if mode else pytest_suite(
-            "example", "examples/map_release/tests", environment),
+        "example": lambda: skip("example", other_build) if mode else on_binaries(
+            "example", mode, lambda: pytest_suite("example", "examples/map_release/tests", with_binaries)),
         "browser": lambda: skip("browser", other_build) if mode else on_binaries(
             "browser", mode, lambda: browser(environment)),
         "vm": lambda: on_binaries(

@@ -44,15 +44,14 @@ def colour(countries, neighbours, colours):
     return given
 
 
-def main():
-    (work,) = arguments(__doc__, 1)
+def colour_countries(work):
     measured = read_measured(work)
     countries = {m["slug"]: (m["area_km2"], m["centre"]) for m in measured}
     neighbours = {m["slug"]: list(m["borders"]) for m in measured}
     given = colour(countries, neighbours, len(LAND))
     write_json(f"{work}/colours.json", given)
-    give_back({"colours": len({number for number in given.values() if number >= 0})})
+    return {"colours": len({number for number in given.values() if number >= 0})}
 
 
 if __name__ == "__main__":
-    main()
+    give_back(colour_countries(*arguments(__doc__, 1)))

@@ -58,14 +58,13 @@ def table(rows):
     return text.getvalue()
 
 
-def main():
-    database, release = arguments(__doc__, 2)
+def export_countries(database, release):
     connection = load.connect(database)
     rows = connection.execute(QUERY).fetchall()
     connection.close()
     write_whole(f"{release}/countries.csv", table(rows))
-    give_back({"rows": len(rows)})
+    return {"rows": len(rows)}
 
 
 if __name__ == "__main__":
-    main()
+    give_back(export_countries(*arguments(__doc__, 2)))

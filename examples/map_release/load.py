@@ -129,14 +129,7 @@ def verify(connection, slug):
     return len(rows)
 
 
-def main():
-    if len(sys.argv) == 2:
-        create(sys.argv[1])
-        give_back({"database": sys.argv[1]})
-        return
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    database, work, slug = sys.argv[1:]
+def load_country(database, work, slug):
     country = read_json(f"{work}/countries/{slug}.json")
     arcs = {int(number): [tuple(p) for p in points] for number, points in country["arcs"].items()}
     polygons = [
@@ -146,7 +139,18 @@ def main():
     load(connection, read_json(f"{work}/measured/{slug}.json"), polygons)
     parts = verify(connection, slug)
     connection.close()
-    give_back({"parts": parts})
+    return {"parts": parts}
+
+
+def main():
+    given = sys.argv[1:]
+    if len(given) == 1:
+        create(*given)
+        give_back({"database": given[0]})
+    elif len(given) == 3:
+        give_back(load_country(*given))
+    else:
+        sys.exit(__doc__)
 
 
 if __name__ == "__main__":

@@ -58,18 +58,15 @@ def measure(country):
     }
 
 
-def main():
-    work, slug = arguments(__doc__, 2)
+def measure_country(work, slug):
     measured = measure(read_json(f"{work}/countries/{slug}.json"))
     write_json(f"{work}/measured/{slug}.json", measured)
-    give_back(
-        {
-            "area_km2": round(measured["area_km2"], 1),
-            "coast_km": round(measured["coast_km"], 1),
-            "border_km": round(sum(b["km"] for b in measured["borders"].values()), 1),
-        }
-    )
+    return {
+        "area_km2": round(measured["area_km2"], 1),
+        "coast_km": round(measured["coast_km"], 1),
+        "border_km": round(sum(b["km"] for b in measured["borders"].values()), 1),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    give_back(measure_country(*arguments(__doc__, 2)))

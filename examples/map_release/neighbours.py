@@ -32,8 +32,7 @@ def differences(one, other):
     return found
 
 
-def main():
-    work, slug = arguments(__doc__, 2)
+def compare_borders(work, slug):
     country = read_json(f"{work}/measured/{slug}.json")
     found, checked = [], {}
     for neighbour in country["borders"]:
@@ -45,8 +44,8 @@ def main():
     if found:
         sys.exit("\n".join(found))
     write_json(f"{work}/neighbours/{slug}.json", {"slug": slug, "borders": checked})
-    give_back({"neighbours": len(checked)})
+    return {"neighbours": len(checked)}
 
 
 if __name__ == "__main__":
-    main()
+    give_back(compare_borders(*arguments(__doc__, 2)))

@@ -68,12 +68,11 @@ def prepare(measured, colours, zoom):
     return {"countries": countries, "coasts": lines[False], "borders": lines[True]}
 
 
-def main():
-    work, zoom = arguments(__doc__, 2)
+def prepare_level(work, zoom):
     level = prepare(read_measured(work), read_json(f"{work}/colours.json"), int(zoom))
     write_json(f"{work}/outlines/{zoom}.json", level)
-    give_back({"rings": sum(len(country["rings"]) for country in level["countries"])})
+    return {"rings": sum(len(country["rings"]) for country in level["countries"])}
 
 
 if __name__ == "__main__":
-    main()
+    give_back(prepare_level(*arguments(__doc__, 2)))

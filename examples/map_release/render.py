@@ -343,12 +343,11 @@ def draw(measured, colours):
     )
 
 
-def main():
-    work, release = arguments(__doc__, 2)
+def draw_world(work, release):
     sheet, count = draw(read_measured(work), read_json(f"{work}/colours.json"))
     write_whole(f"{release}/world.svg", sheet)
-    give_back({"bytes": len(sheet.encode()), "labels": count})
+    return {"bytes": len(sheet.encode()), "labels": count}
 
 
 if __name__ == "__main__":
-    main()
+    give_back(draw_world(*arguments(__doc__, 2)))

@@ -167,8 +167,7 @@ def clear_unfinished(release):
                 os.unlink(os.path.join(folder, name))
 
 
-def main():
-    database, published_path, work, release = arguments(__doc__, 4)
+def write_report(database, published_path, work, release):
     published = read_json(published_path)
     connection = load.connect(database)
     found = collect(connection, published, work, release)
@@ -176,16 +175,14 @@ def main():
     connection.close()
     clear_unfinished(release)
     write_whole(f"{release}/report.html", page(found, published))
-    give_back(
-        {
-            "countries": len(found["countries"]),
-            "checks_passed": len(found["checks"]),
-            "worst_percent": round(
-                max((abs(check["difference_percent"]) for check in found["checks"]), default=0.0), 2
-            ),
-        }
-    )
+    return {
+        "countries": len(found["countries"]),
+        "checks_passed": len(found["checks"]),
+        "worst_percent": round(
+            max((abs(check["difference_percent"]) for check in found["checks"]), default=0.0), 2
+        ),
+    }
 
 
 if __name__ == "__main__":
-    main()
+    give_back(write_report(*arguments(__doc__, 4)))

@@ -59,14 +59,13 @@ def draw(level, zoom, x, y):
     return canvas
 
 
-def main():
-    work, release, *place = arguments(__doc__, 5)
-    zoom, x, y = map(int, place)
+def draw_tile(work, release, zoom, x, y):
+    zoom, x, y = int(zoom), int(x), int(y)
     canvas = draw(read_json(f"{work}/outlines/{zoom}.json"), zoom, x, y)
     data = canvas.png(COLOURS, style.ATTRIBUTION)
     write_whole(f"{release}/tiles/{zoom}/{x}/{y}.png", data)
-    give_back({"bytes": len(data)})
+    return {"bytes": len(data)}
 
 
 if __name__ == "__main__":
-    main()
+    give_back(draw_tile(*arguments(__doc__, 5)))

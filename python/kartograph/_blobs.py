@@ -71,7 +71,7 @@ def put(value: Any) -> Ref:
 
 
 def blob_id(data: bytes) -> str:
-    """The name of a content."""
+    """The name of a content: its SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 

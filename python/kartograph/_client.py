@@ -24,6 +24,8 @@ from kartograph.v1 import task_executer_pb2 as pb
 
 log = logging.getLogger("kartograph")
 
+# What is said of an object that cannot be used any more.
+CLOSED = "it has been closed, by close() or at the end of its `with` block"
 READ_DEADLINE = 60.0
 # A graph of a million tasks is checked and stored before it is answered.
 WRITE_DEADLINE = 600.0
@@ -151,7 +153,7 @@ class Connection:
         """Raises ForkedProcess or ServiceError where this object cannot be used any more."""
         self.check_fork()
         if self._closed.is_set():
-            raise errors.ServiceError("it is closed")
+            raise errors.ServiceError(CLOSED)
 
     def check_fork(self) -> None:
         """Raises ForkedProcess in a fork of the process that made it."""

@@ -11,7 +11,7 @@ from typing import Any, Callable
 import grpc
 
 from kartograph import errors
-from kartograph._client import Connection, Pauses, is_away, new_request_id, to_exception
+from kartograph._client import CLOSED, Connection, Pauses, is_away, new_request_id, to_exception
 from kartograph.v1 import task_executer_pb2 as pb
 
 log = logging.getLogger("kartograph")
@@ -73,7 +73,7 @@ class Receiver:
         with self._changed:
             while True:
                 if self._closing:
-                    raise errors.KartographError("it is closed")
+                    raise errors.KartographError(CLOSED)
                 found = self._take_held(wanted, most)
                 if found:
                     return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import logging
 import os
+import textwrap
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,10 @@ from kartograph._client import WRITE_DEADLINE, Connection, new_request_id
 from kartograph._sending import TaskId
 from kartograph.v1 import task_executer_pb2 as pb
 
+log = logging.getLogger("kartograph")
+
+# How many tasks an exception describes.
+MOST_SAID = 10
 # Arguments of `Graph.run` that are for the task and not for the function.
 _OPTIONS = frozenset(_task.Options.__dataclass_fields__)
 
@@ -150,19 +156,24 @@ class Graph:
         print(report.result())
 
     With `open=True` tasks may also be added after `submit`, by this program and by the tasks themselves
-    (`kartograph.current()`). `service`, `token` and `ca` are as for TaskExecuter; `options` hold for every task that
-    does not say otherwise. `fail_fast` cancels the rest after the first failure. With a `queue`, its tasks are
-    delivered there when they end, to a TaskExecuter of that queue.
+    (`kartograph.current()`); with `open_until_idle` it closes itself when nothing was added for so many seconds after
+    all its tasks have ended, as this program may have died. `service`, `token` and `ca` are as for TaskExecuter;
+    `options` hold for every task that does not say otherwise. `fail_fast` cancels the rest after the first failure.
+    With a `queue`, its tasks are delivered there when they end, to a TaskExecuter of that queue.
 
     Safe with threads. What it runs goes on when this program ends.
     """
 
     def __init__(self, name: str = "", service: Where = None, *, token: str | None = None,
-                 ca: str | os.PathLike[str] | None = None, open: bool = False, fail_fast: bool = False,
-                 queue: str = "", title: str = "", labels: Mapping[str, str] | None = None, **options: Any) -> None:
+                 ca: str | os.PathLike[str] | None = None, open: bool = False,
+                 open_until_idle: float | None = None, fail_fast: bool = False, queue: str = "", title: str = "",
+                 labels: Mapping[str, str] | None = None, **options: Any) -> None:
         options_of_all = _task.Options().but(**options)
         spec = pb.GraphSpec(name=name or "python", client_queue=queue, open=open, fail_fast=fail_fast, title=title,
                             labels=labels or {})
+        if open_until_idle is not None:
+            seconds = _task.check_seconds(open_until_idle, "open_until_idle")
+            spec.open_until_idle.FromNanoseconds(round(seconds * 1e9))
         self._set(Connection(service, token=token, ca=ca), spec, options_of_all)
 
     def _set(self, connection: Connection, spec: pb.GraphSpec, options: _task.Options) -> None:
@@ -309,8 +320,8 @@ class Graph:
         """Waits until it has ended, through any restart of the service, and says how.
 
         An open graph is closed once all its tasks have ended. Raises TimeoutError after `timeout` seconds; with
-        `check`, GraphFailed where not all tasks succeeded. `progress` shows a bar meanwhile: tqdm's if that is
-        installed.
+        `check`, GraphFailed where not all tasks succeeded, caused by the first of their exceptions. `progress` shows a
+        bar meanwhile: tqdm's if that is installed.
         """
         bar = _show.Bar(self._spec.title or self._spec.name) if progress else None
         now = Progress.of(pb.Graph())
@@ -333,11 +344,23 @@ class Graph:
     def _raise_failed(self, progress: Progress) -> None:
         states = [pb.TASK_STATE_FAILED, pb.TASK_STATE_CANCELLED]
         answer = self.connection.call("ListTasks", pb.ListTasksRequest(graph_id=self.id, states=states))
-        names = [task.name for task in answer.tasks]
-        lines = [f"  {task.name}: {task.reason}" for task in answer.tasks[:10]]
-        raise errors.GraphFailed(
-            "\n".join([f"graph {self.id} {progress.state}: {progress.succeeded} of {progress.total} tasks succeeded",
-                       *lines]), names)
+        lines = [f"graph {self.id} {progress.state}: {progress.succeeded} of {progress.total} tasks succeeded"]
+        first = None
+        for task in answer.tasks[:MOST_SAID]:
+            exception = self._exception_of(task.name)
+            # The reason of a task's other endings says it all.
+            own = exception is not None and not isinstance(exception, errors.TaskError)
+            what = f"{task.reason}: {type(exception).__name__}: {exception}" if own else task.reason
+            lines.append(f"  {task.name}: {textwrap.shorten(what, 500)}")
+            first = first or exception
+        raise errors.GraphFailed("\n".join(lines), [task.name for task in answer.tasks]) from first
+
+    def _exception_of(self, name: str) -> BaseException | None:
+        try:
+            return self.node(name).exception()
+        except Exception as error:  # it cannot be read here
+            log.debug("the exception of %s in %s: %s", name, self.id, error)
+            return None
 
     def progress(self) -> Progress:
         """How far it is now."""
@@ -369,6 +392,10 @@ class Graph:
         if not self._id:
             return f"<b>{html.escape(title)}</b>, not submitted: {len(self._prepared)} tasks"
         return _show.graph_html(title, self._id, self.progress())
+
+    def __repr__(self) -> str:
+        words = ["<kartograph.Graph", self._spec.name, self._id or "(not submitted)"]
+        return " ".join(filter(None, words)) + ">"
 
     def __enter__(self) -> Graph:
         return self

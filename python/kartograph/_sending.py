@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kartograph import errors
 from kartograph._blobs import Uploader
-from kartograph._client import WRITE_DEADLINE, Connection, new_request_id
+from kartograph._client import CLOSED, WRITE_DEADLINE, Connection, new_request_id
 from kartograph._task import Prepared
 from kartograph.v1 import task_executer_pb2 as pb
 
@@ -111,7 +111,7 @@ class Sender:
         items = [_Item(task, after, Future()) for task, after in tasks]
         with self._changed:
             if self._closing:
-                raise errors.KartographError("it is closed")
+                raise errors.KartographError(CLOSED)
             self._waiting.extend(items)
             self._changed.notify_all()
         return [item.sent for item in items]

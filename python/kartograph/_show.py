@@ -27,6 +27,7 @@ class Bar:
         self._begin = time.monotonic()
         self._shown = 0.0
         self._last = ""
+        self._ended = False  # whether the last state has been shown
         self._tqdm = self._make_tqdm() if output is None else None
 
     def _make_tqdm(self) -> Any:
@@ -47,9 +48,10 @@ class Bar:
         line = self._line(progress, now - self._begin)
         if self._output.isatty():
             self._output.write("\r" + line.ljust(len(self._last)))
-        elif now >= self._shown + LINE_EVERY or progress.state != "running":
+        elif not self._ended and (now >= self._shown + LINE_EVERY or progress.state != "running"):
             self._output.write(line + "\n")
             self._shown = now
+            self._ended = progress.state != "running"
         self._last = line
         self._output.flush()
 

@@ -1,5 +1,6 @@
 """Objects that are put, and values that tasks ask the service for."""
 
+import hashlib
 import pickle
 import threading
 
@@ -35,6 +36,10 @@ def test_a_content_is_sent_once_by_many_threads(fake, connection):
     # Another connection asks, and need not send.
     upload(_blobs.Uploader(connection), ref)
     assert fake.calls.count("PutBlob") == 1
+
+
+def test_the_id_is_what_the_contract_says():
+    assert kartograph.put("x").id == hashlib.sha256(kartograph.put("x").blob.data).hexdigest()
 
 
 def test_a_copy_from_another_process_has_the_id_alone(fake, connection):

@@ -1,7 +1,9 @@
 """Graph: order, values handed on, tasks added while it runs."""
 
+import re
+
 import pytest
-from conftest import eventually
+from conftest import REAL, eventually
 
 import kartograph
 from kartograph import errors
@@ -65,6 +67,24 @@ def test_order_without_values(graph, tmp_path):
     assert (tmp_path / "log").read_text().split() == ["one", "two", "three"]
 
 
+def test_a_graph_says_which_it_is(graph):
+    graph.command(["true"])
+    assert repr(graph).endswith(" (not submitted)>")
+    graph.submit()
+    assert repr(graph).endswith(f" {graph.id}>")
+
+
+@pytest.mark.skipif(not REAL, reason="the service in Python closes no graphs")
+def test_an_open_graph_closes_itself(service):
+    with kartograph.Graph("left", service, open=True, open_until_idle=1) as graph:
+        graph.command(["true"])
+        graph.submit()
+    with kartograph.Graph.existing(graph.id, service) as left:
+        eventually(lambda: left.progress().state == "succeeded", "the graph closes")
+    with pytest.raises(ValueError, match="open_until_idle is a number of seconds"):
+        kartograph.Graph("left", service, open=True, open_until_idle="1h")
+
+
 def test_a_failure(graph):
     bad = graph.run(int, "x")
     after = graph.run(add, bad)
@@ -82,6 +102,9 @@ def test_a_failure(graph):
     with pytest.raises(errors.GraphFailed, match=r"0 of 3 tasks succeeded") as caught:
         graph.wait(check=True)
     assert set(caught.value.failed) == {bad.name, "command"}
+    assert "ValueError: invalid literal for int() with base 10: 'x'" in str(caught.value)
+    assert re.search(r"^  command: .*\b3\b", str(caught.value), re.MULTILINE)
+    assert type(caught.value.__cause__) is ValueError
 
 
 def test_cancel(graph, tmp_path):

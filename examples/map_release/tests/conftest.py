@@ -1,14 +1,18 @@
-"""A tiny world, made by hand, and the programs' folder on the path."""
+"""A tiny world, made by hand, its graph, and the programs' folder on the path."""
 
 import json
 import math
 import os
+import re
+import subprocess
 import sys
 
 import pytest
 
 PROGRAMS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, PROGRAMS)
+
+import make_graph  # noqa: E402
 
 # Half degrees from the south-west corner of the world.
 TRANSFORM = {"scale": [0.5, 0.5], "translate": [-180, -90]}
@@ -105,3 +109,64 @@ def published():
             },
         ],
     }
+
+
+def read_graph(text):
+    """The tasks of a graph file, by name. Knows as much of YAML as make_graph.py writes."""
+
+    def values(field):
+        tokens = re.findall(r'"(?:[^"\\]|\\.)*"|[^\s,\[\]]+', field)
+        return [json.loads(token) if token.startswith('"') else token for token in tokens]
+
+    tasks = {}
+    head, *blocks = re.split(r"^  - name: ", text, flags=re.MULTILINE)
+    assert head.startswith("#") and "\nname: map_release\n" in head and "\ndefaults:\n" in head
+    for block in blocks:
+        name, _, rest = block.partition("\n")
+        (name,) = values(name)
+        fields = dict(re.findall(r"^    (\w+): (.*(?:\n      .*)*)", rest, re.MULTILINE))
+        assert name not in tasks, name
+        tasks[name] = {key: values(fields.get(key, "")) for key in ("command", "after")}
+        tasks[name]["consumption"] = fields.get("consumption", "")
+    return tasks
+
+
+@pytest.fixture
+def made(tmp_path, topology, published):
+    """(the tasks, the folder of the release) for the tiny world; its folder has a space in it."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "world.json").write_text(json.dumps(topology))
+    (folder / "published.json").write_text(json.dumps(published))
+    graph = folder / "graph.yaml"
+    make_graph.main(
+        ["--data", str(folder / "world.json"), "--release", str(folder / "release")]
+        + ["--out", str(graph), "--published", str(folder / "published.json")]
+    )
+    return read_graph(graph.read_text()), folder / "release"
+
+
+def run_task(task, folder):
+    result = folder / "result.json"
+    return subprocess.run(
+        task["command"],
+        env={**os.environ, "LC_ALL": "C.UTF-8", "KARTOGRAPH_RESULT": str(result)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def run_all(tasks, folder):
+    """Runs the tasks one by one, each after those it is after; returns what failed, or None."""
+    done = set()
+    for name, task in tasks.items():
+        assert set(task["after"]) <= done, name
+        ended = run_task(task, folder)
+        if ended.returncode:
+            return name, ended.stderr
+        json.loads((folder / "result.json").read_text())
+        (folder / "result.json").unlink()
+        done.add(name)
+    return None
