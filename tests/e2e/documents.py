@@ -139,6 +139,7 @@ class Document:
         self.folder, self.services, self.service = pathlib.Path(folder), services, None
         # Of the commands: their home, and how long those of a block may take, in seconds.
         self.home, self.patience = self.folder, harness.PATIENCE
+        self.printed = []  # by each command that was run
         for name, target in (("bazel-bin/service/kartographd", harness.KARTOGRAPHD),
                              ("bazel-bin/cli/kartograph", harness.KARTOGRAPH),
                              ("api", harness.ROOT / "api"), ("examples", harness.ROOT / "examples")):
@@ -224,6 +225,7 @@ class Document:
         parts = done.stdout.split("\0")
         if len(parts) != len(texts) + 1:
             raise AssertionError(f"line {line}: the commands ended early:\n{done.stdout}")
+        self.printed += parts[:-1]
         return [self._as_documented(part) for part in parts[:-1]]
 
     def _as_documented(self, text):

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 #include <random>
+#include <stdexcept>
 #include <vector>
 
 #include "kartograph/v1/task_executer.grpc.pb.h"

@@ -17,7 +17,7 @@ import (
 	pb "example.com/client/kartograph/v1"
 )
 
-// Of all calls: while the service is restarted they wait and are repeated, up to a deadline.
+// For all calls: while the service is restarted they wait and are repeated, up to a deadline.
 const serviceConfig = `{"methodConfig": [{"name": [{}], "timeout": "60s", "waitForReady": true,
 	"retryPolicy": {"maxAttempts": 5, "initialBackoff": "1s", "maxBackoff": "10s",
 		"backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
@@ -46,7 +46,7 @@ func (e *TaskExecuter) Cancel(ctx context.Context, id string) (int32, error) {
 	return answer.GetTasks(), err
 }
 
-// PopFinished waits for finished tasks, and acknowledges the previous ones: others come again.
+// PopFinished waits for finished tasks and acknowledges the previous ones, which else come again.
 func (e *TaskExecuter) PopFinished(ctx context.Context, seconds int64) ([]*pb.FinishedTask, error) {
 	answer, err := e.stub.PopFinished(ctx, &pb.PopFinishedRequest{ClientQueue: e.queue,
 		Acknowledge: e.received, Wait: &durationpb.Duration{Seconds: seconds}})

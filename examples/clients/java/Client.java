@@ -46,7 +46,7 @@ public final class Client {
                     .build());
         }
 
-        /** Waits for finished tasks, and acknowledges the previous ones: others come again. */
+        /** Waits for finished tasks and acknowledges the previous ones, which else come again. */
         List<FinishedTask> popFinished(int seconds) {
             List<FinishedTask> finished = stub.popFinished(PopFinishedRequest.newBuilder()
                     .setClientQueue(queue)
@@ -58,7 +58,7 @@ public final class Client {
         }
     }
 
-    // Of all calls: while the service is restarted they wait and are repeated, up to a deadline.
+    // For all calls: while the service is restarted they wait and are repeated, up to a deadline.
     private static final Map<String, Object> SERVICE_CONFIG = Map.of("methodConfig", List.of(Map.of(
             "name", List.of(Map.of()), "timeout", "60s", "waitForReady", true,
             "retryPolicy", Map.of(

@@ -16,7 +16,7 @@ const definition = protoLoader.loadSync('kartograph/v1/task_executer.proto', {
 });
 const { kartograph } = grpc.loadPackageDefinition(definition);
 
-// Of all calls: while the service is restarted they wait and are repeated, up to a deadline.
+// For all calls: while the service is restarted they wait and are repeated, up to a deadline.
 const METHOD_CONFIG = {
   name: [{}],
   timeout: '60s',
@@ -56,7 +56,7 @@ class TaskExecuter {
     await this.#call('cancel', { requestId: randomUUID(), graphId: id });
   }
 
-  // Waits for finished tasks, and acknowledges the previous ones: others come again.
+  // Waits for finished tasks and acknowledges the previous ones, which else come again.
   async popFinished(seconds) {
     const request = { clientQueue: this.#queue, acknowledge: this.#received, wait: { seconds } };
     const { tasks } = await this.#call('popFinished', request);
