@@ -15,7 +15,7 @@ from harness import ROOT, eventually, pb, task
 EXAMPLES = ROOT / "examples" / "clients"
 # A copy of them, built in place; what does not change is not built again by the next run.
 WORK = ROOT / ".cache" / "clients"
-BUILD_PATIENCE = 5 * harness.PATIENCE  # seconds; the first run fetches modules and compiles them
+BUILD_PATIENCE = 10 * harness.PATIENCE  # seconds; the first run fetches modules and compiles them
 LINES = ["broken: exited with status 3", "product: 42", "sleeper: cancelled on request"]
 
 # By the section of the README: what must be in PATH, the program, and the command that starts it there.

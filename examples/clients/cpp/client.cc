@@ -13,7 +13,7 @@
 namespace kg = kartograph::v1;
 using Stub = kg::TaskExecuter::Stub;
 
-// Of all calls: while the service is restarted they wait and are repeated, up to a deadline.
+// For all calls: while the service is restarted they wait and are repeated, up to a deadline.
 constexpr char kServiceConfig[] = R"({"methodConfig": [{"name": [{}], "timeout": "60s",
     "waitForReady": true, "retryPolicy": {"maxAttempts": 5, "initialBackoff": "1s",
     "maxBackoff": "10s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]})";
@@ -53,7 +53,7 @@ class TaskExecuter {
     Call(&Stub::Cancel, request);
   }
 
-  // Waits for finished tasks, and acknowledges the previous ones: others come again.
+  // Waits for finished tasks and acknowledges the previous ones, which else come again.
   std::vector<kg::FinishedTask> PopFinished(int seconds) {
     pop_.set_client_queue(queue_);
     pop_.mutable_wait()->set_seconds(seconds);
