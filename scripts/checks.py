@@ -57,7 +57,7 @@ TEST = re.compile(r"_test(_\w+)?\.(cc|h)$|_bench\.cc$|/testing/|^(tests|bench)/"
 # Names of test doubles that stand beside what they double.
 LOOSE_DOUBLE = re.compile(r"(^|/)(fake|mock)_[^/]*$|_(fake|mock|testing)\.(cc|h)$")
 
-SKIPPED_FOLDERS = {".git", ".cache", "__pycache__", "node_modules"}
+SKIPPED_FOLDERS = {".git", ".cache", "__pycache__", "generated", "node_modules"}
 GENERATED = {"python/kartograph/v1"}
 CODE = {".cc", ".h", ".py", ".proto", ".bzl", ".bazel", ".sh", ".js", ".css", ".html", ".sql"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

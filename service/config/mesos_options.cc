@@ -21,6 +21,8 @@ namespace kartograph::service {
 namespace {
 
 constexpr char kExecutorName[] = "kartograph-executor";
+// Of its flag --idle-memory, without it.
+constexpr int64_t kUsualIdleMemory = 32 << 20;
 
 std::string UserName() {
   passwd entry;
@@ -85,6 +87,10 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
   framework.subscription.authorization = executor::mesos::BasicAuthorization(*credentials);
   framework.executors.resources = {{planner::Resource::Cpu(), mesos.executor_cpu},
                                    {planner::Resource::Ram(), mesos.executor_ram}};
+  const int64_t idle_memory = mesos.executor_ram.milli() / 1000;
+  if (idle_memory != kUsualIdleMemory) {
+    framework.executors.arguments.push_back(absl::StrCat("--idle-memory=", idle_memory));
+  }
   const executor::DiskLimits usual;
   if (config.disk_limits.log != usual.log) {
     framework.executors.arguments.push_back(absl::StrCat("--log-limit=", config.disk_limits.log));

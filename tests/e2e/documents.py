@@ -130,17 +130,23 @@ def same(shown, real):
 
 
 class Document:
-    """Runs the steps of one document in a folder; `services` gets what it starts."""
+    """Runs the steps of one document in a folder; `services` gets what it starts.
+
+    `service` is the one that commands use; where it is not set, the first that needs one starts it.
+    """
 
     def __init__(self, folder, services):
         self.folder, self.services, self.service = pathlib.Path(folder), services, None
-        for name, program in (("service/kartographd", harness.KARTOGRAPHD),
-                              ("cli/kartograph", harness.KARTOGRAPH)):
-            link = self.folder / "bazel-bin" / name
+        # Of the commands: their home, and how long those of a block may take, in seconds.
+        self.home, self.patience = self.folder, harness.PATIENCE
+        self.printed = []  # by each command that was run
+        for name, target in (("bazel-bin/service/kartographd", harness.KARTOGRAPHD),
+                             ("bazel-bin/cli/kartograph", harness.KARTOGRAPH),
+                             ("api", harness.ROOT / "api"), ("examples", harness.ROOT / "examples")):
+            link = self.folder / name
             link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(program)
-        (self.folder / "api").symlink_to(harness.ROOT / "api")
-        (self.folder / "examples").symlink_to(harness.ROOT / "examples")
+            if not link.exists():
+                link.symlink_to(target)
 
     def run(self, markdown):
         """Returns what is not as it is shown, as texts."""
@@ -212,18 +218,19 @@ class Document:
         bins = [str(self.folder / "bazel-bin" / name) for name in ("cli", "service")]
         environment = {**os.environ, "KARTOGRAPH_SERVER": self.service.server, "LC_ALL": "C.UTF-8",
                        "PATH": ":".join([*bins, "/usr/bin", os.environ["PATH"]]),
-                       "HOME": str(self.folder)}
+                       "HOME": str(self.home)}
         done = subprocess.run(["bash", "-c", script], cwd=self.folder, env=environment, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
-                              timeout=harness.PATIENCE)
+                              timeout=self.patience)
         parts = done.stdout.split("\0")
         if len(parts) != len(texts) + 1:
             raise AssertionError(f"line {line}: the commands ended early:\n{done.stdout}")
+        self.printed += parts[:-1]
         return [self._as_documented(part) for part in parts[:-1]]
 
     def _as_documented(self, text):
         for ours, documents in ((self.service.grpc, GRPC), (self.service.http, HTTP),
                                 (str(self.service.state), "/var/lib/kartograph"),
-                                (str(self.folder), "~")):
+                                (str(self.home), "~")):
             text = text.replace(ours, documents)
         return re.sub(rf"\b{re.escape(os.uname().nodename)}\b", HOST, text)

@@ -117,6 +117,7 @@ absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_
   runner_options.sandbox_root = absl::StrCat(options.environment.sandbox, "/", kSandboxes);
   runner_options.disk_limits = options.disk_limits;
   runner_options.logs_read_remotely = true;
+  runner_options.workers.memory = options.idle_memory;
   runner_options.blob_folder = absl::StrCat(options.environment.sandbox, "/", kBlobs);
   absl::StatusOr<std::unique_ptr<BlobFetcher>> blobs = BlobFetcher::Create(
       {.folder = runner_options.blob_folder, .disk_reserve = options.disk_limits.reserve});

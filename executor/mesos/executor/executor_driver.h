@@ -54,6 +54,10 @@ class ExecutorDriver {
     absl::Duration tell_running_after = absl::Milliseconds(20);
     absl::Duration report_interval = absl::Seconds(10);
     DiskLimits disk_limits;
+    // Bytes that idle workers may hold for longer than a moment. They are in the executor's
+    // container: beyond what Mesos counts as the executor's own, they would take what attempts have
+    // declared.
+    uint64_t idle_memory = 32 << 20;
     // Of these each attempt is given instances for itself, the lowest numbers that are free on this
     // host. There are as many as Mesos has counted, so no number reaches the agent's own.
     std::vector<planner::Resource> indexed;

@@ -48,6 +48,9 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   app.add_option("--disk-reserve", options->disk_limits.reserve,
                  "Free bytes below which nothing is started")
       ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()));
+  app.add_option("--idle-memory", options->idle_memory,
+                 "Bytes that idle workers may hold: what Mesos has given to the executor itself")
+      ->check(CLI::NonNegativeNumber);
   std::vector<std::string> indexed;
   app.add_option("--indexed", indexed,
                  "Resources of which each attempt is given instances for itself: NAME[,NAME...]")
