@@ -28,7 +28,7 @@ class Current:
         """Adds a task to the graph of this one, as `Graph.add` does. The graph must be open.
 
         Without a name it gets one below this task's own, so that a further attempt of this task, which adds the same
-        tasks in the same order, finds those that an earlier one has added.
+        tasks in the same order, finds those that an earlier one has added. So it does with a name that is given.
         """
         return self._open().add(task, **options)
 
@@ -39,6 +39,10 @@ class Current:
     def command(self, command: Any, **options: Any) -> Node:
         """Adds a program, as `Graph.command` does."""
         return self._open().command(command, **options)
+
+    def batch(self) -> contextlib.AbstractContextManager[None]:
+        """What is added in this block is sent at its end, in one call, as by `Graph.batch`."""
+        return self._open().batch()
 
     def _open(self) -> Graph:
         if self._graph is None:

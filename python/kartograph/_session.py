@@ -11,12 +11,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-# How long a version is taken to be still the present one, in seconds: looking takes a moment.
+# How long a version is taken to be still the present one, in seconds: looking takes a moment. At least this, and
+# this many times as long as it took.
 FRESH = 0.1
+PATIENCE = 50
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 # One for each process, as modules that only the workers import may change between two runs of a program.
 _identity = os.urandom(8).hex()
-_version: tuple[float, str] = (-FRESH, "")
+_version: tuple[float, str] = (0.0, "")  # until when it is fresh
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ def session() -> str:
     """Changes when the program's own modules do, by their files' times and sizes."""
     global _version
     now = time.monotonic()
-    if now - _version[0] >= FRESH:
-        _version = (now, _digest(tuple(sys.path)))
+    if not _version[1] or now >= _version[0]:
+        digest = _digest(tuple(sys.path))
+        after = time.monotonic()
+        _version = (after + max(FRESH, PATIENCE * (after - now)), digest)
     return _version[1]
 
 
@@ -78,7 +83,7 @@ def _digest(path: tuple[str, ...]) -> str:
     found = []
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or not file.startswith(own):
+        if not isinstance(file, str) or not file.startswith(own) or file.startswith(HERE):
             continue
         try:
             state = os.stat(file)

@@ -7,6 +7,7 @@ from conftest import REAL, eventually
 
 import kartograph
 from kartograph import errors
+from kartograph.v1 import task_executer_pb2 as pb
 
 CHEAP = {"cpu": 0.1}
 
@@ -164,6 +165,55 @@ def test_an_attempt_finds_what_an_earlier_one_added(service):
             graph.run(add_and_fail, folder + "/x", retries=1, retry_delay=0.01)
             graph.submit()
             assert graph.wait(60, check=True).total == 2
+
+
+def test_an_attempt_finds_what_an_earlier_one_added_by_name(service, tmp_path):
+    flag = tmp_path / "flag"
+
+    def add():
+        here = kartograph.current()
+        with here.batch():
+            here.run(pow, 2, 3, name="named")
+            if flag.exists():
+                here.run(pow, 2, 4, name="later")
+        if not flag.exists():
+            flag.touch()
+            raise ValueError("once more")
+
+    with kartograph.Graph("again", service, open=True, consumption={"cpu": 0.1}) as graph:
+        graph.run(add, retries=1, retry_delay=0.01)
+        graph.submit()
+        assert graph.wait(check=True).succeeded == 3
+
+    def clash():
+        kartograph.current().run(pow, 2, 3, name="other")
+
+    with kartograph.Graph("clash", service, open=True, consumption={"cpu": 0.1}) as graph:
+        graph.run(pow, 1, 1, name="other")
+        node = graph.run(clash, after="other")
+        graph.submit()
+        graph.wait()
+        assert isinstance(node.exception(), errors.AlreadyExists)
+
+
+def test_a_batch_is_added_at_once_or_not_at_all(service):
+    with kartograph.Graph("a batch", service, open=True, consumption={"cpu": 0.1}) as graph:
+        graph.submit()
+        with graph.batch():
+            first = graph.run(pow, 2, 3)
+            second = graph.run(pow, first, 2)
+            assert graph.progress().total == 0
+        assert second.result(60) == 64
+
+        def fail():
+            with graph.batch():
+                graph.run(pow, 2, 5, name="dropped")
+                raise ValueError
+        with pytest.raises(ValueError):
+            fail()
+        graph.run(pow, 2, 5, name="dropped")
+        assert graph.wait(check=True).total == 3
+        assert graph.connection.call("GetGraph", pb.GetGraphRequest(graph_id=graph.id)).spec.title == "a batch"
 
 
 def test_a_graph_is_found_again(graph, service):
