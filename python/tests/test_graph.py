@@ -208,8 +208,8 @@ def test_a_batch_is_added_at_once_or_not_at_all(service):
         def fail():
             with graph.batch():
                 graph.run(pow, 2, 5, name="dropped")
-                raise ValueError
-        with pytest.raises(ValueError):
+                raise LookupError("no")
+        with pytest.raises(LookupError, match="no"):
             fail()
         graph.run(pow, 2, 5, name="dropped")
         assert graph.wait(check=True).total == 3
