@@ -136,9 +136,10 @@ def prepare_object(task: Any, options: Options, server: str = "") -> Prepared:
     """A task of an object with a method `run`. Raises NotPicklable, TypeError."""
     if not callable(getattr(task, "run", None)) or isinstance(task, type):
         raise TypeError(f"a task is an object with a method `run`, not {task!r}")
+    prepared = _prepare_python("task", task, "task", options, server)
     if options.consumption is None:
-        options = options.but(consumption=consumption_of(task))
-    return _prepare_python("task", task, "task", options, server)
+        prepared.spec.consumption.update(consumption_of(task) or {})
+    return prepared
 
 
 def prepare_call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], options: Options,
@@ -169,18 +170,16 @@ def _prepare_python(kind: str, value: Any, name: str, options: Options, server: 
     from kartograph.v1 import task_executer_pb2 as pb
     payload, references = _pickling.dump(value, name)
     data = _header(kind, server) + payload
-    blobs = _blobs.contents_of(references)
     code = _code.blobs_of([options.code] if isinstance(options.code, (str, os.PathLike)) else options.code)
-    spec = pb.TaskSpec(client_data=mark("python"))
-    options.fill(spec)
     setting = _session.setting([one.id for one in code])
-    spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER, *setting.arguments()])
-    blobs.update(dict.fromkeys(setting.code))
-    blobs.update((one.id, one) for one in code)
-    spec.command.worker = options.isolation == "worker"
-    if not INSTALLED and "PYTHONPATH" not in spec.command.environment:
-        spec.command.environment["PYTHONPATH"] = str(HOME)
-    spec.blobs.extend(blobs)
+    spec = pb.TaskSpec()
+    spec.CopyFrom(_template(options, setting))
+    blobs: dict[str, _blobs.Blob | None] = {}
+    if references or setting.code:
+        blobs.update(_blobs.contents_of(references))
+        blobs.update(dict.fromkeys(setting.code))
+        blobs.update((one.id, one) for one in code)
+        spec.blobs.extend(blobs)
     if len(data) <= MAX_INPUT:
         spec.input = data
     else:
@@ -194,6 +193,21 @@ def _prepare_python(kind: str, value: Any, name: str, options: Options, server: 
             if task_name not in spec.after:
                 spec.after.append(task_name)
     return Prepared(spec, blobs, references)
+
+
+def _template(options: Options, setting: _session.Setting) -> pb.TaskSpec:
+    """What all tasks with these options have in common: made once, as that takes longer than the rest of a task."""
+    known = options.__dict__.get("_template")
+    if known is None or known[0] != setting:
+        from kartograph.v1 import task_executer_pb2 as pb
+        spec = pb.TaskSpec(client_data=mark("python"))
+        options.fill(spec)
+        spec.command.arguments.extend([options.python or sys.executable, "-m", WORKER, *setting.arguments()])
+        spec.command.worker = options.isolation == "worker"
+        if not INSTALLED and "PYTHONPATH" not in spec.command.environment:
+            spec.command.environment["PYTHONPATH"] = str(HOME)
+        options.__dict__["_template"] = known = (setting, spec)
+    return known[1]
 
 
 @functools.lru_cache(maxsize=16)
