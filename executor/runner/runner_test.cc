@@ -287,17 +287,17 @@ TEST_F(RunnerTest, ReadsTheReturnValue) {
 }
 
 TEST_F(RunnerTest, LimitsTheReturnValue) {
-  AttemptUpdate most = Run(Shell(0, "head -c 16777216 /dev/zero > $KARTOGRAPH_RESULT"));
+  AttemptUpdate most = Run(Shell(0, "head -c 67108864 /dev/zero > $KARTOGRAPH_RESULT"));
   EXPECT_EQ(most.outcome, Outcome::kSucceeded);
-  EXPECT_EQ(most.return_value.size(), 16777216u);
-  AttemptUpdate over = Run(Shell(1, "head -c 16777217 /dev/zero > $KARTOGRAPH_RESULT"));
+  EXPECT_EQ(most.return_value.size(), 67108864u);
+  AttemptUpdate over = Run(Shell(1, "head -c 67108865 /dev/zero > $KARTOGRAPH_RESULT"));
   EXPECT_EQ(over.outcome, Outcome::kResultTooLarge);
-  EXPECT_EQ(over.message, "the return value has 16777217 bytes; the limit is 16MiB");
-  EXPECT_EQ(over.return_value, "");
-  AttemptUpdate failed = Run(Shell(2, "head -c 16777217 /dev/zero > $KARTOGRAPH_RESULT; exit 2"));
+  EXPECT_EQ(over.message, "the return value has 67108865 bytes; the limit is 64MiB");
+  EXPECT_TRUE(over.return_value.empty());
+  AttemptUpdate failed = Run(Shell(2, "head -c 67108865 /dev/zero > $KARTOGRAPH_RESULT; exit 2"));
   EXPECT_EQ(failed.outcome, Outcome::kExited);
   EXPECT_EQ(failed.message,
-            "exited with status 2; the return value has 16777217 bytes; the limit is 16MiB");
+            "exited with status 2; the return value has 67108865 bytes; the limit is 64MiB");
   // A pipe there must not block us.
   AttemptUpdate pipe = Run(Shell(3, "mkfifo $KARTOGRAPH_RESULT"));
   EXPECT_NE(pipe.outcome, Outcome::kSucceeded);
