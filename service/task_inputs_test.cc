@@ -69,17 +69,21 @@ TEST(TaskInputsTest, AnInputHasALimit) {
   // Into a container it can only be passed by its command.
   spec.mutable_container()->set_image("alpine:3");
   EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("task.input", "in a container")));
-  spec.clear_input();
-  spec.add_blobs(kId);
-  EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("task.blobs", "a container has no blobs")));
-  spec.clear_blobs();
-  spec.set_input_blob(kId);
-  EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("task.input_blob", "a container has no blobs")));
   spec.set_input(std::string(16 << 10, 'x'));
   EXPECT_THAT(ProblemsOf(spec), IsEmpty());
   spec.mutable_command()->clear_arguments();
   spec.mutable_command()->set_shell(": " + std::string(100000, 'x'));
   EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("task.input", "shell line")));
+}
+
+TEST(TaskInputsTest, AContainerHasNoBlobs) {
+  v1::TaskSpec spec = Task();
+  spec.mutable_container()->set_image("alpine:3");
+  spec.add_blobs(kId);
+  EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("task.blobs", "a container has no blobs")));
+  spec.clear_blobs();
+  spec.set_input_blob(kId);
+  EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("task.input_blob", "a container has no blobs")));
 }
 
 TEST(TaskInputsTest, InputAndBlobExcludeEachOther) {
