@@ -83,11 +83,11 @@ def test_a_client_with_grpcs_default_limit_can_look_at_every_task(shared):
 
 
 def test_a_result_over_the_limit_is_said_so(shared):
-    graph = shared.submit([task("huge", shell="head -c 17000000 /dev/zero > $KARTOGRAPH_RESULT")])
+    graph = shared.submit([task("huge", shell="head -c 67108865 /dev/zero > $KARTOGRAPH_RESULT")])
     assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_FAILED
     huge = shared.task(graph, "huge")
     assert outcome_name(huge.attempts[0].outcome) == "RESULT_TOO_LARGE"
-    assert "16" in huge.reason
+    assert "67108865 bytes; the limit is 64MiB" in huge.reason
 
 
 def test_logs_of_a_megabyte_arrive_whole_and_from_any_offset(shared):

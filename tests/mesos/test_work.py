@@ -3,9 +3,11 @@
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import socket
 import subprocess
+import sys
 import threading
 import uuid
 
@@ -207,16 +209,52 @@ def test_tasks_find_their_inputs_with_and_without_a_container(both):
         assert service.task(graph, spec.name).return_value.split()[0] == digest
 
 
-def test_blobs_are_refused_with_what_to_do_instead(both):
-    cluster, service = both
-    blob = hashlib.sha256(b"content").hexdigest()
+def test_blobs_come_to_the_agents_that_read_them(both):
+    _, service = both
+    content = bytes(range(256)) * 12345
+    blob = hashlib.sha256(content).hexdigest()
+    parts = [pb.PutBlobRequest(data=content[at:at + (1 << 20)]) for at in range(0, len(content), 1 << 20)]
+    start = pb.PutBlobRequest(blob=pb.PutBlobRequest.Start(blob_id=blob, size=len(content)))
+    service.stub.PutBlob(iter([start, *parts]), timeout=60)
+    graph = service.submit([
+        task("input", shell="sha256sum < $KARTOGRAPH_INPUT > $KARTOGRAPH_RESULT", input_blob=blob),
+        task("other", shell=f"sha256sum < $KARTOGRAPH_BLOBS/{blob} > $KARTOGRAPH_RESULT", blobs=[blob]),
+        task("values", shell="cat $KARTOGRAPH_INPUTS/* > $KARTOGRAPH_RESULT", after=["input", "other"],
+             reads_values=True)])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    value = f"{blob}  -\n".encode()
+    assert [service.task(graph, name).return_value for name in ("input", "other", "values")] == [value, value, 2 * value]
+    inside = task("inside", input_blob=blob, container=pb.Container(image="alpine:3"))
     with pytest.raises(grpc.RpcError) as error:
-        service.submit([task("a", input_blob=blob)])
-    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "`input`" in error.value.details()
-    with pytest.raises(grpc.RpcError) as error:
-        service.call("FindMissingBlobs", pb.FindMissingBlobsRequest(blob_ids=[blob]))
-    assert error.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        service.submit([inside])
+    assert "a container has no blobs" in error.value.details()
+
+
+def test_the_python_package_works_as_on_the_local_cluster(both):
+    _, service = both
+    program = """
+import os, sys, kartograph
+def total(table, *numbers):
+    return sum(table) + sum(numbers)
+table = kartograph.put(list(range(1000)))
+with kartograph.KartographExecutor(sys.argv[1], consumption={"cpu": 1}) as executor:
+    pids = {executor.submit(os.getpid).result() for _ in range(3)}
+    assert len(pids) == 1, pids   # one worker after the other's task
+    assert list(executor.map(total, [table] * 20, range(20))) == [499500 + n for n in range(20)]
+graph = kartograph.Graph("handed on", sys.argv[1], consumption={"cpu": 0.1})
+first = graph.run(pow, 2, 10)
+second = graph.run(total, [1, 2], first)
+graph.submit()
+graph.wait(check=True)
+assert second.result() == 1027
+"""
+    generate = load("generate", ROOT / "python" / "generate.py")
+    if not generate.is_current(ROOT / "python"):
+        generate.generate(ROOT / "python")
+    address = f"unix:{service.state}/run/grpc.sock"
+    done = subprocess.run([sys.executable, "-c", program, address], capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT / "python")}, timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_agent_of_which_the_executor_needs_the_rest_takes_no_task(mesos):
