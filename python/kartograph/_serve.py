@@ -16,6 +16,11 @@ import threading
 import warnings
 from typing import Any, Callable
 
+try:  # the same without making an enum of what it gives, which takes most of the time
+    from _signal import getsignal
+except ImportError:
+    from signal import getsignal
+
 VARIABLE = "KARTOGRAPH_WORKER"
 MAX_MESSAGE = 1 << 17
 
@@ -50,9 +55,11 @@ class _Process:
         self.pid = os.getpid()
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._environment: dict[str, str] | None = None  # without the variables of attempts
+        self._variables: dict[str, str] = {}  # of the attempt
+        self._entered: Any = None  # all of the environment as the attempt found it
         self._umask = os.umask(0o077)
         os.umask(self._umask)
-        self._signals = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._signals = [(int(number), getsignal(number)) for number in signal.valid_signals()]
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._streams = sys.stdin, sys.stdout, sys.stderr
         self._hooks = sys.excepthook, sys.displayhook, threading.excepthook
@@ -66,10 +73,7 @@ class _Process:
 
     def enter(self, message: bytes, descriptors: list[int]) -> None:
         """Makes the process that of a task. Raises OSError where its directory cannot be entered."""
-        variables = _parse(message)
-        if self._environment is None:
-            self._environment = {name: value for name, value in os.environ.items() if name not in variables}
-        os.environ.update(variables)
+        self._set_environment(_parse(message))
         for number, descriptor in zip((1, 2), descriptors):
             os.dup2(descriptor, number)
             os.close(descriptor)
@@ -79,6 +83,22 @@ class _Process:
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed()
         self._modules = dict(sys.modules)
+
+    def _set_environment(self, variables: dict[str, str]) -> None:
+        if self._environment is None:
+            self._environment = {name: value for name, value in os.environ.items() if name not in variables}
+        elif _raw_environment() != self._entered:  # the task has changed it
+            for name in [name for name in os.environ if name not in self._environment]:
+                del os.environ[name]
+            os.environ.update(self._environment)
+            self._variables = {}
+        for name in self._variables.keys() - variables.keys():
+            del os.environ[name]
+        for name, value in variables.items():
+            if self._variables.get(name) != value:
+                os.environ[name] = value
+        self._variables = variables
+        self._entered = _raw_environment()
 
     def leave(self) -> bool:
         """Puts everything back. Whether that went well."""
@@ -102,8 +122,8 @@ class _Process:
 
     def _restore(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._signals.items():
-            if handler is not None and signal.getsignal(number) is not handler:
+        for number, handler in self._signals:
+            if handler is not None and getsignal(number) is not handler:
                 signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         sys.settrace(None)
@@ -112,10 +132,6 @@ class _Process:
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.excepthook, sys.displayhook, threading.excepthook = self._hooks
         sys.path[:], sys.argv[:] = self._path, self._arguments
-        environment = self._environment or {}
-        for name in [name for name in os.environ if name not in environment]:
-            del os.environ[name]
-        os.environ.update(environment)
         os.umask(self._umask)
         os.chdir("/")
         if os.sched_getaffinity(0) != self._affinity:
@@ -127,19 +143,26 @@ class _Process:
 
     def _restore_modules(self) -> None:
         """Modules that were imported stay; those that were replaced or removed come back, those made by hand go."""
-        for name, module in self._modules.items():
-            if sys.modules.get(name) is not module:
-                sys.modules[name] = module
-        made = [name for name, module in sys.modules.items()
-                if name not in self._modules and getattr(module, "__spec__", None) is None]
-        for name in made:
-            del sys.modules[name]
+        if sys.modules != self._modules:
+            for name, module in self._modules.items():
+                if sys.modules.get(name) is not module:
+                    sys.modules[name] = module
+            made = [name for name, module in sys.modules.items()
+                    if name not in self._modules and getattr(module, "__spec__", None) is None]
+            for name in made:
+                del sys.modules[name]
         logging = sys.modules.get("logging")
         if logging is not None:
             for handler in list(logging.root.handlers):
                 logging.root.removeHandler(handler)
             logging.root.setLevel(logging.WARNING)
             logging.disable(logging.NOTSET)
+
+
+def _raw_environment() -> Any:
+    """A copy of it that is quick to make and to compare."""
+    data = getattr(os.environ, "_data", None)
+    return dict(os.environ if data is None else data)
 
 
 def _parse(message: bytes) -> dict[str, str]:
