@@ -17,7 +17,7 @@ import warnings
 from typing import Any, Callable
 
 try:  # the same without making an enum of what it gives, which takes most of the time
-    from _signal import getsignal
+    from _signal import getsignal  # type: ignore[import]
 except ImportError:
     from signal import getsignal
 
