@@ -15,7 +15,8 @@ constexpr int kStartsAtATime = 8;
 // How many attempts have their starts prepared.
 constexpr size_t kPreparedAhead = 4;
 // A return value up to this is kept; reading it again would cost more than that.
-constexpr size_t kMaxKeptBytes = 256;
+// A worker's answer brings as much, without a file.
+constexpr size_t kMaxKeptBytes = 1024;
 
 }  // namespace
 

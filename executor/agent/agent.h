@@ -31,7 +31,7 @@ struct AttemptReport {
   AttemptUpdate update;
   // In which the attempt was launched.
   Incarnation incarnation = 0;
-  // How much the attempt returned. More than some hundred bytes are left in the sandbox, and
+  // How much the attempt returned. More than a kilobyte is left in the sandbox, and
   // `update.return_value` is empty until AddReturnValue.
   int64_t return_value_bytes = 0;
 };

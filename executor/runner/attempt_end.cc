@@ -110,6 +110,10 @@ void Runner::Finish(Attempt* attempt) {
         std::max(update.usage.cpu_time,
                  options_.cgroups->CpuTime(attempt->cgroup) - attempt->group_cpu_before);
   }
+  if (attempt->value.has_value()) {
+    update.has_value = true;
+    update.return_value = *std::move(attempt->value);
+  }
   ended_.push_back(std::move(update));
   if (attempt->keeps_worker) {
     attempt->worker->cgroup = std::exchange(attempt->cgroup, {});

@@ -114,6 +114,10 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   variables.push_back({"KARTOGRAPH_TASK", launch.task_name});
   variables.push_back({"KARTOGRAPH_ATTEMPT", attempt});
   variables.push_back({"KARTOGRAPH_RESULT", result});
+  const executor::Variables declared = DeclaredVariables(launch);
+  const bool for_worker = CanBeWorkers(declared);
+  // Files take longer to make than such a task takes.
+  const std::string inlined = for_worker ? InlineForWorker() : "";
   std::string input_path;
   if (!payload_.input_blob().empty()) {
     input_path = absl::StrCat(blob_folder, "/", payload_.input_blob());
@@ -124,9 +128,9 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   if (!payload_.blobs().empty()) variables.push_back({"KARTOGRAPH_BLOBS", blob_folder});
   const std::string inputs = absl::StrCat(sandbox, "/", kInputs);
   if (values() != nullptr) variables.push_back({"KARTOGRAPH_INPUTS", inputs});
-  const executor::Variables declared = DeclaredVariables(launch);
   variables.insert(variables.end(), declared.begin(), declared.end());
-  DescribeToWorker(variables);
+  worker_key_.clear();
+  if (for_worker) DescribeToWorker(variables, inlined);
   if (is_worker()) variables.push_back({kWorkerVariable, kWorkerSocket});
   base_->Build(variables, &environment_);
 
@@ -149,10 +153,38 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   ListPrograms();
 }
 
-void Command::DescribeToWorker(const Environment::Variables& variables) {
-  worker_key_.clear();
+bool Command::CanBeWorkers(const executor::Variables& declared) const {
+  if (!payload_.worker() || payload_.arguments().empty()) return false;
+  // The others have paths and names, which are short.
+  size_t bytes = 0;
+  for (const auto& [name, value] : declared) bytes += name.size() + value.size();
+  return bytes <= kMaxWorkerVariables / 2;
+}
+
+std::string Command::InlineForWorker() {
+  constexpr size_t kHeader = 32;
+  size_t bytes = payload_.input().size();
+  if (values_.has_value()) {
+    for (const auto& [name, value] : *values_) bytes += name.size() + value.size() + kHeader;
+  }
+  if (bytes > kMaxWorkerInput) return "";
+  std::string inlined;
+  if (!payload_.input().empty()) {
+    inlined = absl::StrCat("input ", payload_.input().size(), "\n", payload_.input());
+    payload_.clear_input();
+  }
+  if (values_.has_value()) {
+    absl::StrAppend(&inlined, "values ", values_->size(), "\n");
+    for (const auto& [name, value] : *values_) {
+      absl::StrAppend(&inlined, "value ", value.size(), " ", name, "\n", value);
+    }
+    values_.reset();
+  }
+  return inlined;
+}
+
+void Command::DescribeToWorker(const Environment::Variables& variables, absl::string_view inlined) {
   worker_message_.clear();
-  if (!payload_.worker() || payload_.arguments().empty()) return;
   for (const std::string& argument : payload_.arguments()) {
     absl::StrAppend(&worker_key_, argument, kNul);
   }
@@ -161,8 +193,7 @@ void Command::DescribeToWorker(const Environment::Variables& variables) {
     const bool of_attempt = name == kWorkingDirectory || absl::StartsWith(name, "KARTOGRAPH_");
     absl::StrAppend(of_attempt ? &worker_message_ : &worker_key_, name, "=", value, kNul);
   }
-  // It would not fit into a message.
-  if (worker_message_.size() > kMaxWorkerMessage) worker_key_.clear();
+  absl::StrAppend(&worker_message_, kNul, inlined);
 }
 
 void Command::ListPrograms() {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "executor/cluster.h"
+#include "executor/declared_variables.h"
 #include "executor/payload.pb.h"
 #include "executor/runner/environment.h"
 #include "executor/runner/spawn.h"
@@ -35,13 +36,13 @@ class Command {
   const std::string* script() const;
   static constexpr char kScript[] = "command.sh";
 
-  // After Read: what the task reads that is to be in the sandbox, as kInput, when the process is
-  // made. Empty where there is none. After SetUp it may be taken away, so as not to be kept.
+  // After SetUp: what the task reads that is to be in the sandbox, as kInput, when the process is
+  // made. Empty where there is none. It may be taken away, so as not to be kept.
   const std::string& input() const { return payload_.input(); }
   std::string TakeInput() { return std::exchange(*payload_.mutable_input(), std::string()); }
   static constexpr char kInput[] = "input";
 
-  // After Read: the return values of tasks before it, each to be a file of the folder kInputs in
+  // After SetUp: the return values of tasks before it, each to be a file of the folder kInputs in
   // the sandbox. Null where there is no such folder. May be taken away as the input.
   using Values = std::vector<std::pair<std::string, std::string>>;
   const Values* values() const { return values_.has_value() ? &*values_ : nullptr; }
@@ -59,7 +60,7 @@ class Command {
   // What must be the same for a worker to be given another attempt: program and arguments,
   // directory, and the environment over its base, but for what tells attempts apart.
   const std::string& worker_key() const { return worker_key_; }
-  // What tells attempts apart: NAME=value, each ended by a NUL.
+  // What a worker is given for this attempt (worker.h).
   const std::string& worker_message() const { return worker_message_; }
   const std::shared_ptr<const Environment>& base() const { return base_; }
 
@@ -75,7 +76,10 @@ class Command {
   // Whether the shell line is a plain command by its full path, which is then in argv_.
   bool UseWordsOfShellLine();
   void ListPrograms();
-  void DescribeToWorker(const Environment::Variables& variables);
+  bool CanBeWorkers(const executor::Variables& declared) const;
+  // Takes input and values away, where they go along with a message to a worker.
+  std::string InlineForWorker();
+  void DescribeToWorker(const Environment::Variables& variables, absl::string_view inlined);
 
   Payload payload_;
   std::string directory_;

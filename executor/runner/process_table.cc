@@ -154,26 +154,30 @@ std::optional<uint64_t> ReadProportionalMemory(pid_t pid) {
   return kept.has_value() ? kept : all;  // a kernel before 5.9 does not tell them apart
 }
 
-absl::Duration ReadCpuTime(pid_t pid) {
+ProcessUsage ReadUsage(pid_t pid) {
+  ProcessUsage usage;
   // Exact for the process itself; for its children there are only clock ticks.
   clockid_t clock;
   struct timespec own = {};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &own) != 0) return {};
-  absl::Duration time = absl::DurationFromTimespec(own);
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &own) != 0) return usage;
+  usage.cpu_time = absl::DurationFromTimespec(own);
   const std::string stat = ReadSmallFile(absl::StrCat("/proc/", pid, "/stat")).value_or("");
   const size_t close = stat.rfind(')');
-  if (close == std::string::npos) return time;
-  // From the third field on; 16 and 17 are cutime and cstime (proc(5)).
-  const std::vector<absl::string_view> fields =
-      absl::StrSplit(absl::string_view(stat).substr(close + 1), ' ', absl::SkipEmpty());
+  if (close == std::string::npos) return usage;
   static const int64_t ticks_a_second = sysconf(_SC_CLK_TCK);
-  for (size_t number : {16, 17}) {
-    int64_t ticks = 0;
-    if (number - 3 < fields.size() && absl::SimpleAtoi(fields[number - 3], &ticks)) {
-      time += absl::Seconds(1) * ticks / ticks_a_second;
-    }
+  static const int64_t page_bytes = sysconf(_SC_PAGESIZE);
+  // From the third field on, as numbered in proc(5).
+  int number = 3;
+  for (absl::string_view field :
+       absl::StrSplit(absl::string_view(stat).substr(close + 1), ' ', absl::SkipEmpty())) {
+    int64_t value = 0;
+    if (number > 3 && !absl::SimpleAtoi(field, &value)) return usage;
+    if (number == 16 || number == 17) usage.cpu_time += absl::Seconds(1) * value / ticks_a_second;
+    if (number == 20) usage.threads = static_cast<int>(value);
+    if (number == 24) usage.rss_bytes = static_cast<uint64_t>(value * page_bytes);
+    if (++number > 24) break;
   }
-  return time;
+  return usage;
 }
 
 uint64_t ReadPeakMemory(pid_t pid) {
@@ -193,16 +197,19 @@ bool ResetPeakMemory(pid_t pid) {
   return file.ok() && write(file.get(), "5", 1) == 1;
 }
 
-bool HasChildren(pid_t pid) {
+bool HasChildren(pid_t pid, int threads) {
+  const auto made_by = [&](absl::string_view thread) {
+    const auto text = ReadSmallFile(absl::StrCat("/proc/", pid, "/task/", thread, "/children"));
+    return !text.has_value() || !text->empty();
+  };
+  if (threads == 1) return made_by(absl::StrCat(pid));
   // Children are listed with the thread that made them.
-  const std::string tasks = absl::StrCat("/proc/", pid, "/task");
-  DIR* folder = opendir(tasks.c_str());
+  DIR* folder = opendir(absl::StrCat("/proc/", pid, "/task").c_str());
   if (folder == nullptr) return true;
   bool found = false;
   while (struct dirent* entry = readdir(folder)) {
     if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
-    const auto text = ReadSmallFile(absl::StrCat(tasks, "/", entry->d_name, "/children"));
-    found = found || !text.has_value() || !text->empty();
+    found = found || made_by(entry->d_name);
   }
   closedir(folder);
   return found;

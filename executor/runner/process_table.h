@@ -43,16 +43,21 @@ std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view 
 // count 1/n for each. Nothing where it is gone or may not be read.
 std::optional<uint64_t> ReadProportionalMemory(pid_t pid);
 
-// What it and the children that it has waited for have used so far. Zero where it is gone.
-absl::Duration ReadCpuTime(pid_t pid);
+struct ProcessUsage {
+  absl::Duration cpu_time;  // so far, with that of children that it has waited for
+  uint64_t rss_bytes = 0;
+  int threads = 0;
+};
+// All zero where it is gone.
+ProcessUsage ReadUsage(pid_t pid);
 // The most memory it had at once since it executed its program, or since ResetPeakMemory, in bytes,
 // mapped files included; 0 where that is not known.
 uint64_t ReadPeakMemory(pid_t pid);
 // False where this is not possible.
 bool ResetPeakMemory(pid_t pid);
 // Whether it has children, ended ones that it has not waited for included. True where that cannot
-// be known.
-bool HasChildren(pid_t pid);
+// be known. `threads` is how many it has.
+bool HasChildren(pid_t pid, int threads);
 
 }  // namespace kartograph::executor
 

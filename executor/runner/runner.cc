@@ -446,7 +446,8 @@ void Runner::Poll(std::vector<AttemptUpdate>* ended) {
   size_t given = 0;
   for (size_t bytes = 0; given < ended_.size() && bytes < kMaxValueBytesAtOnce; ++given) {
     AttemptUpdate& update = ended_[given];
-    if (update.start_time != absl::InfinitePast()) ReadReturnValue(&update);
+    const bool ran = update.start_time != absl::InfinitePast();
+    if (ran && !update.has_value) ReadReturnValue(&update);
     bytes += update.return_value.size();
     ended->push_back(std::move(update));
   }

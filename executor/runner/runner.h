@@ -191,10 +191,11 @@ class Runner {
     SteadyTime give_up_at = kNever;
     int status = 0;
     struct rusage usage = {};
-    std::unique_ptr<Worker> worker;  // that it is, or null
-    bool reused = false;             // it was made for another attempt
-    bool keeps_worker = false;       // it can be given another one
-    std::optional<int> reported;     // its exit status by its worker; -1: a malformed answer
+    std::unique_ptr<Worker> worker;    // that it is, or null
+    bool reused = false;               // it was made for another attempt
+    bool keeps_worker = false;         // it can be given another one
+    std::optional<int> reported;       // its exit status by its worker; -1: a malformed answer
+    std::optional<std::string> value;  // returned with that
     // What had been used before this attempt, by the process and in its group.
     absl::Duration cpu_before;
     absl::Duration group_cpu_before;

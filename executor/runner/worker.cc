@@ -18,16 +18,17 @@ namespace kartograph::executor {
 namespace {
 
 constexpr int kMaxStatus = 255;
-// An answer is shorter.
-constexpr size_t kMaxAnswer = 64;
 // How long there may be more idle ones than there are to be.
 constexpr absl::Duration kMoment = absl::Seconds(1);
 
 }  // namespace
 
 std::optional<WorkerAnswer> ParseWorkerAnswer(absl::string_view text) {
-  absl::ConsumeSuffix(&text, "\n");
   WorkerAnswer answer;
+  if (const size_t line = text.find('\n'); line != absl::string_view::npos) {
+    answer.value = std::string(text.substr(line + 1));
+    text = text.substr(0, line);
+  }
   if (absl::ConsumeSuffix(&text, " keep")) {
     answer.can_go_on = true;
   } else if (!absl::ConsumeSuffix(&text, " end")) {
@@ -71,12 +72,15 @@ bool Worker::Send(absl::string_view message, int stdout_fd, int stderr_fd) const
 }
 
 Worker::Received Worker::Receive(WorkerAnswer* answer) const {
-  std::array<char, kMaxAnswer> text;
-  const ssize_t bytes = recv(socket.get(), text.data(), text.size(), MSG_DONTWAIT);
+  std::array<char, kMaxWorkerAnswer> text;
+  // The length of the whole, even where that is more.
+  const ssize_t bytes = recv(socket.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_TRUNC);
   if (bytes < 0 && (errno == EAGAIN || errno == EINTR)) return Received::kNothing;
   if (bytes <= 0) return Received::kClosed;
-  *answer = ParseWorkerAnswer(absl::string_view(text.data(), static_cast<size_t>(bytes)))
-                .value_or(WorkerAnswer{-1, false});
+  const auto length = static_cast<size_t>(bytes);
+  std::optional<WorkerAnswer> parsed;
+  if (length <= text.size()) parsed = ParseWorkerAnswer(absl::string_view(text.data(), length));
+  *answer = parsed.has_value() ? *std::move(parsed) : WorkerAnswer{-1, false, std::nullopt};
   return Received::kAnswer;
 }
 
@@ -91,14 +95,14 @@ IdleWorkers::Limits IdleWorkers::DefaultLimits() {
 
 void IdleWorkers::Add(std::unique_ptr<Worker> worker, SteadyTime now) {
   const pid_t pid = worker->pid;
-  memory_ += worker->memory;
+  memory_ += worker->usage.rss_bytes;
   idle_.push_back({std::move(worker), now});
   by_pid_[pid] = std::prev(idle_.end());
 }
 
 std::unique_ptr<Worker> IdleWorkers::TakeAt(Position position) {
   std::unique_ptr<Worker> worker = std::move(position->worker);
-  memory_ -= worker->memory;
+  memory_ -= worker->usage.rss_bytes;
   by_pid_.erase(worker->pid);
   idle_.erase(position);
   return worker;
@@ -109,7 +113,7 @@ std::unique_ptr<Worker> IdleWorkers::Take(const std::string& key, const Environm
   for (auto it = idle_.rbegin(); it != idle_.rend(); ++it) {
     const Worker& worker = *it->worker;
     if (worker.base.get() != base || worker.key != key) continue;
-    if (ram_limit > 0 && worker.memory > ram_limit - ram_limit / 4) continue;
+    if (ram_limit > 0 && worker.usage.rss_bytes > ram_limit - ram_limit / 4) continue;
     return TakeAt(std::prev(it.base()));
   }
   return nullptr;

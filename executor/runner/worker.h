@@ -18,25 +18,32 @@
 #include "base/descriptor.h"
 #include "executor/runner/cgroup.h"
 #include "executor/runner/environment.h"
+#include "executor/runner/process_table.h"
 
 namespace kartograph::executor {
 
 // The protocol between an agent and a worker (docs/workers.md). A worker has a SOCK_SEQPACKET
 // socket as descriptor 3, and KARTOGRAPH_WORKER=3. An attempt is one message to it: the variables
-// that are the attempt's own, each NAME=value and a NUL, with the descriptors that become its
-// stdout and stderr. Its end is one message back: the exit status, and whether the worker can go
-// on.
+// that are the attempt's own, each NAME=value and a NUL, and after another NUL its input and the
+// values that it reads, if they are short; with it come the descriptors that become its stdout and
+// stderr. Its end is one message back: the exit status, whether the worker can go on, and the
+// return value, if that is short.
 inline constexpr absl::string_view kWorkerVariable = "KARTOGRAPH_WORKER";
 inline constexpr absl::string_view kWorkerSocket = "3";
-// Well below what any kernel lets into a socket at once.
-inline constexpr size_t kMaxWorkerMessage = 64 << 10;
+// Of the variables, and of input and values: together well below what any kernel lets into a socket
+// at once.
+inline constexpr size_t kMaxWorkerVariables = 64 << 10;
+inline constexpr size_t kMaxWorkerInput = 48 << 10;
+// Of an answer with its return value.
+inline constexpr size_t kMaxWorkerAnswer = 1 << 10;
 
 // The end of an attempt as its worker reports it.
 struct WorkerAnswer {
   int exit_status = 0;
   bool can_go_on = false;
+  std::optional<std::string> value;  // nothing: it is in its file, if there is one
 };
-// "0 keep" or "1 end"; nothing where it is malformed.
+// "0 keep" or "1 end", and, after a line's end, the return value; nothing where it is malformed.
 std::optional<WorkerAnswer> ParseWorkerAnswer(absl::string_view text);
 
 // A process that serves one attempt at a time. A value: nothing ends it by itself.
@@ -57,7 +64,7 @@ struct Worker {
   std::shared_ptr<const Environment> base;  // of its environment
   CgroupPool::Group cgroup;                 // while it is idle
   int attempts = 0;                         // that it was given
-  uint64_t memory = 0;                      // bytes, when it was last idle
+  ProcessUsage usage;                       // when its last attempt ended
 };
 
 // Those that wait for their next attempt. What they hold is nobody's consumption, so that there are
@@ -78,7 +85,7 @@ class IdleWorkers {
 
   // Whether one that has just ended an attempt is worth keeping.
   bool Accepts(const Worker& worker) const {
-    return worker.attempts < limits_.attempts && worker.memory <= limits_.worker_memory;
+    return worker.attempts < limits_.attempts && worker.usage.rss_bytes <= limits_.worker_memory;
   }
   void Add(std::unique_ptr<Worker> worker, SteadyTime now);
   // One for an attempt that may use `ram_limit` bytes (0: any number), the last used of those that

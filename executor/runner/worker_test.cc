@@ -25,6 +25,10 @@ TEST(WorkerAnswerTest, IsAStatusAndWhetherItGoesOn) {
   EXPECT_TRUE(ParseWorkerAnswer("0 keep\n")->can_go_on);
   EXPECT_EQ(ParseWorkerAnswer("255 end")->exit_status, 255);
   EXPECT_FALSE(ParseWorkerAnswer("75 end")->can_go_on);
+  EXPECT_EQ(ParseWorkerAnswer("0 keep")->value, std::nullopt);
+  EXPECT_EQ(ParseWorkerAnswer("0 keep\n")->value, "");
+  EXPECT_EQ(ParseWorkerAnswer(absl::string_view("0 end\na\n\0b", 10))->value,
+            std::string("a\n\0b", 4));
   for (const char* malformed :
        {"", "0", "keep", " keep", "x keep", "-1 keep", "256 end", "0 stay"}) {
     EXPECT_FALSE(ParseWorkerAnswer(malformed).has_value()) << malformed;
@@ -36,7 +40,7 @@ class IdleWorkersTest : public ::testing::Test {
   static std::unique_ptr<Worker> Make(pid_t pid, uint64_t memory = 1, const std::string& key = "") {
     auto worker = std::make_unique<Worker>();
     worker->pid = pid;
-    worker->memory = memory;
+    worker->usage.rss_bytes = memory;
     worker->key = key;
     return worker;
   }
@@ -92,7 +96,7 @@ TEST_F(IdleWorkersTest, AWornOutOneIsNotAccepted) {
   worker->attempts = 3;
   EXPECT_FALSE(pool_.Accepts(*worker));
   worker->attempts = 2;
-  worker->memory = 61;
+  worker->usage.rss_bytes = 61;
   EXPECT_FALSE(pool_.Accepts(*worker));
 }
 
@@ -138,6 +142,38 @@ TEST_F(WorkerTest, EachAttemptHasItsOwnFolderOutputAndValue) {
     EXPECT_EQ(end.return_value, absl::StrCat(i));
     EXPECT_EQ(Stdout(i), absl::StrCat("out ", i, "\n", options_.sandbox_root, "/17/", i, ".1\n"));
   }
+}
+
+TEST_F(WorkerTest, AShortValueComesWithTheAnswer) {
+  for (uint32_t i : {1, 2}) {
+    const AttemptUpdate end = RunTask(i, "answer 0 keep\nthe value");
+    EXPECT_EQ(end.outcome, Outcome::kSucceeded);
+    EXPECT_TRUE(end.has_value);
+    EXPECT_EQ(end.return_value, "the value");
+  }
+  EXPECT_FALSE(RunTask(3, "answer 0 keep").has_value);
+  EXPECT_EQ(RunTask(4, absl::StrCat("answer 0 keep\n", std::string(1100, 'x'))).exit_status, 255);
+}
+
+TEST_F(WorkerTest, ShortInputAndValuesComeWithTheAttempt) {
+  Payload payload;
+  Launch launch = Task(1, "input");
+  payload.ParseFromString(launch.payload);
+  payload.set_input("the input");
+  launch.values = {{"a/b", "value"}, {"c", ""}};
+  launch.payload = payload.SerializeAsString();
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(1), "input 9\nthe inputvalues 2\nvalue 5 a/b\nvaluevalue 0 c\n");
+  EXPECT_EQ(RunTask(2, "sh echo ${KARTOGRAPH_INPUT-none} ${KARTOGRAPH_INPUTS-none}").exit_status,
+            0);
+  EXPECT_EQ(Stdout(2), "none none\n");
+  // More goes by files.
+  payload.set_input(std::string(50000, 'x'));
+  launch.payload = payload.SerializeAsString();
+  launch.attempt = Id(3);
+  launch.task_name = "sh wc -c < $KARTOGRAPH_INPUT; ls $KARTOGRAPH_INPUTS";
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
+  EXPECT_EQ(Stdout(3), "50000\na%2Fb\nc\n");
 }
 
 TEST_F(WorkerTest, AFailureIsItsAttemptsAlone) {

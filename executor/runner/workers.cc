@@ -16,9 +16,7 @@ bool Runner::GiveToWorker(const Command& command, const OutputCollector::Ends& o
                           Attempt* attempt) {
   while (std::unique_ptr<Worker> worker =
              workers_.Take(command.worker_key(), command.base().get(), attempt->ram_limit)) {
-    // Before it starts.
-    ResetPeakMemory(worker->pid);
-    attempt->cpu_before = ReadCpuTime(worker->pid);
+    attempt->cpu_before = worker->usage.cpu_time;
     bool given = true;
     if (worker->cgroup.fd >= 0) {
       attempt->group_cpu_before = options_.cgroups->CpuTime(worker->cgroup);
@@ -82,6 +80,7 @@ void Runner::OnAnswer(Attempt* attempt, WorkerAnswer answer) {
   const SteadyTime now = clock_.SteadyNow();
   if (attempt->cause == Outcome::kNone) {
     attempt->reported = answer.exit_status;
+    attempt->value = std::move(answer.value);
     MeasureWorker(attempt);
     attempt->keeps_worker = answer.can_go_on && IsAsGoodAsNew(*attempt);
     SetTimer(attempt, kNever);
@@ -97,18 +96,21 @@ void Runner::OnAnswer(Attempt* attempt, WorkerAnswer answer) {
 }
 
 void Runner::MeasureWorker(Attempt* attempt) {
+  ProcessUsage& usage = attempt->worker->usage;
+  usage = ReadUsage(attempt->pid);
   attempt->usage = {};
-  attempt->usage.ru_utime = absl::ToTimeval(ReadCpuTime(attempt->pid));
-  attempt->measured_peak = std::max(attempt->measured_peak, ReadPeakMemory(attempt->pid));
-  if (std::optional<Process> process = ReadProcess(attempt->pid)) {
-    attempt->worker->memory = process->rss_bytes;
-  }
+  attempt->usage.ru_utime = absl::ToTimeval(usage.cpu_time);
+  const uint64_t peak = ReadPeakMemory(attempt->pid);
+  attempt->measured_peak = std::max(attempt->measured_peak, peak);
+  // For the next attempt, where that would be wrong by more than a little.
+  if (peak > usage.rss_bytes + usage.rss_bytes / 8) ResetPeakMemory(attempt->pid);
 }
 
 bool Runner::IsAsGoodAsNew(const Attempt& attempt) const {
   if (!workers_.Accepts(*attempt.worker)) return false;
   // An orphan is this process's child before its parent is done with it.
-  return !HasChildren(attempt.pid) && !HasOrphans(attempt) && !HasUnknownChildren();
+  return !HasChildren(attempt.pid, attempt.worker->usage.threads) && !HasOrphans(attempt) &&
+         !HasUnknownChildren();
 }
 
 void Runner::EndWorker(std::unique_ptr<Worker> worker) {

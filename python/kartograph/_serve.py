@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import warnings
+from dataclasses import dataclass
 from typing import Any, Callable
 
 try:  # the same without making an enum of what it gives, which takes most of the time
@@ -23,9 +24,32 @@ except ImportError:
 
 VARIABLE = "KARTOGRAPH_WORKER"
 MAX_MESSAGE = 1 << 17
+MAX_VALUE = 1000  # in an answer, which has at most 1,024 bytes
 
 
-def serve(descriptor: int, run: Callable[[], int]) -> int:
+@dataclass
+class Given:
+    """What came with an attempt. None: what there is of it is in files, which its environment names."""
+
+    input: bytes | None = None
+    values: dict[str, bytes] | None = None  # by the names of the tasks before
+
+
+@dataclass
+class Done:
+    """What came of an attempt: the exit status, the return value, and the file for that."""
+
+    status: int
+    value: bytes = b""
+    file: str | os.PathLike[str] = ""
+
+    def write(self) -> None:
+        """Puts the value into its file."""
+        if self.file:
+            write_file(self.file, self.value)
+
+
+def serve(descriptor: int, run: Callable[[Given], Done]) -> int:
     """Calls `run` for each task, in its environment, until the agent is gone. Returns the process's exit status."""
     worker = socket.socket(fileno=descriptor)
     worker.set_inheritable(False)
@@ -35,17 +59,24 @@ def serve(descriptor: int, run: Callable[[], int]) -> int:
         message, descriptors, _, _ = socket.recv_fds(worker, MAX_MESSAGE, 2)
         if not message:
             return 0
-        process.enter(message, descriptors)
-        status = run()
+        variables, _, rest = message.partition(b"\0\0")
+        process.enter(variables, descriptors)
+        done = run(_read_given(rest))
         if os.getpid() != process.pid:
-            os._exit(status)  # a child of the task's that has come out here
-        answer = "keep" if process.leave() else "end"
+            done.write()
+            os._exit(done.status)  # a child of the task's that has come out here
+        answer = b"\n" + done.value
+        if len(done.value) > MAX_VALUE or not done.file:
+            done.write()
+            answer = b""
+        goes_on = process.leave()
         try:
-            worker.send(f"{status} {answer}".encode())
+            worker.send(f"{done.status} {'keep' if goes_on else 'end'}".encode() + answer)
         except OSError:
-            return status  # the task has closed the socket: it ends as any other program
-        if answer == "end":
-            return status
+            done.write()
+            return done.status  # the task has closed the socket: it ends as any other program
+        if not goes_on:
+            return done.status
 
 
 class _Process:
@@ -163,6 +194,55 @@ def _raw_environment() -> Any:
     """A copy of it that is quick to make and to compare."""
     data = getattr(os.environ, "_data", None)
     return dict(os.environ if data is None else data)
+
+
+# Without the buffers and objects of `open`, which take longer than a short task.
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """All of it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        parts = []
+        while size > 0:
+            part = os.read(descriptor, size)
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """In place of what is there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view):]
+    finally:
+        os.close(descriptor)
+
+
+def _read_given(text: bytes) -> Given:
+    """Sections, each a line with its kind, its length and perhaps a name, and so many bytes."""
+    given = Given()
+    while text:
+        line, _, text = text.partition(b"\n")
+        kind, _, rest = line.partition(b" ")
+        length, _, name = rest.partition(b" ")
+        if kind == b"values":
+            given.values = {}
+            continue
+        data, text = text[:int(length)], text[int(length):]
+        if kind == b"input":
+            given.input = data
+        elif kind == b"value" and given.values is not None:
+            given.values[name.decode()] = data
+    return given
 
 
 def _parse(message: bytes) -> dict[str, str]:

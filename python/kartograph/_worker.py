@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kartograph import _context, _envelope, _pickling, _session
+from kartograph._serve import Done, Given, read_file
 from kartograph.errors import NotReadable
 
 # The status of a script that ended by an exception, and of one that Ctrl-C ended.
@@ -29,16 +30,19 @@ class Job:
     graph_id: str
     task_name: str
     attempt_id: str
-    input: pathlib.Path
+    input: pathlib.Path | None
     result: pathlib.Path
     blobs: pathlib.Path | None = None
     inputs: pathlib.Path | None = None  # the return values of tasks before this one
     environment: Mapping[str, str] = field(default_factory=dict)
+    given: Given = field(default_factory=Given)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Job:
+    def of(cls, environment: Mapping[str, str], given: Given | None = None) -> Job:
         """Raises NotReadable where no agent made the environment."""
-        missing = [name for name in ("KARTOGRAPH_INPUT", "KARTOGRAPH_RESULT") if not environment.get(name)]
+        given = given or Given()
+        needed = ["KARTOGRAPH_RESULT"] if given.input is not None else ["KARTOGRAPH_INPUT", "KARTOGRAPH_RESULT"]
+        missing = [name for name in needed if not environment.get(name)]
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             raise NotReadable(f"{' and '.join(missing)} {verb} not set: this program is started by Kartograph's agent, "
@@ -47,9 +51,28 @@ class Job:
         def folder(name: str) -> pathlib.Path | None:
             return pathlib.Path(environment[name]) if environment.get(name) else None
         return cls(environment.get("KARTOGRAPH_GRAPH", ""), environment.get("KARTOGRAPH_TASK", ""),
-                   environment.get("KARTOGRAPH_ATTEMPT", ""), pathlib.Path(environment["KARTOGRAPH_INPUT"]),
+                   environment.get("KARTOGRAPH_ATTEMPT", ""), folder("KARTOGRAPH_INPUT"),
                    pathlib.Path(environment["KARTOGRAPH_RESULT"]), folder("KARTOGRAPH_BLOBS"),
-                   folder("KARTOGRAPH_INPUTS"), environment)
+                   folder("KARTOGRAPH_INPUTS"), environment, given)
+
+    def read_input(self) -> bytes:
+        """What the client has sent."""
+        if self.given.input is not None:
+            return self.given.input
+        assert self.input is not None
+        return read_file(self.input)
+
+    def has_values(self) -> bool:
+        """Whether the values of tasks before it are here."""
+        return self.given.values is not None or self.inputs is not None
+
+    def value_of(self, task_name: str) -> bytes | None:
+        """What a task before it has returned; None where that is nothing."""
+        if self.given.values is not None:
+            return self.given.values.get(task_name)
+        assert self.inputs is not None
+        path = self.inputs / file_of_value(task_name)
+        return read_file(path) if path.exists() else None
 
 
 class Cache:
@@ -83,10 +106,10 @@ def begin(setting: _session.Setting, blobs: str) -> None:
     sys.path.extend(entry for entry in setting.path if entry not in sys.path and os.path.exists(entry))
 
 
-def run(job: Job, cache: Cache = _cache) -> int:
-    """Runs one task, writes what came of it, and returns the exit status of its process.
+def run(job: Job, cache: Cache = _cache) -> Done:
+    """Runs one task.
 
-    0 where the task returned, otherwise 1, or what it gave to `sys.exit`. Its traceback is on stderr then.
+    The status is 0 where the task returned, otherwise 1, or what it gave to `sys.exit`, with a traceback on stderr.
     """
     try:
         value = _call(job, cache)
@@ -95,12 +118,11 @@ def run(job: Job, cache: Cache = _cache) -> int:
         _forget_own_frames(error)
         data, status = _envelope.seal_exception(error), _status_of(error)
         _print(error)
-    _write(job.result, data)
-    return status
+    return Done(status, data, job.result)
 
 
 def _call(job: Job, cache: Cache) -> Any:
-    header, payload = _envelope.open_header(_read(job.input))
+    header, payload = _envelope.open_header(job.read_input())
     _envelope.check_versions(header, "the client", "this worker")
     server = str(header.get("server") or "")
 
@@ -121,52 +143,22 @@ def _call(job: Job, cache: Cache) -> Any:
     raise NotReadable(f"the task is of kind {header.get('kind')!r}, which this version of the package does not know")
 
 
-# Without the buffers and objects of `open`, which take longer than a short task.
-
-
-def _read(path: pathlib.Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(descriptor).st_size
-        parts = []
-        while size > 0:
-            part = os.read(descriptor, size)
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-    finally:
-        os.close(descriptor)
-
-
-def _write(path: pathlib.Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view):]
-    finally:
-        os.close(descriptor)
-
-
 def file_of_value(task_name: str) -> str:
     """The file in $KARTOGRAPH_INPUTS with the return value of a task. Names of tasks may have slashes; files not."""
     return task_name.replace("/", "%2F") if task_name.strip(".") else task_name.replace(".", "%2E")
 
 
 def _value_of(job: Job, server: str, task_name: str, kind: str) -> Any:
-    """The return value of a task before this one: from a file, or from the service where there is none."""
-    if job.inputs is not None:
-        path = job.inputs / file_of_value(task_name)
-        if not path.exists() and kind == "command":
-            return None
-        data = _read(path)
+    """The return value of a task before this one: with the launch, or from the service where it did not come so."""
+    if job.has_values():
+        data = job.value_of(task_name)
     else:
         with _context.connection(server, job.environment) as connection:
             data = connection.read_result(job.graph_id, task_name)
     if kind == "command":
         return data or None
+    if data is None:
+        raise NotReadable(f"{task_name} has returned nothing")
     result = _envelope.open_result(data)
     if result.exception is not None:
         raise result.exception

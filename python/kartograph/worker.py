@@ -26,16 +26,20 @@ def main() -> int:
     setting = _session.Setting(arguments.session, tuple(arguments.path), tuple(arguments.code))
     _worker.begin(setting, os.environ.get("KARTOGRAPH_BLOBS", ""))
     descriptor = os.environ.get(_serve.VARIABLE, "")
-    return _serve.serve(int(descriptor), run) if descriptor else run()
+    if descriptor:
+        return _serve.serve(int(descriptor), run)
+    done = run(_serve.Given())
+    done.write()
+    return done.status
 
 
-def run() -> int:
-    """Runs the task that the environment describes; returns the exit status."""
+def run(given: _serve.Given) -> _serve.Done:
+    """Runs the task that the environment describes."""
     try:
-        job = _worker.Job.of(os.environ)
+        job = _worker.Job.of(os.environ, given)
     except NotReadable as error:
         print(error, file=sys.stderr)
-        return 2
+        return _serve.Done(2)
     return _worker.run(job)
 
 

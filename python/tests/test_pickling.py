@@ -321,8 +321,8 @@ def job_of(folder, data):
 
 def run_call(folder, function, *args):
     payload, _ = _pickling.dump((function, args, {}), "call")
-    status = _worker.run(job_of(folder, _envelope.seal({"kind": "call"}, payload)))
-    return status, _envelope.open_result((folder / "result").read_bytes())
+    done = _worker.run(job_of(folder, _envelope.seal({"kind": "call"}, payload)))
+    return done.status, _envelope.open_result(done.value)
 
 
 def test_a_worker_runs_one_after_the_other(tmp_path):
@@ -346,9 +346,9 @@ def test_a_failure_is_printed_as_a_script_would(tmp_path, capsys):
 
 def test_a_task_of_another_python_is_refused_with_words(tmp_path, capsys):
     payload, _ = _pickling.dump((abs, (-1,), {}), "call")
-    status = _worker.run(job_of(tmp_path, changed(_envelope.seal({"kind": "call"}, payload), python="2.7")))
-    exception = _envelope.open_result((tmp_path / "result").read_bytes()).exception
-    assert status == 1
+    done = _worker.run(job_of(tmp_path, changed(_envelope.seal({"kind": "call"}, payload), python="2.7")))
+    exception = _envelope.open_result(done.value).exception
+    assert done.status == 1
     assert str(exception).startswith("the client has Python 2.7 and this worker has Python 3")
     assert "the client has Python 2.7" in capsys.readouterr().err
 

@@ -32,23 +32,32 @@ class Agent:
                                         pass_fds=[theirs.fileno()], start_new_session=True)
         theirs.close()
 
-    def give(self, function, *args, kind="call", environment=()):
+    def give(self, function, *args, kind="call", environment=(), inline=False):
         """Runs a call; returns the worker's answer (None where it is gone), the result, and what was printed."""
         self.attempts += 1
         sandbox = self.folder / str(self.attempts)
         sandbox.mkdir()
         payload, _ = _pickling.dump((function, args, {}), "call")
-        (sandbox / "input").write_bytes(_task._header(kind, "") + payload)
+        content = _task._header(kind, "") + payload
         variables = {"PWD": sandbox, "KARTOGRAPH_GRAPH": "g1", "KARTOGRAPH_TASK": f"t{self.attempts}",
-                     "KARTOGRAPH_ATTEMPT": f"g1.{self.attempts}.1", "KARTOGRAPH_INPUT": sandbox / "input",
+                     "KARTOGRAPH_ATTEMPT": f"g1.{self.attempts}.1",
                      "KARTOGRAPH_RESULT": sandbox / "result", **dict(environment)}
-        message = b"".join(f"{name}={value}\0".encode() for name, value in variables.items())
+        given = b""
+        if inline:
+            given = b"input %d\n" % len(content) + content
+        else:
+            (sandbox / "input").write_bytes(content)
+            variables["KARTOGRAPH_INPUT"] = sandbox / "input"
+        message = b"".join(f"{name}={value}\0".encode() for name, value in variables.items()) + b"\0" + given
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(open(sandbox / name, "wb")) for name in ("stdout", "stderr")]
             socket.send_fds(self.socket, [message], [file.fileno() for file in files])
-        answer = self.socket.recv(100).decode() or None
+        answer, short, value = self.socket.recv(1024).partition(b"\n")
+        answer = answer.decode() or None
         result = sandbox / "result"
-        outcome = _envelope.open_result(result.read_bytes()) if result.exists() else None
+        assert not (short and result.exists())
+        value = value if short else result.read_bytes() if result.exists() else None
+        outcome = _envelope.open_result(value) if value is not None else None
         return answer, outcome, (sandbox / "stdout").read_text(), (sandbox / "stderr").read_text()
 
     def close(self):
@@ -99,6 +108,14 @@ def test_each_task_has_its_own_output_also_that_of_c_code_and_children(agent):
         assert answer == "0 keep"
         assert sorted(stdout.splitlines()) == [f"from C {text}", f"from a child {text}", text]
         assert stderr == f"error {text}\n"
+
+
+def test_what_is_short_comes_and_goes_without_files(agent):
+    answer, outcome, _, _ = agent.give(bytes.__add__, b"a", b"b", inline=True)
+    assert (answer, outcome.value) == ("0 keep", b"ab")
+    assert sorted(os.listdir(agent.folder / "1")) == ["stderr", "stdout"]
+    assert value(agent.give(bytes, 5000)) == bytes(5000)
+    assert "result" in os.listdir(agent.folder / "2")
 
 
 def test_a_failed_task_does_not_end_the_worker(agent):
@@ -200,7 +217,7 @@ def test_the_child_of_a_task_does_not_answer_in_its_place(agent):
             return os.waitpid(child, 0)[1]
         return None  # and out into the worker's loop
 
-    answer, outcome, _, _ = agent.give(fork)
+    answer, outcome, _, _ = agent.give(lambda: (fork(), bytes(5000)))
     assert answer == "0 keep"
     assert value(agent.give(int, "7")) == 7
     del outcome  # of whichever of the two wrote last

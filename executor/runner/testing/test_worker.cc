@@ -6,6 +6,7 @@
 //   signal NUMBER  ends by it
 //   exit STATUS    ends without an answer
 //   answer TEXT    gives this one
+//   input          prints what came with the attempt
 //   close          closes its socket, and ends with status 7 a little later
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,11 @@ constexpr int kSocket = 3;
 std::vector<std::string>& Kept() {
   static auto* const kept = new std::vector<std::string>;
   return *kept;
+}
+
+std::string& Input() {
+  static auto* const input = new std::string;
+  return *input;
 }
 
 // Takes the next attempt. False where there will be none.
@@ -49,6 +55,10 @@ bool Receive() {
   for (ssize_t at = 0; at < bytes;) {
     const std::string entry(message.data() + at);
     at += static_cast<ssize_t>(entry.size()) + 1;
+    if (entry.empty()) {
+      Input().assign(message.data() + at, static_cast<size_t>(bytes - at));
+      break;
+    }
     const size_t equals = entry.find('=');
     setenv(entry.substr(0, equals).c_str(), entry.c_str() + equals + 1, 1);
   }
@@ -80,6 +90,7 @@ std::string RunTask(const std::string& task) {
   if (verb == "signal") raise(number());
   if (verb == "exit") _exit(number());
   if (verb == "answer") return rest;
+  if (verb == "input" && write(1, Input().data(), Input().size()) < 0) return "1 end";
   if (verb == "close") {
     close(kSocket);
     usleep(50000);
