@@ -1,6 +1,6 @@
 """The program that an agent starts for tasks.
 
-    python -m kartograph.worker --session ID [--path FOLDER]... [--code BLOB]...
+    python -m kartograph.worker --session=ID [--path=FOLDER]... [--code=BLOB]...
 
 It runs one task after another where the agent offers that, and one task otherwise. Its arguments are what distinguishes
 the workers of one program from those of another.
@@ -8,7 +8,6 @@ the workers of one program from those of another.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 
@@ -18,12 +17,15 @@ from kartograph.errors import NotReadable
 
 def main() -> int:
     """Runs the tasks of this process; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m kartograph.worker", description=__doc__)
-    parser.add_argument("--session", default="", help="whose tasks these are, and with which version of the code")
-    parser.add_argument("--path", action="append", default=[], help="where modules are found as well, if it exists")
-    parser.add_argument("--code", action="append", default=[], help="a blob with modules, searched first")
-    arguments = parser.parse_args()
-    setting = _session.Setting(arguments.session, tuple(arguments.path), tuple(arguments.code))
+    # Not by argparse, whose import takes a tenth of what a worker needs to start.
+    given: dict[str, list[str]] = {"session": [], "path": [], "code": []}
+    for argument in sys.argv[1:]:
+        name, equals, value = argument.partition("=")
+        if not equals or name[:2] != "--" or name[2:] not in given:
+            print(f"kartograph.worker: {argument!r} is no option: Kartograph's agents start this", file=sys.stderr)
+            return 2
+        given[name[2:]].append(value)
+    setting = _session.Setting("".join(given["session"]), tuple(given["path"]), tuple(given["code"]))
     _worker.begin(setting, os.environ.get("KARTOGRAPH_BLOBS", ""))
     descriptor = os.environ.get(_serve.VARIABLE, "")
     if descriptor:
