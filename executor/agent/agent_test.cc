@@ -196,8 +196,8 @@ TEST_F(AgentTest, ReturnValuesStayOnDiskUntilTheyAreSent) {
 TEST_F(AgentTest, AReturnValueThatIsGoneIsNoSuccess) {
   Start(0);
   Start(1);
-  End(0, Outcome::kSucceeded, std::string(1000, 'x'));
-  End(1, Outcome::kExited, std::string(1000, 'x'));
+  End(0, Outcome::kSucceeded, std::string(2000, 'x'));
+  End(1, Outcome::kExited, std::string(2000, 'x'));
   processes_.results.clear();
   for (int i = 0; i < 2; ++i) {
     for (const AttemptReport& report : Reports()) {

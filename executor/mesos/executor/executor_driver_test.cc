@@ -240,19 +240,19 @@ TEST_F(ExecutorDriverTest, GivesEachAttemptInstancesForItself) {
 }
 
 TEST_F(ExecutorDriverTest, NamesALargeReturnValue) {
-  options_.max_sent_result_bytes = 1000;
+  options_.max_sent_result_bytes = 2000;
   StartAndSubscribe();
-  agent_.Send({LaunchEvent(Shell(1, "head -c 1000 /dev/zero >$KARTOGRAPH_RESULT")),
-               LaunchEvent(Shell(2, "head -c 1001 /dev/zero >$KARTOGRAPH_RESULT"))});
+  agent_.Send({LaunchEvent(Shell(1, "head -c 2000 /dev/zero >$KARTOGRAPH_RESULT")),
+               LaunchEvent(Shell(2, "head -c 2001 /dev/zero >$KARTOGRAPH_RESULT"))});
   ASSERT_TRUE(WaitState(1, v1::TASK_FINISHED));
   ASSERT_TRUE(WaitState(2, v1::TASK_FINISHED));
-  EXPECT_EQ(Data(Last(1)).return_value(), std::string(1000, '\0'));
+  EXPECT_EQ(Data(Last(1)).return_value(), std::string(2000, '\0'));
   EXPECT_EQ(Data(Last(2)).return_value(), "");
-  EXPECT_EQ(Data(Last(2)).return_value_bytes(), 1001);
+  EXPECT_EQ(Data(Last(2)).return_value_bytes(), 2001);
   EXPECT_EQ(Data(Last(2)).return_value_file(), "sandboxes/17/2.1/result");
   EXPECT_EQ(std::filesystem::file_size(
                 absl::StrCat(options_.environment.sandbox, "/", Data(Last(2)).return_value_file())),
-            1001u);
+            2001u);
 }
 
 TEST_F(ExecutorDriverTest, TellsHowAttemptsFail) {
