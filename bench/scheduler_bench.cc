@@ -45,6 +45,9 @@ class NoHistory : public storage::HistoryWriter, public storage::LongReader {
   absl::Status VisitGraph(planner::GraphId, storage::GraphVisitor&) override { return NotHere(); }
   absl::StatusOr<planner::GraphId> LastGraphId() override { return 0; }
   absl::StatusOr<int64_t> LastDeliveryId() override { return 0; }
+  absl::StatusOr<std::optional<Values>> ValuesBefore(planner::TaskKey, int64_t) override {
+    return std::nullopt;
+  }
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override {
     return std::vector<std::string>(tasks.size());
