@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -109,7 +110,10 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
     variables.push_back({kDeviceOrder, "PCI_BUS_ID"});
   }
   variables.insert(variables.end(), devices.begin(), devices.end());
-  for (const auto& [name, value] : payload_.environment()) variables.push_back({name, value});
+  // In order, as a worker's key must not depend on how a map happens to be laid out.
+  const std::map<absl::string_view, absl::string_view> own(payload_.environment().begin(),
+                                                           payload_.environment().end());
+  variables.insert(variables.end(), own.begin(), own.end());
   variables.push_back({"KARTOGRAPH_GRAPH", graph});
   variables.push_back({"KARTOGRAPH_TASK", launch.task_name});
   variables.push_back({"KARTOGRAPH_ATTEMPT", attempt});
@@ -189,8 +193,10 @@ void Command::DescribeToWorker(const Environment::Variables& variables, absl::st
     absl::StrAppend(&worker_key_, argument, kNul);
   }
   absl::StrAppend(&worker_key_, kNul, payload_.directory(), kNul);
-  for (const auto& [name, value] : variables) {
-    const bool of_attempt = name == kWorkingDirectory || absl::StartsWith(name, "KARTOGRAPH_");
+  // The first one is the directory that it runs in, whatever the task says of PWD.
+  for (size_t i = 0; i < variables.size(); ++i) {
+    const auto& [name, value] = variables[i];
+    const bool of_attempt = i == 0 || absl::StartsWith(name, "KARTOGRAPH_");
     absl::StrAppend(of_attempt ? &worker_message_ : &worker_key_, name, "=", value, kNul);
   }
   absl::StrAppend(&worker_message_, kNul, inlined);

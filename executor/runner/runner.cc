@@ -24,7 +24,6 @@ namespace kartograph::executor {
 namespace {
 
 using planner::AttemptId;
-using planner::Outcome;
 
 // Of return values that one Poll gives out, but for the last.
 constexpr size_t kMaxValueBytesAtOnce = 32 << 20;

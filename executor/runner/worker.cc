@@ -113,7 +113,7 @@ std::unique_ptr<Worker> IdleWorkers::Take(const std::string& key, const Environm
   for (auto it = idle_.rbegin(); it != idle_.rend(); ++it) {
     const Worker& worker = *it->worker;
     if (worker.base.get() != base || worker.key != key) continue;
-    if (ram_limit > 0 && worker.usage.rss_bytes > ram_limit - ram_limit / 4) continue;
+    if (ram_limit > 0 && worker.usage.rss_bytes > ram_limit / 2) continue;
     return TakeAt(std::prev(it.base()));
   }
   return nullptr;

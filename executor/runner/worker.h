@@ -89,7 +89,7 @@ class IdleWorkers {
   }
   void Add(std::unique_ptr<Worker> worker, SteadyTime now);
   // One for an attempt that may use `ram_limit` bytes (0: any number), the last used of those that
-  // hold no more than three quarters of it; null where there is none.
+  // hold no more than half of it; null where there is none.
   std::unique_ptr<Worker> Take(const std::string& key, const Environment* base, uint64_t ram_limit);
   std::unique_ptr<Worker> Remove(pid_t pid);
   // The longest idle one, where the limits are exceeded as of now; otherwise null. Those of the

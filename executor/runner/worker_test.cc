@@ -11,6 +11,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/testing/manual_clock.h"
 #include "executor/runner/testing/runner_fixture.h"
 
@@ -64,8 +65,8 @@ TEST_F(IdleWorkersTest, GivesTheLastUsedOneOfAKind) {
 
 TEST_F(IdleWorkersTest, WhatItHoldsLeavesRoomForTheTask) {
   pool_.Add(Make(1, 40), now_);
-  EXPECT_EQ(PidOf(pool_.Take("", nullptr, 50)), 0);
-  EXPECT_EQ(PidOf(pool_.Take("", nullptr, 54)), 1);
+  EXPECT_EQ(PidOf(pool_.Take("", nullptr, 79)), 0);
+  EXPECT_EQ(PidOf(pool_.Take("", nullptr, 80)), 1);
 }
 
 TEST_F(IdleWorkersTest, TooManyStayForAMomentAndTheOthersForLonger) {
@@ -278,6 +279,27 @@ TEST_F(WorkerTest, OtherEnvironmentsHaveOtherWorkers) {
   EXPECT_NE(Stdout(2), absl::StrCat(pid, "\n"));
   runner().SetEnvironment({"FROM=elsewhere"});
   EXPECT_NE(WorkerPid(3), pid);
+}
+
+TEST_F(WorkerTest, TheOrderOfVariablesMakesNoDifferenceAndTheFolderIsTheAttempts) {
+  const auto launch = [](uint32_t index) {
+    Launch made = Task(index, "sh echo $PPID; pwd");
+    Payload payload;
+    payload.ParseFromString(made.payload);
+    // A map of strings is laid out anew in each process, and in each message.
+    for (int i = 0; i < 40; ++i) (*payload.mutable_environment())[absl::StrCat("V", i)] = "x";
+    (*payload.mutable_environment())["PWD"] = "/tmp";
+    made.payload = payload.SerializeAsString();
+    return made;
+  };
+  std::string first;
+  for (uint32_t i = 1; i <= 5; ++i) {
+    EXPECT_EQ(Run(launch(i)).outcome, Outcome::kSucceeded);
+    const std::vector<std::string> lines = absl::StrSplit(Stdout(i), '\n');
+    if (i == 1) first = lines[0];
+    EXPECT_EQ(lines[0], first);
+    EXPECT_EQ(lines[1], absl::StrCat(options_.sandbox_root, "/17/", i, ".1"));
+  }
 }
 
 TEST_F(WorkerTest, ItLeavesAfterSoManyAttemptsAndWhenItIsLarge) {

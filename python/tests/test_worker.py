@@ -189,6 +189,113 @@ def test_variables_of_one_attempt_are_not_those_of_the_next(agent):
     assert value(agent.give(os.getenv, "KARTOGRAPH_SERVER")) == "unix:/s"  # it is not an attempt's
 
 
+def test_what_a_module_sets_at_import_is_there_for_later_tasks(folder):
+    (folder / "code").mkdir()
+    (folder / "code" / "sets.py").write_text("""
+import logging, signal, sys, types
+sys.setrecursionlimit(4321)
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+logging.basicConfig(level=logging.INFO)
+sys.modules["sets.alias"] = types.ModuleType("sets.alias")
+sys.modules["sets.alias"].x = 7
+""")
+    agent = Agent(folder, f"--path={folder}/code")
+    try:
+        def use():
+            import logging
+            import signal
+
+            import sets
+            logging.info("said")
+            return (sys.getrecursionlimit(), signal.getsignal(signal.SIGUSR1), sys.modules["sets.alias"].x,
+                    sets.__name__)
+        first, second = agent.give(use), agent.give(use)
+        assert first[0] == second[0] == "0 keep"
+        assert value(first) == value(second) == (4321, 1, 7, "sets")
+        assert "said" in first[3]
+    finally:
+        agent.close()
+
+
+def test_threads_and_what_is_registered_finish_before_the_answer(agent):
+    def work():
+        import atexit
+        import time
+        from concurrent.futures import ThreadPoolExecutor
+
+        def late():
+            time.sleep(0.05)
+            print("from the pool")
+        ThreadPoolExecutor(1).submit(late)
+        atexit.register(print, "at exit")
+    answer, _, stdout, _ = agent.give(work)
+    assert answer == "0 end"
+    assert stdout == "from the pool\nat exit\n"
+
+
+def test_context_variables_are_a_tasks_own(agent):
+    def count():
+        import contextvars
+        variable = sys.__dict__.setdefault("a_variable", contextvars.ContextVar("v", default=0))
+        variable.set(variable.get() + 1)
+        return variable.get()
+    assert value(agent.give(count)) == value(agent.give(count)) == 1
+
+
+def test_another_environ_object_is_put_back(agent):
+    def replace():
+        os.environ = dict(os.environ)  # noqa: B003
+    assert agent.give(replace)[0] == "0 keep"
+    assert value(agent.give(lambda: subprocess.check_output("echo $KARTOGRAPH_TASK", shell=True))) == b"t2\n"
+
+
+def leave_timer():
+    import signal
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, 0.05)
+
+
+def test_no_timer_ends_the_next_task(agent):
+    def spin():
+        import time
+        until = time.process_time() + 0.2
+        while time.process_time() < until:
+            pass
+    assert agent.give(leave_timer)[0] == "0 keep"
+    assert agent.give(spin)[0] == "0 keep"
+
+
+def limit_files():
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+
+def leave_files():
+    sys.__dict__["left"] = [open(os.devnull) for _ in range(40)]  # noqa: SIM115
+
+
+def leave_raw_thread():
+    import _thread
+    import time
+    _thread.start_new_thread(time.sleep, (3600,))
+    time.sleep(0.05)  # it counts once it runs
+
+
+def leave_signal():
+    import signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    signal.raise_signal(signal.SIGALRM)
+
+
+def test_a_socket_of_the_tasks_own_is_not_answered_on(agent):
+    def take():
+        os.closerange(3, 100)
+        sys.__dict__["own"] = socket.socketpair()
+        return 1
+    assert agent.give(take)[0] is None
+    assert agent.process.wait(60) == 0
+
+
 def leave_thread():
     import threading
     import time
@@ -204,7 +311,8 @@ def renice():
     os.nice(1)
 
 
-@pytest.mark.parametrize("function", [leave_thread, close_output, renice])
+@pytest.mark.parametrize("function", [
+    leave_thread, leave_raw_thread, close_output, renice, limit_files, leave_files, leave_signal])
 def test_a_process_that_cannot_be_put_back_is_not_used_again(agent, function):
     assert agent.give(function)[0] == "0 end"
     assert agent.process.wait(60) == 0
