@@ -58,12 +58,13 @@ public final class Client {
         }
     }
 
-    // For all calls: while the service is restarted they wait and are repeated, up to a deadline.
+    // For all calls: while the service is restarted they wait and are repeated, up to a deadline. gRPC 1.41
+    // says UNKNOWN of a connection that is lost just as a call begins.
     private static final Map<String, Object> SERVICE_CONFIG = Map.of("methodConfig", List.of(Map.of(
             "name", List.of(Map.of()), "timeout", "60s", "waitForReady", true,
             "retryPolicy", Map.of(
                     "maxAttempts", 5.0, "initialBackoff", "1s", "maxBackoff", "10s",
-                    "backoffMultiplier", 2.0, "retryableStatusCodes", List.of("UNAVAILABLE")))));
+                    "backoffMultiplier", 2.0, "retryableStatusCodes", List.of("UNAVAILABLE", "UNKNOWN")))));
 
     public static void main(String[] arguments) throws Exception {
         String server = System.getenv("KARTOGRAPH_SERVER"); // HOST:PORT
