@@ -54,7 +54,8 @@ namespace kartograph::executor {
 // (RLIMIT_DATA): twice the declared memory and a gigabyte. Beyond it, allocating fails.
 //
 // What it prints goes through pipes into its sandbox (output_collector.h). What it is to read is
-// written there before it starts, as the file `input`; blobs it reads where they are.
+// written there before it starts, as `input` and `inputs`, but for what goes along with the message
+// to a worker; blobs it reads where they are.
 //
 // One that runs for more than a moment is made likelier than the agent to be ended where the host
 // is out of memory (oom_score_adj). Without a cgroup, how much memory a shorter one took is not

@@ -101,7 +101,6 @@ class IdleWorkers {
   std::unique_ptr<Worker> TakeAny();
 
   bool Contains(pid_t pid) const { return by_pid_.contains(pid); }
-  size_t size() const { return idle_.size(); }
 
  private:
   struct Idle {

@@ -68,7 +68,7 @@ void Runner::Receive(Attempt* attempt) {
     case Worker::Received::kNothing:
       return;
     case Worker::Received::kAnswer:
-      return OnAnswer(attempt, answer);
+      return OnAnswer(attempt, std::move(answer));
     case Worker::Received::kClosed:
       // It has ended, which is announced, or will end as any other program.
       epoll_ctl(events_.get(), EPOLL_CTL_DEL, attempt->worker->socket.get(), nullptr);

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import warnings
+from _thread import _count as _count_threads  # also those that `threading` does not know; without the main one
 from typing import Any, Callable
 
 try:  # the same without making an enum of what it gives, which takes most of the time
@@ -165,14 +166,18 @@ class Process:
         os.chdir("/")
         if os.sched_getaffinity(0) != self._affinity:
             os.sched_setaffinity(0, self._affinity)
-        imported = any(name not in self._modules and getattr(module, "__spec__", None) is not None
-                       for name, module in list(sys.modules.items())) if sys.modules != self._modules else False
-        if imported:
+        if self._has_imported():
             # What modules set when they are imported is theirs: they are not imported again.
             self._restore_modules()
             self._adopt()
         else:
             self._restore_interpreter()
+
+    def _has_imported(self) -> bool:
+        """Whether there are new modules, besides those that were made by hand."""
+        return sys.modules != self._modules and any(
+            name not in self._modules and getattr(module, "__spec__", None) is not None
+            for name, module in list(sys.modules.items()))
 
     def _restore_interpreter(self) -> None:
         for number, handler in self._signals:
@@ -227,12 +232,6 @@ def _open_descriptors() -> int:
 def _resident() -> int:
     with open("/proc/self/statm", "rb", buffering=0) as file:
         return int(file.read(100).split()[1]) * resource.getpagesize()
-
-
-def _count_threads() -> int:
-    """Also of those that `threading` does not know; without the main one."""
-    import _thread
-    return _thread._count()
 
 
 def _find_flush() -> Callable[[], Any]:
