@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/file_io.h"
 #include "planner/problems.h"
 
 namespace kartograph::service {
@@ -234,15 +235,8 @@ absl::Status BlobStore::Upload::Append(absl::string_view data) {
   }
   digest_.Add(data);
   received_ += bytes;
-  while (!data.empty()) {
-    const ssize_t written = write(file_.get(), data.data(), data.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      return ErrnoStatus(errno, absl::StrCat("cannot write into ", store_.options_.folder));
-    }
-    data.remove_prefix(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
+  if (WriteAll(file_.get(), data)) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("cannot write into ", store_.options_.folder));
 }
 
 absl::Status BlobStore::Upload::Finish() {

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
+#include "base/file_io.h"
 #include "executor/cut_log.h"
 #include "executor/runner/remove_tree.h"
 
@@ -40,19 +41,10 @@ void SpreadFolders(int folder) {
   ioctl(folder, FS_IOC_SETFLAGS, &flags);
 }
 
-absl::StatusOr<std::string> ReadAt(int fd, int64_t offset, int64_t max_bytes) {
+absl::StatusOr<std::string> ReadPart(int fd, int64_t offset, int64_t max_bytes) {
   std::string data;
-  data.resize(static_cast<size_t>(max_bytes));
-  size_t have = 0;
-  while (have < data.size()) {
-    ssize_t bytes = pread(fd, data.data() + have, data.size() - have, offset + have);
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) return ErrnoStatus(errno, "cannot read");
-    if (bytes == 0) break;
-    have += static_cast<size_t>(bytes);
-  }
-  data.resize(have);
-  return data;
+  if (ReadAt(fd, offset, static_cast<size_t>(max_bytes), &data)) return data;
+  return ErrnoStatus(errno, "cannot read");
 }
 
 // Reads from `chunk->offset` on, with a notice for a hole at the beginning. The middle may be cut
@@ -69,7 +61,7 @@ absl::Status ReadLog(int fd, int64_t max_bytes, Sandboxes::Chunk* chunk) {
     const std::string notice = data_at > begin ? CutNotice(data_at - begin) : "";
     const int64_t room = std::max<int64_t>(1, max_bytes - static_cast<int64_t>(notice.size()));
     const int64_t bytes = std::clamp<int64_t>(info.st_size - data_at, 0, room);
-    absl::StatusOr<std::string> data = ReadAt(fd, data_at, bytes);
+    absl::StatusOr<std::string> data = ReadPart(fd, data_at, bytes);
     if (!data.ok()) return data.status();
     const int64_t still_at = lseek(fd, data_at, SEEK_DATA);
     const int64_t hole_at = lseek(fd, data_at, SEEK_HOLE);
@@ -241,13 +233,7 @@ absl::Status Sandboxes::Write(planner::AttemptId attempt, const char* file,
   const Descriptor fd(openat(folder_.get(), path.c_str(),
                              O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666));
   if (!fd.ok()) return fail();
-  while (!data.empty()) {
-    const ssize_t bytes = write(fd.get(), data.data(), data.size());
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes < 0) return fail();
-    data.remove_prefix(static_cast<size_t>(bytes));
-  }
-  return absl::OkStatus();
+  return WriteAll(fd.get(), data) ? absl::OkStatus() : fail();
 }
 
 absl::StatusOr<std::optional<std::string>> Sandboxes::ReadResult(planner::AttemptId attempt,
@@ -262,7 +248,7 @@ absl::StatusOr<std::optional<std::string>> Sandboxes::ReadResult(planner::Attemp
   struct stat info;
   if (fstat(fd->get(), &info) != 0) return ErrnoStatus(errno, "cannot read the return value");
   if (info.st_size > max_bytes) return absl::OutOfRangeError(absl::StrCat(info.st_size));
-  return ReadAt(fd->get(), 0, info.st_size);
+  return ReadPart(fd->get(), 0, info.st_size);
 }
 
 absl::StatusOr<Sandboxes::Chunk> Sandboxes::Read(planner::AttemptId attempt, const char* file,

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/file_io.h"
 
 namespace kartograph::executor::mesos {
 
@@ -132,11 +133,8 @@ absl::Status BlobFetcher::Write(const std::string& id, Blob* blob, const BlobPar
     blob->draft.Reset(openat(folder_.get(), DraftName(id).c_str(),
                              O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
   }
-  for (absl::string_view left = data; !left.empty();) {
-    const ssize_t written = write(blob->draft.get(), left.data(), left.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return ErrnoStatus(errno, "cannot be written");
-    left.remove_prefix(static_cast<size_t>(written));
+  if (!blob->draft.ok() || !WriteAll(blob->draft.get(), data)) {
+    return ErrnoStatus(errno, "cannot be written");
   }
   blob->digest.Add(data);
   blob->received += bytes;

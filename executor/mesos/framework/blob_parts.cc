@@ -1,14 +1,13 @@
 #include "executor/mesos/framework/blob_parts.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "base/descriptor.h"
+#include "base/file_io.h"
 #include "base/sha256.h"
 
 namespace kartograph::executor::mesos {
@@ -36,19 +35,11 @@ kartograph::mesos::BlobPart ReadBlobPart(const std::string& folder,
     return part;
   }
   part.set_size(info.st_size);
-  std::string& data = *part.mutable_data();
-  data.resize(static_cast<size_t>(std::min(kMaxPart, info.st_size - request.offset())));
-  size_t read = 0;
-  while (read < data.size()) {
-    const ssize_t bytes = pread(file.get(), data.data() + read, data.size() - read,
-                                request.offset() + static_cast<int64_t>(read));
-    if (bytes < 0 && errno == EINTR) continue;
-    if (bytes <= 0) {
-      part.clear_data();
-      part.set_not_kept(true);
-      return part;
-    }
-    read += static_cast<size_t>(bytes);
+  const auto bytes = static_cast<size_t>(std::min(kMaxPart, info.st_size - request.offset()));
+  if (!ReadAt(file.get(), request.offset(), bytes, part.mutable_data()) ||
+      part.data().size() < bytes) {
+    part.clear_data();
+    part.set_not_kept(true);
   }
   return part;
 }
