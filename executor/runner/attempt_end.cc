@@ -44,6 +44,10 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
     return Outcome::kOutOfMemory;
   }
   if (attempt.cause != Outcome::kNone) return attempt.cause;
+  if (attempt.unread) {
+    update->message = "its worker ended before it took the attempt";
+    return Outcome::kRefused;
+  }
   // What it used was not seen while it ran. The figure counts mapped files too, so it is only good
   // for what is far too much.
   const bool unseen = attempt.cgroup.fd < 0 && !attempt.surveyed;

@@ -275,6 +275,7 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
   if (attempt->worker != nullptr) {
     attempt->worker->pid = attempt->pid;
     attempt->worker->attempts = 1;
+    attempt->worker->first_attempt = attempt->id.value;
     WatchWorker(*attempt->worker);
   }
   OnProcess(attempt);

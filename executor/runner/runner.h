@@ -194,6 +194,7 @@ class Runner {
     struct rusage usage = {};
     std::unique_ptr<Worker> worker;    // that it is, or null
     bool reused = false;               // it was made for another attempt
+    bool unread = false;               // that one ended before it knew of this one
     bool keeps_worker = false;         // it can be given another one
     std::optional<int> reported;       // its exit status by its worker; -1: a malformed answer
     std::optional<std::string> value;  // returned with that
@@ -298,6 +299,9 @@ class Runner {
   // Finds the members of all attempts; returns those that no longer belong to any.
   std::vector<Process> AssignProcesses(const std::vector<Process>& processes);
   Attempt* OwnerOfOrphan(const Process& process);
+  // The attempt to which a process belongs that has `id` in its environment: that one, or the
+  // present one of the worker that was made for it.
+  uint64_t AttemptNow(uint64_t id) const;
   bool HasToGo(const Orphan& orphan) const;
   void KillOrphans(const std::vector<Process>& processes, SteadyTime now);
   void CheckEnding(Attempt* attempt, SteadyTime now);

@@ -47,6 +47,14 @@ void Runner::CheckForOrphans(SteadyTime now) {
   if (survey) survey_at_ = now;
 }
 
+uint64_t Runner::AttemptNow(uint64_t id) const {
+  if (attempts_.contains(id)) return id;
+  const auto of_worker = std::find_if(attempts_.begin(), attempts_.end(), [id](const auto& entry) {
+    return entry.second->worker != nullptr && entry.second->worker->first_attempt == id;
+  });
+  return of_worker == attempts_.end() ? id : of_worker->first;
+}
+
 Runner::Attempt* Runner::OwnerOfOrphan(const Process& process) {
   auto [it, is_new] = orphans_.try_emplace(process.pid);
   Orphan& orphan = it->second;
@@ -56,7 +64,7 @@ Runner::Attempt* Runner::OwnerOfOrphan(const Process& process) {
     if (session != by_pid_.end()) {
       orphan.attempt = session->second->id.value;
     } else if (auto text = ReadEnvironmentVariable(process.pid, "KARTOGRAPH_ATTEMPT")) {
-      if (auto id = planner::ParseAttemptId(*text)) orphan.attempt = id->value;
+      if (auto id = planner::ParseAttemptId(*text)) orphan.attempt = AttemptNow(id->value);
     }
   }
   auto owner = attempts_.find(orphan.attempt);

@@ -76,6 +76,8 @@ Worker::Received Worker::Receive(WorkerAnswer* answer) const {
   // The length of the whole, even where that is more.
   const ssize_t bytes = recv(socket.get(), text.data(), text.size(), MSG_DONTWAIT | MSG_TRUNC);
   if (bytes < 0 && (errno == EAGAIN || errno == EINTR)) return Received::kNothing;
+  // The kernel says so where a message was left in the socket.
+  if (bytes < 0 && errno == ECONNRESET) return Received::kUnread;
   if (bytes <= 0) return Received::kClosed;
   const auto length = static_cast<size_t>(bytes);
   std::optional<WorkerAnswer> parsed;

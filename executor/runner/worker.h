@@ -54,8 +54,13 @@ struct Worker {
 
   // Gives it an attempt. False where it cannot be reached, and then has to be ended.
   bool Send(absl::string_view message, int stdout_fd, int stderr_fd) const;
-  enum class Received { kNothing, kAnswer, kClosed };
-  // Reads what it says. A malformed answer has the status -1.
+  enum class Received {
+    kNothing,
+    kAnswer,
+    kClosed,
+    kUnread,  // closed, and the last attempt that it was given was never read
+  };
+  // Reads what it says. A malformed answer has the status -1. kUnread is told once, then kClosed.
   Received Receive(WorkerAnswer* answer) const;
 
   pid_t pid = 0;
@@ -64,6 +69,7 @@ struct Worker {
   std::shared_ptr<const Environment> base;  // of its environment
   CgroupPool::Group cgroup;                 // while it is idle
   int attempts = 0;                         // that it was given
+  uint64_t first_attempt = 0;               // AttemptId in the environment of its process
   ProcessUsage usage;                       // when its last attempt ended
 };
 

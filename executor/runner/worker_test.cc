@@ -240,6 +240,19 @@ TEST_F(WorkerTest, WhoLeavesAChildIsNotUsedAgainAndTheChildIsEnded) {
   EXPECT_NE(WorkerPid(3), pid);
 }
 
+TEST_F(WorkerTest, ADaemonIsOfTheAttemptThatRunsThen) {
+  // It has the environment that the worker began with, which is the first attempt's.
+  const pid_t pid = WorkerPid(1);
+  runner().Start(Task(2, absl::StrCat("daemon ", root_, "/daemon")));
+  const pid_t daemon = WaitPid("daemon");
+  // Before this one ends, all processes are looked at.
+  EXPECT_EQ(RunTask(3, "exit 4").outcome, Outcome::kExited);
+  EXPECT_TRUE(Lives(daemon));
+  std::ofstream(root_ + "/daemon.go") << "";
+  EXPECT_EQ(WaitEnd(2).outcome, Outcome::kSucceeded);
+  EXPECT_TRUE(RunUntil([&] { return !Lives(daemon) && !Lives(pid); }));
+}
+
 TEST_F(WorkerTest, WhoWantsToEndIsEnded) {
   const pid_t pid = WorkerPid(1);
   const AttemptUpdate end = RunTask(2, "answer 5 end");
@@ -266,6 +279,17 @@ TEST_F(WorkerTest, AnIdleOneThatEndsIsReplaced) {
   kill(pid, SIGKILL);
   EXPECT_TRUE(RunUntil([&] { return !Lives(pid); }));
   EXPECT_NE(WorkerPid(2), pid);
+}
+
+TEST_F(WorkerTest, AnAttemptThatItNeverTookIsNotSpent) {
+  const pid_t pid = WorkerPid(1);
+  kill(pid, SIGSTOP);
+  runner().Start(Task(2, "pid"));
+  kill(pid, SIGKILL);
+  const AttemptUpdate end = WaitEnd(2);
+  EXPECT_EQ(end.outcome, Outcome::kRefused) << end.message;
+  EXPECT_EQ(end.message, "its worker ended before it took the attempt");
+  EXPECT_NE(WorkerPid(3), pid);
 }
 
 TEST_F(WorkerTest, OtherEnvironmentsHaveOtherWorkers) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/base/attributes.h"
 #include "executor/runner/runner.h"
 
 namespace kartograph::executor {
@@ -69,6 +70,10 @@ void Runner::Receive(Attempt* attempt) {
       return;
     case Worker::Received::kAnswer:
       return OnAnswer(attempt, std::move(answer));
+    case Worker::Received::kUnread:
+      // The first attempt is what its process was made for, and that it did not read it is its end.
+      attempt->unread = attempt->reused;
+      ABSL_FALLTHROUGH_INTENDED;
     case Worker::Received::kClosed:
       // It has ended, which is announced, or will end as any other program.
       epoll_ctl(events_.get(), EPOLL_CTL_DEL, attempt->worker->socket.get(), nullptr);

@@ -25,8 +25,10 @@ MAGIC = b"kartograph-python "
 FORMAT = 1
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 CLOUDPICKLE = ".".join(cloudpickle.__version__.split(".")[:2])
-# Of a text in the line. A message or traceback may be of any length; its end says most.
+# Of a text in the line. A message or traceback may be of any length; its ends say most.
 MAX_TEXT = 64 << 10
+# Of an exception's pickle. A longer one would be over the limit of return values, and nobody would know what it was.
+MAX_EXCEPTION = 16 << 20
 
 
 def seal(header: dict[str, Any], payload: bytes) -> bytes:
@@ -89,7 +91,7 @@ def seal_exception(error: BaseException) -> bytes:
         payload = _pickling.dump(_take_apart(error, {}), "the exception")[0]
     except Exception:  # whatever it is: the line says what people need
         payload = b""
-    return seal(header, payload)
+    return seal(header, payload if len(payload) <= MAX_EXCEPTION else b"")
 
 
 def open_result(data: bytes) -> Result:
@@ -230,4 +232,6 @@ def _text(error: BaseException) -> str:
 def _cut(text: str) -> str:
     # Lone surrogates, as in names of files that are no UTF-8, cannot be encoded.
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text if len(text) <= MAX_TEXT else "... " + text[-MAX_TEXT:]
+    if len(text) <= MAX_TEXT:
+        return text
+    return f"{text[:MAX_TEXT // 2]} ... {text[-MAX_TEXT // 2:]}"

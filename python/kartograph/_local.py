@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import importlib.metadata
 import os
 import pathlib
@@ -19,7 +20,7 @@ from typing import Any
 from kartograph import _keeper
 from kartograph._client import Connection
 from kartograph._task import check_consumption
-from kartograph.errors import KartographError, ServiceNotFound
+from kartograph.errors import KartographError, ServiceError, ServiceNotFound
 
 PROGRAM = "kartographd"
 # How long the service may take to start, and to end with all its tasks, in seconds.
@@ -94,6 +95,13 @@ class Service:
 
     def __repr__(self) -> str:
         return f"<kartograph.Service {self.address}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            page = f'<a href="{html.escape(self.page)}" target="_blank">status page</a> (the link works once)'
+        except ServiceError:
+            page = "ended"
+        return f"<div><b>Kartograph</b> {html.escape(self.address)}: {page}</div>"
 
 
 def local(cpu: float | None = None, ram: int | str | None = None, *, pools: Mapping[str, float] | None = None,

@@ -64,12 +64,33 @@ class Options:
     code: Sequence[str | os.PathLike[str]] = ()
 
     def but(self, **changes: Any) -> Options:
-        """These options with changes; TypeError names one that does not exist."""
+        """These options with changes. TypeError names one that does not exist, ValueError one that cannot be."""
         known = set(self.__dataclass_fields__)
         for name in changes:
             if name not in known:
                 raise TypeError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
-        return replace(self, **changes)
+        changed = replace(self, **changes)
+        if changes:
+            changed.check()
+        return changed
+
+    def check(self) -> None:
+        """Raises TypeError or ValueError for what no service would take."""
+        check_consumption(self.consumption or {})
+        for name in ("timeout", "retry_delay", "cancel_grace"):
+            if getattr(self, name) is not None:
+                check_seconds(getattr(self, name), name)
+        if self.isolation not in ("worker", "process"):
+            raise ValueError(f'isolation is "worker" or "process", not {self.isolation!r}')
+        if not isinstance(self.retries, int) or self.retries < 0:
+            raise ValueError(f"retries is how often it may run again, 0 or more, not {self.retries!r}")
+        if not isinstance(self.priority, int) or not -(1 << 31) <= self.priority < 1 << 31:
+            raise ValueError(f"priority is a whole number of 32 bits, the higher the sooner, not {self.priority!r}")
+        for name in ("labels", "environment"):
+            given = getattr(self, name)
+            if not isinstance(given, Mapping) or not all(isinstance(text, str) for item in given.items()
+                                                         for text in item):
+                raise TypeError(f"{name} is a dict of strings, not {given!r}")
 
     def fill(self, spec: pb.TaskSpec) -> None:
         """Writes them into a specification."""
@@ -78,11 +99,7 @@ class Options:
         for name, seconds in (("timeout", self.timeout), ("retry_delay", self.retry_delay),
                               ("cancel_grace", self.cancel_grace)):
             if seconds is not None:
-                getattr(spec, name).FromNanoseconds(round(check_seconds(seconds, name) * 1e9))
-        if self.isolation not in ("worker", "process"):
-            raise ValueError(f'isolation is "worker" or "process", not {self.isolation!r}')
-        if not isinstance(self.retries, int) or self.retries < 0:
-            raise ValueError(f"retries is how often it may run again, 0 or more, not {self.retries!r}")
+                getattr(spec, name).FromNanoseconds(round(seconds * 1e9))
         spec.max_attempts = self.retries + 1
         for name, causes in (("retry_on", self.retry_on), ("no_retry_on", self.no_retry_on)):
             getattr(spec, name).extend([causes] if isinstance(causes, str) else causes)

@@ -231,6 +231,20 @@ def test_a_task_without_run_is_refused(executer):
         executer.execute(Square)
 
 
+@pytest.mark.parametrize(("options", "words"), [
+    ({"isolation": "thread"}, "isolation"), ({"retries": -1}, "retries"), ({"timeout": "1h"}, "timeout"),
+    ({"priority": 1 << 31}, "priority"), ({"priority": "high"}, "priority"), ({"environment": {"A": 1}}, "environment"),
+    ({"consumption": {"ram": "1GiB"}}, "ram"), ({"cancel_grace": -1}, "cancel_grace"),
+])
+def test_options_that_no_task_can_have_are_refused_at_once(fake, options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        kartograph.TaskExecuter(fake, **options)
+    with pytest.raises((TypeError, ValueError), match=words):
+        kartograph.Graph("g", fake, **options)
+    with kartograph.KartographExecutor(fake) as futures, pytest.raises((TypeError, ValueError), match=words):
+        futures.options(**options)
+
+
 def test_the_service_says_all_that_is_wrong(executer):
     with pytest.raises(errors.InvalidTask) as caught:
         executer.execute(Square(1), consumption={"unobtainium": 1})

@@ -34,6 +34,7 @@ def test_it_starts_and_leaves_nothing_behind():
     with kartograph.local(cpu=2, ram=1 << 30, pools={"db_connections": 4}) as service:
         folder = service.folder
         assert service.page.startswith("http://127.0.0.1:")
+        assert f"{service.address}: <a href=\"http://127.0.0.1:" in service._repr_html_()
         graph = kartograph.Graph("tools", service)
         node = graph.command("echo $((6 * 7)) > $KARTOGRAPH_RESULT", consumption={"cpu": 1, "db_connections": 1})
         graph.command("exec sleep 600", name="long")

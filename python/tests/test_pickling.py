@@ -205,6 +205,15 @@ def test_what_cannot_be_read_is_an_error_with_words(data, words):
     assert words in str(result.exception)
 
 
+def test_an_exception_with_too_much_in_it_still_says_what_it_was():
+    data = _envelope.seal_exception(raised(ValueError("large", bytes(_envelope.MAX_EXCEPTION))))
+    assert len(data) < 1 << 20
+    exception = _envelope.open_result(data).exception
+    assert isinstance(exception, errors.RemoteException)
+    assert exception.type_name == "ValueError"
+    assert "raise error" in exception.__cause__.text
+
+
 def test_an_exception_of_another_version_still_says_what_it_was():
     data = changed(_envelope.seal_exception(raised(Custom(3))), python="3.2")
     exception = _envelope.open_result(data).exception
@@ -420,7 +429,9 @@ def test_options_become_a_specification():
     assert (spec.priority, dict(spec.labels), dict(spec.command.environment)) == (4, {"a": "b"}, {"X": "y"})
     assert not spec.HasField("cancel_grace")
     with pytest.raises(ValueError, match="0 or more, not -1"):
-        _task.Options(retries=-1).fill(spec)
+        _task.Options().but(retries=-1)
+    with pytest.raises(TypeError, match="labels is a dict of strings"):
+        _task.Options().but(labels=["a"])
 
 
 def test_options_that_do_not_exist_are_named():

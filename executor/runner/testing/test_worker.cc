@@ -7,6 +7,8 @@
 //   exit STATUS    ends without an answer
 //   answer TEXT    gives this one
 //   input          prints what came with the attempt
+//   daemon FILE    leaves a process of a session of its own, with its number in FILE, and waits for
+//                  FILE.go
 //   close          closes its socket, and ends with status 7 a little later
 #include <signal.h>
 #include <stdio.h>
@@ -75,6 +77,23 @@ void Spin(int milliseconds) {
   }
 }
 
+// As daemon(3) does, which does not execute another program.
+void MakeDaemon(const std::string& file) {
+  const pid_t child = fork();
+  if (child == 0) {
+    setsid();
+    if (fork() != 0) _exit(0);
+    const std::string draft = file + ".draft";
+    FILE* const out = fopen(draft.c_str(), "w");
+    fprintf(out, "%d\n", getpid());
+    fclose(out);
+    rename(draft.c_str(), file.c_str());
+    while (true) pause();
+  }
+  waitpid(child, nullptr, 0);
+  while (access((file + ".go").c_str(), F_OK) != 0) usleep(1000);
+}
+
 std::string RunTask(const std::string& task) {
   const size_t space = task.find(' ');
   const std::string verb = task.substr(0, space);
@@ -91,6 +110,7 @@ std::string RunTask(const std::string& task) {
   if (verb == "exit") _exit(number());
   if (verb == "answer") return rest;
   if (verb == "input" && write(1, Input().data(), Input().size()) < 0) return "1 end";
+  if (verb == "daemon") MakeDaemon(rest);
   if (verb == "close") {
     close(kSocket);
     usleep(50000);
