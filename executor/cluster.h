@@ -221,6 +221,9 @@ class Cluster {
   // A graph's history is pruned: its logs and sandboxes may go.
   virtual void Discard(planner::GraphId graph) = 0;
 
+  // Log files of its own that were renamed are made again.
+  virtual void ReopenLogs() {}
+
   // Whether a task can run in a container.
   virtual bool runs_containers() const { return true; }
   // Whether a task finds the blobs of its payload, but for one in a container.

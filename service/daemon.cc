@@ -70,6 +70,7 @@ constexpr char kAgentName[] = "kartograph-local-agent";
 std::string SystemError(int error) { return std::strerror(error); }
 
 std::string HistoryIn(absl::string_view state) { return absl::StrCat(state, "/history.sqlite"); }
+std::string MarkIn(absl::string_view state) { return absl::StrCat(state, "/history.mark"); }
 
 // What a setting names is not there, or is not what it should be.
 absl::Status Misconfigured(const absl::Status& status) {
@@ -219,6 +220,7 @@ class DaemonImpl final : public Daemon {
     if (!status) return absl::UnavailableError("the scheduler does not answer; try again");
     if (!status->ok()) return *status;
     spdlog::set_level(spdlog::level::from_str(config.log_level));
+    cluster_->ReopenLogs();
     LogReload(config);
     applied_ = config;
     return absl::OkStatus();
@@ -306,7 +308,8 @@ class DaemonImpl final : public Daemon {
   }
 
   absl::Status Open(const std::string& state, const ClusterMaker& make_cluster) {
-    absl::StatusOr<storage::History> history = storage::OpenHistory({.path = HistoryIn(state)});
+    absl::StatusOr<storage::History> history =
+        storage::OpenHistory({.path = HistoryIn(state), .mark = MarkIn(state)});
     if (!history.ok()) return history.status();
     history_ = *std::move(history);
     scheduler::SchedulerOptions scheduling;
@@ -350,17 +353,21 @@ class DaemonImpl final : public Daemon {
                              [this] { SweepBlobs(); });
   }
 
-  // Where graphs have run that the history does not know.
+  // Refuses a history that lacks graphs of which there are traces here.
   absl::Status CheckHistoryIsWhole(const std::string& state,
                                    scheduler::SchedulerOptions& scheduling) {
-    const planner::GraphId newest = executor::NewestGraphWithSandbox(state);
+    const planner::GraphId ran = executor::NewestGraphWithSandbox(state);
     absl::StatusOr<planner::GraphId> last = history_.writer->LastGraphId();
     if (!last.ok()) return last.status();
-    if (newest <= *last) return absl::OkStatus();
+    if (ran <= *last && history_.lost.empty()) {
+      return history_.writer->KeepMark(MarkIn(state), history_.identity);
+    }
     const std::string lost = absl::StrCat(
         "the run history ends with ",
         *last == 0 ? "nothing" : absl::StrCat("graph ", planner::GraphIdToString(*last)), ", but ",
-        state, "/sandboxes has graphs up to ", planner::GraphIdToString(newest));
+        ran > *last
+            ? absl::StrCat(state, "/sandboxes has graphs up to ", planner::GraphIdToString(ran))
+            : absl::StrCat(history_.lost, ", says ", MarkIn(state)));
     if (!config_.accept_lost_history) {
       return absl::FailedPreconditionError(absl::StrCat(
           lost,
@@ -368,12 +375,12 @@ class DaemonImpl final : public Daemon {
           "Put the newest files back, or go on without what is lost: --accept-lost-history"));
     }
     spdlog::warn("{}; going on without what is lost", lost);
-    // Graphs that were submitted and had not begun have left no trace: their ids are left out too.
-    scheduling.last_graph_at_least = newest + kSkippedGraphs;
+    // Graphs that were submitted and had not begun may have left no trace: their ids are left out.
+    scheduling.last_graph_at_least = std::max({ran, history_.lost_graph, *last}) + kSkippedGraphs;
     absl::StatusOr<int64_t> delivery = history_.writer->LastDeliveryId();
     if (!delivery.ok()) return delivery.status();
     scheduling.last_delivery_at_least = *delivery + kSkippedDeliveries;
-    return absl::OkStatus();
+    return history_.writer->KeepMark(MarkIn(state), history_.identity);
   }
 
   absl::Status Listen() {

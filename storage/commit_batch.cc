@@ -67,10 +67,15 @@ absl::Status CommitBatch::Write(absl::Span<const Record> records) {
   return Flush();
 }
 
-void CommitBatch::Committed() { interner_.Committed(); }
+void CommitBatch::Committed() {
+  interner_.Committed();
+  newest_graph_ =
+      std::max(newest_graph_, static_cast<planner::GraphId>(std::exchange(written_graph_, 0)));
+}
 
 void CommitBatch::RolledBack() {
   interner_.RolledBack();
+  written_graph_ = 0;
   Clear();
 }
 
@@ -322,6 +327,7 @@ absl::Status CommitBatch::FlushCounts() {
   if (last_graph_ > 0) {
     absl::Status status = connection_.Run(kRaise, absl::string_view("last graph"), last_graph_);
     if (!status.ok()) return status;
+    written_graph_ = last_graph_;
   }
   if (last_delivery_ > 0) {
     return connection_.Run(kRaise, absl::string_view("last delivery"), last_delivery_);

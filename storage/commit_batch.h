@@ -37,6 +37,9 @@ class CommitBatch {
   void Committed();
   void RolledBack();
 
+  // The newest graph that was committed; 0: none.
+  planner::GraphId newest_graph() const { return newest_graph_; }
+
   Interner& interner() { return interner_; }
 
  private:
@@ -84,6 +87,8 @@ class CommitBatch {
   std::vector<CountChange> counts_;
   absl::flat_hash_map<planner::GraphId, size_t> counts_index_;
   int64_t last_graph_ = 0;
+  int64_t written_graph_ = 0;  // of the last Write
+  planner::GraphId newest_graph_ = 0;
   int64_t last_delivery_ = 0;
 };
 

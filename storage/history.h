@@ -18,6 +18,15 @@
 
 namespace kartograph::storage {
 
+// Which history a database is. Made at random with the database, so that a copy has it too.
+struct Identity {
+  std::string history;
+  // A number for each start of a service on this history (each OpenHistory), drawn at random then;
+  // oldest first, the last is the present one's. What carries a number that is not here was made by
+  // a newer copy, or by another history; as is what is thousands of starts old.
+  std::vector<uint64_t> incarnations;
+};
+
 // Receives a graph's whole live part, in this order: graph, its tasks by index, then the attempts,
 // the ends of tasks.
 class GraphVisitor {
@@ -113,6 +122,10 @@ class HistoryWriter {
   // 0 where there is none.
   virtual absl::StatusOr<planner::GraphId> LastGraphId() = 0;
   virtual absl::StatusOr<int64_t> LastDeliveryId() = 0;
+  // Keeps at this path, from now on, what History::lost is found by at the next start.
+  virtual absl::Status KeepMark(const std::string& /*path*/, const Identity& /*identity*/) {
+    return absl::OkStatus();  // what has no file has nothing to lose
+  }
 
   // As written last; InfinitePast where it never was.
   virtual absl::StatusOr<absl::Time> LastRetentionTime() = 0;
@@ -260,18 +273,13 @@ class HistoryReader : public LongReader {
   virtual absl::StatusOr<std::vector<FailureRow>> ListFailures(int limit) = 0;
 };
 
-// Which history a database is. Made at random with the database, so that a copy has it too.
-struct Identity {
-  std::string history;
-  // A number for each start of a service on this history (each OpenHistory), drawn at random then;
-  // oldest first, the last is the present one's. What carries a number that is not here was made by
-  // a newer copy, or by another history; as is what is thousands of starts old.
-  std::vector<uint64_t> incarnations;
-};
-
 // The history in one SQLite database.
 struct History {
   Identity identity;
+  // What was in the history that was used here last and is not in this one, for people, and the
+  // newest graph that it had; empty where nothing is known to be gone.
+  std::string lost;
+  planner::GraphId lost_graph = 0;
   std::unique_ptr<HistoryWriter> writer;
   std::shared_ptr<HistoryReader> reader;
   // The same with connections of its own, so that it never waits for those who ask `reader`.
@@ -279,8 +287,9 @@ struct History {
 };
 
 struct HistoryOptions {
-  std::string path;     // of the database file; its folder exists
-  bool durable = true;  // synchronous=FULL. False only for tests that say why.
+  std::string path;       // of the database file; its folder exists
+  bool durable = true;    // synchronous=FULL. False only for tests that say why.
+  std::string mark = {};  // as in HistoryWriter::KeepMark; empty: none is looked for
 };
 
 // Opens or makes the database and migrates it to the newest schema. Errors say in one line what to

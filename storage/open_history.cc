@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/file_system.h"
+#include "storage/history_mark.h"
 #include "storage/identity.h"
 #include "storage/schema.h"
 #include "storage/sqlite.h"
@@ -82,6 +83,12 @@ absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const History
   }
   History history;
   history.identity = *std::move(identity);
+  if (const auto mark = HistoryMark::Read(options.mark); mark && !options.mark.empty()) {
+    const absl::StatusOr<planner::GraphId> last = (*writer)->LastGraphId();
+    if (!last.ok()) return last.status();
+    history.lost = WhatIsLost(*mark, history.identity, *last);
+    history.lost_graph = history.lost.empty() ? 0 : mark->last_graph;
+  }
   history.writer = *std::move(writer);
   const Connection::Options reading = {.path = options.path, .read_only = true, .vfs = tuning.vfs};
   history.reader = std::make_shared<SqliteReader>(reading);

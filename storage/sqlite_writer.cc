@@ -70,6 +70,7 @@ absl::Status SqliteWriter::CommitUrgent(absl::Span<const Record> records) {
   }
   if (status.ok()) {
     batch_->Committed();
+    if (mark_ != nullptr) mark_->Raise(batch_->newest_graph());
   } else {
     batch_->RolledBack();
   }
@@ -110,6 +111,16 @@ absl::StatusOr<planner::GraphId> SqliteWriter::LastGraphId() {
 }
 
 absl::StatusOr<int64_t> SqliteWriter::LastDeliveryId() { return Counter("last delivery"); }
+
+absl::Status SqliteWriter::KeepMark(const std::string& path, const Identity& identity) {
+  const absl::StatusOr<planner::GraphId> last = LastGraphId();
+  if (!last.ok()) return last.status();
+  absl::StatusOr<std::unique_ptr<HistoryMark>> mark =
+      HistoryMark::Create(path, {identity.history, identity.incarnations.back(), *last});
+  if (!mark.ok()) return mark.status();
+  mark_ = *std::move(mark);
+  return absl::OkStatus();
+}
 
 absl::StatusOr<absl::Time> SqliteWriter::LastRetentionTime() {
   absl::StatusOr<int64_t> micros = Counter(kRetentionCounter);

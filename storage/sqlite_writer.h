@@ -11,6 +11,7 @@
 #include "storage/checkpointer.h"
 #include "storage/commit_batch.h"
 #include "storage/history.h"
+#include "storage/history_mark.h"
 #include "storage/row_decoder.h"
 #include "storage/sqlite.h"
 #include "storage/state_lock.h"
@@ -35,6 +36,7 @@ class SqliteWriter : public HistoryWriter {
   absl::Status AbandonSubmissions() override;
   absl::StatusOr<planner::GraphId> LastGraphId() override;
   absl::StatusOr<int64_t> LastDeliveryId() override;
+  absl::Status KeepMark(const std::string& path, const Identity& identity) override;
   absl::StatusOr<absl::Time> LastRetentionTime() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override;
@@ -68,6 +70,7 @@ class SqliteWriter : public HistoryWriter {
   BatchRows<WantedPayload> wanted_payloads_;
   const std::unique_ptr<Connection> connection_;
   RowDecoder decoder_;
+  std::unique_ptr<HistoryMark> mark_;           // null: none is kept
   std::unique_ptr<Checkpointer> checkpointer_;  // null: the commits do it
 };
 

@@ -13,6 +13,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstdio>
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,6 +24,7 @@
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/log_pattern.h"
 #include "base/small_file.h"
 #include "executor/agent/duration_flag.h"
 #include "executor/local/agent_server.h"
@@ -99,6 +102,36 @@ PidFile PidFile::Lock(const std::string& state_dir) {
   return PidFile(std::move(fd));
 }
 
+// Those that are read as they come: SIGTERM and SIGINT end the agent, SIGHUP reopens its log.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+bool OnlyHangUps(int signal_fd) {
+  bool only = true;
+  for (struct signalfd_siginfo info; read(signal_fd, &info, sizeof(info)) == sizeof(info);) {
+    only = only && info.ssi_signo == SIGHUP;
+  }
+  return only;
+}
+
+// The file that stdout and stderr go to may have been renamed. Empty: they go elsewhere.
+void ReopenLog(const std::string& path) {
+  if (path.empty()) return;
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!file.ok()) {
+    spdlog::warn("cannot open {} again: {}", path, strerror(errno));
+    return;
+  }
+  dup2(file.get(), 1);
+  dup2(file.get(), 2);
+  spdlog::info("the log was opened again");
+}
+
 struct Flags {
   std::string state_dir;
   std::string cgroup = "auto";
@@ -154,7 +187,8 @@ int Main(int argc, char** argv) {
     Daemonize(ready_fd);
   }
   signal(SIGPIPE, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
+  const sigset_t signals = BlockSignals();
+  spdlog::set_pattern(kLogPattern, spdlog::pattern_time_type::utc);
   spdlog::flush_on(spdlog::level::info);
   if (chdir("/") != 0) return 1;
 
@@ -173,12 +207,7 @@ int Main(int argc, char** argv) {
     spdlog::warn("killed {} processes of an agent that was killed", killed);
   }
 
-  sigset_t terminate;
-  sigemptyset(&terminate);
-  sigaddset(&terminate, SIGTERM);
-  sigaddset(&terminate, SIGINT);
-  sigprocmask(SIG_BLOCK, &terminate, nullptr);
-  Descriptor terminate_fd(signalfd(-1, &terminate, SFD_NONBLOCK | SFD_CLOEXEC));
+  Descriptor signal_fd(signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
 
   const MemoryLimits limits = MakeMemoryLimits(flags.cgroup);
   absl::StatusOr<std::unique_ptr<SessionRecord>> record =
@@ -189,7 +218,7 @@ int Main(int argc, char** argv) {
     return 1;
   }
   boost::asio::io_context io(1);
-  boost::asio::posix::stream_descriptor terminated(io, terminate_fd.Release());
+  boost::asio::posix::stream_descriptor signalled(io, signal_fd.Release());
   AgentServer::Options options;
   options.state_dir = state_dir;
   options.idle_exit = flags.idle_exit;
@@ -204,10 +233,20 @@ int Main(int argc, char** argv) {
     Report(ready_fd, std::string(server.status().message()));
     return 1;
   }
-  terminated.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                        [&server](const boost::system::error_code& error) {
-                          if (!error) (*server)->Terminate();
-                        });
+  const std::string log = flags.foreground ? "" : absl::StrCat(state_dir, "/agent.log");
+  std::function<void()> wait_for_signal = [&] {
+    signalled.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [&](const boost::system::error_code& error) {
+                           if (error) return;
+                           if (OnlyHangUps(signalled.native_handle())) {
+                             ReopenLog(log);
+                           } else {
+                             (*server)->Terminate();
+                           }
+                           wait_for_signal();
+                         });
+  };
+  wait_for_signal();
   spdlog::info("agent {} of {} is ready", getpid(), state_dir);
   Report(ready_fd, "ready");
   io.run();

@@ -69,6 +69,7 @@ class LocalCluster : public Cluster, public LogReader {
   void Acknowledge(const std::vector<planner::AttemptId>& attempts) override;
   void Reconcile(std::vector<KnownAttempt> attempts) override;
   void Discard(planner::GraphId graph) override;
+  void ReopenLogs() override;
   LogReader* logs() override { return this; }
   void ReadLog(const LogRequest& request,
                std::function<void(absl::StatusOr<LogChunk>)> done) override;
@@ -93,7 +94,10 @@ class LocalCluster : public Cluster, public LogReader {
     FrameReader reader;
     bool has_pings = false;
     std::string memory_limits;
-    Descriptor agent;  // pidfd
+    int64_t held_attempts = 0;  // when it was greeted
+    bool started = false;       // by us, just now
+    pid_t pid = 0;              // 0: not known
+    Descriptor agent;           // pidfd
   };
   absl::StatusOr<Link> Open();
   absl::StatusOr<Link> Greet();
@@ -143,7 +147,8 @@ class LocalCluster : public Cluster, public LogReader {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   local::Outbox outbox_ ABSL_GUARDED_BY(mutex_);
   bool reported_full_ ABSL_GUARDED_BY(mutex_) = false;
-  bool discarded_ ABSL_GUARDED_BY(mutex_) = true;  // something may have to be removed
+  const Descriptor* agent_ ABSL_GUARDED_BY(mutex_) = nullptr;  // while it is connected: its pidfd
+  bool discarded_ ABSL_GUARDED_BY(mutex_) = true;              // something may have to be removed
   // Not empty: the history belongs to another cluster.
   AgentId foreign_agent_ ABSL_GUARDED_BY(mutex_);
   // What this incarnation has launched and is not acknowledged: the agent may still report
@@ -369,7 +374,9 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Open() {
   command.idle_exit = options_.agent_idle_exit;
   absl::Status started = local::StartAgent(command, kStartPatience);
   if (!started.ok()) return started;
-  return Greet();
+  link = Greet();
+  if (link.ok()) link->started = true;
+  return link;
 }
 
 // Unavailable or NotFound where no agent serves.
@@ -382,6 +389,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   socklen_t size = sizeof(peer);
   if (getsockopt(link.socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0 &&
       peer.pid != getpid()) {
+    link.pid = peer.pid;
     link.agent = OpenPidfd(peer.pid);
   }
   ToAgent greeting;
@@ -420,6 +428,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
       link.has_pings = welcome.protocol_version() >= local::kFirstWithPings;
       has_instances_ = welcome.protocol_version() >= local::kFirstWithInstances;
       link.memory_limits = ValidUtf8(answer.memory_limits());
+      link.held_attempts = welcome.held_attempts();
       if (welcome.accepted() && (same || welcome.held_attempts() > 0)) return link;
       if (welcome.held_attempts() > 0) {
         return absl::FailedPreconditionError(absl::StrCat(
@@ -489,14 +498,22 @@ SteadyTime LocalCluster::CheckAgent(const Link& link) {
   return SteadyTime::InfiniteFuture();
 }
 
+void LocalCluster::ReopenLogs() {
+  MutexLock lock(&mutex_);
+  if (agent_ != nullptr && agent_->ok()) SendSignal(*agent_, SIGHUP);
+}
+
 absl::Status LocalCluster::Serve(Link* link) {
   {
     MutexLock lock(&mutex_);
     outbox_.Connect(link->socket.get());
     reported_full_ = false;
+    agent_ = &link->agent;
   }
   reported_connected_ = true;
-  if (!reported_reason_.empty()) spdlog::info("local cluster: connected to its agent");
+  spdlog::info("local cluster: agent {} was {}, with {} attempts; memory limits: {}", link->pid,
+               link->started ? "started" : "found running", link->held_attempts,
+               link->memory_limits.empty() ? "not told" : link->memory_limits);
   reported_reason_.clear();
   bytes_heard_ = 0;
   heard_at_ = pinged_at_ = Now();
@@ -532,6 +549,7 @@ absl::Status LocalCluster::Serve(Link* link) {
   {
     MutexLock lock(&mutex_);
     unsent = outbox_.Disconnect();
+    agent_ = nullptr;
   }
   if (ended.ok()) {
     // There may be acknowledgements in it.

@@ -48,10 +48,9 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
     update->message = "its worker ended before it took the attempt";
     return Outcome::kRefused;
   }
-  // What it used was not seen while it ran. The figure counts mapped files too, so it is only good
-  // for what is far too much.
-  const bool unseen = attempt.cgroup.fd < 0 && !attempt.surveyed;
-  const uint64_t used = unseen ? PeakRam(attempt) : 0;
+  // What was not seen while it ran. It may be of mapped files too, so the figure is only good for
+  // what is far too much.
+  const uint64_t used = attempt.cgroup.fd < 0 ? PeakRam(attempt) : 0;
   if (attempt.ram_limit > 0 && used / 2 > attempt.ram_limit) {
     update->message = OverLimit(used, attempt.ram_limit);
     return Outcome::kOutOfMemory;
@@ -87,15 +86,20 @@ uint64_t Runner::PeakRam(const Attempt& attempt) const {
     const uint64_t peak = options_.cgroups->PeakMemory(attempt.cgroup);
     if (peak > 0) return peak;
   }
-  // Between its start and the execution of its program a process counts as using what we use. So a
-  // figure that is not well above the most that we have used says only that the process used no
-  // more: the kernel counts in batches, and we may have grown meanwhile.
-  struct rusage own = {};
-  getrusage(RUSAGE_SELF, &own);
-  constexpr int64_t kLeastMargin = 16 << 10;  // KiB, as all of these
-  const int64_t most = own.ru_maxrss + std::max(kLeastMargin, int64_t{own.ru_maxrss} / 4);
-  if (attempt.usage.ru_maxrss <= most) return attempt.measured_peak;
-  return std::max(attempt.measured_peak, static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10);
+  uint64_t most = attempt.process_peak;
+  if (most == 0) {
+    // Between its start and the execution of its program a process counts as using what we use. So
+    // a figure that is not well above the most that we have used says only that the process used no
+    // more: the kernel counts in batches, and we may have grown meanwhile.
+    struct rusage own = {};
+    getrusage(RUSAGE_SELF, &own);
+    constexpr int64_t kLeastMargin = 16 << 10;  // KiB, as all of these
+    const int64_t ours = own.ru_maxrss + std::max(kLeastMargin, int64_t{own.ru_maxrss} / 4);
+    if (attempt.usage.ru_maxrss <= ours) return attempt.measured_peak;
+    most = static_cast<uint64_t>(attempt.usage.ru_maxrss) << 10;
+  }
+  // The kernel counts mapped files as well; of what was measured it is known how much that was.
+  return attempt.measured_peak + (most > attempt.process_rss ? most - attempt.process_rss : 0);
 }
 
 void Runner::Finish(Attempt* attempt) {

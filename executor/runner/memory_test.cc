@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/testing/manual_clock.h"
 #include "executor/runner/testing/runner_fixture.h"
 
 namespace kartograph::executor {
@@ -108,6 +110,56 @@ TEST_F(RunnerTest, AQuickOvershootIsSeenWhenItHasEnded) {
   EXPECT_EQ(end.outcome, Outcome::kOutOfMemory);
   EXPECT_THAT(end.message,
               ::testing::MatchesRegex("out of memory: used [0-9]+MiB, declared ram=100MiB"));
+}
+
+TEST_F(RunnerTest, AnOvershootBetweenMeasurementsIsSeenWhenItHasEnded) {
+  kartograph::testing::ManualClock clock;
+  options_.clock = &clock;
+  struct rusage own;
+  getrusage(RUSAGE_SELF, &own);
+  const int64_t bytes = std::max<int64_t>(250'000'000, (own.ru_maxrss << 10) * 3 / 2);
+  Launch launch =
+      Shell(0, absl::StrCat("touch ", root_, "/runs; until test -e ", root_,
+                            "/go; do sleep 0.01; done; ", "head -c ", bytes + 10'000'000,
+                            " /dev/zero | tail -c ", bytes, " > /dev/null"));
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(100 << 20));
+  ASSERT_TRUE(runner().Start(launch));
+  ASSERT_TRUE(RunUntil([&] { return access(File("runs").c_str(), F_OK) == 0; }));
+  // It is measured, and small; then no time passes.
+  clock.Advance(absl::Milliseconds(100));
+  ASSERT_EQ(runner().UntilDue(), absl::ZeroDuration());
+  ASSERT_TRUE(RunUntil([&] { return runner().UntilDue() > absl::ZeroDuration(); }));
+  std::ofstream(root_ + "/go") << "";
+  const AttemptUpdate end = WaitEnd(0);
+  EXPECT_EQ(end.outcome, Outcome::kOutOfMemory);
+  EXPECT_GT(end.usage.peak_ram_bytes, static_cast<uint64_t>(bytes) * 9 / 10);
+}
+
+TEST_F(RunnerTest, MappedFilesThatWereSeenDoNotCount) {
+  kartograph::testing::ManualClock clock;
+  options_.clock = &clock;
+  Launch launch = List(0, {"/usr/bin/python3", "-SEc",
+                           absl::StrCat(R"(
+import mmap, os, time
+size = 300 << 20
+with open("file", "w+b") as file:
+    file.truncate(size)
+    data = mmap.mmap(file.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ)
+    sum(data[at] for at in range(0, size, 4096))
+    open(")",
+                                        root_, R"(/runs", "w")
+    while not os.path.exists(")",
+                                        root_, R"(/go"): time.sleep(0.01)
+)")});
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(100 << 20));
+  ASSERT_TRUE(runner().Start(launch));
+  ASSERT_TRUE(RunUntil([&] { return access(File("runs").c_str(), F_OK) == 0; }));
+  clock.Advance(absl::Milliseconds(100));
+  ASSERT_TRUE(RunUntil([&] { return runner().UntilDue() > absl::ZeroDuration(); }));
+  std::ofstream(root_ + "/go") << "";
+  const AttemptUpdate end = WaitEnd(0);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message;
+  EXPECT_LT(end.usage.peak_ram_bytes, 100u << 20);
 }
 
 TEST_F(RunnerTest, PagesThatProcessesShareCountOnce) {

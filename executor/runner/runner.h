@@ -47,11 +47,13 @@ namespace kartograph::executor {
 // Declared memory is a limit. With a cgroup pool the kernel keeps it, and counts what was used.
 // Without, the trees of attempts that declare some are measured ten times a second, more often
 // while they grow, each page once, and those of mapped files not at all, as the kernel can take
-// them back. What goes up and down again in between passes unseen, but for one that ended before
-// the first of these measurements: where the kernel reports that its largest process had more than
-// twice what it may, it ends as out of memory after all. So that none can take a host's memory
-// between two measurements, each of its processes has a limit of what it can map for itself
-// (RLIMIT_DATA): twice the declared memory and a gigabyte. Beyond it, allocating fails.
+// them back. What goes up and down again in between passes unseen, until the attempt has ended:
+// then the kernel reports how much its largest process ever had, and what that is above the most
+// that was measured of one is added to what was measured. As it may be of mapped files, only what
+// is more than twice what it may have ends the attempt as out of memory after all. So that none can
+// take a host's memory between two measurements, each of its processes has a limit of what it can
+// map for itself (RLIMIT_DATA): twice the declared memory and a gigabyte. Beyond it, allocating
+// fails.
 //
 // What it prints goes through pipes into its sandbox (output_collector.h). What it is to read is
 // written there before it starts, as `input` and `inputs`, but for what goes along with the message
@@ -201,8 +203,9 @@ class Runner {
     // What had been used before this attempt, by the process and in its group.
     absl::Duration cpu_before;
     absl::Duration group_cpu_before;
-    uint64_t measured_peak = 0;  // bytes; the largest seen
-    bool surveyed = false;       // measured as a whole tree, at least once
+    uint64_t measured_peak = 0;  // bytes of the tree; the largest seen
+    uint64_t process_rss = 0;    // of one of its processes, the largest seen
+    uint64_t process_peak = 0;   // of a worker's process, as the kernel counts it
     std::string message;
     CgroupPool::Group cgroup;
     // Of the last survey.

@@ -106,7 +106,10 @@ std::vector<Process> Runner::AssignProcesses(const std::vector<Process>& process
         owner->members.push_back(process);
         // Before its program is executed, a process has our memory.
         const bool counts = process.pid != owner->pid || !owner->in_our_memory;
-        if (counts) owner->member_rss += process.rss_bytes;
+        if (counts) {
+          owner->member_rss += process.rss_bytes;
+          owner->process_rss = std::max(owner->process_rss, process.rss_bytes);
+        }
       }
       if (owner != nullptr || orphan) break;
       auto parent = index.find(at->parent);
@@ -157,7 +160,6 @@ void Runner::Survey(SteadyTime now) {
   for (auto& [id, attempt] : attempts_) attempts.push_back(attempt.get());
   for (Attempt* attempt : attempts) {
     if (attempt->cgroup.fd < 0) Measure(attempt, now);
-    attempt->surveyed = attempt->surveyed || attempt->member_rss > 0;
     const bool ends = attempt->cause != Outcome::kNone || attempt->reported.has_value();
     if (ends || attempt->main_ended) CheckEnding(attempt, now);
   }

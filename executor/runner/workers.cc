@@ -106,7 +106,7 @@ void Runner::MeasureWorker(Attempt* attempt) {
   attempt->usage = {};
   attempt->usage.ru_utime = absl::ToTimeval(usage.cpu_time);
   const uint64_t peak = ReadPeakMemory(attempt->pid);
-  attempt->measured_peak = std::max(attempt->measured_peak, peak);
+  attempt->process_peak = peak;
   // For the next attempt, where that would be wrong by more than a little.
   if (peak > usage.rss_bytes + usage.rss_bytes / 8) ResetPeakMemory(attempt->pid);
 }

@@ -147,6 +147,18 @@ def test_a_service_that_is_stopping_says_so(start, folder):
     assert refused.returncode == UNREACHABLE and "CANCELLED" not in refused.stderr
 
 
+def test_a_service_that_drains_says_so(start, folder):
+    service = start("--drain")
+    graph = service.submit([gated(folder)])
+    service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    service.process.send_signal(signal.SIGTERM)
+    eventually(lambda: "stopping when running attempts have ended" in service.stderr(), "it drains")
+    refused = service.cli("status", graph)
+    assert refused.returncode == UNREACHABLE and "the service is stopping" in refused.stderr
+    (folder / "gate").touch()
+    assert service.process.wait(60) == 0
+
+
 def test_logs_follow_a_task_over_its_attempts(shared, folder):
     graph = shared.submit([task("a", shell=f"echo try; [ -e {folder}/ok ]", max_attempts=3)])
     follower = follow(shared.server, "logs", graph, "a", "--follow")

@@ -195,8 +195,12 @@ def test_an_older_history_gets_nothing_of_what_it_has_not_launched(start, folder
     with pytest.raises(StartFailed) as refused:
         service.start()
     assert "graphs up to g1: its newest part is lost" in refused.value.stderr
-    # Without the sandboxes nothing shows it, and the ids come again.
+    # Where nothing shows it, the ids come again.
     shutil.rmtree(state / "sandboxes")
+    with pytest.raises(StartFailed) as refused:
+        service.start()
+    assert "it had graphs up to g1, says" in refused.value.stderr
+    (state / "history.mark").unlink()
     service.start()
     graph = service.submit([task("a", shell="echo new; printf 1 > $KARTOGRAPH_RESULT"),
                             task("b", shell="echo new")])

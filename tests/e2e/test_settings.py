@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import KARTOGRAPHD, LOCAL_AGENT, PATIENCE, Service, StartFailed, eventually, task
+from harness import KARTOGRAPHD, LOCAL_AGENT, PATIENCE, Service, StartFailed, eventually, pb, task
 
 
 def failed(folder, *flags, **options):
@@ -95,6 +95,37 @@ def test_settings_as_usual_are_not_doubted(start):
     service.wait_for_agent()
     eventually(lambda: "live graphs" in service.stderr(), "the start is in the log")
     assert "did you mean" not in service.stderr() and "this machine has" not in service.stderr()
+
+
+def test_the_start_and_the_stop_are_in_the_log(start, folder):
+    service = start("--cpu", "2", "--ram", "64MiB", "--pool", "db=3")
+    gate = folder / "gate"
+    graph = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done")])
+    eventually(lambda: service.agent_pid() and "was started" in service.stderr(), "the agent is named")
+    agent = service.agent_pid()
+    assert f"agent {agent} was started, with 0 attempts; memory limits: " in service.stderr()
+    service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    assert service.terminate() == 0
+    assert service.stderr().endswith(" info stopped\n")
+    service.start()
+    eventually(lambda: f"agent {agent} was found running, with 1 attempts" in service.stderr(), "it is found")
+    line = next(line for line in service.stderr().splitlines() if "live graphs" in line)
+    for words in (f"serves {service.state} ", "with cpu=2 ram=64MiB, pools db=3", "live graphs: 1, live attempts: 1"):
+        assert words in line
+    # One zone everywhere, whatever the machine's.
+    for text in (service.stderr(), (service.state / "agent.log").read_text()):
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", text)
+    gate.touch()
+
+
+def test_sighup_makes_the_agents_log_again(start):
+    service = start()
+    service.wait_for_agent()
+    log = service.state / "agent.log"
+    eventually(lambda: log.exists() and "serving a new connection" in log.read_text(), "the agent logs")
+    log.rename(service.state / "agent.log.1")
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: log.exists() and "opened again" in log.read_text(), "the log is made again")
 
 
 def test_sighup_says_what_has_changed_and_what_takes_a_restart(start, folder):

@@ -5,7 +5,8 @@ import random
 import time
 import uuid
 
-from harness import (SANITIZER, eventually, outcome_name, pb, processes_with, random_graph,
+import pytest
+from harness import (SANITIZER, StartFailed, eventually, outcome_name, pb, processes_with, random_graph,
                      state_name, task)
 
 ROUNDS = 2 if SANITIZER else 3
@@ -255,6 +256,22 @@ def test_a_lost_identity_is_not_guessed_and_can_be_given_up(mesos, folder):
     service.start("--mesos-abandon", "unknown")
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
     assert outcomes(service, graph, "a") == ["LOST", "SUCCEEDED"]
+
+
+def test_a_history_that_is_gone_is_not_taken_for_a_new_one(mesos, folder):
+    service = mesos.service(mesos.cluster())
+    graph = service.submit([gated("a", folder / "trace", folder / "gate")])
+    eventually(lambda: lines(folder / "trace") == ["a"], "the task runs")
+    service.kill()
+    for file in service.state.glob("history.sqlite*"):
+        file.unlink()
+    with pytest.raises(StartFailed) as refused:
+        service.start()
+    assert "ends with nothing" in refused.value.stderr and "--accept-lost-history" in refused.value.stderr
+    service.start("--accept-lost-history")
+    again = service.submit([task("a", shell="echo new")])
+    assert service.wait_for_graph(again).state == pb.GRAPH_STATE_SUCCEEDED
+    assert int(again[1:]) > int(graph[1:]), "an answered id does not come again"
 
 
 def test_a_framework_can_be_given_up_with_what_runs_under_it(mesos, folder):
