@@ -208,7 +208,7 @@ def show_service(binaries, service, graph_id):
 def wait_for_end(service):
     print("\nThe service stays up; Ctrl-C ends it.", flush=True)
     if service.process.wait():
-        raise Failed(f"The service ended by itself. The end of its log:\n{tail(service.log, 10)}")
+        raise Failed(f"The service exited on its own. The end of its log:\n{tail(service.log, 10)}")
 
 
 def work(once, steps):

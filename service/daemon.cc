@@ -115,9 +115,9 @@ absl::StatusOr<std::string> PrepareState(const std::string& state) {
 absl::Status CheckAddress(const Address& address, absl::string_view flag) {
   absl::Status status = CheckCanListen(address);
   if (status.ok()) return status;
-  const absl::Status problem = absl::UnavailableError(
-      absl::StrCat("cannot listen on ", address.ToString(), ": ", std::string(status.message()),
-                   "; choose another address with ", flag, " HOST:PORT (port 0 takes a free one)"));
+  const absl::Status problem = absl::UnavailableError(absl::StrCat(
+      "cannot listen on ", address.ToString(), ": ", std::string(status.message()),
+      "; choose another address with ", flag, " HOST:PORT (port 0 picks a free port)"));
   // Whatever else is in the way may go: another program, a network that is not up yet.
   return absl::IsPermissionDenied(status) ? Misconfigured(problem) : problem;
 }
@@ -428,8 +428,8 @@ class DaemonImpl final : public Daemon {
     for (const Address& address : {grpc_address_, http_address_}) {
       if (tls_ || address.host.empty() || address.IsLoopback()) continue;
       spdlog::warn(
-          "listening on {} without TLS (--insecure): who can read the network can read the token, "
-          "and with it run programs on this machine",
+          "listening on {} without TLS (--insecure): anyone who can read the network can read the "
+          "token, and with it run programs on this machine",
           address.ToString());
     }
     return absl::OkStatus();

@@ -83,7 +83,7 @@ void ReapOrphans() {
 
 void SetUpLog(const std::string& level) {
   auto logger = spdlog::stderr_logger_mt("kartographd");
-  logger->set_pattern(kLogPattern, spdlog::pattern_time_type::utc);
+  logger->set_pattern(kartograph::kLogPattern, spdlog::pattern_time_type::utc);
   logger->set_level(spdlog::level::from_str(level));
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));

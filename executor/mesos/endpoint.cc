@@ -45,10 +45,11 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text, uint16_t default_
     has_port = absl::ConsumePrefix(&port, ":");
     if (!has_port && !port.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(shown, ": after the ] comes nothing, or : and a port"));
+          absl::StrCat(shown, ": only : and a port may follow the ]"));
     }
     if (!absl::StrContains(host, ':') || !std::all_of(host.begin(), host.end(), MayBeInAddress)) {
-      return absl::InvalidArgumentError(absl::StrCat(shown, ": in brackets is no IPv6 address"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(shown, ": what is in brackets is not an IPv6 address"));
     }
   } else {
     const size_t colon = host.find(':');
@@ -63,7 +64,7 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text, uint16_t default_
     }
     if (host.empty()) return absl::InvalidArgumentError(absl::StrCat(shown, " names no host"));
     if (!std::all_of(host.begin(), host.end(), MayBeInHost)) {
-      return absl::InvalidArgumentError(absl::StrCat(shown, " is no name of a host"));
+      return absl::InvalidArgumentError(absl::StrCat(shown, " is not the name of a host"));
     }
   }
   HostPort result{std::string(host), default_port};
@@ -87,7 +88,7 @@ absl::StatusOr<Endpoint> ParseRedirect(absl::string_view location, const Endpoin
   const std::string shown = absl::StrCat("the redirect to \"", absl::CEscape(location), "\"");
   if (std::any_of(rest.begin(), rest.end(),
                   [](char c) { return absl::ascii_isspace(c) || absl::ascii_iscntrl(c); })) {
-    return absl::InvalidArgumentError(absl::StrCat(shown, " is no URL"));
+    return absl::InvalidArgumentError(absl::StrCat(shown, " is not a URL"));
   }
   Endpoint to = from;
   if (absl::StartsWith(rest, "/") && !absl::StartsWith(rest, "//")) {

@@ -39,12 +39,12 @@ TEST(EndpointTest, ReadsHostsAndPorts) {
 TEST(EndpointTest, SaysWhatIsWrongWithAHost) {
   EXPECT_THAT(Parsed(""), HasSubstr("no host"));
   EXPECT_THAT(Parsed(":5050"), HasSubstr("no host"));
-  EXPECT_THAT(Parsed("a b"), HasSubstr("is no name"));
-  EXPECT_THAT(Parsed("a\r\nb"), HasSubstr("is no name"));
+  EXPECT_THAT(Parsed("a b"), HasSubstr("is not the name"));
+  EXPECT_THAT(Parsed("a\r\nb"), HasSubstr("is not the name"));
   EXPECT_THAT(Parsed("::1"), HasSubstr("such as [::1]:5050"));
   EXPECT_THAT(Parsed("[::1"), HasSubstr("no ]"));
   EXPECT_THAT(Parsed("[::1]x"), HasSubstr("after the ]"));
-  EXPECT_THAT(Parsed("[host]:1"), HasSubstr("no IPv6 address"));
+  EXPECT_THAT(Parsed("[host]:1"), HasSubstr("not an IPv6 address"));
   for (const char* port : {"", "0", "65536", "x", "-1", "+1", "1x", " 1", "99999999999999999999"}) {
     EXPECT_THAT(Parsed(std::string("host:") + port), HasSubstr("from 1 to 65535")) << port;
   }
@@ -73,10 +73,10 @@ TEST(EndpointTest, RefusesOtherRedirects) {
   EXPECT_THAT(Redirect("host:5050"), HasSubstr("names no host"));
   EXPECT_THAT(Redirect("//"), HasSubstr("names no host"));
   EXPECT_THAT(Redirect("ftp://b"), HasSubstr("neither http nor https"));
-  EXPECT_THAT(Redirect("//user@b:1"), HasSubstr("no name of a host"));
+  EXPECT_THAT(Redirect("//user@b:1"), HasSubstr("not the name of a host"));
   EXPECT_THAT(Redirect("//b:x/"), HasSubstr("from 1 to 65535"));
-  EXPECT_THAT(Redirect("/a b"), HasSubstr("is no URL"));
-  EXPECT_THAT(Redirect("//b/x\r\nHost: c"), HasSubstr("is no URL"));
+  EXPECT_THAT(Redirect("/a b"), HasSubstr("is not a URL"));
+  EXPECT_THAT(Redirect("//b/x\r\nHost: c"), HasSubstr("is not a URL"));
 }
 
 }  // namespace

@@ -105,7 +105,7 @@ def find_service(where: Where = None, *, token: str | None = None, ca: str | os.
         socket = folder.absolute() / SOCKET
         if not socket.exists():
             raise ServiceNotFound(
-                f"no service of yours runs here (there is no {socket}): start kartographd, give the address of "
+                f"no service of yours is running here (there is no {socket}): start kartographd, give the address of "
                 "another service or set KARTOGRAPH_SERVER, or use kartograph.local() for a private one")
         return Endpoint(complete_address(f"unix:{socket}"))
     address = complete_address(where)

@@ -28,7 +28,7 @@ class Current:
         """Adds a task to the graph of this one, as `Graph.add` does. The graph must be open.
 
         Without a name it gets one below this task's own, so that a further attempt of this task, which adds the same
-        tasks in the same order, finds those that an earlier one has added. So it does with a name that is given.
+        tasks in the same order, finds those that an earlier one has added. The same holds for a name that is given.
         """
         return self._open().add(task, **options)
 

@@ -25,7 +25,7 @@ Finished = tuple[Any, Any, Optional[BaseException]]
 
 @dataclass(frozen=True)
 class RemoteTask:
-    """Stands for a task whose object cannot be had here: one that another program submitted to the queue."""
+    """Stands for a task whose object is not available here: one that another program submitted to the queue."""
 
     graph_id: str
     name: str
@@ -43,14 +43,14 @@ class TaskExecuter:
                     ...
 
     `service` is a `Service`, an address ("host:port", "unix:/path") or None: then it is found as the command line finds
-    it. `token` and `ca` (a PEM file) are for TCP. `options` hold for every task that does not say otherwise.
+    it. `token` and `ca` (a PEM file) are for TCP. `options` apply to every task that does not say otherwise.
 
     What finishes waits in a client queue of this executer's own. With the `queue` of an earlier process, what that did
     not acknowledge is delivered, at the latest when its leases are over (a minute). A `consumer` name makes that at
     once, for a program that was started again under the same name; programs that share a queue need names of their own.
 
-    **Acknowledgement.** What `pop_finished` returns is acknowledged by the next call of it from the same thread, by
-    `close`, and by leaving the `with` block without an exception. A program that dies before is given it again.
+    **Acknowledgement.** What `pop_finished` returns is acknowledged by the next call to it from the same thread, by
+    `close`, and by leaving the `with` block without an exception. A program that dies before that is given it again.
 
     Safe with threads. In a fork of the process every call raises ForkedProcess.
     """
@@ -73,7 +73,7 @@ class TaskExecuter:
     # --- The three verbs --------------------------------------------------------------------------------------
 
     def execute(self, task: Any, after: Any = (), name: str = "", title: str = "", **options: Any) -> TaskId:
-        """Starts running `task`: an object with `run()` and, if it likes, `consumption()`.
+        """Starts running `task`: an object with `run()` and, optionally, `consumption()`.
 
         Returns when the service has stored it; from then on nothing is lost. `after` are tasks that must have
         succeeded first: objects that were executed, or their ids. Raises NotPicklable, InvalidTask, AlreadyExists (of
@@ -82,14 +82,14 @@ class TaskExecuter:
         return self._execute([task], after, name, title, options)[0]
 
     def execute_all(self, tasks: Iterable[Any], after: Any = (), **options: Any) -> list[TaskId]:
-        """Starts running many tasks by few calls, which is much faster than one by one.
+        """Starts running many tasks with few calls, which is much faster than one by one.
 
-        Where one is refused, the others run all the same; the first error is raised.
+        If one is refused, the others run all the same; the first error is raised.
         """
         return self._execute(list(tasks), after, "", "", options)
 
     def cancel(self, task: Any) -> None:
-        """Stops `task`, if it still runs; no effect if it has ended. It comes back with the exception `Cancelled`."""
+        """Stops `task`; no effect if it has ended. It comes back with the exception `Cancelled`."""
         self._connection.check()
         for identity in self._table.running(task):
             request = pb.CancelRequest(request_id=new_request_id(), graph_id=identity.graph_id, task_name=identity.name)
@@ -99,10 +99,10 @@ class TaskExecuter:
                 continue  # it has ended, and is not kept any more
 
     def pop_finished(self, task: Any = None, timeout: float | None = 0) -> list[Finished]:
-        """All that finished since: tuples (task, return_value, exception), the exception None where it succeeded.
+        """All that finished since: tuples (task, return_value, exception), the exception None if it succeeded.
 
         The task is the object that was executed. With `task`, only that one's. Waits up to `timeout` seconds (None:
-        without end) until there is something; an empty list where nothing finished in time.
+        without end) until there is something; an empty list if nothing finished in time.
 
         Acknowledges what the last call in this thread returned, and so tells the service that it was dealt with.
         """
@@ -122,7 +122,7 @@ class TaskExecuter:
         return len(self._table)
 
     def id_of(self, task: Any) -> TaskId | None:
-        """What the task is called, the last time it was executed here or came out of `pop_finished`; None if neither.
+        """The id of the task when it was last executed here or came out of `pop_finished`; None if neither.
 
         After a restart of the client its task is another object with the same id.
         """
@@ -136,9 +136,9 @@ class TaskExecuter:
         return str(answer.reason) or _ending.word(answer.state)
 
     def close(self, acknowledge: bool = True) -> None:
-        """Acknowledges what was popped (unless told not to) and ends the connection. Tasks that run go on.
+        """Acknowledges what was popped (unless told not to) and ends the connection. Running tasks carry on.
 
-        Where the executer has a queue of its own making, what has not been popped is not kept.
+        If the executer made its own queue, what has not been popped is not kept.
         """
         if self._connection.closed or self._connection.forked:
             return

@@ -44,7 +44,7 @@ class KartographFuture(Future):  # type: ignore[type-arg]
         self._settled = False  # whether what became of it has been decided; guarded by the core
 
     def cancel(self) -> bool:
-        """Cancels the call, also while it runs; its process is ended. False if it has ended."""
+        """Cancels the call, even while it runs; its process is ended. False if it has ended."""
         cancelled = super().cancel()
         if cancelled:
             self._core.cancel(self)
@@ -85,15 +85,15 @@ class KartographExecutor(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> KartographFuture:
         """Starts a call. Raises NotPicklable, and RuntimeError after `shutdown`.
 
-        What the service has against it becomes the future's exception.
+        If the service refuses it, that becomes the future's exception.
         """
         return self._core.submit([(fn, args, kwargs)], self._options)[0]
 
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None,
             chunksize: int = 1) -> Iterator[Any]:
-        """`fn` of each, in order, by tasks of `chunksize` calls. Iterables may be endless.
+        """`fn` of each, in order, in tasks of `chunksize` calls. Iterables may be endless.
 
-        Raises TimeoutError when a value is not there `timeout` seconds after this call.
+        Raises TimeoutError if a value is not there `timeout` seconds after this call.
         """
         if chunksize < 1:
             raise ValueError("chunksize must be 1 or more")

@@ -92,7 +92,7 @@ class Node(_pickling.Reference):
         """Waits until it has ended, and returns what it returned or raises what it raised.
 
         A command's is what it wrote to the file $KARTOGRAPH_RESULT, in bytes, or None. Raises TimeoutError after
-        `timeout` seconds, and TaskError where it ended in another way.
+        `timeout` seconds, and TaskError if it ended in another way.
         """
         value, exception = self._ending(timeout).open()
         if exception is not None:
@@ -100,7 +100,7 @@ class Node(_pickling.Reference):
         return value
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Waits as `result`, and returns the exception, or None where there is none."""
+        """Waits as `result` does, and returns the exception, or None if there is none."""
         return self._ending(timeout).open()[1]
 
     def explain(self) -> str:
@@ -113,7 +113,7 @@ class Node(_pickling.Reference):
         return self.graph.connection.read_log(self.graph.id, self.name, stderr=stderr).decode(errors="replace")
 
     def cancel(self) -> None:
-        """Stops it, if it still runs; no effect if it has ended."""
+        """Stops it; no effect if it has ended."""
         self.graph._cancel([self.name])
 
     def _get(self) -> pb.Task:
@@ -157,12 +157,12 @@ class Graph:
         print(report.result())
 
     With `open=True` tasks may also be added after `submit`, by this program and by the tasks themselves
-    (`kartograph.current()`); with `open_until_idle` it closes itself when nothing was added for so many seconds after
+    (`kartograph.current()`); with `open_until_idle` it closes itself when nothing was added for that many seconds after
     all its tasks have ended, as this program may have died. `service`, `token` and `ca` are as for TaskExecuter;
-    `options` hold for every task that does not say otherwise. `fail_fast` cancels the rest after the first failure.
+    `options` apply to every task that does not say otherwise. `fail_fast` cancels the rest after the first failure.
     With a `queue`, its tasks are delivered there when they end, to a TaskExecuter of that queue.
 
-    Safe with threads. What it runs goes on when this program ends.
+    Safe with threads. Its tasks carry on when this program ends.
     """
 
     def __init__(self, name: str = "", service: Where = None, *, token: str | None = None,
@@ -194,7 +194,7 @@ class Graph:
     @classmethod
     def existing(cls, graph_id: str, service: Where = None, *, token: str | None = None,
                  ca: str | os.PathLike[str] | None = None) -> Graph:
-        """A graph that was submitted before, by whatever program. Raises NotFound."""
+        """A graph that was submitted before, by any program. Raises NotFound."""
         connection = Connection(service, token=token, ca=ca)
         try:
             answer = connection.call("GetGraph", pb.GetGraphRequest(graph_id=graph_id))
@@ -224,7 +224,7 @@ class Graph:
     # --- Adding tasks --------------------------------------------------------------------------------------------
 
     def add(self, task: Any, *, after: Any = (), name: str = "", title: str = "", **options: Any) -> Node:
-        """Adds an object with `run()` and, if it likes, `consumption()`.
+        """Adds an object with `run()` and, optionally, `consumption()`.
 
         It starts when the tasks `after` have succeeded (nodes, or names), and those whose return values are in it.
         Raises NotPicklable; on a graph that runs, InvalidTask, AlreadyExists, WrongState (it is not open).
@@ -236,7 +236,7 @@ class Graph:
         """Adds a call of `function`, with arguments that may have nodes in them.
 
         Options of the task (`consumption`, `timeout`, `retries`, `priority`, `labels`, ...) are not given to the
-        function; for one that has an argument of such a name there is functools.partial.
+        function; for one that has an argument of such a name use functools.partial.
         """
         options = {key: kwargs.pop(key) for key in list(kwargs) if key in _OPTIONS}
         prepared = _task.prepare_call(function, args, kwargs, self._options.but(**options), self._server)
@@ -254,7 +254,7 @@ class Graph:
     def batch(self) -> Iterator[None]:
         """What is added in this block to a graph that runs is sent at its end, in one call: all of it or nothing.
 
-        That is much faster for many tasks. They cannot be asked about before.
+        That is much faster for many tasks. They cannot be asked about before that.
         """
         with self._lock:
             self._batches += 1
@@ -365,10 +365,10 @@ class Graph:
             return self._id
 
     def wait(self, timeout: float | None = None, check: bool = False, progress: bool = False) -> Progress:
-        """Waits until it has ended, through any restart of the service, and says how.
+        """Waits until it has ended, through any restart of the service, and says how it ended.
 
         An open graph is closed once all its tasks have ended. Raises TimeoutError after `timeout` seconds; with
-        `check`, GraphFailed where not all tasks succeeded, caused by the first of their exceptions. `progress` shows a
+        `check`, GraphFailed if not all tasks succeeded, caused by the first of their exceptions. `progress` shows a
         bar meanwhile: tqdm's if that is installed.
         """
         bar = _show.Bar(self._spec.title or self._spec.name) if progress else None
@@ -432,7 +432,7 @@ class Graph:
         return Node(self, name, _task.read_mark(task.spec.client_data)[0])
 
     def close(self) -> None:
-        """Ends the connection. What runs goes on."""
+        """Ends the connection. Running tasks carry on."""
         self.connection.close()
 
     def _repr_html_(self) -> str:

@@ -31,7 +31,7 @@ END = 30.0
 class Service:
     """A service that belongs to this program; a context manager that ends it. Safe with threads.
 
-    It ends with this program, also when that is killed: with it everything it runs, and its history.
+    It ends with this program, even if that is killed, and so do everything it runs and its history.
     """
 
     def __init__(self, command: Sequence[str], folder: pathlib.Path) -> None:
@@ -115,7 +115,7 @@ def local(cpu: float | None = None, ram: int | str | None = None, *, pools: Mapp
     `cpu` is in cores and `ram` in bytes, or a text such as "12GiB"; by default, what this machine has. `pools` are
     resources that no machine has, `resources` further ones of this machine, both in units. `settings` are further
     arguments of `kartographd`. The program is what KARTOGRAPHD names, that of the installed wheel, or the one in PATH:
-    else ServiceNotFound. Raises KartographError with its words where it does not start.
+    else ServiceNotFound. Raises KartographError with its words if it does not start.
     """
     program = find_program()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kartograph-"))
@@ -139,7 +139,7 @@ def find_program() -> str:
     given = os.environ.get("KARTOGRAPHD", "")
     if given:
         if not os.access(given, os.X_OK):
-            raise ServiceNotFound(f"KARTOGRAPHD is {given}, which is no program that can be run")
+            raise ServiceNotFound(f"KARTOGRAPHD is {given}, which is not a program that can be run")
         return os.path.abspath(given)
     found = _installed() or shutil.which(PROGRAM)
     if not found:

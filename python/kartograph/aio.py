@@ -23,7 +23,7 @@ class AsyncExecuter:
                 ...
 
     Belongs to one event loop, whose tasks may share it. What `pop_finished` returned is acknowledged by the next call
-    of it, whichever task makes that.
+    to it, whichever task makes that.
     """
 
     def __init__(self, service: Where = None, *, token: str | None = None, ca: str | os.PathLike[str] | None = None,

@@ -78,7 +78,7 @@ class ServiceUnavailable(ServiceError, ConnectionError):
 
 
 class ServiceNotFound(KartographError, FileNotFoundError):
-    """No address was given, and there is no service of this user where one would be; or its program is not there."""
+    """No address was given and no service of this user is running, or its program is missing."""
 
 
 class ForkedProcess(KartographError, RuntimeError):
@@ -133,7 +133,7 @@ class TaskError(KartographError):
 
 
 class TaskExited(TaskError):
-    """Its process exited before the task returned, such as by `os._exit`; of a command: with another status than 0."""
+    """Its process exited before the task returned, such as by `os._exit`; for a command: with a status other than 0."""
 
 
 class TaskKilled(TaskError):

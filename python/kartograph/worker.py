@@ -22,7 +22,7 @@ def main() -> int:
     for argument in sys.argv[1:]:
         name, equals, value = argument.partition("=")
         if not equals or name[:2] != "--" or name[2:] not in given:
-            print(f"kartograph.worker: {argument!r} is no option: Kartograph's agents start this", file=sys.stderr)
+            print(f"kartograph.worker: {argument!r} is not an option: Kartograph's agents start this", file=sys.stderr)
             return 2
         given[name[2:]].append(value)
     setting = _session.Setting("".join(given["session"]), tuple(given["path"]), tuple(given["code"]))

@@ -42,7 +42,7 @@ absl::StatusOr<std::string> Read(const std::string& path) {
   if (!file.ok() || fstat(file.get(), &info) != 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot read ", path));
   }
-  if (!S_ISREG(info.st_mode)) return Wrong(path, "is no file: remove it, and it is made again");
+  if (!S_ISREG(info.st_mode)) return Wrong(path, "is not a file: remove it, and it is made again");
   if (info.st_uid != geteuid()) {
     return Wrong(path, absl::StrFormat("belongs to the user with id %u, and kartographd runs as %u:"
                                        " chown it",
@@ -62,7 +62,7 @@ absl::StatusOr<std::string> Read(const std::string& path) {
   if (token.size() < kLeastToken || token.size() > kMostToken ||
       !std::all_of(token.begin(), token.end(),
                    [](unsigned char c) { return absl::ascii_isgraph(c); })) {
-    return Wrong(path, absl::StrCat("is no token, which has ", kLeastToken, " to ", kMostToken,
+    return Wrong(path, absl::StrCat("is not a token, which has ", kLeastToken, " to ", kMostToken,
                                     " letters and digits: remove it, and a new one is made"));
   }
   return std::string(token);

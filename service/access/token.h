@@ -1,4 +1,4 @@
-// The token of a state folder: who has it may do everything that the service can do.
+// The token of a state folder: anyone who has it can do everything that the service can do.
 #ifndef KARTOGRAPH_SERVICE_ACCESS_TOKEN_H_
 #define KARTOGRAPH_SERVICE_ACCESS_TOKEN_H_
 

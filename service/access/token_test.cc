@@ -76,14 +76,14 @@ TEST_F(TokenTest, IsRefusedWhereItIsNone) {
   for (const std::string& text : {std::string(), std::string("short"), std::string(2000, 'a'),
                                   std::string(20, 'a') + " " + std::string(20, 'a')}) {
     Write("token", text, 0600);
-    EXPECT_THAT(Refusal(), HasSubstr("is no token")) << text;
+    EXPECT_THAT(Refusal(), HasSubstr("is not a token")) << text;
   }
   std::filesystem::remove(state_ + "/token");
   std::filesystem::create_symlink("/etc/passwd", state_ + "/token");
   EXPECT_THAT(Refusal(), HasSubstr("symbolic link"));
   std::filesystem::remove(state_ + "/token");
   mkdir((state_ + "/token").c_str(), 0700);
-  EXPECT_THAT(Refusal(), HasSubstr("is no file"));
+  EXPECT_THAT(Refusal(), HasSubstr("is not a file"));
 }
 
 TEST_F(TokenTest, ClosesAStateFolderTheFirstTimeAlone) {

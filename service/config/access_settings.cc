@@ -46,9 +46,8 @@ constexpr Setting kSettings[] = {
        return SetFile(text, c.access.tls_client_ca);
      }},
     {"insecure", "insecure", Kind::kSwitch, "",
-     "Let other machines connect without TLS: who can read or change what is sent on the way can "
-     "do "
-     "everything.",
+     "Let other machines connect without TLS: anyone who can read or change what is sent on the "
+     "way can do anything.",
      [](absl::string_view text, ServiceConfig& c) { return SetSwitch(text, c.access.insecure); }},
     {"http-host", "http-host", Kind::kValue, "NAME[,NAME...]",
      "Names under which browsers reach --http besides its own, such as that of a proxy; the first "
@@ -85,8 +84,8 @@ absl::Status CheckAccessConfig(const ServiceConfig& config) {
     if (!IsExposed(*address)) continue;
     return Wrong(absl::StrCat(flag, " = ", address->ToString(),
                               ": other machines reach this address: encrypt it with --tls-cert and "
-                              "--tls-key, or say --insecure where everybody on the network may do "
-                              "everything"));
+                              "--tls-key, or say --insecure if everybody on the network may do "
+                              "anything"));
   }
   return absl::OkStatus();
 }

@@ -59,7 +59,7 @@ std::string HostName() {
 
 absl::StatusOr<Address> ParseAddress(absl::string_view text) {
   const absl::Status wrong = absl::InvalidArgumentError(
-      "must be HOST:PORT, such as 127.0.0.1:50061 or [::1]:0; port 0 takes a free one");
+      "must be HOST:PORT, such as 127.0.0.1:50061 or [::1]:0; port 0 picks a free port");
   const size_t colon = text.rfind(':');
   if (colon == absl::string_view::npos) return wrong;
   absl::string_view host = text.substr(0, colon);

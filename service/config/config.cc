@@ -34,8 +34,8 @@ A flag wins over the file. When the service serves, it prints one line to stdout
 
   ready grpc=HOST:PORT http=HOST:PORT        (grpc=unix:PATH with --grpc none)
 
-Who may use it: its own user, through the socket STATE/run/grpc.sock, and who has the token in
-STATE/token. `kartograph page` logs a browser in.
+It can be used by its own user, through the socket STATE/run/grpc.sock, and by anyone who has the
+token in STATE/token. `kartograph page` logs a browser in.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT, 1 it cannot start or go on, 2 the settings
 are wrong.)";
@@ -135,7 +135,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   Flags flags;
   std::vector<std::string> problems;
   CLI::App app(
-      "kartographd runs graphs of tasks on a cluster and never promises more than there is.",
+      "kartographd runs graphs of tasks on a cluster and never promises more resources than there "
+      "are.",
       "kartographd");
   app.footer(kFooter);
   app.set_version_flag("--version", absl::StrCat("kartographd ", kVersion), "Print the version.");

@@ -79,7 +79,7 @@ constexpr Setting kSettings[] = {
      "the environment variable KARTOGRAPH_MESOS_SECRET.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.principal); }},
     {"mesos-secret-file", "mesos-secret-file", Kind::kValue, "FILE",
-     "The principal's secret: alone, after the principal, or as Mesos's JSON.",
+     "The principal's secret: on its own, after the principal, or as Mesos's JSON.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.secret_file); }},
     {"mesos-tls", "mesos-tls", Kind::kSwitch, "",
      "Use TLS with masters that are found in ZooKeeper; for others use https:// in --cluster.",
@@ -119,7 +119,7 @@ constexpr Setting kSettings[] = {
      SetIndexed},
     {"mesos-abandon", "mesos-abandon", Kind::kValue, "ID",
      "Give up the framework of this id, with all that runs under it, and register a new one; "
-     "unknown where its id is lost. Without effect once that is done.",
+     "unknown if its id is lost. Without effect once that is done.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.mesos.abandon); }},
 };
 

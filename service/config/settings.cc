@@ -205,13 +205,12 @@ using Kind = Setting::Kind;
 
 constexpr Setting kSettings[] = {
     {"state", "state", Kind::kValue, "DIR",
-     "Folder of the run history and everything else that must survive; made where it is missing. "
-     "Default: /var/lib/kartograph of root, ~/.local/state/kartograph of others.",
+     "Folder of the run history and everything else that must survive; created if it does not "
+     "exist. Default: /var/lib/kartograph of root, ~/.local/state/kartograph of others.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.state); }},
     {"grpc", "grpc", Kind::kValue, "HOST:PORT",
-     "Where to listen for gRPC besides the socket in the state folder; port 0 takes a free one, "
-     "none "
-     "stands for the socket alone. Default 127.0.0.1:50061.",
+     "Where to listen for gRPC besides the socket in the state folder; port 0 picks a free port, "
+     "none listens only on the socket. Default 127.0.0.1:50061.",
      SetGrpc},
     {"http", "http", Kind::kValue, "HOST:PORT",
      "Where to listen for HTTP: status page, API as JSON, metrics. Default 127.0.0.1:50062.",
@@ -250,7 +249,7 @@ constexpr Setting kSettings[] = {
      "How long ended graphs are kept, such as 30d; at least 1d. Default forever.", SetRetention,
      true},
     {"retention-graphs", "retention-graphs", Kind::kValue, "N",
-     "How many ended graphs are kept: of more, the oldest go. Default all.", SetRetentionGraphs,
+     "How many ended graphs are kept; beyond that, the oldest go. Default all.", SetRetentionGraphs,
      true},
     {"retention-bytes", "retention-bytes", Kind::kValue, "SIZE",
      "While the run history takes more than this, the oldest ended graphs go; at least 64MiB. "
@@ -281,8 +280,9 @@ constexpr Setting kSettings[] = {
      "again by the next start.",
      [](absl::string_view text, ServiceConfig& c) { return SetSwitch(text, c.drain); }},
     {"agent-binary", "agent-binary", Kind::kValue, "FILE",
-     "The program under which the attempts of the local cluster live; none where it is started by "
-     "somebody else, such as systemd, and is to be waited for. Default: found beside kartographd.",
+     "The program under which the attempts of the local cluster live; none if somebody else, "
+     "such as systemd, starts it and kartographd should wait for it. Default: found beside "
+     "kartographd.",
      [](absl::string_view text, ServiceConfig& c) { return SetText(text, c.agent_binary); }},
 };
 

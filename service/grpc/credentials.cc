@@ -16,8 +16,8 @@ namespace {
 
 constexpr absl::string_view kOpenMethods = "/grpc.health.v1.Health/";
 constexpr char kNoToken[] =
-    "this address needs the service's token: name its file with --token-file, or as the service's "
-    "user on its machine its state folder with --state-folder; other clients send it as metadata, "
+    "this address needs the service's token: give its file with --token-file; if you are the "
+    "service's user on its machine, use --state-folder instead. Other clients send it as metadata: "
     "authorization: Bearer TOKEN";
 constexpr char kWrongToken[] =
     "this is not the service's token, which is in the file `token` of its state folder";

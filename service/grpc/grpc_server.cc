@@ -68,7 +68,7 @@ class GrpcServerImpl final : public GrpcServer {
       server_ = nullptr;
       return absl::UnavailableError(
           absl::StrCat("cannot listen for gRPC on ", options.socket,
-                       ": something that is no socket is in its place, or its file system has "
+                       ": something that is not a socket is in its place, or its file system has "
                        "none; remove it, or choose another state folder"));
     }
     if (server_ == nullptr || (port_ == 0 && !options.address.empty())) {
@@ -76,7 +76,7 @@ class GrpcServerImpl final : public GrpcServer {
       return absl::UnavailableError(
           absl::StrCat("cannot listen for gRPC on ", options.address,
                        ": the port is taken or the address is not this machine's; choose another "
-                       "with --grpc HOST:PORT (port 0 takes a free one)"));
+                       "with --grpc HOST:PORT (port 0 picks a free port)"));
     }
     // Until here its folder alone has kept others out.
     if (chmod(options.socket.c_str(), 0600) != 0) {

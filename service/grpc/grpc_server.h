@@ -17,7 +17,7 @@ namespace kartograph::service {
 
 struct GrpcServerOptions {
   // The path of a Unix socket, in a folder that its owner alone enters; one that an earlier server
-  // has left there is replaced. Who reaches it may do everything.
+  // has left there is replaced. Anyone who reaches it can do anything.
   std::string socket{};
   // HOST:PORT, where port 0 takes a free one; empty: the socket alone. Calls there need `token`.
   std::string address{};

@@ -185,7 +185,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
     graph = ConvertGraphId(request->graph_id(), problems);
     if (!request->client_queue().empty()) {
       problems.Add("client_queue", request->client_queue(),
-                   "is for a task alone; this graph has its own");
+                   "is for a task on its own; this graph has a queue of its own");
     }
   } else if (!request->client_queue().empty()) {
     CheckName(request->client_queue(), "client_queue", problems);

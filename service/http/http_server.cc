@@ -69,7 +69,7 @@ class HttpServerImpl final : public HttpServer {
     if (error) {
       return absl::UnavailableError(
           absl::StrCat("cannot listen for HTTP on ", address.ToString(), ": ", error.message(),
-                       "; choose another with --http HOST:PORT (port 0 takes a free one)"));
+                       "; choose another with --http HOST:PORT (port 0 picks a free port)"));
     }
     for (Listener& listener : listeners_) Accept(listener);
     thread_ = std::thread([this] { context_.run(); });

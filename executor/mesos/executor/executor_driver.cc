@@ -85,7 +85,7 @@ absl::StatusOr<executor::Launch> ReadLaunch(const std::string& task_id, const st
   planner::ResourceNames names;
   wire::Launch message;
   if (!message.ParseFromString(data)) {
-    return absl::InvalidArgumentError("the task's data is no launch of an attempt");
+    return absl::InvalidArgumentError("the task's data is not the launch of an attempt");
   }
   *incarnation = message.incarnation();
   absl::StatusOr<executor::Launch> launch = wire::FromMessage(&message, &names);

@@ -336,7 +336,7 @@ TEST_F(ExecutorDriverTest, RefusesWhatIsNoAttempt) {
   agent_.Send({LaunchEvent(TaskId(1), "\xff\xff"), LaunchEvent("nonsense", ""),
                LaunchEvent(TaskId(3), other.SerializeAsString())});
   ASSERT_TRUE(WaitState(1, v1::TASK_ERROR));
-  EXPECT_EQ(Last(1).message(), "the task's data is no launch of an attempt");
+  EXPECT_EQ(Last(1).message(), "the task's data is not the launch of an attempt");
   EXPECT_EQ(Last(1).reason(), v1::TaskStatus::REASON_TASK_INVALID);
   ASSERT_TRUE(WaitState(3, v1::TASK_ERROR));
   EXPECT_EQ(Last(3).message(), "the task's data is a launch of g17.2.1, its id is g17.3.1");

@@ -114,7 +114,7 @@ absl::StatusOr<ExecutorEnvironment> ReadExecutorEnvironment(
   environment.sandbox = reader.Optional("MESOS_SANDBOX");
   if (environment.sandbox.empty()) environment.sandbox = reader.Required("MESOS_DIRECTORY");
   if (!environment.sandbox.empty() && environment.sandbox[0] != '/') {
-    reader.Fail(absl::StrCat("the sandbox '", environment.sandbox, "' is no absolute path"));
+    reader.Fail(absl::StrCat("the sandbox '", environment.sandbox, "' is not an absolute path"));
   }
   const std::string token = reader.Optional(kToken);
   if (!token.empty()) environment.authorization = absl::StrCat("Bearer ", token);

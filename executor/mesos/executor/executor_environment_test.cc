@@ -88,7 +88,7 @@ TEST_F(ExecutorEnvironmentTest, SaysWhatIsWrong) {
               HasSubstr("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD: 'soon' is not a valid duration"));
   variables_.erase("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD");
   variables_["MESOS_SANDBOX"] = "here";
-  EXPECT_THAT(Problem(), HasSubstr("'here' is no absolute path"));
+  EXPECT_THAT(Problem(), HasSubstr("'here' is not an absolute path"));
 }
 
 TEST(MesosDurationTest, KnowsItsUnits) {

@@ -67,7 +67,7 @@ absl::StatusOr<Credentials> ParseJson(const std::string& path, absl::string_view
     const auto field = json.fields().find(name);
     if (field == json.fields().end()) continue;
     if (field->second.kind_case() != google::protobuf::Value::kStringValue) {
-      return FileError(path, absl::StrCat("the ", name, " is no string"));
+      return FileError(path, absl::StrCat("the ", name, " is not a string"));
     }
     *value = field->second.string_value();
   }
@@ -85,7 +85,7 @@ absl::StatusOr<Credentials> ParseFile(const std::string& path) {
       absl::StrSplit(text, absl::ByAnyChar(" \t\r\n"), absl::SkipEmpty());
   for (absl::string_view word : words) {
     for (char c : word) {
-      if (absl::ascii_iscntrl(c)) return FileError(path, "it is no text");
+      if (absl::ascii_iscntrl(c)) return FileError(path, "it is not text");
     }
   }
   if (words.size() == 1) return Credentials{"", words[0]};

@@ -71,8 +71,8 @@ TEST_F(CredentialsTest, SaysWhatIsWrongWithAFile) {
   EXPECT_THAT(Read("one hush\ntwo hush\n"), HasSubstr("more than a principal and a secret"));
   EXPECT_THAT(Read("{\"secret\": \"hush\""), HasSubstr("like JSON and is not"));
   EXPECT_THAT(Read("{\"principal\": \"me\"}"), HasSubstr("no secret"));
-  EXPECT_THAT(Read("{\"principal\": \"me\", \"secret\": 5}"), HasSubstr("is no string"));
-  EXPECT_THAT(Read(std::string("me \0hush", 8)), HasSubstr("no text"));
+  EXPECT_THAT(Read("{\"principal\": \"me\", \"secret\": 5}"), HasSubstr("is not a string"));
+  EXPECT_THAT(Read(std::string("me \0hush", 8)), HasSubstr("not text"));
   EXPECT_THAT(Read(std::string(100000, 'x')), HasSubstr("too large"));
   absl::StatusOr<Credentials> missing = ReadCredentials("me", path_ + ".not");
   EXPECT_TRUE(absl::IsUnavailable(missing.status())) << missing.status();

@@ -77,7 +77,7 @@ absl::Status ParseZookeeper(absl::string_view rest, MasterAddress& address) {
   if (path.find_first_of("?#, \t\r\n") != path.npos || absl::StrContains(path, "//") ||
       absl::StrContains(absl::StrCat(path, "/"), "/./") ||
       absl::StrContains(absl::StrCat(path, "/"), "/../")) {
-    return Wrong(absl::StrCat("\"", absl::CEscape(path), "\" is no path in ZooKeeper; ",
+    return Wrong(absl::StrCat("\"", absl::CEscape(path), "\" is not a path in ZooKeeper; ",
                               "it comes once, after the last host: ", kZookeeperForm));
   }
   address.path = std::string(path);

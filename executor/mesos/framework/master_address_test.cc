@@ -77,8 +77,8 @@ TEST(MasterAddressTest, SaysWhatWouldBeRightForZookeeper) {
   EXPECT_THAT(ErrorOf("zk://a/"), HasSubstr("comes the path"));
   EXPECT_THAT(ErrorOf("zk:///mesos"), HasSubstr("names no host"));
   EXPECT_THAT(ErrorOf("zk://a/mesos,b/mesos"), HasSubstr("once, after the last host"));
-  EXPECT_THAT(ErrorOf("zk://a//b"), HasSubstr("no path in ZooKeeper"));
-  EXPECT_THAT(ErrorOf("zk://a/b/../c"), HasSubstr("no path in ZooKeeper"));
+  EXPECT_THAT(ErrorOf("zk://a//b"), HasSubstr("not a path in ZooKeeper"));
+  EXPECT_THAT(ErrorOf("zk://a/b/../c"), HasSubstr("not a path in ZooKeeper"));
   EXPECT_THAT(ErrorOf("zk://a:x/b"), HasSubstr("from 1 to 65535"));
   EXPECT_THAT(ErrorOf("zk://me@a/b"), HasSubstr("user:password"));
   EXPECT_THAT(ErrorOf("zk://me:secret@/b"), Not(HasSubstr("secret")));

@@ -197,7 +197,7 @@ TEST_F(ZookeeperFinderTest, SaysWhatItCannotRead) {
   Create("", "");
   Create("/json.info_0000000001", "{\"address\"");
   Open();
-  ASSERT_TRUE(Says("is no MasterInfo in JSON")) << Next(*finder_);
+  ASSERT_TRUE(Says("is not a MasterInfo in JSON")) << Next(*finder_);
   EXPECT_THAT(Next(*finder_), AllOf(HasSubstr("json.info_0000000001"), HasSubstr(path_)));
   ASSERT_TRUE(client_->Set(path_ + "/json.info_0000000001", Master(1)).ok());
   ASSERT_TRUE(Leads(1)) << Next(*finder_);
@@ -278,7 +278,7 @@ TEST_F(ZookeeperFinderTest, SaysThatAHostHasNoAddress) {
   // No name server needs to be asked for what is too long for a name.
   finder_ =
       Make(io_, absl::StrCat("zk://", std::string(70, 'x'), "/mesos"), [this] { ++changes_; });
-  EXPECT_TRUE(Says("no address of a host is to be found")) << Next(*finder_);
+  EXPECT_TRUE(Says("no address of a host can be found")) << Next(*finder_);
 }
 
 TEST_F(ZookeeperFinderTest, ConnectsToIpv6) {

@@ -60,10 +60,10 @@ absl::StatusOr<Endpoint> ParseMasterNode(absl::string_view name, absl::string_vi
       // The lines after the first show where.
       const std::string message(parsed.message());
       return wrong(
-          absl::StrCat("is no MasterInfo in JSON: ", message.substr(0, message.find('\n'))));
+          absl::StrCat("is not a MasterInfo in JSON: ", message.substr(0, message.find('\n'))));
     }
   } else if (!info.ParseFromArray(data.data(), static_cast<int>(data.size()))) {
-    return wrong("is no MasterInfo");
+    return wrong("is not a MasterInfo");
   }
   Endpoint endpoint;
   int64_t port = 0;

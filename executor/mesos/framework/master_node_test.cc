@@ -67,12 +67,12 @@ TEST(MasterNodeTest, ReadsWhatOldMastersWrite) {
   info.set_ip(16777226);
   info.set_port(5050);
   EXPECT_EQ(Parsed(info.SerializeAsString(), "info_0000000001"), "http://10.0.0.1:5050");
-  EXPECT_THAT(Parsed("nonsense", "info_0000000001"), HasSubstr("is no MasterInfo"));
+  EXPECT_THAT(Parsed("nonsense", "info_0000000001"), HasSubstr("is not a MasterInfo"));
 }
 
 TEST(MasterNodeTest, SaysWhatIsWrong) {
   for (const char* data : {"", "nonsense", "[]", "{\"address\":5}", "{\"address\"", "\"x\""}) {
-    EXPECT_THAT(Parsed(data), HasSubstr("is no MasterInfo in JSON")) << data;
+    EXPECT_THAT(Parsed(data), HasSubstr("is not a MasterInfo in JSON")) << data;
   }
   EXPECT_EQ(Parsed("{\"address\"").find('\n'), std::string::npos);
   EXPECT_THAT(Parsed("{}"), HasSubstr("names no host"));

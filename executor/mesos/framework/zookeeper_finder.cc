@@ -139,7 +139,7 @@ class ZookeeperFinder final : public MasterFinder {
     if (handle_ == nullptr) {
       const int error = errno;
       Keep(absl::StrCat(NoConnection(), ": ",
-                        error == EINVAL || error == ENOENT ? "no address of a host is to be found"
+                        error == EINVAL || error == ENOENT ? "no address of a host can be found"
                                                            : strerror(error)));
       return After(reopen_, options_.retry_delay, &ZookeeperFinder::Open);
     }
