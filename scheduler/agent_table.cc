@@ -380,14 +380,19 @@ void AgentTable::UseOffers(Index index, std::vector<executor::Offer>* used) {
 }
 
 void AgentTable::TakeOpenOffers(std::vector<executor::Offer>* offers) {
+  std::vector<Index> kept;
   for (Index index : offering_) {
     Agent& agent = At(index);
     if (agent.offers.empty()) continue;
+    if (packer_.is_reserved(index)) {
+      if (std::find(kept.begin(), kept.end(), index) == kept.end()) kept.push_back(index);
+      continue;
+    }
     std::move(agent.offers.begin(), agent.offers.end(), std::back_inserter(*offers));
     agent.offers.clear();
     Refresh(index);
   }
-  offering_.clear();
+  offering_ = std::move(kept);
 }
 
 // --- what there is and was ---

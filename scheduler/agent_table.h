@@ -141,7 +141,7 @@ class AgentTable {
   void MarkLaunchedOn(Index index) { slots_[index].agent.launched_on = true; }
   // After a plan: what its launches used up of offers. Once for each agent, however often asked.
   void UseOffers(Index index, std::vector<executor::Offer>* used);
-  // All open offers.
+  // All open offers, but for those of agents on which the packer keeps room for a task.
   void TakeOpenOffers(std::vector<executor::Offer>* offers);
 
   // --- what there is and was ---

@@ -26,6 +26,7 @@
 #include "scheduler/live_graph.h"
 #include "scheduler/prepared_graph.h"
 #include "scheduler/relocation.h"
+#include "scheduler/reservations.h"
 #include "scheduler/snapshot.h"
 #include "scheduler/step.h"
 #include "scheduler/submission.h"
@@ -183,6 +184,7 @@ class Core : public Snapshots {
   GraphTable graphs_;
   Isolation isolation_;
   Relocation relocation_;
+  Reservations reservations_;
 
   bool launching_ = true;
   bool connected_ = false;
