@@ -117,6 +117,10 @@ class Packer {
   void RemoveReady(ClassId consumption, const ReadyKey& key) { ready_.Remove(consumption, key); }
   // As in ReadyTasks.
   void SetScore(GraphId graph, Score score) { ready_.SetScore(graph, score); }
+  // A task's place, ready or not.
+  ReadyOrder OrderOf(const ReadyKey& key) const {
+    return {key.priority, ready_.ScoreOf(key.task.graph()), key.rank, key.task};
+  }
   void ForgetGraph(GraphId graph) { ready_.Forget(graph); }
   size_t scored_graphs() const { return ready_.graphs(); }
   // The first ready task of each consumption that has one.

@@ -5,6 +5,26 @@
 #include <utility>
 
 namespace kartograph::planner {
+namespace {
+
+template <typename Unsigned>
+void AppendBigEndian(Unsigned value, std::string* text) {
+  for (int shift = 8 * (sizeof(value) - 1); shift >= 0; shift -= 8) {
+    text->push_back(static_cast<char>(value >> shift & 0xFF));
+  }
+}
+
+}  // namespace
+
+std::string SortKey(const ReadyOrder& order) {
+  std::string key;
+  // With the sign's bit turned, negative numbers are less; turned as a whole, the highest is first.
+  AppendBigEndian(~(static_cast<uint32_t>(order.priority) ^ uint32_t{1} << 31), &key);
+  AppendBigEndian(static_cast<uint64_t>(order.score) ^ uint64_t{1} << 63, &key);
+  AppendBigEndian(uint32_t{order.task.graph()}, &key);
+  AppendBigEndian(~order.rank, &key);
+  return key;
+}
 
 void ReadyTasks::Add(ClassId consumption, const ReadyKey& key) {
   if (classes_.size() <= consumption) classes_.resize(consumption + 1);

@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -52,6 +53,10 @@ struct ReadyOrder {
   }
   bool operator==(const ReadyOrder&) const = default;
 };
+
+// A text of a fixed length that is less, byte by byte, where the order is; of tasks of one graph
+// with the same priority and rank it is the same.
+std::string SortKey(const ReadyOrder& order);
 
 // A change of a graph's score costs with the distinct consumptions and priorities of its ready
 // tasks, not with their number. Thread-compatible, deterministic.

@@ -79,6 +79,22 @@ TEST(ReadyTasksTest, NothingIsLeftOfGraphsThatAreGone) {
   EXPECT_EQ(tasks.graphs(), 0u);
 }
 
+TEST(ReadyTasksTest, SortKeysHaveTheSameOrder) {
+  std::vector<ReadyOrder> orders;
+  for (int32_t priority : {-2147483647 - 1, -1, 0, 1, 2147483647}) {
+    for (Score score : {Score{-5000000000}, Score{-1}, Score{0}, Score{255}, Score{256}}) {
+      for (GraphId graph : {1u, 256u}) {
+        for (uint32_t rank : {0u, 1u, 70000u}) {
+          orders.push_back({priority, score, rank, TaskKey::Of(graph, 3)});
+        }
+      }
+    }
+  }
+  for (const ReadyOrder& a : orders) {
+    for (const ReadyOrder& b : orders) EXPECT_EQ(a < b, SortKey(a) < SortKey(b));
+  }
+}
+
 TEST(ReadyTasksTest, IsInOrderWhateverHappens) {
   std::mt19937 random(7);
   const auto draw = [&random](uint32_t below) { return static_cast<uint32_t>(random() % below); };

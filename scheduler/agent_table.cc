@@ -277,8 +277,8 @@ void AgentTable::Unhold(Index index, planner::Packer::ClassId consumption) {
   if (agent.lease) packer_.Give(index, consumption);
 }
 
-void AgentTable::PushBacklog(Index index, planner::AttemptId attempt) {
-  At(index).backlog.push_back(attempt);
+void AgentTable::PushBacklog(Index index, planner::AttemptId attempt, std::string order) {
+  At(index).backlog.Push(attempt, std::move(order));
   ++At(index).backlog_size;
 }
 

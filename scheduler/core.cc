@@ -53,7 +53,7 @@ Core::Core(CoreOptions options, GraphTable::LastIds last_ids)
       isolation_(&agents_, &packer_, &consumptions_, &graphs_),
       relocation_(&agents_, &packer_, &consumptions_, &graphs_),
       reservations_(&agents_, &packer_, &attempts_, &consumptions_),
-      explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_}) {}
+      explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_, &reservations_}) {}
 
 // --- graphs ---
 
@@ -469,7 +469,7 @@ void Core::OnAttemptAlive(const AttemptUpdate& update, const Turn& turn) {
   if (!agents_[agent].connected) turn.step.cluster_changed = true;
   agents_.OnAlive(agent);
   if (update.start_time == absl::InfinitePast()) {
-    attempts_.SetInBacklog(id);
+    attempts_.SetInBacklog(id, BacklogOrder(id.task()));
     return;
   }
   if (!attempts_.SetRunning(id, update.start_time)) return;
@@ -582,7 +582,8 @@ void Core::Launch(const planner::Packer::Placement& placement, Way way, const Tu
   const uint32_t number =
       way == Way::kPacked ? graphs_.SetLaunching(key, turn) : graphs_.SetLaunchingApart(key, turn);
   const AttemptId id = AttemptId::Of(key, number);
-  attempts_.Launch(id, placement, way == Way::kAlone, turn.now.wall);
+  std::string order = placement.backlog ? BacklogOrder(key) : "";
+  attempts_.Launch(id, placement, way == Way::kAlone, turn.now.wall, order);
   agents_.MarkLaunchedOn(placement.agent);
   ++totals_.launched;
   const Agent& agent = agents_[placement.agent];
@@ -592,6 +593,12 @@ void Core::Launch(const planner::Packer::Placement& placement, Way way, const Tu
   turn.step.launches.push_back({id, agent.id, std::string(graph.task_name(key.index())),
                                 packer_.agent_part(placement.consumption), "", policy.timeout,
                                 policy.cancel_grace, packer_.pool_part(placement.consumption)});
+  turn.step.launches.back().backlog_order = std::move(order);
+}
+
+std::string Core::BacklogOrder(TaskKey task) const {
+  const planner::ReadyKey key = graphs_.Find(task.graph())->ready_key(task.index());
+  return planner::SortKey(packer_.OrderOf(key));
 }
 
 // Notifies a cluster that makes offers of what is wanted, whenever that makes a difference to it.

@@ -172,6 +172,8 @@ class Core : public Snapshots {
   void Refuse(const planner::Packer::Placement& placement, const Turn& turn);
   void TellDemand(const Turn& turn);
   bool AwaitsStart(AgentTable::Index agent) const;
+  // As in executor::Launch.
+  std::string BacklogOrder(planner::TaskKey task) const;
 
   AttemptSnapshot SnapshotOf(planner::AttemptId id, const Attempt& attempt) const;
 
