@@ -34,9 +34,9 @@ struct Offer {
   // for the agent replaces the older one. Without a lease, `resources` is what is free now, used up
   // by the first launch on it.
   bool lease = false;
-  // How many attempts the agent will keep beyond its resources. It starts them strictly in the
-  // order in which they were sent, each as soon as its consumption fits into what is free. Only
-  // with a lease.
+  // How many attempts the agent will keep beyond its resources. It starts them strictly by
+  // Launch::backlog_order, each as soon as its consumption fits into what is free. Only with a
+  // lease.
   int backlog = 0;
   // What the agent reports about itself, such as {"rack", "b3"}; in order of names.
   std::vector<std::pair<std::string, std::string>> attributes;
@@ -144,6 +144,9 @@ struct Launch {
   std::optional<std::vector<std::pair<std::string, std::string>>> values{};
   // Of each indexed resource of the agent, which alone fills this in when it starts the attempt.
   std::vector<HeldInstances> instances{};
+  // Of one for the agent's backlog: the less, byte by byte, the sooner it starts; of the same, the
+  // one that was sent first. Empty: its resources are free, so that it goes before all others.
+  std::string backlog_order{};
 };
 
 enum class LogStream { kStdout, kStderr };

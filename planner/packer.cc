@@ -16,8 +16,8 @@ constexpr int kCandidates = 8;
 constexpr size_t kFewFreed = 32;
 
 // std heaps have their largest on top; we want the first.
-bool LaterHead(const std::pair<ReadyKey, Packer::ClassId>& a,
-               const std::pair<ReadyKey, Packer::ClassId>& b) {
+bool LaterHead(const std::pair<ReadyOrder, Packer::ClassId>& a,
+               const std::pair<ReadyOrder, Packer::ClassId>& b) {
   return b.first < a.first;
 }
 
@@ -48,7 +48,7 @@ Packer::ClassId Packer::Intern(const ResourceVector& consumption) {
 
 void Packer::RemoveClass(ClassId id) {
   Class& c = classes_[id];
-  if (!c.interned || !c.ready.empty()) std::abort();
+  if (!c.interned || !ready_.empty(id)) std::abort();
   class_ids_.erase(c.whole);
   const bool active = c.active;  // it is in active_ until the next plan
   static const Class blank;      // static, as GCC thinks a local one uninitialized
@@ -70,6 +70,8 @@ Packer::AgentId Packer::AddAgent() {
 void Packer::RemoveAgent(AgentId id) {
   SetUsable(id, false);
   SetBacklogRoom(id, 0);
+  ReleaseAgent(id);
+  total_capacity_ -= agents_[id].capacity;
   const bool freed = agents_[id].freed;  // it is in freed_ until the next plan
   static const Agent blank;              // static, as GCC thinks a local one uninitialized
   agents_[id] = blank;
@@ -143,7 +145,24 @@ void Packer::SetCapacity(AgentId id, ResourceVector capacity) {
   for (const ResourceVector::Entry& entry : capacity) {
     if (entry.quantity > scale_.Get(entry.resource)) scale_.Set(entry.resource, entry.quantity);
   }
+  total_capacity_ -= agents_[id].capacity;
+  total_capacity_ += capacity;
   agents_[id].capacity = std::move(capacity);
+}
+
+double Packer::DominantShare(ClassId id) const {
+  double most = 0;
+  const auto take = [&most](const ResourceVector& part, const ResourceVector& total) {
+    for (const ResourceVector::Entry& entry : part) {
+      const Quantity all = total.Get(entry.resource);
+      most = std::max(most, all.milli() <= 0 ? 1.0
+                                             : static_cast<double>(entry.quantity.milli()) /
+                                                   static_cast<double>(all.milli()));
+    }
+  };
+  take(classes_[id].agent_part, total_capacity_);
+  take(classes_[id].pool_part, pools_);
+  return std::min(most, 1.0);
 }
 
 void Packer::SetBacklogRoom(AgentId id, int room) {
@@ -172,17 +191,12 @@ void Packer::GivePools(ClassId consumption) {
 
 void Packer::AddReady(ClassId consumption, const ReadyKey& key) {
   Class& c = classes_[consumption];
-  if (c.ready.empty()) c.fresh = true;
+  if (ready_.empty(consumption)) c.fresh = true;
   if (!c.active) {
     c.active = true;
     active_.push_back(consumption);
   }
-  ready_ += c.ready.insert(key).second ? 1 : 0;
-}
-
-void Packer::RemoveReady(ClassId consumption, const ReadyKey& key) {
-  if (classes_[consumption].ready.erase(key) != 1) std::abort();
-  --ready_;
+  ready_.Add(consumption, key);
 }
 
 double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
@@ -194,10 +208,11 @@ double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
   return leftover;
 }
 
-void Packer::SetExpected(ClassId id, int64_t microseconds) {
+void Packer::SetExpected(ClassId id, int64_t most_us, int64_t mostly_us) {
   Class& c = classes_[id];
-  if (microseconds < c.expected_us) c.fresh = true;
-  c.expected_us = microseconds;
+  if (most_us < c.expected_us || mostly_us < c.mostly_us) c.fresh = true;
+  c.expected_us = most_us;
+  c.mostly_us = mostly_us;
 }
 
 void Packer::SetTimeUntilDrain(AgentId id, int64_t microseconds) {
@@ -207,8 +222,9 @@ void Packer::SetTimeUntilDrain(AgentId id, int64_t microseconds) {
   agent.drain_us = microseconds;
 }
 
-std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
-                                               int64_t expected_us) const {
+template <typename Accepts>
+std::optional<Packer::AgentId> Packer::BestFitWhere(const ResourceVector& need,
+                                                    Accepts accepts) const {
   std::optional<AgentId> best;
   double best_leftover = std::numeric_limits<double>::infinity();
   int candidates = 0;
@@ -217,7 +233,7 @@ std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
       cpu.is_zero() ? Quantity::FromMilli(std::numeric_limits<int64_t>::min()) : cpu;
   for (auto it = by_free_cpu_.lower_bound({from, 0}); it != by_free_cpu_.end(); ++it) {
     const Agent& agent = agents_[it->second];
-    if (!need.FitsIn(agent.free) || expected_us > agent.drain_us) continue;
+    if (!need.FitsIn(agent.free) || !accepts(it->second)) continue;
     const double leftover = Leftover(need, agent);
     if (!best || leftover < best_leftover) {
       best = it->second;
@@ -228,25 +244,93 @@ std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
   return best;
 }
 
-std::optional<Packer::AgentId> Packer::FindAgent(Class& c) const {
+std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
+                                               int64_t expected_us) const {
+  return BestFitWhere(need, [&](AgentId id) { return expected_us <= agents_[id].drain_us; });
+}
+
+std::optional<Packer::AgentId> Packer::FindAgent(const ReadyOrder& task, ClassId id) {
+  Class& c = classes_[id];
   if (c.fresh || freed_.size() > kFewFreed) {
-    std::optional<AgentId> agent = BestFit(c.agent_part, c.expected_us);
+    const std::optional<AgentId> agent =
+        BestFitWhere(c.agent_part, [&](AgentId candidate) { return MayHave(candidate, task, id); });
     c.fresh = agent.has_value();
     return agent;
   }
   std::optional<AgentId> best;
   double best_leftover = std::numeric_limits<double>::infinity();
-  for (AgentId id : freed_) {
-    const Agent& agent = agents_[id];
+  for (AgentId candidate : freed_) {
+    const Agent& agent = agents_[candidate];
     if (!agent.has_place() || !c.agent_part.FitsIn(agent.free)) continue;
-    if (c.expected_us > agent.drain_us) continue;
+    if (!MayHave(candidate, task, id)) continue;
     const double leftover = Leftover(c.agent_part, agent);
-    if (!best || leftover < best_leftover || (leftover == best_leftover && id < *best)) {
-      best = id;
+    if (!best || leftover < best_leftover || (leftover == best_leftover && candidate < *best)) {
+      best = candidate;
       best_leftover = leftover;
     }
   }
   return best;
+}
+
+// --- reservations ---
+
+void Packer::ReserveAgent(AgentId id, const ReadyOrder& task, ClassId consumption,
+                          int64_t within_us) {
+  auto [it, is_new] = reservations_.try_emplace(id);
+  // What was kept off it may fit into a longer time, or behind another task.
+  if (!is_new && (within_us > it->second.within_us || task != it->second.task)) MarkFreed(id);
+  it->second = {task, consumption, within_us};
+  agents_[id].reserved = true;
+}
+
+void Packer::ReleaseAgent(AgentId id) {
+  if (reservations_.erase(id) == 0) return;
+  agents_[id].reserved = false;
+  MarkFreed(id);
+}
+
+void Packer::ReservePools(const ReadyOrder& task, ClassId consumption, int64_t within_us) {
+  if (pool_reservation_ &&
+      (within_us > pool_reservation_->within_us || task != pool_reservation_->task)) {
+    pools_freed_ = true;
+  }
+  pool_reservation_ = {task, consumption, within_us};
+}
+
+void Packer::ReleasePools() {
+  if (!pool_reservation_) return;
+  pool_reservation_.reset();
+  pools_freed_ = true;
+}
+
+bool Packer::Respects(const Reservation& reservation, const ResourceVector& kept,
+                      const ResourceVector& free, const ReadyOrder& task, ClassId id,
+                      const ResourceVector& need) const {
+  if (task <= reservation.task || id == reservation.consumption) return true;
+  const int64_t mostly_us = classes_[id].mostly_us;
+  if (mostly_us > 0 && mostly_us <= reservation.within_us) return true;
+  return std::all_of(need.begin(), need.end(), [&](const ResourceVector::Entry& entry) {
+    const Quantity for_it = kept.Get(entry.resource);
+    return for_it.is_zero() || free.Get(entry.resource) - entry.quantity >= for_it;
+  });
+}
+
+bool Packer::MayHave(AgentId id, const ReadyOrder& task, ClassId consumption) const {
+  const Agent& agent = agents_[id];
+  const Class& c = classes_[consumption];
+  if (c.expected_us > agent.drain_us) return false;
+  if (!agent.reserved) return true;
+  const Reservation& reservation = reservations_.at(id);
+  return Respects(reservation, classes_[reservation.consumption].agent_part, agent.free, task,
+                  consumption, c.agent_part);
+}
+
+bool Packer::MayHavePools(const ReadyOrder& task, ClassId consumption) const {
+  const ResourceVector& part = classes_[consumption].pool_part;
+  if (!part.FitsIn(pool_free_)) return false;
+  return !pool_reservation_ ||
+         Respects(*pool_reservation_, classes_[pool_reservation_->consumption].pool_part,
+                  pool_free_, task, consumption, part);
 }
 
 void Packer::Plan(std::vector<Placement>* placements) {
@@ -260,7 +344,7 @@ void Packer::Plan(std::vector<Placement>* placements) {
 bool Packer::AnythingWanted() const {
   return std::any_of(active_.begin(), active_.end(), [&](ClassId id) {
     const Class& c = classes_[id];
-    return !c.ready.empty() && c.pool_part.FitsIn(pool_free_);
+    return !ready_.empty(id) && c.pool_part.FitsIn(pool_free_);
   });
 }
 
@@ -269,7 +353,7 @@ std::vector<ResourceVector> Packer::Wanted() const {
   absl::flat_hash_set<ResourceVector> seen;
   for (ClassId id : active_) {
     const Class& c = classes_[id];
-    if (c.ready.empty() || !c.pool_part.FitsIn(pool_free_)) continue;
+    if (ready_.empty(id) || !c.pool_part.FitsIn(pool_free_)) continue;
     if (seen.insert(c.agent_part).second) wanted.push_back(c.agent_part);
   }
   return wanted;
@@ -277,9 +361,7 @@ std::vector<ResourceVector> Packer::Wanted() const {
 
 // The first ready task of the consumption.
 void Packer::Placed(ClassId id, AgentId agent) {
-  Class& c = classes_[id];
-  c.ready.erase(c.ready.begin());
-  --ready_;
+  ready_.RemoveFirst(id);
   Take(agent, id);
   TakePools(id);
 }
@@ -287,19 +369,18 @@ void Packer::Placed(ClassId id, AgentId agent) {
 std::optional<Packer::Placement> Packer::PlaceOneOn(AgentId id) {
   const Agent& agent = agents_[id];
   if (agent.slots <= 0) return std::nullopt;
-  std::optional<ClassId> best;
+  std::optional<std::pair<ReadyOrder, ClassId>> best;
   for (ClassId candidate : active_) {
     const Class& c = classes_[candidate];
-    if (c.ready.empty() || !c.agent_part.FitsIn(agent.free) || !c.pool_part.FitsIn(pool_free_) ||
-        c.expected_us > agent.drain_us) {
-      continue;
-    }
-    if (!best || *c.ready.begin() < *classes_[*best].ready.begin()) best = candidate;
+    if (ready_.empty(candidate) || !c.agent_part.FitsIn(agent.free)) continue;
+    const ReadyOrder first = ready_.First(candidate);
+    if (best && best->first < first) continue;
+    if (MayHavePools(first, candidate) && MayHave(id, first, candidate)) best = {first, candidate};
   }
   if (!best) return std::nullopt;
-  const Placement placement = {classes_[*best].ready.begin()->task, *best, id, false};
-  Placed(*best, id);
-  return placement;
+  const auto [first, consumption] = *best;
+  Placed(consumption, id);
+  return Placement{first.task, consumption, id, false};
 }
 
 void Packer::PlanDirect(std::vector<Placement>* placements) {
@@ -308,32 +389,34 @@ void Packer::PlanDirect(std::vector<Placement>* placements) {
   size_t kept = 0;
   for (ClassId id : active_) {
     Class& c = classes_[id];
-    c.active = !c.ready.empty();
+    c.active = !ready_.empty(id);
     if (!c.active) continue;
     active_[kept++] = id;
-    if (c.fresh || anything_freed) heads_.emplace_back(*c.ready.begin(), id);
+    if (c.fresh || anything_freed) heads_.emplace_back(ready_.First(id), id);
   }
   active_.resize(kept);
   std::make_heap(heads_.begin(), heads_.end(), LaterHead);
   while (!heads_.empty()) {
     std::pop_heap(heads_.begin(), heads_.end(), LaterHead);
-    const ClassId id = heads_.back().second;
+    const auto [first, id] = heads_.back();
     heads_.pop_back();
-    Class& c = classes_[id];
-    if (!c.pool_part.FitsIn(pool_free_)) {
+    if (!MayHavePools(first, id)) {
       // It did not try the agents freed now, so next time it must try all.
-      c.fresh = true;
+      classes_[id].fresh = true;
       continue;
     }
-    std::optional<AgentId> agent = FindAgent(c);
+    const std::optional<AgentId> agent = FindAgent(first, id);
     if (!agent) continue;
-    placements->push_back({c.ready.begin()->task, id, *agent, false});
+    placements->push_back({first.task, id, *agent, false});
     Placed(id, *agent);
-    if (!c.ready.empty()) {
-      heads_.emplace_back(*c.ready.begin(), id);
-      std::push_heap(heads_.begin(), heads_.end(), LaterHead);
-    }
+    PushHead(id);
   }
+}
+
+void Packer::PushHead(ClassId id) {
+  if (ready_.empty(id)) return;
+  heads_.emplace_back(ready_.First(id), id);
+  std::push_heap(heads_.begin(), heads_.end(), LaterHead);
 }
 
 void Packer::PlanBacklog(std::vector<Placement>* placements) {
@@ -341,31 +424,31 @@ void Packer::PlanBacklog(std::vector<Placement>* placements) {
   for (ClassId id : active_) {
     const Class& c = classes_[id];
     // Units of a pool are not held by what has not begun, so nothing that needs them goes ahead.
-    if (c.is_short && c.pool_part.empty() && !c.ready.empty()) {
-      heads_.emplace_back(*c.ready.begin(), id);
+    if (c.is_short && c.pool_part.empty() && !ready_.empty(id)) {
+      heads_.emplace_back(ready_.First(id), id);
     }
   }
   std::make_heap(heads_.begin(), heads_.end(), LaterHead);
   while (!heads_.empty() && !with_backlog_room_.empty()) {
     std::pop_heap(heads_.begin(), heads_.end(), LaterHead);
-    const ClassId id = heads_.back().second;
+    const auto [first, id] = heads_.back();
     heads_.pop_back();
-    Class& c = classes_[id];
-    auto agent =
-        std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(), [&](AgentId candidate) {
-          const Agent& a = agents_[candidate];
-          return a.usable && c.agent_part.FitsIn(a.capacity) && c.expected_us <= a.drain_us;
-        });
+    const Class& c = classes_[id];
+    auto agent = std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(),
+                              [&, first = first, id = id](AgentId candidate) {
+                                const Agent& a = agents_[candidate];
+                                // What it begins by itself could take what is kept for another.
+                                const bool for_others =
+                                    a.reserved && reservations_.at(candidate).task < first;
+                                return a.usable && !for_others && c.agent_part.FitsIn(a.capacity) &&
+                                       c.expected_us <= a.drain_us;
+                              });
     if (agent == with_backlog_room_.end()) continue;
     const AgentId chosen = *agent;
-    placements->push_back({c.ready.begin()->task, id, chosen, true});
-    c.ready.erase(c.ready.begin());
-    --ready_;
+    placements->push_back({first.task, id, chosen, true});
+    ready_.RemoveFirst(id);
     SetBacklogRoom(chosen, agents_[chosen].backlog_room - 1);
-    if (!c.ready.empty()) {
-      heads_.emplace_back(*c.ready.begin(), id);
-      std::push_heap(heads_.begin(), heads_.end(), LaterHead);
-    }
+    PushHead(id);
   }
 }
 

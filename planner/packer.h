@@ -8,28 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "planner/ids.h"
+#include "planner/ready_tasks.h"
 #include "planner/resources.h"
 
 namespace kartograph::planner {
-
-// A ready task's place in the order: priority given by people, then the longest remaining path,
-// then age (graph and task numbers grow with time).
-struct ReadyKey {
-  int32_t priority = 0;
-  uint32_t rank = 0;
-  TaskKey task;
-
-  // Less is first.
-  bool operator<(const ReadyKey& other) const {
-    if (priority != other.priority) return priority > other.priority;
-    if (rank != other.rank) return rank > other.rank;
-    return task < other.task;
-  }
-};
 
 // Holds the ready tasks, grouped by what they consume, and what is free on agents and in pools;
 // decides by multi-resource best fit: the agent on which the least is left over, so that large gaps
@@ -71,13 +58,14 @@ class Packer {
       if (classes_[id].interned) f(id);
     }
   }
-  size_t ready_count(ClassId id) const { return classes_[id].ready.size(); }
-  size_t ready_count() const { return ready_; }
+  size_t ready_count(ClassId id) const { return ready_.size(id); }
+  size_t ready_count() const { return ready_.size(); }
   // Whether tasks that consume this are short enough to wait in an agent's backlog.
   void SetShort(ClassId id, bool is_short) { classes_[id].is_short = is_short; }
 
-  // How long tasks that consume this are expected to run; 0 until it is set.
-  void SetExpected(ClassId id, int64_t microseconds);
+  // How long tasks that consume this are expected to run: at most, as it were, and mostly; 0 until
+  // it is set.
+  void SetExpected(ClassId id, int64_t most_us, int64_t mostly_us);
 
   // --- agents ---
   AgentId AddAgent();
@@ -109,6 +97,12 @@ class Packer {
   // kNeverDrains: no end is known. To be set again as time passes, unless it has none.
   void SetTimeUntilDrain(AgentId agent, int64_t microseconds);
 
+  // What all agents have together, as far as they have said.
+  const ResourceVector& total_capacity() const { return total_capacity_; }
+  // The part of the whole cluster and its pools that one such task takes: of the resource of which
+  // that is most, 0 to 1. 1 where nothing is known of agents.
+  double DominantShare(ClassId id) const;
+
   // --- pools ---
   const ResourceVector& pools() const { return pools_; }
   const ResourceVector& pool_free() const { return pool_free_; }
@@ -120,7 +114,34 @@ class Packer {
   // --- ready tasks ---
   void AddReady(ClassId consumption, const ReadyKey& key);
   // Dies if it is not there.
-  void RemoveReady(ClassId consumption, const ReadyKey& key);
+  void RemoveReady(ClassId consumption, const ReadyKey& key) { ready_.Remove(consumption, key); }
+  // As in ReadyTasks.
+  void SetScore(GraphId graph, Score score) { ready_.SetScore(graph, score); }
+  // A task's place, ready or not.
+  ReadyOrder OrderOf(const ReadyKey& key) const {
+    return {key.priority, ready_.ScoreOf(key.task.graph()), key.rank, key.task};
+  }
+  void ForgetGraph(GraphId graph) { ready_.Forget(graph); }
+  size_t scored_graphs() const { return ready_.graphs(); }
+  // The first ready task of each consumption that has one.
+  template <typename F>
+  void ForEachFirst(F f) const {
+    for (ClassId id : active_) {
+      if (!ready_.empty(id)) f(id, ready_.First(id));
+    }
+  }
+
+  // --- reservations ---
+  // Room is kept for a task that is the first of its consumption and fits nowhere yet. What comes
+  // after it in order gets of the resources that it still lacks only what it gives back before
+  // `within_us` from now, when it is expected to start, and leaves enough of the others. Replaces
+  // the reservation that there is.
+  void ReserveAgent(AgentId agent, const ReadyOrder& task, ClassId consumption, int64_t within_us);
+  void ReleaseAgent(AgentId agent);
+  bool is_reserved(AgentId agent) const { return agents_[agent].reserved; }
+  // The same of units of pools.
+  void ReservePools(const ReadyOrder& task, ClassId consumption, int64_t within_us);
+  void ReleasePools();
 
   // Places ready tasks, best first, until nothing more fits; placed tasks are no longer ready and,
   // but for the backlog, have taken their resources. Appends to `placements`.
@@ -141,13 +162,18 @@ class Packer {
     ResourceVector whole;
     ResourceVector agent_part;
     ResourceVector pool_part;
-    absl::btree_set<ReadyKey> ready;
     // All agents must be tried; otherwise only those on which something became free.
     bool fresh = true;
     bool interned = false;
     bool is_short = false;
     bool active = false;  // in active_
     int64_t expected_us = 0;
+    int64_t mostly_us = 0;
+  };
+  struct Reservation {
+    ReadyOrder task;
+    ClassId consumption = 0;
+    int64_t within_us = 0;
   };
   struct Agent {
     ResourceVector free;
@@ -155,14 +181,25 @@ class Packer {
     int backlog_room = 0;
     int slots = kUnlimitedSlots;  // free
     bool usable = false;
-    bool freed = false;  // in freed_
+    bool freed = false;     // in freed_
+    bool reserved = false;  // in reservations_
     int64_t drain_us = kNeverDrains;
     bool has_place() const { return usable && slots > 0; }
   };
 
   void Reindex(AgentId agent, Quantity cpu_before, bool had_place);
   void MarkFreed(AgentId agent);
-  std::optional<AgentId> FindAgent(Class& consumption) const;
+  template <typename Accepts>
+  std::optional<AgentId> BestFitWhere(const ResourceVector& need, Accepts accepts) const;
+  std::optional<AgentId> FindAgent(const ReadyOrder& task, ClassId id);
+  void PushHead(ClassId id);
+  // Whether the agent is there for long enough, and what is kept there for another allows it.
+  bool MayHave(AgentId agent, const ReadyOrder& task, ClassId id) const;
+  // Whether units of pools are free, and those that are kept for another remain.
+  bool MayHavePools(const ReadyOrder& task, ClassId id) const;
+  bool Respects(const Reservation& reservation, const ResourceVector& kept,
+                const ResourceVector& free, const ReadyOrder& task, ClassId id,
+                const ResourceVector& need) const;
   double Leftover(const ResourceVector& need, const Agent& agent) const;
   void PlanDirect(std::vector<Placement>* placements);
   void PlanBacklog(std::vector<Placement>* placements);
@@ -177,16 +214,19 @@ class Packer {
   std::vector<ClassId> free_classes_;  // slots of classes_ that are not in use
   absl::flat_hash_map<ResourceVector, ClassId> class_ids_;
   std::vector<ClassId> active_;  // those with ready tasks, and some that had
-  size_t ready_ = 0;
+  ReadyTasks ready_;
 
   std::vector<Agent> agents_;
   std::vector<AgentId> free_agents_;  // slots of agents_ that are not in use
   absl::btree_set<std::pair<Quantity, AgentId>> by_free_cpu_;  // agents that have a place
   std::vector<AgentId> freed_;                                 // more is free than at the last plan
   absl::btree_set<AgentId> with_backlog_room_;
+  ResourceVector total_capacity_;
   // The most of each resource that any agent has: the scale on which leftovers are compared.
   ResourceVector scale_;
-  std::vector<std::pair<ReadyKey, ClassId>> heads_;  // a heap, kept to save its allocation
+  absl::btree_map<AgentId, Reservation> reservations_;
+  std::optional<Reservation> pool_reservation_;
+  std::vector<std::pair<ReadyOrder, ClassId>> heads_;  // a heap, kept to save its allocation
 };
 
 }  // namespace kartograph::planner

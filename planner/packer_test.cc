@@ -417,8 +417,8 @@ TEST(PackerDrainTest, WhatRunsLongerIsKeptOffAnAgentThatGoesSoon) {
   story.Agent(Cpu(2));
   story.Agent(Cpu(8));
   story.packer.SetTimeUntilDrain(0, 100);
-  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 100);
-  story.packer.SetExpected(story.packer.Intern(Cpu(2)), 101);
+  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 100, 100);
+  story.packer.SetExpected(story.packer.Intern(Cpu(2)), 101, 101);
   story.Ready(0, Cpu(1));
   story.Ready(1, Cpu(2));
   EXPECT_THAT(story.Plan(), ElementsAre(Pair(0, 0), Pair(1, 1))) << "the smaller fits better";
@@ -428,7 +428,7 @@ TEST(PackerDrainTest, AShorterExpectationOrALaterDrainLetsItIn) {
   Story story;
   story.Agent(Cpu(1));
   story.packer.SetTimeUntilDrain(0, 50);
-  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 60);
+  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 60, 60);
   story.Ready(0, Cpu(1));
   story.Ready(1, Cpu(1));
   EXPECT_THAT(story.Plan(), IsEmpty());
@@ -437,7 +437,7 @@ TEST(PackerDrainTest, AShorterExpectationOrALaterDrainLetsItIn) {
   story.packer.SetTimeUntilDrain(0, 55);
   story.Ended(0, Cpu(1));
   EXPECT_THAT(story.Plan(), IsEmpty());
-  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 55);
+  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 55, 55);
   EXPECT_THAT(story.PlannedTasks(), ElementsAre(1));
 }
 
@@ -447,7 +447,7 @@ TEST(PackerBacklogTest, WhatRunsLongerDoesNotWaitOnAnAgentThatGoesSoon) {
   story.packer.SetBacklogRoom(0, 2);
   story.packer.SetTimeUntilDrain(0, 50);
   story.Short(Cpu(1));
-  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 60);
+  story.packer.SetExpected(story.packer.Intern(Cpu(1)), 60, 60);
   story.Ready(0, Cpu(1));
   EXPECT_THAT(story.Plan(), IsEmpty());
   EXPECT_THAT(story.backlog, IsEmpty());

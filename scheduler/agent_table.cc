@@ -277,8 +277,8 @@ void AgentTable::Unhold(Index index, planner::Packer::ClassId consumption) {
   if (agent.lease) packer_.Give(index, consumption);
 }
 
-void AgentTable::PushBacklog(Index index, planner::AttemptId attempt) {
-  At(index).backlog.push_back(attempt);
+void AgentTable::PushBacklog(Index index, planner::AttemptId attempt, std::string order) {
+  At(index).backlog.Push(attempt, std::move(order));
   ++At(index).backlog_size;
 }
 
@@ -380,14 +380,19 @@ void AgentTable::UseOffers(Index index, std::vector<executor::Offer>* used) {
 }
 
 void AgentTable::TakeOpenOffers(std::vector<executor::Offer>* offers) {
+  std::vector<Index> kept;
   for (Index index : offering_) {
     Agent& agent = At(index);
     if (agent.offers.empty()) continue;
+    if (packer_.is_reserved(index)) {
+      if (std::find(kept.begin(), kept.end(), index) == kept.end()) kept.push_back(index);
+      continue;
+    }
     std::move(agent.offers.begin(), agent.offers.end(), std::back_inserter(*offers));
     agent.offers.clear();
     Refresh(index);
   }
-  offering_.clear();
+  offering_ = std::move(kept);
 }
 
 // --- what there is and was ---

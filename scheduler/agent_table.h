@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "executor/backlog.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
 #include "planner/packer.h"
@@ -37,7 +38,7 @@ struct Agent {
   double mean_wall_us = 0;       // of ended attempts, newer ones weigh more; 0: none yet
   planner::ResourceVector held;  // by those that hold their resources
   std::vector<planner::AttemptId> attempts;  // alive, in no order; AttemptTable knows the places
-  std::deque<planner::AttemptId> backlog;    // the next first; some have ended or begun
+  executor::Backlog backlog;                 // some have ended or begun
   std::vector<executor::Offer> offers;       // open ones, where there is no lease
   executor::AgentId id;
   std::string name;
@@ -115,8 +116,8 @@ class AgentTable {
   // With `placed`, the packer has taken the resources already.
   void Hold(Index index, planner::Packer::ClassId consumption, bool placed = false);
   void Unhold(Index index, planner::Packer::ClassId consumption);
-  void PushBacklog(Index index, planner::AttemptId attempt);
-  void PopBacklog(Index index) { slots_[index].agent.backlog.pop_front(); }
+  void PushBacklog(Index index, planner::AttemptId attempt, std::string order);
+  void PopBacklog(Index index) { slots_[index].agent.backlog.PopFront(); }
   void LeaveBacklog(Index index) { --slots_[index].agent.backlog_size; }
   void UpdateBacklogRoom(Index index);
   void LearnWallTime(Index index, double microseconds);
@@ -141,7 +142,7 @@ class AgentTable {
   void MarkLaunchedOn(Index index) { slots_[index].agent.launched_on = true; }
   // After a plan: what its launches used up of offers. Once for each agent, however often asked.
   void UseOffers(Index index, std::vector<executor::Offer>* used);
-  // All open offers.
+  // All open offers, but for those of agents on which the packer keeps room for a task.
   void TakeOpenOffers(std::vector<executor::Offer>* offers);
 
   // --- what there is and was ---

@@ -60,11 +60,11 @@ Attempt& AttemptTable::Add(AttemptId id, AgentTable::Index agent,
 }
 
 void AttemptTable::Launch(AttemptId id, const planner::Packer::Placement& placement, bool alone,
-                          absl::Time now) {
+                          absl::Time now, std::string order) {
   Attempt& attempt = Add(id, placement.agent, placement.consumption, alone, now);
   if (placement.backlog) {
     attempt.state = InBacklog();
-    agents_.PushBacklog(placement.agent, id);
+    agents_.PushBacklog(placement.agent, id, std::move(order));
   } else {
     agents_.Hold(placement.agent, placement.consumption, /*placed=*/true);
   }
@@ -88,7 +88,7 @@ bool AttemptTable::SetReachable(AttemptId id) {
   return true;
 }
 
-void AttemptTable::SetInBacklog(AttemptId id) {
+void AttemptTable::SetInBacklog(AttemptId id, std::string order) {
   Attempt& attempt = attempts_.at(id);
   // After a restart we had to assume that it held its resources.
   if (!std::holds_alternative<Launching>(attempt.state) ||
@@ -96,7 +96,7 @@ void AttemptTable::SetInBacklog(AttemptId id) {
     return;
   }
   agents_.Unhold(attempt.agent, attempt.consumption);
-  agents_.PushBacklog(attempt.agent, id);
+  agents_.PushBacklog(attempt.agent, id, std::move(order));
   attempt.state = InBacklog();
 }
 
@@ -214,7 +214,8 @@ absl::Status AttemptTable::CheckInvariants() const {
     if (attempt.in_backlog()) {
       ++sum.in_backlog;
       const auto& backlog = agents_[attempt.agent].backlog;
-      if (std::find(backlog.begin(), backlog.end(), id) == backlog.end()) {
+      if (std::none_of(backlog.begin(), backlog.end(),
+                       [id = id](const auto& entry) { return entry.attempt == id; })) {
         return wrong(id, "is in no backlog");
       }
     } else {

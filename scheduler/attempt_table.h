@@ -90,16 +90,16 @@ class AttemptTable {
   }
 
   // --- changes ---
-  // The plan took what it consumes, but for the backlog.
+  // The plan took what it consumes, but for the backlog. `order` is its place there.
   void Launch(planner::AttemptId id, const planner::Packer::Placement& placement, bool alone,
-              absl::Time now);
+              absl::Time now, std::string order);
   // From the history: until the cluster reports it, it is taken to hold all that it was given.
   void Adopt(planner::AttemptId id, AgentTable::Index agent, planner::Packer::ClassId consumption,
              bool alone, absl::Time launch_time);
   // Its agent can be reached; whether that changes anything.
   bool SetReachable(planner::AttemptId id);
   // It waits in its agent's backlog. Only for an attempt that can be reached, as the next.
-  void SetInBacklog(planner::AttemptId id);
+  void SetInBacklog(planner::AttemptId id, std::string order);
   // It runs; whether that changes anything.
   bool SetRunning(planner::AttemptId id, absl::Time start_time);
   // Whether that changes anything. After `timeout` of it, it is due.

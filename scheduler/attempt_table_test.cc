@@ -32,13 +32,13 @@ class AttemptTableTest : public ::testing::Test {
     EXPECT_EQ(agents_.CheckInvariants(), absl::OkStatus());
   }
   // Direct launches come from the plan, which takes what they consume.
-  void Launch(planner::TaskIndex task, bool backlog = false) {
+  void Launch(planner::TaskIndex task, bool backlog = false, std::string order = "") {
     if (!backlog) {
       packer_.Take(agent_, class_);
       packer_.TakePools(class_);
     }
     attempts_.Launch(Id(task), {planner::TaskKey::Of(1, task), class_, agent_, backlog}, false,
-                     now_.wall);
+                     now_.wall, order);
   }
 
   const planner::Resource db_ = planner::Resource::Named("db_connections");
@@ -62,6 +62,16 @@ TEST_F(AttemptTableTest, OneInTheBacklogHoldsNothingUntilItsTurn) {
   EXPECT_TRUE(attempts_.SetRunning(Id(2), now_.wall));
   EXPECT_FALSE(attempts_.SetRunning(Id(2), now_.wall)) << "no news";
   EXPECT_EQ(attempts_.At(Id(2)).start_time(), now_.wall);
+}
+
+TEST_F(AttemptTableTest, TheAgentBeginsWhatIsMoreUrgent) {
+  Launch(0);
+  Launch(1);
+  Launch(2, true, "b");
+  Launch(3, true, "a");
+  attempts_.End(Id(0));
+  EXPECT_TRUE(attempts_.At(Id(2)).in_backlog());
+  EXPECT_FALSE(attempts_.At(Id(3)).in_backlog());
 }
 
 TEST_F(AttemptTableTest, OneThatRunsFromTheBacklogEarlierThanExpectedIsCharged) {
@@ -106,16 +116,16 @@ TEST_F(AttemptTableTest, AnAdoptedOneIsTakenToHoldItsResourcesUntilMoreIsKnown) 
   attempts_.Adopt(Id(1), agent_, class_, false, now_.wall);
   EXPECT_EQ(packer_.pool_free().Get(db_), planner::Quantity::Of(1));
   EXPECT_TRUE(packer_.free(agent_).empty());
-  attempts_.SetInBacklog(Id(1));
+  attempts_.SetInBacklog(Id(1), "");
   EXPECT_TRUE(attempts_.At(Id(1)).in_backlog());
-  attempts_.SetInBacklog(Id(0));
+  attempts_.SetInBacklog(Id(0), "");
   EXPECT_FALSE(attempts_.At(Id(0)).in_backlog()) << "units of pools are held from the launch on";
   EXPECT_THAT(attempts_.IdsOn(agent_), ElementsAre(Id(0), Id(1)));
 }
 
 TEST_F(AttemptTableTest, TheAgentOfOneThatIsAloneIsReservedUntilItsEnd) {
   packer_.Take(agent_, class_);
-  attempts_.Launch(Id(0), {planner::TaskKey::Of(1, 0), class_, agent_, false}, true, now_.wall);
+  attempts_.Launch(Id(0), {planner::TaskKey::Of(1, 0), class_, agent_, false}, true, now_.wall, "");
   EXPECT_FALSE(packer_.usable(agent_));
   attempts_.End(Id(0));
   EXPECT_TRUE(packer_.usable(agent_));

@@ -57,9 +57,16 @@ absl::Duration ConsumptionTable::ExpectedWallTime(Id id) const {
                                 : entry.longest_timeout;
 }
 
+absl::Duration ConsumptionTable::TypicalWallTime(Id id) const {
+  const double mean = entries_[id].mean_wall_us;
+  return mean > 0 ? absl::Microseconds(mean) : kUnknownWallTime;
+}
+
 void ConsumptionTable::RefreshExpected() {
-  packer_.ForEachClass(
-      [this](Id id) { packer_.SetExpected(id, absl::ToInt64Microseconds(ExpectedWallTime(id))); });
+  packer_.ForEachClass([this](Id id) {
+    packer_.SetExpected(id, absl::ToInt64Microseconds(ExpectedWallTime(id)),
+                        absl::ToInt64Microseconds(2 * TypicalWallTime(id)));
+  });
 }
 
 }  // namespace kartograph::scheduler

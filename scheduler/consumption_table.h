@@ -22,6 +22,8 @@ class ConsumptionTable {
   static constexpr size_t kKeptUnused = 256;
   // Tasks that run longer gain nothing from waiting in an agent's backlog.
   static constexpr double kShortUs = 50000;
+  // Of tasks of which nothing is known; see TypicalWallTime.
+  static constexpr absl::Duration kUnknownWallTime = absl::Seconds(30);
   static constexpr double kLeastUs = 50;  // clocks and schedulers are coarser than some tasks
 
   // `packer` outlives this.
@@ -38,6 +40,8 @@ class ConsumptionTable {
   void LearnWallTime(Id id, double microseconds);
   // What to expect: generous as long as none has ended.
   absl::Duration ExpectedWallTime(Id id) const;
+  // What one of them mostly takes; all the same as long as none has ended.
+  absl::Duration TypicalWallTime(Id id) const;
   // Tells the packer what is expected of each.
   void RefreshExpected();
 

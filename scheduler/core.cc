@@ -52,13 +52,14 @@ Core::Core(CoreOptions options, GraphTable::LastIds last_ids)
               last_ids),
       isolation_(&agents_, &packer_, &consumptions_, &graphs_),
       relocation_(&agents_, &packer_, &consumptions_, &graphs_),
-      explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_}) {}
+      reservations_(&agents_, &packer_, &attempts_, &consumptions_),
+      explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_, &reservations_}) {}
 
 // --- graphs ---
 
 void Core::Install(PreparedGraph prepared, const Turn& turn) {
   explainer_.Invalidate();
-  LiveGraph& graph = graphs_.Put(prepared);
+  LiveGraph& graph = graphs_.Put(prepared, turn);
   for (const storage::AttemptLaunched& launched : prepared.alive) {
     const LiveTask& task = graph.tasks[launched.attempt.task().index()];
     attempts_.Adopt(launched.attempt,
@@ -283,7 +284,7 @@ absl::StatusOr<int64_t> Core::RetryTasks(PreparedGraph prepared,
   // Without any it stays final.
   if (retried.empty()) return 0;
   explainer_.Invalidate();
-  graphs_.Retry(graphs_.Put(prepared), retried, turn);
+  graphs_.Retry(graphs_.Put(prepared, turn), retried, turn);
   return static_cast<int64_t>(retried.size());
 }
 
@@ -369,6 +370,7 @@ void Core::OnAgentLost(const executor::AgentId& id, const Turn& turn) {
     OnAttempt(std::move(update), turn);
   }
   isolation_.OnErased(*index);
+  reservations_.OnErased(*index);
   agents_.Erase(*index);
 }
 
@@ -467,7 +469,7 @@ void Core::OnAttemptAlive(const AttemptUpdate& update, const Turn& turn) {
   if (!agents_[agent].connected) turn.step.cluster_changed = true;
   agents_.OnAlive(agent);
   if (update.start_time == absl::InfinitePast()) {
-    attempts_.SetInBacklog(id);
+    attempts_.SetInBacklog(id, BacklogOrder(id.task()));
     return;
   }
   if (!attempts_.SetRunning(id, update.start_time)) return;
@@ -497,7 +499,7 @@ void Core::GiveUpUnreachable(const Turn& turn) {
 
 SteadyTime Core::NextTimer() const {
   return std::min({demand_.NextTimer(), graphs_.NextTimer(), attempts_.NextTimer(),
-                   agents_.NextReturn(), isolation_.NextTimer()});
+                   agents_.NextReturn(), isolation_.NextTimer(), reservations_.NextTimer()});
 }
 
 void Core::OnTime(const Turn& turn) {
@@ -513,11 +515,11 @@ void Core::OnTime(const Turn& turn) {
 void Core::Plan(const Turn& turn) {
   explainer_.Invalidate();
   planned_ = turn.now.steady;
-  if (agents_.anybody_leaves()) {  // the packer has no clock
-    agents_.RefreshTimesUntilDrain(turn.now.steady);
-    consumptions_.RefreshExpected();
-  }
+  // The packer has no clock.
+  if (agents_.anybody_leaves()) agents_.RefreshTimesUntilDrain(turn.now.steady);
+  if (agents_.anybody_leaves() || reservations_.any()) consumptions_.RefreshExpected();
   if (launching_) Place(turn);
+  if (launching_ && connected_) reservations_.Update(turn.now);
   // The plan placed all that fits: what is still offered is of no use now.
   agents_.TakeOpenOffers(&turn.step.declined_offers);
   TellDemand(turn);
@@ -533,7 +535,13 @@ void Core::Place(const Turn& turn) {
     if (!agents_[agent].has_room() || agents_[agent].reserved || AwaitsStart(agent)) continue;
     if (auto placement = packer_.PlaceOneOn(agent)) placements_.push_back(*placement);
   }
+  const size_t packed = placements_.size();
   packer_.Plan(&placements_);
+  bool released = false;
+  for (size_t i = packed; i < placements_.size(); ++i) {
+    released = reservations_.OnPlaced(placements_[i].consumption) || released;
+  }
+  if (released) packer_.Plan(&placements_);
   for (size_t i = 0; i < placements_.size(); ++i) {
     if (graphs_.Find(placements_[i].task.graph())->cancelling()) {
       Refuse(placements_[i], turn);
@@ -574,7 +582,8 @@ void Core::Launch(const planner::Packer::Placement& placement, Way way, const Tu
   const uint32_t number =
       way == Way::kPacked ? graphs_.SetLaunching(key, turn) : graphs_.SetLaunchingApart(key, turn);
   const AttemptId id = AttemptId::Of(key, number);
-  attempts_.Launch(id, placement, way == Way::kAlone, turn.now.wall);
+  std::string order = placement.backlog ? BacklogOrder(key) : "";
+  attempts_.Launch(id, placement, way == Way::kAlone, turn.now.wall, order);
   agents_.MarkLaunchedOn(placement.agent);
   ++totals_.launched;
   const Agent& agent = agents_[placement.agent];
@@ -584,6 +593,12 @@ void Core::Launch(const planner::Packer::Placement& placement, Way way, const Tu
   turn.step.launches.push_back({id, agent.id, std::string(graph.task_name(key.index())),
                                 packer_.agent_part(placement.consumption), "", policy.timeout,
                                 policy.cancel_grace, packer_.pool_part(placement.consumption)});
+  turn.step.launches.back().backlog_order = std::move(order);
+}
+
+std::string Core::BacklogOrder(TaskKey task) const {
+  const planner::ReadyKey key = graphs_.Find(task.graph())->ready_key(task.index());
+  return planner::SortKey(packer_.OrderOf(key));
 }
 
 // Notifies a cluster that makes offers of what is wanted, whenever that makes a difference to it.

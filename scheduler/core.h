@@ -26,6 +26,7 @@
 #include "scheduler/live_graph.h"
 #include "scheduler/prepared_graph.h"
 #include "scheduler/relocation.h"
+#include "scheduler/reservations.h"
 #include "scheduler/snapshot.h"
 #include "scheduler/step.h"
 #include "scheduler/submission.h"
@@ -171,6 +172,8 @@ class Core : public Snapshots {
   void Refuse(const planner::Packer::Placement& placement, const Turn& turn);
   void TellDemand(const Turn& turn);
   bool AwaitsStart(AgentTable::Index agent) const;
+  // As in executor::Launch.
+  std::string BacklogOrder(planner::TaskKey task) const;
 
   AttemptSnapshot SnapshotOf(planner::AttemptId id, const Attempt& attempt) const;
 
@@ -183,6 +186,7 @@ class Core : public Snapshots {
   GraphTable graphs_;
   Isolation isolation_;
   Relocation relocation_;
+  Reservations reservations_;
 
   bool launching_ = true;
   bool connected_ = false;

@@ -105,6 +105,11 @@ std::string Explainer::WhyNotLaunched(const LiveGraph& graph, TaskIndex index,
   }
   if (!situation.launching) return "the service is stopping and launches nothing";
   std::string why = WhyNotPlaced(task.consumption, situation);
+  const auto& reserved = parts_.reservations->agents();
+  if (auto it = reserved.find(task.consumption);
+      it != reserved.end() && it->second.task.task == graph.key(index)) {
+    absl::StrAppend(&why, "; agent ", (*parts_.agents)[it->second.agent].name, " is kept for it");
+  }
   if (task.relocated) {
     return absl::StrCat("its program could not be started on agent ",
                         parts_.agents->NameOf(parts_.graphs->avoided_agent(graph.key(index))),
@@ -159,7 +164,24 @@ std::string Explainer::WhyNoPool(planner::Packer::ClassId id) const {
                           entry.quantity.ToString(), ", ", state);
     }
   }
+  const std::optional<Reservations::PoolReservation>& kept = parts_.reservations->pools();
+  if (!kept || kept->consumption == id) return "";
+  for (const ResourceVector::Entry& entry : parts_.packer->pool_part(kept->consumption)) {
+    const Quantity need = parts_.packer->pool_part(id).Get(entry.resource);
+    const Quantity free = parts_.packer->pool_free().Get(entry.resource);
+    if (need.is_zero() || free - need >= entry.quantity) continue;
+    return absl::StrCat("waits for pool ", entry.resource.name(), ": ", free.ToString(), " of ",
+                        parts_.packer->pools().Get(entry.resource).ToString(),
+                        " free, but kept for ", NameOf(kept->task.task), ", which goes first");
+  }
   return "";
+}
+
+std::string Explainer::NameOf(planner::TaskKey task) const {
+  const LiveGraph* graph = parts_.graphs->Find(task.graph());
+  if (graph == nullptr) return "another task";
+  return absl::StrCat("\"", graph->task_name(task.index()), "\" of ",
+                      planner::GraphIdToString(graph->id));
 }
 
 std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& situation) const {
@@ -183,8 +205,9 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
                         " together");
   }
   const absl::Duration expected = parts_.consumptions->ExpectedWallTime(id);
-  Obstacle failing, leaving, full, reserved;
-  agents.ForEach([&](AgentTable::Index, const Agent& agent) {
+  Obstacle failing, leaving, full, reserved, kept;
+  AgentTable::Index kept_agent = 0;
+  agents.ForEach([&](AgentTable::Index index, const Agent& agent) {
     if (!agent.connected) return;
     if (need.FitsIn(agent.capacity)) failing.See(agent, agent.failures > 0);
     ResourceVector free = agent.capacity;
@@ -193,6 +216,9 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
     full.See(agent, agent.holding >= agents.slots_per_agent());
     leaving.See(agent, agent.leaves - situation.planned < expected);
     reserved.See(agent, agent.reserved);
+    const bool is_kept = parts_.packer->is_reserved(index);
+    if (is_kept) kept_agent = index;
+    kept.See(agent, is_kept);
   });
   if (const Agent* agent = failing.everywhere()) {
     return absl::StrCat(
@@ -212,6 +238,13 @@ std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& 
                         " attempts, as many as it may (kartographd --slots)");
   }
   if (const Agent* agent = reserved.everywhere()) return WhyReserved(*agent);
+  if (kept.everywhere() != nullptr) {
+    for (const auto& [consumption, reservation] : parts_.reservations->agents()) {
+      if (reservation.agent != kept_agent || consumption == id) continue;
+      return absl::StrCat("waits for agent ", agents[kept_agent].name, ", which is kept for ",
+                          NameOf(reservation.task.task), ", as that goes first");
+    }
+  }
   for (const ResourceVector::Entry& entry : need) {
     Quantity most_free;
     agents.ForEach([&](AgentTable::Index, const Agent& agent) {

@@ -13,6 +13,7 @@
 #include "scheduler/consumption_table.h"
 #include "scheduler/graph_table.h"
 #include "scheduler/live_graph.h"
+#include "scheduler/reservations.h"
 
 namespace kartograph::scheduler {
 
@@ -26,6 +27,7 @@ class Explainer {
     const AgentTable* agents;
     const AttemptTable* attempts;
     const GraphTable* graphs;
+    const Reservations* reservations;
   };
   // What no table knows.
   struct Situation {
@@ -58,6 +60,8 @@ class Explainer {
   std::string WhyNoAgent(planner::Packer::ClassId consumption, const Situation& situation) const;
   // Nothing is placed on it but one task.
   std::string WhyReserved(const Agent& agent) const;
+  // A task by its name and graph, for people.
+  std::string NameOf(planner::TaskKey task) const;
 
   const Parts parts_;
   mutable absl::flat_hash_map<planner::Packer::ClassId, std::string> not_placed_;

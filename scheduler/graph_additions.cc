@@ -57,7 +57,7 @@ void GraphTable::Add(LiveGraph& graph, TaskSubmission task, const std::vector<Ta
   live.policy = graph.InternPolicy(task.policy);
   graph.AddResources(task.consumption);
   graph.AppendName(task.name);
-  ++graph.unfinished;
+  CountUnfinished(graph, index, 1);
   ++graph.counts.total;
   ++counts_.total;
   Count(graph, TaskState::kWaiting, 1);

@@ -25,12 +25,19 @@ absl::Status GraphTable::CheckInvariants() const {
       return absl::InternalError(absl::StrCat("task \"", graph.task_name(i), "\" of graph ",
                                               planner::GraphIdToString(graph.id), ": ", what));
     };
-    for (planner::Packer::ClassId consumption : graph->consumptions) ++users[consumption];
+    absl::flat_hash_map<planner::Packer::ClassId, int64_t> unfinished_of;
+    for (const auto& [consumption, count] : graph->consumptions) {
+      ++users[consumption];
+      unfinished_of[consumption] = 0;
+    }
     for (TaskIndex i = 0; i < graph->tasks.size(); ++i) {
       const LiveTask& task = graph->tasks[i];
       ++of_graph.total;
       ++of_graph.by_state[static_cast<size_t>(task.state)];
-      unfinished += planner::IsFinal(task.state) ? 0 : 1;
+      if (!planner::IsFinal(task.state)) {
+        ++unfinished;
+        ++unfinished_of[task.consumption];
+      }
       uint32_t pending = 0;
       for (TaskIndex before : graph->predecessors[i]) {
         pending += graph->tasks[before].state != TaskState::kSucceeded ? 1 : 0;
@@ -67,7 +74,7 @@ absl::Status GraphTable::CheckInvariants() const {
       }
     }
     if (of_graph.by_state != graph->counts.by_state || of_graph.total != graph->counts.total ||
-        unfinished != graph->unfinished) {
+        unfinished != graph->unfinished || unfinished_of != graph->consumptions) {
       return absl::InternalError(
           absl::StrCat("graph ", planner::GraphIdToString(id), " counts its tasks wrongly"));
     }

@@ -110,7 +110,7 @@ planner::Packer::ClassId GraphTable::UseConsumption(LiveGraph& graph,
                                                     const planner::ResourceVector& consumption,
                                                     absl::Duration timeout) {
   const planner::Packer::ClassId id = parts_.consumptions->Intern(consumption);
-  if (graph.consumptions.insert(id).second) {
+  if (graph.consumptions.emplace(id, 0).second) {
     parts_.consumptions->AddUser(id);
     // It is accepted: what the request held until here is the table's from now on.
     planner::ResourceNames::Keep(consumption);
@@ -125,19 +125,50 @@ void GraphTable::Count(LiveGraph& graph, TaskState state, int64_t change) {
   }
 }
 
-LiveGraph& GraphTable::Put(PreparedGraph& prepared) {
+LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
   LiveGraph& graph = *prepared.live;
   std::vector<planner::Packer::ClassId> classes;
   for (const PreparedGraph::Consumption& consumption : prepared.consumptions) {
     classes.push_back(UseConsumption(graph, consumption.resources, consumption.longest_timeout));
   }
-  for (LiveTask& task : graph.tasks) task.consumption = classes[task.consumption];
+  std::vector<int64_t> unfinished(classes.size());
+  for (LiveTask& task : graph.tasks) {
+    if (!planner::IsFinal(task.state)) ++unfinished[task.consumption];
+    task.consumption = classes[task.consumption];
+  }
+  for (size_t i = 0; i < classes.size(); ++i) graph.consumptions[classes[i]] += unfinished[i];
+  // What the wall clock says of one from the history may be wrong by any amount.
+  const absl::Duration age =
+      std::clamp(turn.now.wall - graph.submit_time, absl::ZeroDuration(), kOldest);
+  graph.submitted = turn.now.steady - age;
   counts_.total += graph.counts.total;
   for (size_t i = 0; i < counts_.by_state.size(); ++i) {
     counts_.by_state[i] += graph.counts.by_state[i];
   }
   graphs_[graph.id] = std::move(prepared.live);
+  UpdateScore(graph);
   return graph;
+}
+
+// --- the order of graphs ---
+
+void GraphTable::CountUnfinished(LiveGraph& graph, TaskIndex task, int64_t change) {
+  graph.unfinished += change;
+  graph.consumptions[graph.tasks[task].consumption] += change;
+  // Each update of the score costs something; that many make no difference.
+  const int64_t changed = std::abs(graph.scored - graph.unfinished);
+  if (changed * kScoreSteps >= graph.scored) UpdateScore(graph);
+}
+
+void GraphTable::UpdateScore(LiveGraph& graph) {
+  graph.scored = graph.unfinished;
+  absl::Duration left;
+  for (const auto& [consumption, unfinished] : graph.consumptions) {
+    if (unfinished == 0) continue;
+    left += static_cast<double>(unfinished) * parts_.packer->DominantShare(consumption) *
+            parts_.consumptions->TypicalWallTime(consumption);
+  }
+  parts_.packer->SetScore(graph.id, absl::ToInt64Microseconds(graph.submitted.since_zero() + left));
 }
 
 // --- a task's life ---
@@ -217,7 +248,7 @@ void GraphTable::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, s
   if (graph.tasks[index].state == TaskState::kReady) LeaveReady(graph, index);
   StopAvoiding(graph, index);
   SetState(graph, index, state, turn);
-  --graph.unfinished;
+  CountUnfinished(graph, index, -1);
   const TaskKey key = graph.key(index);
   // A task that was cancelled while it ran is written as cancelled since then (see Cancel).
   const bool written = graph.tasks[index].cancelling;
@@ -396,9 +427,10 @@ void GraphTable::EndGraphIfDone(GraphId id, const Turn& turn) {
     counts_.by_state[i] -= graph.counts.by_state[i];
   }
   counts_.total -= graph.counts.total;
-  for (planner::Packer::ClassId consumption : graph.consumptions) {
+  for (const auto& [consumption, unfinished] : graph.consumptions) {
     parts_.consumptions->Release(consumption);
   }
+  parts_.packer->ForgetGraph(id);
   turn.step.ended_graphs.push_back({std::move(snapshot), std::move(it->second)});
   graphs_.erase(it);
 }
@@ -522,7 +554,7 @@ void GraphTable::Retry(LiveGraph& graph, const std::vector<TaskIndex>& tasks, co
     task.attempts_before = task.launches;
     task.spent = 0;
     task.losses = 0;
-    ++graph.unfinished;
+    CountUnfinished(graph, index, 1);
     turn.step.records.emplace_back(storage::TaskReset{graph.key(index), task.attempts_before});
     turn.step.changed_tasks.push_back(graph.key(index));
   }

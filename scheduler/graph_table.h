@@ -86,7 +86,7 @@ class GraphTable {
   planner::GraphId NewId() { return ++last_.graph; }
   // Puts a graph in its place, with its tasks in the states that it says. Those with an attempt
   // that is alive are kLaunching; the attempts are for the caller to adopt, before Begin.
-  LiveGraph& Put(PreparedGraph& prepared);
+  LiveGraph& Put(PreparedGraph& prepared, const Turn& turn);
   // Begins with what there is to do with it; ContinueWork goes on. Of a graph from the history that
   // is the work which a crash left undone.
   void Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& turn);
@@ -164,6 +164,13 @@ class GraphTable {
                                           const planner::ResourceVector& consumption,
                                           absl::Duration timeout);
   void Count(LiveGraph& graph, planner::TaskState state, int64_t change);
+  void CountUnfinished(LiveGraph& graph, planner::TaskIndex task, int64_t change);
+  // Gives the graph its place among the others: when it would end if it had had the whole cluster
+  // for itself from its submission on, by what its tasks consume and mostly take. So what is small
+  // or nearly done ends soon, and nothing that is submitted after that time goes before it, however
+  // large it is: no graph waits for more than about what all that came before that time takes.
+  // (Shortest remaining processing time, with the waiting time taken off.)
+  void UpdateScore(LiveGraph& graph);
   void SetState(LiveGraph& graph, planner::TaskIndex task, planner::TaskState state,
                 const Turn& turn);
   // After `delay`, if that is positive.
@@ -181,6 +188,11 @@ class GraphTable {
   void StopAvoiding(LiveGraph& graph, planner::TaskIndex task);
   void OnUnspent(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
                  const Turn& turn);
+
+  // Of a graph in the history, at most.
+  static constexpr absl::Duration kOldest = absl::Hours(24 * 30);
+  // A score is computed so often while a graph shrinks to half of its size, about.
+  static constexpr int64_t kScoreSteps = 16;
 
   const Parts parts_;
   LastIds last_;

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -87,10 +86,14 @@ struct LiveGraph {
   absl::flat_hash_map<planner::TaskIndex, std::vector<planner::TaskIndex>> later_successors;
   // Why these tasks are being cancelled, until their attempts have ended.
   absl::flat_hash_map<planner::TaskIndex, std::string> cancel_reasons;
-  // What its tasks consume, each once: for as long as the graph lives, these are in use.
-  absl::flat_hash_set<planner::Packer::ClassId> consumptions;
+  // What its tasks consume, and how many of those that are not final: for as long as the graph
+  // lives, these are in use.
+  absl::flat_hash_map<planner::Packer::ClassId, int64_t> consumptions;
   TaskCounts counts;
   int64_t unfinished = 0;  // tasks that are not final
+  // For its score: when it was submitted, by the steady clock, or so long before a restart.
+  SteadyTime submitted;
+  int64_t scored = 0;  // how many were unfinished when the score was last computed
   // kCancelling or kFailingFast: nothing of it is launched any more.
   storage::GraphWork work = storage::GraphWork::kNone;
   std::string cancel_reason;                // while it is cancelled

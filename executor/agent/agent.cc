@@ -89,9 +89,9 @@ void Agent::Enqueue(executor::Launch launch, Incarnation incarnation) {
                   absl::StrCat("needs ", launch.consumption.ToString(), ", the agent has only ",
                                capacity_.ToString()));
   }
+  queue_.Push(id, std::move(launch.backlog_order));
   attempts_[id.value] = {incarnation, Waiting{std::move(launch)}};
   ++waiting_;
-  queue_.push_back(id.value);
 }
 
 void Agent::Refuse(AttemptId attempt, Incarnation incarnation, Outcome outcome,
@@ -181,7 +181,8 @@ absl::Duration Agent::Drain(std::string reason, absl::Duration max_grace) {
     processes_->Cancel({id}, grace);
     longest = std::max(longest, grace);
   }
-  for (const uint64_t id : queue_) {
+  for (const Backlog::Entry& entry : queue_) {
+    const uint64_t id = entry.attempt.value;
     auto it = attempts_.find(id);
     if (it == attempts_.end() || !std::holds_alternative<Waiting>(it->second.state)) continue;
     --waiting_;
@@ -254,17 +255,17 @@ planner::ResourceVector Agent::Free() const {
 void Agent::StartWaiting() {
   planner::ResourceVector free = Free();
   for (int started = 0; started < kStartsAtATime && !queue_.empty();) {
-    const uint64_t id = queue_.front();
+    const uint64_t id = queue_.front().value;
     auto it = attempts_.find(id);
     auto* waiting = it == attempts_.end() ? nullptr : std::get_if<Waiting>(&it->second.state);
     if (waiting == nullptr) {
-      queue_.pop_front();
+      queue_.PopFront();
       continue;
     }
     executor::Launch& launch = waiting->launch;
     if (options_.holds_to_capacity && (running_ >= slots_ || !launch.consumption.FitsIn(free)))
       return;
-    queue_.pop_front();
+    queue_.PopFront();
     ++started;
     --waiting_;
     absl::StatusOr<std::vector<HeldInstances>> instances = instances_.Take(launch.consumption);
@@ -298,7 +299,7 @@ void Agent::StartWaiting() {
 bool Agent::FrontFits() const {
   if (waiting_ == 0 || queue_.empty()) return false;
   if (!options_.holds_to_capacity) return true;
-  auto it = attempts_.find(queue_.front());
+  auto it = attempts_.find(queue_.front().value);
   const auto* waiting = it == attempts_.end() ? nullptr : std::get_if<Waiting>(&it->second.state);
   return waiting == nullptr || (running_ < slots_ && waiting->launch.consumption.FitsIn(Free()));
 }
@@ -313,9 +314,10 @@ SteadyTime Agent::NextWork() const {
 
 void Agent::Prepare() {
   for (size_t i = 0; i < queue_.size() && i < kPreparedAhead; ++i) {
-    auto it = attempts_.find(queue_[i]);
+    const AttemptId id = queue_[i].attempt;
+    auto it = attempts_.find(id.value);
     if (it == attempts_.end() || !std::holds_alternative<Waiting>(it->second.state)) continue;
-    processes_->Prepare({queue_[i]});
+    processes_->Prepare(id);
   }
 }
 

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "executor/agent/attempt_processes.h"
 #include "executor/agent/instances.h"
+#include "executor/backlog.h"
 #include "executor/cluster.h"
 #include "executor/lineage.h"
 #include "planner/ids.h"
@@ -201,7 +202,7 @@ class Agent {
   absl::flat_hash_map<uint64_t, Attempt> attempts_;
   size_t waiting_ = 0;
   size_t running_ = 0;
-  std::deque<uint64_t> queue_;  // of those that wait, in order; some may no longer do so
+  Backlog queue_;  // of those that wait; some may no longer do so
   std::vector<AttemptUpdate> just_ended_;
 
   // What is to be reported.

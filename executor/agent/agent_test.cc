@@ -80,6 +80,22 @@ TEST_F(AgentTest, StartsInOrderWhatFits) {
   EXPECT_THAT(processes_.started, ElementsAre(Id(0), Id(1), Id(2)));
 }
 
+TEST_F(AgentTest, WhatHasNotBegunGivesWayToWhatIsMoreUrgent) {
+  const auto launch = [this](uint32_t index, std::string order) {
+    executor::Launch made = Launch(index, 4);
+    made.backlog_order = std::move(order);
+    agent_.Launch(std::move(made), kFirst);
+  };
+  Start(0, 4);
+  launch(1, "b");
+  launch(2, "c");
+  launch(3, "b");
+  launch(4, "a");
+  launch(5, "");
+  for (uint32_t ended : {0, 5, 4, 1, 3}) End(ended);
+  EXPECT_THAT(processes_.started, ElementsAre(Id(0), Id(5), Id(4), Id(1), Id(3), Id(2)));
+}
+
 TEST_F(AgentTest, StartsAllWhereSomebodyElseHasCounted) {
   options_.holds_to_capacity = false;
   Agent agent(options_, &processes_);

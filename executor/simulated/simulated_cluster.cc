@@ -234,7 +234,7 @@ void SimulatedCluster::Arrive(std::vector<Launch> launches) {
     }
     attempt.consumption = std::move(launch.consumption);
     attempt.run = run_of_(launch.attempt);
-    agent.queue.push_back(launch.attempt);
+    agent.queue.Push(launch.attempt, std::move(launch.backlog_order));
     Admit(attempt.agent);
     if (attempt.phase == Phase::kQueued && options_.backlog == 0) {
       // Without a backlog an agent is never sent more than it has: but what was offered without a
@@ -243,7 +243,7 @@ void SimulatedCluster::Arrive(std::vector<Launch> launches) {
         std::fprintf(stderr, "the scheduler over-committed %s\n", agent.id.c_str());
         std::abort();
       }
-      agent.queue.pop_back();
+      agent.queue.Remove(launch.attempt);
       attempt.phase = Phase::kEnded;
       attempt.outcome = Outcome::kRefused;
       attempt.end_time = now_;
@@ -293,7 +293,7 @@ void SimulatedCluster::Admit(uint32_t index) {
       event.attempt = id;
       Schedule(now_ + attempt.run.duration, std::move(event));
     }
-    agent.queue.pop_front();
+    agent.queue.PopFront();
   }
 }
 
@@ -394,7 +394,7 @@ void SimulatedCluster::MakeOffer(uint32_t index) {
     }
     offer.resources = agent.capacity;
     offer.resources -= agent.used;
-    for (AttemptId id : agent.queue) {
+    for (const auto& [id, order] : agent.queue) {
       auto it = attempts_.find(id);
       if (it != attempts_.end() && it->second.phase == Phase::kQueued) {
         offer.resources -= it->second.consumption;

@@ -15,6 +15,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "executor/backlog.h"
 #include "executor/cluster.h"
 
 namespace kartograph::executor {
@@ -123,7 +124,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
     AgentId id;
     planner::ResourceVector capacity;
     planner::ResourceVector used;
-    std::deque<planner::AttemptId> queue;
+    Backlog queue;
     bool alive = true;
     bool dying = false;
     bool unreachable = false;

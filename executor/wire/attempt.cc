@@ -111,6 +111,7 @@ void ToMessage(executor::Launch launch, Launch* message) {
     message->set_timeout_ns(absl::ToInt64Nanoseconds(launch.timeout));
   }
   message->set_cancel_grace_ns(absl::ToInt64Nanoseconds(launch.cancel_grace));
+  message->set_backlog_order(launch.backlog_order);
   if (!launch.values.has_value()) return;
   message->mutable_values();
   for (auto& [task_name, value] : *launch.values) {
@@ -137,6 +138,7 @@ absl::StatusOr<executor::Launch> FromMessage(Launch* message, planner::ResourceN
   launch.payload = std::move(*message->mutable_payload());
   if (message->has_timeout_ns()) launch.timeout = absl::Nanoseconds(message->timeout_ns());
   launch.cancel_grace = absl::Nanoseconds(message->cancel_grace_ns());
+  launch.backlog_order = std::move(*message->mutable_backlog_order());
   if (!message->has_values()) return launch;
   launch.values.emplace();
   for (Launch::Values::Value& one : *message->mutable_values()->mutable_values()) {

@@ -26,7 +26,7 @@ namespace kartograph::scheduler {
 
 // Every event is a batch of its own: it is applied, timers run, the plan is made, and the records
 // are committed (the history checks that they make sense). Tasks are known by their names in the
-// graph submitted last.
+// graph submitted last, or in that of GoOnWith.
 class CoreStory {
  public:
   explicit CoreStory(planner::ResourceVector pools = {},
@@ -51,6 +51,8 @@ class CoreStory {
   void AgentOutOfReach(const std::string& name) { Notify(executor::AgentUnreachable{name}); }
   void LoseAgent(const std::string& name) { Notify(executor::AgentLost{name}); }
   planner::GraphId Submit(const Graph& graph);
+  // Names are those of this graph's tasks from now on.
+  void GoOnWith(planner::GraphId graph) { graph_ = graph; }
   absl::Status TrySubmit(const Graph& graph);
   absl::Status Add(const Task& task);
   absl::Status Close();

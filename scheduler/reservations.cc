@@ -1,0 +1,195 @@
+#include "scheduler/reservations.h"
+
+#include <algorithm>
+#include <variant>
+
+namespace kartograph::scheduler {
+
+using planner::Packer;
+using planner::ReadyOrder;
+using planner::ResourceVector;
+
+namespace {
+
+// Agents that are looked at closely: those on which the least is missing.
+constexpr size_t kCandidates = 16;
+// One that has run longer than such tasks mostly do goes on for this part of what it has run.
+constexpr int kOverdueShare = 4;
+
+}  // namespace
+
+bool Reservations::OnPlaced(ClassId consumption) {
+  if (waiting_.empty() || waiting_.erase(consumption) == 0) return false;
+  return Release(consumption);
+}
+
+void Reservations::OnErased(AgentTable::Index agent) {
+  auto it = std::find_if(reserved_.begin(), reserved_.end(),
+                         [agent](const auto& entry) { return entry.second.agent == agent; });
+  if (it != reserved_.end()) Release(it->first);
+}
+
+bool Reservations::Release(ClassId consumption) {
+  bool released = false;
+  if (auto it = reserved_.find(consumption); it != reserved_.end()) {
+    packer_.ReleaseAgent(it->second.agent);
+    reserved_.erase(it);
+    released = true;
+  }
+  if (pools_ && pools_->consumption == consumption) {
+    packer_.ReleasePools();
+    pools_.reset();
+    released = true;
+  }
+  return released;
+}
+
+void Reservations::NoteWaiting(const std::vector<std::pair<ReadyOrder, ClassId>>& firsts,
+                               SteadyTime now) {
+  absl::btree_map<ClassId, SteadyTime> waiting;
+  for (const auto& [task, consumption] : firsts) {
+    auto known = waiting_.find(consumption);
+    waiting[consumption] = known == waiting_.end() ? now : known->second;
+  }
+  waiting_.swap(waiting);
+}
+
+void Reservations::Update(const Instant& now) {
+  std::vector<std::pair<ReadyOrder, ClassId>> firsts;
+  packer_.ForEachFirst([&firsts](ClassId consumption, const ReadyOrder& task) {
+    firsts.emplace_back(task, consumption);
+  });
+  std::sort(firsts.begin(), firsts.end());
+  NoteWaiting(firsts, now.steady);
+  next_ = SteadyTime::InfiniteFuture();
+  const size_t most = std::max<size_t>(1, agents_.size() / kShareOfAgents);
+  std::vector<ClassId> kept;
+  bool pools = false;
+  for (const auto& [task, consumption] : firsts) {
+    const SteadyTime due = waiting_.at(consumption) + kPatience;
+    if (due > now.steady) {
+      next_ = std::min(next_, due);
+      continue;
+    }
+    const ResourceVector& part = packer_.pool_part(consumption);
+    if (!part.FitsIn(packer_.pool_free())) {
+      if (std::exchange(pools, true)) continue;
+      pools_ = PoolReservation{consumption, task};
+      packer_.ReservePools(task, consumption, absl::ToInt64Microseconds(UntilPoolsFree(part, now)));
+      continue;
+    }
+    if (kept.size() < most && Reserve(consumption, task, now)) kept.push_back(consumption);
+  }
+  if (!pools && pools_) Release(pools_->consumption);
+  std::vector<ClassId> old;
+  for (const auto& [consumption, reservation] : reserved_) {
+    if (std::find(kept.begin(), kept.end(), consumption) == kept.end()) old.push_back(consumption);
+  }
+  for (ClassId consumption : old) Release(consumption);
+  if (!kept.empty() || pools) next_ = std::min(next_, now.steady + kPeriod);
+}
+
+bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task, const Instant& now) {
+  auto it = reserved_.find(consumption);
+  if (it != reserved_.end() && !CanHave(agents_[it->second.agent], consumption, now.steady)) {
+    Release(consumption);
+    it = reserved_.end();
+  }
+  if (it != reserved_.end() && !agents_.leases() && now.steady - it->second.since > kKeepOffers) {
+    Release(consumption);
+    waiting_[consumption] = now.steady;
+    next_ = std::min(next_, now.steady + kPatience);
+    return false;
+  }
+  if (it == reserved_.end()) {
+    const std::optional<AgentTable::Index> agent = FindAgent(consumption, now);
+    if (!agent) return false;
+    it = reserved_.emplace(consumption, Reservation{*agent, task, now.steady, {}}).first;
+  }
+  it->second.task = task;
+  it->second.within = UntilFree(it->second.agent, packer_.agent_part(consumption), now);
+  packer_.ReserveAgent(it->second.agent, task, consumption,
+                       absl::ToInt64Microseconds(it->second.within));
+  return true;
+}
+
+bool Reservations::CanHave(const Agent& agent, ClassId consumption, SteadyTime now) const {
+  return agent.connected && agent.failures == 0 && !agent.reserved &&
+         packer_.agent_part(consumption).FitsIn(agent.most) &&
+         agent.leaves - now >= consumptions_.ExpectedWallTime(consumption);
+}
+
+std::optional<AgentTable::Index> Reservations::FindAgent(ClassId consumption,
+                                                         const Instant& now) const {
+  const ResourceVector& need = packer_.agent_part(consumption);
+  std::vector<std::pair<double, AgentTable::Index>> candidates;
+  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
+    if (packer_.is_reserved(index) || !CanHave(agent, consumption, now.steady)) return;
+    double missing = 0;
+    for (const ResourceVector::Entry& entry : need) {
+      const auto lacking =
+          static_cast<double>((entry.quantity - packer_.free(index).Get(entry.resource)).milli());
+      missing += std::max(lacking, 0.0) / static_cast<double>(entry.quantity.milli());
+    }
+    candidates.emplace_back(missing, index);
+  });
+  const size_t looked_at = std::min(candidates.size(), kCandidates);
+  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(looked_at),
+                    candidates.end());
+  std::optional<AgentTable::Index> best;
+  absl::Duration soonest;
+  for (size_t i = 0; i < looked_at; ++i) {
+    const absl::Duration within = UntilFree(candidates[i].second, need, now);
+    if (best && within >= soonest) continue;
+    best = candidates[i].second;
+    soonest = within;
+  }
+  return best;
+}
+
+absl::Duration Reservations::Remaining(const Attempt& attempt, const Instant& now) const {
+  const absl::Duration elapsed = std::max(now.wall - attempt.launch_time, absl::ZeroDuration());
+  return std::max(consumptions_.TypicalWallTime(attempt.consumption) - elapsed,
+                  elapsed / kOverdueShare);
+}
+
+namespace {
+
+// Until so much is free, when these are given back at these times.
+absl::Duration UntilFits(const ResourceVector& need, ResourceVector free,
+                         std::vector<std::pair<absl::Duration, const ResourceVector*>> given_back) {
+  std::sort(given_back.begin(), given_back.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  absl::Duration until;
+  for (const auto& [when, part] : given_back) {
+    if (need.FitsIn(free)) break;
+    free += *part;
+    until = when;
+  }
+  return until;
+}
+
+}  // namespace
+
+absl::Duration Reservations::UntilFree(AgentTable::Index index, const ResourceVector& need,
+                                       const Instant& now) const {
+  std::vector<std::pair<absl::Duration, const ResourceVector*>> given_back;
+  for (planner::AttemptId id : agents_[index].attempts) {
+    const Attempt& attempt = attempts_.At(id);
+    if (attempt.in_backlog()) continue;
+    given_back.emplace_back(Remaining(attempt, now), &packer_.agent_part(attempt.consumption));
+  }
+  return UntilFits(need, packer_.free(index), std::move(given_back));
+}
+
+absl::Duration Reservations::UntilPoolsFree(const ResourceVector& need, const Instant& now) const {
+  std::vector<std::pair<absl::Duration, const ResourceVector*>> given_back;
+  attempts_.ForEach([&](planner::AttemptId, const Attempt& attempt) {
+    const ResourceVector& part = packer_.pool_part(attempt.consumption);
+    if (part.empty() || attempt.in_backlog()) return;
+    given_back.emplace_back(Remaining(attempt, now), &part);
+  });
+  return UntilFits(need, packer_.pool_free(), std::move(given_back));
+}
+
+}  // namespace kartograph::scheduler
