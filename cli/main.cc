@@ -109,7 +109,7 @@ void AddConnectionOptions(CLI::App& app, ConnectionArguments& connection) {
   };
   CLI::Option* state =
       add("--state-folder", connection.state,
-          absl::StrCat("State folder of a service of this user on this machine (default: ",
+          absl::StrCat("State folder of your own service on this machine (default: ",
                        DefaultStateFolder(), "); also KARTOGRAPH_STATE_FOLDER"),
           "DIR");
   add("--server", connection.server,
@@ -121,8 +121,8 @@ void AddConnectionOptions(CLI::App& app, ConnectionArguments& connection) {
       "With --server: use TLS, and trust the authorities in this PEM file; also KARTOGRAPH_TLS_CA",
       "FILE");
   add("--tls-cert", connection.tls_cert,
-      "With --tls-ca: our own certificate; also KARTOGRAPH_TLS_CERT", "FILE");
-  add("--tls-key", connection.tls_key, "Its private key; also KARTOGRAPH_TLS_KEY", "FILE");
+      "With --tls-ca: client certificate (PEM); also KARTOGRAPH_TLS_CERT", "FILE");
+  add("--tls-key", connection.tls_key, "Its private key (PEM); also KARTOGRAPH_TLS_KEY", "FILE");
 }
 
 // The exit code of a command, once its output is out; where that cannot be, says so.
