@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
 namespace kartograph {
@@ -60,6 +61,26 @@ absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
   const double whole = std::floor(seconds);
   return absl::Seconds(static_cast<int64_t>(whole)) +
          absl::Microseconds(std::llround((seconds - whole) * 1e6));
+}
+
+std::string FormatSetting(absl::Duration duration) {
+  if (duration <= absl::ZeroDuration()) return "0s";
+  const absl::Duration whole = absl::Trunc(duration, absl::Minutes(1));
+  const absl::Duration rest = duration - whole;
+  std::string text;
+  int64_t seconds = absl::ToInt64Seconds(whole);
+  for (const Unit& unit : kUnits) {
+    const auto length = static_cast<int64_t>(unit.seconds);
+    if (length < 60) break;
+    if (seconds >= length) absl::StrAppend(&text, seconds / length, unit.name);
+    seconds %= length;
+  }
+  if (rest == absl::ZeroDuration()) return text;
+  const bool fine = whole == absl::ZeroDuration() && rest < absl::Seconds(1);
+  std::string number = absl::StrFormat("%.6f", absl::ToDoubleSeconds(rest) * (fine ? 1e3 : 1));
+  number.erase(number.find_last_not_of('0') + 1);
+  if (number.back() == '.') number.pop_back();
+  return absl::StrCat(text, number, fine ? "ms" : "s");
 }
 
 std::string FormatElapsed(absl::Duration duration) {

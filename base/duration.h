@@ -18,6 +18,8 @@ inline constexpr absl::Duration kMaxDuration = absl::Seconds(315576000000);
 // say what was given, as in: "5 minutes" is not a valid duration; use one such as ...
 absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text);
 
+// As ParseDuration reads it, exact to the microsecond: "10ms", "1.5s", "5m", "1h30m", "0s".
+std::string FormatSetting(absl::Duration duration);
 // A span of time, short, for a person: "0.3 s", "42 s", "3 min 05 s", "2 h 07 min", "3 d 04 h".
 std::string FormatElapsed(absl::Duration duration);
 // As a clock shows it: "0:42", "3:05", "2:07:00".

@@ -33,6 +33,16 @@ TEST(DurationTest, RefusesWhatIsNoDuration) {
   }
 }
 
+TEST(DurationTest, WritesSettingsAsTheyAreGiven) {
+  for (const char* text : {"0s", "10ms", "0.5ms", "1s", "1.5s", "59.999s", "1m", "5m", "1m0.25s",
+                           "1h", "1h30m", "1h1s", "2d", "2d3h4m5.006s", "3652500d"}) {
+    EXPECT_EQ(FormatSetting(*ParseDuration(text)), text);
+  }
+  EXPECT_EQ(FormatSetting(*ParseDuration("90")), "1m30s");
+  EXPECT_EQ(FormatSetting(*ParseDuration("1500ms")), "1.5s");
+  EXPECT_EQ(FormatSetting(absl::Seconds(-5)), "0s");
+}
+
 TEST(DurationTest, WritesDurationsForPeople) {
   EXPECT_EQ(FormatElapsed(absl::Milliseconds(320)), "0.3 s");
   EXPECT_EQ(FormatElapsed(absl::Milliseconds(9949)), "9.9 s");

@@ -126,7 +126,7 @@ int Close(const Context& context, const std::string& id_or_name) {
   if (context.json) {
     PrintJson(context, *response);
   } else if (graph->state() != v1::GRAPH_STATE_RUNNING) {
-    *context.out << NameAndId(*graph) << " has ended already\n";
+    *context.out << NameAndId(*graph) << " has already ended\n";
   } else if (!graph->spec().open()) {
     *context.out << NameAndId(*graph) << " was not open; it ends when its tasks have\n";
   } else {

@@ -37,7 +37,7 @@ absl::Status PrintStreams(const Context& context, LogRead read,
           begun = begun || !part.data().empty();
           output->Print(stream, attempt, part.data());
         },
-        [&] { output->ServiceIsAway(); }, [&] { return output->writable(); });
+        [&] { output->ServiceIsAway(stream); }, [&] { return output->writable(); });
     if (!status.ok()) return status;
     // The other stream of the same attempt, though one more may have been launched meanwhile.
     if (read.attempt == 0 && !read.follow) read.attempt = output->attempt();
@@ -70,7 +70,7 @@ absl::StatusOr<std::string> StreamsAsJson(const Context& context, LogRead read,
           }
           all.mutable_data()->append(part.data());
         },
-        [&] { messages.ServiceIsAway(); }, [&] { return context.out_terminal.has_reader(); });
+        [&] { messages.ServiceIsAway(stream); }, [&] { return context.out_terminal.has_reader(); });
     if (!status.ok()) return status;
     if (all.attempt() == 0) all.set_attempt(attempt());
     // The other stream of the same attempt, though one more may have been launched meanwhile.

@@ -190,7 +190,7 @@ absl::StatusOr<v1::Task> WaitUntilFinal(const Context& context, const v1::Execut
       if (IsFinal(task->state())) return task;
       running.Pause(goes_on);
     } else if (IsAway(task.status())) {
-      output->ServiceIsAway();
+      output->ServiceIsAway(v1::LOG_STREAM_STDOUT);
       if (!away.Pause(goes_on)) return task;
     } else {
       return task;

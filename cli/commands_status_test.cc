@@ -146,7 +146,18 @@ TEST_F(CommandsStatusTest, ShowsATasksScriptLineByLineAndItsGrace) {
   spec->mutable_command()->set_shell("echo one\necho \x1b[1mtwo\n");
   spec->mutable_cancel_grace()->set_seconds(90);
   EXPECT_EQ(Status(context_, {.graph = "g7", .task = "t0"}), kDone);
-  EXPECT_TRUE(Printed("\n  command:\n    echo one\n    echo two\n  cancel_grace: 1 min 30 s\n"))
+  EXPECT_TRUE(Printed("\n  command:\n    echo one\n    echo two\n  cancel_grace: 1m30s\n"))
+      << out_.str();
+  out_.str("");
+  spec->mutable_cancel_grace()->Clear();
+  spec->mutable_cancel_grace()->set_nanos(50'000'000);
+  spec->set_max_attempts(2);
+  spec->mutable_retry_delay()->set_nanos(10'000'000);
+  spec->mutable_max_retry_delay()->set_seconds(300);
+  EXPECT_EQ(Status(context_, {.graph = "g7", .task = "t0"}), kDone);
+  EXPECT_TRUE(
+      Printed("\n  cancel_grace: 50ms\n  max_attempts: 2\n  retry_delay: 10ms\n"
+              "  max_retry_delay: 5m\n"))
       << out_.str();
   out_.str("");
   spec->mutable_command()->clear_shell();

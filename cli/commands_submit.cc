@@ -109,6 +109,10 @@ int Submit(const Context& context, const SubmitArguments& arguments) {
     *context.out << response->graph_id() << "\n";
     context.out->flush();
   }
+  if (!context.out->good()) {
+    *context.err << "kartograph: the graph was submitted as " << response->graph_id() << "\n";
+    return kOutputLost;
+  }
   if (!arguments.wait) return kDone;
   return FollowGraph(context, response->graph_id(), context.err);
 }
@@ -164,6 +168,7 @@ int Retry(const Context& context, const std::string& id_or_name,
                  << " will run again\n";
     context.out->flush();
   }
+  if (!context.out->good()) return kOutputLost;
   return wait ? FollowGraph(context, graph->graph_id(), context.err, started) : int{kDone};
 }
 

@@ -38,7 +38,7 @@ void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
   };
   const auto duration = [&](absl::string_view what, bool given,
                             const google::protobuf::Duration& value) {
-    if (given) line(what, FormatElapsed(FromProto(value)));
+    if (given) line(what, FormatSetting(FromProto(value)));
   };
   line("command", CommandLine(spec.command()));
   line("directory", spec.command().directory());

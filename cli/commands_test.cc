@@ -530,6 +530,30 @@ TEST_F(CommandsTest, FollowedLogsSayWhichAttemptComesNext) {
             "==> a, attempt 2 <==\nkartograph: the service is unavailable, trying again\n");
 }
 
+TEST_F(CommandsTest, ALossOfTheServiceIsSaidOnceForBothStreams) {
+  service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
+  std::atomic<int> of_stdout = 0, of_stderr = 0;
+  service().on_read_log = [&](int, const v1::ReadLogRequest& request,
+                              FakeService::LogWriter* writer) -> grpc::Status {
+    const bool is_stderr = request.stream() == v1::LOG_STREAM_STDERR;
+    const int call = is_stderr ? of_stderr++ : of_stdout++;
+    // stderr loses its connection once more when stdout is back and goes on.
+    while (is_stderr && call == 0 && of_stdout == 0) absl::SleepFor(absl::Milliseconds(1));
+    while (is_stderr && call == 1 && of_stdout < 2) absl::SleepFor(absl::Milliseconds(1));
+    v1::ReadLogResponse part;
+    part.set_attempt(1);
+    part.set_offset(request.offset());
+    part.set_data(is_stderr ? "" : "more\n");
+    if (!is_stderr) writer->Write(part);
+    if (is_stderr && call == 1) absl::SleepFor(absl::Milliseconds(100));
+    return call < (is_stderr ? 2 : 1) ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping")
+                                      : grpc::Status::OK;
+  };
+  EXPECT_EQ(Logs(context_, {.graph = "g7", .task = "a", .follow = true}), kDone);
+  EXPECT_EQ(out_.str(), "more\nmore\n");
+  EXPECT_EQ(err_.str(), "kartograph: the service is unavailable, trying again\n");
+}
+
 TEST_F(CommandsTest, WhatCannotBeWrittenEndsACommand) {
   service().graphs = {MakeGraph("g7", "small", v1::GRAPH_STATE_RUNNING)};
   std::atomic<bool> read = true;

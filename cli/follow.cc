@@ -161,7 +161,11 @@ int FollowGraph(const Context& context, const std::string& graph_id, std::ostrea
   v1::Graph graph;
   graph.set_graph_id(graph_id);
   SteadyTime final_since = SteadyTime::InfiniteFuture();
-  const auto writable = [&] { return out->good() && terminal.has_reader(); };
+  // The result comes on the other output: at the end as JSON, otherwise all of it before this.
+  const auto writable = [&] {
+    return out->good() && terminal.has_reader() && context.out->good() &&
+           (!context.json || context.out_terminal.has_reader());
+  };
   const auto goes_on = [&] { return !interrupt.raised() && writable(); };
   const auto tick = [&] {
     progress.Tick(Now());

@@ -44,6 +44,29 @@ TEST_F(FollowTest, WaitingForAGraphThatSucceedsEndsWithItsSummary) {
   EXPECT_TRUE(Said("small (g7) succeeded after 1 min 30 s: 2 of 2 done\n"));
 }
 
+TEST_F(FollowTest, NothingIsWaitedForWhereTheIdCannotBeWritten) {
+  service().on_watch = [&](int, grpc::ServerContext* context, FakeService::WatchWriter* writer) {
+    writer->Write(Message(v1::GRAPH_STATE_RUNNING, 0, 0));
+    AwaitCancellation(context);
+    return grpc::Status::OK;
+  };
+  out_.setstate(std::ios::badbit);
+  EXPECT_EQ(Submit(context_, {.file = File(), .wait = true}), kOutputLost);
+  EXPECT_EQ(err_.str(), "kartograph: the graph was submitted as g7\n");
+  EXPECT_EQ(Retry(context_, "g7", {"load"}, true), kOutputLost);
+}
+
+TEST_F(FollowTest, NothingIsWaitedForWhereNobodyReadsTheDocument) {
+  service().on_watch = [&](int, grpc::ServerContext* context, FakeService::WatchWriter* writer) {
+    writer->Write(Message(v1::GRAPH_STATE_RUNNING, 0, 0));
+    AwaitCancellation(context);
+    return grpc::Status::OK;
+  };
+  context_.json = true;
+  context_.out_terminal.has_reader = [] { return false; };
+  EXPECT_EQ(Submit(context_, {.file = File(), .wait = true}), kOutputLost);
+}
+
 TEST_F(FollowTest, WaitingForAGraphThatFailsShowsEachFailedTaskWithTheEndOfItsLog) {
   service().tasks = {MakeTask("load", v1::TASK_STATE_FAILED, "exited with status 3")};
   std::string log = "first line\n";

@@ -193,9 +193,15 @@ bool ReadAll(const std::string& path, std::string* text, FileProblems* problems)
 }
 
 bool ParseOneDocument(std::string text, bool json_only, YamlTree* tree, FileProblems* problems) {
+  const size_t start = text.find_first_not_of(" \t\r\n");
+  const bool looks_like_json =
+      start != std::string::npos && (text[start] == '{' || text[start] == '[');
   if (const std::optional<yaml::Problem> problem = tree->Parse(std::move(text), json_only)) {
-    problems->Add(problem->mark, "",
-                  absl::StrCat("invalid ", problem->language, ": ", problem->what));
+    problems->Add(
+        problem->mark, "",
+        absl::StrCat(
+            "invalid ", problem->language, ": ", problem->what,
+            json_only && !looks_like_json ? "; a file named .json is read as JSON alone" : ""));
     return false;
   }
   if (tree->empty()) {

@@ -62,7 +62,7 @@ struct GraphFileOptions {
   // What a WfFormat task's recorded runtime is multiplied by; 1 where it is not given. Other files
   // are refused with it.
   std::optional<double> scale{};
-  // Whether a text that begins like JSON must be JSON, and may not be YAML.
+  // Whether it must be JSON, and may not be YAML.
   bool json_only = false;
 };
 

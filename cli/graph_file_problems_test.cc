@@ -74,6 +74,17 @@ TEST(GraphFileProblemsTest, TakesJsonByItsNameForNothingElse) {
   EXPECT_FALSE(LoadGraphFile(path, std::nullopt, &problems).has_value());
   EXPECT_EQ(problems.ToString("graph.json"),
             "graph.json:1:41: invalid JSON: nothing follows the comma before this bracket\n");
+  std::ofstream(path) << "tasks:\n  - {name: a, command: x}\n";
+  FileProblems of_yaml;
+  EXPECT_FALSE(LoadGraphFile(path, std::nullopt, &of_yaml).has_value());
+  EXPECT_EQ(of_yaml.ToString("graph.json"),
+            "graph.json:1:1: invalid JSON: unexpected 't'; a file named .json is read as JSON "
+            "alone\n");
+  std::ofstream(path) << "";
+  FileProblems of_nothing;
+  EXPECT_FALSE(LoadGraphFile(path, std::nullopt, &of_nothing).has_value());
+  EXPECT_EQ(of_nothing.ToString("graph.json"),
+            "graph.json: the file is empty; a graph needs at least a list of tasks\n");
 }
 
 TEST(GraphFileProblemsTest, SaysAllProblemsAtOnceWithTheirPlaces) {

@@ -16,6 +16,8 @@ constexpr int64_t kFirstTailBytes = 64 << 10;
 constexpr int64_t kMostTailBytes = 64 << 20;
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 
+size_t IndexOf(v1::LogStream stream) { return stream == v1::LOG_STREAM_STDERR ? 1 : 0; }
+
 // Where the last `lines` lines of `text` begin; nothing where it has fewer.
 std::optional<size_t> StartOfLastLines(absl::string_view text, int lines) {
   if (lines == 0) return text.size();
@@ -59,7 +61,7 @@ absl::StatusOr<v1::ReadLogResponse> ReadTail(Client* client, v1::ReadLogRequest 
 
 void LogOutput::Print(v1::LogStream stream, int attempt, absl::string_view text) {
   const MutexLock lock(&mutex_);
-  away_ = false;
+  news_[IndexOf(stream)] = true;
   if (attempt_ != 0 && attempt != attempt_) {
     *context_.err << "==> " << task_ << ", attempt " << attempt << " <==\n";
   }
@@ -71,9 +73,10 @@ void LogOutput::Print(v1::LogStream stream, int attempt, absl::string_view text)
   out->flush();
 }
 
-void LogOutput::ServiceIsAway() {
+void LogOutput::ServiceIsAway(v1::LogStream stream) {
   const MutexLock lock(&mutex_);
-  if (std::exchange(away_, true)) return;
+  if (!news_[IndexOf(stream)]) return;
+  news_[0] = news_[1] = false;
   *context_.err << "kartograph: the service is unavailable, trying again" << std::endl;
 }
 
@@ -149,7 +152,8 @@ absl::Status FollowBothStreams(const Context& context, const LogRead& read, LogO
         [&](int attempt, const v1::ReadLogResponse& part) {
           output->Print(stream, attempt, part.data());
         },
-        [&] { output->ServiceIsAway(); }, [&] { return output->writable() && stream_goes_on(); });
+        [&] { output->ServiceIsAway(stream); },
+        [&] { return output->writable() && stream_goes_on(); });
   };
   std::atomic<bool> stop = false;
   std::atomic<bool> ended = false;

@@ -27,8 +27,9 @@ class LogOutput {
   // Prints a part of what `attempt` wrote to `stream`, after a line that says whose it is where
   // that is not the attempt of the part before.
   void Print(v1::LogStream stream, int attempt, absl::string_view text);
-  // Says that the service does not answer, once until the next part.
-  void ServiceIsAway();
+  // Says that the service does not answer, where a part of `stream` came since that was last said:
+  // each stream notices the same loss, the later one maybe when the other is back.
+  void ServiceIsAway(v1::LogStream stream);
   // Whether anybody can still read what is written.
   bool writable() const;
   // Whether both streams have the same output.
@@ -49,7 +50,8 @@ class LogOutput {
   int attempt_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool at_line_start_ ABSL_GUARDED_BY(mutex_) = true;
-  bool away_ ABSL_GUARDED_BY(mutex_) = false;
+  // Whether it would be news that the service is away: for stdout, for stderr.
+  bool news_[2] ABSL_GUARDED_BY(mutex_) = {true, true};
 };
 
 struct LogRead {

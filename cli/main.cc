@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -110,7 +109,7 @@ void AddConnectionOptions(CLI::App& app, ConnectionArguments& connection) {
   };
   CLI::Option* state =
       add("--state-folder", connection.state,
-          absl::StrCat("State folder of a service of this user on this machine (default: ",
+          absl::StrCat("State folder of your own service on this machine (default: ",
                        DefaultStateFolder(), "); also KARTOGRAPH_STATE_FOLDER"),
           "DIR");
   add("--server", connection.server,
@@ -122,8 +121,19 @@ void AddConnectionOptions(CLI::App& app, ConnectionArguments& connection) {
       "With --server: use TLS, and trust the authorities in this PEM file; also KARTOGRAPH_TLS_CA",
       "FILE");
   add("--tls-cert", connection.tls_cert,
-      "With --tls-ca: our own certificate; also KARTOGRAPH_TLS_CERT", "FILE");
-  add("--tls-key", connection.tls_key, "Its private key; also KARTOGRAPH_TLS_KEY", "FILE");
+      "With --tls-ca: client certificate (PEM); also KARTOGRAPH_TLS_CERT", "FILE");
+  add("--tls-key", connection.tls_key, "Its private key (PEM); also KARTOGRAPH_TLS_KEY", "FILE");
+}
+
+// The exit code of a command, once its output is out; where that cannot be, says so.
+int FinishOutput(int code, bool lost) {
+  errno = 0;  // stays 0 where the output was lost before
+  std::cout.flush();
+  if (std::cout.good() && !lost) return code;
+  const int error = errno;
+  std::cerr << "kartograph: the output cannot be written"
+            << (error == 0 ? "" : absl::StrCat(": ", std::strerror(error))) << "\n";
+  return kOutputLost;
 }
 
 int Main(int argc, char** argv) {
@@ -345,7 +355,7 @@ int Main(int argc, char** argv) {
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::Success& help_or_version) {
-    return app.exit(help_or_version);
+    return FinishOutput(app.exit(help_or_version), /*lost=*/false);
   } catch (const CLI::ParseError& error) {
     return refuse(WrongUse(app, error));
   }
@@ -371,14 +381,8 @@ int Main(int argc, char** argv) {
   Client client(*options);
   context.client = &client;
   const int code = run(context);
-  std::cout.flush();
   // The status of a task may be any number.
-  const bool output_lost = code == kOutputLost && !app.got_subcommand(run_command);
-  if (std::cout.good() && !output_lost) return code;
-  std::cerr << "kartograph: the output cannot be written";
-  if (std::fflush(stdout) != 0) std::cerr << ": " << std::strerror(errno);
-  std::cerr << "\n";
-  return kOutputLost;
+  return FinishOutput(code, code == kOutputLost && !app.got_subcommand(run_command));
 }
 
 }  // namespace

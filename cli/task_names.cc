@@ -6,10 +6,25 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "cli/file_problems.h"
 #include "cli/report.h"
 #include "cli/text.h"
 
 namespace kartograph::cli {
+
+namespace {
+
+// "waiting, ready or running".
+std::string AnyOf(absl::Span<const v1::TaskState> states) {
+  std::string words;
+  for (size_t i = 0; i < states.size(); ++i) {
+    const bool last = i + 1 == states.size();
+    absl::StrAppend(&words, i == 0 ? "" : last ? " or " : ", ", Word(states[i]));
+  }
+  return words;
+}
+
+}  // namespace
 
 bool IsPattern(absl::string_view word) {
   return word.find_first_of("*?") != absl::string_view::npos;
@@ -69,12 +84,8 @@ absl::StatusOr<std::vector<std::string>> ExpandTaskNames(const Context& context,
       add(task.name());
     }
     if (!found) {
-      std::string of_states;
-      for (v1::TaskState state : states) {
-        absl::StrAppend(&of_states, of_states.empty() ? "" : ", ", Word(state));
-      }
-      return absl::NotFoundError(absl::StrCat("no task of ", NameAndId(graph), " that is ",
-                                              of_states, " matches \"", word, "\""));
+      return absl::NotFoundError(absl::StrCat("no task of ", NameAndId(graph), " matches ",
+                                              Quoted(word), " and is ", AnyOf(states)));
     }
   }
   return names;

@@ -10,11 +10,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "base/file_io.h"
 #include "base/log_pattern.h"
 #include "service/config/config.h"
 #include "service/daemon.h"
@@ -149,8 +151,9 @@ int main(int argc, char** argv) {
     return kWrongSettings;
   }
   if (!command_line->print.empty()) {
-    std::fputs(command_line->print.c_str(), stdout);
-    return 0;
+    if (kartograph::WriteAll(STDOUT_FILENO, command_line->print)) return 0;
+    std::fprintf(stderr, "kartographd: the output cannot be written: %s\n", std::strerror(errno));
+    return 1;
   }
   return Serve(*command_line, arguments);
 }

@@ -11,34 +11,30 @@ export function formatCounted(value, singular, plural = `${singular}s`) {
   return `${formatCount(value)} ${Number(value) === 1 ? singular : plural}`;
 }
 
-const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
-// Three significant digits, binary units: 536870912 is "512 MiB".
+// As the command line writes it: the largest binary unit that keeps the number at 1 or above, with
+// at most one decimal: 536870912 is "512MiB".
 export function formatBytes(bytes) {
   let value = Number(bytes ?? 0);
   if (!Number.isFinite(value)) return `${bytes} bytes`;
   let unit = 0;
-  while (Math.abs(value) >= 1024 && unit < BYTE_UNITS.length - 1) {
+  // What would read as 1024 of a unit is 1 of the next.
+  while (value / 1024 >= 0.99995 && unit < BYTE_UNITS.length - 1) {
     value /= 1024;
     unit++;
   }
-  // 1023.7 MiB would be written "1024 MiB".
-  if (Math.round(Math.abs(value)) >= 1024 && unit < BYTE_UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  const digits = unit === 0 || Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  return `${number.format(Number(value.toFixed(digits)))} ${BYTE_UNITS[unit]}`;
+  return `${value.toFixed(1).replace(/\.0$/, '')}${BYTE_UNITS[unit]}`;
 }
 
-// A quantity of a resource with its unit: "2 cores", "512 MiB", "3 db_connections".
+// A quantity of a resource with its unit: "2 cores", "512MiB", "3 db_connections".
 export function formatQuantity(resource, value) {
   if (resource === 'ram' || resource === 'disk') return formatBytes(value);
   if (resource === 'cpu') return formatCounted(value, 'core');
   return `${formatCount(value)} ${resource}`;
 }
 
-// "1.5 of 2 cores", "256 MiB of 1 GiB", "2 of 4". The name of any other resource stands beside.
+// "1.5 of 2 cores", "256MiB of 1GiB", "2 of 4". The name of any other resource stands beside.
 export function formatUse(resource, used, capacity) {
   if (resource === 'ram' || resource === 'disk') return `${formatBytes(used)} of ${formatBytes(capacity)}`;
   if (resource === 'cpu') return `${formatCount(used)} of ${formatCounted(capacity, 'core')}`;
@@ -52,7 +48,7 @@ export function sortedResources(quantities) {
       ([a], [b]) => rank(a) - rank(b) || (a < b ? -1 : a > b ? 1 : 0));
 }
 
-// "1 core · 512 MiB · 1 db_connections"; what is not consumed is left out.
+// "1 core · 512MiB · 1 db_connections"; what is not consumed is left out.
 export function formatConsumption(quantities) {
   return sortedResources(quantities)
       .filter(([, value]) => Number(value) !== 0)
@@ -60,7 +56,7 @@ export function formatConsumption(quantities) {
       .join(' · ');
 }
 
-// What a host reported about itself: "31% busy · load 2.5 of 8 cores · 3.2 GiB ram free".
+// What a host reported about itself: "31% busy · load 2.5 of 8 cores · 3.2GiB ram free".
 export function formatHost(host) {
   if (!host) return '';
   const parts = [];
@@ -99,23 +95,38 @@ export function parseDuration(duration) {
 
 const two = (value) => String(value).padStart(2, '0');
 
-// Whole seconds, for a span that still grows: "12s", "3m 04s", "2h 05m", "3d 4h".
+// Whole seconds, for a span that still grows: "12 s", "3 min 04 s", "2 h 05 min", "3 d 04 h".
 export function formatElapsed(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 60) return `${seconds} s`;
   const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes}m ${two(seconds % 60)}s`;
+  if (minutes < 60) return `${minutes} min ${two(seconds % 60)} s`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 24) return `${hours}h ${two(minutes % 60)}m`;
-  return `${Math.floor(hours / 24)}d ${hours % 24}h`;
+  if (hours < 24) return `${hours} h ${two(minutes % 60)} min`;
+  return `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
 }
 
-// A span that has ended: finer below ten seconds ("42ms", "4.2s"), and without zeros ("10m").
+// A span that has ended, as the command line writes it: to a tenth below ten seconds ("4.2 s"),
+// rounded.
 export function formatSpan(ms) {
+  if (!(ms > 0)) return '0.0 s';
+  if (ms < 9950) return `${(ms / 1000).toFixed(1)} s`;
+  return formatElapsed(ms + 500);
+}
+
+// A setting, as a graph file gives it: "10ms", "1.5s", "5m", "1h30m".
+export function formatSetting(ms) {
   if (!(ms > 0)) return '0s';
-  if (ms < 1000) return `${Math.max(1, Math.floor(ms))}ms`;
-  if (ms < 10000) return `${Math.floor(ms / 100) / 10}s`;
-  return formatElapsed(ms).replace(/ 0+[smh]$/, '');
+  const rest = ms % 60000;
+  let text = '';
+  let minutes = Math.floor(ms / 60000);
+  for (const [unit, length] of [['d', 1440], ['h', 60], ['m', 1]]) {
+    if (minutes >= length) text += `${Math.floor(minutes / length)}${unit}`;
+    minutes %= length;
+  }
+  if (rest === 0) return text;
+  const fine = text === '' && rest < 1000;
+  return `${text}${Number((fine ? rest : rest / 1000).toFixed(fine ? 3 : 6))}${fine ? 'ms' : 's'}`;
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
@@ -154,8 +165,9 @@ export function formatExact(ms) {
 // What a person would type: arguments in quotes where a shell would need them.
 export function formatCommand(command) {
   if (!command) return '';
-  if (command.shell) return command.shell;
-  return (command.arguments ?? [])
+  const {shell = '', arguments: words = []} = command;
+  if (words.length === 0) return shell;
+  return (shell ? [...words, shell] : words)
       .map((word) => /^[\w@%+=:,.\/-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
       .join(' ');
 }

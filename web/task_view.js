@@ -6,7 +6,7 @@ import {now, showElapsed, showFixed} from './clock.js';
 import {h, Refresher, setAttribute, setText, setTitled, syncList} from './dom.js';
 import {
   decodeBytes, formatBytes, formatCommand, formatConsumption, formatCount, formatExact,
-  formatMoment, formatSpan, parseDuration, parseTime,
+  formatMoment, formatSetting, formatSpan, parseDuration, parseTime,
 } from './format.js';
 import {LogView} from './log_view.js';
 import {taskHref} from './routes.js';
@@ -130,7 +130,7 @@ export class TaskView {
 
 const failed = (task) => ['failed', 'cancelled'].includes(taskState(task.state).key);
 
-// "peak 1.2 GiB · 2 GiB declared · 3.1s cpu".
+// "peak 1.2GiB · 2GiB declared · 3.1 s cpu".
 function usageWords(usage, consumption) {
   if (!usage) return '';
   const peak = Number(usage.peakRamBytes ?? 0);
@@ -151,6 +151,8 @@ function facts(task, route) {
   const add = (label, text, kind = '') => { if (text) all.push({label, text, kind}); };
   add('runs', formatCommand(spec.command), 'code');
   add('in', spec.command?.directory, 'code');
+  // Of the last attempt, as in `kartograph status`.
+  add('sandbox', task.attempts?.at(-1)?.sandbox, 'code');
   add('with', Object.entries(spec.command?.environment ?? {}).sort()
                   .map(([name, value]) => `${name}=${value}`).join('\n'), 'code');
   if (spec.container) {
@@ -168,13 +170,13 @@ function facts(task, route) {
     });
   }
   const timeout = parseDuration(spec.timeout);
-  add('limit', timeout === null ? '' : formatSpan(timeout));
+  add('limit', timeout === null ? '' : formatSetting(timeout));
   const unreachable = parseDuration(spec.unreachableTimeout);
-  add('given up', unreachable === null ? '' : `after ${formatSpan(unreachable)} unreachable`);
+  add('given up', unreachable === null ? '' : `after ${formatSetting(unreachable)} unreachable`);
   if (spec.maxAttempts > 1) {
     const wait = parseDuration(spec.retryDelay);
     add('tries', `at most ${formatCount(spec.maxAttempts)}` +
-        (wait === null ? '' : `, ${formatSpan(wait)} before the second, doubling`));
+        (wait === null ? '' : `, ${formatSetting(wait)} before the second, doubling`));
   }
   add('priority', spec.priority ? String(spec.priority) : '');
   if (task.returnValue) {

@@ -28,7 +28,9 @@ std::optional<Problem> YamlTree::Parse(std::string text, bool json_only) {
   for (size_t end = text_.find('\n'); end != text_.npos; end = text_.find('\n', end + 1)) {
     lines_.push_back(static_cast<uint32_t>(end + 1));
   }
-  if (!BeginsLikeJson(text_)) {
+  // A file with nothing in it is empty, whatever it was to be.
+  const bool blank = absl::StripAsciiWhitespace(text_).empty();
+  if (!BeginsLikeJson(text_) && (!json_only || blank)) {
     TreeBuilder builder(this);
     return ReadYaml(&builder);
   }

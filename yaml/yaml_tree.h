@@ -48,8 +48,7 @@ class YamlTree {
   static constexpr size_t kMaxBytes = (size_t{1} << 32) - 1;
 
   // Reads `text`, in UTF-8, and keeps it: as JSON, where it begins like that and is, otherwise the
-  // first document of YAML. `json_only`: what begins like JSON must be JSON. With a problem the
-  // tree is unusable.
+  // first document of YAML. `json_only`: it must be JSON. With a problem the tree is unusable.
   std::optional<Problem> Parse(std::string text, bool json_only = false);
 
   // Whether the text holds no document: nothing, or comments alone. Then there is no root.

@@ -233,7 +233,10 @@ TEST(YamlTreeTest, ReadsAsYamlWhatOnlyBeginsLikeJson) {
 
 TEST(YamlTreeTest, SaysWhereWhatMustBeJsonIsNot) {
   EXPECT_EQ(JsonProblemOf("{\"a\": 1}"), "none");
-  EXPECT_EQ(JsonProblemOf("a: 1"), "none");  // it does not begin like that
+  EXPECT_EQ(JsonProblemOf(" \n"), "none");
+  EXPECT_EQ(JsonProblemOf("a: 1"), "JSON: 1:1: unexpected 'a'");
+  EXPECT_EQ(JsonProblemOf("tasks:\n  - {}"), "JSON: 1:1: unexpected 't'");
+  EXPECT_EQ(JsonProblemOf("// c\n{}"), "JSON: 1:1: a comment, which JSON does not have");
   EXPECT_EQ(JsonProblemOf("{\"a\": 1,}"),
             "JSON: 1:9: nothing follows the comma before this bracket");
   EXPECT_EQ(JsonProblemOf("{\"a\": [1,\n]}"),

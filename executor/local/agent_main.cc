@@ -24,6 +24,7 @@
 #include "absl/time/clock.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/file_io.h"
 #include "base/log_pattern.h"
 #include "base/small_file.h"
 #include "executor/agent/duration_flag.h"
@@ -159,8 +160,7 @@ int ReadFlags(int argc, char** argv, Flags* flags) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fputs(app.help().c_str(), stdout);
-    return 0;
+    return WriteAll(STDOUT_FILENO, app.help()) ? 0 : 1;
   } catch (const CLI::ParseError& error) {
     // It is started by programs: who starts it by hand wants to know how.
     fprintf(stderr, "kartograph-local-agent: %s\n\n%s", error.what(), app.help().c_str());

@@ -1,5 +1,7 @@
 """The page follows what the service does, without a reload."""
 
+import json
+
 from playwright.sync_api import expect
 
 
@@ -35,11 +37,11 @@ def test_a_graph_is_followed_to_its_end(service, open_page, gate):
     running = page.locator("#running li")
     expect(running).to_have_count(1)
     expect(running.locator(".name")).to_have_text("decode")
-    expect(running.locator(".consumption")).to_have_text("1 core · 64 MiB")
+    expect(running.locator(".consumption")).to_have_text("1 core · 64MiB")
     expect(running.locator(".agent")).not_to_be_empty()
     agent = page.locator("#agents li")
     expect(agent.locator(".use").filter(has_text="cpu")).to_contain_text("1 of 2 cores")
-    expect(agent.locator(".use").filter(has_text="ram")).to_contain_text("64 MiB of 1 GiB")
+    expect(agent.locator(".use").filter(has_text="ram")).to_contain_text("64MiB of 1GiB")
     expect(page.locator('#summary [data-state="waiting"] dd')).to_have_text("2")
     expect(page).to_have_title("1 running · Kartograph")
 
@@ -61,7 +63,7 @@ def test_how_long_it_runs_goes_on_by_itself(service, open_page, gate):
     before = elapsed.text_content()
     expect(elapsed).not_to_have_text(before)
     after = elapsed.text_content()
-    assert int(after.rstrip("s")) > int(before.rstrip("s")), (before, after)
+    assert int(after.rstrip(" s")) > int(before.rstrip(" s")), (before, after)
     gate.open()
     expect(page.locator("#running .empty")).to_be_visible()
 
@@ -146,6 +148,9 @@ def test_a_graphs_page_follows_its_tasks(service, open_page, gate):
     view = page.locator(".task-view")
     expect(view.locator(".attempt")).to_have_count(2)
     expect(view.locator(".facts")).to_contain_text("at most 2")
+    of_second = json.loads(service.cli("status", graph, "second", "--json").stdout)
+    sandbox = view.locator(".facts > div").filter(has=page.get_by_text("sandbox", exact=True))
+    expect(sandbox.locator("dd")).to_have_text(of_second["attempts"][-1]["sandbox"])
     view.get_by_role("button", name="stdout").click()
     expect(view.locator(".log pre")).to_have_text("done\n")
     view.get_by_role("link", name="first").click()

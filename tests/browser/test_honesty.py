@@ -23,7 +23,7 @@ def test_a_stopped_service_is_said_loudly_and_found_again(service, open_page, ga
     expect(page).to_have_title("✕ not connected · Kartograph")
     # It is not known whether it still runs: how long stays as it was.
     elapsed = page.locator("#running li .time").text_content()
-    expect(banner).to_contain_text(re.compile(r" ([3-9]|\d\d)s ago"))
+    expect(banner).to_contain_text(re.compile(r" ([3-9]|\d\d) s ago"))
     assert page.locator("#running li .time").text_content() == elapsed
 
     gate.open()

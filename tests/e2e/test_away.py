@@ -1,6 +1,7 @@
 """Commands that wait while the service goes away and comes back, and output that cannot be written."""
 
 import os
+import re
 import select
 import signal
 import socket
@@ -174,14 +175,21 @@ def test_logs_follow_a_task_over_its_attempts(shared, folder):
 def test_output_that_cannot_be_written_is_an_error(shared, folder):
     graph = shared.submit([gated(folder)])
     shared.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    waiting = folder / "waiting.yaml"
+    waiting.write_text("tasks: [{name: a, command: [sleep, '1000'], cancel_grace: 0.1}]\n")
     for words in (["status"], ["list", "--json"], ["status", graph], ["watch", graph],
-                  ["logs", graph, "a", "--follow"]):
+                  ["logs", graph, "a", "--follow"], ["submit", waiting, "--wait"], ["retry", graph, "--wait"],
+                  ["--help"], ["--version"], ["submit", "--help"], ["help"]):
         with open("/dev/full", "wb") as full:
             ended = subprocess.run([KARTOGRAPH, *words], stdin=subprocess.DEVNULL, stdout=full,
                                    stderr=subprocess.PIPE, text=True, timeout=60, check=False,
                                    env={**os.environ, "KARTOGRAPH_SERVER": shared.server})
         assert ended.returncode == OUTPUT_LOST, (words, ended.stderr)
-        assert "the output cannot be written" in ended.stderr
+        assert "kartograph: the output cannot be written" in ended.stderr
+        if words[0] == "submit" and "--wait" in words:  # its id is not lost
+            submitted = re.search(r"submitted as (g\d+)$", ended.stderr, re.MULTILINE)[1]
+            assert state_name(shared.stub.GetTask(pb.GetTaskRequest(graph_id=submitted, task_name="a")).state)
+            shared.cancel(submitted)
     # A reader that leaves while nothing is written.
     follower = follow(shared.server, "logs", graph, "a", "--follow")
     assert follower.stdout.readline() == "first\n"

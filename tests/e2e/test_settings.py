@@ -154,6 +154,16 @@ def test_sighup_says_what_has_changed_and_what_takes_a_restart(start, folder):
         f"were read again: slots 7 -> 8; {pending}"
 
 
+@pytest.mark.parametrize("program, words", [
+    (KARTOGRAPHD, "--help"), (KARTOGRAPHD, "--version"), (LOCAL_AGENT, "--help")])
+def test_help_that_cannot_be_written_is_an_error(program, words):
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run([program, words], stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+    assert ended.returncode == 1
+    assert program == LOCAL_AGENT or ended.stderr == (
+        b"kartographd: the output cannot be written: No space left on device\n")
+
+
 @pytest.mark.parametrize("words", [[], ["--state"], ["--state", "relative"], ["--nonsense"],
                                    ["--state", "/x", "--idle-exit", "soon"]])
 def test_the_agent_says_how_it_is_used(words):

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/file_io.h"
 #include "base/version.h"
 #include "executor/agent/duration_flag.h"
 #include "executor/mesos/executor/executor_driver.h"
@@ -60,11 +61,9 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fputs(app.help().c_str(), stdout);
-    return 0;
+    return WriteAll(STDOUT_FILENO, app.help()) ? 0 : 1;
   } catch (const CLI::CallForVersion&) {
-    puts(version.c_str());
-    return 0;
+    return WriteAll(STDOUT_FILENO, version + "\n") ? 0 : 1;
   } catch (const CLI::ParseError& error) {
     return Fail(kWrongUse, error.what());
   }
