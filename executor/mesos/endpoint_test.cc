@@ -43,7 +43,7 @@ TEST(EndpointTest, SaysWhatIsWrongWithAHost) {
   EXPECT_THAT(Parsed("a\r\nb"), HasSubstr("is not the name"));
   EXPECT_THAT(Parsed("::1"), HasSubstr("such as [::1]:5050"));
   EXPECT_THAT(Parsed("[::1"), HasSubstr("no ]"));
-  EXPECT_THAT(Parsed("[::1]x"), HasSubstr("after the ]"));
+  EXPECT_THAT(Parsed("[::1]x"), HasSubstr("may follow the ]"));
   EXPECT_THAT(Parsed("[host]:1"), HasSubstr("not an IPv6 address"));
   for (const char* port : {"", "0", "65536", "x", "-1", "+1", "1x", " 1", "99999999999999999999"}) {
     EXPECT_THAT(Parsed(std::string("host:") + port), HasSubstr("from 1 to 65535")) << port;
