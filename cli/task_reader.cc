@@ -161,10 +161,14 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
       command != YamlTree::kNone && names != nullptr;  // else it is sent, unchanged
   if (checked) CheckCommand(command, FieldPath(&path, "command"), *spec, !used.empty());
   if (!used.empty() && !spec->command().shell().empty()) {
-    std::string line = std::move(*spec->mutable_command()->mutable_shell());
-    spec->mutable_command()->clear_shell();
     for (const std::string& word : used) spec->mutable_command()->add_arguments(word);
-    spec->mutable_command()->add_arguments(std::move(line));
+    // What is longer than an argument stays the text of a shell, which becomes a file.
+    if (spec->has_container() || spec->command().shell().size() <= kMaxExecString ||
+        !OptionBeforeFile(used.back())) {
+      std::string line = std::move(*spec->mutable_command()->mutable_shell());
+      spec->mutable_command()->clear_shell();
+      spec->mutable_command()->add_arguments(std::move(line));
+    }
   }
   if (checked) CheckExecLimits(map, path, *spec);
 }

@@ -336,6 +336,22 @@ def test_a_long_shell_line_runs_and_a_long_argument_is_refused(shared, folder):
     assert cli("validate", path).returncode == DONE
     graph = shared.cli("submit", path, "--wait").stdout.split()[0]
     assert shared.log_of(graph, "a") == b"long\n"
+    # With another shell, whose options hold as ever.
+    path = graph_file(folder, "tasks:\n" + "".join(
+        f"  - name: {name}\n    shell: {shell}\n    command: |\n      {text}\n      {line}\n"
+        for name, shell, line in (("bash", "[bash, -euo, pipefail, -c]", "x=(a b); echo ${x[1]}; false; echo on"),
+                                  ("cluster", "[bash, -euc]", "echo $0; false | true; echo on; [ $unset ]; echo on"),
+                                  ("python", "[/usr/bin/python3, -c]", "import sys; print(len(sys.argv)); sys.exit(3)"))))
+    assert cli("validate", path).returncode == DONE
+    graph = shared.cli("submit", path, "--wait").stdout.split()[0]
+    assert shared.log_of(graph, "bash") == b"b\n"
+    assert shared.log_of(graph, "cluster").endswith(b"command.sh\non\n")
+    assert shared.log_of(graph, "python") == b"1\n"
+    assert [shared.task(graph, name).attempts[0].exit_status for name in ("bash", "cluster", "python")] == [1, 1, 3]
+    assert shared.cli("status", graph, "bash").stdout.count("bash -euo pipefail -c '# xxx") == 1
+    path = graph_file(folder, f"tasks: [{{name: a, shell: [ssh, host], command: '{text}'}}]\n")
+    refused = cli("validate", path)
+    assert refused.returncode == WRONG and "has 300002 bytes" in refused.stderr
     path = graph_file(folder, f"tasks: [{{name: a, command: [echo, '{text}']}}]\n")
     refused = cli("validate", path)
     assert refused.returncode == WRONG and "has 300002 bytes" in refused.stderr
