@@ -183,6 +183,10 @@ TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {
       first
       second
     directory: ~/data
+  - {name: c, command: x, directory: $HOME/x, environment: {D: ~/x}}
+  - {name: d, command: [echo, $HOME]}
+  - {name: e, command: "false\necho on", shell: [bash, -c]}
+  - {name: f, command: "cd src && ./x.sh", container: {image: "alpine:3"}}
 )"),
       "f.yaml:3:14: warning: tasks[0].command: \"./load.sh\" is looked for in the attempt's own, "
       "empty folder; give its full path, or a `directory`\n"
@@ -193,7 +197,15 @@ TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {
       "f.yaml:7:14: warning: tasks[1].command: the shell goes on after a line that fails; begin "
       "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n"
       "f.yaml:10:16: warning: tasks[1].directory: \"~\" is not expanded; give the full path of "
-      "the home directory\n");
+      "the home directory\n"
+      "f.yaml:11:38: warning: tasks[2].directory: \"$HOME/x\" is taken as it is; variables are "
+      "expanded in shell commands only\n"
+      "f.yaml:11:64: warning: tasks[2].environment.D: \"~/x\" is passed on unchanged; \"~\" is "
+      "expanded in shell commands only\n"
+      "f.yaml:12:24: warning: tasks[3].command: \"$HOME\" is passed on unchanged; variables are "
+      "expanded in shell commands only\n"
+      "f.yaml:13:24: warning: tasks[4].command: the shell goes on after a line that fails; begin "
+      "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n");
   EXPECT_EQ(warnings(R"(tasks:
   - name: a
     command: [./load.sh]
