@@ -7,7 +7,7 @@
 namespace kartograph {
 
 std::string ArgumentError(const CLI::ParseError& error) {
-  const std::string what = error.what();
+  std::string what = error.what();
   // Most begin with the option's name.
   const absl::string_view name = absl::string_view(what).substr(0, what.find_first_of(": "));
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
