@@ -10,6 +10,14 @@ std::string ExecStringProblem(size_t bytes) {
                       " in one argument or variable: put it into a file");
 }
 
+std::optional<std::string> OptionBeforeFile(absl::string_view word) {
+  if (word.size() < 2 || word[0] != '-' || word == "--") return std::nullopt;
+  // As shells have -c, and Perl, Ruby and Node -e, together with others.
+  const bool several =
+      word[1] != '-' && word.size() > 2 && (word.back() == 'c' || word.back() == 'e');
+  return several ? std::string(word.substr(0, word.size() - 1)) : "";
+}
+
 std::string ExecBytesProblem(size_t bytes) {
   if (bytes <= kMaxExecBytes) return "";
   return absl::StrCat("arguments and variables have ", bytes,

@@ -3,7 +3,10 @@
 #define KARTOGRAPH_BASE_EXEC_LIMITS_H_
 
 #include <cstddef>
+#include <optional>
 #include <string>
+
+#include "absl/strings/string_view.h"
 
 namespace kartograph {
 
@@ -20,7 +23,11 @@ inline constexpr size_t kMaxPath = 4095;
 // Empty where an argument or variable of so many bytes can be handed over; otherwise what is wrong,
 // to be put after its name: "has 200000 bytes; ...".
 std::string ExecStringProblem(size_t bytes);
-// The same for all together, overhead included.
+// What becomes of the option before a text, such as -c or -euc, where a file's name stands in the
+// place of a text that is too long: "", to leave it out, or the other options in it: "-eu". Nothing
+// where the word is no option, so that nobody knows what to do with a file.
+std::optional<std::string> OptionBeforeFile(absl::string_view word);
+// The same as ExecStringProblem for all together, overhead included.
 std::string ExecBytesProblem(size_t bytes);
 // The same for a path.
 std::string PathProblem(size_t bytes);

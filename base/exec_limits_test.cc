@@ -40,6 +40,18 @@ TEST(ExecLimitsTest, OneStringMayHaveWhatTheKernelTakes) {
   EXPECT_EQ(Execute({std::string(kMaxExecString + 1, 'x')}), 127);
 }
 
+TEST(ExecLimitsTest, AFileTakesThePlaceOfATextAndItsOption) {
+  for (const char* word : {"-c", "-e", "--eval", "-Command"}) {
+    EXPECT_EQ(OptionBeforeFile(word), "") << word;
+  }
+  EXPECT_EQ(OptionBeforeFile("-euc"), "-eu");
+  EXPECT_EQ(OptionBeforeFile("-lc"), "-l");
+  EXPECT_EQ(OptionBeforeFile("-ne"), "-n");
+  for (const char* word : {"", "-", "--", "host", "c"}) {
+    EXPECT_EQ(OptionBeforeFile(word), std::nullopt) << word;
+  }
+}
+
 TEST(ExecLimitsTest, AllTogetherMayHaveLessThanTheKernelRefuses) {
   EXPECT_EQ(ExecBytesProblem(kMaxExecBytes), "");
   const std::string problem = ExecBytesProblem(kMaxExecBytes + 1);

@@ -60,10 +60,8 @@ int Cancel(const Context& context, const std::string& id_or_name,
   if (!tasks.ok()) return ReportError(context, tasks.status());
   const auto response = CancelAll(context, *graph, *tasks);
   if (!response.ok()) {
-    return ReportError(context, tasks->size() == 1
-                                    ? WithNearestTask(context, graph->graph_id(), tasks->front(),
-                                                      response.status())
-                                    : response.status());
+    return ReportError(context,
+                       WithNearestTask(context, graph->graph_id(), *tasks, response.status()));
   }
   if (context.json) {
     PrintJson(context, *response);

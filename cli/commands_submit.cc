@@ -158,7 +158,10 @@ int Retry(const Context& context, const std::string& id_or_name,
     running = true;
     response = v1::RetryResponse();
   }
-  if (!response.ok()) return ReportError(context, response.status());
+  if (!response.ok()) {
+    return ReportError(context,
+                       WithNearestTask(context, graph->graph_id(), *tasks, response.status()));
+  }
   if (context.json && !wait) {
     PrintJson(context, *response);
   } else if (!context.json && response->tasks() == 0) {

@@ -16,10 +16,12 @@ namespace kartograph::cli {
 namespace {
 
 std::string CommandLine(const v1::Command& command) {
-  if (!command.shell().empty()) return command.shell();
-  return absl::StrJoin(command.arguments(), " ", [](std::string* text, const std::string& word) {
-    absl::StrAppend(text, ShellWord(word));
-  });
+  if (command.arguments().empty()) return command.shell();
+  std::string line = absl::StrJoin(
+      command.arguments(), " ",
+      [](std::string* text, const std::string& word) { absl::StrAppend(text, ShellWord(word)); });
+  if (!command.shell().empty()) absl::StrAppend(&line, " ", ShellWord(command.shell()));
+  return line;
 }
 
 std::string WhenStarted(const v1::Attempt& attempt) {

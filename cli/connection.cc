@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/small_file.h"
@@ -47,6 +48,18 @@ absl::StatusOr<std::string> CompleteAddress(std::string address) {
   const size_t host_end = absl::StartsWith(address, "[") ? address.find(']') : 0;
   if (host_end == std::string::npos) return address;
   const size_t colon = address.find(':', host_end);
+  // An IPv6 address without brackets has more than one.
+  const bool has_port = colon != std::string::npos && colon + 1 < address.size() &&
+                        address.find(':', colon + 1) == std::string::npos;
+  const absl::string_view port =
+      has_port ? absl::string_view(address).substr(colon + 1) : kDefaultPort;
+  int number = 0;
+  const bool digits =
+      std::all_of(port.begin(), port.end(), [](unsigned char c) { return absl::ascii_isdigit(c); });
+  if (!digits || !absl::SimpleAtoi(port, &number) || number < 1 || number > 65535) {
+    return Wrong(absl::StrCat("--server ", address, ": \"", port,
+                              "\" is not a valid port; give a number from 1 to 65535"));
+  }
   if (colon == std::string::npos) absl::StrAppend(&address, ":", kDefaultPort);
   if (colon == address.size() - 1) address.append(kDefaultPort);
   return address;

@@ -65,6 +65,13 @@ TEST_F(ConnectionTest, CompletesAddresses) {
   EXPECT_THAT(AddressOf({.server = "unix:b"}), ::testing::MatchesRegex("unix:/.*/b"));
   EXPECT_THAT(Problem({.server = "http://host:1"}), HasSubstr("HOST:PORT"));
   EXPECT_THAT(Problem({.server = "unix:"}), HasSubstr("path"));
+  EXPECT_EQ(AddressOf({.server = "host:"}), "host:50061");
+  EXPECT_EQ(AddressOf({.server = "host:65535"}), "host:65535");
+  EXPECT_EQ(Problem({.server = "127.0.0.1:abc"}),
+            "--server 127.0.0.1:abc: \"abc\" is not a valid port; give a number from 1 to 65535");
+  for (const char* address : {"host:65536", "host:0", "host:-1", "[::1]:x", "h:99999999999"}) {
+    EXPECT_THAT(Problem({.server = address}), HasSubstr("is not a valid port")) << address;
+  }
 }
 
 TEST_F(ConnectionTest, SendsATokenOnlyWhereToldTo) {

@@ -10,12 +10,15 @@ namespace {
 
 constexpr ForeignKey kForeignKeys[] = {
     {"needs", "after"},
+    {"depends", "after"},
     {"depends_on", "after"},
     {"dependsOn", "after"},
     {"dependencies", "after"},
     {"deps", "after"},
     {"requires", "after"},
     {"upstream", "after"},
+    {"id", "name"},
+    {"task", "name"},
     {"env", "environment"},
     {"envs", "environment"},
     {"cmd", "command"},
@@ -43,6 +46,22 @@ constexpr ForeignKey kForeignKeys[] = {
     {"steps", "tasks"},
     {"jobs", "tasks"},
     {"nodes", "tasks"},
+    // What each task has stands at the top level only as a default.
+    {"consumption", "defaults", " with \"consumption\" in it"},
+    {"environment", "defaults", " with \"environment\" in it"},
+    {"directory", "defaults", " with \"directory\" in it"},
+    {"timeout", "defaults", " with \"timeout\" in it"},
+    {"max_attempts", "defaults", " with \"max_attempts\" in it"},
+    {"retry_delay", "defaults", " with \"retry_delay\" in it"},
+    {"max_retry_delay", "defaults", " with \"max_retry_delay\" in it"},
+    {"cancel_grace", "defaults", " with \"cancel_grace\" in it"},
+    {"priority", "defaults", " with \"priority\" in it"},
+    {"unreachable_timeout", "defaults", " with \"unreachable_timeout\" in it"},
+    {"max_losses", "defaults", " with \"max_losses\" in it"},
+    {"container", "defaults", " with \"container\" in it"},
+    {"shell", "defaults", " with \"shell\" in it"},
+    {"retry_on", "defaults", " with \"retry_on\" in it"},
+    {"no_retry_on", "defaults", " with \"no_retry_on\" in it"},
 };
 
 constexpr absl::string_view kCpu[] = {"cpu",    "cpus",    "core", "cores",

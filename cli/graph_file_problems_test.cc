@@ -50,6 +50,22 @@ TEST(GraphFileProblemsTest, SaysThatTextWithAColonNeedsQuotes) {
       ProblemsOf("tasks:\n  - name: a\n    command: [echo, x: y]\n"),
       "f.yaml:3:21: tasks[0].command[1]: expected an argument, found a mapping; put text that "
       "has \": \" in it into quotes\n");
+  EXPECT_EQ(
+      ProblemsOf("tasks:\n  - {name: a, command: echo x: y}\n"),
+      "f.yaml:2:30: invalid YAML: did not find expected ',' or '}'; put text that has \": \" in "
+      "it into quotes, while parsing a flow mapping\n");
+}
+
+TEST(GraphFileProblemsTest, KnowsTheWordsOfOthers) {
+  EXPECT_EQ(ProblemsOf("max_attempts: 3\ntasks: [{id: a, command: x, depends: b}]\n"),
+            "f.yaml:1:1: \"max_attempts\" is not a known key; did you mean \"defaults\" with "
+            "\"max_attempts\" in it?\n"
+            "f.yaml:2:9: tasks[0]: the task has no name\n"
+            "f.yaml:2:10: tasks[0]: \"id\" is not a known key; did you mean \"name\"?\n"
+            "f.yaml:2:29: tasks[0]: \"depends\" is not a known key; did you mean \"after\"?\n");
+  EXPECT_EQ(ProblemsOfTask("consumption: {ram: 512Mi}"),
+            "f.yaml:4:24: tasks[0].consumption.ram: \"512Mi\" has an unknown unit \"Mi\"; did you "
+            "mean MiB?\n");
 }
 
 TEST(GraphFileProblemsTest, WarnsOfWhatOthersCallAResource) {
@@ -111,8 +127,8 @@ tasks:
       "f.yaml:1:7: name: \"bad name\" contains an invalid character; allowed are the "
       "letters A to Z and a to z, digits and _ . - / : + @ = , [ ]\n"
       "f.yaml:2:12: fail_fast: expected true or false, found \"yes\"\n"
-      "f.yaml:3:1: \"priority\" is not a known key; known keys are name, title, labels, "
-      "queue, fail_fast, defaults, tasks\n"
+      "f.yaml:3:1: \"priority\" is not a known key; did you mean \"defaults\" with \"priority\" in "
+      "it?\n"
       "f.yaml:5:12: defaults.timeout: \"soon\" is not a valid duration; use one such as 30s, "
       "500ms, 5m, 1h30m or 2d\n"
       "f.yaml:6:3: defaults: \"command\" cannot have a default; give it in each task\n"
@@ -183,6 +199,10 @@ TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {
       first
       second
     directory: ~/data
+  - {name: c, command: x, directory: $HOME/x, environment: {D: ~/x}}
+  - {name: d, command: [echo, $HOME]}
+  - {name: e, command: "false\necho on", shell: [bash, -c]}
+  - {name: f, command: "cd src && ./x.sh", container: {image: "alpine:3"}}
 )"),
       "f.yaml:3:14: warning: tasks[0].command: \"./load.sh\" is looked for in the attempt's own, "
       "empty folder; give its full path, or a `directory`\n"
@@ -193,7 +213,15 @@ TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {
       "f.yaml:7:14: warning: tasks[1].command: the shell goes on after a line that fails; begin "
       "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n"
       "f.yaml:10:16: warning: tasks[1].directory: \"~\" is not expanded; give the full path of "
-      "the home directory\n");
+      "the home directory\n"
+      "f.yaml:11:38: warning: tasks[2].directory: \"$HOME/x\" is taken as it is; variables are "
+      "expanded in shell commands only\n"
+      "f.yaml:11:64: warning: tasks[2].environment.D: \"~/x\" is passed on unchanged; \"~\" is "
+      "expanded in shell commands only\n"
+      "f.yaml:12:24: warning: tasks[3].command: \"$HOME\" is passed on unchanged; variables are "
+      "expanded in shell commands only\n"
+      "f.yaml:13:24: warning: tasks[4].command: the shell goes on after a line that fails; begin "
+      "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n");
   EXPECT_EQ(warnings(R"(tasks:
   - name: a
     command: [./load.sh]

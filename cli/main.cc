@@ -332,11 +332,12 @@ int Main(int argc, char** argv) {
     return int{kWrongUse};
   };
   std::vector<std::string> words(argv + 1, argv + argc);
-  if (!words.empty() && words[0] == "help") {
-    words.erase(words.begin());
+  NamedCommand named = FindCommand(app, words);
+  if (named.unknown == "help") {
+    words.erase(words.begin() + static_cast<ptrdiff_t>(named.unknown_at));
     words.emplace_back("--help");
+    named = FindCommand(app, words);
   }
-  const NamedCommand named = FindCommand(app, words);
   if (!named.unknown.empty()) return refuse(UnknownCommand(*named.command, named.unknown));
   // Files may have any name; all other words go to the service, as text.
   const bool of_file =

@@ -102,6 +102,8 @@ class ProblemTexts {
     if (problem.value().empty() || absl::StrContains(problem.message(), problem.value())) {
       return message;
     }
+    // Then it does not matter how much was asked for.
+    if (absl::StartsWith(message, "no agent and no pool ")) return message;
     // As in `"64" is more than any agent has`, or with what the message has of its own.
     const absl::string_view verb = absl::string_view(message).substr(0, message.find(' '));
     const bool continues =
@@ -280,6 +282,16 @@ absl::Status WithNearestTask(const Context& context, const std::string& graph_id
   if (nearest.empty()) return status;
   return absl::NotFoundError(
       absl::StrCat(status.message(), "; did you mean ", Quoted(nearest), "?"));
+}
+
+absl::Status WithNearestTask(const Context& context, const std::string& graph_id,
+                             const std::vector<std::string>& names, const absl::Status& status) {
+  for (const std::string& name : names) {
+    const bool alone = names.size() == 1;
+    if (!alone && !absl::StrContains(status.message(), Quoted(name))) continue;
+    return WithNearestTask(context, graph_id, name, status);
+  }
+  return status;
 }
 
 absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string_view id_or_name) {

@@ -40,6 +40,10 @@ absl::StatusOr<v1::Graph> FindGraphToChange(const Context& context, absl::string
 absl::Status WithNearestTask(const Context& context, const std::string& graph_id,
                              absl::string_view name, const absl::Status& status);
 
+// The same for the first of several names that `status` says.
+absl::Status WithNearestTask(const Context& context, const std::string& graph_id,
+                             const std::vector<std::string>& names, const absl::Status& status);
+
 // All pages of ListTasks as one answer, or the first `limit` tasks where it is more than 0.
 absl::StatusOr<v1::ListTasksResponse> ListAllTasks(const Context& context,
                                                    v1::ListTasksRequest request, int limit = 0);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "base/duration.h"
 #include "base/exec_limits.h"
+#include "cli/command_advice.h"
 #include "cli/foreign_words.h"
 #include "cli/proto_time.h"
 #include "planner/labels.h"
@@ -54,34 +55,6 @@ constexpr absl::string_view kTaskKeys[] = {
 
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
 constexpr absl::string_view kVolumeKeys[] = {"host_path", "container_path", "read_only"};
-
-// Whether a shell line holds several commands in lines of their own, and nothing that ends it when
-// one of them fails.
-bool GoesOnAfterFailure(absl::string_view line) {
-  if (absl::StrContains(line, "set -") || absl::StartsWith(line, "#!")) return false;
-  bool one_before = false;
-  for (absl::string_view part : absl::StrSplit(line, '\n')) {
-    part = absl::StripAsciiWhitespace(part);
-    if (part.empty() || part[0] == '#') continue;
-    if (one_before) return true;
-    // What continues in the next line decides there.
-    const bool continues = absl::EndsWith(part, "\\") || absl::EndsWith(part, "&&") ||
-                           absl::EndsWith(part, "||") || absl::EndsWith(part, "|");
-    one_before = !continues;
-  }
-  return false;
-}
-
-// Whether a shell would replace a variable in it.
-bool NamesVariable(absl::string_view text) {
-  for (size_t at = text.find('$'); at != absl::string_view::npos; at = text.find('$', at + 1)) {
-    const char next = at + 1 < text.size() ? text[at + 1] : ' ';
-    if (next == '{' || next == '_' || absl::ascii_isalpha(static_cast<unsigned char>(next))) {
-      return true;
-    }
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -159,35 +132,24 @@ void TaskReader::ReadTask(YamlTree::Id map, const FieldPath& path, v1::TaskSpec*
   const std::vector<std::string>& used = shell == YamlTree::kNone ? defaults_.shell : given;
   const bool checked =
       command != YamlTree::kNone && names != nullptr;  // else it is sent, unchanged
-  if (checked) CheckCommand(command, FieldPath(&path, "command"), *spec, !used.empty());
+  if (checked) {
+    const bool in_own_folder = spec->command().directory().empty() && !spec->has_container();
+    for (std::string& advice : CommandAdvice(spec->command(), used, in_own_folder)) {
+      problems_->Warn(tree_.mark(command), FieldPath(&path, "command").ToString(),
+                      std::move(advice));
+    }
+  }
   if (!used.empty() && !spec->command().shell().empty()) {
-    std::string line = std::move(*spec->mutable_command()->mutable_shell());
-    spec->mutable_command()->clear_shell();
     for (const std::string& word : used) spec->mutable_command()->add_arguments(word);
-    spec->mutable_command()->add_arguments(std::move(line));
+    // What is longer than an argument stays the text of a shell, which becomes a file.
+    if (spec->has_container() || spec->command().shell().size() <= kMaxExecString ||
+        !OptionBeforeFile(used.back())) {
+      std::string line = std::move(*spec->mutable_command()->mutable_shell());
+      spec->mutable_command()->clear_shell();
+      spec->mutable_command()->add_arguments(std::move(line));
+    }
   }
   if (checked) CheckExecLimits(map, path, *spec);
-}
-
-void TaskReader::CheckCommand(YamlTree::Id command, const FieldPath& path, const v1::TaskSpec& spec,
-                              bool stops) const {
-  const std::string& line = spec.command().shell();
-  absl::string_view program =
-      spec.command().arguments_size() > 0 ? spec.command().arguments(0) : line;
-  program = absl::StripLeadingAsciiWhitespace(program);
-  if (line.size() > 0) program = program.substr(0, program.find_first_of(" \t\n;&|"));
-  if (spec.command().directory().empty() && !spec.has_container() &&
-      (absl::StartsWith(program, "./") || absl::StartsWith(program, "../"))) {
-    problems_->Warn(tree_.mark(command), path.ToString(),
-                    absl::StrCat(Quoted(program),
-                                 " is looked for in the attempt's own, empty folder; give its full "
-                                 "path, or a `directory`"));
-  }
-  if (!stops && GoesOnAfterFailure(line)) {
-    problems_->Warn(tree_.mark(command), path.ToString(),
-                    "the shell goes on after a line that fails; begin with \"set -e\" to stop "
-                    "there, or give `shell: [bash, -euo, pipefail, -c]`");
-  }
 }
 
 void TaskReader::CheckExecLimits(YamlTree::Id map, const FieldPath& path,
@@ -453,6 +415,11 @@ void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path,
                       absl::StrCat(Quoted(value),
                                    " is passed on unchanged; variables are expanded in shell "
                                    "commands only"));
+    } else if (NamesHome(value)) {
+      problems_->Warn(tree_.mark(entry.value), field.ToString(),
+                      absl::StrCat(Quoted(value),
+                                   " is passed on unchanged; \"~\" is expanded in shell commands "
+                                   "only"));
     }
     (*command->mutable_environment())[std::string(entry.key)] = std::move(value);
   }
@@ -461,6 +428,12 @@ void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path,
 void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) const {
   if (!CheckText(id, path, "a folder")) return;
   const std::string directory(tree_.text(id));
+  if (NamesVariable(directory)) {
+    problems_->Warn(tree_.mark(id), path.ToString(),
+                    absl::StrCat(Quoted(directory),
+                                 " is taken as it is; variables are expanded in shell commands "
+                                 "only"));
+  }
   if (directory.empty()) {
     command->clear_directory();  // the sandbox, where the defaults say otherwise
   } else if (directory[0] == '/') {

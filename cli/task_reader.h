@@ -52,10 +52,6 @@ class TaskReader {
  private:
   // The keys that tasks and defaults share. False where `entry` is none of them.
   bool ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) const;
-  // Warns of what is probably a mistake. `stops` says whether the shell ends with the first line
-  // that fails, as far as can be known.
-  void CheckCommand(YamlTree::Id command, const FieldPath& path, const v1::TaskSpec& spec,
-                    bool stops) const;
   void CheckExecLimits(YamlTree::Id map, const FieldPath& path, const v1::TaskSpec& spec) const;
   void ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
   void ReadShell(YamlTree::Id id, const FieldPath& path, std::vector<std::string>* shell) const;

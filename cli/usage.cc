@@ -4,11 +4,14 @@
 #include <cstddef>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/argument_error.h"
 #include "base/suggest.h"
 #include "cli/file_problems.h"
 
@@ -17,6 +20,41 @@ namespace {
 
 constexpr size_t kOptionsNamed = 5;    // where none is near enough to be meant
 constexpr size_t kShortestPrefix = 5;  // of an option's name, with its dashes
+
+// What docker, make, Slurm, Snakemake and others call an option of ours.
+struct ForeignOption {
+  absl::string_view word;
+  absl::string_view ours;
+  absl::string_view how = "";  // what else to know, after our option
+};
+constexpr ForeignOption kForeignOptions[] = {
+    {"--memory", "--ram"},
+    {"--mem", "--ram"},
+    {"--cores", "--cpu"},
+    {"--threads", "--cpu"},
+    {"--jobs", "--cpu"},
+    {"--retries", "--max-attempts", " (one more than the retries)"},
+    {"--retry", "--max-attempts", " (one more than the retries)"},
+    {"--cwd", "--directory"},
+    {"--workdir", "--directory"},
+    {"--working-directory", "--directory"},
+    {"--chdir", "--directory"},
+    {"--time-limit", "--timeout"},
+    {"--follow", "--wait"},
+    {"--watch", "--wait"},
+    {"--lines", "--tail"},
+    {"--count", "--limit"},
+    {"--address", "--server"},
+    {"--host", "--server"},
+    {"--ca", "--tls-ca"},
+    {"--state-dir", "--state-folder"},
+    {"-n", "--tail"},
+    {"-n", "--limit"},
+    {"-C", "--directory"},
+    {"-m", "--ram"},
+    {"-V", "--version"},
+    {"-v", "--version"},
+};
 
 std::vector<absl::string_view> Views(const std::vector<std::string>& words) {
   return {words.begin(), words.end()};
@@ -32,7 +70,9 @@ std::vector<std::string> Names(const std::vector<const CLI::App*>& commands) {
 // command of a command, its options are found as well.
 const CLI::Option* FindOption(const CLI::App& app, const CLI::App& command,
                               const std::string& word) {
-  const std::string name = word.substr(0, word.find('='));
+  // Of several short options in one word the first one decides: it may take the rest.
+  const bool is_short = absl::StartsWith(word, "-") && !absl::StartsWith(word, "--");
+  const std::string name = is_short ? word.substr(0, 2) : word.substr(0, word.find('='));
   const CLI::Option* option = command.get_option_no_throw(name);
   for (const CLI::App* part : Commands(command)) {
     if (option == nullptr && &command != &app) option = part->get_option_no_throw(name);
@@ -57,6 +97,58 @@ absl::string_view OptionMeant(const std::string& word, const std::vector<std::st
     ++meanings;
   }
   return meanings == 1 && word.size() >= kShortestPrefix ? meant : Nearest(word, Views(options));
+}
+
+// How a resource is asked for that is taken for an option; empty where the word is none. `value` is
+// the word after it.
+std::string ResourceOption(absl::string_view word, absl::string_view value) {
+  const std::pair<absl::string_view, absl::string_view> given =
+      absl::StrSplit(word, absl::MaxSplits('=', 1));
+  if (given.first != "--gpu" && given.first != "--gpus") return "";
+  int64_t number = 1;
+  if (!absl::SimpleAtoi(given.second, &number) && !absl::SimpleAtoi(value, &number)) number = 1;
+  return absl::StrCat("--resource gpu=", number);
+}
+
+// What to type instead of a word that is no option of `command`, whose options are these; empty
+// where that cannot be told.
+std::string Instead(const CLI::App& command, const std::vector<std::string>& words, size_t at,
+                    const std::vector<std::string>& options) {
+  const std::string name = words[at].substr(0, words[at].find('='));
+  const auto has = [&](absl::string_view option) {
+    return std::find(options.begin(), options.end(), option) != options.end();
+  };
+  const std::string next = at + 1 < words.size() ? words[at + 1] : "";
+  if (const std::string resource = ResourceOption(words[at], next);
+      !resource.empty() && has("--resource")) {
+    return absl::StrCat("did you mean \"", resource, "\"?");
+  }
+  if (command.get_name() == "run" && name == "-c") {
+    return "for a shell line: kartograph run sh -c LINE";
+  }
+  for (const ForeignOption& foreign : kForeignOptions) {
+    if (foreign.word == name && has(foreign.ours)) {
+      return absl::StrCat("did you mean \"", foreign.ours, "\"", foreign.how, "?");
+    }
+  }
+  absl::string_view meant;
+  if (absl::StartsWith(name, "--")) {
+    meant = OptionMeant(name, options);
+  } else {
+    // The only option that begins with its letter.
+    const auto begins = [&](const std::string& option) {
+      return option.size() > 2 && option[2] == name[1];
+    };
+    const auto first = std::find_if(options.begin(), options.end(), begins);
+    if (std::count_if(options.begin(), options.end(), begins) == 1) meant = *first;
+  }
+  return meant.empty() ? "" : absl::StrCat("did you mean \"", meant, "\"?");
+}
+
+// Whether a word can be nothing but options: "-n", not "-", "-1" or "--".
+bool IsOptions(absl::string_view word) {
+  return absl::StartsWith(word, "--") || (word.size() > 1 && word[0] == '-' &&
+                                          absl::ascii_isalpha(static_cast<unsigned char>(word[1])));
 }
 
 }  // namespace
@@ -95,6 +187,7 @@ NamedCommand FindCommand(const CLI::App& app, const std::vector<std::string>& wo
     });
     if (found == commands.end()) {
       named.unknown = words[i];
+      named.unknown_at = i;
       break;
     }
     named.command = *found;
@@ -114,7 +207,7 @@ std::string UnknownCommand(const CLI::App& app, const std::string& word) {
 std::string UnknownOption(const CLI::App& app, const CLI::App& command,
                           const std::vector<std::string>& words) {
   for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
-    if (!absl::StartsWith(words[i], "--")) continue;
+    if (!IsOptions(words[i])) continue;
     if (FindOption(app, command, words[i]) != nullptr) {
       if (TakesNextWord(app, command, words[i])) ++i;
       continue;
@@ -127,8 +220,12 @@ std::string UnknownOption(const CLI::App& app, const CLI::App& command,
     const std::string name = words[i].substr(0, words[i].find('='));
     const std::string refusal =
         absl::StrCat(Quoted(name), " is not an option of ", FullName(command));
-    const absl::string_view meant = OptionMeant(name, options);
-    if (!meant.empty()) return absl::StrCat(refusal, "; did you mean \"", meant, "\"?");
+    if (const std::string instead = Instead(command, words, i, options); !instead.empty()) {
+      return absl::StrCat(refusal, "; ", instead);
+    }
+    if (!absl::StartsWith(name, "--")) {
+      return absl::StrCat(refusal, "; see \"", FullName(command), " --help\"");
+    }
     const auto distance = [&name](const std::string& option) {
       return EditDistance(name, option, static_cast<int>(name.size() + option.size()));
     };
@@ -144,12 +241,9 @@ std::string UnknownOption(const CLI::App& app, const CLI::App& command,
 std::string WrongUse(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = &app;
   while (!command->get_subcommands().empty()) command = command->get_subcommands()[0];
-  const std::string what = error.what();
   const std::string help = absl::StrCat("; see \"", FullName(*command), " --help\"");
-  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
-    return absl::StrCat(what.substr(0, what.find(':')), " needs a value", help);
-  }
-  if (!Commands(*command).empty()) {
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) == nullptr &&
+      !Commands(*command).empty()) {
     return absl::StrCat("give a command", command == &app ? "" : " of " + FullName(*command), ": ",
                         absl::StrJoin(Names(Commands(*command)), ", "));
   }
@@ -159,7 +253,7 @@ std::string WrongUse(const CLI::App& app, const CLI::ParseError& error) {
     const std::string name = FullName(*command).substr(app.get_name().size() + 1);
     return absl::StrCat(name, " does not take ", Quoted(left.back()), help);
   }
-  return absl::StrCat(what, help);
+  return absl::StrCat(ArgumentError(error), help);
 }
 
 std::vector<std::string> WithCommandMarked(const CLI::App& app, const CLI::App& run_command,

@@ -4,6 +4,7 @@
 #define KARTOGRAPH_CLI_USAGE_H_
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ std::vector<std::string> LongOptions(const CLI::App& command);
 struct NamedCommand {
   const CLI::App* command;  // as far as it is known; the program itself where none is named
   std::string unknown{};    // the first word that stands in a command's place and is none
+  size_t unknown_at = 0;    // its index
 };
 NamedCommand FindCommand(const CLI::App& app, const std::vector<std::string>& words);
 

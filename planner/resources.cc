@@ -281,7 +281,10 @@ std::string LikelyUnits(absl::string_view unit) {
     const bool short_form = unit.size() == 1 && known.size() > 1 &&
                             absl::ascii_toupper(static_cast<unsigned char>(unit[0])) ==
                                 absl::ascii_toupper(static_cast<unsigned char>(known[0]));
-    if (short_form || absl::EqualsIgnoreCase(unit, known)) likely.emplace_back(known);
+    // As in Kubernetes: 512Mi.
+    const bool without_b =
+        absl::EqualsIgnoreCase(absl::StrCat(unit, "B"), known) && absl::EndsWith(known, "iB");
+    if (short_form || without_b || absl::EqualsIgnoreCase(unit, known)) likely.emplace_back(known);
   }
   return absl::StrJoin(likely, " or ");
 }

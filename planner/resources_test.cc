@@ -402,6 +402,8 @@ TEST(ParseQuantityTest, KnowsWhatOthersWrite) {
     return std::string(ParseQuantity(text, resource).status().message());
   };
   EXPECT_EQ(problem("4G", "ram"), "has an unknown unit \"G\"; did you mean GB or GiB?");
+  EXPECT_EQ(problem("512Mi", "ram"), "has an unknown unit \"Mi\"; did you mean MiB?");
+  EXPECT_EQ(problem("1.5gi", "disk"), "has an unknown unit \"gi\"; did you mean GiB?");
   EXPECT_EQ(problem("4gb", "ram"), "has an unknown unit \"gb\"; did you mean GB?");
   EXPECT_EQ(problem("5mB", ""), "has an unknown unit \"mB\"; did you mean MB?");
   EXPECT_EQ(problem("5 mib", ""), "has an unknown unit \"mib\"; did you mean MiB?");

@@ -182,7 +182,7 @@ absl::StatusOr<TaskKey> Core::AddTasks(GraphId id, std::vector<TaskSubmission> t
   }
   if (graph->tasks.size() + tasks.size() > options_.max_graph_tasks) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("the graph has ", graph->tasks.size(), " tasks already; at most ",
+        absl::StrCat("the graph already has ", graph->tasks.size(), " tasks; at most ",
                      options_.max_graph_tasks, " are allowed (kartographd --max-graph-tasks)"));
   }
   std::vector<Problem> problems;

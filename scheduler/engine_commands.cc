@@ -167,7 +167,7 @@ void Engine::Submit(SubmitGraph submit, const Instant& now, Done done) {
   }
   if (submissions_.size() >= options_.max_submissions) {
     done(absl::ResourceExhaustedError(absl::StrCat(
-        options_.max_submissions, " large graphs are being written already; try again")));
+        options_.max_submissions, " large graphs are already being written; try again")));
     return;
   }
   if (absl::Status status = core_->Check(submit.graph); !status.ok()) {
@@ -277,8 +277,8 @@ absl::StatusOr<std::vector<std::vector<TaskIndex>>> Engine::Resolve(const AddTas
     const TaskSubmission& task = add.tasks[i];
     if (absl::StatusOr<TaskKey> same = FindTask(add.graph, task.name); same.ok()) {
       return absl::AlreadyExistsError(absl::StrCat("graph \"", planner::GraphIdToString(add.graph),
-                                                   "\" has a task \"", task.name,
-                                                   "\" already; give another name"));
+                                                   "\" already has a task \"", task.name,
+                                                   "\"; give another name"));
     } else if (!absl::IsNotFound(same.status())) {
       return same.status();
     }
@@ -568,9 +568,10 @@ void Engine::Pop(PopFinished pop, const Instant& now, Done done) {
 
 void Engine::WaitForFinished(PopFinished pop, const Instant& now, Done done) {
   if (pop.max_tasks > 0 && waiters_.size() >= options_.max_waiters) {
-    done(absl::ResourceExhaustedError(
-        "too many calls wait for finished tasks already; end some of them, or raise kartographd "
-        "--max-waiting"));
+    done(
+        absl::ResourceExhaustedError("too many calls are already waiting for finished tasks; end "
+                                     "some of them, or raise kartographd "
+                                     "--max-waiting"));
     return;
   }
   waiters_.Add(std::move(pop), now, std::move(done));

@@ -33,7 +33,8 @@ absl::Status Stopped() {
 }
 
 absl::Status TooManyWait() {
-  return absl::ResourceExhaustedError("too many calls wait for the scheduler already; try again");
+  return absl::ResourceExhaustedError(
+      "too many calls are already waiting for the scheduler; try again");
 }
 
 class SchedulerThread : public Scheduler {

@@ -199,7 +199,7 @@ absl::StatusOr<std::unique_ptr<BlobStore::Upload>> BlobStore::Begin(const std::s
   std::unique_ptr<Upload> upload(new Upload(this, id, size));
   if (!upload->open_.Add(uploads_, 1)) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(uploads_.limit(), " blobs are being put already; try again"));
+        absl::StrCat(uploads_.limit(), " blobs are already being put; try again"));
   }
   if (!upload->bytes_.Add(uploaded_bytes_, size)) {
     return absl::ResourceExhaustedError(absl::StrCat("the blobs that are being put take all of ",

@@ -25,8 +25,8 @@ void BoundedLogReader::ReadLog(const executor::LogRequest& request,
     }
   }
   if (id == 0) {
-    done(absl::ResourceExhaustedError(absl::StrCat("too many reads wait for agent ", request.agent,
-                                                   " already; it does not answer in time")));
+    done(absl::ResourceExhaustedError(absl::StrCat("too many reads are already waiting for agent ",
+                                                   request.agent, "; it does not answer in time")));
     return;
   }
   Start(request.agent, id, {request, std::move(done)});

@@ -50,8 +50,9 @@ void CheckPath(absl::string_view path, const std::string& field, ProblemList& pr
   }
 }
 
-// Whether the kernel can hand the command over. A shell line may have any length, but for one in a
-// container, into which nothing can be put.
+// Whether the kernel can hand the command over. The text of `shell` may have any length, as it can
+// be a file instead, but for one in a container, into which nothing can be put, and one of which
+// nobody knows how its program takes a file.
 void CheckExecLimits(const v1::Command& command, bool in_container, absl::string_view field,
                      ProblemList& problems) {
   size_t total = 0;
@@ -62,7 +63,10 @@ void CheckExecLimits(const v1::Command& command, bool in_container, absl::string
   for (int i = 0; i < command.arguments_size(); ++i) {
     add(command.arguments(i).size(), [&] { return absl::StrCat(field, ".arguments[", i, "]"); });
   }
-  if (in_container) add(command.shell().size(), [&] { return absl::StrCat(field, ".shell"); });
+  const int words = command.arguments_size();
+  if (in_container || (words > 0 && !OptionBeforeFile(command.arguments(words - 1)))) {
+    add(command.shell().size(), [&] { return absl::StrCat(field, ".shell"); });
+  }
   for (const auto& [name, value] : command.environment()) {
     add(name.size() + 1 + value.size(), [&, &name = name] {
       return absl::StrCat(field, ".environment[\"", absl::Utf8SafeCHexEscape(name), "\"]");
@@ -136,14 +140,12 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
   const bool has_shell = !command.shell().empty();
   if (!has_arguments && !has_shell) {
     problems.Add(field, "", "is empty: give either `arguments` or `shell`");
-  } else if (has_arguments && has_shell) {
-    problems.Add(field, command.shell(), "has `arguments` and `shell`: give only one of them");
   } else if (has_arguments && command.arguments(0).empty()) {
     problems.Add(absl::StrCat(field, ".arguments[0]"), "",
                  "is empty: the first argument is the program to run");
   } else if (has_shell && absl::StripAsciiWhitespace(command.shell()).empty()) {
     problems.Add(absl::StrCat(field, ".shell"), command.shell(),
-                 "is blank: give a line for /bin/sh");
+                 "is blank: give a line for the shell");
   }
   for (int i = 0; i < command.arguments_size(); ++i) {
     if (HasNul(command.arguments(i))) {
@@ -158,7 +160,7 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
                  "must be an absolute path, or left out for the attempt's own folder");
   }
   CheckPath(command.directory(), absl::StrCat(field, ".directory"), problems);
-  if (command.worker() && command.arguments().empty()) {
+  if (command.worker() && (!has_arguments || has_shell)) {
     problems.Add(absl::StrCat(field, ".worker"), "true",
                  "is for a program that is given as `arguments`: a shell cannot be a worker");
   }

@@ -164,14 +164,10 @@ TEST(ConvertTaskTest, RefusesNamesThatAreNoResource) {
   }
 }
 
-TEST(ConvertTaskTest, WantsExactlyOneCommand) {
+TEST(ConvertTaskTest, WantsACommand) {
   v1::TaskSpec none = Task();
   none.clear_command();
   EXPECT_THAT(ProblemsOf(none), ElementsAre(AllOf(At("tasks[\"a\"].command"), Says("empty"))));
-  v1::TaskSpec both = Task();
-  both.mutable_command()->set_shell("true");
-  EXPECT_THAT(ProblemsOf(both),
-              ElementsAre(AllOf(At("tasks[\"a\"].command"), Was("true"), Says("only one"))));
   v1::TaskSpec empty_program = Task();
   empty_program.mutable_command()->set_arguments(0, "");
   EXPECT_THAT(ProblemsOf(empty_program),
@@ -181,6 +177,25 @@ TEST(ConvertTaskTest, WantsExactlyOneCommand) {
   blank.mutable_command()->set_shell(" \t\n");
   EXPECT_THAT(ProblemsOf(blank),
               ElementsAre(AllOf(At("tasks[\"a\"].command.shell"), Says("blank"))));
+}
+
+TEST(ConvertTaskTest, TakesATextOfAnyLengthForAShell) {
+  v1::TaskSpec spec = Task();
+  v1::Command& command = *spec.mutable_command();
+  command.clear_arguments();
+  command.set_shell(std::string(200000, '#'));
+  EXPECT_THAT(ProblemsOf(spec), IsEmpty());
+  for (const char* word : {"bash", "-euo", "pipefail", "-c"}) command.add_arguments(word);
+  EXPECT_THAT(ProblemsOf(spec), IsEmpty());
+  command.set_worker(true);
+  EXPECT_THAT(ProblemsOf(spec), ElementsAre(At("tasks[\"a\"].command.worker")));
+  command.set_worker(false);
+  // Nobody knows how it would take a file.
+  command.set_arguments(3, "host");
+  EXPECT_THAT(ProblemsOf(spec),
+              ElementsAre(AllOf(At("tasks[\"a\"].command.shell"), Says("has 200000 bytes"))));
+  command.set_shell("true");
+  EXPECT_THAT(ProblemsOf(spec), IsEmpty());
 }
 
 TEST(ConvertTaskTest, TakesEmptyArgumentsBehindTheProgram) {

@@ -168,7 +168,13 @@ class Reader {
         absl::StartsWith(text_.substr(offset), "\t")) {
       what = "a tab stands where only spaces may";
     }
-    if (what == "mapping values are not allowed in this context") {
+    // In braces or brackets the second colon of a line is one too many.
+    const size_t line_start = text_.rfind('\n', offset) + 1;  // 0 where there is none
+    const bool second_colon =
+        absl::StartsWith(what, "did not find expected ','") &&
+        absl::StartsWith(text_.substr(offset), ": ") && line_start <= offset &&
+        absl::StrContains(text_.substr(line_start, offset - line_start), ": ");
+    if (second_colon || what == "mapping values are not allowed in this context") {
       what += "; put text that has \": \" in it into quotes";
     }
     if (parser_.context != nullptr) {

@@ -22,6 +22,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/argument_error.h"
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/file_io.h"
@@ -163,7 +164,8 @@ int ReadFlags(int argc, char** argv, Flags* flags) {
     return WriteAll(STDOUT_FILENO, app.help()) ? 0 : 1;
   } catch (const CLI::ParseError& error) {
     // It is started by programs: who starts it by hand wants to know how.
-    fprintf(stderr, "kartograph-local-agent: %s\n\n%s", error.what(), app.help().c_str());
+    fprintf(stderr, "kartograph-local-agent: %s\n\n%s", ArgumentError(error).c_str(),
+            app.help().c_str());
     return kWrongUse;
   }
   if (flags->state_dir.empty() || flags->state_dir[0] != '/') {

@@ -41,13 +41,16 @@ absl::Status Command::Read(const Launch& launch) {
   if (payload_.has_container()) {
     return absl::FailedPreconditionError("containers need a Mesos cluster (--cluster mesos:...)");
   }
-  if (payload_.arguments().empty() == payload_.shell().empty()) {
-    return absl::FailedPreconditionError(payload_.shell().empty()
-                                             ? "there is no command to run"
-                                             : "there are two commands, a list and a shell line");
+  if (payload_.arguments().empty() && payload_.shell().empty()) {
+    return absl::FailedPreconditionError("there is no command to run");
   }
   if (!payload_.arguments().empty() && payload_.arguments(0).empty()) {
     return absl::FailedPreconditionError("the name of the program is empty");
+  }
+  if (script() != nullptr && !payload_.arguments().empty() &&
+      !OptionBeforeFile(*payload_.arguments().rbegin())) {
+    return absl::FailedPreconditionError(
+        "the text is too long for an argument, and no option such as -c is before it");
   }
   values_ = launch.values;
   if (values_.has_value() && std::any_of(values_->begin(), values_->end(), [](const auto& value) {
@@ -152,13 +155,26 @@ void Command::SetUp(const Launch& launch, const std::string& attempt, const std:
   } else {
     argv_.clear();
     for (std::string& argument : *payload_.mutable_arguments()) argv_.push_back(argument.data());
+    if (!payload_.shell().empty()) AddText(sandbox);
     argv_.push_back(nullptr);
   }
   ListPrograms();
 }
 
+void Command::AddText(const std::string& sandbox) {
+  if (script() == nullptr) {
+    argv_.push_back(payload_.mutable_shell()->data());
+    return;
+  }
+  option_ = OptionBeforeFile(argv_.back()).value_or("");
+  argv_.pop_back();
+  if (!option_.empty()) argv_.push_back(option_.data());
+  script_path_ = absl::StrCat(sandbox, "/", kScript);
+  argv_.push_back(script_path_.data());
+}
+
 bool Command::CanBeWorkers(const executor::Variables& declared) const {
-  if (!payload_.worker() || payload_.arguments().empty()) return false;
+  if (!payload_.worker() || payload_.arguments().empty() || !payload_.shell().empty()) return false;
   // The others have paths and names, which are short.
   size_t bytes = 0;
   for (const auto& [name, value] : declared) bytes += name.size() + value.size();

@@ -31,7 +31,7 @@ class Command {
   void SetUp(const Launch& launch, const std::string& attempt, const std::string& sandbox,
              const std::string& blob_folder, std::shared_ptr<const Environment> base);
 
-  // After Read: a shell line that is too long for an argument. It is to be in the sandbox, as
+  // After Read: a text of `shell` that is too long for an argument. It is to be in the sandbox, as
   // kScript, when the process is made. Null where there is none.
   const std::string* script() const;
   static constexpr char kScript[] = "command.sh";
@@ -75,6 +75,8 @@ class Command {
  private:
   // Whether the shell line is a plain command by its full path, which is then in argv_.
   bool UseWordsOfShellLine();
+  // Adds the text of `shell` to the arguments that run it, or the file that has it.
+  void AddText(const std::string& sandbox);
   void ListPrograms();
   bool CanBeWorkers(const executor::Variables& declared) const;
   // Takes input and values away, where they go along with a message to a worker.
@@ -84,6 +86,7 @@ class Command {
   Payload payload_;
   std::string directory_;
   std::string script_path_;
+  std::string option_;  // before it
   std::shared_ptr<const Environment> base_;
   EnvironmentBlock environment_;
   std::optional<Values> values_;

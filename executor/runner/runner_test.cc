@@ -90,6 +90,29 @@ TEST_F(RunnerTest, AShellLineMayBeLongerThanAnArgument) {
   EXPECT_NE(access(absl::StrCat(options_.sandbox_root, "/17/1.1/command.sh").c_str(), F_OK), 0);
 }
 
+TEST_F(RunnerTest, ATextForAnyShellMayBeLongerThanAnArgument) {
+  const std::string comment = absl::StrCat("# ", std::string(200000, 'x'), "\n");
+  const auto run = [&](uint32_t index, const std::vector<std::string>& words,
+                       const std::string& text) {
+    Payload payload;
+    for (const std::string& word : words) payload.add_arguments(word);
+    payload.set_shell(text);
+    return Run(WithPayload(index, payload));
+  };
+  const std::string text = "x=(a b); echo ${x[1]}; false | true; echo on";
+  // As short as it is it is the argument.
+  EXPECT_EQ(run(0, {"bash", "-euo", "pipefail", "-c"}, text).exit_status, 1);
+  EXPECT_EQ(run(1, {"bash", "-euo", "pipefail", "-c"}, absl::StrCat(comment, text)).exit_status, 1);
+  EXPECT_EQ(Stdout(0), "b\n");
+  EXPECT_EQ(Stdout(1), "b\n");
+  EXPECT_EQ(run(2, {"bash", "-euc"}, absl::StrCat(comment, text, "; : $unset; echo on")).outcome,
+            Outcome::kExited);
+  EXPECT_EQ(Stdout(2), "b\non\n");
+  const AttemptUpdate refused = run(3, {"echo", "text"}, comment);
+  EXPECT_EQ(refused.outcome, Outcome::kNotStarted);
+  EXPECT_THAT(refused.message, ::testing::HasSubstr("no option such as -c"));
+}
+
 TEST_F(RunnerTest, StartsInASandboxMadeBefore) {
   runner().Prepare(Id(0));
   runner().Prepare(Id(1));

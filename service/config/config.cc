@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/argument_error.h"
 #include "base/byte_size.h"
 #include "base/state_folder.h"
 #include "base/suggest.h"
@@ -154,7 +155,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
     command_line.print = app.help();
     return command_line;
   } catch (const CLI::ParseError& error) {
-    problems.emplace_back(error.what());
+    problems.push_back(ArgumentError(error));
   }
   ReportUnknown(app, problems);
   if (!flags.config_file.empty()) {

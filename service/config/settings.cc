@@ -317,14 +317,14 @@ absl::Status CheckConfig(const ServiceConfig& config) {
   }
   if (config.grpc.port != 0 && config.grpc.ToString() == config.http.ToString()) {
     return Wrong(absl::StrCat("--http = ", config.http.ToString(),
-                              ": is the address of gRPC already; choose another port"));
+                              ": is already the address of gRPC; choose another port"));
   }
   if (absl::Status status = CheckAccessConfig(config); !status.ok()) return status;
   if (absl::Status status = CheckMesosConfig(config); !status.ok()) return status;
   for (const auto& entry : config.pools) {
     if (config.resources.Get(entry.resource).is_zero()) continue;
     return Wrong(absl::StrCat("--pool = ", entry.resource.name(),
-                              ": is a resource of this machine already; choose another name"));
+                              ": is already a resource of this machine; choose another name"));
   }
   return absl::OkStatus();
 }

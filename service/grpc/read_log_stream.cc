@@ -33,7 +33,7 @@ void ReadLogStream::Begin() {
     return;
   }
   if (!parts_.workers->TryPost([self = shared_from_this()] { self->Find(); })) {
-    End(absl::ResourceExhaustedError("too many calls wait already; try again"));
+    End(absl::ResourceExhaustedError("too many calls are already waiting; try again"));
   }
 }
 

@@ -70,7 +70,7 @@ void SubmitGraphStream::OnSendInitialMetadataDone(bool ok) {
     return;
   }
   if (!parts_.workers->TryPost([this] { Prepare(); })) {
-    End(absl::ResourceExhaustedError("too many calls wait already; try again"));
+    End(absl::ResourceExhaustedError("too many calls are already waiting; try again"));
   }
 }
 

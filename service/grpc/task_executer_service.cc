@@ -160,7 +160,8 @@ grpc::ServerUnaryReactor* TaskExecuterService::OnWorker(Context* context, Respon
                             if (status.ok()) *response = *std::move(answer);
                             reply.Finish(status);
                           });
-  if (!posted) reply.Finish(absl::ResourceExhaustedError("too many calls wait already; try again"));
+  if (!posted)
+    reply.Finish(absl::ResourceExhaustedError("too many calls are already waiting; try again"));
   return reply.reactor;
 }
 

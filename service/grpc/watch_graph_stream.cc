@@ -46,7 +46,7 @@ void WatchGraphStream::Begin() {
     if (const std::shared_ptr<WatchGraphStream> stream = weak.lock()) stream->Wake();
   });
   if (!parts_.workers->TryPost([self = shared_from_this()] { self->SendFirst(); })) {
-    End(absl::ResourceExhaustedError("too many calls wait already; try again"));
+    End(absl::ResourceExhaustedError("too many calls are already waiting; try again"));
   }
 }
 

@@ -91,7 +91,8 @@ HttpResponse HttpApi::Healthz() {
 
 void HttpApi::Post(WorkerPool* pool, HttpReply reply, std::function<HttpResponse()> answer) {
   if (!pool->TryPost([reply, answer = std::move(answer)] { reply(answer()); })) {
-    reply(ErrorResponse(absl::ResourceExhaustedError("too many requests wait already; try again")));
+    reply(ErrorResponse(
+        absl::ResourceExhaustedError("too many requests are already waiting; try again")));
   }
 }
 

@@ -253,6 +253,19 @@ def test_a_word_that_is_no_command_gets_advice(words, said):
     (["list", "--state", "runing"], 'did you mean "running"?'), (["completion", "bsh"], 'did you mean "bash"?'),
     (["queue", "pop"], 'QUEUE is required; see "kartograph queue pop --help"'),
     (["submit"], 'FILE is required; see "kartograph submit --help"'), ([], "give a command: submit, "),
+    (["run", "--gpu", "1", "true"], 'did you mean "--resource gpu=1"?'), (["run", "--gpus=2", "true"], '"--resource gpu=2"?'),
+    (["run", "--memory", "1GiB", "true"], 'did you mean "--ram"?'), (["run", "--mem=1GiB", "true"], 'did you mean "--ram"?'),
+    (["run", "--cores", "2", "true"], 'did you mean "--cpu"?'), (["run", "--threads", "2", "true"], 'did you mean "--cpu"?'),
+    (["run", "--retries", "2", "true"], 'did you mean "--max-attempts" (one more than the retries)?'),
+    (["run", "--cwd", "/", "true"], 'did you mean "--directory"?'), (["run", "--workdir", "/", "true"], 'did you mean "--directory"?'),
+    (["run", "-c", "x"], '"-c" is not an option of kartograph run; for a shell line: kartograph run sh -c LINE'),
+    (["logs", "nine", "to", "-n", "3"], '"-n" is not an option of kartograph logs; did you mean "--tail"?'),
+    (["list", "-n", "3"], 'did you mean "--limit"?'), (["submit", "-w", "x"], 'did you mean "--wait"?'),
+    (["watch", "-x", "g1"], '"-x" is not an option of kartograph watch; see "kartograph watch --help"'),
+    (["list", "--limit", "1", "--limit", "2"], '--limit is given more than once; give it once; see "kartograph list --help"'),
+    (["run", "--sandbox", "--directory", "/", "true"], "exclude each other; give one of them"),
+    (["list", "--server", "127.0.0.1:abc"], '--server 127.0.0.1:abc: "abc" is not a valid port; give a number from 1 to 65535'),
+    (["list", "--server", "127.0.0.1:65536"], '"65536" is not a valid port'),
 ])
 def test_an_option_that_there_is_not_gets_advice(words, said):
     refused = cli(*words, server=NOBODY)
@@ -272,7 +285,9 @@ def test_a_mistyped_graph_or_task_gets_a_suggestion(shared, folder):
                         (["logs", graph, "watr"], '; did you mean "water"?'),
                         (["status", graph, "watr"], '; did you mean "water"?'),
                         (["result", graph, "watr"], '; did you mean "water"?'),
-                        (["cancel", graph, "watr"], '; did you mean "water"?')):
+                        (["cancel", graph, "watr"], '; did you mean "water"?'),
+                        (["cancel", graph, "water", "watr"], '; did you mean "water"?'),
+                        (["retry", graph, "watr"], '; did you mean "water"?')):
         refused = shared.cli(*words)
         assert refused.returncode == WRONG and said in refused.stderr, (words, refused)
 
@@ -298,6 +313,8 @@ def test_json_that_is_not_yaml_runs(shared, folder):
 def test_version_and_help_need_no_service():
     assert re.fullmatch(r"kartograph \d+\.\d+\.\d+\n", cli("--version").stdout)
     assert cli("help").stdout == cli("--help").stdout != ""
+    assert cli("--state-folder", "X", "help", "submit").stdout == cli("submit", "--help").stdout != ""
+    assert cli("--json", "queue", "help", "pop").stdout == cli("help", "queue", "pop").stdout != ""
     assert cli("help", "logs").stdout == cli("logs", "--help").stdout != cli("help").stdout
 
 
@@ -336,6 +353,22 @@ def test_a_long_shell_line_runs_and_a_long_argument_is_refused(shared, folder):
     assert cli("validate", path).returncode == DONE
     graph = shared.cli("submit", path, "--wait").stdout.split()[0]
     assert shared.log_of(graph, "a") == b"long\n"
+    # With another shell, whose options hold as ever.
+    path = graph_file(folder, "tasks:\n" + "".join(
+        f"  - name: {name}\n    shell: {shell}\n    command: |\n      {text}\n      {line}\n"
+        for name, shell, line in (("bash", "[bash, -euo, pipefail, -c]", "x=(a b); echo ${x[1]}; false; echo on"),
+                                  ("cluster", "[bash, -euc]", "echo $0; false | true; echo on; [ $unset ]; echo on"),
+                                  ("python", "[/usr/bin/python3, -c]", "import sys; print(len(sys.argv)); sys.exit(3)"))))
+    assert cli("validate", path).returncode == DONE
+    graph = shared.cli("submit", path, "--wait").stdout.split()[0]
+    assert shared.log_of(graph, "bash") == b"b\n"
+    assert shared.log_of(graph, "cluster").endswith(b"command.sh\non\n")
+    assert shared.log_of(graph, "python") == b"1\n"
+    assert [shared.task(graph, name).attempts[0].exit_status for name in ("bash", "cluster", "python")] == [1, 1, 3]
+    assert shared.cli("status", graph, "bash").stdout.count("bash -euo pipefail -c '# xxx") == 1
+    path = graph_file(folder, f"tasks: [{{name: a, shell: [ssh, host], command: '{text}'}}]\n")
+    refused = cli("validate", path)
+    assert refused.returncode == WRONG and "has 300002 bytes" in refused.stderr
     path = graph_file(folder, f"tasks: [{{name: a, command: [echo, '{text}']}}]\n")
     refused = cli("validate", path)
     assert refused.returncode == WRONG and "has 300002 bytes" in refused.stderr

@@ -42,7 +42,7 @@ def test_a_batch_is_added_as_a_whole(shared):
     assert unknown.code() == grpc.StatusCode.INVALID_ARGUMENT and "nothing" in unknown.details()
     taken = refused(add, shared, graph, [task("x"), task("first")])
     assert taken.code() == grpc.StatusCode.ALREADY_EXISTS
-    assert taken.details() == f'graph "{graph}" has a task "first" already; give another name'
+    assert taken.details() == f'graph "{graph}" already has a task "first"; give another name'
     same = refused(shared.call, "Execute", pb.ExecuteRequest(graph_id=graph, task=task("first")))
     assert same.code() == grpc.StatusCode.ALREADY_EXISTS
     close(shared, graph)

@@ -184,6 +184,15 @@ def test_wrong_words_of_the_settings_are_corrected(folder):
         "--resource = gpu: must be NAME=NUMBER or NAME=[INSTANCE,...], such as gpu=2 or gpu=[0,1]"]
 
 
+@pytest.mark.parametrize("words, said", [
+    (["--config", "a", "--config", "b"], "--config is given more than once; give it once"),
+    (["--state"], "--state needs a value"), (["--drain=odd"], "")])
+def test_wrong_words_are_said_as_by_the_command_line(words, said):
+    ended = subprocess.run([KARTOGRAPHD, *words], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ended.returncode == 2 and said in ended.stderr
+    assert "equired" not in ended.stderr and "missing" not in ended.stderr
+
+
 def test_what_retention_removes_is_said(start, folder):
     config = folder / "config.yaml"
     config.write_text("retention-graphs: 5\n")

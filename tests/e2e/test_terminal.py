@@ -208,7 +208,7 @@ def test_close_ends_an_open_graph(shared):
     closed = shared.cli("close", graph)
     assert closed.returncode == DONE and "is closed" in closed.stdout
     assert shared.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
-    assert "has ended" in shared.cli("close", graph).stdout
+    assert "has already ended" in shared.cli("close", graph).stdout
     never_open = shared.submit([task("a", "sleep", "1000", grace=0.1)])
     assert "was not open" in shared.cli("close", never_open).stdout
     shared.cancel(never_open)

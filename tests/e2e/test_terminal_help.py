@@ -35,7 +35,9 @@ def test_run_says_what_is_wrong_by_its_options(shared):
         assert "tasks[" not in refused.stderr
     refused = shared.cli("run", "--resource", "licence=1", "true")
     assert refused.stderr.endswith('did you mean "licences"?\n')
-    assert "did you mean" not in shared.cli("run", "--resource", "gpu=1", "true").stderr
+    refused = shared.cli("run", "--resource", "gpu=1", "true")
+    assert refused.stderr.startswith("kartograph: --resource gpu: no agent and no pool has this resource")
+    assert "did you mean" not in refused.stderr
 
 
 def test_a_graph_that_is_kept_for_a_queue_is_refused_with_what_lets_it_go(shared):

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/argument_error.h"
 #include "base/file_io.h"
 #include "base/version.h"
 #include "executor/agent/duration_flag.h"
@@ -65,7 +66,7 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   } catch (const CLI::CallForVersion&) {
     return WriteAll(STDOUT_FILENO, version + "\n") ? 0 : 1;
   } catch (const CLI::ParseError& error) {
-    return Fail(kWrongUse, error.what());
+    return Fail(kWrongUse, ArgumentError(error));
   }
   for (const std::string& name : indexed) {
     const absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(name);

@@ -63,6 +63,7 @@ std::string ShellLine(const Payload& payload) {
   for (const std::string& argument : payload.arguments()) {
     absl::StrAppend(&line, " ", Quoted(argument));
   }
+  if (!payload.shell().empty()) absl::StrAppend(&line, " ", Quoted(payload.shell()));
   return line;
 }
 
