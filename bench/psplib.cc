@@ -123,7 +123,8 @@ Result Solve(const Project& project, const Options& options) {
     result.schedule = planner::Dispatch(project, order);
     return result;
   }
-  planner::ScheduleSearch search(project, {options.seed, options.schedules});
+  planner::ScheduleSearch search(
+      project, {.seed = options.seed, .planned_schedules = options.schedules, .first_order = {}});
   search.Run(options.schedules);
   result.microseconds = Microseconds() - start;
   result.schedule = search.best();

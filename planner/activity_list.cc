@@ -10,8 +10,8 @@ namespace {
 // Of a list, the stretch of a crossover takes between these shares.
 constexpr double kShortestStretch = 0.25;
 constexpr double kLongestStretch = 0.5;
-// From so many random stretches the best used is taken: more of them makes children too alike.
-constexpr int kStretches = 3;
+// From so many random stretches the best used is taken.
+constexpr int kStretches = 8;
 
 bool Contains(absl::Span<const uint32_t> list, uint32_t task) {
   return std::find(list.begin(), list.end(), task) != list.end();
@@ -49,8 +49,7 @@ void ActivityListMaker::Sample(RandomChoices& random, ActivityList* list) {
     double sum = 0;
     for (uint32_t task : eligible_) {
       const double regret = static_cast<double>(tails_[task] - shortest) + regret_floor_;
-      const double cube = regret * regret * regret;
-      weights_.push_back(cube * cube);
+      weights_.push_back(regret * regret);
       sum += weights_.back();
     }
     double at = random.Unit() * sum;
@@ -117,6 +116,27 @@ void ActivityListMaker::Cross(const Parent& father, const Parent& mother, Direct
   take_from(mother, peak.begin);
   take_from(father, peak.end);
   take_from(mother, project_.size());
+}
+
+void ActivityListMaker::ListByTime(const Schedule& schedule, Direction direction,
+                                   RandomChoices& random, ActivityList* list) {
+  const auto n = static_cast<uint32_t>(project_.size());
+  const bool forward = direction == Direction::kForward;
+  places_.resize(n);
+  for (uint32_t i = 0; i < n; ++i) {
+    const int64_t duration = project_.durations[i];
+    const int64_t start = schedule.starts[i];
+    // A task that takes no time may precede others of its time, or follow them: it keeps its place
+    // in the topological order, before or after all that take some.
+    const uint32_t place = forward ? i : n - 1 - i;
+    const uint64_t tie = duration == 0 ? place : (uint64_t{1} << 63) | random.Bits() >> 1;
+    places_[i] = {forward ? start : schedule.makespan - start - duration, tie, i};
+  }
+  std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) {
+    return a.time != b.time ? a.time < b.time : a.tie != b.tie ? a.tie < b.tie : a.task < b.task;
+  });
+  list->resize(n);
+  for (uint32_t i = 0; i < n; ++i) (*list)[i] = places_[i].task;
 }
 
 void ActivityListMaker::Mutate(Direction direction, double probability, RandomChoices& random,

@@ -26,6 +26,7 @@ class RandomChoices {
   size_t Below(size_t n) { return static_cast<size_t>(bits_() % n); }
   // At least 0, less than 1.
   double Unit() { return static_cast<double>(bits_() >> 11) * 0x1p-53; }
+  uint64_t Bits() { return bits_(); }
   bool Chance(double probability) { return Unit() < probability; }
 
  private:
@@ -39,6 +40,9 @@ struct Parent {
   ActivityList backward;  // by end, the last first
   const ActivityList& list(Direction direction) const {
     return direction == Direction::kForward ? forward : backward;
+  }
+  ActivityList* mutable_list(Direction direction) {
+    return direction == Direction::kForward ? &forward : &backward;
   }
 };
 
@@ -58,6 +62,11 @@ class ActivityListMaker {
   // whose time the resources are used most. Before and after it, tasks are in the mother's order.
   void Cross(const Parent& father, const Parent& mother, Direction direction, RandomChoices& random,
              ActivityList* list);
+
+  // The tasks as a schedule has them, by start, or backward by end with the last first; those of
+  // the same time in random order, so that no order of theirs is fixed by chance.
+  void ListByTime(const Schedule& schedule, Direction direction, RandomChoices& random,
+                  ActivityList* list);
 
   // Exchanges neighbours that do not depend on each other, each pair with this probability.
   void Mutate(Direction direction, double probability, RandomChoices& random, ActivityList* list);
@@ -79,6 +88,12 @@ class ActivityListMaker {
   std::vector<double> weights_;
   std::vector<double> energy_before_;
   std::vector<char> taken_;
+  struct Place {
+    int64_t time;
+    uint64_t tie;
+    uint32_t task;
+  };
+  std::vector<Place> places_;
 };
 
 }  // namespace kartograph::planner

@@ -19,11 +19,17 @@ namespace kartograph::planner {
 // problem").
 std::vector<TaskIndex> LatestFinishOrder(const Project& project);
 
-// The order to dispatch in. Starts from the rule above, and improves it by rounds of
-// forward-backward improvement (Tormos and Lova 2001, "A competitive heuristic solution technique
-// for RCPSP") with the parallel scheme: what the dispatcher would do is scheduled backward in the
-// order of its ends, then forward in the order of those starts; the order with the shortest
-// makespan is kept. A fixed number of passes of O(n log n) where few consumptions are distinct.
+// The order to dispatch in. Each of a few priority rules weighs how long the path after a task is
+// against how much of the scarce resources is consumed on it or by all that follows. Each is
+// improved by rounds of forward-backward improvement (Tormos and Lova 2001, "A competitive
+// heuristic solution technique for RCPSP") with the parallel scheme: what the dispatcher would do
+// is scheduled backward in the order of its ends, then forward in the order of those starts. The
+// order that the dispatcher makes the shortest schedule of is kept, so it is never worse than the
+// plain rule.
+//
+// Deterministic. At most 54 passes, of O(n log n) each where few consumptions are distinct, and
+// fewer for large graphs: some four million tasks are placed in all, but three passes there are
+// always.
 std::vector<TaskIndex> OnePassOrder(const Project& project);
 
 // What a dispatcher makes of an order that never keeps back what could start: whenever a task ends,

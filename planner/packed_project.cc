@@ -95,6 +95,7 @@ PackedProject::PackedProject(const Project& project) : tasks(TopologicalOrder(pr
     guards[field.word] |= uint64_t{1} << (field.shift + field.width() - 1);
     capacity[field.word] |= static_cast<uint64_t>(field.count) << field.shift;
     for (uint32_t i = 0; i < tasks.size(); ++i) {
+      if (durations[i] == 0) continue;
       const int64_t count = project.demand(tasks[i])[field.resource] / field.unit;
       demands[i * words + field.word] |= static_cast<uint64_t>(count) << field.shift;
     }

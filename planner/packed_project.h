@@ -20,6 +20,8 @@ namespace kartograph::planner {
 // subtraction tells for all resources of a word whether a demand fits: a guard bit is borrowed from
 // where it does not.
 //
+// A task that takes no time holds nothing, so that an order by starts gives the same starts again.
+//
 // A value; does not change once made, so any number of threads may read it.
 struct PackedProject {
   // `project` is one that CheckProject accepts.

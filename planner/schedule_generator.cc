@@ -182,21 +182,23 @@ std::unique_ptr<ScheduleGenerator> ScheduleGenerator::Make(const PackedProject* 
 
 void ListByTime(const PackedProject& project, const Schedule& schedule, Direction direction,
                 std::vector<uint32_t>* list) {
-  list->resize(project.size());
+  const auto n = static_cast<uint32_t>(project.size());
+  // By time from where the direction begins; of equals, in topological order as seen from there.
+  std::vector<std::pair<int64_t, uint32_t>> places(n);
   if (direction == Direction::kForward) {
-    for (uint32_t i = 0; i < project.size(); ++i) (*list)[i] = i;
-    std::sort(list->begin(), list->end(), [&](uint32_t a, uint32_t b) {
-      return schedule.starts[a] != schedule.starts[b] ? schedule.starts[a] < schedule.starts[b]
-                                                      : a < b;
-    });
-    return;
+    for (uint32_t i = 0; i < n; ++i) places[i] = {schedule.starts[i], i};
+  } else {
+    for (uint32_t i = 0; i < n; ++i) {
+      const int64_t end = schedule.starts[i] + project.durations[i];
+      places[n - 1 - i] = {schedule.makespan - end, n - 1 - i};
+    }
   }
-  for (uint32_t i = 0; i < project.size(); ++i) (*list)[i] = i;
-  std::sort(list->begin(), list->end(), [&](uint32_t a, uint32_t b) {
-    const int64_t end_a = schedule.starts[a] + project.durations[a];
-    const int64_t end_b = schedule.starts[b] + project.durations[b];
-    return end_a != end_b ? end_a > end_b : a > b;
-  });
+  std::sort(places.begin(), places.end());
+  list->resize(n);
+  for (uint32_t i = 0; i < n; ++i) {
+    const uint32_t place = places[i].second;
+    (*list)[i] = direction == Direction::kForward ? place : n - 1 - place;
+  }
 }
 
 }  // namespace kartograph::planner

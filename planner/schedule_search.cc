@@ -2,21 +2,31 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "planner/makespan_bounds.h"
+#include "planner/one_pass_order.h"
 
 namespace kartograph::planner {
 namespace {
 
 constexpr double kParallelShare = 0.5;
-constexpr double kMutation = 0.05;
+// The probability with which each pair of neighbours is exchanged.
+constexpr double kMutation = 0.1;
+// A child this much longer than the worst individual is given up before it is justified.
+constexpr double kHopeless = 1.03;
+constexpr int kMostSchedulesOfAChild = 12;
+constexpr size_t kLastPopulation = 10;
+constexpr size_t kLargestPopulation = 1000;
+// So many samples for each individual are tried: a small project has few different schedules.
+constexpr size_t kSamplesForEach = 2;
 
-// Grows as what the search has to spend to the power of 0.7: 40 for 5,000 schedules, 200 for
-// 50,000.
-size_t PopulationSize(int64_t schedules) {
-  const double size = 0.103 * std::pow(static_cast<double>(std::max<int64_t>(schedules, 1)), 0.7);
-  return static_cast<size_t>(std::clamp(size, 8.0, 1000.0));
+// 120 for 5,000 schedules, 500 for 50,000. Both are as good as others around them.
+size_t FirstPopulation(int64_t planned_schedules) {
+  const double thousands = static_cast<double>(std::max<int64_t>(planned_schedules, 1)) / 5000;
+  const double size = 120 * std::pow(thousands, 0.62);
+  return std::clamp(static_cast<size_t>(size), kLastPopulation, kLargestPopulation);
 }
 
 // FNV-1a over whole words.
@@ -37,10 +47,13 @@ Direction Opposite(Direction direction) {
 ScheduleSearch::ScheduleSearch(const Project& project, ScheduleSearchOptions options)
     : project_(project),
       lower_bound_(FindMakespanBounds(project).Best()),
-      population_size_(PopulationSize(options.planned_schedules)),
+      planned_schedules_(std::max<int64_t>(1, options.planned_schedules)),
+      first_population_(FirstPopulation(options.planned_schedules)),
       generator_(ScheduleGenerator::Make(&project_)),
       lists_(&project_),
-      random_(options.seed) {}
+      random_(options.seed),
+      first_list_(project_.Numbers(options.first_order.empty() ? LatestFinishOrder(project)
+                                                               : options.first_order)) {}
 
 void ScheduleSearch::Run(int64_t schedules, absl::FunctionRef<bool()> keep_going) {
   while (schedules_ < schedules && !done() && keep_going()) Step();
@@ -48,58 +61,105 @@ void ScheduleSearch::Run(int64_t schedules, absl::FunctionRef<bool()> keep_going
 
 void ScheduleSearch::Step() {
   if (done()) return;
-  if (!child_begun_) Begin();
+  if (!child_begun_) BeginChild();
   Schedule& schedule = child_.made.parent.schedule;
+  child_.makespan = schedule.makespan;
   generator_->Generate(child_.list, child_.scheme, child_.direction, &schedule);
   ++schedules_;
-  if (best_.starts.empty() || schedule.makespan < best_.makespan) best_ = schedule;
-  if (child_.justifications == 0) {
-    Admit();
-    child_begun_ = false;
+  ++child_.schedules;
+  Keep(schedule);
+  if (NeedsJustification()) {
+    child_.scheme = Scheme::kSerial;
+    child_.direction = Opposite(child_.direction);
+    lists_.ListByTime(schedule, child_.direction, random_, &child_.list);
     return;
   }
-  --child_.justifications;
-  child_.scheme = Scheme::kSerial;
-  child_.direction = Opposite(child_.direction);
-  ListByTime(project_, schedule, child_.direction, &child_.list);
+  child_begun_ = false;
+  if (schedule.makespan <= child_.good_enough) Admit();
 }
 
-void ScheduleSearch::Begin() {
-  child_begun_ = true;
-  if (population_.size() < population_size_) {
-    child_.direction = Direction::kForward;
-    child_.justifications = 2;
-    lists_.Sample(random_, &child_.list);
-  } else {
-    const size_t father = SelectParent();
-    size_t mother = SelectParent();
-    if (mother == father)
-      mother = (father + 1 + random_.Below(population_.size() - 1)) % population_.size();
-    child_.direction = random_.Chance(0.5) ? Direction::kBackward : Direction::kForward;
-    child_.justifications = 1;
-    lists_.Cross(population_[father].parent, population_[mother].parent, child_.direction, random_,
-                 &child_.list);
-    lists_.Mutate(child_.direction, kMutation, random_, &child_.list);
+void ScheduleSearch::Keep(const Schedule& schedule) {
+  if (schedules_ == 1 || schedule.makespan < best_.makespan) best_ = schedule;
+  const bool dispatched =
+      child_.scheme == Scheme::kParallel && child_.direction == Direction::kForward;
+  if (!dispatched) return;
+  if (schedules_ == 1 || schedule.makespan < best_dispatched_.makespan) best_dispatched_ = schedule;
+}
+
+bool ScheduleSearch::NeedsJustification() const {
+  const int64_t makespan = child_.made.parent.schedule.makespan;
+  if (child_.schedules < child_.least) {
+    return static_cast<double>(makespan) <= kHopeless * static_cast<double>(child_.good_enough);
   }
+  return makespan < child_.makespan && makespan <= child_.good_enough &&
+         child_.schedules < kMostSchedulesOfAChild;
+}
+
+void ScheduleSearch::BeginChild() {
+  child_begun_ = true;
+  child_.schedules = 0;
+  const bool sampled_enough =
+      population_.size() >= first_population_ || sampled_ >= kSamplesForEach * first_population_;
+  sampling_ = sampling_ && !(sampled_enough && population_.size() >= 2);
   child_.scheme = random_.Chance(kParallelShare) ? Scheme::kParallel : Scheme::kSerial;
+  if (sampling_) {
+    Sample();
+  } else {
+    Cross();
+  }
+}
+
+void ScheduleSearch::Sample() {
+  child_.direction = Direction::kForward;
+  child_.least = 3;
+  child_.good_enough = std::numeric_limits<int64_t>::max();
+  if (sampled_++ > 0) {
+    lists_.Sample(random_, &child_.list);
+    return;
+  }
+  child_.list = first_list_;
+  child_.scheme = Scheme::kParallel;  // as a dispatcher would
+}
+
+void ScheduleSearch::Cross() {
+  Shrink();
+  const size_t father = SelectParent();
+  size_t mother = SelectParent();
+  while (mother == father) mother = SelectParent();
+  child_.direction = random_.Chance(0.5) ? Direction::kBackward : Direction::kForward;
+  child_.least = 2;
+  child_.good_enough = population_[FindWorst()].parent.schedule.makespan;
+  lists_.Cross(population_[father].parent, population_[mother].parent, child_.direction, random_,
+               &child_.list);
+  lists_.Mutate(child_.direction, kMutation, random_, &child_.list);
 }
 
 void ScheduleSearch::Admit() {
   Individual& made = child_.made;
   made.fingerprint = Fingerprint(made.parent.schedule);
-  if (fingerprints_.contains(made.fingerprint)) return;
-  size_t place = population_.size();
-  if (place < population_size_) {
-    population_.emplace_back();
-  } else {
-    place = FindWorst();
-    if (made.parent.schedule.makespan > population_[place].parent.schedule.makespan) return;
-    fingerprints_.erase(population_[place].fingerprint);
+  if (!fingerprints_.insert(made.fingerprint).second) return;
+  for (Direction direction : {Direction::kForward, Direction::kBackward}) {
+    lists_.ListByTime(made.parent.schedule, direction, random_,
+                      made.parent.mutable_list(direction));
   }
-  ListByTime(project_, made.parent.schedule, Direction::kForward, &made.parent.forward);
-  ListByTime(project_, made.parent.schedule, Direction::kBackward, &made.parent.backward);
-  fingerprints_.insert(made.fingerprint);
-  std::swap(population_[place], made);
+  if (sampling_) population_.emplace_back();
+  Individual& place = sampling_ ? population_.back() : population_[FindWorst()];
+  if (!sampling_) fingerprints_.erase(place.fingerprint);
+  std::swap(place, made);
+}
+
+// As the square root of the share of the planned schedules that is spent.
+void ScheduleSearch::Shrink() {
+  const double spent =
+      std::min(1.0, static_cast<double>(schedules_) / static_cast<double>(planned_schedules_));
+  const auto removable = static_cast<double>(first_population_ - kLastPopulation);
+  const size_t size = first_population_ - static_cast<size_t>(removable * std::sqrt(spent));
+  while (population_.size() > size) {
+    Individual& worst = population_[FindWorst()];
+    fingerprints_.erase(worst.fingerprint);
+    std::swap(worst, population_.back());
+    population_.pop_back();
+  }
 }
 
 // The better of two at random.
@@ -126,9 +186,15 @@ size_t ScheduleSearch::FindWorst() {
   return worst;
 }
 
-std::vector<TaskIndex> ScheduleSearch::BestOrder() const {
+std::vector<TaskIndex> ScheduleSearch::DispatchOrder() const {
   ActivityList list;
   ListByTime(project_, best_, Direction::kForward, &list);
+  Schedule schedule;
+  ScheduleGenerator::Make(&project_)->Generate(list, Scheme::kParallel, Direction::kForward,
+                                               &schedule);
+  if (best_dispatched_.makespan < schedule.makespan) {
+    ListByTime(project_, best_dispatched_, Direction::kForward, &list);
+  }
   return project_.Tasks(list);
 }
 

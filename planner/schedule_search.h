@@ -2,25 +2,29 @@
 // the graph's order of priority.
 //
 // A genetic algorithm on activity lists with these parts:
-//   - individuals are schedules; the first come from sampling with the latest finish time as the
-//   rule,
-//     from both generation schemes, and are justified (schedule_generator.h has the sources);
+//   - individuals are schedules; the first come from random sampling, by both generation schemes,
+//   and
+//     are justified twice (schedule_generator.h has the sources);
 //   - two of them, each the better of two, have a child by a crossover around a peak of resource
 //   use
 //     (activity_list.h), mutated by exchanging neighbours;
-//   - a child is made forward or backward, at random, and justified once in the other direction.
-//   Working
-//     on both sides is the idea of the bi-population genetic algorithm (Debels and Vanhoucke 2005;
-//     2007, "A decomposition-based genetic algorithm for the RCPSP"): every schedule that is
-//     generated is a step of forward-backward improvement too;
-//   - half of the children come from the serial scheme, half from the parallel one (after the
-//     self-adapting genetic algorithm of Hartmann 2002, which lets both compete);
-//   - a child that is new and not worse takes the place of a worst one.
-// The population grows with the number of schedules that are planned for: a larger one converges
-// later, and to something better.
+//   - a child is generated forward or backward, at random, and justified in the other direction. To
+//     work from both sides is the idea of the bi-population genetic algorithm (Debels and Vanhoucke
+//     2005, "A bi-population based genetic algorithm for the RCPSP"): each schedule is a step of
+//     forward-backward improvement too. What is much too long at once is not justified; what is
+//     good enough for the population is justified for as long as that makes it shorter;
+//   - half of the children come from the serial scheme, half from the parallel one (Hartmann 2002,
+//   "A
+//     self-adapting genetic algorithm for project scheduling under resource constraints", lets both
+//     compete);
+//   - a child that is new and not worse takes the place of a worst one;
+//   - the population begins large, for diversity, and shrinks as the search goes on, for intensity
+//     (Tanabe and Fukunaga 2014, "Improving the search performance of SHADE using linear population
+//     size reduction"; here with the square root of what is spent).
 #ifndef KARTOGRAPH_PLANNER_SCHEDULE_SEARCH_H_
 #define KARTOGRAPH_PLANNER_SCHEDULE_SEARCH_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -37,13 +41,18 @@ namespace kartograph::planner {
 
 struct ScheduleSearchOptions {
   uint64_t seed = 1;
-  // For how many schedules it is made. It may be stopped before and go on after.
+  // For how many schedules it is made: they decide how large the population is at which time. It
+  // may be stopped before, and go on after.
   int64_t planned_schedules = 5000;
+  // All tasks, in the order that they have now, with which it begins. What it finds is at least as
+  // good as what a dispatcher makes of that. Empty: by latest finish time.
+  std::vector<TaskIndex> first_order;
 };
 
 // A search that holds its population, and goes on one schedule at a time. What it has found after a
 // number of schedules depends on the project, the options and that number alone, however it was cut
-// into calls. Memory: 16 bytes a task for each individual. Not thread-safe.
+// into calls. Memory: 16 bytes for each task and individual (5,000
+// schedules: 120 individuals). Not thread-safe.
 //
 // Schedules are counted as the literature does: each generation of a complete schedule is one, in
 // whatever scheme or direction, so that justifying twice costs two.
@@ -68,8 +77,12 @@ class ScheduleSearch {
 
   // The shortest so far, by task; the first of several. Only after a step.
   Schedule best() const { return project_.ByTask(best_); }
-  // Its tasks by start, predecessors first.
-  std::vector<TaskIndex> BestOrder() const;
+  // The shortest of those that a dispatcher would make which keeps nothing back. Only after a step.
+  Schedule best_dispatched() const { return project_.ByTask(best_dispatched_); }
+  // The order to dispatch in: the tasks by their starts in the best schedule, or in the best
+  // dispatched one where the dispatcher makes more of that. Generates one schedule, which is not
+  // counted.
+  std::vector<TaskIndex> DispatchOrder() const;
 
  private:
   struct Individual {
@@ -81,26 +94,40 @@ class ScheduleSearch {
     ActivityList list;
     Scheme scheme = Scheme::kSerial;
     Direction direction = Direction::kForward;
-    int justifications = 0;  // schedules to follow
+    int schedules = 0;        // generated for it
+    int least = 0;            // that are to be
+    int64_t makespan = 0;     // before the last of them
+    int64_t good_enough = 0;  // the longest makespan with which it is admitted
     Individual made;
   };
 
-  void Begin();
+  void BeginChild();
+  void Sample();
+  void Cross();
+  bool NeedsJustification() const;
   void Admit();
+  void Keep(const Schedule& schedule);
+  void Shrink();
   size_t SelectParent();
   size_t FindWorst();
 
   const PackedProject project_;
   const int64_t lower_bound_;
-  const size_t population_size_;
+  const int64_t planned_schedules_;
+  const size_t first_population_;  // how many individuals it begins with
   std::unique_ptr<ScheduleGenerator> generator_;
   ActivityListMaker lists_;
   RandomChoices random_;
   std::vector<Individual> population_;
   absl::flat_hash_set<uint64_t> fingerprints_;  // of the population
+  ActivityList first_list_;
+  bool sampling_ = true;  // the first population
+  size_t sampled_ = 0;    // individuals, new or not
   Child child_;
   bool child_begun_ = false;
-  Schedule best_;  // by topological number
+  // By topological number.
+  Schedule best_;
+  Schedule best_dispatched_;
   int64_t schedules_ = 0;
 };
 

@@ -39,20 +39,21 @@ TEST(ScheduleSearchTest, StopsAtALowerBound) {
   EXPECT_TRUE(search.done());
   EXPECT_EQ(search.schedules(), 1);
   EXPECT_EQ(search.best(), (Schedule{{0, 3}, 7}));
-  EXPECT_EQ(search.BestOrder(), (std::vector<TaskIndex>{0, 1}));
+  EXPECT_EQ(search.DispatchOrder(), (std::vector<TaskIndex>{0, 1}));
 }
 
 TEST(ScheduleSearchTest, IsTheSameForASeedAndANumberOfSchedulesHoweverItIsCut) {
   const Project project = RandomProject(5, {.tasks = 60, .resources = 3});
-  ScheduleSearch whole(project, {.seed = 3, .planned_schedules = 400});
+  ScheduleSearch whole(project, {.seed = 3, .planned_schedules = 400, .first_order = {}});
   whole.Run(333);
-  ScheduleSearch cut(project, {.seed = 3, .planned_schedules = 400});
+  ScheduleSearch cut(project, {.seed = 3, .planned_schedules = 400, .first_order = {}});
   int asked = 0;
   while (cut.schedules() < 333) {
     cut.Run(333, [&] { return ++asked % 7 != 0; });
     ASSERT_LT(asked, 1000);
   }
   EXPECT_EQ(whole.best(), cut.best());
+  EXPECT_EQ(whole.DispatchOrder(), cut.DispatchOrder());
   EXPECT_EQ(whole.schedules(), 333);
 }
 
@@ -64,7 +65,7 @@ TEST(ScheduleSearchTest, EveryScheduleItGivesIsFeasible) {
     options.resources = 1 + seed % 5;
     options.longest = seed % 2 == 0 ? 10 : 7'000'000'000;  // also microseconds
     const Project project = RandomProject(seed, options);
-    ScheduleSearch search(project, {.seed = seed, .planned_schedules = 300});
+    ScheduleSearch search(project, {.seed = seed, .planned_schedules = 300, .first_order = {}});
     int64_t before = INT64_MAX;
     for (int i = 0; i < 300 && !search.done(); ++i) {
       search.Step();
@@ -79,11 +80,24 @@ TEST(ScheduleSearchTest, EveryScheduleItGivesIsFeasible) {
   }
 }
 
+TEST(ScheduleSearchTest, ItsOrderIsNoWorseForADispatcherThanTheOneItBeganWith) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    const Project project = RandomProject(seed, {.tasks = 50, .resources = 2});
+    const std::vector<TaskIndex> order = OnePassOrder(project);
+    ScheduleSearch search(project, {.seed = seed, .planned_schedules = 100, .first_order = order});
+    search.Run(100);
+    const int64_t makespan = Dispatch(project, search.DispatchOrder()).makespan;
+    EXPECT_LE(makespan, Dispatch(project, order).makespan) << "seed " << seed;
+    EXPECT_LE(search.best().makespan, makespan) << "seed " << seed;
+    EXPECT_LE(makespan, search.best_dispatched().makespan) << "seed " << seed;
+  }
+}
+
 TEST(ScheduleSearchTest, AnEmptyProjectHasAScheduleOfNothing) {
   ScheduleSearch search{Project()};
   search.Run(3);
   EXPECT_EQ(search.best().makespan, 0);
-  EXPECT_TRUE(search.BestOrder().empty());
+  EXPECT_TRUE(search.DispatchOrder().empty());
 }
 
 // Instances of PSPLIB with their optima, as the library's own list has them.
