@@ -79,10 +79,9 @@ class ActivityListMaker {
   Stretch FindPeak(const Parent& parent, Direction direction, RandomChoices& random);
 
   const PackedProject& project_;
-  std::vector<int64_t> tails_;  // the longest path after each task
-  std::vector<double>
-      energy_;  // how much each task uses of all resources, the scarce ones weighed more
-  double regret_floor_ = 1;  // what is added to a regret, so that every task has a chance
+  std::vector<int64_t> tails_;         // the longest path after each task
+  const std::vector<double>& energy_;  // the project's scarce_energy
+  double regret_floor_ = 1;            // what is added to a regret, so that every task has a chance
   std::vector<uint32_t> missing_;
   std::vector<uint32_t> eligible_;
   std::vector<double> weights_;

@@ -1,6 +1,9 @@
 #include "planner/one_pass_order.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -14,8 +17,14 @@ namespace {
 
 // Rounds of improvement for each rule.
 constexpr int kRounds = 4;
-// Over all passes; what a second or two are enough for.
-constexpr size_t kMostPlaced = 4'000'000;
+
+// For how many passes there is time: what a second or two are enough for. A pass looks at each
+// task, and whenever one ends at the best of each class of ready ones.
+size_t PassesFor(const PackedProject& project) {
+  constexpr size_t kMostPlaced = 4'000'000;
+  constexpr size_t kClassesForOneTask = 1024;
+  return kMostPlaced / (1 + project.size() * (1 + project.classes / kClassesForOneTask));
+}
 
 // What the rules are made of, by topological number.
 struct Ahead {
@@ -77,11 +86,13 @@ class OrderImprover {
   explicit OrderImprover(const PackedProject* project)
       : project_(*project),
         generator_(ScheduleGenerator::Make(project)),
-        passes_left_(std::max<size_t>(3, kMostPlaced / std::max<size_t>(1, project->size()))) {}
+        passes_left_(PassesFor(*project)) {}
 
-  // Improves the list in rounds as long as there are passes left for whole rounds.
+  // Improves the list in rounds as long as there are passes left for whole rounds. Without passes
+  // the first list is the best.
   void Try(ActivityList list) {
-    if (passes_left_ < 3 && !best_.empty()) return;
+    if (best_.empty()) best_ = list;
+    if (passes_left_ < 3) return;
     Dispatch(list);
     for (int round = 0; round < kRounds && passes_left_ >= 2; ++round) {
       ListByTime(project_, schedule_, Direction::kBackward, &list);
@@ -99,7 +110,7 @@ class OrderImprover {
   }
   void Dispatch(const ActivityList& list) {
     Generate(list, Direction::kForward);
-    if (!best_.empty() && schedule_.makespan >= shortest_) return;
+    if (schedule_.makespan >= shortest_) return;
     shortest_ = schedule_.makespan;
     best_ = list;
   }
@@ -109,7 +120,7 @@ class OrderImprover {
   size_t passes_left_;
   Schedule schedule_;
   ActivityList best_;
-  int64_t shortest_ = 0;
+  int64_t shortest_ = std::numeric_limits<int64_t>::max();
 };
 
 }  // namespace

@@ -27,9 +27,10 @@ std::vector<TaskIndex> LatestFinishOrder(const Project& project);
 // order that the dispatcher makes the shortest schedule of is kept, so it is never worse than the
 // plain rule.
 //
-// Deterministic. At most 54 passes, of O(n log n) each where few consumptions are distinct, and
-// fewer for large graphs: some four million tasks are placed in all, but three passes there are
-// always.
+// Deterministic. At most 54 passes, of O(n log n) each where few consumptions are distinct; fewer
+// for large graphs: some four million tasks are placed in all, so that a million tasks have three
+// passes (two and a half seconds), and a hundred thousand of as many distinct consumptions only the
+// plain rule.
 std::vector<TaskIndex> OnePassOrder(const Project& project);
 
 // What a dispatcher makes of an order that never keeps back what could start: whenever a task ends,

@@ -29,6 +29,14 @@ TEST(OnePassOrderTest, WeighsHowScarceWhatIsConsumedIs) {
   EXPECT_EQ(Dispatch(project, OnePassOrder(project)).makespan, 18);
 }
 
+TEST(OnePassOrderTest, ALargeGraphOfDistinctConsumptionsHasThePlainRule) {
+  RandomProjectOptions options;
+  options.tasks = 40'000;
+  options.capacity = 1'000'000'000;
+  const Project project = RandomProject(1, options);
+  EXPECT_EQ(OnePassOrder(project), LatestFinishOrder(project));
+}
+
 TEST(OnePassOrderTest, HoldsEveryTaskOnceAndIsNoWorseThanTheRule) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     RandomProjectOptions options;

@@ -22,10 +22,10 @@ constexpr size_t kLargestPopulation = 1000;
 // So many samples for each individual are tried: a small project has few different schedules.
 constexpr size_t kSamplesForEach = 2;
 
-// 120 for 5,000 schedules, 500 for 50,000. Both are as good as others around them.
+// 120 for 5,000 schedules, 500 for 50,000; neither is sensitive.
 size_t FirstPopulation(int64_t planned_schedules) {
-  const double thousands = static_cast<double>(std::max<int64_t>(planned_schedules, 1)) / 5000;
-  const double size = 120 * std::pow(thousands, 0.62);
+  const double spans = static_cast<double>(std::max<int64_t>(planned_schedules, 1)) / 5000;
+  const double size = 120 * std::pow(spans, 0.62);
   return std::clamp(static_cast<size_t>(size), kLastPopulation, kLargestPopulation);
 }
 
