@@ -48,6 +48,7 @@ ScheduleSearch::ScheduleSearch(const Project& project, ScheduleSearchOptions opt
     : project_(project),
       lower_bound_(FindMakespanBounds(project).Best()),
       planned_schedules_(std::max<int64_t>(1, options.planned_schedules)),
+      for_dispatcher_(options.for_dispatcher),
       first_population_(FirstPopulation(options.planned_schedules)),
       generator_(ScheduleGenerator::Make(&project_)),
       lists_(&project_),
@@ -69,7 +70,7 @@ void ScheduleSearch::Step() {
   ++child_.schedules;
   Keep(schedule);
   if (NeedsJustification()) {
-    child_.scheme = Scheme::kSerial;
+    child_.scheme = for_dispatcher_ ? Scheme::kParallel : Scheme::kSerial;
     child_.direction = Opposite(child_.direction);
     lists_.ListByTime(schedule, child_.direction, random_, &child_.list);
     return;
@@ -79,9 +80,10 @@ void ScheduleSearch::Step() {
 }
 
 void ScheduleSearch::Keep(const Schedule& schedule) {
-  if (schedules_ == 1 || schedule.makespan < best_.makespan) best_ = schedule;
   const bool dispatched =
       child_.scheme == Scheme::kParallel && child_.direction == Direction::kForward;
+  if (for_dispatcher_ && !dispatched) return;
+  if (schedules_ == 1 || schedule.makespan < best_.makespan) best_ = schedule;
   if (!dispatched) return;
   if (schedules_ == 1 || schedule.makespan < best_dispatched_.makespan) best_dispatched_ = schedule;
 }
@@ -91,6 +93,7 @@ bool ScheduleSearch::NeedsJustification() const {
   if (child_.schedules < child_.least) {
     return static_cast<double>(makespan) <= kHopeless * static_cast<double>(child_.good_enough);
   }
+  if (for_dispatcher_) return false;  // it would end backward
   return makespan < child_.makespan && makespan <= child_.good_enough &&
          child_.schedules < kMostSchedulesOfAChild;
 }
@@ -101,7 +104,8 @@ void ScheduleSearch::BeginChild() {
   const bool sampled_enough =
       population_.size() >= first_population_ || sampled_ >= kSamplesForEach * first_population_;
   sampling_ = sampling_ && !(sampled_enough && population_.size() >= 2);
-  child_.scheme = random_.Chance(kParallelShare) ? Scheme::kParallel : Scheme::kSerial;
+  child_.scheme =
+      for_dispatcher_ || random_.Chance(kParallelShare) ? Scheme::kParallel : Scheme::kSerial;
   if (sampling_) {
     Sample();
   } else {
@@ -126,7 +130,8 @@ void ScheduleSearch::Cross() {
   const size_t father = SelectParent();
   size_t mother = SelectParent();
   while (mother == father) mother = SelectParent();
-  child_.direction = random_.Chance(0.5) ? Direction::kBackward : Direction::kForward;
+  child_.direction =
+      for_dispatcher_ || random_.Chance(0.5) ? Direction::kBackward : Direction::kForward;
   child_.least = 2;
   child_.good_enough = population_[FindWorst()].parent.schedule.makespan;
   lists_.Cross(population_[father].parent, population_[mother].parent, child_.direction, random_,

@@ -46,6 +46,10 @@ struct ScheduleSearchOptions {
   // All tasks, in the order that they have now, with which it begins. What it finds is at least as
   // good as what a dispatcher makes of that. Empty: by latest finish time.
   std::vector<TaskIndex> first_order;
+  // Searches for what is shortest once it is dispatched, instead of for the shortest schedule:
+  // those may keep back what could start, and a dispatcher that does not makes less of their order.
+  // Then only the parallel scheme is used, and only forward schedules are kept.
+  bool for_dispatcher = false;
 };
 
 // A search that holds its population, and goes on one schedule at a time. What it has found after a
@@ -115,6 +119,7 @@ class ScheduleSearch {
   const PackedProject project_;
   const int64_t lower_bound_;
   const int64_t planned_schedules_;
+  const bool for_dispatcher_;
   const size_t first_population_;  // how many individuals it begins with
   std::unique_ptr<ScheduleGenerator> generator_;
   ActivityListMaker lists_;

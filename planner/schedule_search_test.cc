@@ -44,9 +44,11 @@ TEST(ScheduleSearchTest, StopsAtALowerBound) {
 
 TEST(ScheduleSearchTest, IsTheSameForASeedAndANumberOfSchedulesHoweverItIsCut) {
   const Project project = RandomProject(5, {.tasks = 60, .resources = 3});
-  ScheduleSearch whole(project, {.seed = 3, .planned_schedules = 400, .first_order = {}});
+  ScheduleSearch whole(
+      project, {.seed = 3, .planned_schedules = 400, .first_order = {}, .for_dispatcher = false});
   whole.Run(333);
-  ScheduleSearch cut(project, {.seed = 3, .planned_schedules = 400, .first_order = {}});
+  ScheduleSearch cut(
+      project, {.seed = 3, .planned_schedules = 400, .first_order = {}, .for_dispatcher = false});
   int asked = 0;
   while (cut.schedules() < 333) {
     cut.Run(333, [&] { return ++asked % 7 != 0; });
@@ -65,7 +67,9 @@ TEST(ScheduleSearchTest, EveryScheduleItGivesIsFeasible) {
     options.resources = 1 + seed % 5;
     options.longest = seed % 2 == 0 ? 10 : 7'000'000'000;  // also microseconds
     const Project project = RandomProject(seed, options);
-    ScheduleSearch search(project, {.seed = seed, .planned_schedules = 300, .first_order = {}});
+    ScheduleSearch search(
+        project,
+        {.seed = seed, .planned_schedules = 300, .first_order = {}, .for_dispatcher = false});
     int64_t before = INT64_MAX;
     for (int i = 0; i < 300 && !search.done(); ++i) {
       search.Step();
@@ -84,12 +88,27 @@ TEST(ScheduleSearchTest, ItsOrderIsNoWorseForADispatcherThanTheOneItBeganWith) {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     const Project project = RandomProject(seed, {.tasks = 50, .resources = 2});
     const std::vector<TaskIndex> order = OnePassOrder(project);
-    ScheduleSearch search(project, {.seed = seed, .planned_schedules = 100, .first_order = order});
+    ScheduleSearch search(project, {.seed = seed,
+                                    .planned_schedules = 100,
+                                    .first_order = order,
+                                    .for_dispatcher = seed % 2 == 0});
     search.Run(100);
     const int64_t makespan = Dispatch(project, search.DispatchOrder()).makespan;
     EXPECT_LE(makespan, Dispatch(project, order).makespan) << "seed " << seed;
     EXPECT_LE(search.best().makespan, makespan) << "seed " << seed;
     EXPECT_LE(makespan, search.best_dispatched().makespan) << "seed " << seed;
+  }
+}
+
+TEST(ScheduleSearchTest, ForADispatcherItFindsWhatTheDispatcherMakesOfItsOrder) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    const Project project = RandomProject(seed, {.tasks = 50, .resources = 2});
+    ScheduleSearch search(
+        project,
+        {.seed = seed, .planned_schedules = 200, .first_order = {}, .for_dispatcher = true});
+    search.Run(200);
+    EXPECT_EQ(Dispatch(project, search.DispatchOrder()).makespan, search.best().makespan);
+    EXPECT_EQ(search.best(), search.best_dispatched());
   }
 }
 
