@@ -123,6 +123,8 @@ class Packer {
   }
   void ForgetGraph(GraphId graph) { ready_.Forget(graph); }
   size_t scored_graphs() const { return ready_.graphs(); }
+  // There is one.
+  ReadyOrder FirstReady(ClassId id) const { return ready_.First(id); }
   // The first ready task of each consumption that has one.
   template <typename F>
   void ForEachFirst(F f) const {
@@ -142,6 +144,8 @@ class Packer {
   // The same of units of pools.
   void ReservePools(const ReadyOrder& task, ClassId consumption, int64_t within_us);
   void ReleasePools();
+  // Whether units of pools are free, and those that are kept for another remain.
+  bool MayHavePools(const ReadyOrder& task, ClassId id) const;
 
   // Places ready tasks, best first, until nothing more fits; placed tasks are no longer ready and,
   // but for the backlog, have taken their resources. Appends to `placements`.
@@ -195,8 +199,6 @@ class Packer {
   void PushHead(ClassId id);
   // Whether the agent is there for long enough, and what is kept there for another allows it.
   bool MayHave(AgentId agent, const ReadyOrder& task, ClassId id) const;
-  // Whether units of pools are free, and those that are kept for another remain.
-  bool MayHavePools(const ReadyOrder& task, ClassId id) const;
   bool Respects(const Reservation& reservation, const ResourceVector& kept,
                 const ResourceVector& free, const ReadyOrder& task, ClassId id,
                 const ResourceVector& need) const;

@@ -25,7 +25,7 @@ ResourceVector And(ResourceVector vector, Resource resource, int64_t units) {
 
 class PackerReservationTest : public ::testing::Test {
  protected:
-  explicit PackerReservationTest(ResourceVector pools = {}) : packer_(std::move(pools)) {}
+  explicit PackerReservationTest(const ResourceVector& pools = {}) : packer_(pools) {}
 
   Packer::AgentId Agent(const ResourceVector& capacity) {
     const Packer::AgentId agent = packer_.AddAgent();

@@ -518,8 +518,17 @@ void Core::Plan(const Turn& turn) {
   // The packer has no clock.
   if (agents_.anybody_leaves()) agents_.RefreshTimesUntilDrain(turn.now.steady);
   if (agents_.anybody_leaves() || reservations_.any()) consumptions_.RefreshExpected();
+  if (launching_ && connected_) {
+    // Offers that were of no use then may be of use now.
+    if (reservations_.Refresh(turn.now)) demand_.Changed();
+  } else {
+    reservations_.Clear();
+  }
   if (launching_) Place(turn);
-  if (launching_ && connected_) reservations_.Update(turn.now);
+  if (launching_ && connected_ && reservations_.Update(turn.now)) {
+    demand_.Changed();
+    Place(turn);
+  }
   // The plan placed all that fits: what is still offered is of no use now.
   agents_.TakeOpenOffers(&turn.step.declined_offers);
   TellDemand(turn);

@@ -185,7 +185,7 @@ TEST_F(PoolReservationsTest, AWholePoolIsHadWhenWhatHoldsItHasEnded) {
   Wait(Reservations::kPatience);
   for (int i = 0; i < 3; ++i) EndsIn(small, absl::StrCat("small", i));
   EXPECT_THAT(Started(), IsEmpty());
-  EXPECT_THAT(Reason("small4"), HasSubstr("1 of 4 free, but kept for \"large\" of g2"));
+  EXPECT_THAT(Reason("small4"), HasSubstr("3 of 4 free, but kept for \"large\" of g2"));
   // What needs none of it goes on.
   Submit(Graph({Task("other")}));
   EXPECT_THAT(Started(), ElementsAre("other"));

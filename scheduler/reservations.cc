@@ -54,7 +54,52 @@ void Reservations::NoteWaiting(const std::vector<std::pair<ReadyOrder, ClassId>>
   waiting_.swap(waiting);
 }
 
-void Reservations::Update(const Instant& now) {
+void Reservations::Clear() {
+  for (const auto& [consumption, reservation] : reserved_) packer_.ReleaseAgent(reservation.agent);
+  reserved_.clear();
+  packer_.ReleasePools();
+  pools_.reset();
+  waiting_.clear();
+  next_ = SteadyTime::InfiniteFuture();
+}
+
+bool Reservations::Refresh(const Instant& now) {
+  bool more = false;
+  std::vector<ClassId> over;
+  for (auto& [consumption, reservation] : reserved_) {
+    if (packer_.ready_count(consumption) == 0) {
+      over.push_back(consumption);
+      continue;
+    }
+    reservation.task = packer_.FirstReady(consumption);
+    const absl::Duration before = reservation.within;
+    ReserveAgent(consumption, reservation, now);
+    more = more || reservation.within > before;
+  }
+  if (pools_ && packer_.ready_count(pools_->consumption) == 0) over.push_back(pools_->consumption);
+  for (ClassId consumption : over) more = Release(consumption) || more;
+  if (pools_) {
+    ReservePools(pools_->consumption, packer_.FirstReady(pools_->consumption), now);
+    more = true;
+  }
+  return more;
+}
+
+void Reservations::ReserveAgent(ClassId consumption, Reservation& reservation, const Instant& now) {
+  reservation.within = UntilFree(reservation.agent, packer_.agent_part(consumption), now);
+  packer_.ReserveAgent(reservation.agent, reservation.task, consumption,
+                       absl::ToInt64Microseconds(reservation.within));
+}
+
+void Reservations::ReservePools(ClassId consumption, const ReadyOrder& task, const Instant& now) {
+  pools_ = PoolReservation{consumption, task};
+  packer_.ReservePools(
+      task, consumption,
+      absl::ToInt64Microseconds(UntilPoolsFree(packer_.pool_part(consumption), now)));
+}
+
+bool Reservations::Update(const Instant& now) {
+  bool released = false;
   std::vector<std::pair<ReadyOrder, ClassId>> firsts;
   packer_.ForEachFirst([&firsts](ClassId consumption, const ReadyOrder& task) {
     firsts.emplace_back(task, consumption);
@@ -73,20 +118,23 @@ void Reservations::Update(const Instant& now) {
     }
     const ResourceVector& part = packer_.pool_part(consumption);
     if (!part.FitsIn(packer_.pool_free())) {
-      if (std::exchange(pools, true)) continue;
-      pools_ = PoolReservation{consumption, task};
-      packer_.ReservePools(task, consumption, absl::ToInt64Microseconds(UntilPoolsFree(part, now)));
+      if (!std::exchange(pools, true)) ReservePools(consumption, task, now);
       continue;
     }
+    // What only other reservations keep from starting needs none.
+    if (!packer_.MayHavePools(task, consumption)) continue;
     if (kept.size() < most && Reserve(consumption, task, now)) kept.push_back(consumption);
   }
-  if (!pools && pools_) Release(pools_->consumption);
+  if (!pools && pools_) released = Release(pools_->consumption);
   std::vector<ClassId> old;
   for (const auto& [consumption, reservation] : reserved_) {
     if (std::find(kept.begin(), kept.end(), consumption) == kept.end()) old.push_back(consumption);
   }
-  for (ClassId consumption : old) Release(consumption);
+  for (ClassId consumption : old) released = Release(consumption) || released;
   if (!kept.empty() || pools) next_ = std::min(next_, now.steady + kPeriod);
+  // Where nothing else waits, there is nothing to do until something comes.
+  if (firsts.size() < 2) next_ = SteadyTime::InfiniteFuture();
+  return released;
 }
 
 bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task, const Instant& now) {
@@ -96,9 +144,7 @@ bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task, const In
     it = reserved_.end();
   }
   if (it != reserved_.end() && !agents_.leases() && now.steady - it->second.since > kKeepOffers) {
-    Release(consumption);
-    waiting_[consumption] = now.steady;
-    next_ = std::min(next_, now.steady + kPatience);
+    waiting_[consumption] = now.steady + kKeepOffers;
     return false;
   }
   if (it == reserved_.end()) {
@@ -107,15 +153,15 @@ bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task, const In
     it = reserved_.emplace(consumption, Reservation{*agent, task, now.steady, {}}).first;
   }
   it->second.task = task;
-  it->second.within = UntilFree(it->second.agent, packer_.agent_part(consumption), now);
-  packer_.ReserveAgent(it->second.agent, task, consumption,
-                       absl::ToInt64Microseconds(it->second.within));
+  ReserveAgent(consumption, it->second, now);
   return true;
 }
 
 bool Reservations::CanHave(const Agent& agent, ClassId consumption, SteadyTime now) const {
   return agent.connected && agent.failures == 0 && !agent.reserved &&
-         packer_.agent_part(consumption).FitsIn(agent.most) &&
+         // Where that is not known, `most` is what there may be.
+         packer_.agent_part(consumption)
+             .FitsIn(agent.capacity_told ? agent.most : agent.capacity) &&
          agent.leaves - now >= consumptions_.ExpectedWallTime(consumption);
 }
 

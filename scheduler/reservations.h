@@ -30,7 +30,8 @@ class Reservations {
   static constexpr absl::Duration kPatience = absl::Milliseconds(500);
   // How often what is expected is computed anew.
   static constexpr absl::Duration kPeriod = absl::Milliseconds(200);
-  // Offers of a reserved agent are not declined for so long: other frameworks may want them.
+  // Offers of a reserved agent are not declined for so long, and then for as long they are: other
+  // frameworks may want them.
   static constexpr absl::Duration kKeepOffers = absl::Minutes(1);
   static constexpr int kShareOfAgents = 4;
 
@@ -39,8 +40,12 @@ class Reservations {
                const ConsumptionTable* consumptions)
       : agents_(*agents), packer_(*packer), attempts_(*attempts), consumptions_(*consumptions) {}
 
-  // After a plan, which has placed all that fits.
-  void Update(const Instant& now);
+  // Before a plan: what is expected may have changed. Whether more may be let in.
+  bool Refresh(const Instant& now);
+  // After it, when all that fits has been placed. Whether more may fit now: then plan again.
+  bool Update(const Instant& now);
+  // Nothing is placed for now.
+  void Clear();
   // A task of the consumption was placed. Whether something is free for others now.
   bool OnPlaced(planner::Packer::ClassId consumption);
   // The agent's index may be used again from now on.
@@ -69,6 +74,8 @@ class Reservations {
 
   void NoteWaiting(const std::vector<std::pair<planner::ReadyOrder, ClassId>>& firsts,
                    SteadyTime now);
+  void ReserveAgent(ClassId consumption, Reservation& reservation, const Instant& now);
+  void ReservePools(ClassId consumption, const planner::ReadyOrder& task, const Instant& now);
   bool Reserve(ClassId consumption, const planner::ReadyOrder& task, const Instant& now);
   bool Release(ClassId consumption);
   bool CanHave(const Agent& agent, ClassId consumption, SteadyTime now) const;
