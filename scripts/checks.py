@@ -39,7 +39,7 @@ MAY_INCLUDE = {
                                 "executor/mesos/protocol", "executor/runner", "executor/wire"} | VALUES,
     "executor/simulated": {"base", "executor"} | VALUES,
     "scheduler": {"base", "planner", "storage/history.h", "storage/records.h", "executor/cluster.h",
-                  "executor/reads_values.h"},
+                  "executor/reads_values.h", "executor/backlog.h"},
     "service": {"base", "api", "yaml", "planner", "storage", "executor/", "scheduler"},
     "cli": {"base", "api", "yaml", "planner/task_graph.h"} | VALUES,
     "third_party": set(),
