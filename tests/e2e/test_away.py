@@ -154,7 +154,8 @@ def test_a_service_that_drains_says_so(start, folder):
     service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
     service.process.send_signal(signal.SIGTERM)
     eventually(lambda: "stopping when running attempts have ended" in service.stderr(), "it drains")
-    refused = service.cli("status", graph)
+    assert service.cli("status", graph).returncode == DONE  # it answers until then
+    refused = service.cli("run", "true")
     assert refused.returncode == UNREACHABLE and "the service is stopping" in refused.stderr
     (folder / "gate").touch()
     assert service.process.wait(60) == 0

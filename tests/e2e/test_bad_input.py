@@ -64,7 +64,6 @@ def test_a_quantity_that_is_none_is_refused(shared, quantity):
     (lambda: pb.TaskSpec(name="a"), "command"),
     (lambda: task("a", ""), "command"),
     (lambda: task("a", shell=""), "command"),
-    (lambda: task("a", "true", shell="true"), "command"),
     (lambda: task("-a"), "name"),
     (lambda: task("a b"), "name"),
     (lambda: task("x" * 257), "name"),
