@@ -5,7 +5,6 @@
 
 namespace kartograph::scheduler {
 
-using planner::Packer;
 using planner::ReadyOrder;
 using planner::ResourceVector;
 
