@@ -274,7 +274,12 @@ void AgentTable::Unhold(Index index, planner::Packer::ClassId consumption) {
   Agent& agent = At(index);
   agent.held -= packer_.agent_part(consumption);
   --agent.holding;
-  if (agent.lease) packer_.Give(index, consumption);
+  if (agent.lease) {
+    packer_.Give(index, consumption);
+  } else {
+    // What it held is offered again; its slot is free at once, for offers that are open.
+    packer_.SetFreeSlots(index, packer_.free_slots(index) + 1);
+  }
 }
 
 void AgentTable::PushBacklog(Index index, planner::AttemptId attempt, std::string order) {

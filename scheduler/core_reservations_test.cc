@@ -71,6 +71,16 @@ TEST_F(ReservationsTest, TheWaitingTaskAndTheOthersSayWhy) {
   EXPECT_THAT(Started(), ElementsAre("small2"));
 }
 
+TEST_F(ReservationsTest, WhatIsMoreUrgentTakesTheReservationOfAnother) {
+  Agent("m", Cpu(2));
+  Submit(Small(60));
+  Wait(Reservations::kPatience);
+  EXPECT_THAT(Reason("small2"), HasSubstr("agent m is kept for it"));
+  SubmitLarge(Cpu(2));
+  Wait(Reservations::kPatience);
+  EXPECT_THAT(Reason("large"), HasSubstr("agent m is kept for it"));
+}
+
 TEST_F(ReservationsTest, WhatIsKnownToEndInTimeGoesInBetween) {
   Agent("m", Cpu(2));
   const planner::GraphId small = Submit(Small(1));

@@ -59,6 +59,7 @@ void Reservations::Clear() {
   packer_.ReleasePools();
   pools_.reset();
   waiting_.clear();
+  resting_.clear();
   next_ = SteadyTime::InfiniteFuture();
 }
 
@@ -105,6 +106,7 @@ bool Reservations::Update(const Instant& now) {
   });
   std::sort(firsts.begin(), firsts.end());
   NoteWaiting(firsts, now.steady);
+  absl::erase_if(resting_, [&now](const auto& entry) { return entry.second <= now.steady; });
   next_ = SteadyTime::InfiniteFuture();
   const size_t most = std::max<size_t>(1, agents_.size() / kShareOfAgents);
   std::vector<ClassId> kept;
@@ -122,7 +124,7 @@ bool Reservations::Update(const Instant& now) {
     }
     // What only other reservations keep from starting needs none.
     if (!packer_.MayHavePools(task, consumption)) continue;
-    if (kept.size() < most && Reserve(consumption, task, now)) kept.push_back(consumption);
+    if (kept.size() < most && Reserve(consumption, task, kept, now)) kept.push_back(consumption);
   }
   if (!pools && pools_) released = Release(pools_->consumption);
   std::vector<ClassId> old;
@@ -136,19 +138,21 @@ bool Reservations::Update(const Instant& now) {
   return released;
 }
 
-bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task, const Instant& now) {
+bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task,
+                           const std::vector<ClassId>& before, const Instant& now) {
   auto it = reserved_.find(consumption);
   if (it != reserved_.end() && !CanHave(agents_[it->second.agent], consumption, now.steady)) {
     Release(consumption);
     it = reserved_.end();
   }
   if (it != reserved_.end() && !agents_.leases() && now.steady - it->second.since > kKeepOffers) {
-    waiting_[consumption] = now.steady + kKeepOffers;
+    resting_[it->second.agent] = now.steady + kKeepOffers;
     return false;
   }
   if (it == reserved_.end()) {
-    const std::optional<AgentTable::Index> agent = FindAgent(consumption, now);
+    const std::optional<AgentTable::Index> agent = FindAgent(consumption, before, now);
     if (!agent) return false;
+    OnErased(*agent);  // whoever had it comes later
     it = reserved_.emplace(consumption, Reservation{*agent, task, now.steady, {}}).first;
   }
   it->second.task = task;
@@ -165,11 +169,15 @@ bool Reservations::CanHave(const Agent& agent, ClassId consumption, SteadyTime n
 }
 
 std::optional<AgentTable::Index> Reservations::FindAgent(ClassId consumption,
+                                                         const std::vector<ClassId>& before,
                                                          const Instant& now) const {
   const ResourceVector& need = packer_.agent_part(consumption);
   std::vector<std::pair<double, AgentTable::Index>> candidates;
   agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
-    if (packer_.is_reserved(index) || !CanHave(agent, consumption, now.steady)) return;
+    const bool taken = std::any_of(before.begin(), before.end(), [&](ClassId other) {
+      return reserved_.at(other).agent == index;
+    });
+    if (taken || resting_.contains(index) || !CanHave(agent, consumption, now.steady)) return;
     double missing = 0;
     for (const ResourceVector::Entry& entry : need) {
       const auto lacking =

@@ -76,10 +76,14 @@ class Reservations {
                    SteadyTime now);
   void ReserveAgent(ClassId consumption, Reservation& reservation, const Instant& now);
   void ReservePools(ClassId consumption, const planner::ReadyOrder& task, const Instant& now);
-  bool Reserve(ClassId consumption, const planner::ReadyOrder& task, const Instant& now);
+  // `before` have reservations already; those of others give way, as they come later in order.
+  bool Reserve(ClassId consumption, const planner::ReadyOrder& task,
+               const std::vector<ClassId>& before, const Instant& now);
   bool Release(ClassId consumption);
   bool CanHave(const Agent& agent, ClassId consumption, SteadyTime now) const;
-  std::optional<AgentTable::Index> FindAgent(ClassId consumption, const Instant& now) const;
+  std::optional<AgentTable::Index> FindAgent(ClassId consumption,
+                                             const std::vector<ClassId>& before,
+                                             const Instant& now) const;
   // Until the need is free there, as far as that can be told.
   absl::Duration UntilFree(AgentTable::Index index, const planner::ResourceVector& need,
                            const Instant& now) const;
@@ -93,6 +97,8 @@ class Reservations {
   // Since when no task of these could be placed.
   absl::btree_map<ClassId, SteadyTime> waiting_;
   absl::btree_map<ClassId, Reservation> reserved_;
+  // Until when the offers of these are declined, as they were kept for long.
+  absl::btree_map<AgentTable::Index, SteadyTime> resting_;
   std::optional<PoolReservation> pools_;
   SteadyTime next_ = SteadyTime::InfiniteFuture();
 };
