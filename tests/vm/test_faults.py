@@ -22,7 +22,7 @@ def test_a_state_folder_on_a_network_file_system_is_refused(kartograph):
         status, output = machine.run("kartographd --state /mnt/nfs/state --grpc none --http 127.0.0.1:0")
     finally:
         machine.sh("umount /mnt/nfs; systemctl stop nfs-server")
-    assert status == 1
+    assert status == 2
     assert len(output.splitlines()) == 1
     assert "/mnt/nfs/state" in output and "is on a network file system" in output
 
