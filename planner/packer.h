@@ -97,8 +97,6 @@ class Packer {
   // kNeverDrains: no end is known. To be set again as time passes, unless it has none.
   void SetTimeUntilDrain(AgentId agent, int64_t microseconds);
 
-  // What all agents have together, as far as they have said.
-  const ResourceVector& total_capacity() const { return total_capacity_; }
   // The part of the whole cluster and its pools that one such task takes: of the resource of which
   // that is most, 0 to 1. 1 where nothing is known of agents.
   double DominantShare(ClassId id) const;
@@ -122,7 +120,6 @@ class Packer {
     return {key.priority, ready_.ScoreOf(key.task.graph()), key.rank, key.task};
   }
   void ForgetGraph(GraphId graph) { ready_.Forget(graph); }
-  size_t scored_graphs() const { return ready_.graphs(); }
   // There is one.
   ReadyOrder FirstReady(ClassId id) const { return ready_.First(id); }
   // The first ready task of each consumption that has one.
@@ -223,7 +220,7 @@ class Packer {
   absl::btree_set<std::pair<Quantity, AgentId>> by_free_cpu_;  // agents that have a place
   std::vector<AgentId> freed_;                                 // more is free than at the last plan
   absl::btree_set<AgentId> with_backlog_room_;
-  ResourceVector total_capacity_;
+  ResourceVector total_capacity_;  // of all agents, as far as they have said
   // The most of each resource that any agent has: the scale on which leftovers are compared.
   ResourceVector scale_;
   absl::btree_map<AgentId, Reservation> reservations_;

@@ -544,13 +544,15 @@ void Core::Place(const Turn& turn) {
     if (!agents_[agent].has_room() || agents_[agent].reserved || AwaitsStart(agent)) continue;
     if (auto placement = packer_.PlaceOneOn(agent)) placements_.push_back(*placement);
   }
-  const size_t packed = placements_.size();
-  packer_.Plan(&placements_);
-  bool released = false;
-  for (size_t i = packed; i < placements_.size(); ++i) {
-    released = reservations_.OnPlaced(placements_[i].consumption) || released;
+  // What gets its room by this may leave some for others.
+  for (bool more = true; more;) {
+    const size_t before = placements_.size();
+    packer_.Plan(&placements_);
+    more = false;
+    for (size_t i = before; i < placements_.size(); ++i) {
+      more = reservations_.OnPlaced(placements_[i].consumption) || more;
+    }
   }
-  if (released) packer_.Plan(&placements_);
   for (size_t i = 0; i < placements_.size(); ++i) {
     if (graphs_.Find(placements_[i].task.graph())->cancelling()) {
       Refuse(placements_[i], turn);

@@ -1,7 +1,6 @@
 #include "scheduler/reservations.h"
 
 #include <algorithm>
-#include <variant>
 
 namespace kartograph::scheduler {
 
@@ -14,6 +13,20 @@ namespace {
 constexpr size_t kCandidates = 16;
 // One that has run longer than such tasks mostly do goes on for this part of what it has run.
 constexpr int kOverdueShare = 4;
+
+// Until so much is free, when these are given back at these times.
+absl::Duration UntilFits(const ResourceVector& need, ResourceVector free,
+                         std::vector<std::pair<absl::Duration, const ResourceVector*>> given_back) {
+  std::sort(given_back.begin(), given_back.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  absl::Duration until;
+  for (const auto& [when, part] : given_back) {
+    if (need.FitsIn(free)) break;
+    free += *part;
+    until = when;
+  }
+  return until;
+}
 
 }  // namespace
 
@@ -119,7 +132,9 @@ bool Reservations::Update(const Instant& now) {
     }
     const ResourceVector& part = packer_.pool_part(consumption);
     if (!part.FitsIn(packer_.pool_free())) {
-      if (!std::exchange(pools, true)) ReservePools(consumption, task, now);
+      // One that is there was computed before the plan.
+      const bool known = pools_ && pools_->consumption == consumption;
+      if (!std::exchange(pools, true) && !known) ReservePools(consumption, task, now);
       continue;
     }
     // What only other reservations keep from starting needs none.
@@ -149,13 +164,11 @@ bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task,
     resting_[it->second.agent] = now.steady + kKeepOffers;
     return false;
   }
-  if (it == reserved_.end()) {
-    const std::optional<AgentTable::Index> agent = FindAgent(consumption, before, now);
-    if (!agent) return false;
-    OnErased(*agent);  // whoever had it comes later
-    it = reserved_.emplace(consumption, Reservation{*agent, task, now.steady, {}}).first;
-  }
-  it->second.task = task;
+  if (it != reserved_.end()) return true;  // computed before the plan
+  const std::optional<AgentTable::Index> agent = FindAgent(consumption, before, now);
+  if (!agent) return false;
+  OnErased(*agent);  // whoever had it comes later
+  it = reserved_.emplace(consumption, Reservation{*agent, task, now.steady, {}}).first;
   ReserveAgent(consumption, it->second, now);
   return true;
 }
@@ -205,24 +218,6 @@ absl::Duration Reservations::Remaining(const Attempt& attempt, const Instant& no
   return std::max(consumptions_.TypicalWallTime(attempt.consumption) - elapsed,
                   elapsed / kOverdueShare);
 }
-
-namespace {
-
-// Until so much is free, when these are given back at these times.
-absl::Duration UntilFits(const ResourceVector& need, ResourceVector free,
-                         std::vector<std::pair<absl::Duration, const ResourceVector*>> given_back) {
-  std::sort(given_back.begin(), given_back.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  absl::Duration until;
-  for (const auto& [when, part] : given_back) {
-    if (need.FitsIn(free)) break;
-    free += *part;
-    until = when;
-  }
-  return until;
-}
-
-}  // namespace
 
 absl::Duration Reservations::UntilFree(AgentTable::Index index, const ResourceVector& need,
                                        const Instant& now) const {

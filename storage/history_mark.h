@@ -28,7 +28,7 @@ class HistoryMark {
     planner::GraphId last_graph = 0;
   };
 
-  // Nothing where there is no such file, or one that is damaged.
+  // Nothing where there is no such file, as of an empty path, or one that is damaged.
   static std::optional<Content> Read(const std::string& path);
   // Puts a file with this content in place of the one that is there.
   static absl::StatusOr<std::unique_ptr<HistoryMark>> Create(const std::string& path,

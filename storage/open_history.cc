@@ -83,7 +83,7 @@ absl::StatusOr<History> OpenHistory(const HistoryOptions& options, const History
   }
   History history;
   history.identity = *std::move(identity);
-  if (const auto mark = HistoryMark::Read(options.mark); mark && !options.mark.empty()) {
+  if (const auto mark = HistoryMark::Read(options.mark)) {
     const absl::StatusOr<planner::GraphId> last = (*writer)->LastGraphId();
     if (!last.ok()) return last.status();
     history.lost = WhatIsLost(*mark, history.identity, *last);
