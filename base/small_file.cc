@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -9,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
+#include "base/file_io.h"
 
 namespace kartograph {
 namespace {
@@ -45,6 +48,28 @@ std::optional<std::string> ReadSmallFile(const std::string& path) {
   std::string text;
   if (Read(path, kMaxSmallFileBytes, &text) != 0) return std::nullopt;
   return text;
+}
+
+absl::Status ReplaceFile(const std::string& path, absl::string_view text, unsigned mode) {
+  const std::string draft = absl::StrCat(path, ".new");
+  const Descriptor file(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  if (!file.ok() || fchmod(file.get(), mode) != 0 || !WriteAll(file.get(), text) ||
+      fsync(file.get()) != 0 || rename(draft.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    if (file.ok()) unlink(draft.c_str());
+    return ErrnoStatus(error, absl::StrCat("cannot write ", path));
+  }
+  return SyncFolderOf(path);
+}
+
+absl::Status SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.ok() || fsync(fd.get()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot make ", path, " durable"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace kartograph

@@ -1,6 +1,7 @@
 #include "base/small_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 
@@ -29,6 +30,25 @@ TEST(ReadFileTest, SaysWhatIsWrong) {
   EXPECT_EQ(status.message(), "cannot read /nowhere/x: No such file or directory");
   EXPECT_FALSE(ReadFile("/").ok());
   EXPECT_EQ(ReadSmallFile("/nowhere/x"), std::nullopt);
+}
+
+TEST(ReplaceFileTest, WritesItWholeAndClosesIt) {
+  const std::string path = Written("before, and longer");
+  ASSERT_TRUE(ReplaceFile(path, "after", 0600).ok());
+  EXPECT_EQ(*ReadFile(path), "after");
+  struct stat info = {};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_FALSE(ReadSmallFile(path + ".new"));
+}
+
+TEST(ReplaceFileTest, LeavesItAsItWasWhereItCannotBeReplaced) {
+  const std::string folder = ::testing::TempDir() + "/a_folder";
+  mkdir(folder.c_str(), 0700);
+  EXPECT_EQ(ReplaceFile(folder, "text", 0600).message(),
+            "cannot write " + folder + ": Is a directory");
+  EXPECT_FALSE(ReadSmallFile(folder + ".new"));
+  EXPECT_TRUE(absl::IsNotFound(ReplaceFile("/nowhere/x", "text", 0600)));
 }
 
 }  // namespace

@@ -17,14 +17,22 @@
 namespace kartograph {
 namespace {
 
-std::string HomeFolder() {
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && home[0] == '/') return home;
+// What the system knows of this process's user.
+struct Account {
+  std::string name;
+  std::string home;
+};
+Account OwnAccount() {
   passwd entry;
   passwd* found = nullptr;
   std::vector<char> buffer(16 << 10);
   getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found);
-  return found != nullptr ? found->pw_dir : "";
+  return found == nullptr ? Account() : Account{found->pw_name, found->pw_dir};
+}
+
+std::string HomeFolder() {
+  const char* home = std::getenv("HOME");
+  return home != nullptr && home[0] == '/' ? home : OwnAccount().home;
 }
 
 bool MeansItselfInAUri(absl::string_view path) {
@@ -34,6 +42,11 @@ bool MeansItselfInAUri(absl::string_view path) {
 }
 
 }  // namespace
+
+std::string UserName() {
+  std::string name = OwnAccount().name;
+  return name.empty() ? absl::StrCat(geteuid()) : name;
+}
 
 std::string DefaultStateFolder() {
   if (geteuid() == 0) return "/var/lib/kartograph";

@@ -15,6 +15,9 @@ namespace kartograph {
 // $XDG_STATE_HOME or ~/.local/state of others. Empty where a user has no home.
 std::string DefaultStateFolder();
 
+// The name of the user of this process; its number where the system knows no name.
+std::string UserName();
+
 // The socket of a service with this state folder. Its folder is entered by its owner alone.
 std::string SocketFolder(absl::string_view state);
 std::string SocketPath(absl::string_view state);

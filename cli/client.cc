@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "api/kartograph/v1/page.grpc.pb.h"
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "api/kartograph/v1/users.grpc.pb.h"
 #include "base/clock.h"
 #include "base/state_folder.h"
 #include "cli/patience.h"
@@ -154,6 +155,14 @@ class Client::Impl {
     const auto pages = v1::StatusPage::NewStub(channel_);
     return Call<Pages, v1::GetPageLinkRequest, v1::GetPageLinkResponse>(
         pages.get(), &Pages::GetPageLink, v1::GetPageLinkRequest(), kReadDeadline);
+  }
+
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> CallUsers(
+      grpc::Status (v1::Users::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request) {
+    const auto users = v1::Users::NewStub(channel_);
+    return Call<v1::Users::Stub, Request, Response>(users.get(), method, request, kReadDeadline);
   }
 
   // Repeats `write` while the service is unavailable.
@@ -346,6 +355,22 @@ absl::StatusOr<std::string> Client::GetPageLink() {
   absl::StatusOr<v1::GetPageLinkResponse> link = impl_->GetPageLink();
   if (!link.ok()) return link.status();
   return std::move(*link->mutable_url());
+}
+
+absl::StatusOr<v1::AddUserResponse> Client::AddUser(const v1::AddUserRequest& request) {
+  return impl_->CallUsers(&v1::Users::Stub::AddUser, request);
+}
+
+absl::StatusOr<v1::RemoveUserResponse> Client::RemoveUser(const v1::RemoveUserRequest& request) {
+  return impl_->CallUsers(&v1::Users::Stub::RemoveUser, request);
+}
+
+absl::StatusOr<v1::ListUsersResponse> Client::ListUsers() {
+  return impl_->CallUsers(&v1::Users::Stub::ListUsers, v1::ListUsersRequest());
+}
+
+absl::StatusOr<v1::User> Client::GetCaller() {
+  return impl_->CallUsers(&v1::Users::Stub::GetCaller, v1::GetCallerRequest());
 }
 
 absl::Status Client::WatchGraph(

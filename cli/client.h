@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "api/kartograph/v1/task_executer.pb.h"
+#include "api/kartograph/v1/users.pb.h"
 
 namespace kartograph::cli {
 
@@ -83,6 +84,11 @@ class Client {
   absl::StatusOr<v1::PopFinishedResponse> PopFinished(const v1::PopFinishedRequest& request);
   // A link that logs a browser in, once.
   absl::StatusOr<std::string> GetPageLink();
+
+  absl::StatusOr<v1::AddUserResponse> AddUser(const v1::AddUserRequest& request);
+  absl::StatusOr<v1::RemoveUserResponse> RemoveUser(const v1::RemoveUserRequest& request);
+  absl::StatusOr<v1::ListUsersResponse> ListUsers();
+  absl::StatusOr<v1::User> GetCaller();
 
   // The streams return when the service ends them (with its status), as unavailable when its host
   // has not answered for some twenty seconds, and with OK soon after either function returned

@@ -65,6 +65,7 @@ struct ListArguments {
   int limit = 20;
   std::string state{};                // a word, empty: all
   std::string queue{};                // of one client queue, empty: all
+  std::string user{};                 // of one user, empty: all
   std::vector<std::string> labels{};  // NAME=VALUE, all of them
 };
 struct LogsArguments {
@@ -105,6 +106,11 @@ int ListQueues(const Context& context);
 // Prints what waits and acknowledges it.
 int PopQueue(const Context& context, const PopArguments& arguments);
 int PurgeQueue(const Context& context, const std::string& queue);
+// `role`: reader, user or admin. Prints the new user's token.
+int AddUser(const Context& context, const std::string& name, const std::string& role);
+int RemoveUser(const Context& context, const std::string& name);
+int ListUsers(const Context& context);
+int WhoAmI(const Context& context);
 int Close(const Context& context, const std::string& graph);
 int Watch(const Context& context, const std::string& graph);
 // The return value of a task, as it is.

@@ -132,12 +132,27 @@ void PrintAgents(const v1::Cluster& cluster, std::ostream* out) {
 
 std::string GraphTable(const google::protobuf::RepeatedPtrField<v1::Graph>& graphs,
                        absl::Time now) {
-  Table table({"ID", "NAME", "STATE", "DONE", "RUNNING", "FAILED", "SUBMITTED", "TIME"});
+  std::vector<std::string> heading = {"ID",     "NAME",   "STATE",     "DONE",
+                                      "RUNNING", "FAILED", "SUBMITTED", "TIME"};
+  // Where there is one user, who it is says nothing.
+  const bool several = std::any_of(graphs.begin(), graphs.end(), [&](const v1::Graph& graph) {
+    return graph.user() != graphs.begin()->user();
+  });
+  if (several) heading.emplace_back("USER");
+  Table table(std::move(heading));
   for (const v1::Graph& graph : graphs) {
-    table.Row({graph.graph_id(), graph.spec().name(), std::string(Word(graph.state())),
-               Progress(graph.counts()), absl::StrCat(graph.counts().running()),
-               absl::StrCat(graph.counts().failed()), UtcTime(graph.submit_time()),
-               FormatElapsed(TimeTaken(graph, now))});
+    std::vector<std::string> row = {
+        graph.graph_id(),
+        graph.spec().name(),
+        std::string(Word(graph.state())),
+        Progress(graph.counts()),
+        absl::StrCat(graph.counts().running()),
+        absl::StrCat(graph.counts().failed()),
+        UtcTime(graph.submit_time()),
+        FormatElapsed(TimeTaken(graph, now)),
+    };
+    if (several) row.push_back(graph.user());
+    table.Row(std::move(row));
   }
   return table.ToString();
 }
@@ -293,6 +308,7 @@ int List(const Context& context, const ListArguments& arguments) {
     request.set_state(*state);
   }
   request.set_client_queue(arguments.queue);
+  request.set_user(arguments.user);
   for (const std::string& label : arguments.labels) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(label, absl::MaxSplits('=', 1));
@@ -315,8 +331,8 @@ int List(const Context& context, const ListArguments& arguments) {
   if (context.json) {
     PrintJson(context, all);
   } else if (all.graphs().empty()) {
-    const bool filtered =
-        !arguments.state.empty() || !arguments.queue.empty() || !arguments.labels.empty();
+    const bool filtered = !arguments.state.empty() || !arguments.queue.empty() ||
+                          !arguments.user.empty() || !arguments.labels.empty();
     *context.out << (filtered ? "No such graphs.\n" : "No graphs.\n");
   } else {
     *context.out << GraphTable(all.graphs(), absl::Now());

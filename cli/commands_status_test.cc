@@ -189,5 +189,18 @@ TEST_F(CommandsStatusTest, ListsGraphsByStateUpToALimit) {
       "kartograph: --state: \"runing\" is not a state of graphs; did you mean \"running\"?\n");
 }
 
+TEST_F(CommandsStatusTest, ListShowsUsersWhereThereAreSeveral) {
+  service().graphs.clear();
+  for (const char* id : {"g2", "g1"}) {
+    service().graphs.push_back(MakeGraph(id, "release", v1::GRAPH_STATE_SUCCEEDED));
+    service().graphs.back().set_user("maps");
+  }
+  EXPECT_EQ(List(context_, {}), kDone);
+  EXPECT_FALSE(Printed("maps"));
+  service().graphs.back().set_user("alice");
+  EXPECT_EQ(List(context_, {}), kDone);
+  EXPECT_TRUE(Printed("USER\n") && Printed("maps\n") && Printed("alice\n")) << out_.str();
+}
+
 }  // namespace
 }  // namespace kartograph::cli

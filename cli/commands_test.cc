@@ -593,5 +593,28 @@ TEST_F(CommandsTest, LogsGoesOnWhereItWasAfterALossOfTheService) {
   EXPECT_EQ(Json<v1::ReadLogResponse>().offset(), 0);
 }
 
+TEST_F(CommandsTest, AddsListsAndRemovesUsers) {
+  v1::User& owner = server_.users.users.emplace_back();
+  owner.set_name("maps");
+  owner.set_role(v1::ROLE_ADMIN);
+  EXPECT_EQ(AddUser(context_, "alice", "reader"), kDone);
+  EXPECT_EQ(out_.str(), "token of alice\n") << "and nothing else, so that it can be redirected";
+  EXPECT_NE(err_.str().find("as alice (reader)"), std::string::npos) << err_.str();
+  EXPECT_NE(AddUser(context_, "alice", "user"), kDone);
+  EXPECT_NE(err_.str().find("is there"), std::string::npos) << err_.str();
+
+  out_.str("");
+  EXPECT_EQ(ListUsers(context_), kDone);
+  EXPECT_EQ(out_.str(),
+            "USER   ROLE    ADDED\n"
+            "maps   admin   the service's own\n"
+            "alice  reader  1970-01-01T00:16:40Z\n");
+  out_.str("");
+  EXPECT_EQ(WhoAmI(context_), kDone);
+  EXPECT_EQ(out_.str(), "maps (admin)\n");
+  EXPECT_EQ(RemoveUser(context_, "alice"), kDone);
+  EXPECT_NE(RemoveUser(context_, "alice"), kDone);
+}
+
 }  // namespace
 }  // namespace kartograph::cli

@@ -184,6 +184,7 @@ int Main(int argc, char** argv) {
       ->check(WholeNumber(1, 1000000))
       ->capture_default_str();
   sub->add_option("--queue", list.queue, "Only graphs of this client queue")->type_name("NAME");
+  sub->add_option("--user", list.user, "Only graphs of this user")->type_name("NAME");
   sub->add_option("--label", list.labels, "Only graphs with this label; may be repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
@@ -309,6 +310,31 @@ int Main(int argc, char** argv) {
   sub = queue_command("purge", "Acknowledge everything that waits in a queue",
                       [&](const Context& context) { return PurgeQueue(context, pop.queue); });
   sub->add_option("QUEUE", pop.queue, "Name of a client queue")->required();
+
+  CLI::App* const user = app.add_subcommand("user", "Show and change who may use the service");
+  user->require_subcommand(1);
+  const auto user_command = [&](const char* name, const char* description,
+                                std::function<int(const Context&)> action) {
+    CLI::App* added = user->add_subcommand(name, description);
+    added->callback([&run, action = std::move(action)] { run = action; });
+    return added;
+  };
+  std::string user_name;
+  std::string role = "user";
+  sub = user_command("add", "Add a user, and print the token that gives access",
+                     [&](const Context& context) { return AddUser(context, user_name, role); });
+  sub->add_option("USER", user_name, "Name of a user")->required();
+  sub->add_option("--role", role,
+                  "What this user may do: look, submit and change own graphs, or everything")
+      ->type_name("reader|user|admin")
+      ->check(OneOf({"reader", "user", "admin"}))
+      ->capture_default_str();
+  user_command("list", "List the users", [](const Context& context) { return ListUsers(context); });
+  sub = user_command("remove", "Remove a user; the token is refused from then on",
+                     [&](const Context& context) { return RemoveUser(context, user_name); });
+  sub->add_option("USER", user_name, "Name of a user")->required();
+  user_command("whoami", "Print who you are to the service",
+               [](const Context& context) { return WhoAmI(context); });
 
   command("page", "Print a link that logs a browser in to the status page, and open it",
           [](const Context& context) { return Page(context); });

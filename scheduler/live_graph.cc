@@ -47,6 +47,7 @@ GraphSnapshot SnapshotOf(const LiveGraph& graph) {
   snapshot.open_until_idle = graph.open_until_idle;
   snapshot.deliver_end = graph.deliver_end;
   snapshot.details = graph.details;
+  snapshot.user = graph.user;
   snapshot.counts = graph.counts;
   snapshot.submit_time = graph.submit_time;
   return snapshot;

@@ -76,6 +76,7 @@ struct LiveGraph {
   SteadyTime closes = SteadyTime::InfiniteFuture();  // it is idle, and closes then
   bool deliver_end = false;                          // to its client queue
   std::string details;                               // as in storage::GraphSubmitted
+  std::string user;                                  // likewise
   absl::Time submit_time;
 
   std::vector<LiveTask> tasks;

@@ -86,6 +86,7 @@ storage::GraphSubmitted PreparedGraph::GraphRecord(storage::GraphWork work) cons
   record.deliver_end = live->deliver_end;
   record.labels = labels;
   record.details = live->details;
+  record.user = live->user;
   return record;
 }
 
@@ -117,6 +118,7 @@ GraphDraft::GraphDraft(GraphSubmission head) {
   live.deliver_end = head.deliver_end;
   graph_.labels = std::move(head.labels);
   live.details = std::move(head.details);
+  live.user = std::move(head.user);
   for (const TaskSubmission& task : head.tasks) Add(task);
 }
 
@@ -184,6 +186,7 @@ void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
   graph.open_until_idle = submitted.open_until_idle;
   graph.deliver_end = submitted.deliver_end;
   graph.details = submitted.details;
+  graph.user = submitted.user;
   graph.submit_time = submitted.submit_time;
   graph.work = loading.retry ? storage::GraphWork::kNone : state.work;
 }

@@ -33,6 +33,7 @@ struct GraphSnapshot {
   absl::Duration open_until_idle = absl::InfiniteDuration();
   bool deliver_end = false;
   std::string details;  // as in storage::GraphSubmitted
+  std::string user;     // likewise
   planner::GraphState state = planner::GraphState::kRunning;
   TaskCounts counts;
   absl::Time submit_time;

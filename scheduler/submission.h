@@ -38,6 +38,7 @@ struct GraphSubmission {
   bool deliver_end = false;
   storage::Labels labels = {};
   std::string details = {};
+  std::string user = {};
 };
 
 // What a task is called that was given no name; `index` is its place in its graph.

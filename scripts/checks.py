@@ -14,6 +14,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import ROOT, bazel  # noqa: E402
 
 MAX_LINES = 700
+# Longer all the same: clients generate their code from the contract, which is easiest from one file.
+LONG_FILES = {"api/kartograph/v1/task_executer.proto": 1000}
 
 # Who may include whom (docs/architecture.md has the reasons). A file belongs to the longest entry that its
 # folder is or lies in, and may include what belongs to the same entry. "base" stands for what belongs to that
@@ -131,8 +133,9 @@ def own_test_problems():
 
 def length_problems():
     """Files too long to be about one thing."""
-    return [f"{path}: {lines} lines, at most {MAX_LINES}: give it a second file"
-            for path in sources(*CODE) if (lines := read(path).count("\n")) > MAX_LINES]
+    return [f"{path}: {lines} lines, at most {most}: give it a second file"
+            for path in sources(*CODE)
+            if (lines := read(path).count("\n")) > (most := LONG_FILES.get(path, MAX_LINES))]
 
 
 def orphan_problems():

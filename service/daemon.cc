@@ -30,6 +30,7 @@
 #include "service/access/page_sessions.h"
 #include "service/access/tls.h"
 #include "service/access/token.h"
+#include "service/access/users.h"
 #include "service/blob_store.h"
 #include "service/bounded_log_reader.h"
 #include "service/change_hub.h"
@@ -211,6 +212,7 @@ class DaemonImpl final : public Daemon {
   void StopWaiting() override { scheduler_->Stop(false); }
 
   absl::Status Reload(const ServiceConfig& config) override {
+    if (absl::Status status = users_->Reload(); !status.ok()) return status;
     auto done = std::make_shared<LateAnswer<absl::Status>>();
     scheduler_->Submit(
         scheduler::Reconfigure{config.pools, static_cast<int>(config.slots), Kept(config)},
@@ -270,6 +272,10 @@ class DaemonImpl final : public Daemon {
     absl::StatusOr<std::string> token = LoadOrMakeToken(state);
     if (!token.ok()) return token.status();
     token_ = *std::move(token);
+    absl::StatusOr<std::unique_ptr<Users>> users =
+        Users::Open({.file = absl::StrCat(state, "/users"), .owner = UserName(), .token = token_});
+    if (!users.ok()) return users.status();
+    users_ = *std::move(users);
     sessions_ = std::make_unique<PageSessions>(token_);
     socket_ = SocketPath(state);
     return MakeSocketFolder(state);
@@ -391,8 +397,9 @@ class DaemonImpl final : public Daemon {
     if (blobs_ != nullptr) blob_workers_->PostAfter(kSweepEvery, [this] { SweepBlobs(); });
     probes_ = std::make_unique<WorkerPool>(1);
     logs_ = std::make_unique<BoundedLogReader>(BoundedLogReader::Options(), cluster_->logs());
-    queries_ = std::make_unique<Queries>(Queries::Options{.version = kVersion, .start_time = now},
-                                         scheduler_.get(), history_.reader, logs_.get());
+    queries_ = std::make_unique<Queries>(
+        Queries::Options{.version = kVersion, .start_time = now, .owner = users_->owner_name()},
+        scheduler_.get(), history_.reader, logs_.get());
     hub_ = std::make_unique<ChangeHub>(scheduler_.get(), workers_.get());
     feed_ = std::make_unique<EventFeed>(EventFeed::Options(), scheduler_.get(), queries_.get(),
                                         log_workers_.get());
@@ -402,6 +409,7 @@ class DaemonImpl final : public Daemon {
     parts.logs = logs_.get();
     parts.queries = queries_.get();
     parts.hub = hub_.get();
+    parts.users = users_.get();
     parts.workers = workers_.get();
     parts.log_workers = log_workers_.get();
     parts.blobs = blobs_.get();
@@ -413,9 +421,10 @@ class DaemonImpl final : public Daemon {
     GrpcServerOptions options;
     options.socket = socket_;
     if (!config_.grpc.host.empty()) options.address = config_.grpc.ToString();
-    options.token = token_;
     options.tls = tls_;
-    options.new_page_link = [this] { return NewPageLink(); };
+    options.new_page_link = [this](const std::string& credential) {
+      return NewPageLink(credential);
+    };
     auto grpc = GrpcServer::Start(std::move(options), parts);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
@@ -444,11 +453,10 @@ class DaemonImpl final : public Daemon {
     access.listening = config_.http;
     access.hosts = config_.access.http_hosts;
     if (!config_.mesos.advertise.empty()) access.hosts.push_back(config_.mesos.advertise);
-    access.token = token_;
     access.open_path = served_.executor_path;
     access.metrics_open = config_.access.metrics_open;
     access.tls = tls_.has_value();
-    gate_ = std::make_unique<HttpGate>(std::move(access), sessions_.get(),
+    gate_ = std::make_unique<HttpGate>(std::move(access), users_.get(), sessions_.get(),
                                        [this](HttpRequest request, HttpReply reply) {
                                          api_->Handle(std::move(request), std::move(reply));
                                        });
@@ -465,7 +473,7 @@ class DaemonImpl final : public Daemon {
   }
 
   // Under the name by which browsers reach the page, as far as the settings say it.
-  std::string NewPageLink() {
+  std::string NewPageLink(const std::string& credential) {
     Address page = http_address_;
     if (!config_.access.http_hosts.empty()) {
       page.host = config_.access.http_hosts.front();
@@ -473,7 +481,7 @@ class DaemonImpl final : public Daemon {
       page.host = HostName();
     }
     return absl::StrCat(tls_ ? "https://" : "http://", page.ToString(),
-                        HttpGate::LoginTarget(sessions_->NewCode()));
+                        HttpGate::LoginTarget(sessions_->NewCode(credential)));
   }
 
   void LogReload(const ServiceConfig& config) {
@@ -517,6 +525,7 @@ class DaemonImpl final : public Daemon {
   std::optional<Tls> tls_;
   std::string token_;
   std::string socket_;
+  std::unique_ptr<Users> users_;
   std::unique_ptr<PageSessions> sessions_;
   // In order of their dependencies.
   storage::History history_;

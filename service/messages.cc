@@ -165,6 +165,7 @@ v1::Graph ToMessage(const scheduler::GraphSnapshot& graph) {
   message.set_state(ToMessage(graph.state));
   *message.mutable_counts() = ToMessage(graph.counts);
   *message.mutable_submit_time() = ToMessage(graph.submit_time);
+  message.set_user(graph.user);
   if (graph.state != planner::GraphState::kRunning && IsFinite(graph.end_time)) {
     *message.mutable_end_time() = ToMessage(graph.end_time);
   }
@@ -181,6 +182,7 @@ v1::Graph ToMessage(const storage::GraphRow& row) {
   graph.open_until_idle = row.graph.open_until_idle;
   graph.deliver_end = row.graph.deliver_end;
   graph.details = row.graph.details;
+  graph.user = row.graph.user;
   graph.state = row.state.state;
   for (int i = 0; i < planner::kTaskStates; ++i) graph.counts.by_state[i] = row.counts[i];
   graph.counts.total = row.tasks;
@@ -240,6 +242,15 @@ v1::FinishedGraph GraphEndMessage(const storage::Finished& finished) {
   message.set_delivery_id(finished.delivery_id);
   *message.mutable_graph() = ToMessage(*finished.graph_end);
   return message;
+}
+
+void HideVariables(v1::Task& task) {
+  if (!task.has_spec()) return;
+  task.mutable_spec()->clear_input();
+  if (!task.spec().has_command()) return;
+  for (auto& [name, value] : *task.mutable_spec()->mutable_command()->mutable_environment()) {
+    value = "***";
+  }
 }
 
 v1::FinishedTask ToMessage(const storage::Finished& finished) {

@@ -34,6 +34,10 @@ v1::Task ToMessage(const storage::TaskRow& row, bool full, absl::Span<const std:
 void Overlay(const scheduler::TaskSnapshot& live,
              absl::Span<const scheduler::AttemptSnapshot> attempts, v1::Task& task);
 
+// Takes out what only who submitted a task is to see: variables hold passwords at times, inputs
+// anything. Values of variables become "***".
+void HideVariables(v1::Task& task);
+
 v1::FinishedTask ToMessage(const storage::Finished& finished);
 // Of a delivery that is the end of a graph.
 v1::FinishedGraph GraphEndMessage(const storage::Finished& finished);

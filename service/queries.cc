@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "base/utf8.h"
 #include "planner/names.h"
+#include "service/access/users.h"
 #include "service/convert_details.h"
 #include "service/messages.h"
 #include "service/task_size.h"
@@ -24,6 +25,7 @@ using scheduler::Snapshots;
 
 constexpr char kGraphPages = 'g';
 constexpr char kQueuePages = 'q';
+constexpr size_t kMaxStoredQueue = planner::kMaxNameLength + Users::kMaxName + 1;
 constexpr int kMaxAgents = 1000;
 constexpr int kMaxRunning = 1000;
 // What a client may allow itself with GetTaskRequest.max_bytes.
@@ -66,10 +68,21 @@ absl::StatusOr<v1::Graph> Queries::GetGraph(const v1::GetGraphRequest& request) 
   auto live = Inspect<std::optional<scheduler::GraphSnapshot>>(
       [graph](const Snapshots& s) { return s.Graph(graph); });
   if (!live.ok()) return live.status();
-  if (*live) return ToMessage(**live);
+  if (*live) return Named(ToMessage(**live));
   const absl::StatusOr<storage::GraphRow> row = GraphRow(graph);
   if (!row.ok()) return row.status();
-  return ToMessage(*row);
+  return Named(ToMessage(*row));
+}
+
+absl::StatusOr<std::string> Queries::SubmitterOf(GraphId graph) {
+  absl::StatusOr<storage::GraphRow> row = GraphRow(graph);
+  if (!row.ok()) return row.status();
+  return std::move(row->graph.user);
+}
+
+v1::Graph Queries::Named(v1::Graph graph) const {
+  if (graph.user().empty()) graph.set_user(options_.owner);
+  return graph;
 }
 
 absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsRequest& request) {
@@ -83,6 +96,9 @@ absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsR
   storage::HistoryReader::GraphFilter filter;
   filter.name = request.name();
   filter.client_queue = request.client_queue();
+  if (!request.user().empty()) {
+    filter.user = request.user() == options_.owner ? "" : request.user();
+  }
   CheckLabels(request.labels(), "labels", problems);
   filter.labels = ConvertLabels(request.labels());
   if (request.has_submitted_since()) {
@@ -103,7 +119,7 @@ absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsR
   std::vector<GraphId> running;
   for (size_t i = 0; i < shown; ++i) {
     const storage::GraphRow& row = (*rows)[i];
-    *response.add_graphs() = ToMessage(row);
+    *response.add_graphs() = Named(ToMessage(row));
     if (row.state.state == planner::GraphState::kRunning) running.push_back(row.graph.graph);
   }
   if (rows->size() > shown) {
@@ -124,9 +140,9 @@ absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsR
     if (graph.state() != v1::GRAPH_STATE_RUNNING) continue;
     const std::optional<scheduler::GraphSnapshot>& snapshot = (*live)[next];
     if (snapshot) {
-      graph = ToMessage(*snapshot);
+      graph = Named(ToMessage(*snapshot));
     } else if (const auto row = history_->GetGraph(running[next]); row.ok()) {
-      graph = ToMessage(*row);  // it has ended since
+      graph = Named(ToMessage(*row));  // it has ended since
     }
     ++next;
   }
@@ -139,7 +155,7 @@ absl::StatusOr<v1::ListQueuesResponse> Queries::ListQueues(const v1::ListQueuesR
   // The token is the last name of the page before.
   absl::string_view after = request.page_token();
   if (!after.empty() && !(absl::ConsumePrefix(&after, absl::string_view(&kQueuePages, 1)) &&
-                          planner::NameProblem(after).empty())) {
+                          !after.empty() && after.size() <= kMaxStoredQueue)) {
     problems.Add("page_token", request.page_token(),
                  "is not a token of this list; give the next_page_token of the previous answer, or "
                  "nothing for the first page");

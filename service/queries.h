@@ -30,6 +30,7 @@ class Queries {
   struct Options {
     std::string version;
     absl::Time start_time;
+    std::string owner{};  // the name of the service's own user
     // After this long without the scheduler's answer a call gives up (Unavailable).
     absl::Duration scheduler_timeout = absl::Seconds(30);
     // For the ends of the logs of all failures together.
@@ -40,6 +41,10 @@ class Queries {
           std::shared_ptr<storage::HistoryReader> history, executor::LogReader* logs);
 
   absl::StatusOr<v1::Graph> GetGraph(const v1::GetGraphRequest& request);
+  // The same graph with the name of the service's own user where it is that one's.
+  v1::Graph Named(v1::Graph graph) const;
+  // Who submitted it; empty: the service's own user. NotFound.
+  absl::StatusOr<std::string> SubmitterOf(planner::GraphId graph);
   absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
   absl::StatusOr<v1::ListQueuesResponse> ListQueues(const v1::ListQueuesRequest& request);
   absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);

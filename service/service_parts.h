@@ -7,6 +7,7 @@
 
 #include "executor/cluster.h"
 #include "scheduler/scheduler.h"
+#include "service/access/users.h"
 #include "service/blob_store.h"
 #include "service/change_hub.h"
 #include "service/queries.h"
@@ -29,6 +30,7 @@ struct ServiceParts {
   executor::LogReader* logs = nullptr;
   Queries* queries = nullptr;
   ChangeHub* hub = nullptr;
+  Users* users = nullptr;
   WorkerPool* workers = nullptr;
   // For calls that wait for an agent: a dead one keeps no other call waiting.
   WorkerPool* log_workers = nullptr;

@@ -50,6 +50,7 @@ class ClientWordsTest : public testing::Test {
 TEST_F(ClientWordsTest, DetailsComeBack) {
   GraphSubmitted graph = SomeGraph(1);
   graph.details = std::string("a\0b", 3);
+  graph.user = "alice";
   graph.open_until_idle = absl::Milliseconds(1500);
   graph.deliver_end = true;
   TaskSubmitted task = SomeTask(1, 0, "a");
@@ -57,6 +58,7 @@ TEST_F(ClientWordsTest, DetailsComeBack) {
   Commit({graph, task, SomeTask(1, 1, "b"), SomeGraph(2)});
   const GraphRow row = *history_.reader->GetGraph(1);
   EXPECT_EQ(row.graph.details, std::string("a\0b", 3));
+  EXPECT_EQ(row.graph.user, "alice");
   EXPECT_EQ(row.graph.open_until_idle, absl::Milliseconds(1500));
   EXPECT_TRUE(row.graph.deliver_end);
   EXPECT_EQ(history_.reader->GetTask(1, "a")->task.details, "task");
@@ -112,6 +114,28 @@ TEST_F(ClientWordsTest, TasksAreChosenByTheirDetails) {
   EXPECT_THAT(names(0, 100, 100), ElementsAre("t0", "t3", "t6", "t9"));
   EXPECT_THAT(names(1, 2, 100), ElementsAre("t3", "t6"));
   EXPECT_THAT(names(0, 100, 4), ElementsAre("t0", "t3"));
+}
+
+TEST_F(ClientWordsTest, GraphsAreFoundByTheirUser) {
+  GraphSubmitted hers = SomeGraph(1, "a");
+  hers.user = "alice";
+  hers.labels = {{"team", "maps"}};
+  Commit({hers, SomeGraph(2, "a")});
+  const auto found = [this](HistoryReader::GraphFilter filter) {
+    std::vector<GraphId> ids;
+    const auto rows = history_.reader->ListGraphs(0, 10, filter);
+    for (const GraphRow& row : *rows) ids.push_back(row.graph.graph);
+    return ids;
+  };
+  for (const std::string name : {"", "a"}) {
+    EXPECT_THAT(found({.name = name}), ElementsAre(2, 1));
+    EXPECT_THAT(found({.name = name, .user = "alice"}), ElementsAre(1));
+    EXPECT_THAT(found({.name = name, .user = ""}), ElementsAre(2));
+    EXPECT_THAT(found({.name = name, .user = "bob"}), ElementsAre());
+  }
+  EXPECT_THAT(found({.user = "alice", .labels = {{"team", "maps"}}}), ElementsAre(1));
+  EXPECT_THAT(found({.user = "", .labels = {{"team", "maps"}}}), ElementsAre());
+  EXPECT_THAT(found({.state = GraphState::kRunning, .user = "alice"}), ElementsAre(1));
 }
 
 TEST_F(ClientWordsTest, TheEndOfAGraphIsADelivery) {

@@ -89,12 +89,12 @@ absl::Status CommitBatch::Add(const GraphSubmitted& graph) {
   }
   return connection_.Run(
       "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us, work, "
-      "open_until_idle_us, deliver_end, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "open_until_idle_us, deliver_end, details, user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       int64_t{graph.graph}, absl::string_view(graph.name), absl::string_view(graph.client_queue),
       int64_t{graph.fail_fast}, int64_t{graph.open},
       static_cast<int64_t>(planner::GraphState::kRunning), EncodeTime(graph.submit_time),
       static_cast<int64_t>(graph.work), Micros(graph.open_until_idle), int64_t{graph.deliver_end},
-      Blob{graph.details});
+      Blob{graph.details}, absl::string_view(graph.user));
 }
 
 absl::Status CommitBatch::Add(const GraphChanged& graph) {

@@ -232,7 +232,8 @@ class HistoryReader : public LongReader {
     std::optional<planner::GraphState> state{};
     std::string name{};          // empty: any
     std::string client_queue{};  // empty: any
-    Labels labels{};             // all of them
+    std::optional<std::string> user{};
+    Labels labels{};  // all of them
     absl::Time submitted_since = absl::InfinitePast();
     absl::Time submitted_before = absl::InfiniteFuture();
   };

@@ -47,6 +47,7 @@ struct GraphSubmitted {
   bool deliver_end = false;  // its end is a delivery as well
   Labels labels = {};
   std::string details = {};  // what else its client has said of it; opaque
+  std::string user = {};     // who submitted it; empty: the service's own user
 };
 
 // An open graph was closed, ended, runs again, or work on it began or ended.

@@ -61,6 +61,7 @@ absl::Status RowDecoder::Graph(const Rows& rows, GraphRow& graph) {
       rows.IsNull(14) ? absl::InfiniteDuration() : DecodeDuration(rows.Int(14));
   graph.graph.deliver_end = rows.Int(15) != 0;
   graph.graph.details = rows.String(16);
+  graph.graph.user = rows.String(17);
   return absl::OkStatus();
 }
 

@@ -296,8 +296,24 @@ CREATE INDEX graph_blobs_by_graph ON graph_blobs (graph_id);
 -- In `finished`, -1 resets stand for the end of the graph that task_key is in.
 )sql";
 
-constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4,
-                                       kVersion5, kVersion6, kVersion7, kVersion8};
+// Who submitted a graph; empty for the service's own user, whatever its name is now.
+constexpr char kVersion9[] = R"sql(
+ALTER TABLE graphs ADD COLUMN user TEXT NOT NULL DEFAULT '';
+DROP VIEW graph_list;
+CREATE VIEW graph_list AS
+SELECT
+  'g' || id AS graph, name,
+  CASE state WHEN 1 THEN 'running' WHEN 2 THEN 'succeeded' WHEN 3 THEN 'failed'
+    WHEN 4 THEN 'cancelled' END AS state,
+  tasks, succeeded, failed, cancelled, skipped,
+  datetime(submit_us / 1000000, 'unixepoch') AS submitted,
+  datetime(end_us / 1000000, 'unixepoch') AS ended,
+  client_queue, user
+FROM graphs WHERE work NOT IN (1, 5);
+)sql";
+
+constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5,
+                                       kVersion6, kVersion7, kVersion8, kVersion9};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

@@ -40,7 +40,8 @@ class Statement {
   Statement& operator=(const Statement&) = delete;
 
   void Bind(int index, int64_t value) { Note(sqlite3_bind_int64(statement_, index, value)); }
-  void Bind(int index, std::optional<int64_t> value) {
+  template <typename T>
+  void Bind(int index, const std::optional<T>& value) {
     if (value.has_value()) {
       Bind(index, *value);
     } else {
@@ -124,7 +125,7 @@ class Connection {
   absl::StatusOr<int64_t> QueryInt(const char* sql);
 
   // Runs `sql`, a literal, with the values bound to its parameters in order: int64_t,
-  // std::optional<int64_t>, absl::string_view (text) or Blob. The statement is prepared once and
+  // absl::string_view (text), Blob, or a std::optional of these. The statement is prepared once and
   // kept by the literal's address. Values of a query must live as long as its rows.
   template <typename... Values>
   absl::Status Run(const char* sql, const Values&... values) {

@@ -129,11 +129,12 @@ absl::Status DecodeGraphs(absl::StatusOr<Rows> rows, std::vector<GraphRow>& grap
   }
 }
 
-// What every filter of graphs has but what finds them: parameters 1 to 7.
+// What every filter of graphs has but what finds them: parameters 1 to 9.
 #define GRAPHS_FILTER                                                          \
   "id < ?1 AND " KARTOGRAPH_VISIBLE                                            \
   " AND (?2 = 0 OR state = ?2) AND (?3 = '' OR name = ?3) "                    \
   "AND (?4 = '' OR client_queue = ?4) AND submit_us >= ?5 AND submit_us < ?6 " \
+  "AND (?9 IS NULL OR user = ?9) "                                             \
   "AND NOT EXISTS (SELECT 1 FROM json_each(?7) wanted WHERE NOT EXISTS "       \
   "(SELECT 1 FROM graph_labels l WHERE l.graph_id = graphs.id "                \
   "AND lower(hex(l.name)) = wanted.value ->> 0 "                               \
@@ -151,28 +152,29 @@ absl::StatusOr<Rows> QueryGraphs(Connection& connection, planner::GraphId before
   const int64_t since = EncodeTime(filter.submitted_since);
   const int64_t until = EncodeTime(filter.submitted_before);
   const int64_t rows = limit;
+  const std::optional<absl::string_view> user = filter.user;
   if (!filter.labels.empty()) {
     return connection.Query(
         "SELECT " KARTOGRAPH_GRAPH_COLUMNS
-        " FROM graphs WHERE id IN (SELECT graph_id FROM graph_labels WHERE name = ?9 AND value = "
-        "?10 AND graph_id < ?1) AND " GRAPHS_FILTER,
-        below, state, name, queue, since, until, wanted, rows,
+        " FROM graphs WHERE id IN (SELECT graph_id FROM graph_labels WHERE name = ?10 AND value = "
+        "?11 AND graph_id < ?1) AND " GRAPHS_FILTER,
+        below, state, name, queue, since, until, wanted, rows, user,
         absl::string_view(filter.labels[0].first), absl::string_view(filter.labels[0].second));
   }
   if (!filter.name.empty()) {
     return connection.Query(
         "SELECT " KARTOGRAPH_GRAPH_COLUMNS
         " FROM graphs INDEXED BY graphs_by_name WHERE name = ?3 AND " GRAPHS_FILTER,
-        below, state, name, queue, since, until, wanted, rows);
+        below, state, name, queue, since, until, wanted, rows, user);
   }
   if (filter.state.has_value()) {
     return connection.Query(
         "SELECT " KARTOGRAPH_GRAPH_COLUMNS
         " FROM graphs INDEXED BY graphs_by_state WHERE state = ?2 AND " GRAPHS_FILTER,
-        below, state, name, queue, since, until, wanted, rows);
+        below, state, name, queue, since, until, wanted, rows, user);
   }
   return connection.Query("SELECT " KARTOGRAPH_GRAPH_COLUMNS " FROM graphs WHERE " GRAPHS_FILTER,
-                          below, state, name, queue, since, until, wanted, rows);
+                          below, state, name, queue, since, until, wanted, rows, user);
 }
 
 absl::Status ReadGraph(Connection& connection, planner::GraphId graph, GraphRow& row) {

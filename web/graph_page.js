@@ -193,7 +193,8 @@ export class GraphPage {
 function graphFacts(graph) {
   const submitted = parseTime(graph.submitTime);
   return [
-    submitted === null ? '' : `submitted ${formatMoment(submitted, now())}`,
+    submitted === null
+      ? '' : `submitted ${formatMoment(submitted, now())}${graph.user ? ` by ${graph.user}` : ''}`,
     formatCounted(graph.counts?.total ?? 0, 'task'),
     graph.spec?.failFast ? 'ends at its first failure' : '',
     graph.spec?.open ? 'open for more tasks' : '',

@@ -159,10 +159,44 @@ grpc::Status FakeService::GetCluster(grpc::ServerContext*, const v1::GetClusterR
   return grpc::Status::OK;
 }
 
+grpc::Status FakeUsers::AddUser(grpc::ServerContext*, const v1::AddUserRequest* request,
+                                v1::AddUserResponse* response) {
+  for (const v1::User& user : users) {
+    if (user.name() == request->name()) return {grpc::StatusCode::ALREADY_EXISTS, "is there"};
+  }
+  v1::User& user = users.emplace_back();
+  user.set_name(request->name());
+  user.set_role(request->role());
+  user.mutable_create_time()->set_seconds(1000);
+  response->set_token("token of " + request->name());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeUsers::RemoveUser(grpc::ServerContext*, const v1::RemoveUserRequest* request,
+                                   v1::RemoveUserResponse*) {
+  const size_t removed = std::erase_if(
+      users, [&](const v1::User& user) { return user.name() == request->name(); });
+  return removed > 0 ? grpc::Status::OK
+                     : grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no such user");
+}
+
+grpc::Status FakeUsers::ListUsers(grpc::ServerContext*, const v1::ListUsersRequest*,
+                                  v1::ListUsersResponse* response) {
+  for (const v1::User& user : users) *response->add_users() = user;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeUsers::GetCaller(grpc::ServerContext*, const v1::GetCallerRequest*,
+                                  v1::User* response) {
+  *response = users.front();
+  return grpc::Status::OK;
+}
+
 void FakeServer::Start() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address(), grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(&service);
+  builder.RegisterService(&users);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) std::abort();
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "api/kartograph/v1/users.grpc.pb.h"
 
 namespace kartograph::cli {
 
@@ -87,7 +88,22 @@ class FakeService final : public v1::TaskExecuter::Service {
   int log_reads_ = 0;
 };
 
-// Serves a FakeService on a free port of the loopback interface, which it keeps over restarts.
+// The same for users.
+class FakeUsers final : public v1::Users::Service {
+ public:
+  grpc::Status AddUser(grpc::ServerContext*, const v1::AddUserRequest* request,
+                       v1::AddUserResponse* response) override;
+  grpc::Status RemoveUser(grpc::ServerContext*, const v1::RemoveUserRequest* request,
+                          v1::RemoveUserResponse*) override;
+  grpc::Status ListUsers(grpc::ServerContext*, const v1::ListUsersRequest*,
+                         v1::ListUsersResponse* response) override;
+  grpc::Status GetCaller(grpc::ServerContext*, const v1::GetCallerRequest*,
+                         v1::User* response) override;
+
+  std::vector<v1::User> users;  // the first one calls
+};
+
+// Serves a FakeService and FakeUsers on a free port of the loopback interface, which it keeps over restarts.
 class FakeServer {
  public:
   FakeServer() { Start(); }
@@ -98,6 +114,7 @@ class FakeServer {
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
   FakeService service;
+  FakeUsers users;
 
  private:
   int port_ = 0;

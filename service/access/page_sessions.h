@@ -25,14 +25,16 @@ class PageSessions {
   // `clock` outlives this.
   explicit PageSessions(absl::string_view token, const Clock* clock = &Clock::System());
 
-  // A code that opens one session within kCodeLife. Over kMaxCodes the oldest one is dropped.
-  std::string NewCode();
+  // A code that opens one session within kCodeLife for whoever has this credential (see Caller).
+  // Over kMaxCodes the oldest one is dropped.
+  std::string NewCode(absl::string_view credential);
 
   // A new session's value for the cookie; nothing where the code is unknown, used or too old.
   std::optional<std::string> Redeem(absl::string_view code);
 
-  // Whether this is the value of a session that has not ended.
-  bool IsOpen(absl::string_view session) const;
+  // The credential that a session was opened for; nothing where this is no session's value, or that
+  // of one that has ended.
+  std::optional<std::string> CredentialOf(absl::string_view session) const;
 
   // Of the cookie. Services on one host have different ones: browsers do not tell ports apart.
   const std::string& cookie_name() const { return cookie_name_; }
@@ -40,6 +42,7 @@ class PageSessions {
  private:
   struct Code {
     std::string text;
+    std::string credential;
     SteadyTime end;
   };
 

@@ -4,12 +4,12 @@
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
 
-#include <utility>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "service/access/secret.h"
+#include "service/access/method_roles.h"
 
 namespace kartograph::service {
 namespace {
@@ -20,34 +20,51 @@ constexpr char kNoToken[] =
     "service's user on its machine, use --state-folder instead. Other clients send it as metadata: "
     "authorization: Bearer TOKEN";
 constexpr char kWrongToken[] =
-    "this is not the service's token, which is in the file `token` of its state folder";
+    "this is not the service's token, which is in the file `token` of its state folder, nor a "
+    "user's";
+constexpr char kReadersRole[] =
+    "a user with the role `reader` may look and change nothing; an administrator gives other roles";
+constexpr char kUsersRole[] = "this takes the role `admin`";
 
 absl::string_view View(const grpc_slice& slice) {
   return {reinterpret_cast<const char*>(GRPC_SLICE_START_PTR(slice)), GRPC_SLICE_LENGTH(slice)};
 }
 
-// What is wrong with a call's metadata; null where it may pass.
-const char* Problem(const std::string& token, const grpc_metadata* metadata, size_t count) {
-  const char* problem = kNoToken;
+struct Verdict {
+  grpc_status_code code = GRPC_STATUS_UNAUTHENTICATED;
+  const char* problem = kNoToken;  // null where the call may pass
+};
+constexpr Verdict kPass = {GRPC_STATUS_OK, nullptr};
+constexpr Verdict kWrong = {GRPC_STATUS_UNAUTHENTICATED, kWrongToken};
+
+Verdict Judge(const Users& users, const grpc_metadata* metadata, size_t count) {
+  absl::string_view path;
+  std::optional<Caller> caller;
+  bool named = false;
   for (size_t i = 0; i < count; ++i) {
     const absl::string_view key = View(metadata[i].key);
     absl::string_view value = View(metadata[i].value);
-    if (key == ":path" && absl::StartsWith(value, kOpenMethods)) return nullptr;
+    if (key == ":path") path = value;
     if (key != "authorization") continue;
     // What has been said twice is not clear.
-    if (problem != kNoToken) return kWrongToken;
-    const bool right = absl::ConsumePrefix(&value, "Bearer ") && SameSecret(value, token);
-    problem = right ? nullptr : kWrongToken;
+    const bool bearer = !named && absl::ConsumePrefix(&value, "Bearer ");
+    caller = bearer ? users.Find(value) : std::nullopt;
+    named = true;
   }
-  return problem;
+  if (absl::StartsWith(path, kOpenMethods)) return kPass;
+  if (!named) return {};
+  if (!caller) return kWrong;
+  if (caller->role >= RoleFor(path)) return kPass;
+  return {
+      GRPC_STATUS_PERMISSION_DENIED,
+      caller->role == Role::kReader && RoleFor(path) == Role::kUser ? kReadersRole : kUsersRole};
 }
 
 // gRPC's C++ interface has no such check for connections without TLS; that below it has.
-void Check(void* token, grpc_auth_context*, const grpc_metadata* metadata, size_t count,
+void Check(void* users, grpc_auth_context*, const grpc_metadata* metadata, size_t count,
            grpc_process_auth_metadata_done_cb done, void* call) {
-  const char* problem = Problem(*static_cast<const std::string*>(token), metadata, count);
-  done(call, nullptr, 0, nullptr, 0,
-       problem == nullptr ? GRPC_STATUS_OK : GRPC_STATUS_UNAUTHENTICATED, problem);
+  const Verdict verdict = Judge(*static_cast<const Users*>(users), metadata, count);
+  done(call, nullptr, 0, nullptr, 0, verdict.code, verdict.problem);
 }
 
 grpc_server_credentials* MakeTls(const Tls& tls) {
@@ -62,12 +79,10 @@ grpc_server_credentials* MakeTls(const Tls& tls) {
 
 class Credentials final : public grpc::ServerCredentials {
  public:
-  Credentials(std::string token, const std::optional<Tls>& tls)
+  Credentials(const Users* users, const std::optional<Tls>& tls)
       : own_(tls ? MakeTls(*tls) : grpc_insecure_server_credentials_create()) {
-    // It may outlive this, with the server's last connection.
-    const auto destroy = [](void* state) { delete static_cast<std::string*>(state); };
     grpc_server_credentials_set_auth_metadata_processor(
-        own_, {Check, destroy, new std::string(std::move(token))});
+        own_, {Check, [](void*) {}, const_cast<Users*>(users)});
   }
   ~Credentials() override { grpc_server_credentials_release(own_); }
 
@@ -84,9 +99,9 @@ class Credentials final : public grpc::ServerCredentials {
 
 }  // namespace
 
-std::shared_ptr<grpc::ServerCredentials> TokenCredentials(std::string token,
-                                                          const std::optional<Tls>& tls) {
-  return std::make_shared<Credentials>(std::move(token), tls);
+std::shared_ptr<grpc::ServerCredentials> UserCredentials(const Users* users,
+                                                         const std::optional<Tls>& tls) {
+  return std::make_shared<Credentials>(users, tls);
 }
 
 }  // namespace kartograph::service

@@ -107,7 +107,7 @@ TEST(GrpcAccessTest, TheSocketIsItsOwnersAndNeedsNoToken) {
   grpc::ClientContext context;
   v1::GetPageLinkResponse link;
   EXPECT_TRUE(page->GetPageLink(&context, {}, &link).ok());
-  EXPECT_EQ(link.url(), "http://page/login?code=1");
+  EXPECT_EQ(link.url(), "http://page/login?code=own");
 }
 
 TEST(GrpcAccessTest, TakesTheSocketOfAnEarlierOneThatWasKilled) {

@@ -19,6 +19,7 @@
 #include "service/grpc/page_service.h"
 #include "service/grpc/reflection_service.h"
 #include "service/grpc/task_executer_service.h"
+#include "service/grpc/users_service.h"
 
 namespace kartograph::service {
 namespace {
@@ -26,15 +27,22 @@ namespace {
 constexpr int kMaxMessageBytes = 64 << 20;
 
 std::vector<std::string> ServiceNames() {
-  return {v1::TaskExecuter::service_full_name(), v1::StatusPage::service_full_name(),
-          "grpc.health.v1.Health", grpc::reflection::v1::ServerReflection::service_full_name(),
+  return {v1::TaskExecuter::service_full_name(),
+          v1::StatusPage::service_full_name(),
+          v1::Users::service_full_name(),
+          "grpc.health.v1.Health",
+          grpc::reflection::v1::ServerReflection::service_full_name(),
           "grpc.reflection.v1alpha.ServerReflection"};
 }
 
 class GrpcServerImpl final : public GrpcServer {
  public:
-  GrpcServerImpl(const ServiceParts& parts, std::function<std::string()> new_page_link)
-      : service_(parts), page_(std::move(new_page_link)), reflection_(ServiceNames()) {}
+  GrpcServerImpl(const ServiceParts& parts, PageService::NewLink new_page_link)
+      : known_(parts.users),
+        service_(parts),
+        users_(parts),
+        page_(parts.users, std::move(new_page_link)),
+        reflection_(ServiceNames()) {}
   ~GrpcServerImpl() override {
     if (server_ != nullptr) Shutdown(absl::ZeroDuration());
   }
@@ -47,8 +55,7 @@ class GrpcServerImpl final : public GrpcServer {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(socket_.target, grpc::InsecureServerCredentials(), &socket_bound);
     if (!options.address.empty()) {
-      builder.AddListeningPort(options.address,
-                               TokenCredentials(std::move(options.token), options.tls), &port_);
+      builder.AddListeningPort(options.address, UserCredentials(known_, options.tls), &port_);
     }
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     // Two services on one port would each get some of the clients.
@@ -63,6 +70,7 @@ class GrpcServerImpl final : public GrpcServer {
     builder.RegisterService(&service_);
     builder.RegisterService(&reflection_);
     builder.RegisterService(&page_);
+    builder.RegisterService(&users_);
     server_ = builder.BuildAndStart();
     if (socket_bound == 0) {
       server_ = nullptr;
@@ -102,7 +110,9 @@ class GrpcServerImpl final : public GrpcServer {
   }
 
  private:
+  const Users* const known_;
   TaskExecuterService service_;
+  UsersService users_;
   PageService page_;
   ReflectionService reflection_;
   SocketTarget socket_;  // gRPC removes the socket by it at the end

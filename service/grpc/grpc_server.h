@@ -19,12 +19,13 @@ struct GrpcServerOptions {
   // The path of a Unix socket, in a folder that its owner alone enters; one that an earlier server
   // has left there is replaced. Anyone who reaches it can do anything.
   std::string socket{};
-  // HOST:PORT, where port 0 takes a free one; empty: the socket alone. Calls there need `token`.
+  // HOST:PORT, where port 0 takes a free one; empty: the socket alone. Calls there need the token
+  // of one of the parts' users.
   std::string address{};
-  std::string token{};
   std::optional<Tls> tls{};  // of the port; nothing: not encrypted
-  // Makes a link into the status page; thread-safe and does not block.
-  std::function<std::string()> new_page_link{};
+  // Makes a link into the status page for whoever has this credential; thread-safe and does not
+  // block.
+  std::function<std::string(const std::string& credential)> new_page_link{};
 };
 
 // Thread-safe.

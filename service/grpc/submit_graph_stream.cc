@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "planner/task_graph.h"
+#include "service/access/queue_names.h"
+#include "service/grpc/caller.h"
 #include "service/grpc/grpc_status.h"
 
 namespace kartograph::service {
@@ -35,6 +37,7 @@ SubmitGraphStream::SubmitGraphStream(const ServiceParts& parts,
     : parts_(parts),
       context_(context),
       response_(response),
+      caller_(CallerOf(*context, *parts.users)),
       arena_(InBlocks()),
       blobs_(parts.blobs) {
   if (!open_.Add(parts_.limits->streams, 1)) {
@@ -104,7 +107,10 @@ absl::Status SubmitGraphStream::Take() {
     request_id_ = message_->graph().request_id();
     CheckRequestId(request_id_, problems_);
     digest_.Add(message_->graph().graph());
-    graph_.emplace(ConvertGraph(message_->graph().graph(), "graph", problems_));
+    scheduler::GraphSubmission head = ConvertGraph(message_->graph().graph(), "graph", problems_);
+    head.client_queue = StoredName(caller_, head.client_queue);
+    head.user = caller_.user;
+    graph_.emplace(std::move(head));
     return absl::OkStatus();
   }
   const int64_t tasks = static_cast<int64_t>(graph_->size()) + message_->tasks().tasks_size();
@@ -144,7 +150,7 @@ void SubmitGraphStream::Submit(scheduler::PreparedGraph graph) {
   response_->set_tasks(static_cast<int32_t>(graph.size()));
   const uint64_t digest = request_id_.empty() ? 0 : digest_.Finish();
   parts_.scheduler->Submit(
-      scheduler::SubmitGraph{{std::move(request_id_), digest}, std::move(graph)},
+      scheduler::SubmitGraph{{StoredName(caller_, request_id_), digest}, std::move(graph)},
       [this](const absl::StatusOr<scheduler::Reply>& made) {
         if (made.ok()) response_->set_graph_id(planner::GraphIdToString(made->graph()));
         End(made.status());

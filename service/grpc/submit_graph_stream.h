@@ -8,6 +8,7 @@
 #include <string>
 
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "service/access/users.h"
 #include "service/convert.h"
 #include "service/request_digest.h"
 #include "service/service_parts.h"
@@ -37,6 +38,7 @@ class SubmitGraphStream final : public grpc::ServerReadReactor<v1::SubmitGraphRe
   const ServiceParts parts_;
   grpc::CallbackServerContext* const context_;
   v1::SubmitGraphResponse* const response_;
+  const Caller caller_;
   // The message that is read, and what holds it until the next: a task's parts are not freed one
   // by one.
   google::protobuf::Arena arena_;

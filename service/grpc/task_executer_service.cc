@@ -8,7 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "service/access/queue_names.h"
+#include "service/access/users.h"
 #include "service/convert.h"
+#include "service/grpc/caller.h"
 #include "service/grpc/grpc_status.h"
 #include "service/grpc/put_blob_stream.h"
 #include "service/grpc/read_log_stream.h"
@@ -46,8 +49,8 @@ struct Reply {
 };
 
 template <typename Request>
-scheduler::RequestId IdOf(const Request& request) {
-  return {request.request_id(), DigestOf(request)};
+scheduler::RequestId IdOf(const Request& request, const Caller& caller) {
+  return {StoredName(caller, request.request_id()), DigestOf(request)};
 }
 
 // The graph that a write names. Nothing, and the call is finished, where it or the request id is
@@ -60,6 +63,26 @@ std::optional<planner::GraphId> GraphOf(const Request& request, const Reply& rep
   if (problems.empty()) return graph;
   reply.Finish(problems.ToStatus());
   return std::nullopt;
+}
+
+absl::Status MayChange(const Caller& caller, planner::GraphId graph,
+                       const absl::StatusOr<std::string>& submitter, absl::string_view owner_name) {
+  if (!submitter.ok()) return submitter.status();
+  if (*submitter == caller.user) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(
+      planner::GraphIdToString(graph), " is a graph of ",
+      submitter->empty() ? owner_name : absl::string_view(*submitter),
+      ", not yours: its user and administrators may change it, and you may only look"));
+}
+
+// The queue that a call is about, as it is stored. What is wrong with its name becomes a problem;
+// PermissionDenied where it is another user's.
+absl::StatusOr<std::string> QueueOf(absl::string_view name, const Caller& caller,
+                                    const Users& users, ProblemList& problems) {
+  absl::StatusOr<std::string> queue = StoredQueue(caller, name, users.owner_name());
+  if (!absl::IsInvalidArgument(queue.status())) return queue;
+  problems.Add("client_queue", name, std::string(queue.status().message()));
+  return std::string();
 }
 
 // As GraphOf, for a write that names tasks.
@@ -97,9 +120,9 @@ absl::StatusOr<v1::FindMissingBlobsResponse> FindMissing(
   return response;
 }
 
-// What a consumer asks for.
-scheduler::PopFinished ConvertPop(const v1::PopFinishedRequest& request, ProblemList& problems) {
-  CheckName(request.client_queue(), "client_queue", problems);
+// What a consumer asks for of `client_queue`, the request's as it is stored.
+scheduler::PopFinished ConvertPop(const v1::PopFinishedRequest& request, std::string client_queue,
+                                  ProblemList& problems) {
   if (request.max_tasks() < -1 || request.max_tasks() > kMaxPopped) {
     problems.Add("max_tasks", absl::StrCat(request.max_tasks()),
                  absl::StrCat("must be 1 to ", kMaxPopped, ", 0 for the default of ",
@@ -133,7 +156,7 @@ scheduler::PopFinished ConvertPop(const v1::PopFinishedRequest& request, Problem
                               ", 0 for that, or -1 for no values; read larger ones by ReadResult"));
   }
   if (!problems.empty()) return pop;
-  pop.client_queue = request.client_queue();
+  pop.client_queue = std::move(client_queue);
   pop.acknowledge = {request.acknowledge().begin(), request.acknowledge().end()};
   pop.renew = {request.renew().begin(), request.renew().end()};
   pop.release = {request.release().begin(), request.release().end()};
@@ -165,6 +188,23 @@ grpc::ServerUnaryReactor* TaskExecuterService::OnWorker(Context* context, Respon
   return reply.reactor;
 }
 
+void TaskExecuterService::Change(const Caller& caller, planner::GraphId graph,
+                                 scheduler::Command command, scheduler::Done done) {
+  if (caller.role == Role::kAdmin) {
+    parts_.scheduler->Submit(std::move(command), std::move(done));
+    return;
+  }
+  // Whose it is stands in the history, and never changes.
+  auto change = std::make_shared<scheduler::Command>(std::move(command));
+  const bool posted = parts_.workers->TryPost([this, caller, graph, change, done] {
+    absl::Status status =
+        MayChange(caller, graph, parts_.queries->SubmitterOf(graph), parts_.users->owner_name());
+    if (!status.ok()) return done(std::move(status));
+    parts_.scheduler->Submit(std::move(*change), done);
+  });
+  if (!posted) done(absl::ResourceExhaustedError("too many calls are already waiting; try again"));
+}
+
 grpc::ServerReadReactor<v1::SubmitGraphRequest>* TaskExecuterService::SubmitGraph(
     Context* context, v1::SubmitGraphResponse* response) {
   return new SubmitGraphStream(parts_, context, response);
@@ -174,6 +214,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
                                                        const v1::ExecuteRequest* request,
                                                        v1::ExecuteResponse* response) {
   const Reply reply(context);
+  const Caller caller = CallerOf(*context, *parts_.users);
   ProblemList problems;
   CheckRequestId(request->request_id(), problems);
   if (!request->has_task()) problems.Add("task", "", "is missing: say what to run");
@@ -199,22 +240,22 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   if (graph != 0) {
     response->set_graph_id(request->graph_id());
     const bool is_named = !task.name.empty();
-    parts_.scheduler->Submit(
-        scheduler::AddTasks{IdOf(*request), graph, {std::move(task)}},
-        [reply, response, names, is_named](const absl::StatusOr<scheduler::Reply>& added) {
-          if (added.ok() && !is_named) {
-            response->set_task_name(scheduler::GeneratedTaskName(added->task().index()));
-          }
-          reply.Finish(added.status());
-        });
+    Change(caller, graph, scheduler::AddTasks{IdOf(*request, caller), graph, {std::move(task)}},
+           [reply, response, names, is_named](const absl::StatusOr<scheduler::Reply>& added) {
+             if (added.ok() && !is_named) {
+               response->set_task_name(scheduler::GeneratedTaskName(added->task().index()));
+             }
+             reply.Finish(added.status());
+           });
     return reply.reactor;
   }
   scheduler::GraphSubmission alone;
   alone.name = response->task_name();
-  alone.client_queue = request->client_queue();
+  alone.client_queue = StoredName(caller, request->client_queue());
+  alone.user = caller.user;
   alone.tasks.push_back(std::move(task));
   parts_.scheduler->Submit(
-      scheduler::SubmitGraph{IdOf(*request), scheduler::Prepare(std::move(alone))},
+      scheduler::SubmitGraph{IdOf(*request, caller), scheduler::Prepare(std::move(alone))},
       [reply, response, names](const absl::StatusOr<scheduler::Reply>& made) {
         if (made.ok()) response->set_graph_id(planner::GraphIdToString(made->graph()));
         reply.Finish(made.status());
@@ -226,9 +267,11 @@ grpc::ServerUnaryReactor* TaskExecuterService::AddTasks(Context* context,
                                                         const v1::AddTasksRequest* request,
                                                         v1::AddTasksResponse* response) {
   const Reply reply(context);
+  const Caller caller = CallerOf(*context, *parts_.users);
   ProblemList problems;
   CheckRequestId(request->request_id(), problems);
-  scheduler::AddTasks add{IdOf(*request), ConvertGraphId(request->graph_id(), problems), {}};
+  scheduler::AddTasks add{
+      IdOf(*request, caller), ConvertGraphId(request->graph_id(), problems), {}};
   if (request->tasks().empty() || request->tasks_size() > kMaxAdded) {
     problems.Add("tasks", absl::StrCat(request->tasks_size(), " tasks"),
                  absl::StrCat("must be 1 to ", kMaxAdded, "; add the rest with further calls"));
@@ -249,18 +292,19 @@ grpc::ServerUnaryReactor* TaskExecuterService::AddTasks(Context* context,
     return reply.reactor;
   }
   for (const scheduler::TaskSubmission& task : add.tasks) response->add_task_names(task.name);
-  parts_.scheduler->Submit(
-      std::move(add), [reply, response, names](const absl::StatusOr<scheduler::Reply>& added) {
-        if (added.ok()) {
-          for (int i = 0; i < response->task_names_size(); ++i) {
-            if (!response->task_names(i).empty()) continue;
-            response->set_task_names(
-                i, scheduler::GeneratedTaskName(added->task().index() +
-                                                static_cast<planner::TaskIndex>(i)));
-          }
-        }
-        reply.Finish(added.status());
-      });
+  const planner::GraphId graph = add.graph;
+  Change(caller, graph, std::move(add),
+         [reply, response, names](const absl::StatusOr<scheduler::Reply>& added) {
+           if (added.ok()) {
+             for (int i = 0; i < response->task_names_size(); ++i) {
+               if (!response->task_names(i).empty()) continue;
+               response->set_task_names(
+                   i, scheduler::GeneratedTaskName(added->task().index() +
+                                                   static_cast<planner::TaskIndex>(i)));
+             }
+           }
+           reply.Finish(added.status());
+         });
   return reply.reactor;
 }
 
@@ -287,8 +331,9 @@ grpc::ServerUnaryReactor* TaskExecuterService::CloseGraph(Context* context,
   const Reply reply(context);
   const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
   if (!graph) return reply.reactor;
-  parts_.scheduler->Submit(
-      scheduler::CloseGraph{IdOf(*request), *graph},
+  const Caller caller = CallerOf(*context, *parts_.users);
+  Change(
+      caller, *graph, scheduler::CloseGraph{IdOf(*request, caller), *graph},
       [reply](const absl::StatusOr<scheduler::Reply>& closed) { reply.Finish(closed.status()); });
   return reply.reactor;
 }
@@ -301,18 +346,19 @@ grpc::ServerUnaryReactor* TaskExecuterService::Cancel(Context* context,
   if (!graph) return reply.reactor;
   std::vector<std::string> tasks = {request->task_names().begin(), request->task_names().end()};
   if (!request->task_name().empty()) tasks.push_back(request->task_name());
-  scheduler::Command cancel = scheduler::CancelGraph{IdOf(*request), *graph};
+  const Caller caller = CallerOf(*context, *parts_.users);
+  scheduler::Command cancel = scheduler::CancelGraph{IdOf(*request, caller), *graph};
   if (!tasks.empty()) {
-    cancel = scheduler::CancelTasks{IdOf(*request), *graph, std::move(tasks)};
+    cancel = scheduler::CancelTasks{IdOf(*request, caller), *graph, std::move(tasks)};
   }
-  parts_.scheduler->Submit(std::move(cancel),
-                           [reply, response](const absl::StatusOr<scheduler::Reply>& cancelled) {
-                             if (cancelled.ok()) {
-                               response->set_tasks(static_cast<int32_t>(cancelled->number));
-                               response->set_skipped(static_cast<int32_t>(cancelled->skipped));
-                             }
-                             reply.Finish(cancelled.status());
-                           });
+  Change(caller, *graph, std::move(cancel),
+         [reply, response](const absl::StatusOr<scheduler::Reply>& cancelled) {
+           if (cancelled.ok()) {
+             response->set_tasks(static_cast<int32_t>(cancelled->number));
+             response->set_skipped(static_cast<int32_t>(cancelled->skipped));
+           }
+           reply.Finish(cancelled.status());
+         });
   return reply.reactor;
 }
 
@@ -322,13 +368,15 @@ grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
   const Reply reply(context);
   const std::optional<planner::GraphId> graph = GraphOfTasks(*request, reply);
   if (!graph) return reply.reactor;
-  parts_.scheduler->Submit(
-      scheduler::RetryTasks{
-          IdOf(*request), *graph, {request->task_names().begin(), request->task_names().end()}},
-      [reply, response](const absl::StatusOr<scheduler::Reply>& retried) {
-        if (retried.ok()) response->set_tasks(static_cast<int32_t>(retried->number));
-        reply.Finish(retried.status());
-      });
+  const Caller caller = CallerOf(*context, *parts_.users);
+  Change(caller, *graph,
+         scheduler::RetryTasks{IdOf(*request, caller),
+                               *graph,
+                               {request->task_names().begin(), request->task_names().end()}},
+         [reply, response](const absl::StatusOr<scheduler::Reply>& retried) {
+           if (retried.ok()) response->set_tasks(static_cast<int32_t>(retried->number));
+           reply.Finish(retried.status());
+         });
   return reply.reactor;
 }
 
@@ -337,7 +385,13 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
                                                            v1::PopFinishedResponse* response) {
   const Reply reply(context);
   ProblemList problems;
-  scheduler::PopFinished pop = ConvertPop(*request, problems);
+  const absl::StatusOr<std::string> queue =
+      QueueOf(request->client_queue(), CallerOf(*context, *parts_.users), *parts_.users, problems);
+  if (!queue.ok()) {
+    reply.Finish(queue.status());
+    return reply.reactor;
+  }
+  scheduler::PopFinished pop = ConvertPop(*request, *queue, problems);
   const absl::Duration wait =
       ConvertDuration(request->wait(), "wait", absl::ZeroDuration(), problems);
   if (wait > kMaxWait) {
@@ -352,22 +406,23 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
                  std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
   // Tails are waited for, so they have workers of their own.
   WorkerPool* const workers = request->log_tails() ? parts_.log_workers : parts_.workers;
-  parts_.scheduler->Submit(std::move(pop), [this, reply, request, response,
-                                            workers](absl::StatusOr<scheduler::Reply> popped) {
+  parts_.scheduler->Submit(std::move(pop), [this, reply, request, response, workers,
+                                            queue =
+                                                *queue](absl::StatusOr<scheduler::Reply> popped) {
     if (!popped.ok() || popped->finished.empty()) {
       reply.Finish(popped.status());
       return;
     }
     // Copying megabytes is not the scheduler's thread's work.
     auto finished = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
-    workers->Post([this, reply, request, response, finished] {
+    workers->Post([this, reply, request, response, queue, finished] {
       if (reply.context->IsCancelled()) {
         // Its consumer has gone, and others need not wait for the end of its leases.
-        Release(request->client_queue(), *finished, 0);
+        Release(queue, *finished, 0);
         reply.Finish(absl::CancelledError("the client went away"));
         return;
       }
-      Deliver(*finished, *request, *response);
+      Deliver(*finished, queue, *request, *response);
       reply.Finish(absl::OkStatus());
     });
   });
@@ -375,7 +430,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
 }
 
 void TaskExecuterService::Deliver(const std::vector<storage::Finished>& finished,
-                                  const v1::PopFinishedRequest& request,
+                                  const std::string& queue, const v1::PopFinishedRequest& request,
                                   v1::PopFinishedResponse& response) {
   const std::vector<std::string> tails =
       request.log_tails() ? TailsOf(finished) : std::vector<std::string>(finished.size());
@@ -389,15 +444,15 @@ void TaskExecuterService::Deliver(const std::vector<storage::Finished>& finished
       if (task.has_exception()) task.mutable_exception()->set_log_tail(tails[i]);
     }
     bytes += one.ByteSizeLong() + 8;
-    if (bytes > kMaxAnswerBytes && i > 0) return Release(request.client_queue(), finished, i);
+    if (bytes > kMaxAnswerBytes && i > 0) return Release(queue, finished, i);
     response.MergeFrom(one);
   }
 }
 
-void TaskExecuterService::Release(const std::string& client_queue,
+void TaskExecuterService::Release(const std::string& queue,
                                   const std::vector<storage::Finished>& finished, size_t from) {
   scheduler::PopFinished release;
-  release.client_queue = client_queue;
+  release.client_queue = queue;
   for (size_t i = from; i < finished.size(); ++i) {
     release.release.push_back(finished[i].delivery_id);
   }
@@ -417,11 +472,24 @@ std::vector<std::string> TaskExecuterService::TailsOf(
   return parts_.queries->LogTails(attempts);
 }
 
+bool TaskExecuterService::IsSubmitter(const Caller& caller, const std::string& graph_id) const {
+  ProblemList problems;
+  const absl::StatusOr<std::string> submitter =
+      parts_.queries->SubmitterOf(ConvertGraphId(graph_id, problems));
+  return submitter.ok() && *submitter == caller.user;
+}
+
 grpc::ServerUnaryReactor* TaskExecuterService::ListQueues(Context* context,
                                                           const v1::ListQueuesRequest* request,
                                                           v1::ListQueuesResponse* response) {
-  return OnWorker(context, response,
-                  [this, request] { return parts_.queries->ListQueues(*request); });
+  return OnWorker(context, response, [this, request, caller = CallerOf(*context, *parts_.users)] {
+    absl::StatusOr<v1::ListQueuesResponse> queues = parts_.queries->ListQueues(*request);
+    if (!queues.ok()) return queues;
+    for (v1::ClientQueue& queue : *queues->mutable_queues()) {
+      queue.set_name(ShownQueue(caller, queue.name(), parts_.users->owner_name()));
+    }
+    return queues;
+  });
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::DeleteQueue(Context* context,
@@ -430,12 +498,14 @@ grpc::ServerUnaryReactor* TaskExecuterService::DeleteQueue(Context* context,
   const Reply reply(context);
   ProblemList problems;
   CheckRequestId(request->request_id(), problems);
-  CheckName(request->client_queue(), "client_queue", problems);
-  if (!problems.empty()) {
-    reply.Finish(problems.ToStatus());
+  const Caller caller = CallerOf(*context, *parts_.users);
+  const absl::StatusOr<std::string> queue =
+      QueueOf(request->client_queue(), caller, *parts_.users, problems);
+  if (!queue.ok() || !problems.empty()) {
+    reply.Finish(queue.ok() ? problems.ToStatus() : queue.status());
     return reply.reactor;
   }
-  parts_.scheduler->Submit(scheduler::DeleteQueue{IdOf(*request), request->client_queue()},
+  parts_.scheduler->Submit(scheduler::DeleteQueue{IdOf(*request, caller), *queue},
                            [reply, response](const absl::StatusOr<scheduler::Reply>& deleted) {
                              if (deleted.ok()) response->set_tasks(deleted->number);
                              reply.Finish(deleted.status());
@@ -449,38 +519,67 @@ grpc::ServerUnaryReactor* TaskExecuterService::ForgetGraph(Context* context,
   const Reply reply(context);
   const std::optional<planner::GraphId> graph = GraphOf(*request, reply);
   if (!graph) return reply.reactor;
-  parts_.scheduler->Submit(scheduler::ForgetGraph{IdOf(*request), *graph},
-                           [reply](const absl::StatusOr<scheduler::Reply>& forgotten) {
-                             reply.Finish(forgotten.status());
-                           });
+  const Caller caller = CallerOf(*context, *parts_.users);
+  Change(caller, *graph, scheduler::ForgetGraph{IdOf(*request, caller), *graph},
+         [reply](const absl::StatusOr<scheduler::Reply>& forgotten) {
+           reply.Finish(forgotten.status());
+         });
   return reply.reactor;
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::GetGraph(Context* context,
                                                         const v1::GetGraphRequest* request,
                                                         v1::Graph* response) {
-  return OnWorker(context, response,
-                  [this, request] { return parts_.queries->GetGraph(*request); });
+  return OnWorker(context, response, [this, request, caller = CallerOf(*context, *parts_.users)] {
+    absl::StatusOr<v1::Graph> graph = parts_.queries->GetGraph(*request);
+    if (graph.ok()) ShowQueue(caller, *parts_.users, *graph);
+    return graph;
+  });
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::ListGraphs(Context* context,
                                                           const v1::ListGraphsRequest* request,
                                                           v1::ListGraphsResponse* response) {
-  return OnWorker(context, response,
-                  [this, request] { return parts_.queries->ListGraphs(*request); });
+  return OnWorker(
+      context, response,
+      [this, request,
+       caller = CallerOf(*context, *parts_.users)]() -> absl::StatusOr<v1::ListGraphsResponse> {
+        v1::ListGraphsRequest stored = *request;
+        if (!request->client_queue().empty()) {
+          // A queue that there cannot be has no graphs.
+          absl::StatusOr<std::string> queue =
+              StoredQueue(caller, request->client_queue(), parts_.users->owner_name());
+          if (absl::IsPermissionDenied(queue.status())) return queue.status();
+          if (queue.ok()) stored.set_client_queue(*std::move(queue));
+        }
+        absl::StatusOr<v1::ListGraphsResponse> graphs = parts_.queries->ListGraphs(stored);
+        if (!graphs.ok()) return graphs;
+        for (v1::Graph& graph : *graphs->mutable_graphs()) ShowQueue(caller, *parts_.users, graph);
+        return graphs;
+      });
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::ListTasks(Context* context,
                                                          const v1::ListTasksRequest* request,
                                                          v1::ListTasksResponse* response) {
-  return OnWorker(context, response,
-                  [this, request] { return parts_.queries->ListTasks(*request); });
+  return OnWorker(context, response, [this, request, caller = CallerOf(*context, *parts_.users)] {
+    auto tasks = parts_.queries->ListTasks(*request);
+    if (!tasks.ok() || !request->full()) return tasks;
+    if (IsSubmitter(caller, request->graph_id())) return tasks;
+    for (v1::Task& task : *tasks->mutable_tasks()) HideVariables(task);
+    return tasks;
+  });
 }
 
 grpc::ServerUnaryReactor* TaskExecuterService::GetTask(Context* context,
                                                        const v1::GetTaskRequest* request,
                                                        v1::Task* response) {
-  return OnWorker(context, response, [this, request] { return parts_.queries->GetTask(*request); });
+  return OnWorker(context, response, [this, request, caller = CallerOf(*context, *parts_.users)] {
+    absl::StatusOr<v1::Task> task = parts_.queries->GetTask(*request);
+    if (!task.ok() || IsSubmitter(caller, request->graph_id())) return task;
+    HideVariables(*task);
+    return task;
+  });
 }
 
 grpc::ServerWriteReactor<v1::ReadResultResponse>* TaskExecuterService::ReadResult(

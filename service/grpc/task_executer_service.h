@@ -64,11 +64,16 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
   grpc::ServerUnaryReactor* OnWorker(Context* context, Response* response, Query query,
                                      WorkerPool* pool = nullptr);
 
-  // What was leased from this one on is offered again.
-  void Release(const std::string& client_queue, const std::vector<storage::Finished>& finished,
+  // Has a graph changed where it is the caller's, or the caller an administrator.
+  void Change(const Caller& caller, planner::GraphId graph, scheduler::Command command,
+              scheduler::Done done);
+  bool IsSubmitter(const Caller& caller, const std::string& graph_id) const;
+
+  // What was leased from this one on is offered again. `queue` as it is stored, here and below.
+  void Release(const std::string& queue, const std::vector<storage::Finished>& finished,
                size_t from);
   // Fills in the answer; what does not fit is offered again.
-  void Deliver(const std::vector<storage::Finished>& finished,
+  void Deliver(const std::vector<storage::Finished>& finished, const std::string& queue,
                const v1::PopFinishedRequest& request, v1::PopFinishedResponse& response);
   std::vector<std::string> TailsOf(const std::vector<storage::Finished>& finished);
 

@@ -58,9 +58,14 @@ void WatchGraphStream::SendFirst() {
     End(graph.status());
     return;
   }
-  *message_.mutable_graph() = *std::move(graph);
+  SetGraph(*std::move(graph));
   if (request_.all_states()) next_state_ = 0;
   StartWrite(&message_);
+}
+
+void WatchGraphStream::SetGraph(v1::Graph graph) {
+  ShowQueue(caller_, *parts_.users, graph);
+  *message_.mutable_graph() = std::move(graph);
 }
 
 void WatchGraphStream::SendStates() {
@@ -134,7 +139,7 @@ void WatchGraphStream::SendNext() {
       return;
     }
     for (ChangeHub::Task& task : pending.tasks) unsent_.push_back(std::move(task));
-    if (pending.graph) *message_.mutable_graph() = ToMessage(*pending.graph);
+    if (pending.graph) SetGraph(parts_.queries->Named(ToMessage(*pending.graph)));
     if (!pending.empty()) break;
     waiting_ = true;
     // What came since the Take found no one waiting.

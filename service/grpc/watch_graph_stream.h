@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
+#include "service/grpc/caller.h"
 #include "service/service_parts.h"
 
 namespace kartograph::service {
@@ -28,10 +29,14 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
  private:
   WatchGraphStream(const ServiceParts& parts, grpc::CallbackServerContext* context,
                    const v1::WatchGraphRequest& request)
-      : parts_(parts), context_(context), request_(request) {}
+      : parts_(parts),
+        context_(context),
+        request_(request),
+        caller_(CallerOf(*context, *parts.users)) {}
 
   void Begin();
   void SendFirst();
+  void SetGraph(v1::Graph graph);
   // The next part of the states of all tasks.
   void SendStates();
   void Wake();
@@ -41,6 +46,7 @@ class WatchGraphStream final : public grpc::ServerWriteReactor<v1::WatchGraphRes
   const ServiceParts parts_;
   grpc::CallbackServerContext* const context_;
   const v1::WatchGraphRequest request_;
+  const Caller caller_;
   std::shared_ptr<WatchGraphStream> self_;
   SharedLimit::Claim open_;
   std::shared_ptr<ChangeHub::Watch> watch_;

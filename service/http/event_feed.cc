@@ -91,7 +91,7 @@ std::string EventFeed::Events(const Dirty& dirty) {
   if (!dirty.graphs.empty()) {
     v1::ListGraphsResponse graphs;
     for (auto it = dirty.graphs.rbegin(); it != dirty.graphs.rend(); ++it) {
-      *graphs.add_graphs() = ToMessage(it->second);
+      *graphs.add_graphs() = queries_->Named(ToMessage(it->second));
     }
     Append(text, "graphs", ToJson(graphs));
   }

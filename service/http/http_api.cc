@@ -10,6 +10,7 @@
 #include "service/http/json.h"
 #include "service/http/metrics.h"
 #include "service/inspect.h"
+#include "service/messages.h"
 
 namespace kartograph::service {
 namespace {
@@ -35,16 +36,6 @@ int32_t PageSize(HttpParams& params) {
 
 int32_t AttemptNumber(HttpParams& params) {
   return params.Count("attempt", planner::kMaxLaunches, "the last one");
-}
-
-// Variables hold passwords at times, inputs anything, and a page is looked at by others too.
-void HideVariables(v1::Task& task) {
-  if (!task.has_spec()) return;
-  task.mutable_spec()->clear_input();
-  if (!task.spec().has_command()) return;
-  for (auto& [name, value] : *task.mutable_spec()->mutable_command()->mutable_environment()) {
-    value = "***";
-  }
 }
 
 }  // namespace

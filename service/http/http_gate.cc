@@ -59,8 +59,8 @@ HttpResponse NotLoggedIn(const HttpRequest& request) {
   HttpResponse response =
       IsForPrograms(request)
           ? ErrorResponse(absl::UnauthenticatedError(
-                "this takes the service's token, in a header Authorization: Bearer TOKEN, or the "
-                "session of a browser, which `kartograph page` opens"))
+                "this takes the service's token or a user's, in a header Authorization: Bearer "
+                "TOKEN, or the session of a browser, which `kartograph page` opens"))
           : Page(401, absl::StrCat("This browser is not logged in. ", kHowToEnter));
   response.headers.emplace_back("WWW-Authenticate", "Bearer");
   return response;
@@ -68,9 +68,10 @@ HttpResponse NotLoggedIn(const HttpRequest& request) {
 
 }  // namespace
 
-HttpGate::HttpGate(Options options, PageSessions* sessions, HttpHandler behind)
+HttpGate::HttpGate(Options options, const Users* users, PageSessions* sessions, HttpHandler behind)
     : options_(std::move(options)),
       hosts_({absl::AsciiStrToLower(options_.listening.host)}),
+      users_(users),
       sessions_(sessions),
       behind_(std::move(behind)) {
   for (const std::string& host : options_.hosts) hosts_.insert(absl::AsciiStrToLower(host));
@@ -89,8 +90,10 @@ bool HttpGate::IsOurs(absl::string_view host) const {
 bool HttpGate::MayEnter(const HttpRequest& request) const {
   if (options_.metrics_open && request.path == "/metrics") return true;
   absl::string_view token = request.authorization;
-  if (absl::ConsumePrefix(&token, "Bearer ")) return SameSecret(token, options_.token);
-  return sessions_->IsOpen(CookieOf(request.cookie, sessions_->cookie_name()));
+  if (absl::ConsumePrefix(&token, "Bearer ")) return users_->Find(token).has_value();
+  const std::optional<std::string> credential =
+      sessions_->CredentialOf(CookieOf(request.cookie, sessions_->cookie_name()));
+  return credential && users_->Has(*credential);
 }
 
 void HttpGate::Handle(HttpRequest request, HttpReply reply) {

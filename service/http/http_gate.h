@@ -8,13 +8,14 @@
 
 #include "absl/strings/string_view.h"
 #include "service/access/page_sessions.h"
+#include "service/access/users.h"
 #include "service/config/address.h"
 #include "service/http/http_server.h"
 
 namespace kartograph::service {
 
-// Lets through what comes from the page itself or carries the token, and logs browsers in: a GET of
-// kLoginPath with a code of PageSessions is answered with the session's cookie.
+// Lets through what comes from the page itself or carries a user's token, and logs browsers in: a
+// GET of kLoginPath with a code of PageSessions is answered with the session's cookie.
 //
 // A request for another host name is refused, so that a web page whose name is made to lead here
 // (DNS rebinding) reads nothing, and so is one from another site's page. Thread-safe.
@@ -26,14 +27,13 @@ class HttpGate {
     Address listening{};
     // Names under which browsers may ask besides loopback's and `listening`; without ports.
     std::vector<std::string> hosts{};
-    std::string token{};
     // Served to everybody, whatever host name they use; empty: none. Nobody can guess it.
     std::string open_path{};
     bool metrics_open = false;  // /metrics too
     bool tls = false;           // the cookie is then sent over TLS alone
   };
-  // `sessions` outlives this; `behind` is called with what is let through.
-  HttpGate(Options options, PageSessions* sessions, HttpHandler behind);
+  // `users` and `sessions` outlive this; `behind` is called with what is let through.
+  HttpGate(Options options, const Users* users, PageSessions* sessions, HttpHandler behind);
 
   // An HttpHandler.
   void Handle(HttpRequest request, HttpReply reply);
@@ -50,6 +50,7 @@ class HttpGate {
   const Options options_;
   std::set<std::string> hosts_;
   bool any_address_ = false;  // every IP address is this machine's
+  const Users* const users_;
   PageSessions* const sessions_;
   const HttpHandler behind_;
 };

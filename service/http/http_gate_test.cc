@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -23,11 +25,12 @@ class HttpGateTest : public ::testing::Test {
  protected:
   // What the gate answers; where it lets the request through, status 200 with its path.
   HttpResponse Ask(const HttpRequest& request) {
-    HttpGate gate(options_, &sessions_, [](HttpRequest passed, const HttpReply& reply) {
-      HttpResponse response;
-      response.body = absl::StrCat("passed ", passed.path);
-      reply(std::move(response));
-    });
+    HttpGate gate(options_, users_.get(), &sessions_,
+                  [](HttpRequest passed, const HttpReply& reply) {
+                    HttpResponse response;
+                    response.body = absl::StrCat("passed ", passed.path);
+                    reply(std::move(response));
+                  });
     std::optional<HttpResponse> answer;
     gate.Handle(request, [&](HttpResponse response) { answer = std::move(response); });
     EXPECT_TRUE(answer.has_value());
@@ -38,11 +41,16 @@ class HttpGateTest : public ::testing::Test {
     request.host = host;
     return request;
   }
-  static HttpRequest WithToken(const std::string& target,
-                               const std::string& host = "127.0.0.1:80") {
+  static HttpRequest WithToken(const std::string& target, const std::string& host = "127.0.0.1:80",
+                               absl::string_view token = kToken) {
     HttpRequest request = Request(target, host);
-    request.authorization = absl::StrCat("Bearer ", kToken);
+    request.authorization = absl::StrCat("Bearer ", token);
     return request;
+  }
+  static std::string FreshFile() {
+    std::string folder = ::testing::TempDir() + "/gate.XXXXXX";
+    EXPECT_NE(mkdtemp(folder.data()), nullptr);
+    return folder + "/users";
   }
   static std::string HeaderOf(const HttpResponse& response, absl::string_view name) {
     for (const auto& [key, value] : response.headers) {
@@ -51,15 +59,17 @@ class HttpGateTest : public ::testing::Test {
     return "";
   }
   // The value of a Cookie header with which a browser that has logged in asks.
-  std::string LogIn() {
-    const HttpResponse answer = Ask(Request(HttpGate::LoginTarget(sessions_.NewCode())));
+  std::string LogIn() { return LogIn(users_->Owner().credential); }
+  std::string LogIn(const std::string& credential) {
+    const HttpResponse answer = Ask(Request(HttpGate::LoginTarget(sessions_.NewCode(credential))));
     const std::string set = HeaderOf(answer, "Set-Cookie");
     return set.substr(0, set.find(';'));
   }
 
   kartograph::testing::ManualClock clock_;
+  const std::unique_ptr<Users> users_ = *Users::Open({.file = FreshFile(), .token = kToken});
   PageSessions sessions_{kToken, &clock_};
-  HttpGate::Options options_{.listening = {"127.0.0.1", 80}, .token = kToken};
+  HttpGate::Options options_{.listening = {"127.0.0.1", 80}};
 };
 
 TEST_F(HttpGateTest, LetsNobodyInWithoutTokenOrSession) {
@@ -88,6 +98,20 @@ TEST_F(HttpGateTest, RefusesAWrongToken) {
   request.authorization = "Bearer nonsense";
   request.cookie = LogIn();
   EXPECT_EQ(Ask(request).status, 401);
+}
+
+TEST_F(HttpGateTest, LetsAUserInUntilRemoved) {
+  const std::string token = *users_->Add("alice", Role::kReader);
+  const HttpRequest by_token = WithToken("/api/v1/graphs", "127.0.0.1:80", token);
+  HttpRequest by_session = Request("/");
+  by_session.cookie = LogIn(users_->Find(token)->credential);
+  EXPECT_EQ(Ask(by_token).status, 200);
+  EXPECT_EQ(Ask(by_session).status, 200);
+  ASSERT_TRUE(users_->Remove("alice").ok());
+  EXPECT_EQ(Ask(by_token).status, 401);
+  EXPECT_EQ(Ask(by_session).status, 401);
+  by_session.cookie = LogIn();
+  EXPECT_EQ(Ask(by_session).status, 200) << "other sessions go on";
 }
 
 TEST_F(HttpGateTest, AnswersForItsOwnNamesAlone) {
@@ -133,7 +157,7 @@ TEST_F(HttpGateTest, RefusesOtherSitesPages) {
 }
 
 TEST_F(HttpGateTest, ALinkLogsOneBrowserIn) {
-  const std::string link = HttpGate::LoginTarget(sessions_.NewCode());
+  const std::string link = HttpGate::LoginTarget(sessions_.NewCode(users_->Owner().credential));
   HttpRequest look = Request(link);
   look.head = true;
   EXPECT_EQ(Ask(look).status, 200) << "who only looks at a link does not use it up";
@@ -156,7 +180,7 @@ TEST_F(HttpGateTest, ALinkLogsOneBrowserIn) {
 }
 
 TEST_F(HttpGateTest, ALinkIsSoonTooOld) {
-  const std::string link = HttpGate::LoginTarget(sessions_.NewCode());
+  const std::string link = HttpGate::LoginTarget(sessions_.NewCode(users_->Owner().credential));
   clock_.Advance(PageSessions::kCodeLife);
   const HttpResponse answer = Ask(Request(link));
   EXPECT_EQ(answer.status, 401);
@@ -176,7 +200,8 @@ TEST_F(HttpGateTest, ASessionEnds) {
 
 TEST_F(HttpGateTest, OverTlsTheCookieStaysThere) {
   options_.tls = true;
-  const HttpResponse answer = Ask(Request(HttpGate::LoginTarget(sessions_.NewCode())));
+  const HttpResponse answer =
+      Ask(Request(HttpGate::LoginTarget(sessions_.NewCode(users_->Owner().credential))));
   EXPECT_THAT(HeaderOf(answer, "Set-Cookie"), HasSubstr("; Secure"));
 }
 

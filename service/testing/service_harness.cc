@@ -41,9 +41,12 @@ ServiceHarness::ServiceHarness(scheduler::SchedulerOptions options) {
   blobs = *std::move(store);
   blob_workers = std::make_unique<WorkerPool>(2);
   queries = std::make_unique<Queries>(
-      Queries::Options{.version = "1.2.3", .start_time = absl::FromUnixSeconds(1000)},
+      Queries::Options{
+          .version = "1.2.3", .start_time = absl::FromUnixSeconds(1000), .owner = kOwner},
       scheduler.get(), history.reader, &cluster);
   hub = std::make_unique<ChangeHub>(scheduler.get(), workers.get());
+  users = *Users::Open({.file = absl::StrCat(folder, "/users"), .owner = kOwner, .token = kToken});
+  parts.users = users.get();
   parts.scheduler = scheduler.get();
   parts.logs = &cluster;
   parts.queries = queries.get();

@@ -22,6 +22,9 @@ namespace kartograph::service {
 
 class ServiceHarness {
  public:
+  static constexpr char kOwner[] = "maps";
+  static constexpr char kToken[] = "a token of 32 bytes at the least";
+
   explicit ServiceHarness(scheduler::SchedulerOptions options = {});
   ~ServiceHarness();
 
@@ -46,6 +49,7 @@ class ServiceHarness {
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<WorkerPool> blob_workers;
   std::unique_ptr<ChangeHub> hub;
+  std::unique_ptr<Users> users;  // of whom kOwner has kToken
   ServiceParts parts;
 };
 

@@ -15,6 +15,7 @@ and `...` before a closing brace for further members. What differs from run to r
 sizes, ids of graphs, addresses, the host's name) is made equal on both sides.
 """
 
+import getpass
 import json
 import os
 import pathlib
@@ -231,6 +232,7 @@ class Document:
     def _as_documented(self, text):
         for ours, documents in ((self.service.grpc, GRPC), (self.service.http, HTTP),
                                 (str(self.service.state), "/var/lib/kartograph"),
-                                (str(self.home), "~")):
+                                (str(self.home), "~"),
+                                (f'"{getpass.getuser()}"', '"maps"')):
             text = text.replace(ours, documents)
         return re.sub(rf"\b{re.escape(os.uname().nodename)}\b", HOST, text)

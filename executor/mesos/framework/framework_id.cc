@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,22 +11,13 @@
 #include "absl/strings/strip.h"
 #include "base/descriptor.h"
 #include "base/errno_status.h"
+#include "base/small_file.h"
 
 namespace kartograph::executor::mesos {
 namespace {
 
 constexpr size_t kMaxBytes = 1024;
 constexpr char kProvisional[] = " provisional";
-
-absl::Status SyncFolder(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  Descriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.ok() || fsync(fd.get()) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("cannot make ", path, " durable"));
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -52,21 +42,14 @@ absl::StatusOr<StoredFrameworkId> FrameworkIdFile::Read() const {
 }
 
 absl::Status FrameworkIdFile::Write(const StoredFrameworkId& id) const {
-  const std::string draft = absl::StrCat(path_, ".new");
-  Descriptor fd(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  const std::string line = absl::StrCat(id.id, id.provisional ? kProvisional : "", "\n");
-  if (!fd.ok() || write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
-      fsync(fd.get()) != 0 || rename(draft.c_str(), path_.c_str()) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("cannot write ", path_));
-  }
-  return SyncFolder(path_);
+  return ReplaceFile(path_, absl::StrCat(id.id, id.provisional ? kProvisional : "", "\n"), 0644);
 }
 
 absl::Status FrameworkIdFile::Remove() const {
   if (unlink(path_.c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, absl::StrCat("cannot remove ", path_));
   }
-  return SyncFolder(path_);
+  return SyncFolderOf(path_);
 }
 
 }  // namespace kartograph::executor::mesos

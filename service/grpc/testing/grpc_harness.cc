@@ -15,12 +15,15 @@ GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::
   socket += "/sock";
   target = *MakeSocketTarget(socket);
   if (adjust) adjust(below.parts);
-  auto started = GrpcServer::Start({.socket = socket,
-                                    .address = "127.0.0.1:0",
-                                    .token = kToken,
-                                    .tls = std::move(tls),
-                                    .new_page_link = [] { return "http://page/login?code=1"; }},
-                                   below.parts);
+  auto started =
+      GrpcServer::Start({.socket = socket,
+                         .address = "127.0.0.1:0",
+                         .tls = std::move(tls),
+                         .new_page_link =
+                             [](const std::string& credential) {
+                               return absl::StrCat("http://page/login?code=", credential);
+                             }},
+                        below.parts);
   EXPECT_TRUE(started.ok()) << started.status();
   server = *std::move(started);
   stub = v1::TaskExecuter::NewStub(NewChannel());

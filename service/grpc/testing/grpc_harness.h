@@ -19,7 +19,7 @@ namespace kartograph::service {
 
 class GrpcHarness {
  public:
-  static constexpr char kToken[] = "a token of 32 bytes at the least";
+  static constexpr const char* kToken = ServiceHarness::kToken;
 
   // `adjust` may set limits before the server starts; `tls` is of its port.
   explicit GrpcHarness(const std::function<void(ServiceParts&)>& adjust = nullptr,

@@ -1,0 +1,148 @@
+"""Users that were added: what each may do with the command line and over HTTP, over TCP and by tokens."""
+
+import json
+import os
+import signal
+import stat
+
+import pytest
+
+from harness import cli, eventually
+
+DONE, REFUSED, WRONG = range(3)
+
+GRAPH = """\
+name: release
+queue: results
+tasks:
+- name: load
+  command: ["true"]
+  environment: {PASSWORD: open sesame}
+"""
+
+
+class User:
+    """Somebody on another machine, with an address and a token file."""
+
+    def __init__(self, service, name, token):
+        self.service, self.name = service, name
+        self.token_file = service.folder / f"{name}.token"
+        self.token_file.write_text(token)
+        self.token_file.chmod(0o600)
+
+    def cli(self, *words):
+        return cli("--token-file", self.token_file, *words, server=self.service.grpc,
+                   cwd=self.service.folder)
+
+    def json(self, *words):
+        answer = self.cli("--json", *words)
+        assert answer.returncode == DONE, answer.stderr
+        return json.loads(answer.stdout)
+
+    def get(self, path):
+        token = self.token_file.read_text()
+        return self.service.get(path, headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture(name="service")
+def fixture_service(start):
+    service = start("--cpu", "2")
+    (service.folder / "release.yaml").write_text(GRAPH)
+    return service
+
+
+def add(service, name, *options):
+    added = service.cli("user", "add", name, *options)
+    assert added.returncode == DONE, added.stderr
+    assert f"as {name} (" in added.stderr and added.stdout.strip() not in added.stderr
+    return User(service, name, added.stdout.strip())
+
+
+def submitted(user):
+    answer = user.json("submit", "release.yaml")
+    assert user.cli("watch", answer["graphId"]).returncode == DONE
+    return answer["graphId"]
+
+
+def environment(user, graph):
+    return user.json("status", graph, "load")["spec"]["command"]["environment"]
+
+
+def test_each_does_what_the_role_allows(service):
+    alice, bob = add(service, "alice"), add(service, "bob")
+    reader, root = add(service, "rita", "--role", "reader"), add(service, "chief", "--role", "admin")
+    assert alice.cli("user", "whoami").stdout == "alice (user)\n"
+    graph = submitted(alice)
+    assert environment(alice, graph) == {"PASSWORD": "open sesame"}
+    for other in (bob, reader, root):
+        assert environment(other, graph) == {"PASSWORD": "***"}
+    assert json.loads(service.cli("--json", "status", graph, "load").stdout)[
+        "spec"]["command"]["environment"] == {"PASSWORD": "***"}
+
+    refused = bob.cli("forget", graph)
+    assert refused.returncode != DONE and "alice" in refused.stderr, refused.stderr
+    refused = reader.cli("submit", "release.yaml")
+    assert refused.returncode != DONE and "`reader`" in refused.stderr
+    refused = alice.cli("user", "add", "eve")
+    assert refused.returncode != DONE and "`admin`" in refused.stderr
+    assert root.cli("forget", graph).returncode != DONE, "its delivery is not acknowledged"
+    assert "load" in root.cli("queue", "pop", "alice#results").stdout
+    assert root.cli("forget", graph).returncode == DONE
+
+
+def test_queues_and_lists_know_users(service):
+    alice, bob = add(service, "alice"), add(service, "bob")
+    hers, his = submitted(alice), submitted(bob)
+    assert [row.split()[0] for row in alice.cli("queue", "list").stdout.splitlines()[1:]] == [
+        "results", "bob#results"]
+    refused = alice.cli("queue", "pop", "bob#results")
+    assert refused.returncode != DONE and "administrators" in refused.stderr
+    assert hers in alice.cli("queue", "pop", "results").stdout
+    assert his in bob.cli("queue", "pop", "results").stdout
+    listed = service.cli("list").stdout.splitlines()
+    assert listed[0].endswith("USER") and listed[1].endswith("bob") and listed[2].endswith("alice")
+    listed = service.cli("list", "--user", "alice").stdout.splitlines()
+    assert len(listed) == 2 and listed[1].startswith(hers) and "USER" not in listed[0]
+    assert json.loads(alice.get("/api/v1/graphs")[2])["graphs"][0]["user"] == "bob"
+
+
+def test_they_outlive_a_restart_and_end_at_once(service):
+    alice = add(service, "alice")
+    assert stat.S_IMODE(os.stat(service.state / "users").st_mode) == 0o600
+    assert alice.token_file.read_text() not in (service.state / "users").read_text()
+    service.kill()
+    service.start()
+    alice = User(service, "alice", alice.token_file.read_text())
+    graph = submitted(alice)
+    assert alice.get("/api/v1/graphs")[0] == 200
+    removed = service.cli("user", "remove", "alice")
+    assert removed.returncode == DONE and "go on" in removed.stdout
+    assert alice.get("/api/v1/graphs")[0] == 401
+    assert alice.cli("list").returncode == WRONG
+    assert service.cli("list", "--user", "alice").stdout.splitlines()[1].startswith(graph)
+    again = add(service, "alice")
+    assert environment(again, graph) == {"PASSWORD": "open sesame"}
+    log = service.stderr()
+    assert "user alice was removed by" in log and "user alice with the role user was added by" in log
+
+
+def test_the_file_is_read_again_on_sighup(service):
+    alice = add(service, "alice")
+    users = service.state / "users"
+    users.write_text("".join(line for line in users.read_text().splitlines(True)
+                             if not line.startswith("alice")))
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: alice.cli("list").returncode == WRONG, "the token is refused")
+    users.write_text("alice king\n")
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "users, line 1: must be a name" in service.stderr(), "the log says so")
+    assert service.cli("list").returncode == DONE
+
+
+def test_wrong_words_are_refused(service):
+    for words, said in ((("user", "add", "a b"), "valid user name"), (("user", "add"), "USER"),
+                        (("user", "add", "alice", "--role", "king"), "reader"),
+                        (("user", "remove", "nobody"), 'no user "nobody"')):
+        answer = service.cli(*words)
+        assert answer.returncode in (REFUSED, WRONG) and said in answer.stderr, answer.stderr
+    assert service.cli("user", "list").stdout.splitlines()[1].split()[1] == "admin"
