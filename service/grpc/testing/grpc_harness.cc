@@ -9,8 +9,9 @@
 
 namespace kartograph::service {
 
-GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::optional<Tls> tls)
-    : socket(absl::StrCat(testing::TempDir(), "/grpc.XXXXXX")) {
+GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::optional<Tls> tls,
+                         GrpcKeepalive keepalive, scheduler::SchedulerOptions options)
+    : below(std::move(options)), socket(absl::StrCat(testing::TempDir(), "/grpc.XXXXXX")) {
   EXPECT_NE(mkdtemp(socket.data()), nullptr);
   socket += "/sock";
   target = *MakeSocketTarget(socket);
@@ -19,7 +20,8 @@ GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::
                                     .address = "127.0.0.1:0",
                                     .token = kToken,
                                     .tls = std::move(tls),
-                                    .new_page_link = [] { return "http://page/login?code=1"; }},
+                                    .new_page_link = [] { return "http://page/login?code=1"; },
+                                    .keepalive = keepalive},
                                    below.parts);
   EXPECT_TRUE(started.ok()) << started.status();
   server = *std::move(started);
