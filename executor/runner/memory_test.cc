@@ -143,21 +143,6 @@ TEST_F(RunnerTest, WhatNoLookHasSeenIsNeitherHeldAgainstItNorShown) {
   EXPECT_LE(end.usage.peak_ram_bytes, 100u << 20);
 }
 
-TEST_F(RunnerTest, AProcessThatHasItsParentsMemoryBeforeItsProgramCountsOnce) {
-  Launch launch = List(0, {"/usr/bin/python3", "-SEc", R"(
-import subprocess, time
-held = b"x" * (100 << 20)
-until = time.monotonic() + 0.7
-while time.monotonic() < until:
-    subprocess.run(["true"])
-)"});
-  launch.consumption.Set(Resource::Ram(), Quantity::Of(170 << 20));
-  const AttemptUpdate end = Run(launch);
-  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message;
-  EXPECT_GT(end.usage.peak_ram_bytes, 90u << 20);
-  EXPECT_LT(end.usage.peak_ram_bytes, 170u << 20);
-}
-
 TEST_F(RunnerTest, MappedFilesThatNoLookHasSeenDoNotCount) {
   options_.sample_period = options_.glance_period = absl::Hours(1);
   Launch launch = List(0, {"/usr/bin/python3", "-SEc", R"(
