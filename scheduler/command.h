@@ -145,10 +145,20 @@ struct PopFinished {
   std::string consumer = {};
   bool resume = false;                  // everything that this consumer has is released first
   int64_t max_value_bytes = INT64_MAX;  // return values that are larger are left out
+  int64_t call = 0;                     // for StopWaiting; zero: it will not be stopped
 };
 
-using Command = std::variant<SubmitGraph, AddTasks, CloseGraph, CancelGraph, CancelTasks,
-                             RetryTasks, ForgetGraph, DeleteQueue, Reconfigure, PopFinished>;
+// Ends the waiting of the PopFinished of this `call`, which replies with Cancelled: whoever asked
+// is gone. One that has been answered is left alone, and one whose acknowledgements are still being
+// written waits until its deadline.
+struct StopWaiting {
+  std::string client_queue;
+  int64_t call = 0;
+};
+
+using Command =
+    std::variant<SubmitGraph, AddTasks, CloseGraph, CancelGraph, CancelTasks, RetryTasks,
+                 ForgetGraph, DeleteQueue, Reconfigure, PopFinished, StopWaiting>;
 
 struct Reply {
   int64_t number = 0;   // of a write; each says what it counts or names

@@ -52,9 +52,23 @@ void DeliveryWaiters::Add(PopFinished pop, const Instant& now, Done done) {
   }
   news_.insert(pop.client_queue);
   ++size_;
-  queue.waiters.push_back({++last_id_, pop.max_tasks, pop.max_bytes, pop.max_value_bytes,
+  queue.waiters.push_back({++last_id_, pop.call, pop.max_tasks, pop.max_bytes, pop.max_value_bytes,
                            pop.deadline, pop.lease, std::move(pop.consumer), false,
                            std::move(done)});
+}
+
+void DeliveryWaiters::Stop(const StopWaiting& stop) {
+  auto queue = queues_.find(stop.client_queue);
+  if (queue == queues_.end()) return;
+  std::vector<Waiter>& waiters = queue->second.waiters;
+  auto waiter = std::find_if(waiters.begin(), waiters.end(),
+                             [&](const Waiter& w) { return w.call == stop.call; });
+  if (waiter == waiters.end()) return;
+  const Done done = std::move(waiter->done);
+  waiters.erase(waiter);
+  --size_;
+  if (queue->second.idle()) queues_.erase(queue);
+  done(absl::CancelledError("the client went away"));
 }
 
 void DeliveryWaiters::Acknowledged(const std::string& client_queue,

@@ -27,6 +27,7 @@ class DeliveryWaiters {
       : reader_(reader), background_(background) {}
 
   void Add(PopFinished pop, const Instant& now, Done done);
+  void Stop(const StopWaiting& stop);
   // These are acknowledged, and that is committed.
   void Acknowledged(const std::string& client_queue, const std::vector<int64_t>& deliveries);
   size_t size() const { return size_; }
@@ -41,6 +42,7 @@ class DeliveryWaiters {
  private:
   struct Waiter {
     int64_t id;
+    int64_t call;
     int max_tasks;
     int64_t max_bytes;
     int64_t max_value_bytes;

@@ -66,6 +66,9 @@ void Engine::Apply(Command command, const Instant& now, Done done) {
         using C = std::decay_t<decltype(c)>;
         if constexpr (std::is_same_v<C, PopFinished>) {
           Pop(std::move(c), now, std::move(done));
+        } else if constexpr (std::is_same_v<C, StopWaiting>) {
+          waiters_.Stop(c);
+          done(Reply());
         } else if constexpr (std::is_same_v<C, Reconfigure>) {
           Apply(c, now, done);
         } else if constexpr (std::is_same_v<C, SubmitGraph>) {

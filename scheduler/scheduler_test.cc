@@ -581,6 +581,38 @@ TEST_F(SchedulerTest, OnlySoManyMayWaitForFinishedTasks) {
   EXPECT_THAT(*again.Wait(), SizeIs(1));
 }
 
+TEST_F(SchedulerTest, WhoeverStopsWaitingForFinishedTasksMakesRoomAndTakesNothing) {
+  SchedulerOptions options;
+  options.max_waiters = 2;
+  scheduler_.reset();
+  Begin(options);
+  Promise<std::vector<storage::Finished>> gone, other, third;
+  PopFinished pop{"client", {}, 1, 1, SteadyTime::InfiniteFuture()};
+  pop.lease = absl::Hours(1);
+  scheduler_->Submit(pop, other.Callback());
+  pop.call = 7;
+  scheduler_->Submit(pop, gone.Callback());
+  for (const StopWaiting& stop : {StopWaiting{"client", 8}, StopWaiting{"another", 7}}) {
+    Promise<GraphId> nothing;
+    scheduler_->Submit(stop, nothing.Callback());
+    EXPECT_TRUE(nothing.Wait().ok());
+  }
+  Promise<GraphId> stopped, again;
+  scheduler_->Submit(StopWaiting{"client", 7}, stopped.Callback());
+  EXPECT_TRUE(stopped.Wait().ok());
+  EXPECT_TRUE(absl::IsCancelled(gone.Wait().status()));
+  scheduler_->Submit(StopWaiting{"client", 7}, again.Callback());
+  EXPECT_TRUE(again.Wait().ok());
+  pop.call = 9;
+  scheduler_->Submit(pop, third.Callback());
+  Agent(2);
+  Submit(Graph({Task("a"), Task("b")}).Queue("client"));
+  End(cluster_.TakeLaunch());
+  End(cluster_.TakeLaunch());
+  EXPECT_THAT(*other.Wait(), SizeIs(1));
+  EXPECT_THAT(*third.Wait(), SizeIs(1));
+}
+
 TEST(SchedulerStartTest, ADamagedHistoryIsFatal) {
   MemoryHistory history;
   history.FailCommits(1, absl::DataLossError("the database is damaged"));

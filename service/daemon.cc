@@ -44,6 +44,7 @@
 #include "service/http/web_files.h"
 #include "service/late_answer.h"
 #include "service/queries.h"
+#include "service/start_line.h"
 #include "service/worker_pool.h"
 #include "storage/file_system.h"
 #include "storage/history.h"
@@ -195,6 +196,7 @@ class DaemonImpl final : public Daemon {
   }
 
   absl::Status Check() override {
+    LogStart(Clock::System().SteadyNow());
     grpc_->SetServing(HttpApi::Health(*scheduler_).ok());
     api_->LookAtCluster();
     const absl::Status write = scheduler_->write_error();
@@ -231,6 +233,7 @@ class DaemonImpl final : public Daemon {
   void Stop(bool drain) override {
     if (std::exchange(stopped_, true)) return;
     if (grpc_ != nullptr) grpc_->SetServing(false);
+    LogStart(SteadyTime::InfiniteFuture());
     // Until it has stopped, what it does can still be watched.
     if (scheduler_ != nullptr) scheduler_->Stop(drain);
     if (hub_ != nullptr) hub_->Stop();
@@ -306,6 +309,13 @@ class DaemonImpl final : public Daemon {
     options.instances = config_.instances;
     options.disk_limits = config_.disk_limits;
     options.slots = static_cast<int>(config_.slots);
+    options.on_agent = [this](const std::string& agent) {
+      if (start_line_.OnAgent(agent)) {
+        LogStart(Clock::System().SteadyNow());
+      } else {
+        spdlog::info("local cluster: {}", agent);
+      }
+    };
     return ClusterMaker([options](executor::Lineage lineage) {
       executor::LocalClusterOptions own = options;
       own.lineage = std::move(lineage);
@@ -430,7 +440,8 @@ class DaemonImpl final : public Daemon {
     grpc_ = *std::move(grpc);
     grpc_address_ = {config_.grpc.host, static_cast<uint16_t>(grpc_->port())};
     grpc_->SetServing(true);
-    LogStart();
+    if (config_.mesos_master) start_line_.OnAgent("agents come with the offers of Mesos");
+    PrepareStartLine();
     for (const std::string& doubt : DoubtfulSettings(config_, executor::DetectResources())) {
       spdlog::warn(doubt);
     }
@@ -500,7 +511,7 @@ class DaemonImpl final : public Daemon {
 
   // What somebody wants to know who reads the log later. On the scheduler's thread, so that the
   // start does not wait for its first batch.
-  void LogStart() {
+  void PrepareStartLine() {
     scheduler_->Inspect([this](const scheduler::Snapshots& live) {
       const scheduler::TaskCounts tasks = live.Cluster(0, 0).counts;
       const int64_t alive = tasks.by_state[static_cast<int>(planner::TaskState::kLaunching)] +
@@ -508,11 +519,20 @@ class DaemonImpl final : public Daemon {
       const std::string cluster =
           config_.mesos_master ? absl::StrCat("on Mesos at ", config_.mesos_master->ToString())
                                : absl::StrCat("on this machine with ", Offered(config_).ToString());
-      spdlog::info("version {} serves {} ({}) {}, pools {}; live graphs: {}, live attempts: {}",
-                   kVersion, config_.state, Addresses(), cluster,
-                   config_.pools.empty() ? "none" : config_.pools.ToString(),
-                   live.LiveGraphs().size(), alive);
+      const SteadyTime now = Clock::System().SteadyNow();
+      start_line_.Begin(
+          absl::StrCat("version ", kVersion, " serves ", config_.state, " (", Addresses(), ") ",
+                       cluster, ", pools ",
+                       config_.pools.empty() ? "none" : config_.pools.ToString(),
+                       "; live graphs: ", live.LiveGraphs().size(), ", live attempts: ", alive),
+          now);
+      LogStart(now);
     });
+  }
+
+  // Once all of it is known.
+  void LogStart(SteadyTime now) {
+    if (const std::optional<std::string> line = start_line_.Take(now)) spdlog::info(*line);
   }
 
   const ServiceConfig config_;
@@ -527,6 +547,7 @@ class DaemonImpl final : public Daemon {
   std::string socket_;
   std::unique_ptr<Users> users_;
   std::unique_ptr<PageSessions> sessions_;
+  StartLine start_line_;
   // In order of their dependencies.
   storage::History history_;
   std::unique_ptr<BoundedLogReader> logs_;  // outlives the reads, which end with the cluster

@@ -132,10 +132,12 @@ int Serve(const CommandLine& command_line, const std::vector<std::string>& argum
     return 1;
   }
   const bool drain = command_line.config.drain;
-  spdlog::info(drain ? "stopping when running attempts have ended; a second signal ends the wait"
-                     : "stopping; running attempts are left to be found again");
+  // Otherwise it is over in a moment.
+  if (drain) {
+    spdlog::info("stopping when running attempts have ended; a second signal ends the wait");
+  }
   Stop(**daemon, drain);
-  spdlog::info("stopped");
+  spdlog::info(drain ? "stopped" : "stopped; running attempts are left to be found again");
   return 0;
 }
 

@@ -26,6 +26,10 @@ absl::Status IoError(int system_error, absl::string_view path, absl::string_view
     case EDQUOT:
       return DiskFull(path);
     case EROFS:
+      return absl::PermissionDeniedError(
+          absl::StrCat("cannot write ", path,
+                       ": its file system is read-only, as the kernel makes one whose disk is "
+                       "broken: check the disk, and mount it again to be written"));
     case EACCES:
     case EPERM:
       return NotWritable(path, std::strerror(system_error));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <fstream>
 
 #include "storage/testing/history_fixture.h"
@@ -27,6 +28,10 @@ TEST(SqliteStatusTest, SaysWhatKindOfErrorItIs) {
   EXPECT_TRUE(absl::IsPermissionDenied(SqliteStatus(nullptr, SQLITE_READONLY, "p")));
   EXPECT_TRUE(absl::IsPermissionDenied(SqliteStatus(nullptr, SQLITE_READONLY_DIRECTORY, "p")));
   EXPECT_TRUE(absl::IsPermissionDenied(SqliteStatus(nullptr, SQLITE_CANTOPEN, "p")));
+  // A file system that has become read-only is no matter of rights.
+  const absl::Status frozen = SqliteStatus(nullptr, SQLITE_IOERR_WRITE, "p", EROFS);
+  EXPECT_TRUE(absl::IsPermissionDenied(frozen));
+  EXPECT_THAT(std::string(frozen.message()), HasSubstr("its file system is read-only"));
   EXPECT_TRUE(absl::IsDataLoss(SqliteStatus(nullptr, SQLITE_CORRUPT, "p")));
   EXPECT_TRUE(absl::IsDataLoss(SqliteStatus(nullptr, SQLITE_NOTADB, "p")));
   EXPECT_TRUE(absl::IsUnavailable(SqliteStatus(nullptr, SQLITE_BUSY, "p")));

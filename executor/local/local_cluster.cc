@@ -511,9 +511,15 @@ absl::Status LocalCluster::Serve(Link* link) {
     agent_ = &link->agent;
   }
   reported_connected_ = true;
-  spdlog::info("local cluster: agent {} was {}, with {} attempts; memory limits: {}", link->pid,
-               link->started ? "started" : "found running", link->held_attempts,
-               link->memory_limits.empty() ? "not told" : link->memory_limits);
+  std::string agent = absl::StrCat(
+      "agent ", link->pid, " was ", link->started ? "started" : "found running", ", with ",
+      link->held_attempts,
+      " attempts; memory limits: ", link->memory_limits.empty() ? "not told" : link->memory_limits);
+  if (options_.on_agent) {
+    options_.on_agent(std::move(agent));
+  } else {
+    spdlog::info("local cluster: {}", agent);
+  }
   reported_reason_.clear();
   bytes_heard_ = 0;
   heard_at_ = pinged_at_ = Now();

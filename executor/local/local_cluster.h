@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_EXECUTOR_LOCAL_LOCAL_CLUSTER_H_
 #define KARTOGRAPH_EXECUTOR_LOCAL_LOCAL_CLUSTER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -39,6 +40,10 @@ struct LocalClusterOptions {
   // What may wait to be sent to an agent that does not read. Beyond it launches come back as
   // kDropped, and cancels and acknowledgements are kept.
   size_t max_unsent_bytes = 256 << 20;
+  // Told of each agent that is connected, on a thread of the cluster: its process id, whether it
+  // was started or found, what it holds and how it keeps memory limits, in words for a log. Not
+  // set: the log is told.
+  std::function<void(std::string)> on_agent{};
 };
 
 // The id of the one agent, across restarts.

@@ -48,11 +48,9 @@ Outcome Runner::OutcomeOf(const Attempt& attempt, AttemptUpdate* update) const {
     update->message = "its worker ended before it took the attempt";
     return Outcome::kRefused;
   }
-  // What was not seen while it ran. It may be of mapped files too, so the figure is only good for
-  // what is far too much.
-  const uint64_t used = attempt.cgroup.fd < 0 ? PeakRam(attempt) : 0;
-  if (attempt.ram_limit > 0 && used / 2 > attempt.ram_limit) {
-    update->message = OverLimit(used, attempt.ram_limit);
+  // It was seen when it was ending by itself, or by what its main process has left behind.
+  if (IsMeasured(attempt) && attempt.measured_peak > attempt.ram_limit) {
+    update->message = OverLimit(attempt.measured_peak, attempt.ram_limit);
     return Outcome::kOutOfMemory;
   }
   if (attempt.reported == -1) {
@@ -86,6 +84,9 @@ uint64_t Runner::PeakRam(const Attempt& attempt) const {
     const uint64_t peak = options_.cgroups->PeakMemory(attempt.cgroup);
     if (peak > 0) return peak;
   }
+  // What is shown is what the limit goes by. The kernel's own peak would not do: what of it was of
+  // mapped files is not known.
+  if (IsMeasured(attempt)) return attempt.measured_peak;
   uint64_t most = attempt.process_peak;
   if (most == 0) {
     // Between its start and the execution of its program a process counts as using what we use. So

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,6 +66,15 @@ std::optional<Process> ParseStat(absl::string_view text) {
   return std::nullopt;
 }
 
+std::vector<pid_t> ParsePids(absl::string_view text) {
+  std::vector<pid_t> pids;
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipWhitespace())) {
+    pid_t pid;
+    if (absl::SimpleAtoi(word, &pid)) pids.push_back(pid);
+  }
+  return pids;
+}
+
 // Into a buffer that is large enough for any stat file.
 ssize_t ReadInto(int folder, const char* path, char* buffer, size_t size) {
   int fd = openat(folder, path, O_RDONLY | O_CLOEXEC);
@@ -117,12 +127,12 @@ bool SignalProcess(const Process& seen, int signal) {
 std::optional<std::vector<pid_t>> ReadChildren() {
   auto text = ReadSmallFile(absl::StrCat("/proc/self/task/", syscall(SYS_gettid), "/children"));
   if (!text.has_value()) return std::nullopt;
-  std::vector<pid_t> children;
-  for (absl::string_view word : absl::StrSplit(*text, ' ', absl::SkipWhitespace())) {
-    pid_t pid;
-    if (absl::SimpleAtoi(word, &pid)) children.push_back(pid);
-  }
-  return children;
+  return ParsePids(*text);
+}
+
+std::vector<pid_t> ReadChildrenOf(pid_t pid) {
+  return ParsePids(
+      ReadSmallFile(absl::StrCat("/proc/", pid, "/task/", pid, "/children")).value_or(""));
 }
 
 std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view name) {
@@ -152,6 +162,30 @@ std::optional<uint64_t> ReadProportionalMemory(pid_t pid) {
     }
   }
   return kept.has_value() ? kept : all;  // a kernel before 5.9 does not tell them apart
+}
+
+uint64_t ReadMemoryOf(const std::vector<Relative>& tree) {
+  uint64_t used = 0;
+  for (const Relative& process : tree) {
+    // After vfork (which posix_spawn and Python's subprocess use) a process has its parent's memory
+    // itself until it executes a program. Asked first, as it may do that meanwhile.
+    const bool is_parents = syscall(SYS_kcmp, process.pid, process.parent, KCMP_VM, 0UL, 0UL) == 0;
+    if (!is_parents) used += ReadProportionalMemory(process.pid).value_or(0);
+  }
+  return used;
+}
+
+uint64_t ReadAnonymousMemory(pid_t pid) {
+  static const uint64_t page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const std::string text = ReadSmallFile(absl::StrCat("/proc/", pid, "/statm")).value_or("");
+  const std::vector<absl::string_view> pages = absl::StrSplit(text, ' ');
+  uint64_t resident = 0;
+  uint64_t of_files = 0;
+  if (pages.size() < 3 || !absl::SimpleAtoi(pages[1], &resident) ||
+      !absl::SimpleAtoi(pages[2], &of_files)) {
+    return 0;
+  }
+  return resident > of_files ? (resident - of_files) * page_bytes : 0;
 }
 
 ProcessUsage ReadUsage(pid_t pid) {

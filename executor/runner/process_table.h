@@ -36,12 +36,25 @@ std::optional<Process> ReadProcess(pid_t pid);
 bool SignalProcess(const Process& seen, int signal);
 // The direct children of the calling thread; nothing where this kernel does not list them.
 std::optional<std::vector<pid_t>> ReadChildren();
+// The children of another process's first thread; nothing where they cannot be known.
+std::vector<pid_t> ReadChildrenOf(pid_t pid);
 // A variable of the environment that the process was started with; nothing where it has none or may
 // not be read.
 std::optional<std::string> ReadEnvironmentVariable(pid_t pid, absl::string_view name);
 // Its share of the memory it uses, in bytes, without mapped files: pages that n processes share
 // count 1/n for each. Nothing where it is gone or may not be read.
 std::optional<uint64_t> ReadProportionalMemory(pid_t pid);
+struct Relative {
+  pid_t pid = 0;
+  pid_t parent = 0;
+};
+// What the processes of a tree use together, in the same way: what only they share counts once.
+uint64_t ReadMemoryOf(const std::vector<Relative>& tree);
+
+// Its memory now, in bytes, without mapped files and what is shared as one is, but with pages that
+// it shares with its forks. Takes some microseconds, as nothing is looked up page by page, and the
+// kernel's counters may be some pages behind. 0 where it is gone.
+uint64_t ReadAnonymousMemory(pid_t pid);
 
 struct ProcessUsage {
   absl::Duration cpu_time;  // so far, with that of children that it has waited for

@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "executor/runner/testing/taken_descriptors.h"
@@ -78,6 +80,51 @@ TEST_F(ProcessTableTest, SaysThatAProcessIsGone) {
   waitpid(gone, nullptr, 0);
   EXPECT_FALSE(SignalProcess(*process, SIGKILL));
   EXPECT_EQ(errno, ESRCH);
+}
+
+TEST_F(ProcessTableTest, ListsTheChildrenOfAProcess) {
+  EXPECT_EQ(ReadChildrenOf(getpid()), std::vector<pid_t>{pid_});
+  EXPECT_TRUE(ReadChildrenOf(pid_).empty());
+}
+
+TEST_F(ProcessTableTest, PagesThatProcessesShareCountOnce) {
+  constexpr uint64_t kHeld = 32 << 20;
+  constexpr uint64_t kNear = 4 << 20;  // what the rest of the process changes meanwhile
+  const uint64_t without = ReadAnonymousMemory(getpid());
+  const std::string held(kHeld, 'x');
+  const uint64_t with = ReadAnonymousMemory(getpid());
+  EXPECT_GE(with, without + kHeld - kNear);
+  const uint64_t alone = ReadMemoryOf({{getpid(), 0}});
+  EXPECT_GE(alone, kHeld);
+  const pid_t copy = fork();
+  if (copy == 0) {
+    while (held.size() == kHeld) pause();
+  }
+  EXPECT_GE(ReadAnonymousMemory(copy), kHeld) << "of each by itself it is all of them";
+  const uint64_t together = ReadMemoryOf({{getpid(), 0}, {copy, getpid()}});
+  EXPECT_GE(together, kHeld);
+  EXPECT_LT(together, kHeld + alone / 2);
+  kill(copy, SIGKILL);
+  waitpid(copy, nullptr, 0);
+  EXPECT_EQ(ReadAnonymousMemory(copy), 0u);
+}
+
+// As after vfork, which would not let this one go on.
+TEST_F(ProcessTableTest, AProcessInItsParentsMemoryAddsNothing) {
+  const std::string held(32 << 20, 'x');
+  std::vector<char> stack(1 << 16);
+  const pid_t other = clone(
+      [](void*) {
+        while (true) pause();
+        return 0;
+      },
+      stack.data() + stack.size(), CLONE_VM | SIGCHLD, nullptr);
+  ASSERT_GT(other, 0);
+  const uint64_t alone = ReadMemoryOf({{getpid(), 0}});
+  EXPECT_GE(alone, held.size());
+  EXPECT_LT(ReadMemoryOf({{getpid(), 0}, {other, getpid()}}), alone + held.size() / 2);
+  kill(other, SIGKILL);
+  waitpid(other, nullptr, 0);
 }
 
 }  // namespace

@@ -316,6 +316,7 @@ bool Runner::Start(const Launch& launch) {
   if (attempt->ram_limit > 0 && options_.cgroups == nullptr) {
     ++measured_;
     survey_at_ = std::min(survey_at_, attempt->start.steady + options_.sample_period);
+    glance_at_ = std::min(glance_at_, attempt->start.steady + options_.glance_period);
   }
   attempts_[launch.attempt.value] = std::move(owned);
   if (std::optional<Failure> failure = MakeProcess(launch, attempt)) {
@@ -421,7 +422,7 @@ void Runner::SetTimer(Attempt* attempt, SteadyTime at) {
 
 absl::Duration Runner::UntilDue() const {
   if (!ended_.empty()) return absl::ZeroDuration();
-  SteadyTime due = std::min(survey_at_, orphan_check_at_);
+  SteadyTime due = std::min({survey_at_, glance_at_, orphan_check_at_});
   if (!timers_.empty()) due = std::min(due, timers_.begin()->first);
   if (!young_.empty()) due = std::min(due, young_.begin()->first);
   due = std::min(due, workers_.NextExcess());
@@ -440,6 +441,7 @@ void Runner::Poll(std::vector<AttemptUpdate>* ended) {
   while (std::unique_ptr<Worker> excess = workers_.TakeExcess(now)) EndWorker(std::move(excess));
   RunTimers(now);
   LookAtYoung(now);
+  if (glance_at_ <= now) Glance(now);
   if (orphan_check_at_ <= now) CheckForOrphans(now);
   if (survey_at_ <= now) Survey(now);
   // Return values are read as the ends are given out, so that few of them are in memory at once.
@@ -486,7 +488,7 @@ void Runner::LookAtYoung(SteadyTime now) {
     if (score.ok() && write(score.get(), oom_score_.data(), oom_score_.size()) < 0) {
       // A host may forbid it; the kernel then chooses as it would.
     }
-    if (attempt->cgroup.fd >= 0) continue;
+    if (attempt->cgroup.fd >= 0 || IsMeasured(*attempt)) continue;
     attempt->measured_peak =
         std::max(attempt->measured_peak, ReadProportionalMemory(attempt->pid).value_or(0));
   }

@@ -45,15 +45,14 @@ namespace kartograph::executor {
 // all attempts that it can belong to.
 //
 // Declared memory is a limit. With a cgroup pool the kernel keeps it, and counts what was used.
-// Without, the trees of attempts that declare some are measured ten times a second, more often
-// while they grow, each page once, and those of mapped files not at all, as the kernel can take
-// them back. What goes up and down again in between passes unseen, until the attempt has ended:
-// then the kernel reports how much its largest process ever had, and what that is above the most
-// that was measured of one is added to what was measured. As it may be of mapped files, only what
-// is more than twice what it may have ends the attempt as out of memory after all. So that none can
-// take a host's memory between two measurements, each of its processes has a limit of what it can
-// map for itself (RLIMIT_DATA): twice the declared memory and a gigabyte. Beyond it, allocating
-// fails.
+// Without, it is kept by looking: at the tree of each attempt that declares some every ten
+// milliseconds (glance.cc), and at all processes ten times a second, more often while a tree grows,
+// which finds those that have left their trees. Pages that processes share count once, and mapped
+// files not at all, as the kernel can take them back. The most that a look has seen is what the
+// limit goes by, and what is reported. What is taken and given back between two looks passes
+// unseen; what the kernel reports of an ended process does not help, as it may be of mapped files.
+// So that none can take a host's memory in that time, each process has a limit of what it can map
+// for itself (RLIMIT_DATA): twice the declared memory and a gigabyte. Beyond it, allocating fails.
 //
 // What it prints goes through pipes into its sandbox (output_collector.h). What it is to read is
 // written there before it starts, as `input` and `inputs`, but for what goes along with the message
@@ -61,8 +60,8 @@ namespace kartograph::executor {
 //
 // One that runs for more than a moment is made likelier than the agent to be ended where the host
 // is out of memory (oom_score_adj). Without a cgroup, how much memory a shorter one took is not
-// known, unless it was more than the agent: until it is its program a process counts as using what
-// the agent does.
+// known. Of one that declares none, and so is not looked at, the kernel's peak is reported where it
+// is more than the agent's: until it is its program a process counts as using what the agent does.
 //
 // A worker (worker.h) is a process that is given another attempt when one has ended, if it is
 // still as good as new: it has no children, and is not too large. After a cancel, a timeout or a
@@ -98,7 +97,10 @@ class Runner {
     DiskLimits disk_limits = {};
     bool logs_read_remotely = false;  // see OutputCollector::Options
     int64_t max_result_bytes = 64 << 20;
+    // Between two looks at the memory of all processes, and of the trees that are known, which
+    // costs less; more where they take long.
     absl::Duration sample_period = absl::Milliseconds(100);
+    absl::Duration glance_period = absl::Milliseconds(10);
     CgroupPool* cgroups = nullptr;          // may be null; outlives the runner
     const Clock* clock = &Clock::System();  // outlives the runner
     // Called with the process that leads an attempt's session, and with whether it was made for
@@ -204,6 +206,7 @@ class Runner {
     absl::Duration cpu_before;
     absl::Duration group_cpu_before;
     uint64_t measured_peak = 0;  // bytes of the tree; the largest seen
+    uint64_t glanced = 0;        // the same, with shared pages counted for each process
     uint64_t process_rss = 0;    // of one of its processes, the largest seen
     uint64_t process_peak = 0;   // of a worker's process, as the kernel counts it
     std::string message;
@@ -309,6 +312,17 @@ class Runner {
   void KillOrphans(const std::vector<Process>& processes, SteadyTime now);
   void CheckEnding(Attempt* attempt, SteadyTime now);
   void Measure(Attempt* attempt, SteadyTime now);
+  // Looks at those whose memory is limited by measuring, a few microseconds at each.
+  void Glance(SteadyTime now);
+  void GlanceAt(Attempt* attempt, SteadyTime now);
+  // Whether its limit is kept by measuring.
+  static bool IsMeasured(const Attempt& attempt) {
+    return attempt.ram_limit > 0 && attempt.cgroup.fd < 0;
+  }
+  // Whether what its tree uses now says something of it.
+  static bool CanBeMeasured(const Attempt& attempt);
+  // Reads what its tree uses, and ends it where that is too much.
+  void Judge(Attempt* attempt, const std::vector<Relative>& tree, SteadyTime now);
   absl::Duration UntilNextSurvey(SteadyTime now);
   void CheckForOrphans(SteadyTime now);
 
@@ -339,6 +353,7 @@ class Runner {
   uint64_t last_serial_ = 0;
   size_t measured_ = 0;  // attempts that have to be sampled
   SteadyTime survey_at_ = kNever;
+  SteadyTime glance_at_ = kNever;
   SteadyTime surveyed_at_ = SteadyTime::InfinitePast();
   SteadyTime orphan_check_at_ = kNever;
   std::vector<AttemptUpdate> ended_;

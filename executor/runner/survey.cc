@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "executor/runner/runner.h"
@@ -200,16 +201,12 @@ void Runner::Measure(Attempt* attempt, SteadyTime now) {
   }
   // The sum counts shared pages once for each process. Where it could be the most so far, they are
   // counted once in all, which takes longer.
-  uint64_t used = 0;
+  std::vector<Relative> tree;
   for (const Process& process : attempt->members) {
     if (process.pid == attempt->pid && attempt->in_our_memory) continue;
-    used += ReadProportionalMemory(process.pid).value_or(0);
+    tree.push_back({process.pid, process.parent});
   }
-  attempt->measured_peak = std::max(attempt->measured_peak, used);
-  if (limit == 0 || used <= limit) return;
-  if (attempt->cause != Outcome::kNone || attempt->main_ended) return;
-  attempt->message = OverLimit(used, limit);
-  BeginEnding(attempt, Outcome::kOutOfMemory, now, absl::ZeroDuration());
+  Judge(attempt, tree, now);
 }
 
 // Half the time in which a tree that grows on as it did since the last survey reaches its limit.

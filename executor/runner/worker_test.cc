@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/testing/manual_clock.h"
@@ -284,6 +285,9 @@ TEST_F(WorkerTest, AnIdleOneThatEndsIsReplaced) {
 TEST_F(WorkerTest, AnAttemptThatItNeverTookIsNotSpent) {
   const pid_t pid = WorkerPid(1);
   kill(pid, SIGSTOP);
+  // It has stopped when the kernel says so, not when the signal is sent.
+  const std::string stat = absl::StrCat("/proc/", pid, "/stat");
+  ASSERT_TRUE(RunUntil([&] { return absl::StrContains(ReadWhole(stat), ") T "); }));
   runner().Start(Task(2, "pid"));
   kill(pid, SIGKILL);
   const AttemptUpdate end = WaitEnd(2);

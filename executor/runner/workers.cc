@@ -105,6 +105,7 @@ void Runner::MeasureWorker(Attempt* attempt) {
   usage = ReadUsage(attempt->pid);
   attempt->usage = {};
   attempt->usage.ru_utime = absl::ToTimeval(usage.cpu_time);
+  if (IsMeasured(*attempt)) GlanceAt(attempt, clock_.SteadyNow());
   const uint64_t peak = ReadPeakMemory(attempt->pid);
   attempt->process_peak = peak;
   // For the next attempt, where that would be wrong by more than a little.

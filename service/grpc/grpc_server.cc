@@ -35,6 +35,17 @@ std::vector<std::string> ServiceNames() {
           "grpc.reflection.v1alpha.ServerReflection"};
 }
 
+void SetKeepalive(const GrpcKeepalive& keepalive, grpc::ServerBuilder& builder) {
+  const auto set = [&builder](const char* name, absl::Duration span) {
+    builder.AddChannelArgument(name, static_cast<int>(absl::ToInt64Milliseconds(span)));
+  };
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive.ping_after);
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive.timeout);
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive.least_interval);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+}
+
 class GrpcServerImpl final : public GrpcServer {
  public:
   GrpcServerImpl(const ServiceParts& parts, PageService::NewLink new_page_link)
@@ -60,13 +71,7 @@ class GrpcServerImpl final : public GrpcServer {
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     // Two services on one port would each get some of the clients.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    // Clients may ping to keep long waits alive, every ten seconds at most (less here, as a network
-    // delays some); the streams of a client whose host has vanished are ended likewise.
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    SetKeepalive(options.keepalive, builder);
     builder.RegisterService(&service_);
     builder.RegisterService(&reflection_);
     builder.RegisterService(&page_);

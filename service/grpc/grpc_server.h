@@ -15,6 +15,17 @@
 
 namespace kartograph::service {
 
+// How a peer is noticed that has vanished without a word, as its host has lost power or network.
+struct GrpcKeepalive {
+  // A connection that has brought nothing for so long is sent a ping; if nothing comes for
+  // `timeout` after it, the connection is closed, and its calls are cancelled.
+  absl::Duration ping_after = absl::Seconds(20);
+  absl::Duration timeout = absl::Seconds(10);
+  // Clients may ping as well, with and without calls, but not more often than this. Ours do so
+  // every ten seconds; a network delays one and not the next.
+  absl::Duration least_interval = absl::Seconds(5);
+};
+
 struct GrpcServerOptions {
   // The path of a Unix socket, in a folder that its owner alone enters; one that an earlier server
   // has left there is replaced. Anyone who reaches it can do anything.
@@ -26,6 +37,7 @@ struct GrpcServerOptions {
   // Makes a link into the status page for whoever has this credential; thread-safe and does not
   // block.
   std::function<std::string(const std::string& credential)> new_page_link{};
+  GrpcKeepalive keepalive{};
 };
 
 // Thread-safe.

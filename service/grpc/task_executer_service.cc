@@ -44,8 +44,28 @@ struct Reply {
   grpc::CallbackServerContext* context;
   grpc::ServerUnaryReactor* reactor;
 
-  explicit Reply(grpc::CallbackServerContext* c) : context(c), reactor(c->DefaultReactor()) {}
+  explicit Reply(grpc::CallbackServerContext* c) : Reply(c, c->DefaultReactor()) {}
+  Reply(grpc::CallbackServerContext* c, grpc::ServerUnaryReactor* r) : context(c), reactor(r) {}
   void Finish(const absl::Status& status) const { reactor->Finish(ToGrpcStatus(status, *context)); }
+};
+
+// A PopFinished that waits no longer than its client is there.
+class PopCall final : public grpc::ServerUnaryReactor {
+ public:
+  PopCall(scheduler::Scheduler* scheduler, std::string client_queue, int64_t call)
+      : scheduler_(scheduler), client_queue_(std::move(client_queue)), call_(call) {}
+
+  // After the call has been given to the scheduler.
+  void OnCancel() override {
+    scheduler_->Submit(scheduler::StopWaiting{client_queue_, call_},
+                       [](const absl::StatusOr<scheduler::Reply>&) {});
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  scheduler::Scheduler* const scheduler_;
+  const std::string client_queue_;
+  const int64_t call_;
 };
 
 template <typename Request>
@@ -383,15 +403,17 @@ grpc::ServerUnaryReactor* TaskExecuterService::Retry(Context* context,
 grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
                                                            const v1::PopFinishedRequest* request,
                                                            v1::PopFinishedResponse* response) {
-  const Reply reply(context);
   ProblemList problems;
   const absl::StatusOr<std::string> queue =
       QueueOf(request->client_queue(), CallerOf(*context, *parts_.users), *parts_.users, problems);
+  const int64_t call = ++last_pop_;
+  const Reply reply(context, new PopCall(parts_.scheduler, queue.ok() ? *queue : "", call));
   if (!queue.ok()) {
     reply.Finish(queue.status());
     return reply.reactor;
   }
   scheduler::PopFinished pop = ConvertPop(*request, *queue, problems);
+  pop.call = call;
   const absl::Duration wait =
       ConvertDuration(request->wait(), "wait", absl::ZeroDuration(), problems);
   if (wait > kMaxWait) {

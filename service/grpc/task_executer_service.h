@@ -2,6 +2,9 @@
 #ifndef KARTOGRAPH_SERVICE_GRPC_TASK_EXECUTER_SERVICE_H_
 #define KARTOGRAPH_SERVICE_GRPC_TASK_EXECUTER_SERVICE_H_
 
+#include <atomic>
+#include <cstdint>
+
 #include "api/kartograph/v1/task_executer.grpc.pb.h"
 #include "service/service_parts.h"
 
@@ -78,6 +81,7 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
   std::vector<std::string> TailsOf(const std::vector<storage::Finished>& finished);
 
   const ServiceParts parts_;
+  std::atomic<int64_t> last_pop_{0};
 };
 
 }  // namespace kartograph::service

@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.parse
@@ -22,6 +23,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # for what several folders of tests use
 KARTOGRAPHD = os.environ.get("KARTOGRAPHD", str(ROOT / "bazel-bin/service/kartographd"))
 KARTOGRAPH = os.environ.get("KARTOGRAPH", str(ROOT / "bazel-bin/cli/kartograph"))
 CHROMIUM = "/usr/bin/chromium"
@@ -57,9 +59,9 @@ def belongs_to(state):
 class Service:
     """A kartographd with 2 cores, 1 GiB and a pool of two database connections, on paper."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, state):
         self.folder = folder
-        self.state = folder / "state"
+        self.state = state
         self.process = None
         self.grpc = self.http = "127.0.0.1:0"
 
@@ -158,6 +160,43 @@ class Gate:
         self.path.touch()
 
 
+def mark(page):
+    """Leaves a mark that a reload would wipe out."""
+    page.evaluate("window.mark = 'still here'")
+
+
+def assert_not_reloaded(page):
+    assert page.evaluate("window.mark") == "still here"
+
+
+# Texts whose contrast to what is behind them is below WCAG's 4.5 (3 for large ones).
+CONTRAST = """() => {
+  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+      .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+      .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const colour = parse(getComputedStyle(node).backgroundColor);
+      if (colour.length < 4 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  for (const node of document.body.querySelectorAll('*')) {
+    const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || !node.checkVisibility()) continue;
+    const style = getComputedStyle(node);
+    const [a, b] = [light(parse(style.color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5)) {
+      bad.push(`${node.tagName} .${node.className} '${node.textContent}' ${ratio.toFixed(2)}`);
+    }
+  }
+  return bad;
+}"""
+
+
 @contextlib.contextmanager
 def fresh_folder():
     """A folder with a short path, as sockets need it."""
@@ -169,8 +208,8 @@ def fresh_folder():
 
 
 @contextlib.contextmanager
-def running_service(folder):
-    service = Service(folder)
+def running_service(folder, state):
+    service = Service(folder, state)
     try:
         yield service.start()
     finally:
@@ -184,8 +223,13 @@ def folder():
 
 
 @pytest.fixture
-def service(folder):
-    with running_service(folder) as running:
+def state(folder):
+    return folder / "state"
+
+
+@pytest.fixture
+def service(folder, state):
+    with running_service(folder, state) as running:
         yield running
 
 
@@ -260,7 +304,7 @@ def open_page(browser, service):
 @pytest.fixture(scope="module")
 def shared_page(browser):
     """One page of one service for all tests of a file that change neither."""
-    with fresh_folder() as path, running_service(path) as running:
+    with fresh_folder() as path, running_service(path, path / "state") as running:
         opener = Opener(browser, running)
         yield opener()
         opener.close()

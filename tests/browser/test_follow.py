@@ -4,14 +4,7 @@ import json
 
 from playwright.sync_api import expect
 
-
-def mark(page):
-    """Leaves a mark that a reload would wipe out."""
-    page.evaluate("window.mark = 'still here'")
-
-
-def assert_not_reloaded(page):
-    assert page.evaluate("window.mark") == "still here"
+from conftest import assert_not_reloaded, mark
 
 
 def graph_row(page, name):

@@ -6,6 +6,8 @@ import signal
 import pytest
 from playwright.sync_api import expect
 
+from conftest import CONTRAST
+
 
 def test_a_stopped_service_is_said_loudly_and_found_again(service, open_page, gate):
     service.submit("before", {"wait": {"command": gate.wait}})
@@ -125,31 +127,3 @@ def test_every_text_can_be_read(service, open_page, gate, scheme):
     page.locator("#graphs li .name").click()
     expect(page.locator("#graph-page .task")).to_have_count(5)
     assert page.evaluate(CONTRAST) == []
-
-
-# Texts whose contrast to what is behind them is below WCAG's 4.5 (3 for large ones).
-CONTRAST = """() => {
-  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-      .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-      .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => {
-    for (; node; node = node.parentElement) {
-      const colour = parse(getComputedStyle(node).backgroundColor);
-      if (colour.length < 4 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const bad = [];
-  for (const node of document.body.querySelectorAll('*')) {
-    const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    if (!own || !node.checkVisibility()) continue;
-    const style = getComputedStyle(node);
-    const [a, b] = [light(parse(style.color)), light(behind(node))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5)) {
-      bad.push(`${node.tagName} .${node.className} '${node.textContent}' ${ratio.toFixed(2)}`);
-    }
-  }
-  return bad;
-}"""

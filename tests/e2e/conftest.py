@@ -1,16 +1,18 @@
 """Fixtures of the end-to-end tests."""
 
+import contextlib
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 import harness  # noqa: E402
+from small_disk import mounted  # noqa: E402
 
 
 def pytest_configure(config):
@@ -31,19 +33,8 @@ def folder():
 def small_disk(folder):
     """A function that mounts a disk of so many MiB, to be filled; ask for it before `start`, so that
     it goes after the services on it."""
-    mounted = []
-
-    def mount(mebibytes):
-        path = folder / "disk"
-        path.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "kartograph-test", path],
-                          stderr=subprocess.DEVNULL, check=False).returncode != 0:
-            pytest.skip("a full disk takes the right to mount a small one")
-        mounted.append(path)
-        return path
-    yield mount
-    for path in mounted:
-        subprocess.run(["umount", "-l", path], check=True)
+    with contextlib.ExitStack() as disks:
+        yield lambda mebibytes: disks.enter_context(mounted(folder / "disk", mebibytes))
 
 
 @pytest.fixture

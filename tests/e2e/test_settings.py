@@ -97,20 +97,29 @@ def test_settings_as_usual_are_not_doubted(start):
     assert "did you mean" not in service.stderr() and "this machine has" not in service.stderr()
 
 
+def start_line(service):
+    """The one line that says how the service began; its agent is in no other."""
+    lines = eventually(lambda: [line for line in service.stderr().splitlines() if " serves " in line],
+                       "the start is in the log")
+    assert len(lines) == 1 and service.stderr().count("memory limits: ") <= 1, service.stderr()
+    return lines[0]
+
+
 def test_the_start_and_the_stop_are_in_the_log(start, folder):
     service = start("--cpu", "2", "--ram", "64MiB", "--pool", "db=3")
     gate = folder / "gate"
     graph = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.02; done")])
-    eventually(lambda: service.agent_pid() and "was started" in service.stderr(), "the agent is named")
+    line = start_line(service)
     agent = service.agent_pid()
-    assert f"agent {agent} was started, with 0 attempts; memory limits: " in service.stderr()
+    for words in (f"serves {service.state} ", "with cpu=2 ram=64MiB, pools db=3", "live graphs: 0, live attempts: 0",
+                  f"agent {agent} was started, with 0 attempts; memory limits: "):
+        assert words in line
     service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
     assert service.terminate() == 0
-    assert service.stderr().endswith(" info stopped\n")
+    assert service.stderr().endswith(" info stopped; running attempts are left to be found again\n")
     service.start()
-    eventually(lambda: f"agent {agent} was found running, with 1 attempts" in service.stderr(), "it is found")
-    line = next(line for line in service.stderr().splitlines() if "live graphs" in line)
-    for words in (f"serves {service.state} ", "with cpu=2 ram=64MiB, pools db=3", "live graphs: 1, live attempts: 1"):
+    line = start_line(service)
+    for words in ("live graphs: 1, live attempts: 1", f"agent {agent} was found running, with 1 attempts"):
         assert words in line
     # One zone everywhere, whatever the machine's.
     for text in (service.stderr(), (service.state / "agent.log").read_text()):

@@ -12,6 +12,7 @@ import pytest
 
 from harness import (KARTOGRAPHD, PATIENCE, SANITIZER, Service, StartFailed, eventually, pb,
                      processes_with, task)
+from small_disk import fill_up
 
 
 def refused(start, *flags, **options):
@@ -188,7 +189,7 @@ def test_running_out_of_disk_is_told_and_damages_nothing(small_disk, start, fold
     running = service.submit([task("a", shell=f"while [ ! -e {gate} ]; do sleep 0.05; done")])
     service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
     assert service.get("/healthz")[0] == 200
-    fill_up(mounted)
+    filler = fill_up(mounted)
     accepted = submit_until_refused(service)
     assert service.running()
     # It says so wherever somebody may look, and what runs is shown as that.
@@ -203,7 +204,7 @@ def test_running_out_of_disk_is_told_and_damages_nothing(small_disk, start, fold
     assert [graph.graph_id for graph in graphs] == [*reversed(accepted), running, kept], \
         "half a graph is stored"
     # With room again, it goes on as if nothing had been.
-    (mounted / "filler").unlink()
+    filler.unlink()
 
     def accepted():
         try:
@@ -234,7 +235,7 @@ def test_what_runs_can_be_cancelled_on_a_disk_that_others_have_filled(small_disk
     service = start(state=mounted / "state")
     running = service.submit([task("a", "sleep", "600.25"), task("b", after=["a"])])
     service.wait_for_task(running, "a", pb.TASK_STATE_RUNNING)
-    fill_up(mounted)
+    filler = fill_up(mounted)
     submit_until_refused(service)
     eventually(lambda: b"is full" in service.get("/healthz")[2], "it says why")
     cancelled = service.cli("cancel", running)
@@ -243,7 +244,7 @@ def test_what_runs_can_be_cancelled_on_a_disk_that_others_have_filled(small_disk
     eventually(lambda: not processes_with("600.25"), "it has ended")
     assert service.get("/healthz")[0] == 503, "there is still no room for anything else"
     service.kill()
-    (mounted / "filler").unlink()
+    filler.unlink()
     service.start()
     assert service.wait_for_graph(running).state == pb.GRAPH_STATE_CANCELLED
     assert service.states(running) == {"a": "CANCELLED", "b": "CANCELLED"}
@@ -261,17 +262,6 @@ def submit_until_refused(service):
             assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
             return accepted
     raise AssertionError("a full disk refuses nothing")
-
-
-def fill_up(folder):
-    """Writes a file `filler` until nothing more fits."""
-    with open(folder / "filler", "wb", buffering=0) as filler:
-        for size in (1 << 20, 1 << 12, 1 << 8, 1):
-            try:
-                while True:
-                    filler.write(b"\0" * size)
-            except OSError:
-                pass
 
 
 @pytest.mark.skipif(SANITIZER is not None, reason="a sanitizer needs more files of its own")

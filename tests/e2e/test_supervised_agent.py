@@ -1,5 +1,6 @@
 """An agent that is not the service's to start: --agent-binary none."""
 
+import re
 import subprocess
 
 import pytest
@@ -30,11 +31,13 @@ def test_the_service_waits_for_it_and_says_so(start, supervise):
     assert service.get("/healthz")[0] == 200, "graphs are accepted"
     assert f"NOT connected to its cluster: {why}" in service.cli("status").stdout
     assert service.stderr().count(why) == 1
+    eventually(lambda: "; no agent has connected yet\n" in service.stderr(), "the log does not wait for it")
     assert b"kartograph_cluster_connected 0" in service.get("/metrics")[2]
     graph = service.submit([task("patient")])
     supervise(service.state)
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
     eventually(lambda: service.get("/healthz")[2] == b"ok\n", "/healthz says so")
+    assert re.search(r" local cluster: agent \d+ was found running, with 0 attempts; ", service.stderr())
     agents = service.call("GetCluster", pb.GetClusterRequest()).agents
     kept_by = agents[0].attributes["memory_limits"].partition(":")[0]
     assert kept_by in ("kernel", "measuring")

@@ -9,8 +9,9 @@
 
 namespace kartograph::service {
 
-GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::optional<Tls> tls)
-    : socket(absl::StrCat(testing::TempDir(), "/grpc.XXXXXX")) {
+GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::optional<Tls> tls,
+                         GrpcKeepalive keepalive, scheduler::SchedulerOptions options)
+    : below(std::move(options)), socket(absl::StrCat(testing::TempDir(), "/grpc.XXXXXX")) {
   EXPECT_NE(mkdtemp(socket.data()), nullptr);
   socket += "/sock";
   target = *MakeSocketTarget(socket);
@@ -22,7 +23,8 @@ GrpcHarness::GrpcHarness(const std::function<void(ServiceParts&)>& adjust, std::
                          .new_page_link =
                              [](const std::string& credential) {
                                return absl::StrCat("http://page/login?code=", credential);
-                             }},
+                             },
+                         .keepalive = keepalive},
                         below.parts);
   EXPECT_TRUE(started.ok()) << started.status();
   server = *std::move(started);

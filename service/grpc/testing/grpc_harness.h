@@ -23,7 +23,8 @@ class GrpcHarness {
 
   // `adjust` may set limits before the server starts; `tls` is of its port.
   explicit GrpcHarness(const std::function<void(ServiceParts&)>& adjust = nullptr,
-                       std::optional<Tls> tls = std::nullopt);
+                       std::optional<Tls> tls = std::nullopt, GrpcKeepalive keepalive = {},
+                       scheduler::SchedulerOptions options = {});
   ~GrpcHarness();
 
   // To the socket, where no token is needed.

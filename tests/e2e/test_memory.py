@@ -1,0 +1,60 @@
+"""What a task uses of memory: what is shown is what its declared `ram` is held against."""
+
+from harness import outcome_name, pb, task
+
+MIB = 1 << 20
+
+# Each takes what it is told for so long, and gives it back before it ends.
+TAKES = """
+import mmap, sys, time
+taken = mmap.mmap(-1, int(sys.argv[1]), mmap.MAP_PRIVATE)
+for at in range(0, len(taken), 4096): taken[at] = 1
+time.sleep(float(sys.argv[2]))
+taken.close()
+"""
+READS_A_FILE = """
+import mmap
+size = 300 << 20
+with open("file", "w+b") as file:
+    file.truncate(size)
+    data = mmap.mmap(file.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ)
+    sum(data[at] for at in range(0, size, 4096))
+"""
+FORKS = """
+import os, time
+shared = b"x" * (80 << 20)
+children = []
+while len(children) < 4 and 0 not in children: children.append(os.fork())
+time.sleep(1)
+if 0 not in children:
+    for child in children: os.waitpid(child, 0)
+"""
+
+
+def attempts_of(service, programs, ram):
+    """Runs programs of Python with their arguments; returns the attempt of each."""
+    tasks = [task(f"t{i}", "/usr/bin/python3", "-SEc", *words, consumption={"ram": ram, "cpu": 1})
+             for i, words in enumerate(programs)]
+    graph = service.submit(tasks)
+    service.wait_for_graph(graph)
+    attempts = [service.task(graph, f"t{i}").attempts for i in range(len(tasks))]
+    assert all(len(found) == 1 for found in attempts)
+    return [found[0] for found in attempts]
+
+
+def test_more_than_declared_is_never_shown_of_a_task_that_succeeded(shared):
+    for attempt in attempts_of(shared, [(TAKES, str(150 * MIB), "0.03")] * 8, 100 * MIB):
+        over = attempt.usage.peak_ram_bytes > 100 * MIB
+        assert outcome_name(attempt.outcome) in (["OUT_OF_MEMORY"] if over else ["SUCCEEDED", "OUT_OF_MEMORY"])
+
+
+def test_more_than_declared_ends_a_task_that_holds_it(shared):
+    (attempt,) = attempts_of(shared, [(TAKES, str(150 * MIB), "600")], 100 * MIB)
+    assert outcome_name(attempt.outcome) == "OUT_OF_MEMORY"
+    assert "declared ram=100MiB" in attempt.message
+
+
+def test_a_large_file_that_is_read_and_pages_that_forks_share_are_not_held_against_a_task(shared):
+    for attempt in attempts_of(shared, [(READS_A_FILE,), (FORKS,)], 150 * MIB):
+        assert attempt.outcome == pb.OUTCOME_SUCCEEDED, attempt.message
+        assert attempt.usage.peak_ram_bytes <= 150 * MIB
