@@ -158,9 +158,10 @@ class Client::Impl {
   }
 
   template <typename Request, typename Response>
-  absl::StatusOr<Response> CallUsers(
-      grpc::Status (v1::Users::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-      const Request& request) {
+  absl::StatusOr<Response> CallUsers(grpc::Status (v1::Users::Stub::*method)(grpc::ClientContext*,
+                                                                             const Request&,
+                                                                             Response*),
+                                     const Request& request) {
     const auto users = v1::Users::NewStub(channel_);
     return Call<v1::Users::Stub, Request, Response>(users.get(), method, request, kReadDeadline);
   }

@@ -132,14 +132,14 @@ void PrintAgents(const v1::Cluster& cluster, std::ostream* out) {
 
 std::string GraphTable(const google::protobuf::RepeatedPtrField<v1::Graph>& graphs,
                        absl::Time now) {
-  std::vector<std::string> heading = {"ID",     "NAME",   "STATE",     "DONE",
+  std::vector<std::string> heading = {"ID",      "NAME",   "STATE",     "DONE",
                                       "RUNNING", "FAILED", "SUBMITTED", "TIME"};
   // Where there is one user, who it is says nothing.
   const bool several = std::any_of(graphs.begin(), graphs.end(), [&](const v1::Graph& graph) {
     return graph.user() != graphs.begin()->user();
   });
   if (several) heading.emplace_back("USER");
-  Table table(std::move(heading));
+  Table table(heading);
   for (const v1::Graph& graph : graphs) {
     std::vector<std::string> row = {
         graph.graph_id(),
@@ -152,7 +152,7 @@ std::string GraphTable(const google::protobuf::RepeatedPtrField<v1::Graph>& grap
         FormatElapsed(TimeTaken(graph, now)),
     };
     if (several) row.push_back(graph.user());
-    table.Row(std::move(row));
+    table.Row(row);
   }
   return table.ToString();
 }

@@ -174,8 +174,8 @@ grpc::Status FakeUsers::AddUser(grpc::ServerContext*, const v1::AddUserRequest* 
 
 grpc::Status FakeUsers::RemoveUser(grpc::ServerContext*, const v1::RemoveUserRequest* request,
                                    v1::RemoveUserResponse*) {
-  const size_t removed = std::erase_if(
-      users, [&](const v1::User& user) { return user.name() == request->name(); });
+  const size_t removed =
+      std::erase_if(users, [&](const v1::User& user) { return user.name() == request->name(); });
   return removed > 0 ? grpc::Status::OK
                      : grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no such user");
 }

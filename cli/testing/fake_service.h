@@ -103,7 +103,8 @@ class FakeUsers final : public v1::Users::Service {
   std::vector<v1::User> users;  // the first one calls
 };
 
-// Serves a FakeService and FakeUsers on a free port of the loopback interface, which it keeps over restarts.
+// Serves a FakeService and FakeUsers on a free port of the loopback interface, which it keeps over
+// restarts.
 class FakeServer {
  public:
   FakeServer() { Start(); }
