@@ -17,7 +17,8 @@ Caller CallerOf(const grpc::ServerContextBase& context, const Users& users) {
     absl::ConsumePrefix(&token, "Bearer ");
     if (std::optional<Caller> caller = users.Find(token)) return *std::move(caller);
   }
-  return {.user = "nobody", .role = Role::kReader, .credential = "none"};
+  // No user has this name.
+  return {.user = "#removed", .role = Role::kReader, .credential = "none"};
 }
 
 void ShowQueue(const Caller& caller, const Users& users, v1::Graph& graph) {
