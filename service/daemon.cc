@@ -214,7 +214,11 @@ class DaemonImpl final : public Daemon {
   void StopWaiting() override { scheduler_->Stop(false); }
 
   absl::Status Reload(const ServiceConfig& config) override {
+    const std::string users_before = UsersInWords();
     if (absl::Status status = users_->Reload(); !status.ok()) return status;
+    if (const std::string users = UsersInWords(); users != users_before) {
+      spdlog::info("the users were read again: {}; before: {}", users, users_before);
+    }
     auto done = std::make_shared<LateAnswer<absl::Status>>();
     scheduler_->Submit(
         scheduler::Reconfigure{config.pools, static_cast<int>(config.slots), Kept(config)},
@@ -493,6 +497,15 @@ class DaemonImpl final : public Daemon {
     }
     return absl::StrCat(tls_ ? "https://" : "http://", page.ToString(),
                         HttpGate::LoginTarget(sessions_->NewCode(credential)));
+  }
+
+  // "alice (user), bob (reader)".
+  std::string UsersInWords() const {
+    std::vector<std::string> words;
+    for (const Users::User& user : users_->List()) {
+      words.push_back(absl::StrCat(user.name, " (", ToString(user.role), ")"));
+    }
+    return words.empty() ? "none" : absl::StrJoin(words, ", ");
   }
 
   void LogReload(const ServiceConfig& config) {

@@ -247,6 +247,9 @@ v1::FinishedGraph GraphEndMessage(const storage::Finished& finished) {
 void HideVariables(v1::Task& task) {
   if (!task.has_spec()) return;
   task.mutable_spec()->clear_input();
+  // Whoever knows the id of a blob can have a task read it.
+  task.mutable_spec()->clear_input_blob();
+  task.mutable_spec()->clear_blobs();
   if (!task.spec().has_command()) return;
   for (auto& [name, value] : *task.mutable_spec()->mutable_command()->mutable_environment()) {
     value = "***";

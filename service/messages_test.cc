@@ -142,5 +142,19 @@ TEST(MessagesTest, ProblemsStayBelowTheirLimit) {
   EXPECT_EQ(message.total(), 90);
 }
 
+TEST(HideVariablesTest, LeavesNothingThatIsTheSubmittersAlone) {
+  v1::Task task;
+  v1::TaskSpec& spec = *task.mutable_spec();
+  (*spec.mutable_command()->mutable_environment())["PASSWORD"] = "secret";
+  spec.mutable_command()->add_arguments("true");
+  spec.set_input("secret");
+  spec.set_input_blob("id");
+  spec.add_blobs("id");
+  HideVariables(task);
+  EXPECT_EQ(spec.command().environment().at("PASSWORD"), "***");
+  EXPECT_EQ(spec.command().arguments(0), "true");
+  EXPECT_TRUE(spec.input().empty() && spec.input_blob().empty() && spec.blobs().empty());
+}
+
 }  // namespace
 }  // namespace kartograph::service

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -145,6 +147,7 @@ absl::Status Users::Reload() {
 
 absl::StatusOr<Users::Entries> Users::Read() const {
   Entries entries;
+  std::set<std::string, std::less<>> digests;
   struct stat info;
   if (options_.file.empty() || stat(options_.file.c_str(), &info) != 0) return entries;
   if (info.st_uid != geteuid() || (info.st_mode & 022) != 0) {
@@ -164,16 +167,17 @@ absl::StatusOr<Users::Entries> Users::Read() const {
     std::optional<Role> role;
     if (words.size() == 4) role = RoleFromString(words[1]);
     int64_t created = 0;
-    if (!role || !UserNameProblem(words[0]).empty() || !IsSha256(words[2]) ||
-        !absl::SimpleAtoi(words[3], &created) ||
+    if (!role || !UserNameProblem(words[0]).empty() || words[0] == options_.owner ||
+        !IsSha256(words[2]) || !absl::SimpleAtoi(words[3], &created) ||
         !entries
              .emplace(words[0], Entry{*role, std::string(words[2]), absl::FromUnixSeconds(created)})
              .second ||
-        entries.size() > kMaxUsers) {
+        !digests.emplace(words[2]).second || entries.size() > kMaxUsers) {
       return absl::FailedPreconditionError(absl::StrCat(
           options_.file, ", line ", line,
           ": must be a name, a role (reader, user or admin), the SHA-256 of a token and a Unix "
-          "time, each name once: remove the line, and add its user again"));
+          "time, each name and each token once, and none of the service's own user: remove the "
+          "line, and add its user again"));
     }
   }
   return entries;

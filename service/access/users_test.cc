@@ -126,7 +126,9 @@ TEST_F(UsersTest, RefusesAFileThatIsDamagedOrOthers) {
        {absl::StrCat("alice king ", digest, " 1"), std::string("alice user abc 1"),
         absl::StrCat("alice user ", digest), absl::StrCat("a/b user ", digest, " 1"),
         absl::StrCat("alice user ", digest, " soon"),
-        absl::StrCat("alice user ", digest, " 1\nalice user ", digest, " 1")}) {
+        absl::StrCat("alice user ", digest, " 1\nbob admin ", digest, " 1"),
+        absl::StrCat("maps user ", digest, " 1"),
+        absl::StrCat("alice user ", digest, " 1\nalice user ", std::string(64, 'b'), " 1")}) {
     EXPECT_EQ(OpenWith(wrong).code(), absl::StatusCode::kFailedPrecondition) << wrong;
   }
   EXPECT_THAT(std::string(OpenWith("", 0620).message()), HasSubstr("can be changed by others"));

@@ -135,6 +135,11 @@ void SubmitGraphStream::Prepare() {
     End(problems_.ToStatus());
     return;
   }
+  // A stream may stay open for long.
+  if (!parts_.users->Has(caller_.credential)) {
+    End(absl::UnauthenticatedError("this user was removed while the graph was being sent"));
+    return;
+  }
   message_ = nullptr;
   arena_.Reset();
   scheduler::PreparedGraph graph = (*std::exchange(graph_, std::nullopt)).Prepare();

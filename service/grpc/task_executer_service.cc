@@ -438,6 +438,12 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
     // Copying megabytes is not the scheduler's thread's work.
     auto finished = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
     workers->Post([this, reply, request, response, queue, finished] {
+      const Caller caller = CallerOf(*reply.context, *parts_.users);
+      if (caller.role < Role::kUser) {
+        Release(queue, *finished, 0);
+        reply.Finish(absl::UnauthenticatedError("this user was removed meanwhile"));
+        return;
+      }
       if (reply.context->IsCancelled()) {
         // Its consumer has gone, and others need not wait for the end of its leases.
         Release(queue, *finished, 0);

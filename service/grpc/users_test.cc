@@ -310,6 +310,26 @@ TEST_F(UsersTest, GraphsSayWhoSubmittedThem) {
   EXPECT_THAT(owner_.Graphs(filter), IsEmpty());
 }
 
+TEST_F(UsersTest, AGraphThatIsBeingSentByARemovedUserIsNotTaken) {
+  const std::string token = *harness_.below.users->Add("alice", Role::kUser);
+  const auto stub = v1::TaskExecuter::NewStub(
+      grpc::CreateChannel(harness_.address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + token);
+  v1::SubmitGraphResponse response;
+  const auto writer = stub->SubmitGraph(&context, &response);
+  v1::SubmitGraphRequest message;
+  message.mutable_graph()->mutable_graph()->set_name("late");
+  ASSERT_TRUE(writer->Write(message));
+  ServiceHarness::Eventually([&] { return harness_.below.parts.limits->streams.used() == 1; });
+  ASSERT_TRUE(harness_.below.users->Remove("alice").ok());
+  *message.mutable_tasks()->add_tasks() = GrpcHarness::Task("a");
+  ASSERT_TRUE(writer->Write(message));
+  writer->WritesDone();
+  EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_THAT(owner_.Graphs(), IsEmpty());
+}
+
 // A method that is not classified cannot be called by readers, also where it only reads.
 TEST(MethodRolesTest, ReadersMayCallWhateverReads) {
   for (const google::protobuf::ServiceDescriptor* service :

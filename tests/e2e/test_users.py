@@ -133,6 +133,7 @@ def test_the_file_is_read_again_on_sighup(service):
                              if not line.startswith("alice")))
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: alice.cli("list").returncode == WRONG, "the token is refused")
+    eventually(lambda: "the users were read again: none; before: alice (user)" in service.stderr(), "the log says so")
     users.write_text("alice king\n")
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "users, line 1: must be a name" in service.stderr(), "the log says so")
