@@ -1,8 +1,7 @@
 // user add, list, remove, whoami: who may use the service.
-#include <optional>
 #include <string>
 
-#include "absl/strings/string_view.h"
+#include "absl/status/statusor.h"
 #include "api/kartograph/v1/users.pb.h"
 #include "cli/commands.h"
 #include "cli/report.h"

@@ -287,17 +287,17 @@ int Main(int argc, char** argv) {
 
   CLI::App* const queue = app.add_subcommand("queue", "Show and empty the queues of clients");
   queue->require_subcommand(1);
-  const auto queue_command = [&](const char* name, const char* description,
-                                 std::function<int(const Context&)> action) {
-    CLI::App* added = queue->add_subcommand(name, description);
+  const auto command_of = [&](CLI::App* parent, const char* name, const char* description,
+                              std::function<int(const Context&)> action) {
+    CLI::App* added = parent->add_subcommand(name, description);
     added->callback([&run, action = std::move(action)] { run = action; });
     return added;
   };
   PopArguments pop;
-  queue_command("list", "List the queues in which finished tasks wait",
-                [](const Context& context) { return ListQueues(context); });
-  sub = queue_command("pop", "Print finished tasks, and acknowledge them",
-                      [&](const Context& context) { return PopQueue(context, pop); });
+  command_of(queue, "list", "List the queues in which finished tasks wait",
+             [](const Context& context) { return ListQueues(context); });
+  sub = command_of(queue, "pop", "Print finished tasks, and acknowledge them",
+                   [&](const Context& context) { return PopQueue(context, pop); });
   sub->add_option("QUEUE", pop.queue, "Name of a client queue")->required();
   sub->add_option("--limit", pop.limit, "How many at most")
       ->check(WholeNumber(1, 10000))
@@ -307,34 +307,29 @@ int Main(int argc, char** argv) {
       ->check(WholeNumber(0, 600))
       ->capture_default_str();
   sub->add_flag("--keep", pop.keep, "Do not acknowledge them: only look");
-  sub = queue_command("purge", "Acknowledge everything that waits in a queue",
-                      [&](const Context& context) { return PurgeQueue(context, pop.queue); });
+  sub = command_of(queue, "purge", "Acknowledge everything that waits in a queue",
+                   [&](const Context& context) { return PurgeQueue(context, pop.queue); });
   sub->add_option("QUEUE", pop.queue, "Name of a client queue")->required();
 
   CLI::App* const user = app.add_subcommand("user", "Show and change who may use the service");
   user->require_subcommand(1);
-  const auto user_command = [&](const char* name, const char* description,
-                                std::function<int(const Context&)> action) {
-    CLI::App* added = user->add_subcommand(name, description);
-    added->callback([&run, action = std::move(action)] { run = action; });
-    return added;
-  };
   std::string user_name;
   std::string role = "user";
-  sub = user_command("add", "Add a user, and print the token that gives access",
-                     [&](const Context& context) { return AddUser(context, user_name, role); });
+  sub = command_of(user, "add", "Add a user, and print the token that gives access",
+                   [&](const Context& context) { return AddUser(context, user_name, role); });
   sub->add_option("USER", user_name, "Name of a user")->required();
   sub->add_option("--role", role,
                   "What this user may do: look, submit and change own graphs, or everything")
       ->type_name("reader|user|admin")
       ->check(OneOf({"reader", "user", "admin"}))
       ->capture_default_str();
-  user_command("list", "List the users", [](const Context& context) { return ListUsers(context); });
-  sub = user_command("remove", "Remove a user; the token is refused from then on",
-                     [&](const Context& context) { return RemoveUser(context, user_name); });
+  command_of(user, "list", "List the users",
+             [](const Context& context) { return ListUsers(context); });
+  sub = command_of(user, "remove", "Remove a user; the token is refused from then on",
+                   [&](const Context& context) { return RemoveUser(context, user_name); });
   sub->add_option("USER", user_name, "Name of a user")->required();
-  user_command("whoami", "Print who you are to the service",
-               [](const Context& context) { return WhoAmI(context); });
+  command_of(user, "whoami", "Print who you are to the service",
+             [](const Context& context) { return WhoAmI(context); });
 
   command("page", "Print a link that logs a browser in to the status page, and open it",
           [](const Context& context) { return Page(context); });

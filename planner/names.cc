@@ -8,8 +8,14 @@
 namespace kartograph::planner {
 namespace {
 
-bool IsResourceNameCharacter(char c) {
+bool IsWordCharacter(char c) {
   return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+}
+
+bool IsWord(absl::string_view name, size_t most) {
+  return !name.empty() && name.size() <= most &&
+         absl::ascii_isalpha(static_cast<unsigned char>(name[0])) &&
+         std::all_of(name.begin(), name.end(), IsWordCharacter);
 }
 
 }  // namespace
@@ -48,12 +54,14 @@ std::string GraphNameProblem(absl::string_view name) {
   return problem;
 }
 
+std::string UserNameProblem(absl::string_view name) {
+  if (IsWord(name, kMaxUserNameLength)) return "";
+  return absl::StrCat("is not a valid user name; use 1 to ", kMaxUserNameLength,
+                      " letters, digits, '_', '-' or '.', starting with a letter");
+}
+
 std::string ResourceNameProblem(absl::string_view name) {
-  if (!name.empty() && name.size() <= kMaxResourceNameLength &&
-      absl::ascii_isalpha(static_cast<unsigned char>(name[0])) &&
-      std::all_of(name.begin(), name.end(), IsResourceNameCharacter)) {
-    return "";
-  }
+  if (IsWord(name, kMaxResourceNameLength)) return "";
   return absl::StrCat("is not a valid resource name; use 1 to ", kMaxResourceNameLength,
                       " letters, digits, '_', '-' or '.', starting with a letter");
 }

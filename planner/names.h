@@ -12,6 +12,7 @@ namespace kartograph::planner {
 
 inline constexpr size_t kMaxNameLength = 256;
 inline constexpr size_t kMaxResourceNameLength = 64;
+inline constexpr size_t kMaxUserNameLength = 32;
 
 // Whether `c` may stand in the name of a task, a graph or a queue.
 bool IsNameCharacter(char c);
@@ -25,6 +26,8 @@ bool LooksLikeGraphId(absl::string_view text);
 std::string GraphNameProblem(absl::string_view name);
 // The same for the name of a resource: letters, digits, '_', '-' and '.', a letter first.
 std::string ResourceNameProblem(absl::string_view name);
+// The same for the name of a user, in the same characters.
+std::string UserNameProblem(absl::string_view name);
 
 }  // namespace kartograph::planner
 

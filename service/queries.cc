@@ -11,7 +11,6 @@
 #include "absl/strings/strip.h"
 #include "base/utf8.h"
 #include "planner/names.h"
-#include "service/access/users.h"
 #include "service/convert_details.h"
 #include "service/messages.h"
 #include "service/task_size.h"
@@ -25,7 +24,7 @@ using scheduler::Snapshots;
 
 constexpr char kGraphPages = 'g';
 constexpr char kQueuePages = 'q';
-constexpr size_t kMaxStoredQueue = planner::kMaxNameLength + Users::kMaxName + 1;
+constexpr size_t kMaxStoredQueue = planner::kMaxNameLength + planner::kMaxUserNameLength + 1;
 constexpr int kMaxAgents = 1000;
 constexpr int kMaxRunning = 1000;
 // What a client may allow itself with GetTaskRequest.max_bytes.

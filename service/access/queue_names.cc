@@ -7,13 +7,13 @@
 namespace kartograph::service {
 namespace {
 
-constexpr char kSeparator = '#';  // which no queue and no user has in its name
+constexpr absl::string_view kSeparator = "#";  // which no queue and no user has in its name
 
 }  // namespace
 
 std::string StoredName(const Caller& caller, absl::string_view name) {
   if (caller.user.empty() || name.empty()) return std::string(name);
-  return absl::StrCat(caller.user, absl::string_view(&kSeparator, 1), name);
+  return absl::StrCat(caller.user, kSeparator, name);
 }
 
 absl::StatusOr<std::string> StoredQueue(const Caller& caller, absl::string_view name,
@@ -26,7 +26,7 @@ absl::StatusOr<std::string> StoredQueue(const Caller& caller, absl::string_view 
   }
   if (separator == absl::string_view::npos) return StoredName(caller, name);
   const absl::string_view user = name.substr(0, separator);
-  if (const std::string problem = UserNameProblem(user); !problem.empty()) {
+  if (const std::string problem = planner::UserNameProblem(user); !problem.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("names a user before '#' that ", problem));
   }
   const Caller named{.user = user == owner_name ? "" : std::string(user)};

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "base/sha256.h"
 #include "base/small_file.h"
+#include "planner/names.h"
 #include "service/access/secret.h"
 
 namespace kartograph::service {
@@ -32,10 +33,6 @@ std::string DigestOf(absl::string_view token) {
   return digest.Hex();
 }
 
-bool IsNameCharacter(char c) {
-  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
-}
-
 }  // namespace
 
 absl::string_view ToString(Role role) { return kRoles[static_cast<int>(role)]; }
@@ -46,23 +43,13 @@ std::optional<Role> RoleFromString(absl::string_view word) {
   return static_cast<Role>(found - std::begin(kRoles));
 }
 
-std::string UserNameProblem(absl::string_view name) {
-  if (!name.empty() && name.size() <= Users::kMaxName &&
-      absl::ascii_isalpha(static_cast<unsigned char>(name[0])) &&
-      std::all_of(name.begin(), name.end(), IsNameCharacter)) {
-    return "";
-  }
-  return absl::StrCat("is not a valid user name; use 1 to ", Users::kMaxName,
-                      " letters, digits, '_', '-' or '.', starting with a letter");
-}
-
 absl::StatusOr<std::unique_ptr<Users>> Users::Open(Options options) {
   std::unique_ptr<Users> users(new Users(std::move(options)));
   if (absl::Status status = users->Reload(); !status.ok()) return status;
   return users;
 }
 
-Caller Users::Owner() const { return {.credential = kOwnCredential}; }
+Caller Users::Owner() const { return {.role = Role::kAdmin, .credential = kOwnCredential}; }
 
 std::optional<Caller> Users::Find(absl::string_view token) const {
   if (!options_.token.empty() && SameSecret(token, options_.token)) return Owner();
@@ -92,7 +79,7 @@ std::vector<Users::User> Users::List() const {
 }
 
 absl::StatusOr<std::string> Users::Add(absl::string_view name, Role role) {
-  if (const std::string problem = UserNameProblem(name); !problem.empty()) {
+  if (const std::string problem = planner::UserNameProblem(name); !problem.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("\"", name, "\" ", problem));
   }
   if (name == options_.owner) {
@@ -167,7 +154,7 @@ absl::StatusOr<Users::Entries> Users::Read() const {
     std::optional<Role> role;
     if (words.size() == 4) role = RoleFromString(words[1]);
     int64_t created = 0;
-    if (!role || !UserNameProblem(words[0]).empty() || words[0] == options_.owner ||
+    if (!role || !planner::UserNameProblem(words[0]).empty() || words[0] == options_.owner ||
         !IsSha256(words[2]) || !absl::SimpleAtoi(words[3], &created) ||
         !entries
              .emplace(words[0], Entry{*role, std::string(words[2]), absl::FromUnixSeconds(created)})

@@ -30,7 +30,7 @@ std::optional<Role> RoleFromString(absl::string_view word);
 // Who calls.
 struct Caller {
   std::string user{};  // as graphs are stored with it; empty: the service's own user
-  Role role = Role::kAdmin;
+  Role role = Role::kReader;
   std::string credential{};  // what sessions of this caller depend on; never empty, no secret
 };
 
@@ -40,7 +40,6 @@ struct Caller {
 class Users {
  public:
   static constexpr size_t kMaxUsers = 1000;
-  static constexpr size_t kMaxName = 32;
 
   struct Options {
     std::string file{};   // made by the first Add
@@ -91,9 +90,6 @@ class Users {
   Entries entries_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::string> names_ ABSL_GUARDED_BY(mutex_);  // by digest
 };
-
-// Empty where this can be a user's name; otherwise what is wrong with it.
-std::string UserNameProblem(absl::string_view name);
 
 }  // namespace kartograph::service
 

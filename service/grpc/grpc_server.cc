@@ -49,9 +49,9 @@ void SetKeepalive(const GrpcKeepalive& keepalive, grpc::ServerBuilder& builder) 
 class GrpcServerImpl final : public GrpcServer {
  public:
   GrpcServerImpl(const ServiceParts& parts, PageService::NewLink new_page_link)
-      : known_(parts.users),
+      : users_(parts.users),
         service_(parts),
-        users_(parts),
+        users_service_(parts),
         page_(parts.users, std::move(new_page_link)),
         reflection_(ServiceNames()) {}
   ~GrpcServerImpl() override {
@@ -66,7 +66,7 @@ class GrpcServerImpl final : public GrpcServer {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(socket_.target, grpc::InsecureServerCredentials(), &socket_bound);
     if (!options.address.empty()) {
-      builder.AddListeningPort(options.address, UserCredentials(known_, options.tls), &port_);
+      builder.AddListeningPort(options.address, UserCredentials(users_, options.tls), &port_);
     }
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     // Two services on one port would each get some of the clients.
@@ -75,7 +75,7 @@ class GrpcServerImpl final : public GrpcServer {
     builder.RegisterService(&service_);
     builder.RegisterService(&reflection_);
     builder.RegisterService(&page_);
-    builder.RegisterService(&users_);
+    builder.RegisterService(&users_service_);
     server_ = builder.BuildAndStart();
     if (socket_bound == 0) {
       server_ = nullptr;
@@ -115,9 +115,9 @@ class GrpcServerImpl final : public GrpcServer {
   }
 
  private:
-  const Users* const known_;
+  const Users* const users_;
   TaskExecuterService service_;
-  UsersService users_;
+  UsersService users_service_;
   PageService page_;
   ReflectionService reflection_;
   SocketTarget socket_;  // gRPC removes the socket by it at the end

@@ -404,8 +404,9 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
                                                            const v1::PopFinishedRequest* request,
                                                            v1::PopFinishedResponse* response) {
   ProblemList problems;
+  const Caller caller = CallerOf(*context, *parts_.users);
   const absl::StatusOr<std::string> queue =
-      QueueOf(request->client_queue(), CallerOf(*context, *parts_.users), *parts_.users, problems);
+      QueueOf(request->client_queue(), caller, *parts_.users, problems);
   const int64_t call = ++last_pop_;
   const Reply reply(context, new PopCall(parts_.scheduler, queue.ok() ? *queue : "", call));
   if (!queue.ok()) {
@@ -428,7 +429,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
                  std::min(wait, absl::FromChrono(context->deadline()) - absl::Now());
   // Tails are waited for, so they have workers of their own.
   WorkerPool* const workers = request->log_tails() ? parts_.log_workers : parts_.workers;
-  parts_.scheduler->Submit(std::move(pop), [this, reply, request, response, workers,
+  parts_.scheduler->Submit(std::move(pop), [this, reply, request, response, workers, caller,
                                             queue =
                                                 *queue](absl::StatusOr<scheduler::Reply> popped) {
     if (!popped.ok() || popped->finished.empty()) {
@@ -437,9 +438,8 @@ grpc::ServerUnaryReactor* TaskExecuterService::PopFinished(Context* context,
     }
     // Copying megabytes is not the scheduler's thread's work.
     auto finished = std::make_shared<std::vector<storage::Finished>>(std::move(popped->finished));
-    workers->Post([this, reply, request, response, queue, finished] {
-      const Caller caller = CallerOf(*reply.context, *parts_.users);
-      if (caller.role < Role::kUser) {
+    workers->Post([this, reply, request, response, caller, queue, finished] {
+      if (!parts_.users->Has(caller.credential)) {
         Release(queue, *finished, 0);
         reply.Finish(absl::UnauthenticatedError("this user was removed meanwhile"));
         return;
