@@ -41,9 +41,11 @@ void SetKeepalive(const GrpcKeepalive& keepalive, grpc::ServerBuilder& builder) 
   };
   set(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive.ping_after);
   set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive.timeout);
-  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive.least_interval);
+  set(GRPC_ARG_MAX_CONNECTION_IDLE_MS, keepalive.idle);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
+  // Clients may ping as often as they like, with and without calls: it costs less than a call.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
 }
 
 class GrpcServerImpl final : public GrpcServer {

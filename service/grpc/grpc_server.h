@@ -17,13 +17,15 @@ namespace kartograph::service {
 
 // How a peer is noticed that has vanished without a word, as its host has lost power or network.
 struct GrpcKeepalive {
-  // A connection that has brought nothing for so long is sent a ping; if nothing comes for
-  // `timeout` after it, the connection is closed, and its calls are cancelled.
+  // A connection with calls that has brought nothing for so long is sent a ping; if nothing comes
+  // for `timeout` after it, the connection is closed, and its calls are cancelled. One without
+  // calls is left alone: nobody may be reading there. gRPC's synchronous clients look at idle
+  // connections every five seconds, at one after another, so that with many their answers to pings
+  // would come too late, and their next calls would fail with a broken pipe.
   absl::Duration ping_after = absl::Seconds(20);
-  absl::Duration timeout = absl::Seconds(10);
-  // Clients may ping as well, with and without calls, but not more often than this. Ours do so
-  // every ten seconds; a network delays one and not the next.
-  absl::Duration least_interval = absl::Seconds(5);
+  absl::Duration timeout = absl::Seconds(20);
+  // A connection without calls is closed in the end, as its client may be gone.
+  absl::Duration idle = absl::Hours(2);
 };
 
 struct GrpcServerOptions {

@@ -123,11 +123,46 @@ TEST(KeepaliveTest, WhatAVanishedClientHeldIsFree) {
   log->Finish();
 }
 
-// Ten times as fast as with the defaults.
+// As a synchronous client does that has nothing to ask, whatever is sent to it.
+TEST(KeepaliveTest, AClientMayStopReadingWhileItHasNoCalls) {
+  GrpcHarness harness(nullptr, std::nullopt,
+                      {.ping_after = absl::Milliseconds(100), .timeout = absl::Milliseconds(100)});
+  harness.below.Submit("g", {"a"});
+  Proxy idle(harness.server->port());
+  const auto idle_stub = StubAt(idle.address());
+  const auto asking = Authorized();
+  v1::Cluster cluster;
+  ASSERT_TRUE(idle_stub->GetCluster(asking.get(), {}, &cluster).ok());
+  idle.DropEverything();
+
+  Proxy busy(harness.server->port());
+  const auto busy_stub = StubAt(busy.address());
+  const auto watching = Authorized();
+  const auto watch = busy_stub->WatchGraph(watching.get(), WatchOf("g1"));
+  v1::WatchGraphResponse change;
+  ASSERT_TRUE(watch->Read(&change));
+  busy.DropEverything();
+  ServiceHarness::Eventually([&] { return busy.ended_by_server() == 1; });
+  EXPECT_EQ(idle.ended_by_server(), 0);
+  watching->TryCancel();
+  while (watch->Read(&change)) {
+  }
+  watch->Finish();
+}
+
+TEST(KeepaliveTest, AConnectionThatIsIdleForVeryLongIsClosed) {
+  GrpcHarness harness(nullptr, std::nullopt, {.idle = absl::Milliseconds(100)});
+  Proxy proxy(harness.server->port());
+  const auto stub = StubAt(proxy.address());
+  v1::Cluster cluster;
+  ASSERT_TRUE(stub->GetCluster(Authorized().get(), {}, &cluster).ok());
+  ServiceHarness::Eventually([&] { return proxy.ended_by_server() == 1; });
+  EXPECT_TRUE(stub->GetCluster(Authorized().get(), {}, &cluster).ok());
+}
+
+// Ten times as fast as ours do.
 TEST(KeepaliveTest, AClientMayPingWhileItWaitsAndWhileItDoesNot) {
-  const GrpcKeepalive defaults;
-  ASSERT_LE(defaults.least_interval, kOurClientsPingAfter / 2);
-  GrpcHarness harness(nullptr, std::nullopt, {.least_interval = defaults.least_interval / 10});
+  GrpcHarness harness;
   harness.below.Submit("g", {"a"});
   const executor::Launch launch = harness.below.cluster.WaitForLaunch("a");
   Proxy proxy(harness.server->port());

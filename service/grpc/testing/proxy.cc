@@ -82,6 +82,7 @@ void Proxy::Pass(int from, int to, bool of_client) {
     if (of_client && data.find(kPing) != absl::string_view::npos) ++pings_;
     if (!SendAll(to, data)) break;
   }
+  if (!of_client) ++ended_by_server_;
   // A black hole does not tell one side that the other has gone.
   if (!dropping_) shutdown(to, SHUT_RDWR);
 }

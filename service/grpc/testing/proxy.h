@@ -25,6 +25,8 @@ class Proxy {
   int pings() const { return pings_; }
   // That were ever made.
   int connections() const { return connections_; }
+  // Of them, those that the server has ended.
+  int ended_by_server() const { return ended_by_server_; }
 
  private:
   void Accept();
@@ -37,6 +39,7 @@ class Proxy {
   std::atomic<bool> dropping_{false};
   std::atomic<int> pings_{0};
   std::atomic<int> connections_{0};
+  std::atomic<int> ended_by_server_{0};
   Mutex mutex_;
   std::vector<int> sockets_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
