@@ -25,6 +25,12 @@ std::string Sha256::Hex() {
   return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
 }
 
+std::string Sha256Hex(absl::string_view text) {
+  Sha256 digest;
+  digest.Add(text);
+  return digest.Hex();
+}
+
 bool IsSha256(absl::string_view text) {
   constexpr size_t kDigits = 64;
   return text.size() == kDigits && std::all_of(text.begin(), text.end(), [](char c) {

@@ -27,6 +27,9 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, Free> context_;
 };
 
+// That of the whole text.
+std::string Sha256Hex(absl::string_view text);
+
 // Whether this is such a digest: 64 lower-case hexadecimal digits.
 bool IsSha256(absl::string_view text);
 

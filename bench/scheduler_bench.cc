@@ -68,7 +68,13 @@ class NoHistory : public storage::HistoryWriter, public storage::LongReader {
   }
   absl::StatusOr<bool> HasDeliveries(planner::GraphId) override { return false; }
   absl::Status AbandonSubmissions() override { return absl::OkStatus(); }
+  absl::StatusOr<std::vector<storage::PoolChanged>> PoolsSet() override {
+    return std::vector<storage::PoolChanged>();
+  }
   absl::StatusOr<absl::Time> LastRetentionTime() override { return absl::InfinitePast(); }
+  absl::StatusOr<std::vector<storage::KindLearnt>> Kinds() override {
+    return std::vector<storage::KindLearnt>();
+  }
   absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(const storage::Keep&, int) override {
     return std::vector<planner::GraphId>();
   }

@@ -306,6 +306,10 @@ absl::StatusOr<v1::DeleteQueueResponse> Client::DeleteQueue(v1::DeleteQueueReque
   return impl_->Write(&Stub::DeleteQueue, std::move(request));
 }
 
+absl::StatusOr<v1::SetPoolResponse> Client::SetPool(v1::SetPoolRequest request) {
+  return impl_->Write(&Stub::SetPool, std::move(request));
+}
+
 absl::StatusOr<v1::Graph> Client::RetriedRead(
     const std::function<absl::StatusOr<v1::Graph>()>& read) {
   return impl_->Retried(read);
@@ -343,8 +347,30 @@ absl::StatusOr<v1::Cluster> Client::GetCluster() {
   return impl_->Call(&Stub::GetCluster, v1::GetClusterRequest(), kReadDeadline);
 }
 
+absl::StatusOr<v1::ListUsageResponse> Client::ListUsage(const v1::ListUsageRequest& request) {
+  return impl_->Call(&Stub::ListUsage, request, kReadDeadline);
+}
+
 absl::StatusOr<v1::ListQueuesResponse> Client::ListQueues(const v1::ListQueuesRequest& request) {
   return impl_->Call(&Stub::ListQueues, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::ExplainTaskResponse> Client::ExplainTask(absl::string_view graph_id,
+                                                            absl::string_view task_name) {
+  v1::ExplainTaskRequest request;
+  request.set_graph_id(std::string(graph_id));
+  request.set_task_name(std::string(task_name));
+  return impl_->Call(&Stub::ExplainTask, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::ExplainGraphResponse> Client::ExplainGraph(absl::string_view graph_id) {
+  v1::ExplainGraphRequest request;
+  request.set_graph_id(std::string(graph_id));
+  return impl_->Call(&Stub::ExplainGraph, request, kReadDeadline);
+}
+
+absl::StatusOr<v1::ListPoolsResponse> Client::ListPools(const v1::ListPoolsRequest& request) {
+  return impl_->Call(&Stub::ListPools, request, kReadDeadline);
 }
 
 absl::StatusOr<v1::PopFinishedResponse> Client::PopFinished(const v1::PopFinishedRequest& request) {
@@ -368,6 +394,10 @@ absl::StatusOr<v1::RemoveUserResponse> Client::RemoveUser(const v1::RemoveUserRe
 
 absl::StatusOr<v1::ListUsersResponse> Client::ListUsers() {
   return impl_->CallUsers(&v1::Users::Stub::ListUsers, v1::ListUsersRequest());
+}
+
+absl::StatusOr<v1::ListSharesResponse> Client::ListShares() {
+  return impl_->CallUsers(&v1::Users::Stub::ListShares, v1::ListSharesRequest());
 }
 
 absl::StatusOr<v1::User> Client::GetCaller() {

@@ -69,6 +69,7 @@ class Client {
   absl::StatusOr<v1::RetryResponse> Retry(v1::RetryRequest request);
   absl::StatusOr<v1::ForgetGraphResponse> ForgetGraph(v1::ForgetGraphRequest request);
   absl::StatusOr<v1::DeleteQueueResponse> DeleteQueue(v1::DeleteQueueRequest request);
+  absl::StatusOr<v1::SetPoolResponse> SetPool(v1::SetPoolRequest request);
 
   // Runs `read`, which is a part of a write, again while the service is unavailable, as writes are.
   absl::StatusOr<v1::Graph> RetriedRead(const std::function<absl::StatusOr<v1::Graph>()>& read);
@@ -79,7 +80,12 @@ class Client {
   absl::StatusOr<v1::Task> GetTask(absl::string_view graph_id, absl::string_view task_name);
   absl::StatusOr<v1::ListFailuresResponse> ListFailures(int max_failures);
   absl::StatusOr<v1::Cluster> GetCluster();
+  absl::StatusOr<v1::ListUsageResponse> ListUsage(const v1::ListUsageRequest& request);
   absl::StatusOr<v1::ListQueuesResponse> ListQueues(const v1::ListQueuesRequest& request);
+  absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(absl::string_view graph_id,
+                                                      absl::string_view task_name);
+  absl::StatusOr<v1::ExplainGraphResponse> ExplainGraph(absl::string_view graph_id);
+  absl::StatusOr<v1::ListPoolsResponse> ListPools(const v1::ListPoolsRequest& request);
   // Waits as long as the request says; the lease holds from its answer on.
   absl::StatusOr<v1::PopFinishedResponse> PopFinished(const v1::PopFinishedRequest& request);
   // A link that logs a browser in, once.
@@ -88,6 +94,7 @@ class Client {
   absl::StatusOr<v1::AddUserResponse> AddUser(const v1::AddUserRequest& request);
   absl::StatusOr<v1::RemoveUserResponse> RemoveUser(const v1::RemoveUserRequest& request);
   absl::StatusOr<v1::ListUsersResponse> ListUsers();
+  absl::StatusOr<v1::ListSharesResponse> ListShares();
   absl::StatusOr<v1::User> GetCaller();
 
   // The streams return when the service ends them (with its status), as unavailable when its host

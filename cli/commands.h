@@ -60,6 +60,7 @@ struct StatusArguments {
   std::string task{};   // empty: the graph
   bool all = false;
   bool tasks = false;
+  bool users = false;  // how the cluster is shared out, instead of all else
 };
 struct ListArguments {
   int limit = 20;
@@ -77,6 +78,11 @@ struct LogsArguments {
   bool standard_error = false;
   int attempt = 0;  // 0: the last one
   int tail = -1;    // last lines; -1: all
+};
+
+struct UsageArguments {
+  // None: all kinds; one: the name or pattern of tasks; two: those of a graph and a task.
+  std::vector<std::string> names{};
 };
 
 struct PopArguments {
@@ -102,6 +108,8 @@ int List(const Context& context, const ListArguments& arguments);
 int Cancel(const Context& context, const std::string& graph, const std::vector<std::string>& tasks);
 // Takes ended graphs out of the history.
 int Forget(const Context& context, const std::vector<std::string>& graphs);
+// What tasks have used so far, by kind.
+int Usage(const Context& context, const UsageArguments& arguments);
 int ListQueues(const Context& context);
 // Prints what waits and acknowledges it.
 int PopQueue(const Context& context, const PopArguments& arguments);
@@ -110,7 +118,13 @@ int PurgeQueue(const Context& context, const std::string& queue);
 int AddUser(const Context& context, const std::string& name, const std::string& role);
 int RemoveUser(const Context& context, const std::string& name);
 int ListUsers(const Context& context);
+int ListShares(const Context& context);
 int WhoAmI(const Context& context);
+// What a task waits for, or without one what those of a graph wait for.
+int Explain(const Context& context, const std::string& graph, const std::string& task);
+int ListPools(const Context& context);
+// `setting`: NAME=NUMBER, or NAME=default for what the settings say.
+int SetPool(const Context& context, const std::string& setting);
 int Close(const Context& context, const std::string& graph);
 int Watch(const Context& context, const std::string& graph);
 // The return value of a task, as it is.

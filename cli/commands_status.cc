@@ -83,6 +83,7 @@ std::string Notes(const v1::Agent& agent, const Attributes& common) {
                          : std::string("tried again with one attempt at a time"),
                      ": ", agent.failure()));
   }
+  if (!agent.closed().empty()) add(agent.closed());
   if (agent.has_unavailable_from()) {
     add(absl::StrCat("maintenance from ", UtcTime(agent.unavailable_from())));
   }
@@ -109,7 +110,10 @@ void PrintAgents(const v1::Cluster& cluster, std::ostream* out) {
   Table agents({"AGENT", "ATTEMPTS", "USE", noted ? "NOTES" : ""});
   for (const v1::Agent& agent : cluster.agents()) {
     agents.Row({agent.name(), absl::StrCat(agent.attempts()),
-                agent.connected() ? Use(agent) : "not connected", Notes(agent, common)});
+                !agent.connected()       ? "not connected"
+                : agent.closed().empty() ? Use(agent)
+                                         : "not offered",
+                Notes(agent, common)});
   }
   *out << (agents.empty() ? "No agents.\n" : agents.ToString());
   if (cluster.agent_count() > cluster.agents_size()) {
@@ -288,6 +292,7 @@ int GraphStatus(const Context& context, const StatusArguments& arguments) {
 }  // namespace
 
 int Status(const Context& context, const StatusArguments& arguments) {
+  if (arguments.users) return ListShares(context);
   return arguments.graph.empty() ? ClusterStatus(context) : GraphStatus(context, arguments);
 }
 

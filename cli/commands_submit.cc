@@ -103,6 +103,9 @@ int Submit(const Context& context, const SubmitArguments& arguments) {
       [&](size_t index, v1::TaskSpec* spec) { file->tasks->Read(index, spec); });
   if (!response.ok()) return ReportError(context, response.status(), &*file, arguments.file);
   file.reset();  // it may be large, and waiting long
+  for (const v1::UsageWarning& warning : response->usage_warnings()) {
+    *context.err << "kartograph: warning: " << Printable(warning.message()) << "\n";
+  }
   if (context.json && !arguments.wait) {
     PrintJson(context, *response);
   } else if (!context.json) {

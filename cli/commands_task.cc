@@ -47,6 +47,7 @@ void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
   line("container", spec.container().image());
   line("after", absl::StrJoin(spec.after(), ", "));
   duration("timeout", spec.has_timeout(), spec.timeout());
+  duration("expected_duration", spec.has_expected_duration(), spec.expected_duration());
   if (spec.priority() != 0) line("priority", absl::StrCat(spec.priority()));
   duration("cancel_grace", spec.has_cancel_grace(), spec.cancel_grace());
   if (spec.max_attempts() > 1) {

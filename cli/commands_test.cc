@@ -1,6 +1,7 @@
 // submit, validate, cancel, retry and logs against a service in this process.
 #include "cli/commands.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -216,6 +217,61 @@ TEST_F(CommandsTest, SaysWhatAServiceCannotDoNow) {
   EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kUnreachable);
   EXPECT_EQ(err_.str(), absl::StrCat("kartograph: the service at ", server_.address(),
                                      " cannot do this now: the disk is full\n"));
+}
+
+TEST_F(CommandsTest, SubmitWarnsOfWhatIsDeclaredTooHigh) {
+  service().usage_warnings.emplace_back().set_message("tasks like \"a-#\" declare too much\n");
+  EXPECT_EQ(Submit(context_, {.file = WriteFile(kGood)}), kDone);
+  EXPECT_EQ(out_.str(), "g7\n");
+  EXPECT_THAT(err_.str(),
+              ::testing::StartsWith("kartograph: warning: tasks like \"a-#\" declare too much"));
+}
+
+TEST_F(CommandsTest, UsageShowsWhatWasUsedBesideWhatIsDeclared) {
+  EXPECT_EQ(Usage(context_, {}), kDone);
+  EXPECT_EQ(out_.str(), "No task has succeeded yet.\n");
+  out_.str("");
+  EXPECT_EQ(Usage(context_, {.names = {"tile-7"}}), kDone);
+  EXPECT_EQ(out_.str(), "No task of this kind has succeeded yet.\n");
+  EXPECT_EQ(service().usage_request.task(), "tile-7");
+  EXPECT_EQ(service().usage_request.graph(), "");
+
+  v1::KindUsage& kind = *service().usage.add_kinds();
+  kind.set_graph("release-#");
+  kind.set_task("tile-#");
+  kind.set_runs(431);
+  kind.mutable_wall_time_median()->set_seconds(2);
+  kind.mutable_wall_time_p95()->set_seconds(100);
+  kind.set_cpu_median(0.5);
+  kind.set_cpu_p95(0.75);
+  kind.set_ram_median(100 << 20);
+  kind.set_ram_p95(150 << 20);
+  kind.set_ram_peak(200 << 20);
+  (*kind.mutable_consumption())["cpu"] = 1;
+  (*kind.mutable_proposal())["ram"] = 256 << 20;
+  v1::KindUsage& other = *service().usage.add_kinds();
+  other.set_graph("g");
+  other.set_task("a");
+  other.set_runs(1);
+  out_.str("");
+  EXPECT_EQ(Usage(context_, {.names = {"release", "tile"}}), kDone);
+  EXPECT_EQ(service().usage_request.graph(), "release");
+  EXPECT_EQ(service().usage_request.task(), "tile");
+  EXPECT_THAT(out_.str(),
+              ::testing::StartsWith(
+                  "GRAPH      KIND    RUNS  TIME   95 %        CPU  95 %  RAM     95 %    PEAK    "
+                  "DECLARED  PROPOSED\n"
+                  "release-#  tile-#  431   2.0 s  1 min 40 s  0.5  0.75  100MiB  150MiB  200MiB  "
+                  "cpu=1     ram=256MiB\n"
+                  "g          a       1     0.0 s  0.0 s"));
+  // An id stands for the graph's name.
+  service().graphs.push_back(MakeGraph("g7", "release", v1::GRAPH_STATE_RUNNING));
+  EXPECT_EQ(Usage(context_, {.names = {"g7", "tile"}}), kDone);
+  EXPECT_EQ(service().usage_request.graph(), "release");
+  context_.json = true;
+  out_.str("");
+  EXPECT_EQ(Usage(context_, {}), kDone);
+  EXPECT_EQ(Json<v1::ListUsageResponse>().kinds_size(), 2);
 }
 
 TEST_F(CommandsTest, ValidateCountsTasksAndEdges) {

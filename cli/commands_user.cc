@@ -2,6 +2,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "api/kartograph/v1/users.pb.h"
 #include "cli/commands.h"
 #include "cli/report.h"
@@ -63,6 +65,28 @@ int ListUsers(const Context& context) {
                user.has_create_time() ? UtcTime(user.create_time()) : "the service's own"});
   }
   *context.out << table.ToString();
+  return kDone;
+}
+
+int ListShares(const Context& context) {
+  const absl::StatusOr<v1::ListSharesResponse> shares = context.client->ListShares();
+  if (!shares.ok()) return ReportError(context, shares.status());
+  if (context.json) {
+    PrintJson(context, *shares);
+    return kDone;
+  }
+  const auto percent = [](double part) { return absl::StrFormat("%.0f %%", part * 100); };
+  Table table({"USER", "WEIGHT", "DUE", "HOLDS", "AVERAGE", "GRAPHS", "CONSUMPTION"});
+  for (const v1::Share& share : shares->shares()) {
+    table.Row({absl::StrCat(share.named() ? "@" : "", share.name()), absl::StrCat(share.weight()),
+               share.graphs() > 0 ? percent(share.due()) : "-", percent(share.held()),
+               percent(share.average()), absl::StrCat(share.graphs()),
+               Quantities(share.consumption())});
+  }
+  *context.out << table.ToString();
+  if (shares->shares_size() < shares->total()) {
+    *context.err << "There are " << shares->total() << "; these are the first.\n";
+  }
   return kDone;
 }
 

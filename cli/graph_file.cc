@@ -26,8 +26,8 @@ namespace {
 
 using Kind = YamlTree::Kind;
 
-constexpr absl::string_view kTopKeys[] = {"name",      "title",    "labels", "queue",
-                                          "fail_fast", "defaults", "tasks"};
+constexpr absl::string_view kTopKeys[] = {"name",  "title",     "labels",   "queue",
+                                          "share", "fail_fast", "defaults", "tasks"};
 
 // Reads each task from the file's tree when it is asked for.
 class YamlTasks final : public FileTasks {
@@ -131,6 +131,14 @@ void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& op
       if (tree.kind(entry.value) == Kind::kScalar && !problem.empty()) {
         problems->Add(tree.mark(entry.value), field.ToString(),
                       absl::StrCat(Quoted(file->spec.client_queue()), " ", problem));
+      }
+    } else if (entry.key == "share") {
+      if (nothing) continue;
+      reader.ReadString(entry.value, field, file->spec.mutable_share());
+      const std::string problem = planner::ShareNameProblem(file->spec.share());
+      if (tree.kind(entry.value) == Kind::kScalar && !problem.empty()) {
+        problems->Add(tree.mark(entry.value), field.ToString(),
+                      absl::StrCat(Quoted(file->spec.share()), " ", problem));
       }
     } else if (entry.key == "fail_fast") {
       bool fail_fast = false;

@@ -175,7 +175,7 @@ tasks:
       "f.yaml:9:5: tasks[0]: \"frobnicate\" is not a known key; known keys are name, command, "
       "after, consumption, environment, directory, timeout, max_attempts, retry_delay, "
       "max_retry_delay, cancel_grace, priority, unreachable_timeout, max_losses, container, shell, "
-      "retry_on, no_retry_on, labels, title\n"
+      "retry_on, no_retry_on, labels, expected_duration, title\n"
       "f.yaml:10:11: tasks[1].name: \"b c\" contains an invalid character; allowed are the "
       "letters A to Z and a to z, digits and _ . - / : + @ = , [ ]\n"
       "f.yaml:12:12: tasks[1].after: unknown task \"a, b\"; several tasks are a list: [a, b]\n"

@@ -67,6 +67,7 @@ tasks:
     max_retry_delay: 1m
     cancel_grace: 0
     unreachable_timeout: 15m
+    expected_duration: 5m
     max_losses: 2
     container:
       image: "alpine:3"
@@ -116,6 +117,7 @@ tasks:
   EXPECT_EQ(decode.cancel_grace().seconds(), 0);
   EXPECT_EQ(decode.priority(), -5);
   EXPECT_EQ(decode.unreachable_timeout().seconds(), 900);
+  EXPECT_EQ(decode.expected_duration().seconds(), 300);
   EXPECT_EQ(decode.max_losses(), 2);
   EXPECT_EQ(decode.container().image(), "alpine:3");
   ASSERT_EQ(decode.container().volumes_size(), 2);
@@ -137,7 +139,8 @@ TEST(GraphFileTest, LeavesWhatIsNotGivenToTheService) {
   EXPECT_FALSE(file.spec.fail_fast());
   const v1::TaskSpec& task = file.tasks[0];
   EXPECT_FALSE(task.has_timeout() || task.has_retry_delay() || task.has_max_retry_delay() ||
-               task.has_cancel_grace() || task.has_unreachable_timeout() || task.has_container());
+               task.has_cancel_grace() || task.has_unreachable_timeout() || task.has_container() ||
+               task.has_expected_duration());
   EXPECT_EQ(task.max_attempts(), 0);
   EXPECT_EQ(task.max_losses(), 0);
   EXPECT_EQ(task.consumption_size(), 0);

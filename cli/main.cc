@@ -176,6 +176,7 @@ int Main(int argc, char** argv) {
   sub->add_option("TASK", status.task, "Name of a task");
   sub->add_flag("--all", status.all, "Show all unfinished and failed tasks, not the first 20");
   sub->add_flag("--tasks", status.tasks, "Show every task with its attempts");
+  sub->add_flag("--users", status.users, "Show how the cluster is shared out between users");
 
   ListArguments list;
   sub = command("list", "List graphs, the newest first",
@@ -233,6 +234,11 @@ int Main(int argc, char** argv) {
       ->check(WholeNumber(INT32_MIN, INT32_MAX))
       ->capture_default_str();
 
+  sub = command("explain", "Say what a task waits for, or what holds up a graph",
+                [&](const Context& context) { return Explain(context, graph, task); });
+  sub->add_option("GRAPH", graph, "Id or name of a graph")->required();
+  sub->add_option("TASK", task, "Name of a task; default: the whole graph");
+
   std::vector<std::string> tasks;
   sub = command("cancel", "Cancel a graph, or some tasks of it",
                 [&](const Context& context) { return Cancel(context, graph, tasks); });
@@ -285,6 +291,13 @@ int Main(int argc, char** argv) {
                 [&](const Context& context) { return Forget(context, graphs); });
   sub->add_option("GRAPH", graphs, "Ids or names of graphs")->required();
 
+  UsageArguments usage;
+  sub = command("usage", "Show what tasks of each kind have used, beside what they declare",
+                [&](const Context& context) { return Usage(context, usage); });
+  sub->add_option("KIND", usage.names,
+                  "Name or pattern of tasks, such as tile-0431 or tile-#; or GRAPH TASK")
+      ->expected(0, 2);
+
   CLI::App* const queue = app.add_subcommand("queue", "Show and empty the queues of clients");
   queue->require_subcommand(1);
   const auto command_of = [&](CLI::App* parent, const char* name, const char* description,
@@ -330,6 +343,16 @@ int Main(int argc, char** argv) {
   sub->add_option("USER", user_name, "Name of a user")->required();
   command_of(user, "whoami", "Print who you are to the service",
              [](const Context& context) { return WhoAmI(context); });
+  command("pools", "List the pools, who holds units of them, and who waits first",
+          [](const Context& context) { return ListPools(context); });
+  CLI::App* const pool = app.add_subcommand("pool", "Change pools while the service runs");
+  pool->require_subcommand(1);
+  std::string setting;
+  sub = command_of(pool, "set", "Set the capacity of a pool, or make one; it is kept over restarts",
+                   [&](const Context& context) { return SetPool(context, setting); });
+  sub->add_option("POOL", setting, "NAME=NUMBER, or NAME=default: as in the settings")
+      ->type_name("NAME=NUMBER")
+      ->required();
 
   command("page", "Print a link that logs a browser in to the status page, and open it",
           [](const Context& context) { return Page(context); });

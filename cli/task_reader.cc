@@ -25,10 +25,10 @@ namespace {
 using Kind = YamlTree::Kind;
 
 constexpr absl::string_view kDefaultsKeys[] = {
-    "consumption", "environment",     "directory",    "timeout",  "max_attempts",
-    "retry_delay", "max_retry_delay", "cancel_grace", "priority", "unreachable_timeout",
-    "max_losses",  "container",       "shell",        "retry_on", "no_retry_on",
-    "labels",
+    "consumption", "environment",       "directory",    "timeout",  "max_attempts",
+    "retry_delay", "max_retry_delay",   "cancel_grace", "priority", "unreachable_timeout",
+    "max_losses",  "container",         "shell",        "retry_on", "no_retry_on",
+    "labels",      "expected_duration",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -50,6 +50,7 @@ constexpr absl::string_view kTaskKeys[] = {
     "retry_on",
     "no_retry_on",
     "labels",
+    "expected_duration",
     "title",
 };
 
@@ -197,6 +198,8 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     ReadDirectory(entry.value, field, spec->mutable_command());
   } else if (entry.key == "timeout") {
     duration(false, &v1::TaskSpec::mutable_timeout);
+  } else if (entry.key == "expected_duration") {
+    duration(false, &v1::TaskSpec::mutable_expected_duration);
   } else if (entry.key == "retry_delay") {
     duration(true, &v1::TaskSpec::mutable_retry_delay);
   } else if (entry.key == "max_retry_delay") {

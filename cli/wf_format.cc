@@ -1,5 +1,6 @@
 #include "cli/wf_format.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -11,7 +12,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/duration.h"
 #include "cli/graph_check.h"
+#include "cli/proto_time.h"
 #include "cli/yaml_map.h"
 #include "planner/names.h"
 
@@ -54,6 +57,11 @@ class RecordedTasks final : public FileTasks {
     spec->mutable_command()->add_arguments("sleep");
     spec->mutable_command()->add_arguments(absl::StrFormat("%.3f", task.seconds));
     (*spec->mutable_consumption())["cpu"] = 1;
+    // What it was scaled to; one that takes no time says nothing.
+    const absl::Duration expected = absl::Seconds(task.seconds);
+    if (expected >= absl::Microseconds(1)) {
+      *spec->mutable_expected_duration() = ToProto(std::min(expected, kMaxDuration));
+    }
     for (const RecordedTask::Parent& parent : task.parents) {
       spec->add_after(tasks_[parent.task].name);
     }

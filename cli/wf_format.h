@@ -12,7 +12,8 @@ namespace kartograph::cli {
 bool IsWfFormat(const YamlTree& tree);
 
 // Makes a graph whose tasks have the instance's ids and edges (parents and children together). Each
-// consumes one cpu and sleeps as long as it once ran, times options.scale: what it recorded of
+// consumes one cpu and sleeps as long as it once ran, times options.scale, which is also what it is
+// expected to take: what it recorded of
 // cores and memory belongs to another cluster and could make it impossible to run here.
 void ReadWfFormat(const YamlTree& tree, const GraphFileOptions& options, GraphFile* file,
                   FileProblems* problems);

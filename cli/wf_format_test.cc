@@ -58,7 +58,9 @@ TEST(WfFormatTest, MakesTasksThatSleepAsLongAsTheyOnceRan) {
   ASSERT_EQ(tasks[0].command().arguments_size(), 2);
   EXPECT_EQ(tasks[0].command().arguments(0), "sleep");
   EXPECT_EQ(tasks[0].command().arguments(1), "0.125");
+  EXPECT_EQ(tasks[0].expected_duration().nanos(), 125000000);
   EXPECT_EQ(tasks[1].command().arguments(1), "0.000");
+  EXPECT_FALSE(tasks[1].has_expected_duration());
   EXPECT_EQ(tasks[0].consumption_size(), 1);
   EXPECT_EQ(tasks[0].consumption().at("cpu"), 1);
   EXPECT_EQ(tasks[0].after_size(), 0);

@@ -61,7 +61,7 @@ struct AttemptUpdate {
   bool unreachable = false;
   int exit_status = 0;  // for kSucceeded and kExited
   int signal = 0;       // for kSignalled
-  std::string message;  // for people: why it ended so; may be empty
+  std::string message;  // for people: why it ended so, or what its end waits for; may be empty
   absl::Time start_time =
       absl::InfinitePast();  // when the process was started, by the agent's clock
   absl::Time end_time = absl::InfinitePast();
@@ -92,6 +92,9 @@ struct AgentCapacity {
   // The most that one attempt can have: less where there are kinds that cannot be used together.
   planner::ResourceVector for_one_attempt;
   std::vector<std::pair<std::string, std::string>> attributes;  // as in Offer
+  // Why nothing of it is offered until this is reported anew, after its name and a "which": "is
+  // being drained by its operator". Empty: it can be used.
+  std::string closed = {};
 };
 // The agent is gone for good, and every attempt on it with it. Its offers are void.
 struct AgentLost {
@@ -216,6 +219,10 @@ class Cluster {
   struct KnownAttempt {
     planner::AttemptId attempt;
     AgentId agent;
+    // As in its Launch, and when that was.
+    absl::Duration timeout = absl::InfiniteDuration();
+    absl::Duration cancel_grace = absl::Seconds(10);
+    absl::Time launch_time = absl::InfinitePast();
   };
   // Asks for the state of attempts believed alive. Each is answered by an AttemptUpdate; one the
   // cluster never heard of arrives as kLost.

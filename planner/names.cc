@@ -12,10 +12,14 @@ bool IsWordCharacter(char c) {
   return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
 }
 
-bool IsWord(absl::string_view name, size_t most) {
-  return !name.empty() && name.size() <= most &&
-         absl::ascii_isalpha(static_cast<unsigned char>(name[0])) &&
-         std::all_of(name.begin(), name.end(), IsWordCharacter);
+std::string WordProblem(absl::string_view name, absl::string_view kind, size_t most) {
+  if (!name.empty() && name.size() <= most &&
+      absl::ascii_isalpha(static_cast<unsigned char>(name[0])) &&
+      std::all_of(name.begin(), name.end(), IsWordCharacter)) {
+    return "";
+  }
+  return absl::StrCat("is not a valid ", kind, " name; use 1 to ", most,
+                      " letters, digits, '_', '-' or '.', starting with a letter");
 }
 
 }  // namespace
@@ -55,15 +59,15 @@ std::string GraphNameProblem(absl::string_view name) {
 }
 
 std::string UserNameProblem(absl::string_view name) {
-  if (IsWord(name, kMaxUserNameLength)) return "";
-  return absl::StrCat("is not a valid user name; use 1 to ", kMaxUserNameLength,
-                      " letters, digits, '_', '-' or '.', starting with a letter");
+  return WordProblem(name, "user", kMaxUserNameLength);
+}
+
+std::string ShareNameProblem(absl::string_view name) {
+  return WordProblem(name, "share", kMaxUserNameLength);
 }
 
 std::string ResourceNameProblem(absl::string_view name) {
-  if (IsWord(name, kMaxResourceNameLength)) return "";
-  return absl::StrCat("is not a valid resource name; use 1 to ", kMaxResourceNameLength,
-                      " letters, digits, '_', '-' or '.', starting with a letter");
+  return WordProblem(name, "resource", kMaxResourceNameLength);
 }
 
 }  // namespace kartograph::planner

@@ -12,7 +12,7 @@ namespace kartograph::planner {
 
 inline constexpr size_t kMaxNameLength = 256;
 inline constexpr size_t kMaxResourceNameLength = 64;
-inline constexpr size_t kMaxUserNameLength = 32;
+inline constexpr size_t kMaxUserNameLength = 32;  // of a share as well
 
 // Whether `c` may stand in the name of a task, a graph or a queue.
 bool IsNameCharacter(char c);
@@ -24,10 +24,11 @@ std::string NameProblem(absl::string_view name);
 bool LooksLikeGraphId(absl::string_view text);
 // NameProblem of a graph, which moreover must not look like an id: commands take either.
 std::string GraphNameProblem(absl::string_view name);
-// The same for the name of a resource: letters, digits, '_', '-' and '.', a letter first.
+// The same for the name of a resource, a user or a share (of users that have it in common):
+// letters, digits, '_', '-' and '.', a letter first.
 std::string ResourceNameProblem(absl::string_view name);
-// The same for the name of a user, in the same characters.
 std::string UserNameProblem(absl::string_view name);
+std::string ShareNameProblem(absl::string_view name);
 
 }  // namespace kartograph::planner
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 
@@ -15,10 +16,9 @@ constexpr int kCandidates = 8;
 // With more freed agents than this the index over all is quicker than trying each.
 constexpr size_t kFewFreed = 32;
 
-// std heaps have their largest on top; we want the first.
-bool LaterHead(const std::pair<ReadyOrder, Packer::ClassId>& a,
-               const std::pair<ReadyOrder, Packer::ClassId>& b) {
-  return b.first < a.first;
+// Whether what is kept is still free when this is taken.
+bool LeavesEnough(const ResourceVector::Entry& taken, const ResourceVector& free, Quantity kept) {
+  return kept.is_zero() || free.Get(taken.resource) - taken.quantity >= kept;
 }
 
 }  // namespace
@@ -38,12 +38,17 @@ Packer::ClassId Packer::Intern(const ResourceVector& consumption) {
   Class& added = classes_[it->second];
   added.interned = true;
   added.whole = consumption;
-  for (const ResourceVector::Entry& entry : consumption) {
+  SplitByPools(added);
+  return it->second;
+}
+
+void Packer::SplitByPools(Class& c) const {
+  for (const ResourceVector::Entry& entry : c.whole) {
     // A pool of capacity zero is not in the vector, and so is not a pool: see the configuration.
     const bool is_pool = !pools_.Get(entry.resource).is_zero();
-    (is_pool ? added.pool_part : added.agent_part).Set(entry.resource, entry.quantity);
+    c.pool_part.Set(entry.resource, is_pool ? entry.quantity : Quantity());
+    c.agent_part.Set(entry.resource, is_pool ? Quantity() : entry.quantity);
   }
-  return it->second;
 }
 
 void Packer::RemoveClass(ClassId id) {
@@ -72,6 +77,7 @@ void Packer::RemoveAgent(AgentId id) {
   SetBacklogRoom(id, 0);
   ReleaseAgent(id);
   total_capacity_ -= agents_[id].capacity;
+  total_changed_ = total_changed_ || !agents_[id].capacity.empty();
   const bool freed = agents_[id].freed;  // it is in freed_ until the next plan
   static const Agent blank;              // static, as GCC thinks a local one uninitialized
   agents_[id] = blank;
@@ -145,9 +151,24 @@ void Packer::SetCapacity(AgentId id, ResourceVector capacity) {
   for (const ResourceVector::Entry& entry : capacity) {
     if (entry.quantity > scale_.Get(entry.resource)) scale_.Set(entry.resource, entry.quantity);
   }
+  total_changed_ = total_changed_ || agents_[id].capacity != capacity;
   total_capacity_ -= agents_[id].capacity;
   total_capacity_ += capacity;
   agents_[id].capacity = std::move(capacity);
+}
+
+void Packer::UpdateTotal() {
+  if (!std::exchange(total_changed_, false)) return;
+  ResourceVector total = total_capacity_;
+  total += pools_;
+  shares_.SetTotal(total);
+}
+
+void Packer::AdvanceShares(SteadyTime now) {
+  UpdateTotal();
+  shares_.Advance(now);
+  // Whoever has got less may go before what room is kept for now.
+  if (shares_.size() > 1) OnOrderChanged();
 }
 
 double Packer::DominantShare(ClassId id) const {
@@ -174,12 +195,20 @@ void Packer::SetBacklogRoom(AgentId id, int room) {
   }
 }
 
-void Packer::SetPoolCapacity(Resource pool, Quantity capacity) {
-  const Quantity before = pools_.Get(pool);
-  if (before.is_zero() || capacity.is_zero()) std::abort();
-  pools_.Set(pool, capacity);
-  pool_free_.Set(pool, pool_free_.Get(pool) + (capacity - before));
-  pools_freed_ = pools_freed_ || capacity > before;
+void Packer::SetPools(const ResourceVector& pools) {
+  ResourceVector free = pool_free_;
+  free -= pools_;
+  free += pools;
+  pools_freed_ = pools_freed_ || !pools.FitsIn(pools_);
+  total_changed_ = true;
+  pools_ = pools;
+  pool_free_ = std::move(free);
+  for (Class& c : classes_) {
+    if (!c.interned) continue;
+    const ResourceVector before = c.pool_part;
+    SplitByPools(c);
+    if (c.pool_part != before) c.fresh = true;
+  }
 }
 
 void Packer::GivePools(ClassId consumption) {
@@ -197,6 +226,17 @@ void Packer::AddReady(ClassId consumption, const ReadyKey& key) {
     active_.push_back(consumption);
   }
   ready_.Add(consumption, key);
+  OnOrderChanged();
+}
+
+void Packer::SetScore(GraphId graph, Score score) {
+  ready_.SetScore(graph, score);
+  OnOrderChanged();
+}
+
+// What comes first of a consumption may go before what room is kept for, and so have that room.
+void Packer::OnOrderChanged() {
+  for (const auto& [agent, reservation] : reservations_) MarkFreed(agent);
 }
 
 double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
@@ -210,7 +250,9 @@ double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
 
 void Packer::SetExpected(ClassId id, int64_t most_us, int64_t mostly_us) {
   Class& c = classes_[id];
-  if (most_us < c.expected_us || mostly_us < c.mostly_us) c.fresh = true;
+  // What is not known yet is not let in behind a reservation.
+  const bool known_now = c.mostly_us == 0 && mostly_us > 0;
+  if (most_us < c.expected_us || mostly_us < c.mostly_us || known_now) c.fresh = true;
   c.expected_us = most_us;
   c.mostly_us = mostly_us;
 }
@@ -222,9 +264,8 @@ void Packer::SetTimeUntilDrain(AgentId id, int64_t microseconds) {
   agent.drain_us = microseconds;
 }
 
-template <typename Accepts>
-std::optional<Packer::AgentId> Packer::BestFitWhere(const ResourceVector& need,
-                                                    Accepts accepts) const {
+template <typename Fits>
+std::optional<Packer::AgentId> Packer::BestFitWhere(const ResourceVector& need, Fits fits) const {
   std::optional<AgentId> best;
   double best_leftover = std::numeric_limits<double>::infinity();
   int candidates = 0;
@@ -233,7 +274,7 @@ std::optional<Packer::AgentId> Packer::BestFitWhere(const ResourceVector& need,
       cpu.is_zero() ? Quantity::FromMilli(std::numeric_limits<int64_t>::min()) : cpu;
   for (auto it = by_free_cpu_.lower_bound({from, 0}); it != by_free_cpu_.end(); ++it) {
     const Agent& agent = agents_[it->second];
-    if (!need.FitsIn(agent.free) || !accepts(it->second)) continue;
+    if (!fits(it->second)) continue;
     const double leftover = Leftover(need, agent);
     if (!best || leftover < best_leftover) {
       best = it->second;
@@ -246,24 +287,30 @@ std::optional<Packer::AgentId> Packer::BestFitWhere(const ResourceVector& need,
 
 std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
                                                int64_t expected_us) const {
-  return BestFitWhere(need, [&](AgentId id) { return expected_us <= agents_[id].drain_us; });
+  return BestFitWhere(need, [&](AgentId id) {
+    return need.FitsIn(agents_[id].free) && expected_us <= agents_[id].drain_us;
+  });
 }
 
 std::optional<Packer::AgentId> Packer::FindAgent(const ReadyOrder& task, ClassId id) {
   Class& c = classes_[id];
   if (c.fresh || freed_.size() > kFewFreed) {
-    const std::optional<AgentId> agent =
-        BestFitWhere(c.agent_part, [&](AgentId candidate) { return MayHave(candidate, task, id); });
+    bool kept = false;
+    const std::optional<AgentId> agent = BestFitWhere(c.agent_part, [&](AgentId candidate) {
+      const Refusal refusal = WhyNotOn(candidate, task, id);
+      kept = kept || refusal == Refusal::kKept;
+      return refusal == Refusal::kNone;
+    });
     c.fresh = agent.has_value();
+    // What is kept may be for what comes after another account's.
+    if (!agent && !kept) c.nowhere = plan_;
     return agent;
   }
   std::optional<AgentId> best;
   double best_leftover = std::numeric_limits<double>::infinity();
   for (AgentId candidate : freed_) {
-    const Agent& agent = agents_[candidate];
-    if (!agent.has_place() || !c.agent_part.FitsIn(agent.free)) continue;
-    if (!MayHave(candidate, task, id)) continue;
-    const double leftover = Leftover(c.agent_part, agent);
+    if (WhyNotOn(candidate, task, id) != Refusal::kNone) continue;
+    const double leftover = Leftover(c.agent_part, agents_[candidate]);
     if (!best || leftover < best_leftover || (leftover == best_leftover && candidate < *best)) {
       best = candidate;
       best_leftover = leftover;
@@ -274,12 +321,25 @@ std::optional<Packer::AgentId> Packer::FindAgent(const ReadyOrder& task, ClassId
 
 // --- reservations ---
 
+Packer::Reservation Packer::MakeReservation(ReadyOrder task, ClassId consumption,
+                                            int64_t within_us) const {
+  task.share = 0;
+  return {task, ready_.AccountOf(task.task.graph()), consumption, within_us};
+}
+
+ReadyOrder Packer::OrderOf(const Reservation& reservation) const {
+  ReadyOrder order = reservation.task;
+  order.share = shares_.Of(reservation.account);
+  return order;
+}
+
 void Packer::ReserveAgent(AgentId id, const ReadyOrder& task, ClassId consumption,
                           int64_t within_us) {
   auto [it, is_new] = reservations_.try_emplace(id);
+  const Reservation next = MakeReservation(task, consumption, within_us);
   // What was kept off it may fit into a longer time, or behind another task.
-  if (!is_new && (within_us > it->second.within_us || task != it->second.task)) MarkFreed(id);
-  it->second = {task, consumption, within_us};
+  if (!is_new && (within_us > it->second.within_us || next.task != it->second.task)) MarkFreed(id);
+  it->second = next;
   agents_[id].reserved = true;
 }
 
@@ -290,11 +350,12 @@ void Packer::ReleaseAgent(AgentId id) {
 }
 
 void Packer::ReservePools(const ReadyOrder& task, ClassId consumption, int64_t within_us) {
+  const Reservation next = MakeReservation(task, consumption, within_us);
   if (pool_reservation_ &&
-      (within_us > pool_reservation_->within_us || task != pool_reservation_->task)) {
+      (within_us > pool_reservation_->within_us || next.task != pool_reservation_->task)) {
     pools_freed_ = true;
   }
-  pool_reservation_ = {task, consumption, within_us};
+  pool_reservation_ = next;
 }
 
 void Packer::ReleasePools() {
@@ -306,34 +367,50 @@ void Packer::ReleasePools() {
 bool Packer::Respects(const Reservation& reservation, const ResourceVector& kept,
                       const ResourceVector& free, const ReadyOrder& task, ClassId id,
                       const ResourceVector& need) const {
-  if (task <= reservation.task || id == reservation.consumption) return true;
+  if (task <= OrderOf(reservation) || id == reservation.consumption) return true;
   const int64_t mostly_us = classes_[id].mostly_us;
   if (mostly_us > 0 && mostly_us <= reservation.within_us) return true;
   return std::all_of(need.begin(), need.end(), [&](const ResourceVector::Entry& entry) {
-    const Quantity for_it = kept.Get(entry.resource);
-    return for_it.is_zero() || free.Get(entry.resource) - entry.quantity >= for_it;
+    return LeavesEnough(entry, free, kept.Get(entry.resource));
   });
 }
 
-bool Packer::MayHave(AgentId id, const ReadyOrder& task, ClassId consumption) const {
+Packer::Refusal Packer::WhyNoRoom(AgentId id, const ReadyOrder& task, ClassId consumption) const {
   const Agent& agent = agents_[id];
   const Class& c = classes_[consumption];
-  if (c.expected_us > agent.drain_us) return false;
-  if (!agent.reserved) return true;
+  if (agent.slots <= 0) return Refusal::kNoSlot;
+  if (!c.agent_part.FitsIn(agent.free)) return Refusal::kLacks;
+  if (c.expected_us > agent.drain_us) return Refusal::kLeaves;
+  if (!agent.reserved) return Refusal::kNone;
   const Reservation& reservation = reservations_.at(id);
   return Respects(reservation, classes_[reservation.consumption].agent_part, agent.free, task,
-                  consumption, c.agent_part);
+                  consumption, c.agent_part)
+             ? Refusal::kNone
+             : Refusal::kKept;
 }
 
-bool Packer::MayHavePools(const ReadyOrder& task, ClassId consumption) const {
+Packer::Refusal Packer::WhyNoPools(const ReadyOrder& task, ClassId consumption) const {
   const ResourceVector& part = classes_[consumption].pool_part;
-  if (!part.FitsIn(pool_free_)) return false;
+  if (!part.FitsIn(pool_free_)) return Refusal::kLacks;
   return !pool_reservation_ ||
-         Respects(*pool_reservation_, classes_[pool_reservation_->consumption].pool_part,
-                  pool_free_, task, consumption, part);
+                 Respects(*pool_reservation_, classes_[pool_reservation_->consumption].pool_part,
+                          pool_free_, task, consumption, part)
+             ? Refusal::kNone
+             : Refusal::kKept;
+}
+
+std::optional<Resource> Packer::KeptPool(ClassId consumption) const {
+  if (!pool_reservation_) return std::nullopt;
+  const ResourceVector& kept = classes_[pool_reservation_->consumption].pool_part;
+  for (const ResourceVector::Entry& entry : classes_[consumption].pool_part) {
+    const Quantity for_it = kept.Get(entry.resource);
+    if (!LeavesEnough(entry, pool_free_, for_it)) return entry.resource;
+  }
+  return std::nullopt;
 }
 
 void Packer::Plan(std::vector<Placement>* placements) {
+  UpdateTotal();
   PlanDirect(placements);
   if (!with_backlog_room_.empty()) PlanBacklog(placements);
   for (AgentId id : freed_) agents_[id].freed = false;
@@ -359,96 +436,95 @@ std::vector<ResourceVector> Packer::Wanted() const {
   return wanted;
 }
 
-// The first ready task of the consumption.
-void Packer::Placed(ClassId id, AgentId agent) {
-  ready_.RemoveFirst(id);
+// The account's first ready task of the consumption.
+void Packer::Placed(ClassId id, FairShare::Account account, AgentId agent) {
+  ready_.RemoveFirst(id, account);
   Take(agent, id);
   TakePools(id);
+  shares_.Take(account, classes_[id].whole);
 }
 
 std::optional<Packer::Placement> Packer::PlaceOneOn(AgentId id) {
-  const Agent& agent = agents_[id];
-  if (agent.slots <= 0) return std::nullopt;
   std::optional<std::pair<ReadyOrder, ClassId>> best;
   for (ClassId candidate : active_) {
-    const Class& c = classes_[candidate];
-    if (ready_.empty(candidate) || !c.agent_part.FitsIn(agent.free)) continue;
-    const ReadyOrder first = ready_.First(candidate);
+    if (ready_.empty(candidate)) continue;
+    const ReadyOrder first = ready_.First(shares_, candidate);
     if (best && best->first < first) continue;
-    if (MayHavePools(first, candidate) && MayHave(id, first, candidate)) best = {first, candidate};
+    if (MayHavePools(first, candidate) && WhyNoRoom(id, first, candidate) == Refusal::kNone) {
+      best = {first, candidate};
+    }
   }
   if (!best) return std::nullopt;
   const auto [first, consumption] = *best;
-  Placed(consumption, id);
+  Placed(consumption, ready_.AccountOf(first.task.graph()), id);
   return Placement{first.task, consumption, id, false};
 }
 
 void Packer::PlanDirect(std::vector<Placement>* placements) {
   const bool anything_freed = pools_freed_ || !freed_.empty();
-  heads_.clear();
+  ++plan_;
+  heads_.Clear();
   size_t kept = 0;
   for (ClassId id : active_) {
     Class& c = classes_[id];
     c.active = !ready_.empty(id);
     if (!c.active) continue;
     active_[kept++] = id;
-    if (c.fresh || anything_freed) heads_.emplace_back(ready_.First(id), id);
+    if (c.fresh || anything_freed) AddHeads(id);
   }
   active_.resize(kept);
-  std::make_heap(heads_.begin(), heads_.end(), LaterHead);
-  while (!heads_.empty()) {
-    std::pop_heap(heads_.begin(), heads_.end(), LaterHead);
-    const auto [first, id] = heads_.back();
-    heads_.pop_back();
-    if (!MayHavePools(first, id)) {
+  while (std::optional<HeadQueue::Head> head = heads_.Pop(shares_)) {
+    Class& c = classes_[head->consumption];
+    if (!MayHavePools(head->order, head->consumption)) {
       // It did not try the agents freed now, so next time it must try all.
-      classes_[id].fresh = true;
+      c.fresh = true;
       continue;
     }
-    const std::optional<AgentId> agent = FindAgent(first, id);
+    if (c.nowhere == plan_) continue;
+    const std::optional<AgentId> agent = FindAgent(head->order, head->consumption);
     if (!agent) continue;
-    placements->push_back({first.task, id, *agent, false});
-    Placed(id, *agent);
-    PushHead(id);
+    placements->push_back({head->order.task, head->consumption, *agent, false});
+    Placed(head->consumption, head->account, *agent);
+    PushHead(head->consumption, head->account);
   }
 }
 
-void Packer::PushHead(ClassId id) {
-  if (ready_.empty(id)) return;
-  heads_.emplace_back(ready_.First(id), id);
-  std::push_heap(heads_.begin(), heads_.end(), LaterHead);
+void Packer::AddHeads(ClassId id) {
+  ready_.ForEachAccount(id, [&](FairShare::Account account) {
+    heads_.Push({ready_.First(shares_, id, account), id, account});
+  });
+}
+
+void Packer::PushHead(ClassId id, FairShare::Account account) {
+  if (ready_.Has(id, account)) heads_.Push({ready_.First(shares_, id, account), id, account});
 }
 
 void Packer::PlanBacklog(std::vector<Placement>* placements) {
-  heads_.clear();
+  heads_.Clear();
   for (ClassId id : active_) {
     const Class& c = classes_[id];
     // Units of a pool are not held by what has not begun, so nothing that needs them goes ahead.
-    if (c.is_short && c.pool_part.empty() && !ready_.empty(id)) {
-      heads_.emplace_back(ready_.First(id), id);
-    }
+    if (c.is_short && c.pool_part.empty() && !ready_.empty(id)) AddHeads(id);
   }
-  std::make_heap(heads_.begin(), heads_.end(), LaterHead);
-  while (!heads_.empty() && !with_backlog_room_.empty()) {
-    std::pop_heap(heads_.begin(), heads_.end(), LaterHead);
-    const auto [first, id] = heads_.back();
-    heads_.pop_back();
-    const Class& c = classes_[id];
-    auto agent = std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(),
-                              [&, first = first, id = id](AgentId candidate) {
-                                const Agent& a = agents_[candidate];
-                                // What it begins by itself could take what is kept for another.
-                                const bool for_others =
-                                    a.reserved && reservations_.at(candidate).task < first;
-                                return a.usable && !for_others && c.agent_part.FitsIn(a.capacity) &&
-                                       c.expected_us <= a.drain_us;
-                              });
+  while (!with_backlog_room_.empty()) {
+    const std::optional<HeadQueue::Head> head = heads_.Pop(shares_);
+    if (!head) return;
+    const Class& c = classes_[head->consumption];
+    auto agent =
+        std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(), [&](AgentId candidate) {
+          const Agent& a = agents_[candidate];
+          // What it begins by itself could take what is kept for another.
+          const bool for_others = a.reserved && OrderOf(reservations_.at(candidate)) < head->order;
+          return a.usable && !for_others && c.agent_part.FitsIn(a.capacity) &&
+                 c.expected_us <= a.drain_us;
+        });
     if (agent == with_backlog_room_.end()) continue;
     const AgentId chosen = *agent;
-    placements->push_back({first.task, id, chosen, true});
-    ready_.RemoveFirst(id);
+    placements->push_back({head->order.task, head->consumption, chosen, true});
+    ready_.RemoveFirst(head->consumption, head->account);
+    shares_.Take(head->account, c.whole);
     SetBacklogRoom(chosen, agents_[chosen].backlog_room - 1);
-    PushHead(id);
+    PushHead(head->consumption, head->account);
   }
 }
 

@@ -12,6 +12,8 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
+#include "planner/fair_share.h"
+#include "planner/head_queue.h"
 #include "planner/ids.h"
 #include "planner/ready_tasks.h"
 #include "planner/resources.h"
@@ -100,12 +102,16 @@ class Packer {
   // The part of the whole cluster and its pools that one such task takes: of the resource of which
   // that is most, 0 to 1. 1 where nothing is known of agents.
   double DominantShare(ClassId id) const;
+  // Of all agents together, as far as they have said.
+  const ResourceVector& total_capacity() const { return total_capacity_; }
 
   // --- pools ---
   const ResourceVector& pools() const { return pools_; }
   const ResourceVector& pool_free() const { return pool_free_; }
-  // Of a pool that there is; not zero. What is held stays held, so less than nothing may be free.
-  void SetPoolCapacity(Resource pool, Quantity capacity);
+  // The pools that there are from now on. What is held of those that stay is held, so less than
+  // nothing may be free. Of one that comes or goes nothing is held: whoever has taken consumptions
+  // that ask for it gives them back before, and takes them again after.
+  void SetPools(const ResourceVector& pools);
   void TakePools(ClassId consumption) { pool_free_ -= classes_[consumption].pool_part; }
   void GivePools(ClassId consumption);
 
@@ -114,19 +120,39 @@ class Packer {
   // Dies if it is not there.
   void RemoveReady(ClassId consumption, const ReadyKey& key) { ready_.Remove(consumption, key); }
   // As in ReadyTasks.
-  void SetScore(GraphId graph, Score score) { ready_.SetScore(graph, score); }
+  void SetScore(GraphId graph, Score score);
   // A task's place, ready or not.
   ReadyOrder OrderOf(const ReadyKey& key) const {
-    return {key.priority, ready_.ScoreOf(key.task.graph()), key.rank, key.task};
+    const GraphId graph = key.task.graph();
+    return {key.priority, ready_.ScoreOf(graph), key.rank, key.task,
+            shares_.Of(ready_.AccountOf(graph))};
   }
   void ForgetGraph(GraphId graph) { ready_.Forget(graph); }
+
+  // --- shares ---
+  // The account 0, which has the empty name, is always there. Whoever makes accounts and gives them
+  // to graphs keeps them in use for as long as the graphs are known here.
+  FairShare& shares() { return shares_; }
+  const FairShare& shares() const { return shares_; }
+  void SetAccount(GraphId graph, FairShare::Account account) { ready_.SetAccount(graph, account); }
+  FairShare::Account AccountOf(GraphId graph) const { return ready_.AccountOf(graph); }
+  // Before a plan: shares are those of this time.
+  void AdvanceShares(SteadyTime now);
+  // The graph's account is charged for an attempt, whether it holds its resources already or waits
+  // in a backlog, from its placement on, which does so, to its end. The graph is known here.
+  void Charge(GraphId graph, ClassId consumption) {
+    shares_.Take(ready_.AccountOf(graph), classes_[consumption].whole);
+  }
+  void Refund(GraphId graph, ClassId consumption) {
+    shares_.Give(ready_.AccountOf(graph), classes_[consumption].whole);
+  }
   // There is one.
-  ReadyOrder FirstReady(ClassId id) const { return ready_.First(id); }
+  ReadyOrder FirstReady(ClassId id) const { return ready_.First(shares_, id); }
   // The first ready task of each consumption that has one.
   template <typename F>
   void ForEachFirst(F f) const {
     for (ClassId id : active_) {
-      if (!ready_.empty(id)) f(id, ready_.First(id));
+      if (!ready_.empty(id)) f(id, ready_.First(shares_, id));
     }
   }
 
@@ -141,8 +167,51 @@ class Packer {
   // The same of units of pools.
   void ReservePools(const ReadyOrder& task, ClassId consumption, int64_t within_us);
   void ReleasePools();
-  // Whether units of pools are free, and those that are kept for another remain.
-  bool MayHavePools(const ReadyOrder& task, ClassId id) const;
+
+  // --- what keeps a ready task from being placed ---
+  // What the plan asks of each agent, and so what there is to say of one on which it placed
+  // nothing.
+  enum class Refusal : uint8_t {
+    kNone,
+    kNotUsable,
+    kNoSlot,
+    kLacks,   // of a resource too little is free
+    kLeaves,  // it is not there for long enough
+    kKept,    // for what comes before it in order
+  };
+  Refusal WhyNotOn(AgentId agent, const ReadyOrder& task, ClassId id) const {
+    const Agent& a = agents_[agent];
+    return a.usable ? WhyNoRoom(agent, task, id) : Refusal::kNotUsable;
+  }
+  // The same of an agent that is to be used all the same, as by PlaceOneOn.
+  Refusal WhyNoRoom(AgentId agent, const ReadyOrder& task, ClassId id) const;
+  // Of its pools: kNone, kLacks or kKept.
+  Refusal WhyNoPools(const ReadyOrder& task, ClassId id) const;
+  bool MayHavePools(const ReadyOrder& task, ClassId id) const {
+    return WhyNoPools(task, id) == Refusal::kNone;
+  }
+  // The pool of which units are kept for another task and not for this one, after kKept.
+  std::optional<Resource> KeptPool(ClassId id) const;
+  // Those that go before it, as ReadyTasks has them.
+  template <typename Includes>
+  std::vector<std::pair<ReadyOrder, ClassId>> FirstBefore(const ReadyOrder& order, size_t most,
+                                                          Includes includes) const {
+    return ready_.FirstBefore(shares_, order, most, includes);
+  }
+  // The first of all.
+  template <typename Includes>
+  std::vector<std::pair<ReadyOrder, ClassId>> First(size_t most, Includes includes) const {
+    static constexpr ReadyOrder kLast = {std::numeric_limits<int32_t>::min(),
+                                         std::numeric_limits<Score>::max(),
+                                         0,
+                                         {std::numeric_limits<uint64_t>::max()},
+                                         std::numeric_limits<int64_t>::max()};
+    return ready_.FirstBefore(shares_, kLast, most, includes);
+  }
+  template <typename Includes>
+  size_t CountBefore(const ReadyOrder& order, size_t limit, Includes includes) const {
+    return ready_.CountBefore(shares_, order, limit, includes);
+  }
 
   // Places ready tasks, best first, until nothing more fits; placed tasks are no longer ready and,
   // but for the backlog, have taken their resources. Appends to `placements`.
@@ -167,12 +236,14 @@ class Packer {
     bool fresh = true;
     bool interned = false;
     bool is_short = false;
-    bool active = false;  // in active_
+    bool active = false;   // in active_
+    uint64_t nowhere = 0;  // the plan that has found no room for it, whatever its place in order
     int64_t expected_us = 0;
     int64_t mostly_us = 0;
   };
   struct Reservation {
-    ReadyOrder task;
+    ReadyOrder task;  // without its share, which is that of the account
+    FairShare::Account account = 0;
     ClassId consumption = 0;
     int64_t within_us = 0;
   };
@@ -188,14 +259,18 @@ class Packer {
     bool has_place() const { return usable && slots > 0; }
   };
 
+  void SplitByPools(Class& c) const;
   void Reindex(AgentId agent, Quantity cpu_before, bool had_place);
   void MarkFreed(AgentId agent);
-  template <typename Accepts>
-  std::optional<AgentId> BestFitWhere(const ResourceVector& need, Accepts accepts) const;
+  template <typename Fits>
+  std::optional<AgentId> BestFitWhere(const ResourceVector& need, Fits fits) const;
   std::optional<AgentId> FindAgent(const ReadyOrder& task, ClassId id);
-  void PushHead(ClassId id);
-  // Whether the agent is there for long enough, and what is kept there for another allows it.
-  bool MayHave(AgentId agent, const ReadyOrder& task, ClassId id) const;
+  void OnOrderChanged();
+  Reservation MakeReservation(ReadyOrder task, ClassId consumption, int64_t within_us) const;
+  ReadyOrder OrderOf(const Reservation& reservation) const;
+  void AddHeads(ClassId id);  // of all accounts
+  void PushHead(ClassId id, FairShare::Account account);
+  void UpdateTotal();
   bool Respects(const Reservation& reservation, const ResourceVector& kept,
                 const ResourceVector& free, const ReadyOrder& task, ClassId id,
                 const ResourceVector& need) const;
@@ -207,12 +282,14 @@ class Packer {
   ResourceVector pool_free_;
   bool pools_freed_ = false;
 
-  void Placed(ClassId consumption, AgentId agent);
+  void Placed(ClassId consumption, FairShare::Account account, AgentId agent);
 
   std::vector<Class> classes_;
   std::vector<ClassId> free_classes_;  // slots of classes_ that are not in use
   absl::flat_hash_map<ResourceVector, ClassId> class_ids_;
   std::vector<ClassId> active_;  // those with ready tasks, and some that had
+  FairShare shares_;
+  bool total_changed_ = true;  // what the shares are of
   ReadyTasks ready_;
 
   std::vector<Agent> agents_;
@@ -225,7 +302,8 @@ class Packer {
   ResourceVector scale_;
   absl::btree_map<AgentId, Reservation> reservations_;
   std::optional<Reservation> pool_reservation_;
-  std::vector<std::pair<ReadyOrder, ClassId>> heads_;  // a heap, kept to save its allocation
+  HeadQueue heads_;    // of a plan; kept to save its allocations
+  uint64_t plan_ = 0;  // the number of the newest plan
 };
 
 }  // namespace kartograph::planner

@@ -262,11 +262,11 @@ TEST(PackerTest, APoolGrowsAndShrinks) {
   story.Agent(Cpu(8));
   for (TaskIndex i = 0; i < 5; ++i) story.Ready(i, CpuDb(1, 1));
   EXPECT_THAT(story.PlannedTasks(), ElementsAre(0, 1, 2));
-  story.packer.SetPoolCapacity(kDb, Quantity::Of(1));
+  story.packer.SetPools({{kDb, Quantity::Of(1)}});
   EXPECT_EQ(story.packer.pool_free().Get(kDb), Quantity::Of(0) - Quantity::Of(2));
   story.Ended(0, CpuDb(1, 1));
   EXPECT_THAT(story.PlannedTasks(), IsEmpty()) << "two hold what is for one";
-  story.packer.SetPoolCapacity(kDb, Quantity::Of(4));
+  story.packer.SetPools({{kDb, Quantity::Of(4)}});
   EXPECT_THAT(story.PlannedTasks(), ElementsAre(3, 4));
 }
 

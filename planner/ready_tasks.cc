@@ -19,6 +19,7 @@ void AppendBigEndian(Unsigned value, std::string* text) {
 std::string SortKey(const ReadyOrder& order) {
   std::string key;
   // With the sign's bit turned, negative numbers are less; turned as a whole, the highest is first.
+  AppendBigEndian(static_cast<uint64_t>(order.share) ^ uint64_t{1} << 63, &key);
   AppendBigEndian(~(static_cast<uint32_t>(order.priority) ^ uint32_t{1} << 31), &key);
   AppendBigEndian(static_cast<uint64_t>(order.score) ^ uint64_t{1} << 63, &key);
   AppendBigEndian(uint32_t{order.task.graph()}, &key);
@@ -30,14 +31,14 @@ void ReadyTasks::Add(ClassId consumption, const ReadyKey& key) {
   if (classes_.size() <= consumption) classes_.resize(consumption + 1);
   Class& c = classes_[consumption];
   Graph& graph = graphs_[key.task.graph()];
-  Bucket& bucket = c.buckets[{key.priority, graph.score, key.task.graph()}];
+  Bucket& bucket = c.accounts[graph.account][{key.priority, graph.score, key.task.graph()}];
   if (bucket.empty()) graph.places.push_back({consumption, key.priority});
   if (!bucket.insert({key.rank, key.task.index()}).second) return;
   ++c.size;
   ++size_;
 }
 
-void ReadyTasks::Erase(ClassId consumption, absl::btree_map<BucketKey, Bucket>::iterator bucket,
+void ReadyTasks::Erase(ClassId consumption, Account account, Buckets::iterator bucket,
                        Bucket::iterator task) {
   Class& c = classes_[consumption];
   bucket->second.erase(task);
@@ -49,29 +50,45 @@ void ReadyTasks::Erase(ClassId consumption, absl::btree_map<BucketKey, Bucket>::
   const Place place = {consumption, bucket->first.priority};
   std::swap(*std::find(places.begin(), places.end(), place), places.back());
   places.pop_back();
-  if (places.empty() && graph->second.score == 0) graphs_.erase(graph);
-  c.buckets.erase(bucket);
+  if (places.empty() && graph->second.score == 0 && graph->second.account == 0) {
+    graphs_.erase(graph);
+  }
+  auto buckets = c.accounts.find(account);
+  buckets->second.erase(bucket);
+  if (buckets->second.empty()) c.accounts.erase(buckets);
 }
 
 void ReadyTasks::Remove(ClassId consumption, const ReadyKey& key) {
   if (empty(consumption)) std::abort();
-  auto& buckets = classes_[consumption].buckets;
-  auto bucket = buckets.find({key.priority, ScoreOf(key.task.graph()), key.task.graph()});
-  if (bucket == buckets.end()) std::abort();
+  const Account account = AccountOf(key.task.graph());
+  auto buckets = classes_[consumption].accounts.find(account);
+  if (buckets == classes_[consumption].accounts.end()) std::abort();
+  auto bucket = buckets->second.find({key.priority, ScoreOf(key.task.graph()), key.task.graph()});
+  if (bucket == buckets->second.end()) std::abort();
   auto task = bucket->second.find({key.rank, key.task.index()});
   if (task == bucket->second.end()) std::abort();
-  Erase(consumption, bucket, task);
+  Erase(consumption, account, bucket, task);
 }
 
-void ReadyTasks::RemoveFirst(ClassId consumption) {
-  auto bucket = classes_[consumption].buckets.begin();
-  Erase(consumption, bucket, bucket->second.begin());
+void ReadyTasks::RemoveFirst(ClassId consumption, Account account) {
+  auto bucket = classes_[consumption].accounts.find(account)->second.begin();
+  Erase(consumption, account, bucket, bucket->second.begin());
 }
 
-ReadyOrder ReadyTasks::First(ClassId consumption) const {
-  const auto& [key, bucket] = *classes_[consumption].buckets.begin();
-  const InGraph& first = *bucket.begin();
-  return {key.priority, key.score, first.rank, TaskKey::Of(key.graph, first.index)};
+ReadyOrder ReadyTasks::First(const FairShare& shares, ClassId consumption) const {
+  const auto& accounts = classes_[consumption].accounts;
+  auto account = accounts.begin();
+  ReadyOrder first = First(shares, consumption, account->first);
+  for (++account; account != accounts.end(); ++account) {
+    if (shares.Of(account->first) > first.share) continue;
+    first = std::min(first, First(shares, consumption, account->first));
+  }
+  return first;
+}
+
+ReadyOrder ReadyTasks::First(const FairShare& shares, ClassId consumption, Account account) const {
+  const auto& [key, bucket] = *classes_[consumption].accounts.find(account)->second.begin();
+  return OrderIn(shares.Of(account), key, *bucket.begin());
 }
 
 Score ReadyTasks::ScoreOf(GraphId graph) const {
@@ -79,12 +96,23 @@ Score ReadyTasks::ScoreOf(GraphId graph) const {
   return it == graphs_.end() ? 0 : it->second.score;
 }
 
+ReadyTasks::Account ReadyTasks::AccountOf(GraphId graph) const {
+  auto it = graphs_.find(graph);
+  return it == graphs_.end() ? 0 : it->second.account;
+}
+
+void ReadyTasks::SetAccount(GraphId id, Account account) {
+  Graph& graph = graphs_[id];
+  if (!graph.places.empty()) std::abort();
+  graph.account = account;
+}
+
 void ReadyTasks::SetScore(GraphId id, Score score) {
   Graph& graph = graphs_[id];
   const Score before = std::exchange(graph.score, score);
   if (before == score) return;
   for (const Place& place : graph.places) {
-    auto& buckets = classes_[place.consumption].buckets;
+    Buckets& buckets = classes_[place.consumption].accounts.find(graph.account)->second;
     auto bucket = buckets.find({place.priority, before, id});
     Bucket tasks = std::move(bucket->second);
     buckets.erase(bucket);

@@ -2,16 +2,19 @@
 #ifndef KARTOGRAPH_PLANNER_READY_TASKS_H_
 #define KARTOGRAPH_PLANNER_READY_TASKS_H_
 
+#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
+#include "planner/fair_share.h"
 #include "planner/ids.h"
 
 namespace kartograph::planner {
@@ -36,15 +39,18 @@ struct ReadyKey {
 // lower is first. See GraphScore in graph_score.h.
 using Score = int64_t;
 
-// A ready task's place among those of all graphs: priority, then the graphs' scores (the older
-// graph first where they are the same), then as in its graph. Less is first.
+// A ready task's place among those of all graphs: the share of the account that it is charged to
+// (see FairShare), priority, then the graphs' scores (the older graph first where they are the
+// same), then as in its graph. Less is first. A share is that of the moment.
 struct ReadyOrder {
   int32_t priority = 0;
   Score score = 0;
   uint32_t rank = 0;
   TaskKey task;
+  int64_t share = 0;
 
   std::strong_ordering operator<=>(const ReadyOrder& other) const {
+    if (auto order = share <=> other.share; order != 0) return order;
     if (auto order = other.priority <=> priority; order != 0) return order;
     if (auto order = score <=> other.score; order != 0) return order;
     if (auto order = task.graph() <=> other.task.graph(); order != 0) return order;
@@ -59,27 +65,52 @@ struct ReadyOrder {
 std::string SortKey(const ReadyOrder& order);
 
 // A change of a graph's score costs with the distinct consumptions and priorities of its ready
-// tasks, not with their number. Thread-compatible, deterministic.
+// tasks, not with their number; a change of a share costs nothing. Thread-compatible,
+// deterministic.
 class ReadyTasks {
  public:
   using ClassId = uint32_t;  // a distinct consumption; small numbers
+  using Account = FairShare::Account;
 
   void Add(ClassId consumption, const ReadyKey& key);
   // Dies if it is not there.
   void Remove(ClassId consumption, const ReadyKey& key);
-  void RemoveFirst(ClassId consumption);
+  void RemoveFirst(ClassId consumption, Account account);
 
-  // There is one.
-  ReadyOrder First(ClassId consumption) const;
+  // There is one. Costs with the accounts that have ready tasks.
+  ReadyOrder First(const FairShare& shares, ClassId consumption) const;
+  // Of one account, which has one.
+  ReadyOrder First(const FairShare& shares, ClassId consumption, Account account) const;
+  bool Has(ClassId consumption, Account account) const {
+    return consumption < classes_.size() && classes_[consumption].accounts.contains(account);
+  }
+  template <typename F>
+  void ForEachAccount(ClassId consumption, F f) const {
+    for (const auto& [account, buckets] : classes_[consumption].accounts) f(account);
+  }
   bool empty(ClassId consumption) const { return size(consumption) == 0; }
   size_t size(ClassId consumption) const {
     return consumption < classes_.size() ? classes_[consumption].size : 0;
   }
   size_t size() const { return size_; }
 
+  // The first `most` of those that are before `order`, in order, among the consumptions that
+  // `includes` takes. Looks at as many of each consumption.
+  template <typename Includes>
+  std::vector<std::pair<ReadyOrder, ClassId>> FirstBefore(const FairShare& shares,
+                                                          const ReadyOrder& order, size_t most,
+                                                          Includes includes) const;
+  // How many they are. Stops at `limit`: it costs with the number.
+  template <typename Includes>
+  size_t CountBefore(const FairShare& shares, const ReadyOrder& order, size_t limit,
+                     Includes includes) const;
+
   // A graph has the score 0 until it is set.
   void SetScore(GraphId graph, Score score);
   Score ScoreOf(GraphId graph) const;
+  // Which account its tasks are charged to: 0 until it is set. It has no ready tasks yet.
+  void SetAccount(GraphId graph, Account account);
+  Account AccountOf(GraphId graph) const;
   // The graph is gone; it has no ready tasks.
   void Forget(GraphId graph) { graphs_.erase(graph); }
   // How many graphs are remembered, for tests.
@@ -105,8 +136,9 @@ class ReadyTasks {
     }
   };
   using Bucket = absl::btree_set<InGraph>;
+  using Buckets = absl::btree_map<BucketKey, Bucket>;
   struct Class {
-    absl::btree_map<BucketKey, Bucket> buckets;  // none is empty
+    absl::btree_map<Account, Buckets> accounts;  // neither they nor their buckets are empty
     size_t size = 0;
   };
   struct Place {
@@ -116,16 +148,74 @@ class ReadyTasks {
   };
   struct Graph {
     Score score = 0;
+    Account account = 0;
     absl::InlinedVector<Place, 2> places;  // of its buckets
   };
 
-  void Erase(ClassId consumption, absl::btree_map<BucketKey, Bucket>::iterator bucket,
-             Bucket::iterator task);
+  static ReadyOrder OrderIn(int64_t share, const BucketKey& bucket, const InGraph& task) {
+    return {bucket.priority, bucket.score, task.rank, TaskKey::Of(bucket.graph, task.index), share};
+  }
+  void Erase(ClassId consumption, Account account, Buckets::iterator bucket, Bucket::iterator task);
 
   std::vector<Class> classes_;
-  absl::flat_hash_map<GraphId, Graph> graphs_;  // with ready tasks, or with a score
+  absl::flat_hash_map<GraphId, Graph> graphs_;  // with ready tasks, a score or an account
   size_t size_ = 0;
 };
+
+template <typename Includes>
+std::vector<std::pair<ReadyOrder, ReadyTasks::ClassId>> ReadyTasks::FirstBefore(
+    const FairShare& shares, const ReadyOrder& order, size_t most, Includes includes) const {
+  std::vector<std::pair<ReadyOrder, ClassId>> found;
+  const auto add = [&](ClassId id, int64_t share, const Buckets& buckets) {
+    size_t left = most;
+    for (const auto& [bucket, tasks] : buckets) {
+      for (const InGraph& task : tasks) {
+        const ReadyOrder other = OrderIn(share, bucket, task);
+        if (left == 0 || !(other < order)) return;
+        found.emplace_back(other, id);
+        --left;
+      }
+    }
+  };
+  for (ClassId id = 0; id < classes_.size(); ++id) {
+    if (classes_[id].size == 0 || !includes(id)) continue;
+    for (const auto& [account, buckets] : classes_[id].accounts) {
+      add(id, shares.Of(account), buckets);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  if (found.size() > most) found.resize(most);
+  return found;
+}
+
+template <typename Includes>
+size_t ReadyTasks::CountBefore(const FairShare& shares, const ReadyOrder& order, size_t limit,
+                               Includes includes) const {
+  const BucketKey last = {order.priority, order.score, order.task.graph()};
+  size_t count = 0;
+  const auto add = [&](int64_t share, const Buckets& buckets) {
+    if (share > order.share) return;
+    for (const auto& [bucket, tasks] : buckets) {
+      if (count >= limit) return;
+      if (share < order.share || bucket < last) {
+        count += tasks.size();
+        continue;
+      }
+      if (last < bucket) return;
+      for (const InGraph& task : tasks) {
+        if (count >= limit || !(OrderIn(share, bucket, task) < order)) break;
+        ++count;
+      }
+    }
+  };
+  for (ClassId id = 0; id < classes_.size() && count < limit; ++id) {
+    if (classes_[id].size == 0 || !includes(id)) continue;
+    for (const auto& [account, buckets] : classes_[id].accounts) {
+      add(shares.Of(account), buckets);
+    }
+  }
+  return std::min(count, limit);
+}
 
 }  // namespace kartograph::planner
 

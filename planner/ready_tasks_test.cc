@@ -22,11 +22,13 @@ ReadyKey Key(GraphId graph, TaskIndex index, int32_t priority = 0, uint32_t rank
 
 // As "graph.index", in order.
 std::vector<std::string> TakeAll(ReadyTasks* tasks, ReadyTasks::ClassId consumption = 0) {
+  const FairShare shares;
   std::vector<std::string> taken;
   while (!tasks->empty(consumption)) {
-    const TaskKey first = tasks->First(consumption).task;
+    const TaskKey first = tasks->First(shares, consumption).task;
     taken.push_back(std::to_string(first.graph()) + "." + std::to_string(first.index()));
-    tasks->RemoveFirst(consumption);
+    tasks->RemoveFirst(consumption,
+                       tasks->AccountOf(tasks->First(shares, consumption).task.graph()));
   }
   return taken;
 }
@@ -99,6 +101,7 @@ TEST(ReadyTasksTest, IsInOrderWhateverHappens) {
   std::mt19937 random(7);
   const auto draw = [&random](uint32_t below) { return static_cast<uint32_t>(random() % below); };
   for (int run = 0; run < 50; ++run) {
+    const FairShare shares;
     ReadyTasks tasks;
     std::vector<std::pair<ReadyTasks::ClassId, ReadyKey>> all;
     std::map<GraphId, Score> scores;
@@ -125,7 +128,8 @@ TEST(ReadyTasksTest, IsInOrderWhateverHappens) {
         }
         ASSERT_EQ(tasks.empty(consumption), expected.empty());
         if (expected.empty()) continue;
-        ASSERT_EQ(tasks.First(consumption), *std::min_element(expected.begin(), expected.end()));
+        ASSERT_EQ(tasks.First(shares, consumption),
+                  *std::min_element(expected.begin(), expected.end()));
       }
     }
   }

@@ -180,23 +180,17 @@ std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
   return predecessors;
 }
 
-std::vector<uint32_t> LongestRemainingPath(const Adjacency& successors) {
-  std::vector<uint32_t> rank(successors.size(), 1);
-  const auto visit = [&](TaskIndex task) {
-    for (TaskIndex next : successors[task]) rank[task] = std::max(rank[task], rank[next] + 1);
-  };
-  // Every task after all of its successors, which is the reverse of the topological order that
-  // Boost gives.
+void VisitAfterSuccessors(const Adjacency& successors, absl::FunctionRef<void(TaskIndex)> visit) {
+  // The reverse of the topological order that Boost gives.
   if (IsInOrder(successors)) {
     for (size_t i = successors.size(); i-- > 0;) visit(static_cast<TaskIndex>(i));
-  } else {
-    const BoostGraph graph = ToBoost(successors);
-    std::vector<uint32_t> order;
-    order.reserve(successors.size());
-    boost::topological_sort(graph, std::back_inserter(order));
-    for (TaskIndex task : order) visit(task);
+    return;
   }
-  return rank;
+  const BoostGraph graph = ToBoost(successors);
+  std::vector<uint32_t> order;
+  order.reserve(successors.size());
+  boost::topological_sort(graph, std::back_inserter(order));
+  for (TaskIndex task : order) visit(task);
 }
 
 }  // namespace kartograph::planner

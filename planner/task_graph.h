@@ -1,4 +1,4 @@
-// Is it a graph? Validation, adjacency and ranks of a graph of tasks, on Boost.Graph.
+// Is it a graph? Validation and adjacency of a graph of tasks, on Boost.Graph.
 #ifndef KARTOGRAPH_PLANNER_TASK_GRAPH_H_
 #define KARTOGRAPH_PLANNER_TASK_GRAPH_H_
 
@@ -58,9 +58,8 @@ struct TaskNode {
 std::optional<Adjacency> FindPredecessors(absl::Span<const TaskNode> tasks,
                                           std::vector<Problem>* problems);
 
-// For each task how many tasks the longest path from it to the end holds, itself included: what
-// goes first. `successors` is acyclic.
-std::vector<uint32_t> LongestRemainingPath(const Adjacency& successors);
+// Visits each task after all of its successors. `successors` is acyclic. Time grows linearly.
+void VisitAfterSuccessors(const Adjacency& successors, absl::FunctionRef<void(TaskIndex)> visit);
 
 }  // namespace kartograph::planner
 

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "planner/path_ranks.h"
 
 namespace kartograph::planner {
 namespace {
@@ -51,6 +52,11 @@ std::vector<std::vector<TaskIndex>> Lists(const Adjacency& adjacency) {
     lists.emplace_back(adjacency[i].begin(), adjacency[i].end());
   }
   return lists;
+}
+
+// How many tasks the longest path from each to the end holds.
+std::vector<uint32_t> TasksAhead(const Adjacency& successors) {
+  return PathRanks(successors, std::vector<double>(successors.size(), 1), 1);
 }
 
 // The path of names in a problem that is about a cycle; empty for other problems.
@@ -98,7 +104,7 @@ TEST(TaskGraphTest, NothingIsAGraphToo) {
   const Found found = Find({});
   ASSERT_TRUE(found.predecessors);
   EXPECT_EQ(found.predecessors->size(), 0u);
-  EXPECT_THAT(LongestRemainingPath(found.predecessors->Reversed()), IsEmpty());
+  EXPECT_THAT(TasksAhead(found.predecessors->Reversed()), IsEmpty());
 }
 
 TEST(TaskGraphTest, TellsEveryRepeatedName) {
@@ -180,14 +186,6 @@ TEST(TaskGraphTest, AddsToTheProblemsThatThereAre) {
   EXPECT_EQ(problems[0].field, "before");
 }
 
-TEST(TaskGraphTest, RanksByTheTasksOnTheLongestPathToTheEnd) {
-  //  a -> b -> c -> d,  a -> d,  e -> d,  f
-  const Found found =
-      Find({{"a", {}}, {"b", {"a"}}, {"c", {"b"}}, {"d", {"a", "c", "e"}}, {"e", {}}, {"f", {}}});
-  ASSERT_TRUE(found.predecessors);
-  EXPECT_THAT(LongestRemainingPath(found.predecessors->Reversed()), ElementsAre(4, 3, 2, 1, 2, 1));
-}
-
 TEST(TaskGraphTest, AChainOfTwoHundredThousandTasksNeedsNoDeepStack) {
   constexpr int kTasks = 200000;
   for (bool last_first : {false, true}) {
@@ -195,7 +193,7 @@ TEST(TaskGraphTest, AChainOfTwoHundredThousandTasksNeedsNoDeepStack) {
     if (last_first) std::reverse(tasks.begin(), tasks.end());
     const Found found = Find(tasks);
     ASSERT_TRUE(found.predecessors);
-    const std::vector<uint32_t> rank = LongestRemainingPath(found.predecessors->Reversed());
+    const std::vector<uint32_t> rank = TasksAhead(found.predecessors->Reversed());
     EXPECT_EQ(rank[0], last_first ? 1u : kTasks);
     EXPECT_EQ(rank[kTasks - 1], last_first ? kTasks : 1u);
   }
@@ -292,7 +290,7 @@ TEST(TaskGraphTest, AgreesWithBruteForceOnRandomGraphs) {
     const Found found = Find(tasks);
     CheckKnots(matrix, found);
     if (found.predecessors) {
-      const std::vector<uint32_t> rank = LongestRemainingPath(found.predecessors->Reversed());
+      const std::vector<uint32_t> rank = TasksAhead(found.predecessors->Reversed());
       for (int i = 0; i < matrix.n; ++i) {
         EXPECT_EQ(rank[i], matrix.Rank(i));
         std::vector<TaskIndex> expected;

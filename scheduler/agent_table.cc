@@ -16,6 +16,10 @@ namespace {
 constexpr double kBacklogUs = 100000;
 constexpr size_t kShapesKept = 64;
 
+bool IsUsable(const Agent& agent) {
+  return AgentTable::WhyNotUsable(agent) == AgentObstacle::kNone;
+}
+
 void RaiseTo(const planner::ResourceVector& least, planner::ResourceVector& most) {
   for (const auto& [resource, quantity] : least) {
     if (quantity > most.Get(resource)) most.Set(resource, quantity);
@@ -58,6 +62,7 @@ AgentTable::Index AgentTable::OnOffer(executor::Offer offer, const Instant& now)
   agent.name = offer.agent_name;
   agent.connected = true;
   agent.unreachable_since.reset();
+  agent.closed.clear();
   agent.lease = offer.lease;
   agent.attributes = offer.attributes;
   SetUnavailableFrom(index, offer.unavailable_from, now);
@@ -102,6 +107,7 @@ AgentTable::Index AgentTable::OnCapacity(executor::AgentCapacity capacity) {
   agent.capacity_told = true;
   agent.capacity = std::move(capacity.resources);
   agent.most = std::move(capacity.for_one_attempt);
+  agent.closed = std::move(capacity.closed);
   anybody_seen_ = true;
   RaiseTo(agent.most, largest_seen_);
   Refresh(index);
@@ -220,9 +226,12 @@ void AgentTable::StaysForGood(Index index) {
   if (leaving_.erase(index) > 0) packer_.SetTimeUntilDrain(index, planner::Packer::kNeverDrains);
 }
 
-bool AgentTable::IsUsable(const Agent& agent) const {
+AgentObstacle AgentTable::WhyNotUsable(const Agent& agent) {
+  if (!agent.connected) return AgentObstacle::kAway;
   // Without an offer there is no room even for what consumes nothing.
-  return agent.has_room() && agent.failures == 0 && !agent.reserved;
+  if (!agent.has_room()) return AgentObstacle::kNotOffered;
+  if (agent.failures > 0) return AgentObstacle::kFailing;
+  return agent.reserved ? AgentObstacle::kAlone : AgentObstacle::kNone;
 }
 
 // Updates the packer with what the agent has.
@@ -280,6 +289,13 @@ void AgentTable::Unhold(Index index, planner::Packer::ClassId consumption) {
     // What it held is offered again; its slot is free at once, for offers that are open.
     packer_.SetFreeSlots(index, packer_.free_slots(index) + 1);
   }
+}
+
+void AgentTable::Recharge(Index index, const planner::ResourceVector& less,
+                          const planner::ResourceVector& more) {
+  At(index).held -= less;
+  At(index).held += more;
+  Refresh(index);
 }
 
 void AgentTable::PushBacklog(Index index, planner::AttemptId attempt, std::string order) {
@@ -423,7 +439,7 @@ void AgentTable::AppendState(std::vector<executor::ClusterEvent>* events) const 
     if (!agent.connected) return;
     if (agent.capacity_told) {
       events->emplace_back(executor::AgentCapacity{agent.id, agent.name, agent.capacity, agent.most,
-                                                   agent.attributes});
+                                                   agent.attributes, agent.closed});
     }
     for (const executor::Offer& offer : agent.offers) events->emplace_back(offer);
     if (!agent.lease) return;

@@ -20,6 +20,7 @@
 #include "planner/ids.h"
 #include "planner/packer.h"
 #include "planner/resources.h"
+#include "scheduler/agent_obstacle.h"
 
 namespace kartograph::scheduler {
 
@@ -54,6 +55,7 @@ struct Agent {
   std::optional<absl::Time> unreachable_since;  // set: it does not answer
   std::optional<Instant> set_aside_until;
   std::string failure;  // the reason of the last one, as it gave it
+  std::string closed;   // as in AgentCapacity
 
   // Offers can be used, or a lease.
   bool has_room() const { return connected && (lease || !offers.empty()); }
@@ -116,6 +118,9 @@ class AgentTable {
   // With `placed`, the packer has taken the resources already.
   void Hold(Index index, planner::Packer::ClassId consumption, bool placed = false);
   void Unhold(Index index, planner::Packer::ClassId consumption);
+  // What is held there is less by the first and more by the second.
+  void Recharge(Index index, const planner::ResourceVector& less,
+                const planner::ResourceVector& more);
   void PushBacklog(Index index, planner::AttemptId attempt, std::string order);
   void PopBacklog(Index index) { slots_[index].agent.backlog.PopFront(); }
   void LeaveBacklog(Index index) { --slots_[index].agent.backlog_size; }
@@ -135,6 +140,8 @@ class AgentTable {
   // Those that get one attempt at a time.
   const absl::btree_set<Index>& on_probation() const { return on_probation_; }
   void Reserve(Index index, bool reserved);
+  // Why nothing is packed there, whatever it is: kNone, kAway, kNotOffered, kFailing or kAlone.
+  static AgentObstacle WhyNotUsable(const Agent& agent);
 
   // --- plans ---
   void RefreshTimesUntilDrain(SteadyTime now);
@@ -178,7 +185,6 @@ class AgentTable {
   void SetUnavailableFrom(Index index, absl::Time time, const Instant& now);
   void StaysForGood(Index index);
   void Refresh(Index index);
-  bool IsUsable(const Agent& agent) const;
 
   planner::Packer& packer_;
   int slots_per_agent_;

@@ -47,34 +47,74 @@ std::vector<AttemptId> AttemptTable::IdsOn(AgentTable::Index agent) const {
 }
 
 Attempt& AttemptTable::Add(AttemptId id, AgentTable::Index agent,
-                           planner::Packer::ClassId consumption, bool alone,
-                           absl::Time launch_time) {
+                           planner::Packer::ClassId consumption, bool alone, absl::Time launch_time,
+                           int64_t expected_us) {
   Attempt& attempt = attempts_[id];
   attempt.agent = agent;
   attempt.consumption = consumption;
   attempt.launch_time = launch_time;
+  const int64_t expected_ms = std::min((expected_us + 999) / 1000, Attempt::kLongestMs);
+  attempt.expected_ms = static_cast<uint32_t>(expected_ms) & INT32_MAX;
   attempt.place = agents_.AddAttempt(agent, id);
   attempt.alone = alone;
   if (alone) agents_.Reserve(agent, true);
   return attempt;
 }
 
+bool AttemptTable::MayTry(AgentTable::Index index) const {
+  const Agent& agent = agents_[index];
+  return agent.has_room() && !agent.reserved && agent.failures > 0 && !agent.set_aside_until &&
+         std::none_of(agent.attempts.begin(), agent.attempts.end(), [this](AttemptId id) {
+           return std::holds_alternative<Launching>(At(id).state);
+         });
+}
+
 void AttemptTable::Launch(AttemptId id, const planner::Packer::Placement& placement, bool alone,
-                          absl::Time now, std::string order) {
-  Attempt& attempt = Add(id, placement.agent, placement.consumption, alone, now);
+                          absl::Time now, std::string order, int64_t expected_us) {
+  Attempt& attempt = Add(id, placement.agent, placement.consumption, alone, now, expected_us);
   if (placement.backlog) {
     attempt.state = InBacklog();
     agents_.PushBacklog(placement.agent, id, std::move(order));
   } else {
     agents_.Hold(placement.agent, placement.consumption, /*placed=*/true);
+    NotePools(id, placement.consumption);
   }
 }
 
 void AttemptTable::Adopt(AttemptId id, AgentTable::Index agent,
-                         planner::Packer::ClassId consumption, bool alone, absl::Time launch_time) {
-  Add(id, agent, consumption, alone, launch_time);
+                         planner::Packer::ClassId consumption, bool alone, absl::Time launch_time,
+                         int64_t expected_us) {
+  Add(id, agent, consumption, alone, launch_time, expected_us);
   packer_.TakePools(consumption);
+  packer_.Charge(id.task().graph(), consumption);
   agents_.Hold(agent, consumption);
+  NotePools(id, consumption);
+}
+
+// Nothing that needs units of a pool is put into a backlog; but a pool may have come since.
+void AttemptTable::Charge(AttemptId id, const Attempt& attempt) {
+  agents_.LeaveBacklog(attempt.agent);
+  agents_.Hold(attempt.agent, attempt.consumption);
+  packer_.TakePools(attempt.consumption);
+  NotePools(id, attempt.consumption);
+}
+
+void AttemptTable::SetPools(const ResourceVector& pools) {
+  std::vector<std::pair<AttemptId, ResourceVector>> holding;  // and its agent's part before
+  for (const auto& [id, attempt] : attempts_) {
+    if (attempt.in_backlog()) continue;
+    packer_.GivePools(attempt.consumption);
+    holding.emplace_back(id, packer_.agent_part(attempt.consumption));
+  }
+  packer_.SetPools(pools);
+  pool_holders_.clear();
+  for (const auto& [id, before] : holding) {
+    const Attempt& attempt = attempts_.at(id);
+    packer_.TakePools(attempt.consumption);
+    NotePools(id, attempt.consumption);
+    const ResourceVector& now = packer_.agent_part(attempt.consumption);
+    if (now != before) agents_.Recharge(attempt.agent, before, now);
+  }
 }
 
 bool AttemptTable::SetReachable(AttemptId id) {
@@ -103,8 +143,7 @@ void AttemptTable::SetInBacklog(AttemptId id, std::string order) {
 bool AttemptTable::SetRunning(AttemptId id, absl::Time start_time) {
   Attempt& attempt = attempts_.at(id);
   if (std::holds_alternative<InBacklog>(attempt.state)) {
-    agents_.LeaveBacklog(attempt.agent);
-    agents_.Hold(attempt.agent, attempt.consumption);
+    Charge(id, attempt);
   }
   const bool changed = !std::holds_alternative<Running>(attempt.state);
   attempt.state = Running{start_time};
@@ -135,8 +174,19 @@ bool AttemptTable::SetUnreachable(AttemptId id, const Instant& now, absl::Durati
   return changed;
 }
 
+bool AttemptTable::SetNote(AttemptId id, std::string note) {
+  if (note == NoteOf(id)) return false;
+  if (note.empty()) {
+    notes_.erase(id);
+  } else {
+    notes_[id] = std::move(note);
+  }
+  return true;
+}
+
 Attempt AttemptTable::End(AttemptId id, bool agent_goes_on) {
   SetReachable(id);
+  notes_.erase(id);
   auto it = attempts_.find(id);
   Attempt ended = std::move(it->second);
   attempts_.erase(it);
@@ -144,11 +194,13 @@ Attempt AttemptTable::End(AttemptId id, bool agent_goes_on) {
     attempts_.at(*moved).place = ended.place;
   }
   if (ended.alone) agents_.Reserve(ended.agent, false);
+  packer_.Refund(id.task().graph(), ended.consumption);
   if (ended.in_backlog()) {
     agents_.LeaveBacklog(ended.agent);
   } else {
     agents_.Unhold(ended.agent, ended.consumption);
     packer_.GivePools(ended.consumption);
+    pool_holders_.erase(id);
     if (agent_goes_on) StartBacklog(ended.agent);
   }
   agents_.UpdateBacklogRoom(ended.agent);
@@ -162,8 +214,7 @@ void AttemptTable::StartBacklog(AgentTable::Index index) {
     if (it != attempts_.end() && it->second.in_backlog()) {
       Attempt& attempt = it->second;
       if (!packer_.agent_part(attempt.consumption).FitsIn(packer_.free(index))) return;
-      agents_.LeaveBacklog(index);
-      agents_.Hold(index, attempt.consumption);
+      Charge(it->first, attempt);
       if (auto* away = std::get_if<std::unique_ptr<Unreachable>>(&attempt.state)) {
         (*away)->before = Launching();
       } else {
@@ -222,6 +273,9 @@ absl::Status AttemptTable::CheckInvariants() const {
       ++sum.holding;
       sum.held += packer_.agent_part(attempt.consumption);
       pool_free -= packer_.pool_part(attempt.consumption);
+      if (pool_holders_.contains(id) == packer_.pool_part(attempt.consumption).empty()) {
+        return wrong(id, "is among those that hold units of pools, or is not");
+      }
     }
     if (const Unreachable* away = attempt.unreachable()) {
       ++unreachable;

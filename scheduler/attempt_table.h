@@ -43,8 +43,11 @@ using AttemptState = std::variant<Launching, InBacklog, Running, std::unique_ptr
 struct Attempt {
   AgentTable::Index agent = 0;
   planner::Packer::ClassId consumption = 0;
-  uint32_t place = 0;  // in Agent::attempts
-  bool alone = false;  // its agent is reserved for it
+  uint32_t place = 0;      // in Agent::attempts
+  bool alone : 1 = false;  // its agent is reserved for it
+  // How long it is expected to run, at most kLongestMs; 0: as others of its consumption.
+  uint32_t expected_ms : 31 = 0;
+  static constexpr int64_t kLongestMs = INT32_MAX;
   absl::Time launch_time;
   AttemptState state;
 
@@ -69,7 +72,8 @@ struct Attempt {
 static_assert(sizeof(AttemptState) <= 24);
 static_assert(sizeof(Attempt) <= 56);
 
-// Keeps what agents and pools are charged for in step with the attempts. Thread-compatible.
+// Keeps what agents, pools and accounts are charged for in step with the attempts.
+// Thread-compatible.
 class AttemptTable {
  public:
   // Both outlive this.
@@ -84,18 +88,28 @@ class AttemptTable {
   // In order of ids: a hash map's order is arbitrary.
   std::vector<planner::AttemptId> Ids() const;
   std::vector<planner::AttemptId> IdsOn(AgentTable::Index agent) const;
+  // Whether an agent that could not start an attempt gets another one now: it has none that has
+  // not begun.
+  bool MayTry(AgentTable::Index agent) const;
   template <typename F>
   void ForEach(F f) const {
     for (const auto& [id, attempt] : attempts_) f(id, attempt);
   }
 
+  // Those that hold units of pools, in order of ids.
+  template <typename F>
+  void ForEachPoolHolder(F f) const {
+    for (const planner::AttemptId id : pool_holders_) f(id, attempts_.at(id));
+  }
+
   // --- changes ---
-  // The plan took what it consumes, but for the backlog. `order` is its place there.
+  // The plan took what it consumes, but for the backlog, and charged for it. `order` is its place
+  // there. It is expected to run for so long; 0: as others of its consumption.
   void Launch(planner::AttemptId id, const planner::Packer::Placement& placement, bool alone,
-              absl::Time now, std::string order);
+              absl::Time now, std::string order, int64_t expected_us = 0);
   // From the history: until the cluster reports it, it is taken to hold all that it was given.
   void Adopt(planner::AttemptId id, AgentTable::Index agent, planner::Packer::ClassId consumption,
-             bool alone, absl::Time launch_time);
+             bool alone, absl::Time launch_time, int64_t expected_us = 0);
   // Its agent can be reached; whether that changes anything.
   bool SetReachable(planner::AttemptId id);
   // It waits in its agent's backlog. Only for an attempt that can be reached, as the next.
@@ -104,11 +118,21 @@ class AttemptTable {
   bool SetRunning(planner::AttemptId id, absl::Time start_time);
   // Whether that changes anything. After `timeout` of it, it is due.
   bool SetUnreachable(planner::AttemptId id, const Instant& now, absl::Duration timeout);
+  // What it waits for, though it runs, for people; empty: nothing. Whether that changes anything.
+  bool SetNote(planner::AttemptId id, std::string note);
+  // Empty where there is none.
+  absl::string_view NoteOf(planner::AttemptId id) const {
+    auto it = notes_.find(id);
+    return it == notes_.end() ? absl::string_view() : it->second;
+  }
   // It has ended: what it held is free, and its agent, where it goes on, begins what it has in its
   // backlog.
   Attempt End(planner::AttemptId id, bool agent_goes_on = true);
   // Counts as begun what the agent begins by its own rule: in order, each as soon as it fits.
   void StartBacklog(AgentTable::Index agent);
+  // The pools that there are from now on: what is held of one that comes or goes is charged to it,
+  // or to the agents, from now on.
+  void SetPools(const planner::ResourceVector& pools);
   // Nothing is known any more, so nothing is due.
   void OnDisconnected();
 
@@ -120,12 +144,19 @@ class AttemptTable {
 
  private:
   Attempt& Add(planner::AttemptId id, AgentTable::Index agent, planner::Packer::ClassId consumption,
-               bool alone, absl::Time launch_time);
+               bool alone, absl::Time launch_time, int64_t expected_us);
+  void NotePools(planner::AttemptId id, planner::Packer::ClassId consumption) {
+    if (!packer_.pool_part(consumption).empty()) pool_holders_.insert(id);
+  }
+  // It has left the backlog.
+  void Charge(planner::AttemptId id, const Attempt& attempt);
 
   AgentTable& agents_;
   planner::Packer& packer_;
   absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
+  absl::flat_hash_map<planner::AttemptId, std::string> notes_;  // of those that have one
   size_t unreachable_ = 0;
+  absl::btree_set<planner::AttemptId> pool_holders_;
   absl::btree_set<std::pair<SteadyTime, planner::AttemptId>> give_up_;
 };
 

@@ -23,8 +23,9 @@ class Background {
     kDeliveries,  // clients wait for these
     kGraphs,      // whole graphs: may take seconds
     kRetention,   // scans the whole history: nothing waits for that
+    kSearch,      // works for seconds, behind everything else on the machine
   };
-  static constexpr int kLanes = 3;
+  static constexpr int kLanes = 4;
 
   virtual ~Background() = default;
   virtual void Run(Lane lane, const Instant& now, Job job) = 0;

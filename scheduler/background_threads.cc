@@ -1,8 +1,15 @@
 #include "scheduler/background_threads.h"
 
+#include <sys/resource.h>
+
 #include <utility>
 
 namespace kartograph::scheduler {
+namespace {
+
+constexpr int kLowestPriority = 19;  // the nicest
+
+}  // namespace
 
 void BackgroundThreads::Run(Lane lane, const Instant&, Job job) {
   {
@@ -29,6 +36,8 @@ void BackgroundThreads::Stop() {
 }
 
 void BackgroundThreads::Work(Lane lane) {
+  // On Linux it is this thread's own, and where it is refused nothing is lost.
+  if (lane == kSearch) setpriority(PRIO_PROCESS, 0, kLowestPriority);
   while (true) {
     Job job;
     bool skip;

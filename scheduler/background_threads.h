@@ -12,7 +12,8 @@
 
 namespace kartograph::scheduler {
 
-// One thread per lane, started with its first job. Thread-safe.
+// One thread per lane, started with its first job; that of kSearch has the lowest priority.
+// Thread-safe.
 class BackgroundThreads : public Background {
  public:
   using Then = std::function<void(const Instant&)>;

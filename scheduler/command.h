@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -14,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "planner/fair_share.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "scheduler/prepared_graph.h"
@@ -104,7 +106,28 @@ struct DeleteQueue {
   std::string client_queue;
 };
 
+// Sets the capacity of a pool at run time, or without one takes back what was set; makes the pool
+// where there is none. Replies with the capacity in thousandths, 0 where the pool is gone, and as
+// `before` with the former one. InvalidArgument: cpu and ram are no pools, a name that is none.
+// FailedPrecondition as Core::SetPools; ResourceExhausted: too many pools.
+struct SetPool {
+  static constexpr absl::string_view kKind = "pool";
+  RequestId request_id;
+  std::string pool;
+  std::optional<planner::Quantity> capacity;  // not zero
+  std::string by = {};                        // who asks, as far as that is known
+};
+
 // --- the others ---
+
+// A pool whose capacity is another now; for the log.
+struct PoolChange {
+  std::string pool;
+  planner::Quantity before;  // zero: it is new
+  planner::Quantity after;   // zero: it is gone
+  std::string by;
+  bool overruled = false;  // what was set at run time is over, as the setting was changed
+};
 
 // How long, how many of and up to how many bytes of the history ended graphs are kept.
 struct Retention {
@@ -123,11 +146,12 @@ struct Pruned {
   std::vector<planner::GraphId> graphs;  // not empty; those that ended first come first
 };
 
-// What can be changed while it runs. Problems: a pool that there is not, or one without capacity.
+// The settings that take effect while it runs. FailedPrecondition as Core::SetPools.
 struct Reconfigure {
-  planner::ResourceVector pools;  // all of them
+  planner::ResourceVector pools;  // all that the settings have
   int slots = 0;
   Retention retention;
+  planner::FairShare::Weights weights = {};
 };
 
 // Acknowledges, releases and renews, then replies with the oldest deliveries of the queue that no
@@ -158,11 +182,12 @@ struct StopWaiting {
 
 using Command =
     std::variant<SubmitGraph, AddTasks, CloseGraph, CancelGraph, CancelTasks, RetryTasks,
-                 ForgetGraph, DeleteQueue, Reconfigure, PopFinished, StopWaiting>;
+                 ForgetGraph, DeleteQueue, SetPool, Reconfigure, PopFinished, StopWaiting>;
 
 struct Reply {
-  int64_t number = 0;   // of a write; each says what it counts or names
-  int64_t skipped = 0;  // of CancelTasks
+  int64_t number = 0;                         // of a write; each says what it counts or names
+  int64_t skipped = 0;                        // of CancelTasks
+  int64_t before() const { return skipped; }  // of SetPool
   std::vector<storage::Finished> finished = {};
 
   planner::GraphId graph() const { return static_cast<planner::GraphId>(number); }

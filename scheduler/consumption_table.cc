@@ -57,9 +57,14 @@ absl::Duration ConsumptionTable::ExpectedWallTime(Id id) const {
                                 : entry.longest_timeout;
 }
 
-absl::Duration ConsumptionTable::TypicalWallTime(Id id) const {
+std::optional<absl::Duration> ConsumptionTable::LearntWallTime(Id id) const {
   const double mean = entries_[id].mean_wall_us;
-  return mean > 0 ? absl::Microseconds(mean) : kUnknownWallTime;
+  if (mean <= 0) return std::nullopt;
+  return absl::Microseconds(mean);
+}
+
+absl::Duration ConsumptionTable::TypicalWallTime(Id id) const {
+  return LearntWallTime(id).value_or(kUnknownWallTime);
 }
 
 void ConsumptionTable::RefreshExpected() {

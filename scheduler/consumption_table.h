@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -40,7 +41,9 @@ class ConsumptionTable {
   void LearnWallTime(Id id, double microseconds);
   // What to expect: generous as long as none has ended.
   absl::Duration ExpectedWallTime(Id id) const;
-  // What one of them mostly takes; all the same as long as none has ended.
+  // What one of them mostly takes; nothing as long as none has ended.
+  std::optional<absl::Duration> LearntWallTime(Id id) const;
+  // The same; all are taken to be the same as long as none has ended.
   absl::Duration TypicalWallTime(Id id) const;
   // Tells the packer what is expected of each.
   void RefreshExpected();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "planner/problems.h"
 
@@ -44,16 +45,21 @@ absl::Status CheckRetry(const LiveGraph& graph, const std::vector<TaskIndex>& re
 
 Core::Core(CoreOptions options, GraphTable::LastIds last_ids)
     : options_(std::move(options)),
+      pool_overrides_(options_.pool_overrides),
       packer_(options_.pools),
       consumptions_(&packer_),
       agents_(&packer_, options_.slots),
       attempts_(&agents_, &packer_),
-      graphs_({&packer_, &consumptions_, &agents_, &attempts_, &demand_, options_.slice_tasks},
+      graphs_({&packer_, &consumptions_, &agents_, &attempts_, &demand_, options_.usage,
+               options_.slice_tasks},
               last_ids),
       isolation_(&agents_, &packer_, &consumptions_, &graphs_),
       relocation_(&agents_, &packer_, &consumptions_, &graphs_),
       reservations_(&agents_, &packer_, &attempts_, &consumptions_),
-      explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_, &reservations_}) {}
+      explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_, &reservations_,
+                  &isolation_, &relocation_}) {
+  packer_.shares().SetWeights(options_.weights);
+}
 
 // --- graphs ---
 
@@ -64,7 +70,8 @@ void Core::Install(PreparedGraph prepared, const Turn& turn) {
     const LiveTask& task = graph.tasks[launched.attempt.task().index()];
     attempts_.Adopt(launched.attempt,
                     agents_.Adopt(launched.agent, launched.agent_name, turn.now.steady),
-                    task.consumption, task.suspect(), launched.launch_time);
+                    task.consumption, task.suspect(), launched.launch_time,
+                    graph.kinds.ExpectedUs(launched.attempt.task().index()));
   }
   const GraphId id = graph.id;
   graphs_.Begin(graph, std::move(prepared), turn);
@@ -77,78 +84,14 @@ void Core::ContinueWork(int64_t tasks, const Turn& turn) {
   graphs_.ContinueWork(tasks, turn);
 }
 
+void Core::SetOrder(GraphId id, absl::Span<const TaskIndex> order, const Turn& turn) {
+  LiveGraph* graph = graphs_.FindLive(id);
+  if (graph == nullptr || graph->cancelling()) return;
+  explainer_.Invalidate();
+  graphs_.SetOrder(*graph, order, turn);
+}
+
 // --- commands ---
-
-std::optional<Problem> Core::Infeasible(absl::string_view task_name,
-                                        const planner::ResourceVector& consumption) const {
-  planner::ResourceVector agent_part;
-  for (const auto& entry : consumption) {
-    if (entry.quantity.milli() % 1000 != 0 &&
-        absl::c_linear_search(options_.indexed, entry.resource)) {
-      const int64_t below = entry.quantity.milli() / 1000;
-      return Problem{
-          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
-          entry.quantity.ToString(),
-          absl::StrCat("is not a whole number, and ", entry.resource.name(),
-                       " is handed out in whole instances; ask for ",
-                       below > 0 ? absl::StrCat(below, " or ") : "", below + 1)};
-    }
-    const planner::Quantity pool = packer_.pools().Get(entry.resource);
-    if (pool.is_zero()) {
-      agent_part.Set(entry.resource, entry.quantity);
-    } else if (entry.quantity > pool) {
-      return Problem{
-          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
-          entry.quantity.ToString(),
-          absl::StrCat("is more than the pool holds; ask for at most ", pool.ToString())};
-    }
-  }
-  // Before the first offer it is not known what agents there are: then it waits, and says so.
-  if (!agents_.anybody_seen() || agent_part.empty()) return std::nullopt;
-  if (agents_.EverFits(agent_part)) return std::nullopt;
-  for (const auto& entry : agent_part) {
-    const planner::Quantity largest = agents_.largest_seen().Get(entry.resource);
-    if (entry.quantity <= largest) continue;
-    const bool is_ram = entry.resource == planner::Resource::Ram();
-    auto text = [&](planner::Quantity q) {
-      return is_ram ? planner::FormatBytes(q) : q.ToString();
-    };
-    return Problem{
-        absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
-        text(entry.quantity),
-        largest.is_zero()
-            ? std::string("no agent and no pool has this resource; see `kartograph status` for "
-                          "those there are")
-            : absl::StrCat("is more than any agent has; ask for at most ", text(largest))};
-  }
-  return Problem{absl::StrCat("tasks[\"", task_name, "\"].consumption"), consumption.ToString(),
-                 "no single agent has all of this together"};
-}
-
-absl::Status Core::Check(const PreparedGraph& graph) const {
-  if (graph.size() > options_.max_graph_tasks) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the graph has ", graph.size(), " tasks; at most ", options_.max_graph_tasks,
-                     " are allowed (kartographd --max-graph-tasks)"));
-  }
-  std::vector<Problem> problems = graph.problems;
-  std::vector<bool> infeasible;
-  for (const PreparedGraph::Consumption& consumption : graph.consumptions) {
-    infeasible.push_back(Infeasible("", consumption.resources).has_value());
-  }
-  if (absl::c_linear_search(infeasible, true)) {
-    for (TaskIndex i = 0; i < graph.size(); ++i) {
-      const uint32_t consumption = graph.live->tasks[i].consumption;
-      if (!infeasible[consumption]) continue;
-      // Those that will not be reported only count.
-      problems.push_back(
-          problems.size() < planner::kMaxProblems
-              ? *Infeasible(graph.live->task_name(i), graph.consumptions[consumption].resources)
-              : Problem());
-    }
-  }
-  return problems.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems);
-}
 
 absl::StatusOr<GraphId> Core::SubmitGraph(PreparedGraph prepared, const Turn& turn) {
   if (absl::Status status = Check(prepared); !status.ok()) return status;
@@ -288,25 +231,52 @@ absl::StatusOr<int64_t> Core::RetryTasks(PreparedGraph prepared,
   return static_cast<int64_t>(retried.size());
 }
 
-absl::Status Core::Reconfigure(const planner::ResourceVector& pools, int slots, const Turn& turn) {
-  for (const auto* some : {&pools, &packer_.pools()}) {
-    for (const planner::ResourceVector::Entry& entry : *some) {
-      if (!pools.Get(entry.resource).is_zero() && !packer_.pools().Get(entry.resource).is_zero()) {
-        continue;
+absl::Status Core::CheckPools(const planner::ResourceVector& pools) const {
+  for (const planner::ResourceVector::Entry& pool : packer_.pools()) {
+    if (!pools.Get(pool.resource).is_zero()) continue;
+    for (const auto& [id, graph] : graphs_.graphs()) {
+      for (const auto& [consumption, unfinished] : graph->consumptions) {
+        const int64_t tasks = unfinished.tasks;
+        if (tasks == 0 || packer_.pool_part(consumption).Get(pool.resource).is_zero()) continue;
+        return absl::FailedPreconditionError(absl::StrCat(
+            "pool ", pool.resource.name(), " is needed by ", tasks,
+            tasks == 1 ? " task of graph " : " tasks of graph ", planner::GraphIdToString(id),
+            " that ", tasks == 1 ? "has" : "have",
+            " not ended: without it they could never run. Wait for their end or cancel them "
+            "first"));
       }
-      return absl::FailedPreconditionError(
-          absl::StrCat("pool ", entry.resource.name(),
-                       " can be added or removed by a restart only; capacities can be changed"));
     }
   }
-  explainer_.Invalidate();
-  for (const planner::ResourceVector::Entry& entry : pools) {
-    packer_.SetPoolCapacity(entry.resource, entry.quantity);
+  for (const planner::ResourceVector::Entry& pool : pools) {
+    if (!packer_.pools().Get(pool.resource).is_zero()) continue;
+    if (absl::c_linear_search(options_.indexed, pool.resource) ||
+        !agents_.largest_seen().Get(pool.resource).is_zero()) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          pool.resource.name(), " is a resource of agents; a pool needs a name that no agent has"));
+    }
   }
-  agents_.SetSlotsPerAgent(slots);
+  return absl::OkStatus();
+}
+
+absl::Status Core::SetPools(const planner::ResourceVector& pools,
+                            std::map<planner::Resource, PoolOverride> overrides, const Turn& turn) {
+  if (absl::Status status = CheckPools(pools); !status.ok()) return status;
+  pool_overrides_ = std::move(overrides);
+  if (pools == packer_.pools()) return absl::OkStatus();
+  explainer_.Invalidate();
+  // What is kept may be for what is needed no more, or of another kind.
+  reservations_.Clear();
+  attempts_.SetPools(pools);
   demand_.Changed();
   turn.step.cluster_changed = true;
   return absl::OkStatus();
+}
+
+void Core::SetSlots(int slots, const Turn& turn) {
+  explainer_.Invalidate();
+  agents_.SetSlotsPerAgent(slots);
+  demand_.Changed();
+  turn.step.cluster_changed = true;
 }
 
 // --- the cluster's connection and agents ---
@@ -344,7 +314,10 @@ void Core::OnConnected(const Turn& turn) {
   disconnect_reason_.clear();
   demand_.Reset();
   for (AttemptId id : attempts_.Ids()) {
-    turn.step.reconcile.push_back({id, agents_[attempts_.At(id).agent].id});
+    const Attempt& attempt = attempts_.At(id);
+    const planner::TaskPolicy& policy = graphs_.policy(id.task());
+    turn.step.reconcile.push_back(
+        {id, agents_[attempt.agent].id, policy.timeout, policy.cancel_grace, attempt.launch_time});
     CancelAgain(id, turn);  // may have been lost with the connection
   }
 }
@@ -451,6 +424,11 @@ void Core::LearnFromEnd(const AttemptUpdate& update, const Attempt& attempt, con
     consumptions_.LearnWallTime(attempt.consumption, us);
     agents_.LearnWallTime(attempt.agent, us);
   }
+  if (update.outcome == Outcome::kSucceeded) {
+    graphs_.Learn(update.attempt.task(),
+                  {update.usage.wall_time, update.usage.cpu_time, update.usage.peak_ram_bytes},
+                  turn.now.wall);
+  }
   if (update.outcome == Outcome::kAgentFailed) {
     agents_.OnFailed(attempt.agent, update.message, turn.now);
     turn.step.cluster_changed = true;
@@ -472,6 +450,7 @@ void Core::OnAttemptAlive(const AttemptUpdate& update, const Turn& turn) {
     attempts_.SetInBacklog(id, BacklogOrder(id.task()));
     return;
   }
+  if (attempts_.SetNote(id, update.message)) turn.step.changed_tasks.push_back(id.task());
   if (!attempts_.SetRunning(id, update.start_time)) return;
   agents_.OnStarted(agent);
   graphs_.SetRunning(id.task(), turn);
@@ -514,7 +493,8 @@ void Core::OnTime(const Turn& turn) {
 
 void Core::Plan(const Turn& turn) {
   explainer_.Invalidate();
-  planned_ = turn.now.steady;
+  planned_ = turn.now;
+  packer_.AdvanceShares(turn.now.steady);
   // The packer has no clock.
   if (agents_.anybody_leaves()) agents_.RefreshTimesUntilDrain(turn.now.steady);
   if (agents_.anybody_leaves() || reservations_.any()) consumptions_.RefreshExpected();
@@ -541,7 +521,7 @@ void Core::Place(const Turn& turn) {
   relocation_.Place(turn.now.steady, &placements_);
   const size_t apart = placements_.size();
   for (AgentTable::Index agent : agents_.on_probation()) {
-    if (!agents_[agent].has_room() || agents_[agent].reserved || AwaitsStart(agent)) continue;
+    if (!attempts_.MayTry(agent)) continue;
     if (auto placement = packer_.PlaceOneOn(agent)) placements_.push_back(*placement);
   }
   // What gets its room by this may leave some for others.
@@ -576,16 +556,9 @@ void Core::Refuse(const planner::Packer::Placement& placement, const Turn& turn)
     packer_.Give(placement.agent, placement.consumption);
     packer_.GivePools(placement.consumption);
   }
+  packer_.Refund(placement.task.graph(), placement.consumption);
   packer_.AddReady(placement.consumption, graph.ready_key(placement.task.index()));
   graphs_.CancelOne(graph, placement.task.index(), graph.cancel_reason, turn);
-}
-
-// Whether an attempt was launched there that has not been reported as running.
-bool Core::AwaitsStart(AgentTable::Index agent) const {
-  const std::vector<AttemptId>& attempts = agents_[agent].attempts;
-  return std::any_of(attempts.begin(), attempts.end(), [this](AttemptId id) {
-    return std::holds_alternative<Launching>(attempts_.At(id).state);
-  });
 }
 
 void Core::Launch(const planner::Packer::Placement& placement, Way way, const Turn& turn) {
@@ -594,12 +567,13 @@ void Core::Launch(const planner::Packer::Placement& placement, Way way, const Tu
       way == Way::kPacked ? graphs_.SetLaunching(key, turn) : graphs_.SetLaunchingApart(key, turn);
   const AttemptId id = AttemptId::Of(key, number);
   std::string order = placement.backlog ? BacklogOrder(key) : "";
-  attempts_.Launch(id, placement, way == Way::kAlone, turn.now.wall, order);
+  const LiveGraph& graph = *graphs_.Find(key.graph());
+  attempts_.Launch(id, placement, way == Way::kAlone, turn.now.wall, order,
+                   graph.kinds.ExpectedUs(key.index()));
   agents_.MarkLaunchedOn(placement.agent);
   ++totals_.launched;
   const Agent& agent = agents_[placement.agent];
   turn.step.records.emplace_back(storage::AttemptLaunched{id, agent.id, agent.name, turn.now.wall});
-  const LiveGraph& graph = *graphs_.Find(key.graph());
   const planner::TaskPolicy& policy = graph.policy(key.index());
   turn.step.launches.push_back({id, agent.id, std::string(graph.task_name(key.index())),
                                 packer_.agent_part(placement.consumption), "", policy.timeout,
@@ -644,10 +618,28 @@ std::vector<executor::ClusterEvent> Core::AdoptableState() const {
   return events;
 }
 
+// Every account is charged for its attempts, and for nothing else.
+absl::Status Core::CheckShares() const {
+  absl::flat_hash_map<std::string, planner::ResourceVector> held;
+  attempts_.ForEach([&](AttemptId id, const Attempt& attempt) {
+    const LiveGraph* graph = graphs_.Find(id.task().graph());
+    if (graph == nullptr) return;
+    held[packer_.shares().name(graph->account)] += packer_.consumption(attempt.consumption);
+  });
+  for (const planner::FairShare::Standing& standing : packer_.shares().Standings()) {
+    if (standing.resources == held[standing.name]) continue;
+    return absl::InternalError(absl::StrCat("\"", standing.name, "\" is charged for ",
+                                            standing.resources.ToString(), " and holds ",
+                                            held[standing.name].ToString()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Core::CheckInvariants() const {
   absl::Status status = agents_.CheckInvariants();
   status.Update(attempts_.CheckInvariants());
   status.Update(graphs_.CheckInvariants());
+  status.Update(CheckShares());
   return status;
 }
 

@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_SCHEDULER_CORE_H_
 #define KARTOGRAPH_SCHEDULER_CORE_H_
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
@@ -21,6 +23,7 @@
 #include "scheduler/consumption_table.h"
 #include "scheduler/demand.h"
 #include "scheduler/explainer.h"
+#include "scheduler/graph_project.h"
 #include "scheduler/graph_table.h"
 #include "scheduler/isolation.h"
 #include "scheduler/live_graph.h"
@@ -30,6 +33,7 @@
 #include "scheduler/snapshot.h"
 #include "scheduler/step.h"
 #include "scheduler/submission.h"
+#include "scheduler/usage_table.h"
 
 namespace kartograph::scheduler {
 
@@ -40,6 +44,10 @@ struct CoreOptions {
   int64_t slice_tasks = 4096;
   int slots = planner::Packer::kUnlimitedSlots;  // attempts that run on an agent at once, at most
   std::vector<planner::Resource> indexed = {};   // agents hand them out in whole instances
+  std::map<planner::Resource, PoolOverride> pool_overrides = {};  // of `pools`
+  // What is learnt of tasks that succeed; outlives the core. Null: nothing is.
+  UsageTable* usage = nullptr;
+  planner::FairShare::Weights weights = {};
 };
 
 // Dispatches between the tables that own the state: graphs and their tasks' lives, attempts,
@@ -96,8 +104,16 @@ class Core : public Snapshots {
                                      const std::vector<planner::TaskIndex>& tasks,
                                      const Turn& turn);
 
-  // Of the pools that there are, other capacities; and slots.
-  absl::Status Reconfigure(const planner::ResourceVector& pools, int slots, const Turn& turn);
+  // The pools that there are from now on, and which of them were set at run time.
+  // FailedPrecondition where one would go that a task of a live graph needs, or come that agents
+  // have as a resource; then nothing is changed.
+  absl::Status SetPools(const planner::ResourceVector& pools,
+                        std::map<planner::Resource, PoolOverride> overrides, const Turn& turn);
+  void SetSlots(int slots, const Turn& turn);
+
+  void SetWeights(planner::FairShare::Weights weights) {
+    packer_.shares().SetWeights(std::move(weights));
+  }
 
   // --- events of the cluster ---
   void OnClusterEvent(executor::ClusterEvent event, const Turn& turn);
@@ -121,6 +137,18 @@ class Core : public Snapshots {
     return packer_.ready_count() + graphs_.suspects().size() + graphs_.relocated().size();
   }
 
+  // A live graph as MakeProject makes it.
+  std::optional<GraphProject> ProjectOf(planner::GraphId graph, size_t max_tasks) const {
+    return MakeProject(*graphs_.Find(graph), packer_, consumptions_, max_tasks);
+  }
+  // The order in which tasks of a graph are to go from now on; nothing where it is gone.
+  void SetOrder(planner::GraphId graph, absl::Span<const planner::TaskIndex> order,
+                const Turn& turn);
+
+  // What there is to consume: of all agents together, and of pools.
+  const planner::ResourceVector& capacity() const { return packer_.total_capacity(); }
+  const planner::ResourceVector& pools() const { return packer_.pools(); }
+
   // For how long every agent that runs something surely has more to begin in its backlog.
   absl::Duration AgentsBusyFor() const { return agents_.BusyFor(); }
 
@@ -141,12 +169,19 @@ class Core : public Snapshots {
   std::optional<TaskSnapshot> Task(planner::TaskKey task) const override;
   std::vector<TaskSnapshot> Tasks(planner::GraphId graph, planner::TaskIndex from, int limit,
                                   absl::Span<const planner::TaskState> states) const override;
+  std::optional<Explanation> Explain(planner::TaskKey task, const Instant& now) const override;
+  std::vector<PoolExplanation> Pools(size_t holders, size_t waiting,
+                                     const Instant& now) const override;
+  bool AppendSlice(planner::GraphId graph, size_t limit, GraphSlice* slice) const override;
   std::vector<AttemptSnapshot> Attempts(planner::TaskKey task) const override;
   ClusterSnapshot Cluster(int max_agents, int max_attempts) const override;
+  std::vector<ShareSnapshot> Shares() const override;
   Totals totals() const override { return totals_; }
   Totals& mutable_totals() { return totals_; }
 
  private:
+  absl::Status CheckShares() const;
+
   std::optional<planner::Problem> Infeasible(absl::string_view task_name,
                                              const planner::ResourceVector& consumption) const;
 
@@ -171,13 +206,19 @@ class Core : public Snapshots {
   void Launch(const planner::Packer::Placement& placement, Way way, const Turn& turn);
   void Refuse(const planner::Packer::Placement& placement, const Turn& turn);
   void TellDemand(const Turn& turn);
-  bool AwaitsStart(AgentTable::Index agent) const;
   // As in executor::Launch.
   std::string BacklogOrder(planner::TaskKey task) const;
 
+  Explainer::Situation SituationNow() const {
+    return {launching_, connected_, &disconnect_reason_};
+  }
+  PoolSnapshot SnapshotOf(const planner::ResourceVector::Entry& pool) const;
   AttemptSnapshot SnapshotOf(planner::AttemptId id, const Attempt& attempt) const;
 
+  absl::Status CheckPools(const planner::ResourceVector& pools) const;
+
   const CoreOptions options_;
+  std::map<planner::Resource, PoolOverride> pool_overrides_;
   planner::Packer packer_;
   ConsumptionTable consumptions_;
   AgentTable agents_;
@@ -191,7 +232,7 @@ class Core : public Snapshots {
   bool launching_ = true;
   bool connected_ = false;
   std::string disconnect_reason_;                       // for people; empty while none was given
-  SteadyTime planned_;                                  // the last time Plan was called
+  Instant planned_;                                     // the last time Plan was called
   std::vector<planner::Packer::Placement> placements_;  // kept to save its allocation
   Explainer explainer_;
   Totals totals_;

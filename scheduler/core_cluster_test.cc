@@ -17,6 +17,7 @@ using planner::ResourceVector;
 using planner::TaskKey;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 
 std::vector<Task> Many(int n, const ResourceVector& consumption = Cpu(1)) {
   std::vector<Task> tasks;
@@ -160,7 +161,7 @@ TEST_F(LeaseTest, EachTaskGoesWhereTheLeastIsLeftOver) {
   for (const executor::Launch& launch : Launches()) {
     places.push_back(absl::StrCat(launch.task_name, " on ", launch.agent));
   }
-  EXPECT_THAT(places, ElementsAre("a on small", "b on large"));
+  EXPECT_THAT(places, UnorderedElementsAre("a on small", "b on large"));
 }
 
 TEST_F(ConnectionTest, NothingIsLaunchedWhileThereIsNone) {

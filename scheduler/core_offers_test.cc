@@ -130,6 +130,21 @@ TEST_F(OfferTest, AnAgentIsKnownBeforeItOffersAnything) {
   EXPECT_THAT(Started(), ElementsAre("a"));
 }
 
+TEST_F(OfferTest, AnAgentOfWhichNothingIsOfferedSaysWhyUntilThereIsAnOffer) {
+  executor::AgentCapacity closed = Told("m", Cpu(4), Cpu(4));
+  closed.closed = "is being drained by its operator";
+  Notify({executor::Connected{}, closed});
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].closed, "is being drained by its operator");
+  Submit(Graph({Task("a").Needs(Cpu(3))}));
+  EXPECT_EQ(Reason("a"), "waits for agent host of m, which is being drained by its operator");
+  // Another one would do.
+  Notify(Told("n", Cpu(4), Cpu(4)));
+  EXPECT_EQ(Reason("a"), "waits for an offer of an agent with cpu=3 free at once");
+  Offer("o1", "m", Cpu(3));
+  EXPECT_THAT(Started(), ElementsAre("a"));
+  EXPECT_EQ(core().Cluster(1, 0).agents[0].closed, "");
+}
+
 TEST_F(OfferTest, WhatIsToldOfAnAgentIsBelievedRatherThanWhatItOffers) {
   Notify({executor::Connected{}, Told("m", Cpu(8), Cpu(8))});
   // Others use it, too: this much is offered.

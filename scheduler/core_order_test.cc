@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@ using ::testing::SizeIs;
 
 class OrderTest : public ::testing::Test, protected CoreStory {
  protected:
+  explicit OrderTest(planner::ResourceVector pools = {}) : CoreStory(std::move(pools)) {}
   static Graph Chain(const std::string& name, int tasks) {
     std::vector<Task> all;
     for (int i = 0; i < tasks; ++i) {
@@ -128,6 +130,90 @@ TEST_F(OrderTest, WhatWaitsOnAnAgentGivesWay) {
   EXPECT_EQ(next[0].task_name, "chain0");
   EXPECT_LT(next[0].backlog_order, launches[1].backlog_order);
   (void)chain;
+}
+
+// --- within a graph ---
+
+class WithinAGraphTest : public OrderTest {
+ protected:
+  // A chain of few long tasks beside one of many short ones.
+  static Graph LongAndShort(absl::Duration long_one, absl::Duration short_one) {
+    std::vector<Task> tasks;
+    for (int i = 0; i < 6; ++i) {
+      tasks.push_back(Task(absl::StrCat("short-", i)).Expected(short_one));
+      if (i > 0) tasks.back().After({absl::StrCat("short-", i - 1)});
+    }
+    tasks.push_back(Task("long-0").Expected(long_one));
+    tasks.push_back(Task("long-1").Expected(long_one).After({"long-0"}));
+    return Graph(tasks);
+  }
+};
+
+TEST_F(WithinAGraphTest, WithoutDurationsTheLongestPathInTasksGoesFirst) {
+  Submit(LongAndShort(absl::ZeroDuration(), absl::ZeroDuration()));
+  Agent("m", Cpu(1));
+  EXPECT_THAT(Started(), ElementsAre("short-0"));
+}
+
+TEST_F(WithinAGraphTest, WhatIsExpectedToTakeLongGoesBeforeManyShortOnes) {
+  Submit(LongAndShort(absl::Minutes(10), absl::Seconds(1)));
+  Agent("m", Cpu(1));
+  EXPECT_THAT(Started(), ElementsAre("long-0"));
+}
+
+TEST_F(WithinAGraphTest, WhatTookLongGoesBeforeManyShortOnesAndARestartForgetsNothing) {
+  Agent("m", Cpu(1));
+  Submit(LongAndShort(absl::ZeroDuration(), absl::ZeroDuration()));
+  for (auto started = Started(); !started.empty(); started = Started()) {
+    ASSERT_THAT(started, SizeIs(1));
+    Succeeds(started[0], started[0][0] == 'l' ? absl::Minutes(10) : absl::Seconds(1));
+  }
+  EXPECT_EQ(GraphState(), "succeeded");
+  Restart();
+  Submit(LongAndShort(absl::ZeroDuration(), absl::ZeroDuration()));
+  Restart();
+  Agent("m", Cpu(1));
+  EXPECT_THAT(Started(), ElementsAre("long-0"));
+  // What its author says goes before what was learnt.
+  ASSERT_TRUE(CancelGraph().ok());
+  Ends("long-0", planner::Outcome::kCancelled);
+  Submit(LongAndShort(absl::Seconds(1), absl::Seconds(10)));
+  EXPECT_THAT(Started(), ElementsAre("short-0"));
+}
+
+TEST_F(WithinAGraphTest, OneOfWhichNothingIsKnownCountsAsTheOthersOnAverage) {
+  Submit(Graph({Task("shortest").Expected(absl::Seconds(10)), Task("unknown"),
+                Task("longest").Expected(absl::Seconds(30))}));
+  Agent("m", Cpu(1));
+  EXPECT_THAT(Started(), ElementsAre("longest"));
+  Succeeds("longest", absl::Seconds(30));
+  EXPECT_THAT(Started(), ElementsAre("unknown"));
+}
+
+TEST_F(WithinAGraphTest, WhatIsAddedIsOrderedByDurationToo) {
+  Agent("m", Cpu(1));
+  Submit(Graph({Task("first")}).Open());
+  ASSERT_TRUE(Add(Task("short").Expected(absl::Seconds(1))).ok());
+  ASSERT_TRUE(Add(Task("long").Expected(absl::Hours(1))).ok());
+  Started();
+  Succeeds("first", absl::Seconds(1));
+  EXPECT_THAT(Started(), ElementsAre("long"));
+}
+
+class ScarceTest : public OrderTest {
+ protected:
+  ScarceTest() : OrderTest({{planner::Resource::Named("db"), planner::Quantity::Of(2)}}) {}
+};
+
+TEST_F(ScarceTest, OfEquallyLongTasksTheOneThatTakesWhatIsScarceGoesFirst) {
+  Agent("m", Cpu(8));
+  const planner::GraphId before = Submit(Graph({Task("first").Needs(Cpu(8))}));
+  Started();
+  Submit(Graph({Task("cheap").Needs(Cpu(4)), Task("scarce").Needs(With(Cpu(4), "db", 2)),
+                Task("half").Needs(With(Cpu(4), "db", 1))}));
+  GoOnWith(before);
+  Succeeds("first", absl::Seconds(1));
+  EXPECT_THAT(Started(), ElementsAre("scarce", "cheap"));
 }
 
 TEST_F(OrderTest, AgesAreThoseOfBeforeARestart) {

@@ -50,6 +50,7 @@ AgentSnapshot AgentSnapshotOf(const Agent& agent) {
   snapshot.unreachable_since = agent.unreachable_since;
   if (agent.set_aside_until) snapshot.set_aside_until = agent.set_aside_until->wall;
   snapshot.failure = agent.failure;
+  snapshot.closed = agent.closed;
   if (agent.host) snapshot.host = HostSnapshotOf(*agent.host, agent.host_before);
   return snapshot;
 }
@@ -77,9 +78,14 @@ std::optional<TaskSnapshot> Core::Task(TaskKey key) const {
   snapshot.task = key;
   snapshot.state = task.state;
   snapshot.attempts = task.launches - task.attempts_before;
-  snapshot.reason = explainer_.WhyNotRunning(
-      *graph, key.index(), {launching_, connected_, &disconnect_reason_, planned_});
+  snapshot.reason = explainer_.InOneLine(*graph, key.index(), SituationNow(), planned_);
   return snapshot;
+}
+
+std::optional<Explanation> Core::Explain(TaskKey key, const Instant& now) const {
+  const LiveGraph* graph = FindGraph(key.graph());
+  if (graph == nullptr || key.index() >= graph->tasks.size()) return std::nullopt;
+  return explainer_.Explain(*graph, key.index(), SituationNow(), now);
 }
 
 std::vector<TaskSnapshot> Core::Tasks(GraphId id, TaskIndex from, int limit,
@@ -121,6 +127,55 @@ std::vector<AttemptSnapshot> Core::Attempts(TaskKey task) const {
   return found;
 }
 
+PoolSnapshot Core::SnapshotOf(const ResourceVector::Entry& pool) const {
+  const Quantity free = packer_.pool_free().Get(pool.resource);
+  PoolSnapshot snapshot{std::string(pool.resource.name()), pool.quantity, pool.quantity - free, 0};
+  packer_.ForEachClass([&](planner::Packer::ClassId id) {
+    const Quantity need = packer_.pool_part(id).Get(pool.resource);
+    if (!need.is_zero() && need > free) {
+      snapshot.waiting_tasks += static_cast<int64_t>(packer_.ready_count(id));
+    }
+  });
+  return snapshot;
+}
+
+std::vector<PoolExplanation> Core::Pools(size_t holders, size_t waiting, const Instant& now) const {
+  std::vector<PoolExplanation> pools;
+  for (const ResourceVector::Entry& pool : packer_.pools()) {
+    PoolExplanation& explained = pools.emplace_back();
+    explained.pool = SnapshotOf(pool);
+    if (auto set = pool_overrides_.find(pool.resource); set != pool_overrides_.end()) {
+      explained.set = set->second;
+    }
+    explained.holders = explainer_.placement().HoldersOf(pool.resource, holders, now);
+    const auto first = packer_.First(waiting, [&](planner::Packer::ClassId id) {
+      return !packer_.pool_part(id).Get(pool.resource).is_zero();
+    });
+    for (const auto& [order, consumption] : first) {
+      explained.waiting.push_back(explainer_.placement().Named(order.task));
+    }
+  }
+  std::sort(pools.begin(), pools.end(),
+            [](const auto& a, const auto& b) { return a.pool.name < b.pool.name; });
+  return pools;
+}
+
+bool Core::AppendSlice(GraphId id, size_t limit, GraphSlice* slice) const {
+  const LiveGraph* graph = FindGraph(id);
+  if (graph == nullptr) return false;
+  const size_t end = std::min(graph->tasks.size(), slice->size() + limit);
+  for (size_t i = slice->size(); i < end; ++i) {
+    const auto index = static_cast<TaskIndex>(i);
+    const LiveTask& task = graph->tasks[index];
+    // What is launched apart or later waits for something else than what is packed.
+    const uint32_t apart = task.delayed ? 3 : task.suspect() ? 2 : task.relocated ? 1 : 0;
+    slice->Add(task.state, task.state == TaskState::kReady ? task.consumption << 2 | apart : 0);
+    if (task.state != TaskState::kWaiting) continue;
+    for (TaskIndex before : graph->predecessors[index]) slice->AddBefore(before);
+  }
+  return end < graph->tasks.size();
+}
+
 ClusterSnapshot Core::Cluster(int max_agents, int max_attempts) const {
   ClusterSnapshot snapshot;
   snapshot.connected = connected_;
@@ -133,15 +188,7 @@ ClusterSnapshot Core::Cluster(int max_agents, int max_attempts) const {
     snapshot.agents.push_back(AgentSnapshotOf(agent));
   });
   for (const ResourceVector::Entry& pool : packer_.pools()) {
-    const Quantity free = packer_.pool_free().Get(pool.resource);
-    PoolSnapshot p{std::string(pool.resource.name()), pool.quantity, pool.quantity - free, 0};
-    packer_.ForEachClass([&](planner::Packer::ClassId id) {
-      const Quantity need = packer_.pool_part(id).Get(pool.resource);
-      if (!need.is_zero() && need > free) {
-        p.waiting_tasks += static_cast<int64_t>(packer_.ready_count(id));
-      }
-    });
-    snapshot.pools.push_back(std::move(p));
+    snapshot.pools.push_back(SnapshotOf(pool));
   }
   std::vector<std::pair<absl::Time, planner::AttemptId>> oldest;
   oldest.reserve(attempts_.size());
@@ -156,6 +203,24 @@ ClusterSnapshot Core::Cluster(int max_agents, int max_attempts) const {
   }
   snapshot.counts = graphs_.counts();
   return snapshot;
+}
+
+std::vector<ShareSnapshot> Core::Shares() const {
+  std::vector<ShareSnapshot> shares;
+  double weights = 0;
+  for (planner::FairShare::Standing& standing : packer_.shares().Standings()) {
+    // The account of the service's own user is always there.
+    if (standing.name.empty() && standing.graphs == 0 &&
+        standing.average < planner::FairShare::kNegligible) {
+      continue;
+    }
+    if (standing.graphs > 0) weights += standing.weight;
+    shares.push_back({std::move(standing)});
+  }
+  for (ShareSnapshot& share : shares) {
+    if (share.standing.graphs > 0) share.due = share.standing.weight / weights;
+  }
+  return shares;
 }
 
 }  // namespace kartograph::scheduler

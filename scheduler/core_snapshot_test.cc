@@ -74,24 +74,28 @@ TEST_F(ReasonTest, WhatCanNeverRunDoesNotStopWhatCan) {
 TEST_F(ReasonTest, NamesTheResourceThatIsUsedUp) {
   Agent("m", Cpu(4));
   Submit(Graph({Task("a").Needs(Cpu(3)).Priority(1), Task("b").Needs(Cpu(2))}));
-  EXPECT_EQ(Reason("b"), "waits for cpu: needs 2, no agent has more than 1 free");
+  EXPECT_EQ(Reason("b"),
+            "waits for cpu: needs 2; agent m has 1 of 4 free, held by \"a\" of g1 (3)");
 }
 
-TEST_F(ReasonTest, SaysWhereTheResourcesAreFreeButNotTogether) {
+TEST_F(ReasonTest, WhereTheResourcesAreFreeButNotTogetherItSaysWhatIsMissingOnTheBestAgent) {
   Agent("m", With(Cpu(4), "ram", 100));
   Agent("n", With(Cpu(4), "ram", 100));
   Submit(Graph({Task("cores").Needs(With(Cpu(3), "ram", 10)).Priority(3),
                 Task("bytes").Needs(With(Cpu(2), "ram", 90)).Priority(2),
                 Task("a").Needs(With(Cpu(2), "ram", 80))}));
   EXPECT_THAT(Started(), ElementsAre("cores", "bytes"));
-  EXPECT_EQ(Reason("a"), "waits for an agent with cpu=2 ram=80 free at once");
+  EXPECT_EQ(Reason("a"),
+            "waits for cpu: needs 2; agent m, where it is expected to fit first, has 1 of 4 free, "
+            "held by \"cores\" of g1 (3)");
 }
 
 TEST_F(ReasonTest, NamesThePoolAndHowMuchOfItIsFree) {
   Agent("m", Cpu(9));
   Submit(Graph({Task("a").Needs(With(Cpu(1), "db_connections", 3)).Priority(1),
                 Task("b").Needs(With(Cpu(1), "db_connections", 2))}));
-  EXPECT_EQ(Reason("b"), "waits for pool db_connections: needs 2, 1 of 4 free");
+  EXPECT_EQ(Reason("b"),
+            "waits for pool db_connections: needs 2, 1 of 4 free, held by \"a\" of g1 (3)");
 }
 
 TEST_F(ReasonTest, SaysWhenItWillBeTriedAgainAndWhichAttemptThatIs) {
@@ -105,8 +109,14 @@ TEST_F(ReasonTest, ADelayAfterLossesIsNoFurtherAttempt) {
   Agent("m", Cpu(1));
   Submit(Graph({Task("a")}));
   Ends("a", Outcome::kRefused);
-  Ends("a", Outcome::kRefused);
-  EXPECT_EQ(Reason("a"), "waits until 2023-11-14T22:13:20Z to be launched again");
+  Ends("a", Outcome::kRefused, "not this one");
+  EXPECT_EQ(Reason("a"),
+            "waits until 2023-11-14T22:13:20Z to be launched again; 2 attempts have ended without "
+            "its doing, the last one refused: not this one");
+  Wait(absl::Seconds(1));
+  EXPECT_EQ(Reason("a"),
+            "is being started; 2 attempts have ended without its doing, the last one refused: not "
+            "this one");
 }
 
 TEST_F(ReasonTest, SaysThatTheServiceIsStopping) {
@@ -121,7 +131,23 @@ TEST_F(ReasonTest, SaysThatNobodyKnowsWhatBecameOfALaunch) {
   Agent("m", Cpu(1));
   Submit(Graph({Task("a")}));
   Disconnect();
-  EXPECT_EQ(Reason("a"), "its cluster is not connected; what became of it is not known yet");
+  EXPECT_EQ(Reason("a"), "its cluster is not connected; what became of it is not known yet: gone");
+}
+
+TEST_F(ReasonTest, WhatRunsSaysWhatItsEndWaitsFor) {
+  Agent("m", Cpu(1));
+  Submit(Graph({Task("a")}));
+  Runs("a");
+  EXPECT_EQ(Reason("a"), "");
+  executor::AttemptUpdate update;
+  update.attempt = Newest("a");
+  update.agent = "m";
+  update.start_time = now().wall;
+  update.message = "has ended; its return value is being fetched";
+  Notify(update);
+  EXPECT_EQ(Reason("a"), "has ended; its return value is being fetched");
+  Succeeds("a");
+  EXPECT_EQ(State("a"), "succeeded");
 }
 
 TEST_F(ReasonTest, SaysThatItIsBeingCancelled) {

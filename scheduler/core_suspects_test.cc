@@ -85,7 +85,9 @@ TEST_F(SuspectTest, TheReasonSaysWhyItWaits) {
   EXPECT_EQ(
       Reason("b"),
       "is launched alone, as its agent was lost with it 2 times; waits for agent m, where \"a\" of "
-      "g1 runs alone, as its agent was lost with it before");
+      "g1 runs alone, as its agent was lost with it before; 2 attempts have ended without its "
+      "doing, "
+      "the last one lost: its agent was lost");
   Submit(Graph({Task("new")}));
   EXPECT_EQ(
       Reason("new"),

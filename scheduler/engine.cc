@@ -33,7 +33,9 @@ Engine::Engine(SchedulerOptions options, storage::HistoryWriter* writer,
       reader_(reader),
       cluster_(cluster),
       background_(background),
+      pools_(options_.pools),
       slice_(options_.slice_tasks),
+      search_(options_.search_schedules, options_.search_tasks, background),
       waiters_(reader, background) {}
 
 absl::Status Engine::Recover(const Instant& now) {
@@ -50,13 +52,22 @@ absl::Status Engine::LoadCore(const Instant& now) {
   if (!last_graph.ok()) return last_graph.status();
   absl::StatusOr<int64_t> last_delivery = writer_->LastDeliveryId();
   if (!last_delivery.ok()) return last_delivery.status();
-  GraphLoader loader(GraphLoader::kResume);
+  absl::StatusOr<std::vector<storage::KindLearnt>> kinds = writer_->Kinds();
+  if (!kinds.ok()) return kinds.status();
+  if (absl::Status status = usage_.Load(*kinds); !status.ok()) return status;
+  GraphLoader loader(GraphLoader::kResume, &usage_);
   if (absl::Status status = writer_->VisitLive(loader); !status.ok()) return status;
   absl::StatusOr<std::vector<PreparedGraph>> graphs = loader.Finish();
   if (!graphs.ok()) return graphs.status();
+  const absl::StatusOr<std::vector<storage::PoolChanged>> set = writer_->PoolsSet();
+  if (!set.ok()) return set.status();
+  for (storage::PoolChanged& overruled : pools_.Load(*set, now.wall)) {
+    AnnouncePool(overruled, {}, pools_.pools());
+    step_.records.emplace_back(std::move(overruled));
+  }
   core_ = std::make_unique<Core>(
-      CoreOptions{options_.pools, options_.max_graph_tasks, options_.slice_tasks, options_.slots,
-                  options_.indexed},
+      CoreOptions{pools_.pools(), options_.max_graph_tasks, options_.slice_tasks, options_.slots,
+                  options_.indexed, pools_.overrides(), &usage_, options_.weights},
       GraphTable::LastIds{std::max(*last_graph, options_.last_graph_at_least),
                           std::max(*last_delivery, options_.last_delivery_at_least)});
   core_->mutable_totals() = totals_;
@@ -131,10 +142,18 @@ void Engine::Advance(const Instant& now) {
   sliced_ = core_->HasWork();
   core_->ContinueWork(slice_, {now, step_});
   WriteSubmissions(now);
+  for (GraphId graph : step_.begun_graphs) search_.Add(graph);
+  search_.Advance(
+      *core_, now,
+      [this](GraphId graph, const std::vector<planner::TaskIndex>& order, const Instant& later) {
+        core_->SetOrder(graph, order, {later, step_});
+      });
   // What the work takes is measured, in a simulation too.
   const SteadyTime before = Clock::System().SteadyNow();
   core_->Plan({now, step_});
   core_->mutable_totals().plan_time += Clock::System().SteadyNow() - before;
+  if (step_.cluster_changed) usage_.SetCapacity(core_->capacity(), core_->pools());
+  usage_.TakeChanges(&step_.records);
 }
 
 absl::Status Engine::CommitStep() {
@@ -305,6 +324,7 @@ std::list<Engine::Watcher>::iterator Engine::AddWatcher(Watcher watcher) {
 void Engine::StopTakingWork() {
   stopping_ = true;
   core_->StopLaunching();
+  search_.Stop();
   RefuseSubmissions(Stopping());
 }
 

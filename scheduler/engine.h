@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,12 @@
 #include "scheduler/background.h"
 #include "scheduler/core.h"
 #include "scheduler/delivery_waiters.h"
+#include "scheduler/order_search.h"
+#include "scheduler/pool_settings.h"
 #include "scheduler/pruner.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/step.h"
+#include "scheduler/usage_table.h"
 #include "storage/history.h"
 
 namespace kartograph::scheduler {
@@ -63,6 +67,8 @@ class Engine {
   SteadyTime NextWake() const;
 
   const Core& core() const { return *core_; }
+  // For any thread.
+  const UsageTable& usage() const { return usage_; }
   // How much waited in the mailbox.
   void NoteMailboxDepth(int64_t depth) {
     int64_t& most = core_->mutable_totals().mailbox_high_water;
@@ -123,6 +129,8 @@ class Engine {
     int64_t skipped;
   };
   static constexpr size_t kMaxBatchRecords = 20000;
+  static constexpr size_t kMaxPools = 1000;
+  static constexpr size_t kMaxPoolsMade = 4096;
 
   // Applies a write once for its request id, and answers after the commit with what Do gave, or
   // gave the first time.
@@ -135,6 +143,7 @@ class Engine {
   absl::StatusOr<Counts> Do(SubmitGraph& submit, const Instant& now);
   absl::StatusOr<Counts> Do(AddTasks& add, const Instant& now);
   absl::StatusOr<Counts> Do(CloseGraph& close, const Instant& now);
+  absl::StatusOr<Counts> Do(SetPool& set, const Instant& now);
   absl::StatusOr<Counts> Do(CancelGraph& cancel, const Instant& now);
   absl::StatusOr<Counts> Do(CancelTasks& cancel, const Instant& now);
   absl::StatusOr<Counts> Do(LoadedRetry& retry, const Instant& now);
@@ -147,6 +156,12 @@ class Engine {
   void Delete(DeleteQueue deletion, const Instant& now, Done done);
   void Continue(std::shared_ptr<QueueDeletion> deletion, const Instant& now);
   bool EndsInThisBatch(planner::GraphId graph) const;
+  // To the log, when it is written.
+  void AnnouncePool(const storage::PoolChanged& change, const planner::ResourceVector& before,
+                    const planner::ResourceVector& after);
+  // Puts other pools into force, and writes what changed.
+  absl::Status ChangePools(PoolSettings pools, std::vector<storage::PoolChanged> changes,
+                           const Instant& now);
   void Apply(const Reconfigure& change, const Instant& now, const Done& done);
   void Pop(PopFinished pop, const Instant& now, Done done);
   // The rest of a Pop, whose acknowledgements are committed.
@@ -192,9 +207,13 @@ class Engine {
   storage::LongReader* const reader_;
   executor::Cluster* const cluster_;
   Background* const background_;
+  UsageTable usage_;  // what the core has learnt
   std::unique_ptr<Core> core_;
   Totals totals_;  // of cores that were thrown away
   bool stopping_ = false;
+  PoolSettings pools_;
+  // Names of pools that were made at run time: each stays in the table of names.
+  std::set<planner::Resource> pools_made_;
 
   // The batch.
   Step step_;
@@ -211,6 +230,7 @@ class Engine {
   absl::flat_hash_set<planner::GraphId> loading_;
   int64_t slice_;        // tasks that a batch does of what takes long
   bool sliced_ = false;  // this batch did as many
+  OrderSearch search_;
   DeliveryWaiters waiters_;
   std::optional<Pruner> pruner_;  // set by Recover
   std::list<Watcher> watchers_;

@@ -377,10 +377,10 @@ void Engine::Load(std::shared_ptr<LoadedRetry> retry, const Instant& now, Done d
   background_->Run(
       Background::kGraphs, now,
       {.work =
-           [reader = reader_, retry] {
+           [reader = reader_, usage = &usage_, retry] {
              // Where tasks are named, the others stay as they are.
-             GraphLoader loader(retry->task_names.empty() ? GraphLoader::kRetry
-                                                          : GraphLoader::kResume);
+             GraphLoader loader(
+                 retry->task_names.empty() ? GraphLoader::kRetry : GraphLoader::kResume, usage);
              if (absl::Status status = reader->VisitGraph(retry->graph, loader); !status.ok()) {
                retry->loaded = absl::IsNotFound(status) ? NoGraph(retry->graph) : status;
                return;
@@ -532,16 +532,81 @@ absl::StatusOr<Engine::Counts> Engine::Do(QueueDeletion& deletion, const Instant
   return deletion.deleted;
 }
 
-// Not written: the settings are read at each start.
+void Engine::AnnouncePool(const storage::PoolChanged& change, const planner::ResourceVector& before,
+                          const planner::ResourceVector& after) {
+  if (!options_.on_pool_changed) return;
+  const std::optional<planner::Resource> pool = planner::Resource::Find(change.pool);
+  PoolChange said{change.pool, pool ? before.Get(*pool) : planner::Quantity(),
+                  pool ? after.Get(*pool) : planner::Quantity(), change.by,
+                  change.by == kBySettings};
+  answers_.push_back([this, said = std::move(said)](const absl::Status& committed) {
+    if (committed.ok()) options_.on_pool_changed(said);
+  });
+}
+
+absl::Status Engine::ChangePools(PoolSettings pools, std::vector<storage::PoolChanged> changes,
+                                 const Instant& now) {
+  const planner::ResourceVector before = pools_.pools();
+  const planner::ResourceVector after = pools.pools();
+  if (absl::Status status = core_->SetPools(after, pools.overrides(), {now, step_}); !status.ok()) {
+    return status;
+  }
+  pools_ = std::move(pools);
+  for (storage::PoolChanged& change : changes) {
+    AnnouncePool(change, before, after);
+    step_.records.emplace_back(std::move(change));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Engine::Counts> Engine::Do(SetPool& set, const Instant& now) {
+  std::optional<planner::Resource> pool = planner::Resource::Find(set.pool);
+  const bool is_new = !pool || pools_.pools().Get(*pool).is_zero();
+  if (is_new && set.capacity) {
+    const bool known = pool && pools_made_.contains(*pool);
+    if (pools_.pools().size() >= kMaxPools || (!known && pools_made_.size() >= kMaxPoolsMade)) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "there are ", pools_.pools().size(), " pools, and ", pools_made_.size(),
+          " were made since the service was started: more cannot be, take one of those"));
+    }
+    const absl::StatusOr<planner::Resource> interned = planner::Resource::Intern(set.pool);
+    if (!interned.ok()) return interned.status();
+    pool = *interned;
+    if (*pool == planner::Resource::Cpu() || *pool == planner::Resource::Ram()) {
+      return absl::InvalidArgumentError("cpu and ram belong to agents; they are no pools");
+    }
+    pools_made_.insert(*pool);
+  }
+  if (is_new && !set.capacity) {
+    return absl::NotFoundError(absl::StrCat("no pool \"", set.pool, "\""));
+  }
+  const planner::Quantity before = pools_.pools().Get(*pool);
+  PoolSettings pools = pools_;
+  std::vector<storage::PoolChanged> changes;
+  if (auto change = pools.Set(*pool, set.capacity, set.by, now.wall)) {
+    changes.push_back(*std::move(change));
+  }
+  if (absl::Status status = ChangePools(std::move(pools), std::move(changes), now); !status.ok()) {
+    return status;
+  }
+  return Counts(pools_.pools().Get(*pool).milli(), before.milli());
+}
+
 void Engine::Apply(const Reconfigure& change, const Instant& now, const Done& done) {
-  absl::Status status = core_->Reconfigure(change.pools, change.slots, {now, step_});
+  // The settings are read at each start; that they overruled something is written.
+  PoolSettings pools = pools_;
+  std::vector<storage::PoolChanged> overruled = pools.SetSettings(change.pools, now.wall);
+  absl::Status status = ChangePools(std::move(pools), std::move(overruled), now);
   if (!status.ok()) {
     done(status);
     return;
   }
+  core_->SetSlots(change.slots, {now, step_});
   options_.pools = change.pools;
   options_.slots = change.slots;
   options_.retention = change.retention;
+  options_.weights = change.weights;
+  core_->SetWeights(change.weights);
   pruner_->SetRetention(change.retention);
   done(Reply());
 }

@@ -1,278 +1,233 @@
 #include "scheduler/explainer.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "scheduler/explanation_text.h"
 
 namespace kartograph::scheduler {
 
-using planner::Quantity;
-using planner::ResourceVector;
 using planner::TaskIndex;
+using planner::TaskKey;
 using planner::TaskState;
 
 namespace {
 
-constexpr absl::string_view kFreeAtOnce = " free at once";
-constexpr absl::string_view kKeptFree = ", which is kept free for a task that is launched alone";
-
-// What keeps tasks off agents on which there is room.
-class Obstacle {
- public:
-  void See(const Agent& agent, bool there) {
-    if (!there) {
-      passable_ = true;
-    } else if (agent_ == nullptr) {
-      agent_ = &agent;
-    }
-  }
-  // The first agent that has it, where no other one would do.
-  const Agent* everywhere() const { return passable_ ? nullptr : agent_; }
-
- private:
-  const Agent* agent_ = nullptr;
-  bool passable_ = false;
-};
-
-std::string FormatQuantity(const ResourceVector::Entry& entry, Quantity quantity) {
-  return entry.resource == planner::Resource::Ram() ? planner::FormatBytes(quantity)
-                                                    : quantity.ToString();
-}
-
-std::string Utc(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
-}
+// How far a chain of tasks that wait for each other is followed.
+constexpr int kLongestChain = 1000;
 
 }  // namespace
 
-std::string Explainer::WhyNotRunning(const LiveGraph& graph, TaskIndex index,
-                                     const Situation& situation) const {
+Dependency Explainer::DependencyOf(const LiveGraph& graph, TaskIndex index,
+                                   const Instant& now) const {
   const LiveTask& task = graph.tasks[index];
-  switch (task.state) {
-    case TaskState::kWaiting:
-      return WhyNotReady(graph, index);
-    case TaskState::kReady:
-      return WhyNotLaunched(graph, index, situation);
-    case TaskState::kLaunching: {
-      if (!situation.connected) {
-        return "its cluster is not connected; what became of it is not known yet";
-      }
-      if (std::string why = WhyOutOfReach(graph, index); !why.empty()) return why;
-      const Attempt* attempt =
-          parts_.attempts->Find(planner::AttemptId::Of(graph.key(index), task.launches));
-      if (attempt != nullptr && attempt->in_backlog()) {
-        return absl::StrCat("waits on agent ", (*parts_.agents)[attempt->agent].name,
-                            " for its turn");
-      }
-      return task.cancelling ? "is being cancelled" : "is being started";
-    }
-    case TaskState::kRunning:
-      if (std::string why = WhyOutOfReach(graph, index); !why.empty()) return why;
-      return task.cancelling ? "is being cancelled" : "";
-    default:
-      return "";
-  }
+  Dependency dependency;
+  dependency.task = {graph.key(index), std::string(graph.task_name(index))};
+  dependency.state = task.state;
+  const Attempt* attempt =
+      parts_.attempts->Find(planner::AttemptId::Of(graph.key(index), task.launches));
+  if (attempt == nullptr) return dependency;
+  dependency.since = attempt->launch_time;
+  dependency.agent = (*parts_.agents)[attempt->agent].name;
+  dependency.remaining = placement_.Remaining(*attempt, now);
+  return dependency;
 }
 
-std::string Explainer::WhyNotReady(const LiveGraph& graph, TaskIndex index) const {
-  if (graph.tasks[index].pending == 0) return "is about to become ready";
-  constexpr size_t kNamed = 3;
-  std::vector<std::string> names;
+WaitsForTasks Explainer::WhyNotReady(const LiveGraph& graph, TaskIndex index,
+                                     const Instant& now) const {
+  WaitsForTasks waits;
+  waits.count = graph.tasks[index].pending;
+  const auto pending = [&graph](TaskIndex before) {
+    return graph.tasks[before].state != TaskState::kSucceeded;
+  };
   for (TaskIndex before : graph.predecessors[index]) {
-    if (graph.tasks[before].state == TaskState::kSucceeded) continue;
-    names.push_back(absl::StrCat("\"", graph.task_name(before), "\""));
-    if (names.size() == kNamed) break;
+    if (!pending(before)) continue;
+    waits.tasks.push_back(DependencyOf(graph, before, now));
+    if (waits.tasks.size() == Explanation::kMostNamed) break;
   }
-  const size_t pending = graph.tasks[index].pending;
-  const size_t more = pending > names.size() ? pending - names.size() : 0;
-  return absl::StrCat("waits for ", absl::StrJoin(names, ", "),
-                      more > 0 ? absl::StrCat(" and ", more, " more") : "");
+  if (waits.tasks.empty() || waits.tasks.front().state != TaskState::kWaiting) return waits;
+  TaskIndex root = waits.tasks.front().task.task.index();
+  for (int i = 0; i < kLongestChain && graph.tasks[root].state == TaskState::kWaiting; ++i) {
+    const auto& before = graph.predecessors[root];
+    const auto next = std::find_if(before.begin(), before.end(), pending);
+    if (next == before.end()) break;
+    root = *next;
+  }
+  waits.root = DependencyOf(graph, root, now);
+  return waits;
 }
 
-std::string Explainer::WhyNotLaunched(const LiveGraph& graph, TaskIndex index,
-                                      const Situation& situation) const {
+BacksOff Explainer::BackOffOf(const LiveGraph& graph, TaskIndex index, const Instant& until) const {
   const LiveTask& task = graph.tasks[index];
-  if (const Instant* until = parts_.graphs->DelayedUntil(graph.key(index)); until != nullptr) {
-    return absl::StrCat(
-        "waits until ", Utc(until->wall),
-        task.spent > 0 ? absl::StrCat(" to be tried again (attempt ", task.spent + 1, " of ",
-                                      graph.policy(index).max_attempts,
-                                      task.attempts_before > 0 ? " since it was retried)" : ")")
-                       : " to be launched again");
-  }
-  if (!situation.launching) return "the service is stopping and launches nothing";
-  std::string why = WhyNotPlaced(task.consumption, situation);
-  const auto& reserved = parts_.reservations->agents();
-  if (auto it = reserved.find(task.consumption);
-      it != reserved.end() && it->second.task.task == graph.key(index)) {
-    absl::StrAppend(&why, "; agent ", (*parts_.agents)[it->second.agent].name, " is kept for it");
-  }
-  if (task.relocated) {
-    return absl::StrCat("its program could not be started on agent ",
-                        parts_.agents->NameOf(parts_.graphs->avoided_agent(graph.key(index))),
-                        ", so it waits for another one; ", why);
-  }
-  if (!task.suspect()) return why;
-  // There is room, but beside others, or where they are about to end for its sake.
-  if (absl::EndsWith(why, kFreeAtOnce) || absl::EndsWith(why, kKeptFree)) {
-    why = "waits for an agent that runs nothing else";
-  }
-  return absl::StrCat("is launched alone, as its agent was lost with it ", task.losses, " times; ",
-                      why);
+  BacksOff back_off;
+  back_off.until = until.wall;
+  if (task.spent == 0) return back_off;
+  back_off.attempt = task.spent + 1;
+  back_off.max_attempts = graph.policy(index).max_attempts;
+  back_off.retried = task.attempts_before > 0;
+  return back_off;
 }
 
-// Empty where its attempt has not been reported as unreachable.
-std::string Explainer::WhyOutOfReach(const LiveGraph& graph, TaskIndex index) const {
-  if (parts_.attempts->unreachable_count() == 0) return "";
+void Explainer::AddInVain(const LiveGraph& graph, TaskIndex index, Explanation& explanation) const {
+  const LiveTask& task = graph.tasks[index];
+  const int ended = task.unspent() - (task.state == TaskState::kLaunching ? 1 : 0);
+  const std::string* last = parts_.graphs->LastUnspent(graph.key(index));
+  if (ended >= 2 && last != nullptr) explanation.reasons.emplace_back(EndedInVain{ended, *last});
+}
+
+// Of a task that is launching or running.
+void Explainer::AddAttempt(const LiveGraph& graph, TaskIndex index, const Situation& situation,
+                           const Instant& now, Explanation& explanation) const {
   const LiveTask& task = graph.tasks[index];
   const Attempt* attempt =
       parts_.attempts->Find(planner::AttemptId::Of(graph.key(index), task.launches));
-  if (attempt == nullptr || attempt->unreachable() == nullptr) return "";
-  return absl::StrCat(task.cancelling ? "is being cancelled; " : "",
-                      "its agent cannot be reached since ", Utc(attempt->unreachable()->since.wall),
-                      "; whether it runs is not known");
+  std::vector<Reason>& reasons = explanation.reasons;
+  if (task.cancelling) reasons.emplace_back(BeingCancelled{});
+  if (task.state == TaskState::kLaunching && !situation.connected) {
+    reasons.emplace_back(FateUnknown{false, *situation.disconnect_reason});
+    return;
+  }
+  if (attempt == nullptr) return;
+  const std::string& agent = (*parts_.agents)[attempt->agent].name;
+  if (const Unreachable* away = attempt->unreachable()) {
+    reasons.emplace_back(OutOfReach{agent, away->since.wall});
+  } else if (attempt->in_backlog()) {
+    reasons.emplace_back(InAgentBacklog{agent});
+  } else if (!attempt->running()) {
+    reasons.emplace_back(BeingStarted{agent, attempt->launch_time});
+    AddInVain(graph, index, explanation);
+  } else {
+    if (!situation.connected && !situation.disconnect_reason->empty()) {
+      reasons.emplace_back(FateUnknown{true, *situation.disconnect_reason});
+    }
+    const absl::string_view note =
+        parts_.attempts->NoteOf(planner::AttemptId::Of(graph.key(index), task.launches));
+    if (!note.empty() && !task.cancelling) reasons.emplace_back(RunsWith{std::string(note)});
+    reasons.emplace_back(IsRunning{agent, attempt->start_time(),
+                                   task.launches - task.attempts_before + 0U,
+                                   placement_.Remaining(*attempt, now)});
+  }
 }
 
-std::string Explainer::WhyNotPlaced(planner::Packer::ClassId id, const Situation& situation) const {
-  auto [it, is_new] = not_placed_.try_emplace(id);
+ExpectedStart Explainer::ExpectReady(const WaitsForTasks& waits) {
+  absl::Duration within;
+  const bool all_known =
+      waits.count == static_cast<int64_t>(waits.tasks.size()) &&
+      std::all_of(waits.tasks.begin(), waits.tasks.end(), [&](const Dependency& dependency) {
+        if (dependency.remaining) within = std::max(within, *dependency.remaining);
+        return dependency.remaining.has_value();
+      });
+  if (all_known) return {within, ""};
+  return {std::nullopt, "how long what is before it takes is not known"};
+}
+
+bool Explainer::AddKnown(const LiveGraph& graph, TaskIndex index, const Situation& situation,
+                         const Instant& now, Explanation& explanation) const {
+  const LiveTask& task = graph.tasks[index];
+  explanation.task = {graph.key(index), std::string(graph.task_name(index))};
+  explanation.state = task.state;
+  if (planner::IsFinal(task.state)) return false;
+  if (task.state != TaskState::kWaiting && task.state != TaskState::kReady) {
+    AddAttempt(graph, index, situation, now, explanation);
+    return false;
+  }
+  if (graph.cancelling()) {
+    explanation.reasons.emplace_back(BeingCancelled{});
+    return false;
+  }
+  if (task.state == TaskState::kWaiting) {
+    if (task.pending == 0) {
+      explanation.reasons.emplace_back(AboutToBeReady{});
+    } else {
+      explanation.reasons.emplace_back(WhyNotReady(graph, index, now));
+    }
+    return false;
+  }
+  if (const Instant* until = parts_.graphs->DelayedUntil(graph.key(index)); until != nullptr) {
+    explanation.reasons.emplace_back(BackOffOf(graph, index, *until));
+    explanation.expected.within = std::max(until->steady - now.steady, absl::ZeroDuration());
+    AddInVain(graph, index, explanation);
+    return false;
+  }
+  if (!situation.launching) {
+    explanation.reasons.emplace_back(ServiceStops{});
+    explanation.expected.unknown = "it starts when the service does";
+    return false;
+  }
+  if (task.relocated && !task.suspect()) {
+    explanation.reasons.emplace_back(
+        AvoidsAgent{parts_.agents->NameOf(parts_.graphs->avoided_agent(graph.key(index)))});
+  }
+  if (task.suspect()) explanation.reasons.emplace_back(LaunchedAlone{task.losses});
+  return true;
+}
+
+void Explainer::AddReservations(TaskKey task, Explanation& explanation) const {
+  for (const auto& [consumption, reservation] : parts_.reservations->agents()) {
+    if (reservation.task.task != task) continue;
+    explanation.reasons.emplace_back(AgentReserved{(*parts_.agents)[reservation.agent].name});
+  }
+  const auto& pools = parts_.reservations->pools();
+  if (pools && pools->task.task == task) explanation.reasons.emplace_back(PoolsReserved{});
+}
+
+Explanation Explainer::Explain(const LiveGraph& graph, TaskIndex index, const Situation& situation,
+                               const Instant& now) const {
+  Explanation explanation;
+  if (!AddKnown(graph, index, situation, now, explanation)) {
+    if (const auto* waits = explanation.Get<WaitsForTasks>()) {
+      explanation.expected = ExpectReady(*waits);
+    }
+    return explanation;
+  }
+  const PlacementExplainer::Wish wish = placement_.WishOf(graph, index);
+  std::vector<Reason> obstacles = placement_.Obstacles(wish, situation, now);
+  explanation.ahead = placement_.AheadOf(wish, obstacles);
+  explanation.expected = placement_.Expect(wish, obstacles, explanation.ahead, now);
+  if (obstacles.empty() && explanation.ahead.count == 0) obstacles.emplace_back(AboutToStart{});
+  std::move(obstacles.begin(), obstacles.end(), std::back_inserter(explanation.reasons));
+  AddReservations(graph.key(index), explanation);
+  AddInVain(graph, index, explanation);
+  return explanation;
+}
+
+std::string Explainer::InOneLine(const LiveGraph& graph, TaskIndex index,
+                                 const Situation& situation, const Instant& now) const {
+  Explanation explanation;
+  if (!AddKnown(graph, index, situation, now, explanation)) return OneLine(explanation.reasons);
+  PlacementExplainer::Wish wish = placement_.WishOf(graph, index);
+  const TaskKey task = wish.order.task;
+  const bool packed = wish.way == PlacementExplainer::Way::kPacked;
+  // The first of its consumption stands for all of them.
+  if (packed) wish.order = parts_.packer->FirstReady(wish.consumption);
+  const TaskKey first = wish.order.task;
+  auto [line, is_new] =
+      placed_.try_emplace({wish.consumption, packed ? "" : absl::StrCat("!", wish.avoided)});
   if (is_new) {
     ++looks_;
-    it->second = WhyNoPool(id);
-    if (it->second.empty()) it->second = WhyNoAgent(id, situation);
+    std::vector<Reason> obstacles = placement_.Obstacles(wish, situation, now);
+    if (obstacles.empty()) obstacles.emplace_back(AboutToStart{});
+    line->second = OneLine({obstacles.data(), 1});
   }
-  return it->second;
-}
-
-std::string Explainer::WhyNoPool(planner::Packer::ClassId id) const {
-  for (const ResourceVector::Entry& entry : parts_.packer->pool_part(id)) {
-    const Quantity capacity = parts_.packer->pools().Get(entry.resource);
-    const Quantity free = parts_.packer->pool_free().Get(entry.resource);
-    if (entry.quantity > capacity) {
-      return absl::StrCat("can never run: it needs ", entry.quantity.ToString(), " of pool ",
-                          entry.resource.name(), ", which holds ", capacity.ToString());
+  std::string text = OneLine(explanation.reasons);
+  absl::StrAppend(&text, text.empty() ? "" : "; ", line->second);
+  Explanation beside;
+  if (packed && first != task) {
+    absl::StrAppend(&text, "; ", NameOf(placement_.Named(first)), " goes first");
+  } else {
+    AddReservations(task, beside);
+    if (const auto* agent = beside.Get<AgentReserved>()) {
+      absl::StrAppend(&text, "; agent ", agent->agent, " is kept for it");
     }
-    if (entry.quantity > free) {
-      // A pool that was made smaller may be used over its capacity for a while.
-      const std::string state =
-          free < Quantity()
-              ? absl::StrCat((capacity - free).ToString(), " of ", capacity.ToString(), " in use")
-              : absl::StrCat(free.ToString(), " of ", capacity.ToString(), " free");
-      return absl::StrCat("waits for pool ", entry.resource.name(), ": needs ",
-                          entry.quantity.ToString(), ", ", state);
-    }
+    beside.reasons.clear();
   }
-  const std::optional<Reservations::PoolReservation>& kept = parts_.reservations->pools();
-  if (!kept || kept->consumption == id) return "";
-  for (const ResourceVector::Entry& entry : parts_.packer->pool_part(kept->consumption)) {
-    const Quantity need = parts_.packer->pool_part(id).Get(entry.resource);
-    const Quantity free = parts_.packer->pool_free().Get(entry.resource);
-    if (need.is_zero() || free - need >= entry.quantity) continue;
-    return absl::StrCat("waits for pool ", entry.resource.name(), ": ", free.ToString(), " of ",
-                        parts_.packer->pools().Get(entry.resource).ToString(),
-                        " free, but kept for ", NameOf(kept->task.task), ", which goes first");
-  }
-  return "";
-}
-
-std::string Explainer::NameOf(planner::TaskKey task) const {
-  const LiveGraph* graph = parts_.graphs->Find(task.graph());
-  if (graph == nullptr) return "another task";
-  return absl::StrCat("\"", graph->task_name(task.index()), "\" of ",
-                      planner::GraphIdToString(graph->id));
-}
-
-std::string Explainer::WhyNoAgent(planner::Packer::ClassId id, const Situation& situation) const {
-  const AgentTable& agents = *parts_.agents;
-  const ResourceVector& need = parts_.packer->agent_part(id);
-  if (!situation.connected) {
-    return absl::StrCat("waits for the cluster: it is not connected",
-                        situation.disconnect_reason->empty() ? "" : ": ",
-                        *situation.disconnect_reason);
-  }
-  if (!agents.anybody_seen()) return "waits for the cluster: it has offered nothing yet";
-  if (!agents.EverFits(need)) {
-    for (const ResourceVector::Entry& entry : need) {
-      const Quantity largest = agents.largest_seen().Get(entry.resource);
-      if (entry.quantity <= largest) continue;
-      return absl::StrCat("can never run as things are: it needs ", entry.resource.name(), "=",
-                          FormatQuantity(entry, entry.quantity),
-                          ", and no agent ever had more than ", FormatQuantity(entry, largest));
-    }
-    return absl::StrCat("can never run as things are: no single agent has ", need.ToString(),
-                        " together");
-  }
-  const absl::Duration expected = parts_.consumptions->ExpectedWallTime(id);
-  Obstacle failing, leaving, full, reserved, kept;
-  AgentTable::Index kept_agent = 0;
-  agents.ForEach([&](AgentTable::Index index, const Agent& agent) {
-    if (!agent.connected) return;
-    if (need.FitsIn(agent.capacity)) failing.See(agent, agent.failures > 0);
-    ResourceVector free = agent.capacity;
-    free -= agent.held;
-    if (!need.FitsIn(free)) return;
-    full.See(agent, agent.holding >= agents.slots_per_agent());
-    leaving.See(agent, agent.leaves - situation.planned < expected);
-    reserved.See(agent, agent.reserved);
-    const bool is_kept = parts_.packer->is_reserved(index);
-    if (is_kept) kept_agent = index;
-    kept.See(agent, is_kept);
-  });
-  if (const Agent* agent = failing.everywhere()) {
-    return absl::StrCat(
-        "waits for agent ", agent->name, ", which could not start an attempt: ", agent->failure,
-        agent->set_aside_until
-            ? absl::StrCat("; it is tried again at ", Utc(agent->set_aside_until->wall))
-            : "; one attempt is tried at a time");
-  }
-  if (const Agent* agent = leaving.everywhere()) {
-    return absl::StrCat("waits for another agent: ", agent->name,
-                        " is about to be taken away for maintenance at ",
-                        Utc(agent->unavailable_from), ", and this is expected to run for ",
-                        absl::FormatDuration(absl::Trunc(expected, absl::Seconds(1))));
-  }
-  if (const Agent* agent = full.everywhere()) {
-    return absl::StrCat("waits for a slot: agent ", agent->name, " runs ", agent->holding,
-                        " attempts, as many as it may (kartographd --slots)");
-  }
-  if (const Agent* agent = reserved.everywhere()) return WhyReserved(*agent);
-  if (kept.everywhere() != nullptr) {
-    for (const auto& [consumption, reservation] : parts_.reservations->agents()) {
-      if (reservation.agent != kept_agent || consumption == id) continue;
-      return absl::StrCat("waits for agent ", agents[kept_agent].name, ", which is kept for ",
-                          NameOf(reservation.task.task), ", as that goes first");
-    }
-  }
-  for (const ResourceVector::Entry& entry : need) {
-    Quantity most_free;
-    agents.ForEach([&](AgentTable::Index, const Agent& agent) {
-      if (!agent.connected) return;
-      const Quantity free = agent.capacity.Get(entry.resource) - agent.held.Get(entry.resource);
-      most_free = std::max(most_free, free);
-    });
-    if (entry.quantity > most_free) {
-      return absl::StrCat("waits for ", entry.resource.name(), ": needs ",
-                          FormatQuantity(entry, entry.quantity), ", no agent has more than ",
-                          FormatQuantity(entry, most_free), " free");
-    }
-  }
-  return absl::StrCat(
-      agents.leases() ? "waits for an agent with " : "waits for an offer of an agent with ",
-      need.ToString(), kFreeAtOnce);
-}
-
-std::string Explainer::WhyReserved(const Agent& agent) const {
-  for (const planner::AttemptId id : agent.attempts) {
-    const Attempt* attempt = parts_.attempts->Find(id);
-    const LiveGraph* graph = parts_.graphs->Find(id.task().graph());
-    if (attempt == nullptr || !attempt->alone || graph == nullptr) continue;
-    return absl::StrCat(
-        "waits for agent ", agent.name, ", where \"", graph->task_name(id.task().index()), "\" of ",
-        planner::GraphIdToString(graph->id), " runs alone, as its agent was lost with it before");
-  }
-  return absl::StrCat("waits for agent ", agent.name, kKeptFree);
+  AddInVain(graph, index, beside);
+  const std::string in_vain = OneLine(beside.reasons);
+  absl::StrAppend(&text, in_vain.empty() ? "" : "; ", in_vain);
+  return text;
 }
 
 }  // namespace kartograph::scheduler

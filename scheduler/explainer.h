@@ -1,70 +1,65 @@
-// Why a task is not running, in one sentence.
+// What a task waits for.
 #ifndef KARTOGRAPH_SCHEDULER_EXPLAINER_H_
 #define KARTOGRAPH_SCHEDULER_EXPLAINER_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "base/clock.h"
 #include "planner/packer.h"
-#include "planner/resources.h"
-#include "scheduler/agent_table.h"
-#include "scheduler/attempt_table.h"
-#include "scheduler/consumption_table.h"
-#include "scheduler/graph_table.h"
+#include "scheduler/explanation.h"
 #include "scheduler/live_graph.h"
-#include "scheduler/reservations.h"
+#include "scheduler/placement_explainer.h"
 
 namespace kartograph::scheduler {
 
-// Explains when it is asked, and checks all agents once for a consumption until something changes,
-// however many tasks are asked about. Thread-compatible.
+// Explains when it is asked. Thread-compatible.
 class Explainer {
  public:
-  struct Parts {
-    const planner::Packer* packer;
-    const ConsumptionTable* consumptions;
-    const AgentTable* agents;
-    const AttemptTable* attempts;
-    const GraphTable* graphs;
-    const Reservations* reservations;
-  };
-  // What no table knows.
-  struct Situation {
-    bool launching = true;
-    bool connected = false;
-    const std::string* disconnect_reason;
-    SteadyTime planned;
-  };
+  using Parts = PlacementExplainer::Parts;
+  using Situation = PlacementExplainer::Situation;
 
-  explicit Explainer(Parts parts) : parts_(parts) {}
+  explicit Explainer(Parts parts) : parts_(parts), placement_(parts) {}
 
-  // Empty where there is no reason to give, and for final tasks.
-  std::string WhyNotRunning(const LiveGraph& graph, planner::TaskIndex task,
-                            const Situation& situation) const;
+  // Everything that is known. Of lists it names a few; it looks at every agent, and at as many
+  // tasks that go first as Explanation and planner::ForecastStart allow.
+  Explanation Explain(const LiveGraph& graph, planner::TaskIndex task, const Situation& situation,
+                      const Instant& now) const;
+  // The first of its reasons as one line, for lists: all agents are looked at once for a
+  // consumption until something changes, however many tasks are asked about. Empty where there is
+  // nothing to say, and for final tasks.
+  std::string InOneLine(const LiveGraph& graph, planner::TaskIndex task, const Situation& situation,
+                        const Instant& now) const;
   // Something changed: what was said of a consumption may be wrong.
   void Invalidate() {
-    if (!not_placed_.empty()) not_placed_.clear();
+    if (!placed_.empty()) placed_.clear();
   }
 
-  // How often all agents were checked, for tests.
+  const PlacementExplainer& placement() const { return placement_; }
+  // How often all agents were looked at for a line, for tests.
   int64_t looks() const { return looks_; }
 
  private:
-  std::string WhyNotReady(const LiveGraph& graph, planner::TaskIndex task) const;
-  std::string WhyNotLaunched(const LiveGraph& graph, planner::TaskIndex task,
-                             const Situation& situation) const;
-  std::string WhyOutOfReach(const LiveGraph& graph, planner::TaskIndex task) const;
-  std::string WhyNotPlaced(planner::Packer::ClassId consumption, const Situation& situation) const;
-  std::string WhyNoPool(planner::Packer::ClassId consumption) const;
-  std::string WhyNoAgent(planner::Packer::ClassId consumption, const Situation& situation) const;
-  // Nothing is placed on it but one task.
-  std::string WhyReserved(const Agent& agent) const;
-  // A task by its name and graph, for people.
-  std::string NameOf(planner::TaskKey task) const;
+  // All but what keeps a ready task from being placed; whether that is to be asked as well.
+  bool AddKnown(const LiveGraph& graph, planner::TaskIndex task, const Situation& situation,
+                const Instant& now, Explanation& explanation) const;
+  void AddInVain(const LiveGraph& graph, planner::TaskIndex task, Explanation& explanation) const;
+  void AddAttempt(const LiveGraph& graph, planner::TaskIndex task, const Situation& situation,
+                  const Instant& now, Explanation& explanation) const;
+  WaitsForTasks WhyNotReady(const LiveGraph& graph, planner::TaskIndex task,
+                            const Instant& now) const;
+  Dependency DependencyOf(const LiveGraph& graph, planner::TaskIndex task,
+                          const Instant& now) const;
+  BacksOff BackOffOf(const LiveGraph& graph, planner::TaskIndex task, const Instant& until) const;
+  void AddReservations(planner::TaskKey task, Explanation& explanation) const;
+  static ExpectedStart ExpectReady(const WaitsForTasks& waits);
 
   const Parts parts_;
-  mutable absl::flat_hash_map<planner::Packer::ClassId, std::string> not_placed_;
+  const PlacementExplainer placement_;
+  // By consumption, and for what is launched apart "!" and the agent that is avoided.
+  mutable absl::flat_hash_map<std::pair<planner::Packer::ClassId, std::string>, std::string>
+      placed_;
   mutable int64_t looks_ = 0;
 };
 

@@ -2,7 +2,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "planner/path_ranks.h"
 #include "planner/task_graph.h"
+#include "planner/task_kind.h"
 #include "scheduler/graph_table.h"
 
 namespace kartograph::scheduler {
@@ -15,10 +17,8 @@ TaskKey GraphTable::AddTasks(LiveGraph& graph, std::vector<TaskSubmission> tasks
                              const std::vector<std::vector<TaskIndex>>& after, const Turn& turn) {
   StopWaiting(graph);
   const TaskIndex first = static_cast<TaskIndex>(graph.tasks.size());
-  const std::vector<uint32_t> ranks = RanksOfAdded(first, after);
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    Add(graph, std::move(tasks[i]), after[i], ranks[i], turn);
-  }
+  for (size_t i = 0; i < tasks.size(); ++i) Add(graph, std::move(tasks[i]), after[i], turn);
+  RankAdded(graph, first, after);
   // Each may come after a later one, so they are linked when all are there.
   for (size_t i = 0; i < tasks.size(); ++i) {
     const TaskIndex index = first + static_cast<TaskIndex>(i);
@@ -33,8 +33,8 @@ TaskKey GraphTable::AddTasks(LiveGraph& graph, std::vector<TaskSubmission> tasks
 }
 
 // Longest remaining paths among what is added. What they come after was ranked without them.
-std::vector<uint32_t> GraphTable::RanksOfAdded(TaskIndex first,
-                                               const std::vector<std::vector<TaskIndex>>& after) {
+void GraphTable::RankAdded(LiveGraph& graph, TaskIndex first,
+                           const std::vector<std::vector<TaskIndex>>& after) {
   planner::Adjacency among;
   std::vector<TaskIndex> before;
   for (const std::vector<TaskIndex>& list : after) {
@@ -44,19 +44,32 @@ std::vector<uint32_t> GraphTable::RanksOfAdded(TaskIndex first,
     }
     among.Append(before);
   }
-  return planner::LongestRemainingPath(among.Reversed());
+  std::vector<double> lengths;
+  for (TaskIndex i = first; i < graph.tasks.size(); ++i) {
+    const planner::Packer::ClassId consumption = graph.tasks[i].consumption;
+    auto length = static_cast<double>(graph.kinds.ExpectedUs(i));
+    if (length == 0) {
+      const auto learnt = parts_.consumptions->LearntWallTime(consumption);
+      length = learnt.has_value() ? absl::ToDoubleMicroseconds(*learnt) : graph.unknown_us;
+    }
+    lengths.push_back(length * (1 + parts_.packer->DominantShare(consumption)));
+  }
+  const std::vector<uint32_t> ranks =
+      planner::PathRanks(among.Reversed(), lengths, graph.rank_unit);
+  for (size_t i = 0; i < ranks.size(); ++i) graph.tasks[first + i].rank = ranks[i];
 }
 
 void GraphTable::Add(LiveGraph& graph, TaskSubmission task, const std::vector<TaskIndex>& after,
-                     uint32_t rank, const Turn& turn) {
+                     const Turn& turn) {
   const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
   LiveTask& live = graph.tasks.emplace_back();
-  live.rank = rank;
   live.priority = task.priority;
   live.consumption = UseConsumption(graph, task.consumption, task.policy.timeout);
   live.policy = graph.InternPolicy(task.policy);
   graph.AddResources(task.consumption);
   graph.AppendName(task.name);
+  graph.kinds.Add(task.name, planner::ConsumptionText(task.consumption), task.expected_duration);
+  graph.kinds.Estimate(parts_.usage);
   CountUnfinished(graph, index, 1);
   ++graph.counts.total;
   ++counts_.total;
@@ -65,7 +78,8 @@ void GraphTable::Add(LiveGraph& graph, TaskSubmission task, const std::vector<Ta
   turn.step.changed_tasks.push_back(graph.key(index));
   turn.step.records.emplace_back(storage::TaskSubmitted{
       graph.key(index), std::move(task.name), std::move(task.payload), std::move(task.consumption),
-      after, task.policy, task.priority, std::move(task.details), std::move(task.blobs)});
+      after, task.policy, task.priority, std::move(task.details), std::move(task.blobs),
+      task.expected_duration});
 }
 
 void GraphTable::Begin(LiveGraph& graph, TaskIndex index, const Turn& turn) {

@@ -25,10 +25,10 @@ absl::Status GraphTable::CheckInvariants() const {
       return absl::InternalError(absl::StrCat("task \"", graph.task_name(i), "\" of graph ",
                                               planner::GraphIdToString(graph.id), ": ", what));
     };
-    absl::flat_hash_map<planner::Packer::ClassId, int64_t> unfinished_of;
+    absl::flat_hash_map<planner::Packer::ClassId, UnfinishedTasks> unfinished_of;
     for (const auto& [consumption, count] : graph->consumptions) {
       ++users[consumption];
-      unfinished_of[consumption] = 0;
+      unfinished_of[consumption] = {};
     }
     for (TaskIndex i = 0; i < graph->tasks.size(); ++i) {
       const LiveTask& task = graph->tasks[i];
@@ -36,7 +36,7 @@ absl::Status GraphTable::CheckInvariants() const {
       ++of_graph.by_state[static_cast<size_t>(task.state)];
       if (!planner::IsFinal(task.state)) {
         ++unfinished;
-        ++unfinished_of[task.consumption];
+        unfinished_of[task.consumption].Count(graph->kinds.ExpectedUs(i), 1);
       }
       uint32_t pending = 0;
       for (TaskIndex before : graph->predecessors[i]) {
@@ -74,7 +74,8 @@ absl::Status GraphTable::CheckInvariants() const {
       }
     }
     if (of_graph.by_state != graph->counts.by_state || of_graph.total != graph->counts.total ||
-        unfinished != graph->unfinished || unfinished_of != graph->consumptions) {
+        unfinished != graph->unfinished || unfinished_of != graph->consumptions ||
+        graph->kinds.size() != graph->tasks.size()) {
       return absl::InternalError(
           absl::StrCat("graph ", planner::GraphIdToString(id), " counts its tasks wrongly"));
     }

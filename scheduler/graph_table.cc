@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 
 namespace kartograph::scheduler {
 
@@ -21,6 +22,9 @@ using planner::TaskState;
 using storage::GraphWork;
 
 namespace {
+
+// Of a message that is kept to say why a task waits.
+constexpr size_t kMaxToldBytes = 500;
 
 constexpr bool IsLegal(TaskState from, TaskState to) {
   switch (from) {
@@ -85,6 +89,11 @@ LiveGraph* GraphTable::FindLive(GraphId id) {
   return it == graphs_.end() ? nullptr : it->second.get();
 }
 
+const std::string* GraphTable::LastUnspent(TaskKey key) const {
+  auto it = last_unspent_.find(key);
+  return it == last_unspent_.end() ? nullptr : &it->second;
+}
+
 const Instant* GraphTable::DelayedUntil(TaskKey key) const {
   auto it = delayed_until_.find(key);
   return it == delayed_until_.end() ? nullptr : &it->second;
@@ -110,7 +119,7 @@ planner::Packer::ClassId GraphTable::UseConsumption(LiveGraph& graph,
                                                     const planner::ResourceVector& consumption,
                                                     absl::Duration timeout) {
   const planner::Packer::ClassId id = parts_.consumptions->Intern(consumption);
-  if (graph.consumptions.emplace(id, 0).second) {
+  if (graph.consumptions.emplace(id, UnfinishedTasks()).second) {
     parts_.consumptions->AddUser(id);
     // It is accepted: what the request held until here is the table's from now on.
     planner::ResourceNames::Keep(consumption);
@@ -131,9 +140,12 @@ LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
   for (const PreparedGraph::Consumption& consumption : prepared.consumptions) {
     classes.push_back(UseConsumption(graph, consumption.resources, consumption.longest_timeout));
   }
-  std::vector<int64_t> unfinished(classes.size());
-  for (LiveTask& task : graph.tasks) {
-    if (!planner::IsFinal(task.state)) ++unfinished[task.consumption];
+  std::vector<UnfinishedTasks> unfinished(classes.size());
+  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
+    LiveTask& task = graph.tasks[i];
+    if (!planner::IsFinal(task.state)) {
+      unfinished[task.consumption].Count(graph.kinds.ExpectedUs(i), 1);
+    }
     task.consumption = classes[task.consumption];
   }
   for (size_t i = 0; i < classes.size(); ++i) graph.consumptions[classes[i]] += unfinished[i];
@@ -146,6 +158,8 @@ LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
     counts_.by_state[i] += graph.counts.by_state[i];
   }
   graphs_[graph.id] = std::move(prepared.live);
+  graph.account = parts_.packer->shares().Use(AccountName(graph.user, graph.share));
+  parts_.packer->SetAccount(graph.id, graph.account);
   UpdateScore(graph);
   return graph;
 }
@@ -154,7 +168,7 @@ LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
 
 void GraphTable::CountUnfinished(LiveGraph& graph, TaskIndex task, int64_t change) {
   graph.unfinished += change;
-  graph.consumptions[graph.tasks[task].consumption] += change;
+  graph.consumptions[graph.tasks[task].consumption].Count(graph.kinds.ExpectedUs(task), change);
   // Each update of the score costs something; that many make no difference.
   const int64_t changed = std::abs(graph.scored - graph.unfinished);
   if (changed * kScoreSteps >= graph.scored) UpdateScore(graph);
@@ -164,9 +178,10 @@ void GraphTable::UpdateScore(LiveGraph& graph) {
   graph.scored = graph.unfinished;
   absl::Duration left;
   for (const auto& [consumption, unfinished] : graph.consumptions) {
-    if (unfinished == 0) continue;
-    left += static_cast<double>(unfinished) * parts_.packer->DominantShare(consumption) *
-            parts_.consumptions->TypicalWallTime(consumption);
+    if (unfinished.tasks == 0) continue;
+    left += parts_.packer->DominantShare(consumption) *
+            (absl::Microseconds(unfinished.known_us) +
+             unfinished.unknown * parts_.consumptions->TypicalWallTime(consumption));
   }
   parts_.packer->SetScore(graph.id, absl::ToInt64Microseconds(graph.submitted.since_zero() + left));
 }
@@ -247,6 +262,7 @@ void GraphTable::FinishOne(LiveGraph& graph, TaskIndex index, TaskState state, s
                            const Turn& turn) {
   if (graph.tasks[index].state == TaskState::kReady) LeaveReady(graph, index);
   StopAvoiding(graph, index);
+  last_unspent_.erase(graph.key(index));
   SetState(graph, index, state, turn);
   CountUnfinished(graph, index, -1);
   const TaskKey key = graph.key(index);
@@ -289,6 +305,12 @@ void GraphTable::Finish(LiveGraph& graph, TaskIndex index, TaskState state, std:
     Close(graph, turn);
     StartCancel(graph, GraphWork::kFailingFast, FailedFast(graph, index), turn);
   }
+}
+
+void GraphTable::Learn(TaskKey key, const AttemptUsage& usage, absl::Time now) {
+  if (parts_.usage == nullptr) return;
+  GraphKinds::Kind* kind = FindLive(key.graph())->kinds.Of(key.index());
+  if (kind != nullptr) parts_.usage->Learn(kind->kind, usage, now, &kind->place);
 }
 
 void GraphTable::OnAttemptOver(TaskKey key, const AttemptUpdate& update, const Turn& turn) {
@@ -375,6 +397,11 @@ void GraphTable::StopAvoiding(LiveGraph& graph, TaskIndex index) {
 void GraphTable::OnUnspent(LiveGraph& graph, TaskIndex index, const AttemptUpdate& update,
                            const Turn& turn) {
   LiveTask& task = graph.tasks[index];
+  std::string& last = last_unspent_[graph.key(index)] =
+      std::string(planner::ToString(update.outcome));
+  if (!update.message.empty()) {
+    absl::StrAppend(&last, ": ", TruncateUtf8(update.message, kMaxToldBytes));
+  }
   if (planner::IsLostWithAgent(update.outcome)) {
     ++task.losses;
     if (task.losses >= graph.policy(index).max_losses) {
@@ -396,12 +423,12 @@ void GraphTable::OnUnspent(LiveGraph& graph, TaskIndex index, const AttemptUpdat
   }
   // A cluster that refuses everything must not be asked in a tight loop. An agent that fails is set
   // aside itself.
-  const int unspent = task.launches - task.attempts_before - task.spent;
+  const int unspent = task.unspent();
   const bool at_once = unspent <= 1 || update.outcome == Outcome::kAgentFailed;
   const absl::Duration delay =
       at_once
           ? absl::ZeroDuration()
-          : std::min(absl::Milliseconds(100) * (1 << std::min(unspent - 2, 8)), absl::Seconds(10));
+          : std::min(absl::Milliseconds(100) * (1 << std::min(unspent - 2, 10)), absl::Minutes(1));
   MakeReady(graph, index, delay, turn);
 }
 
@@ -431,6 +458,7 @@ void GraphTable::EndGraphIfDone(GraphId id, const Turn& turn) {
     parts_.consumptions->Release(consumption);
   }
   parts_.packer->ForgetGraph(id);
+  parts_.packer->shares().Release(graph.account);
   turn.step.ended_graphs.push_back({std::move(snapshot), std::move(it->second)});
   graphs_.erase(it);
 }
@@ -441,6 +469,7 @@ void GraphTable::Close(LiveGraph& graph, const Turn& turn) {
   if (!graph.open) return;
   StopWaiting(graph);
   graph.open = false;
+  turn.step.begun_graphs.push_back(graph.id);
   turn.step.records.emplace_back(storage::GraphChanged{
       graph.id, planner::GraphState::kRunning, false, absl::InfiniteFuture(), WorkLeft(graph)});
   turn.step.changed_graphs.push_back(graph.id);

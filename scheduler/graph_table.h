@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/clock.h"
 #include "executor/cluster.h"
 #include "planner/ids.h"
@@ -26,6 +27,7 @@
 #include "scheduler/live_graph.h"
 #include "scheduler/prepared_graph.h"
 #include "scheduler/step.h"
+#include "scheduler/usage_table.h"
 
 namespace kartograph::scheduler {
 
@@ -41,6 +43,7 @@ class GraphTable {
     const AgentTable* agents;
     const AttemptTable* attempts;
     Demand* demand;
+    UsageTable* usage;  // null: nothing is learnt
     // Work on a whole graph goes on with this many tasks at once.
     int64_t slice_tasks;
   };
@@ -69,6 +72,9 @@ class GraphTable {
   const TaskCounts& counts() const { return counts_; }
   // When a delayed task becomes ready; null for others.
   const Instant* DelayedUntil(planner::TaskKey key) const;
+  // How the last attempt of a task ended that was not spent, for people; null where there was none
+  // since the start of the service.
+  const std::string* LastUnspent(planner::TaskKey key) const;
   // Ready, and to be launched alone; the first in order first.
   const absl::btree_set<planner::ReadyKey>& suspects() const { return suspects_; }
   // Ready, and to be launched on another agent than avoided_agent; the first in order first.
@@ -124,7 +130,13 @@ class GraphTable {
   void CancelOne(LiveGraph& graph, planner::TaskIndex task, absl::string_view reason,
                  const Turn& turn);
 
+  // Tasks of it that are not final are to go in this order from now on, the first first, as far as
+  // people have not said otherwise. Others keep their place among them.
+  void SetOrder(LiveGraph& graph, absl::Span<const planner::TaskIndex> order, const Turn& turn);
+
   // --- what happens to tasks ---
+  // One attempt of it has succeeded.
+  void Learn(planner::TaskKey key, const AttemptUsage& usage, absl::Time now);
   // Gives the number of its new attempt.
   uint32_t SetLaunching(planner::TaskKey key, const Turn& turn);
   // As SetLaunching, of one that is not among the packer's.
@@ -141,10 +153,10 @@ class GraphTable {
   absl::Status CheckInvariants() const;
 
  private:
-  static std::vector<uint32_t> RanksOfAdded(
-      planner::TaskIndex first, const std::vector<std::vector<planner::TaskIndex>>& after);
+  void RankAdded(LiveGraph& graph, planner::TaskIndex first,
+                 const std::vector<std::vector<planner::TaskIndex>>& after);
   void Add(LiveGraph& graph, TaskSubmission task, const std::vector<planner::TaskIndex>& after,
-           uint32_t rank, const Turn& turn);
+           const Turn& turn);
   // A task that was added.
   void Begin(LiveGraph& graph, planner::TaskIndex index, const Turn& turn);
   // An open graph has nothing left to do; if it is to close then, it does when that has lasted.
@@ -155,6 +167,7 @@ class GraphTable {
   bool WorkOn(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
   bool WriteResets(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
   bool SkipSome(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
+  bool RankSome(LiveGraph& graph, int64_t& tasks_left);
   bool MakeSomeReady(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
   bool CancelSome(LiveGraph& graph, int64_t& tasks_left, const Turn& turn);
   static storage::GraphWork WorkLeft(const LiveGraph& graph);
@@ -166,7 +179,8 @@ class GraphTable {
   void Count(LiveGraph& graph, planner::TaskState state, int64_t change);
   void CountUnfinished(LiveGraph& graph, planner::TaskIndex task, int64_t change);
   // Gives the graph its place among the others: when it would end if it had had the whole cluster
-  // for itself from its submission on, by what its tasks consume and mostly take. So what is small
+  // for itself from its submission on, by what its tasks consume and how long they are expected to
+  // take. So what is small
   // or nearly done ends soon, and nothing that is submitted after that time goes before it, however
   // large it is: no graph waits for more than about what all that came before that time takes.
   // (Shortest remaining processing time, with the waiting time taken off.)
@@ -208,6 +222,7 @@ class GraphTable {
   absl::btree_set<planner::ReadyKey> suspects_;
   absl::btree_set<planner::ReadyKey> relocated_;
   absl::flat_hash_map<planner::TaskKey, executor::AgentId> avoided_agents_;
+  absl::flat_hash_map<planner::TaskKey, std::string> last_unspent_;  // of tasks that are not final
 };
 
 // Before the next attempt of a task whose last one failed.

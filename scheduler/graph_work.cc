@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "planner/path_ranks.h"
 #include "scheduler/graph_table.h"
 
 namespace kartograph::scheduler {
@@ -44,6 +45,23 @@ void GraphTable::Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& tur
                                                          GraphWork::kRetrying});
   }
   turn.step.changed_graphs.push_back(graph.id);
+  turn.step.begun_graphs.push_back(graph.id);
+  BeginWork(graph, turn);
+}
+
+void GraphTable::SetOrder(LiveGraph& graph, absl::Span<const TaskIndex> order, const Turn& turn) {
+  std::vector<std::pair<TaskIndex, uint32_t>> ranks;
+  std::vector<uint32_t> present;
+  for (TaskIndex i : order) {
+    if (planner::IsFinal(graph.tasks[i].state)) continue;
+    ranks.emplace_back(i, 0);
+    present.push_back(graph.tasks[i].rank);
+  }
+  present = planner::RanksInOrder(std::move(present));
+  for (size_t i = 0; i < ranks.size(); ++i) ranks[i].second = present[i];
+  GraphProgress& progress = ProgressOf(graph);
+  progress.ranks = std::move(ranks);
+  progress.next_rank = 0;
   BeginWork(graph, turn);
 }
 
@@ -54,6 +72,7 @@ bool GraphTable::WorkOn(LiveGraph& graph, int64_t& tasks_left, const Turn& turn)
     if (!CancelSome(graph, tasks_left, turn)) return false;
   } else {
     if (!SkipSome(graph, tasks_left, turn)) return false;
+    if (!RankSome(graph, tasks_left)) return false;
     if (!MakeSomeReady(graph, tasks_left, turn)) return false;
   }
   graph.progress.reset();
@@ -90,6 +109,19 @@ bool GraphTable::SkipSome(LiveGraph& graph, int64_t& tasks_left, const Turn& tur
     SkipAfter(graph, task, because);
   }
   return progress.skip.empty();
+}
+
+bool GraphTable::RankSome(LiveGraph& graph, int64_t& tasks_left) {
+  GraphProgress& progress = *graph.progress;
+  for (; progress.next_rank < progress.ranks.size() && tasks_left > 0; --tasks_left) {
+    const auto [i, rank] = progress.ranks[progress.next_rank++];
+    LiveTask& task = graph.tasks[i];
+    const bool queued = task.state == TaskState::kReady && !task.delayed && task.rank != rank;
+    if (queued) LeaveReady(graph, i);
+    task.rank = rank;
+    if (queued) Enqueue(graph, i);
+  }
+  return progress.next_rank == progress.ranks.size();
 }
 
 bool GraphTable::MakeSomeReady(LiveGraph& graph, int64_t& tasks_left, const Turn& turn) {

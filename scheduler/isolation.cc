@@ -8,19 +8,29 @@ namespace kartograph::scheduler {
 
 using planner::Packer;
 
-bool Isolation::Fits(AgentTable::Index index, const Agent& agent, Packer::ClassId consumption,
-                     SteadyTime now) const {
-  const bool kept_for_another = agent.reserved && !(drain_ && drain_->agent == index);
-  return agent.has_room() && agent.failures == 0 && !kept_for_another &&
-         packer_.agent_part(consumption).FitsIn(packer_.free(index)) &&
-         agent.leaves - now >= consumptions_.ExpectedWallTime(consumption);
+AgentObstacle Isolation::WhyNotBeside(AgentTable::Index index, Packer::ClassId consumption,
+                                      SteadyTime now) const {
+  const Agent& agent = agents_[index];
+  const AgentObstacle obstacle = AgentTable::WhyNotUsable(agent);
+  const bool kept_for_it = obstacle == AgentObstacle::kAlone && drain_ && drain_->agent == index;
+  if (obstacle != AgentObstacle::kNone && !kept_for_it) return obstacle;
+  if (!packer_.agent_part(consumption).FitsIn(packer_.free(index))) return AgentObstacle::kLacks;
+  return agent.leaves - now < consumptions_.ExpectedWallTime(consumption) ? AgentObstacle::kLeaves
+                                                                          : AgentObstacle::kNone;
+}
+
+AgentObstacle Isolation::WhyNotOn(AgentTable::Index index, Packer::ClassId consumption,
+                                  SteadyTime now) const {
+  const AgentObstacle obstacle = WhyNotBeside(index, consumption, now);
+  const bool waits = obstacle == AgentObstacle::kNone && !agents_[index].attempts.empty();
+  return waits && IsPatient(now) ? AgentObstacle::kBusy : obstacle;
 }
 
 std::optional<AgentTable::Index> Isolation::FindIdle(Packer::ClassId consumption,
                                                      SteadyTime now) const {
   std::optional<AgentTable::Index> found;
   agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
-    if (agent.attempts.empty() && !found && Fits(index, agent, consumption, now)) found = index;
+    if (agent.attempts.empty() && !found && Fits(index, consumption, now)) found = index;
   });
   return found;
 }
@@ -29,7 +39,7 @@ std::optional<AgentTable::Index> Isolation::FindBeside(Packer::ClassId consumpti
                                                        SteadyTime now) const {
   std::optional<AgentTable::Index> found;
   agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
-    if (!Fits(index, agent, consumption, now)) return;
+    if (!Fits(index, consumption, now)) return;
     if (!found || agent.attempts.size() < agents_[*found].attempts.size()) found = index;
   });
   return found;
@@ -69,8 +79,7 @@ void Isolation::Place(SteadyTime now, std::vector<Packer::Placement>* placements
     std::optional<AgentTable::Index> agent;
     if (packer_.pool_part(consumption).FitsIn(packer_.pool_free())) {
       agent = FindIdle(consumption, now);
-      const bool patient = !drain_ || now < drain_->since + kPatience;
-      if (!agent && !patient) agent = FindBeside(consumption, now);
+      if (!agent && !IsPatient(now)) agent = FindBeside(consumption, now);
       if (!agent && !drain_) BeginDrain(consumption, now);
     }
     if (!agent) {
@@ -81,6 +90,7 @@ void Isolation::Place(SteadyTime now, std::vector<Packer::Placement>* placements
     agents_.Reserve(*agent, true);
     packer_.Take(*agent, consumption);
     packer_.TakePools(consumption);
+    packer_.Charge(key.task.graph(), consumption);
     placements->push_back({key.task, consumption, *agent, false});
   }
   // Nothing fitted on what was drained in all that time: perhaps it does on another agent.

@@ -29,6 +29,9 @@ class Isolation {
 
   // Appends placements, which have taken their resources.
   void Place(SteadyTime now, std::vector<planner::Packer::Placement>* placements);
+  // What keeps a suspect that consumes this from being placed there.
+  AgentObstacle WhyNotOn(AgentTable::Index index, planner::Packer::ClassId consumption,
+                         SteadyTime now) const;
   // What suspects need of an agent, each need once: those whose units of pools are free.
   std::vector<planner::ResourceVector> Wanted() const;
   // The agent's index may be used again from now on.
@@ -50,8 +53,14 @@ class Isolation {
                                               SteadyTime now) const;
   void BeginDrain(planner::Packer::ClassId consumption, SteadyTime now);
   void EndDrain();
-  bool Fits(AgentTable::Index index, const Agent& agent, planner::Packer::ClassId consumption,
-            SteadyTime now) const;
+  bool Fits(AgentTable::Index index, planner::Packer::ClassId consumption, SteadyTime now) const {
+    return WhyNotBeside(index, consumption, now) == AgentObstacle::kNone;
+  }
+  // As WhyNotOn, whatever else runs there.
+  AgentObstacle WhyNotBeside(AgentTable::Index index, planner::Packer::ClassId consumption,
+                             SteadyTime now) const;
+  // Whether an idle agent is waited for.
+  bool IsPatient(SteadyTime now) const { return !drain_ || now < drain_->since + kPatience; }
 
   AgentTable& agents_;
   planner::Packer& packer_;

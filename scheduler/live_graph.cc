@@ -48,6 +48,7 @@ GraphSnapshot SnapshotOf(const LiveGraph& graph) {
   snapshot.deliver_end = graph.deliver_end;
   snapshot.details = graph.details;
   snapshot.user = graph.user;
+  snapshot.share = graph.share;
   snapshot.counts = graph.counts;
   snapshot.submit_time = graph.submit_time;
   return snapshot;

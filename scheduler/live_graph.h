@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -17,6 +18,7 @@
 #include "planner/states.h"
 #include "planner/task_graph.h"
 #include "planner/task_policy.h"
+#include "scheduler/graph_kinds.h"
 #include "scheduler/snapshot.h"
 #include "storage/records.h"
 
@@ -35,7 +37,7 @@ struct LiveTask {
   uint16_t spent = 0;            // attempts that count against max_attempts
   uint16_t losses = 0;           // attempts that were lost together with their agent
   uint32_t pending = 0;          // predecessors that have not succeeded yet
-  uint32_t rank = 1;             // longest remaining path, in tasks
+  uint32_t rank = 1;             // what goes first: see PreparedGraph
   int32_t priority = 0;
   planner::Packer::ClassId consumption = 0;
   uint32_t policy = 0;  // index into LiveGraph::policies
@@ -43,12 +45,14 @@ struct LiveTask {
   // It may be what ends its agents, so it is launched alone. Once is an accident.
   static constexpr int kSuspectAfter = 2;
   bool suspect() const { return losses >= kSuspectAfter; }
+  // Attempts since the last retry that do not count, as they did not end by the task's own doing.
+  int unspent() const { return launches - attempts_before - spent; }
 };
 // A million queued tasks cost megabytes.
 static_assert(sizeof(LiveTask) <= 32);
 
 // Work on a whole graph that takes more than one batch, and how far it is. In this order: resets
-// are written, tasks are skipped, then others made ready; or all are cancelled.
+// are written, tasks are skipped, ranked anew, then made ready; or all are cancelled.
 struct GraphProgress {
   std::vector<planner::TaskIndex> reset;
   size_t next_reset = 0;
@@ -60,9 +64,33 @@ struct GraphProgress {
   std::vector<planner::TaskIndex> ready;
   size_t next_ready = 0;
   absl::flat_hash_map<planner::TaskIndex, absl::Time> failed_at;  // as in PreparedGraph
+  // New ranks.
+  std::vector<std::pair<planner::TaskIndex, uint32_t>> ranks;
+  size_t next_rank = 0;
   planner::TaskIndex next_cancel = 0;
 
   bool resetting() const { return next_reset < reset.size(); }
+};
+
+// Tasks of one consumption that are not final.
+struct UnfinishedTasks {
+  int64_t tasks = 0;
+  // What is expected of those of which that is known (GraphKinds), and how many are not.
+  int64_t known_us = 0;
+  int64_t unknown = 0;
+
+  void Count(int64_t expected_us, int64_t change) {
+    tasks += change;
+    known_us += change * expected_us;
+    unknown += expected_us == 0 ? change : 0;
+  }
+  UnfinishedTasks& operator+=(const UnfinishedTasks& other) {
+    tasks += other.tasks;
+    known_us += other.known_us;
+    unknown += other.unknown;
+    return *this;
+  }
+  bool operator==(const UnfinishedTasks&) const = default;
 };
 
 struct LiveGraph {
@@ -77,6 +105,8 @@ struct LiveGraph {
   bool deliver_end = false;                          // to its client queue
   std::string details;                               // as in storage::GraphSubmitted
   std::string user;                                  // likewise
+  std::string share;                                 // likewise
+  planner::FairShare::Account account = 0;           // that it is charged to
   absl::Time submit_time;
 
   std::vector<LiveTask> tasks;
@@ -87,9 +117,14 @@ struct LiveGraph {
   absl::flat_hash_map<planner::TaskIndex, std::vector<planner::TaskIndex>> later_successors;
   // Why these tasks are being cancelled, until their attempts have ended.
   absl::flat_hash_map<planner::TaskIndex, std::string> cancel_reasons;
-  // What its tasks consume, and how many of those that are not final: for as long as the graph
-  // lives, these are in use.
-  absl::flat_hash_map<planner::Packer::ClassId, int64_t> consumptions;
+  // What its tasks consume, and what is left to do of those: for as long as the graph lives, these
+  // are in use.
+  absl::flat_hash_map<planner::Packer::ClassId, UnfinishedTasks> consumptions;
+  GraphKinds kinds;
+  // How ranks are counted: the microseconds, weighed by what is consumed, of one.
+  double rank_unit = 1000;
+  // What is assumed of tasks of which nothing is known.
+  double unknown_us = 30e6;
   TaskCounts counts;
   int64_t unfinished = 0;  // tasks that are not final
   // For its score: when it was submitted, by the steady clock, or so long before a restart.

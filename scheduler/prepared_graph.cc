@@ -4,8 +4,10 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "planner/path_ranks.h"
 #include "planner/states.h"
 #include "planner/task_graph.h"
+#include "planner/task_kind.h"
 
 namespace kartograph::scheduler {
 
@@ -22,7 +24,7 @@ uint32_t InternConsumption(const planner::ResourceVector& resources, absl::Durat
   auto it = index.find(resources);
   if (it == index.end()) {
     it = index.emplace(resources, static_cast<uint32_t>(prepared.consumptions.size())).first;
-    prepared.consumptions.push_back({resources, timeout});
+    prepared.consumptions.push_back({resources, timeout, planner::ConsumptionText(resources)});
     prepared.live->AddResources(resources);
   }
   PreparedGraph::Consumption& consumption = prepared.consumptions[it->second];
@@ -30,11 +32,45 @@ uint32_t InternConsumption(const planner::ResourceVector& resources, absl::Durat
   return it->second;
 }
 
+// How long each task is, as paths are measured. Sets what is assumed of those of which nothing is
+// known.
+std::vector<double> Lengths(PreparedGraph& prepared, const UsageTable* usage) {
+  LiveGraph& graph = *prepared.live;
+  std::vector<double> weights(prepared.consumptions.size(), 1);
+  std::vector<double> typical_us(prepared.consumptions.size(), 0);
+  graph.kinds.Estimate(usage);
+  if (usage != nullptr) {
+    for (size_t i = 0; i < weights.size(); ++i) {
+      weights[i] += usage->DominantShare(prepared.consumptions[i].resources);
+      const auto typical = usage->WallTimeOf(prepared.consumptions[i].text);
+      if (typical.has_value()) typical_us[i] = absl::ToDoubleMicroseconds(*typical);
+    }
+  }
+  std::vector<double> lengths(graph.tasks.size());
+  double sum = 0;
+  size_t known = 0;
+  for (TaskIndex i = 0; i < lengths.size(); ++i) {
+    const auto expected = static_cast<double>(graph.kinds.ExpectedUs(i));
+    lengths[i] = expected > 0 ? expected : typical_us[graph.tasks[i].consumption];
+    sum += lengths[i];
+    known += lengths[i] > 0 ? 1 : 0;
+  }
+  // Otherwise all are equal.
+  if (known > 0) graph.unknown_us = sum / static_cast<double>(known);
+  for (TaskIndex i = 0; i < lengths.size(); ++i) {
+    if (lengths[i] == 0) lengths[i] = graph.unknown_us;
+    lengths[i] *= weights[graph.tasks[i].consumption];
+  }
+  return lengths;
+}
+
 // Ranks, and what follows from the tasks' states. `predecessors` is set.
-void Rank(PreparedGraph& prepared) {
+void Rank(PreparedGraph& prepared, const UsageTable* usage) {
   LiveGraph& graph = *prepared.live;
   graph.successors = graph.predecessors.Reversed();
-  const std::vector<uint32_t> rank = planner::LongestRemainingPath(graph.successors);
+  const std::vector<double> lengths = Lengths(prepared, usage);
+  const std::vector<uint32_t> rank =
+      planner::PathRanksThatFit(graph.successors, lengths, &graph.rank_unit);
   for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
     LiveTask& task = graph.tasks[i];
     task.rank = rank[i];
@@ -87,6 +123,7 @@ storage::GraphSubmitted PreparedGraph::GraphRecord(storage::GraphWork work) cons
   record.labels = labels;
   record.details = live->details;
   record.user = live->user;
+  record.share = live->share;
   return record;
 }
 
@@ -101,6 +138,7 @@ storage::TaskSubmitted PreparedGraph::TaskRecord(TaskIndex index) const {
   record.after.assign(after.begin(), after.end());
   record.policy = live->policies[task.policy];
   record.priority = task.priority;
+  record.expected_duration = live->kinds.Declared(index);
   if (auto it = extras.find(index); it != extras.end()) {
     record.details = it->second.details;
     record.blobs = it->second.blobs;
@@ -116,9 +154,11 @@ GraphDraft::GraphDraft(GraphSubmission head) {
   live.open = head.open;
   live.open_until_idle = head.open_until_idle;
   live.deliver_end = head.deliver_end;
+  live.kinds.SetGraph(live.name);
   graph_.labels = std::move(head.labels);
   live.details = std::move(head.details);
   live.user = std::move(head.user);
+  live.share = std::move(head.share);
   for (const TaskSubmission& task : head.tasks) Add(task);
 }
 
@@ -131,6 +171,8 @@ void GraphDraft::Add(const TaskSubmission& task) {
   added.policy = live.InternPolicy(task.policy);
   const TaskIndex index = static_cast<TaskIndex>(live.tasks.size() - 1);
   live.AppendName(task.name.empty() ? GeneratedTaskName(index) : task.name);
+  live.kinds.Add(live.task_name(index), graph_.consumptions[added.consumption].text,
+                 task.expected_duration);
   graph_.payloads.Add(task.payload);
   if (!task.details.empty() || !task.blobs.empty()) {
     graph_.extras[index] = {task.details, task.blobs};
@@ -139,7 +181,7 @@ void GraphDraft::Add(const TaskSubmission& task) {
   after_ends_.push_back(static_cast<uint32_t>(after_.size()));
 }
 
-PreparedGraph GraphDraft::Prepare() && {
+PreparedGraph GraphDraft::Prepare(const UsageTable* usage) && {
   LiveGraph& live = *graph_.live;
   if (live.tasks.empty() && !live.open) {
     graph_.problems.push_back(
@@ -162,13 +204,13 @@ PreparedGraph GraphDraft::Prepare() && {
       planner::FindPredecessors(nodes, &graph_.problems);
   if (graph_.problems.empty()) {
     live.predecessors = *std::move(predecessors);
-    Rank(graph_);
+    Rank(graph_, usage);
   }
   return std::move(graph_);
 }
 
-PreparedGraph Prepare(GraphSubmission submission) {
-  return GraphDraft(std::move(submission)).Prepare();
+PreparedGraph Prepare(GraphSubmission submission, const UsageTable* usage) {
+  return GraphDraft(std::move(submission)).Prepare(usage);
 }
 
 // --- from the history ---
@@ -180,6 +222,7 @@ void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
   LiveGraph& graph = *loading.graph.live;
   graph.id = submitted.graph;
   graph.name = submitted.name;
+  graph.kinds.SetGraph(graph.name);
   graph.client_queue = submitted.client_queue;
   graph.fail_fast = submitted.fail_fast;
   graph.open = state.open && !loading.retry;
@@ -187,6 +230,7 @@ void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
   graph.deliver_end = submitted.deliver_end;
   graph.details = submitted.details;
   graph.user = submitted.user;
+  graph.share = submitted.share;
   graph.submit_time = submitted.submit_time;
   graph.work = loading.retry ? storage::GraphWork::kNone : state.work;
 }
@@ -202,6 +246,8 @@ void GraphLoader::OnTask(const storage::TaskSubmitted& task, uint32_t attempts_b
       InternConsumption(task.consumption, task.policy.timeout, loading.consumptions, loading.graph);
   live.policy = graph.InternPolicy(task.policy);
   graph.AppendName(task.name);
+  graph.kinds.Add(task.name, loading.graph.consumptions[live.consumption].text,
+                  task.expected_duration);
   loading.after.push_back(task.after);
 }
 
@@ -235,7 +281,7 @@ void GraphLoader::OnTaskEnded(const storage::TaskEnded& ended) {
   }
 }
 
-absl::Status GraphLoader::Complete(Loading& loading) {
+absl::Status GraphLoader::Complete(Loading& loading) const {
   PreparedGraph& prepared = loading.graph;
   LiveGraph& graph = *prepared.live;
   for (auto [index, state] : loading.ended) graph.tasks[index].state = state;
@@ -265,7 +311,7 @@ absl::Status GraphLoader::Complete(Loading& loading) {
   absl::erase_if(graph.cancel_reasons,
                  [&](const auto& cancel) { return !graph.tasks[cancel.first].cancelling; });
   graph.predecessors = planner::Adjacency(loading.after);
-  Rank(prepared);
+  Rank(prepared, usage_);
   return absl::OkStatus();
 }
 

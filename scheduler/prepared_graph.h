@@ -41,10 +41,16 @@ class StringTable {
 // What the core takes over at a cost that does not grow with its tasks, but for the little that
 // needs the live state. A movable value; made by GraphDraft from a submission, or by GraphLoader
 // from the history.
+//
+// Its tasks are ranked by the longest remaining path. The length of a task is how long it is
+// expected to take, by its client or by what was learnt of its kind or consumption, times one and
+// the share of the scarcest resource that it consumes. A task of which nothing is known takes as
+// long as the others do on average.
 struct PreparedGraph {
   struct Consumption {
     planner::ResourceVector resources;
     absl::Duration longest_timeout;
+    std::string text;  // planner::ConsumptionText
   };
 
   // States, counts and pending predecessors are set. A task's `consumption` is an index into
@@ -93,8 +99,9 @@ class GraphDraft {
 
   void Add(const TaskSubmission& task);
   size_t size() const { return graph_.size(); }
-  // Finds all problems of names and dependencies, or ranks the tasks. Time grows linearly.
-  PreparedGraph Prepare() &&;
+  // Finds all problems of names and dependencies, or ranks the tasks by what is known of them
+  // (null: nothing). Time grows linearly.
+  PreparedGraph Prepare(const UsageTable* usage = nullptr) &&;
 
  private:
   PreparedGraph graph_;
@@ -105,7 +112,7 @@ class GraphDraft {
 };
 
 // GraphDraft in one call.
-PreparedGraph Prepare(GraphSubmission submission);
+PreparedGraph Prepare(GraphSubmission submission, const UsageTable* usage = nullptr);
 
 // Reads graphs of the history. Thread-compatible.
 class GraphLoader : public storage::GraphVisitor {
@@ -114,7 +121,9 @@ class GraphLoader : public storage::GraphVisitor {
     kResume,  // as they were when last written
     kRetry,   // tasks that did not succeed run again
   };
-  explicit GraphLoader(Purpose purpose) : purpose_(purpose) {}
+  // `usage`, as in GraphDraft::Prepare, outlives this.
+  explicit GraphLoader(Purpose purpose, const UsageTable* usage = nullptr)
+      : purpose_(purpose), usage_(usage) {}
 
   void OnGraph(const storage::GraphSubmitted& graph, const storage::GraphChanged& state) override;
   void OnTask(const storage::TaskSubmitted& task, uint32_t attempts_before) override;
@@ -135,9 +144,10 @@ class GraphLoader : public storage::GraphVisitor {
     // Final tasks, and those for which a cancel was asked.
     std::vector<std::pair<planner::TaskIndex, planner::TaskState>> ended;
   };
-  static absl::Status Complete(Loading& loading);
+  absl::Status Complete(Loading& loading) const;
 
   const Purpose purpose_;
+  const UsageTable* const usage_;
   std::vector<Loading> loading_;
 };
 

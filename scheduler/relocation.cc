@@ -9,25 +9,39 @@ namespace kartograph::scheduler {
 
 using planner::Packer;
 
+bool Relocation::HasOthers(Packer::ClassId consumption, const executor::AgentId& avoided) const {
+  const planner::ResourceVector& need = packer_.agent_part(consumption);
+  bool others = false;
+  agents_.ForEach([&](AgentTable::Index, const Agent& agent) {
+    others = others || (agent.id != avoided && agent.connected && need.FitsIn(agent.capacity));
+  });
+  return others;
+}
+
+AgentObstacle Relocation::WhyNotOn(AgentTable::Index index, Packer::ClassId consumption,
+                                   const executor::AgentId& avoided, bool others,
+                                   SteadyTime now) const {
+  const Agent& agent = agents_[index];
+  const AgentObstacle obstacle = AgentTable::WhyNotUsable(agent);
+  if (obstacle != AgentObstacle::kNone) return obstacle;
+  if (others && agent.id == avoided) return AgentObstacle::kAvoided;
+  if (!packer_.has_place(index)) return AgentObstacle::kNoSlot;
+  if (!packer_.agent_part(consumption).FitsIn(packer_.free(index))) return AgentObstacle::kLacks;
+  return agent.leaves - now < consumptions_.ExpectedWallTime(consumption) ? AgentObstacle::kLeaves
+                                                                          : AgentObstacle::kNone;
+}
+
 // The one that runs the least. The avoided one too where no other is left that could ever have it.
 std::optional<AgentTable::Index> Relocation::FindAgent(Packer::ClassId consumption,
                                                        const executor::AgentId& avoided,
                                                        SteadyTime now) const {
-  const planner::ResourceVector& need = packer_.agent_part(consumption);
+  const bool others = HasOthers(consumption, avoided);
   std::optional<AgentTable::Index> found;
-  std::optional<AgentTable::Index> last_resort;
-  bool others = false;
   agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
-    const bool is_avoided = agent.id == avoided;
-    others = others || (!is_avoided && agent.connected && need.FitsIn(agent.capacity));
-    if (!packer_.has_place(index) || !need.FitsIn(packer_.free(index)) ||
-        agent.leaves - now < consumptions_.ExpectedWallTime(consumption)) {
-      return;
-    }
-    std::optional<AgentTable::Index>& best = is_avoided ? last_resort : found;
-    if (!best || agent.attempts.size() < agents_[*best].attempts.size()) best = index;
+    if (found && agent.attempts.size() >= agents_[*found].attempts.size()) return;
+    if (WhyNotOn(index, consumption, avoided, others, now) == AgentObstacle::kNone) found = index;
   });
-  return others ? found : last_resort;
+  return found;
 }
 
 void Relocation::Place(SteadyTime now, std::vector<Packer::Placement>* placements) {
@@ -49,6 +63,7 @@ void Relocation::Place(SteadyTime now, std::vector<Packer::Placement>* placement
     }
     packer_.Take(*agent, consumption);
     packer_.TakePools(consumption);
+    packer_.Charge(key.task.graph(), consumption);
     placements->push_back({key.task, consumption, *agent, false});
     ++placed;
   }

@@ -27,6 +27,11 @@ class Relocation {
 
   // Appends placements, which have taken their resources.
   void Place(SteadyTime now, std::vector<planner::Packer::Placement>* placements);
+  // What keeps one that consumes this and avoids this agent from being placed there. `others`:
+  // there is another agent that could ever have it.
+  AgentObstacle WhyNotOn(AgentTable::Index index, planner::Packer::ClassId consumption,
+                         const executor::AgentId& avoided, bool others, SteadyTime now) const;
+  bool HasOthers(planner::Packer::ClassId consumption, const executor::AgentId& avoided) const;
   // What they need of an agent, each need once: those whose units of pools are free.
   std::vector<planner::ResourceVector> Wanted() const;
 

@@ -53,6 +53,7 @@ bool Reservations::Release(ClassId consumption) {
     pools_.reset();
     released = true;
   }
+  released_ = released_ || released;
   return released;
 }
 
@@ -112,7 +113,7 @@ void Reservations::ReservePools(ClassId consumption, const ReadyOrder& task, con
 }
 
 bool Reservations::Update(const Instant& now) {
-  bool released = false;
+  released_ = false;
   std::vector<std::pair<ReadyOrder, ClassId>> firsts;
   packer_.ForEachFirst([&firsts](ClassId consumption, const ReadyOrder& task) {
     firsts.emplace_back(task, consumption);
@@ -141,16 +142,16 @@ bool Reservations::Update(const Instant& now) {
     if (!packer_.MayHavePools(task, consumption)) continue;
     if (kept.size() < most && Reserve(consumption, task, kept, now)) kept.push_back(consumption);
   }
-  if (!pools && pools_) released = Release(pools_->consumption);
+  if (!pools && pools_) Release(pools_->consumption);
   std::vector<ClassId> old;
   for (const auto& [consumption, reservation] : reserved_) {
     if (std::find(kept.begin(), kept.end(), consumption) == kept.end()) old.push_back(consumption);
   }
-  for (ClassId consumption : old) released = Release(consumption) || released;
+  for (ClassId consumption : old) Release(consumption);
   if (!kept.empty() || pools) next_ = std::min(next_, now.steady + kPeriod);
   // Where nothing else waits, there is nothing to do until something comes.
   if (firsts.size() < 2) next_ = SteadyTime::InfiniteFuture();
-  return released;
+  return released_;
 }
 
 bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task,
@@ -184,28 +185,37 @@ bool Reservations::CanHave(const Agent& agent, ClassId consumption, SteadyTime n
 std::optional<AgentTable::Index> Reservations::FindAgent(ClassId consumption,
                                                          const std::vector<ClassId>& before,
                                                          const Instant& now) const {
-  const ResourceVector& need = packer_.agent_part(consumption);
-  std::vector<std::pair<double, AgentTable::Index>> candidates;
-  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
-    const bool taken = std::any_of(before.begin(), before.end(), [&](ClassId other) {
-      return reserved_.at(other).agent == index;
-    });
-    if (taken || resting_.contains(index) || !CanHave(agent, consumption, now.steady)) return;
-    double missing = 0;
-    for (const ResourceVector::Entry& entry : need) {
-      const auto lacking =
-          static_cast<double>((entry.quantity - packer_.free(index).Get(entry.resource)).milli());
-      missing += std::max(lacking, 0.0) / static_cast<double>(entry.quantity.milli());
-    }
-    candidates.emplace_back(missing, index);
-  });
+  return Soonest(
+      consumption,
+      [&](AgentTable::Index index) {
+        return !resting_.contains(index) &&
+               std::none_of(before.begin(), before.end(),
+                            [&](ClassId other) { return reserved_.at(other).agent == index; });
+      },
+      now);
+}
+
+double Reservations::PartMissing(AgentTable::Index index, ClassId consumption) const {
+  double missing = 0;
+  for (const ResourceVector::Entry& entry : packer_.agent_part(consumption)) {
+    const auto lacking =
+        static_cast<double>((entry.quantity - packer_.free(index).Get(entry.resource)).milli());
+    missing += std::max(lacking, 0.0) / static_cast<double>(entry.quantity.milli());
+  }
+  return missing;
+}
+
+std::optional<AgentTable::Index> Reservations::SoonestOf(
+    std::vector<std::pair<double, AgentTable::Index>> candidates, ClassId consumption,
+    const Instant& now) const {
   const size_t looked_at = std::min(candidates.size(), kCandidates);
   std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(looked_at),
                     candidates.end());
   std::optional<AgentTable::Index> best;
   absl::Duration soonest;
   for (size_t i = 0; i < looked_at; ++i) {
-    const absl::Duration within = UntilFree(candidates[i].second, need, now);
+    const absl::Duration within =
+        UntilFree(candidates[i].second, packer_.agent_part(consumption), now);
     if (best && within >= soonest) continue;
     best = candidates[i].second;
     soonest = within;
@@ -215,8 +225,10 @@ std::optional<AgentTable::Index> Reservations::FindAgent(ClassId consumption,
 
 absl::Duration Reservations::Remaining(const Attempt& attempt, const Instant& now) const {
   const absl::Duration elapsed = std::max(now.wall - attempt.launch_time, absl::ZeroDuration());
-  return std::max(consumptions_.TypicalWallTime(attempt.consumption) - elapsed,
-                  elapsed / kOverdueShare);
+  const absl::Duration expected = attempt.expected_ms > 0
+                                      ? absl::Milliseconds(attempt.expected_ms)
+                                      : consumptions_.TypicalWallTime(attempt.consumption);
+  return std::max(expected - elapsed, elapsed / kOverdueShare);
 }
 
 absl::Duration Reservations::UntilFree(AgentTable::Index index, const ResourceVector& need,
@@ -232,10 +244,8 @@ absl::Duration Reservations::UntilFree(AgentTable::Index index, const ResourceVe
 
 absl::Duration Reservations::UntilPoolsFree(const ResourceVector& need, const Instant& now) const {
   std::vector<std::pair<absl::Duration, const ResourceVector*>> given_back;
-  attempts_.ForEach([&](planner::AttemptId, const Attempt& attempt) {
-    const ResourceVector& part = packer_.pool_part(attempt.consumption);
-    if (part.empty() || attempt.in_backlog()) return;
-    given_back.emplace_back(Remaining(attempt, now), &part);
+  attempts_.ForEachPoolHolder([&](planner::AttemptId, const Attempt& attempt) {
+    given_back.emplace_back(Remaining(attempt, now), &packer_.pool_part(attempt.consumption));
   });
   return UntilFits(need, packer_.pool_free(), std::move(given_back));
 }

@@ -66,6 +66,14 @@ class Reservations {
   };
   const std::optional<PoolReservation>& pools() const { return pools_; }
 
+  // Of the agents that can have it and that `accepts` takes, the one on which it is expected to fit
+  // first.
+  template <typename Accepts>
+  std::optional<AgentTable::Index> Soonest(planner::Packer::ClassId consumption, Accepts accepts,
+                                           const Instant& now) const;
+  // How long the attempt is expected to go on, as far as can be told.
+  absl::Duration Remaining(const Attempt& attempt, const Instant& now) const;
+
   // When Update has something to do.
   SteadyTime NextTimer() const { return next_; }
 
@@ -84,11 +92,15 @@ class Reservations {
   std::optional<AgentTable::Index> FindAgent(ClassId consumption,
                                              const std::vector<ClassId>& before,
                                              const Instant& now) const;
+  // Of what it needs, summed over the resources as parts of the need.
+  double PartMissing(AgentTable::Index index, ClassId consumption) const;
+  std::optional<AgentTable::Index> SoonestOf(
+      std::vector<std::pair<double, AgentTable::Index>> candidates, ClassId consumption,
+      const Instant& now) const;
   // Until the need is free there, as far as that can be told.
   absl::Duration UntilFree(AgentTable::Index index, const planner::ResourceVector& need,
                            const Instant& now) const;
   absl::Duration UntilPoolsFree(const planner::ResourceVector& need, const Instant& now) const;
-  absl::Duration Remaining(const Attempt& attempt, const Instant& now) const;
 
   AgentTable& agents_;
   planner::Packer& packer_;
@@ -101,7 +113,19 @@ class Reservations {
   absl::btree_map<AgentTable::Index, SteadyTime> resting_;
   std::optional<PoolReservation> pools_;
   SteadyTime next_ = SteadyTime::InfiniteFuture();
+  bool released_ = false;  // something was, in this Update
 };
+
+template <typename Accepts>
+std::optional<AgentTable::Index> Reservations::Soonest(planner::Packer::ClassId consumption,
+                                                       Accepts accepts, const Instant& now) const {
+  std::vector<std::pair<double, AgentTable::Index>> candidates;
+  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
+    if (!CanHave(agent, consumption, now.steady) || !accepts(index)) return;
+    candidates.emplace_back(PartMissing(index, consumption), index);
+  });
+  return SoonestOf(std::move(candidates), consumption, now);
+}
 
 }  // namespace kartograph::scheduler
 

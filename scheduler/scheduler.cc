@@ -112,6 +112,8 @@ class SchedulerThread : public Scheduler {
     return clock_.SteadyNow() - SteadyTime::FromSinceZero(absl::Nanoseconds(since));
   }
 
+  const UsageTable& usage() const override { return engine_.usage(); }
+
   bool ended() const override {
     MutexLock lock(&mutex_);
     return ended_;

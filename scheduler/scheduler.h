@@ -11,22 +11,27 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "executor/cluster.h"
+#include "planner/fair_share.h"
 #include "planner/ids.h"
 #include "planner/packer.h"
 #include "planner/resources.h"
 #include "planner/states.h"
 #include "scheduler/command.h"
 #include "scheduler/snapshot.h"
+#include "scheduler/usage_table.h"
 #include "storage/history.h"
 
 namespace kartograph::scheduler {
 
 struct SchedulerOptions {
-  planner::ResourceVector pools;       // cluster-wide resources and their capacity
+  // Cluster-wide resources and their capacity, as the settings have them.
+  planner::ResourceVector pools;
   uint32_t max_graph_tasks = 1000000;  // at most planner::kMaxTasks
   Retention retention;                 // of final graphs
   // What retention removes; on the scheduler's thread. May be empty.
   std::function<void(const Pruned&)> on_pruned;
+  // What became of pools at run time; on the scheduler's thread, when it is written. May be empty.
+  std::function<void(const PoolChange&)> on_pool_changed;
   const Clock* clock = &Clock::System();  // outlives the scheduler
   // Work on a whole graph goes on with this many tasks at once, or what takes about `slice_time`.
   int64_t slice_tasks = 4096;
@@ -42,7 +47,12 @@ struct SchedulerOptions {
   planner::GraphId last_graph_at_least = 0;
   int64_t last_delivery_at_least = 0;
   int slots = planner::Packer::kUnlimitedSlots;  // attempts that run on an agent at once, at most
+  // How many schedules are tried for a graph of at most `search_tasks` tasks, to order it better;
+  // 0: none for any. See scheduler/order_search.h.
+  int64_t search_schedules = 0;
+  size_t search_tasks = 3000;
   // Agents hand these out in whole instances: nobody can ask for a part of one.
+  planner::FairShare::Weights weights;  // of users and shares
   std::vector<planner::Resource> indexed;
 };
 
@@ -92,6 +102,8 @@ class Scheduler {
   // Unavailable, with the reason, while the history cannot be written: then nothing is accepted and
   // nothing new starts, but what runs goes on. Never waits for the thread.
   virtual absl::Status write_error() const = 0;
+  // What tasks have used so far. Thread-safe, and lives as long as the scheduler.
+  virtual const UsageTable& usage() const = 0;
   // It has stopped, or cannot go on.
   virtual bool ended() const = 0;
 

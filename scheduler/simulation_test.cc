@@ -162,6 +162,8 @@ class World {
     options.pools = ResourceVector{{kDb, Quantity::Of(kPool)}};
     options.slice_tasks = style.slice_tasks;
     options.retention.age = absl::Hours(1);
+    options.search_schedules = 20;
+    options.search_tasks = 12;  // of some graphs, so that others are ordered in a few passes
     if (style.backlog == 0) options.slots = 3;  // a simulated agent's backlog knows no slots
     return options;
   }
@@ -217,12 +219,13 @@ class World {
     // Repeating a write, as a client that got no answer does, makes no second graph.
     const int repeats = 1 + Below(2);
     for (int i = 0; i < repeats; ++i) {
-      simulation_.engine().Apply(SubmitGraph{request, Prepare(graph)}, simulation_.now(),
-                                 [this, open](const absl::StatusOr<Reply>& reply) {
-                                   if (!reply.ok()) return;
-                                   if (open) open_.insert(reply->graph());
-                                   submitted_.insert(reply->graph());
-                                 });
+      simulation_.engine().Apply(
+          SubmitGraph{request, Prepare(graph, &simulation_.engine().usage())}, simulation_.now(),
+          [this, open](const absl::StatusOr<Reply>& reply) {
+            if (!reply.ok()) return;
+            if (open) open_.insert(reply->graph());
+            submitted_.insert(reply->graph());
+          });
     }
     simulation_.EndBatch();
   }

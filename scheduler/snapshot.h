@@ -12,10 +12,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "base/clock.h"
 #include "executor/cluster.h"
+#include "planner/fair_share.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
+#include "scheduler/explanation.h"
 
 namespace kartograph::scheduler {
 
@@ -34,6 +37,7 @@ struct GraphSnapshot {
   bool deliver_end = false;
   std::string details;  // as in storage::GraphSubmitted
   std::string user;     // likewise
+  std::string share;    // likewise
   planner::GraphState state = planner::GraphState::kRunning;
   TaskCounts counts;
   absl::Time submit_time;
@@ -72,6 +76,7 @@ struct AgentSnapshot {
   // It could not start attempts for reasons of its own, and gets none until then.
   std::optional<absl::Time> set_aside_until;
   std::string failure;  // the reason it gave; until it has started one
+  std::string closed;   // as in executor::AgentCapacity
 };
 
 struct PoolSnapshot {
@@ -79,6 +84,46 @@ struct PoolSnapshot {
   planner::Quantity capacity;
   planner::Quantity used;
   int64_t waiting_tasks = 0;  // ready tasks that wait for this pool
+};
+
+// Of a pool whose capacity was set at run time.
+struct PoolOverride {
+  planner::Quantity setting;  // what the settings say; zero: there is none without this
+  absl::Time time;
+  std::string by;  // who set it, as far as that is known
+};
+
+// One pool in full.
+struct PoolExplanation {
+  PoolSnapshot pool;
+  std::optional<PoolOverride> set;
+  Holders holders;
+  std::vector<NamedTask> waiting;  // the first ready tasks that want units of it
+};
+
+// Consecutive tasks of a graph, in as few bytes as they go into.
+struct GraphSlice {
+  std::vector<planner::TaskState> states;
+  // Of ready tasks: the same for those that wait for the same. 0 for the others.
+  std::vector<uint32_t> groups;
+  std::vector<size_t> before_ends;         // of each task, where its part of `before` ends
+  std::vector<planner::TaskIndex> before;  // the tasks before it
+
+  size_t size() const { return states.size(); }
+  void Add(planner::TaskState state, uint32_t group) {
+    states.push_back(state);
+    groups.push_back(group);
+    before_ends.push_back(before.size());
+  }
+  // Before the task that was added last.
+  void AddBefore(planner::TaskIndex task) {
+    before.push_back(task);
+    ++before_ends.back();
+  }
+  template <typename F>
+  void ForEachBefore(size_t task, F f) const {
+    for (size_t i = task == 0 ? 0 : before_ends[task - 1]; i < before_ends[task]; ++i) f(before[i]);
+  }
 };
 
 struct AttemptSnapshot {
@@ -102,6 +147,12 @@ struct ClusterSnapshot {
   TaskCounts counts;                      // over all live graphs
 };
 
+// Of a user or a named share; see planner::FairShare.
+struct ShareSnapshot {
+  planner::FairShare::Standing standing;
+  double due = 0;  // the part of the cluster that is due to it, among those that have graphs now
+};
+
 // Counters since the process started, for metrics.
 struct Totals {
   int64_t launched = 0;
@@ -123,6 +174,15 @@ class Snapshots {
   virtual std::optional<GraphSnapshot> Graph(planner::GraphId graph) const = 0;
   // Nothing where the graph is not live or has no such task.
   virtual std::optional<TaskSnapshot> Task(planner::TaskKey task) const = 0;
+  // What the task waits for. Looks at every agent, and at thousands of tasks at most; nothing where
+  // the graph is not live or has no such task.
+  virtual std::optional<Explanation> Explain(planner::TaskKey task, const Instant& now) const = 0;
+  // The pools by name, each with so many holders and waiting tasks at most.
+  virtual std::vector<PoolExplanation> Pools(size_t holders, size_t waiting,
+                                             const Instant& now) const = 0;
+  // Appends tasks from slice->size() on, so many at most. False where there is no more, or where
+  // the graph is not live.
+  virtual bool AppendSlice(planner::GraphId graph, size_t limit, GraphSlice* slice) const = 0;
   // Tasks of a live graph from `from` on, in one of `states` (empty: any), at most `limit`.
   virtual std::vector<TaskSnapshot> Tasks(planner::GraphId graph, planner::TaskIndex from,
                                           int limit,
@@ -130,6 +190,8 @@ class Snapshots {
   // The attempts of a live task that have not ended.
   virtual std::vector<AttemptSnapshot> Attempts(planner::TaskKey task) const = 0;
   virtual ClusterSnapshot Cluster(int max_agents, int max_attempts) const = 0;
+  // Those of which graphs live, or what they had still matters; by name.
+  virtual std::vector<ShareSnapshot> Shares() const = 0;
   virtual Totals totals() const = 0;
 };
 

@@ -55,6 +55,8 @@ struct Step {
   };
   std::vector<EndedGraph> ended_graphs;
   absl::flat_hash_set<std::string> finished_queues;
+  // Graphs that came, and open ones that were closed: an order may be searched for these.
+  std::vector<planner::GraphId> begun_graphs;
   bool cluster_changed = false;
 
   // Ready for the next batch.

@@ -25,6 +25,7 @@ struct TaskSubmission {
   // As in storage::TaskSubmitted.
   std::string details = {};
   std::vector<std::string> blobs = {};
+  absl::Duration expected_duration = absl::ZeroDuration();
 };
 
 struct GraphSubmission {
@@ -39,7 +40,14 @@ struct GraphSubmission {
   storage::Labels labels = {};
   std::string details = {};
   std::string user = {};
+  std::string share = {};
 };
+
+// What a graph is charged to: its user, or the share that it names, which is written so that no
+// user has its name: "@release".
+inline std::string AccountName(const std::string& user, const std::string& share) {
+  return share.empty() ? user : absl::StrCat("@", share);
+}
 
 // What a task is called that was given no name; `index` is its place in its graph.
 inline std::string GeneratedTaskName(planner::TaskIndex index) {

@@ -34,6 +34,10 @@ constexpr int64_t kMaxDurationSeconds = 315'576'000'000;  // as google.protobuf.
 constexpr int64_t kFirstTimestamp = -62'135'596'800;
 constexpr int64_t kLastTimestamp = 253'402'300'799;
 
+constexpr absl::string_view kTokenRule =
+    "is not a token of this list; give the next_page_token of the previous answer, or nothing for "
+    "the first page";
+
 bool HasNul(absl::string_view text) { return text.find('\0') != absl::string_view::npos; }
 
 void CheckNoNul(absl::string_view text, std::string field, ProblemList& problems) {
@@ -209,7 +213,7 @@ planner::ResourceVector ConvertConsumption(const v1::TaskSpec& spec, absl::strin
 }
 
 void ConvertTimes(const v1::TaskSpec& spec, absl::string_view task, planner::TaskPolicy& policy,
-                  ProblemList& problems) {
+                  absl::Duration& expected, ProblemList& problems) {
   if (spec.has_timeout()) {
     const std::string field = absl::StrCat(task, ".timeout");
     policy.timeout = ConvertDuration(spec.timeout(), field, absl::InfiniteDuration(), problems);
@@ -233,6 +237,16 @@ void ConvertTimes(const v1::TaskSpec& spec, absl::string_view task, planner::Tas
     }
   } else {
     policy.max_retry_delay = std::max(policy.max_retry_delay, policy.retry_delay);
+  }
+  if (spec.has_expected_duration()) {
+    const std::string field = absl::StrCat(task, ".expected_duration");
+    const size_t before = problems.size();
+    expected = ConvertDuration(spec.expected_duration(), field, absl::ZeroDuration(), problems);
+    if (problems.size() == before && expected == absl::ZeroDuration()) {
+      problems.Add(field, "0", "must be longer than 0; leave it out where it is not known");
+    }
+    // It is stored in microseconds.
+    if (expected > absl::ZeroDuration()) expected = std::max(expected, absl::Microseconds(1));
   }
   if (spec.has_cancel_grace()) {
     policy.cancel_grace = ConvertDuration(spec.cancel_grace(), absl::StrCat(task, ".cancel_grace"),
@@ -334,6 +348,12 @@ scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_
     problems.Add(absl::StrCat(field, ".deliver_end"), "true",
                  "needs a `client_queue` to deliver to");
   }
+  if (!spec.share().empty()) {
+    if (std::string problem = planner::ShareNameProblem(spec.share()); !problem.empty()) {
+      problems.Add(absl::StrCat(field, ".share"), spec.share(), std::move(problem));
+    }
+    graph.share = spec.share();
+  }
   graph.labels = ConvertLabels(spec.labels());
   graph.details = ConvertDetails(spec, field, problems);
   return graph;
@@ -342,6 +362,14 @@ scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_
 std::string TaskField(const v1::TaskSpec& spec, int64_t index) {
   return planner::NameProblem(spec.name()).empty() ? absl::StrCat("tasks[\"", spec.name(), "\"]")
                                                    : absl::StrCat("tasks[", index, "]");
+}
+
+void SetDefaultRam(const v1::TaskSpec& spec, planner::Quantity ram,
+                   scheduler::TaskSubmission& task) {
+  const planner::Resource name = planner::Resource::Ram();
+  if (!ram.is_zero() && !spec.consumption().contains(std::string(name.name()))) {
+    task.consumption.Set(name, ram);
+  }
 }
 
 void RefuseContainer(const v1::TaskSpec& spec, absl::string_view field, ProblemList& problems) {
@@ -360,7 +388,7 @@ scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_vie
   submission.blobs = BlobsOf(spec);
   submission.consumption = ConvertConsumption(spec, field, names, problems);
   submission.after.assign(spec.after().begin(), spec.after().end());
-  ConvertTimes(spec, field, submission.policy, problems);
+  ConvertTimes(spec, field, submission.policy, submission.expected_duration, problems);
   if (spec.max_attempts() < 0 || spec.max_attempts() > kMaxAttempts) {
     problems.Add(absl::StrCat(field, ".max_attempts"), absl::StrCat(spec.max_attempts()),
                  absl::StrCat("must be 1 to ", kMaxAttempts, ", or 0 for the default of 1"));
@@ -415,10 +443,50 @@ uint32_t ConvertPageToken(absl::string_view token, char kind, ProblemList& probl
       MakePageToken(kind, place) == token) {
     return place;
   }
-  problems.Add("page_token", token,
-               "is not a token of this list; give the next_page_token of the previous answer, or "
-               "nothing for the first page");
+  problems.Add("page_token", token, std::string(kTokenRule));
   return 0;
+}
+
+std::string MakeNameToken(char kind, absl::string_view name) {
+  return absl::StrCat(absl::string_view(&kind, 1), name);
+}
+
+absl::string_view ConvertNameToken(absl::string_view token, char kind, ProblemList& problems) {
+  if (token.empty()) return "";
+  const absl::string_view name = token.substr(1);
+  // Of queues it is the name as it is stored, with its user.
+  const bool good = std::all_of(name.begin(), name.end(),
+                                [](char c) { return planner::IsNameCharacter(c) || c == '#'; });
+  if (token[0] == kind && good && !name.empty()) return name;
+  problems.Add("page_token", token, std::string(kTokenRule));
+  return "";
+}
+
+scheduler::SetPool ConvertSetPool(const v1::SetPoolRequest& request, std::string caller,
+                                  ProblemList& problems) {
+  CheckRequestId(request.request_id(), problems);
+  scheduler::SetPool set;
+  set.pool = request.name();
+  set.by = std::move(caller);
+  planner::ResourceNames names;
+  const absl::StatusOr<planner::Resource> pool = names.Intern(request.name());
+  if (!pool.ok()) {
+    problems.Add("name", request.name(), std::string(pool.status().message()));
+  } else if (*pool == planner::Resource::Cpu() || *pool == planner::Resource::Ram()) {
+    problems.Add("name", request.name(), "belongs to agents; a pool needs another name");
+  }
+  if (!request.has_capacity()) return set;
+  const absl::StatusOr<planner::Quantity> capacity =
+      planner::Quantity::FromUnits(request.capacity());
+  if (!capacity.ok()) {
+    problems.Add("capacity", absl::StrCat(request.capacity()),
+                 std::string(capacity.status().message()));
+  } else if (capacity->is_zero()) {
+    problems.Add("capacity", "0", "must be more than 0; leave it out for what the settings say");
+  } else {
+    set.capacity = *capacity;
+  }
+  return set;
 }
 
 std::vector<planner::TaskState> ConvertTaskStates(

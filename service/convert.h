@@ -31,10 +31,17 @@ std::string TaskField(const v1::TaskSpec& spec, int64_t index);
 scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_view field,
                                       planner::ResourceNames& names, ProblemList& problems);
 
+// For clusters where a task that names no ram is taken to have named this much; zero: none.
+void SetDefaultRam(const v1::TaskSpec& spec, planner::Quantity ram,
+                   scheduler::TaskSubmission& task);
+
 // For clusters that have no containers.
 void RefuseContainer(const v1::TaskSpec& spec, absl::string_view field, ProblemList& problems);
 
 void CheckRequestId(absl::string_view request_id, ProblemList& problems);
+// All but the request id of the command, which is checked.
+scheduler::SetPool ConvertSetPool(const v1::SetPoolRequest& request, std::string caller,
+                                  ProblemList& problems);
 // Adds a problem where `name` breaks the rule for names of tasks, graphs and queues.
 bool CheckName(absl::string_view name, std::string field, ProblemList& problems);
 
@@ -62,6 +69,10 @@ int ConvertPageSize(int32_t page_size, ProblemList& problems);
 std::string MakePageToken(char kind, uint32_t place);
 // 0 for the empty token.
 uint32_t ConvertPageToken(absl::string_view token, char kind, ProblemList& problems);
+// The same for lists by name: the place is the last name of the page before. Part of `token`; empty
+// for the empty one.
+std::string MakeNameToken(char kind, absl::string_view name);
+absl::string_view ConvertNameToken(absl::string_view token, char kind, ProblemList& problems);
 
 std::vector<planner::TaskState> ConvertTaskStates(
     const google::protobuf::RepeatedField<int>& states, ProblemList& problems);

@@ -79,6 +79,7 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   *spec.mutable_max_retry_delay() = Span(60);
   *spec.mutable_cancel_grace() = Span(0);
   *spec.mutable_unreachable_timeout() = Span(90);
+  *spec.mutable_expected_duration() = Span(300);
   spec.mutable_container()->set_image("alpine:3");
   spec.set_max_attempts(1000);
   spec.set_max_losses(2);
@@ -95,6 +96,7 @@ TEST(ConvertTaskTest, KeepsWhatIsGiven) {
   EXPECT_EQ(task.policy.max_retry_delay, absl::Minutes(1));
   EXPECT_EQ(task.policy.cancel_grace, absl::ZeroDuration());
   EXPECT_EQ(task.policy.unreachable_timeout, absl::Seconds(90));
+  EXPECT_EQ(task.expected_duration, absl::Minutes(5));
   EXPECT_EQ(task.policy.max_attempts, 1000);
   EXPECT_EQ(task.policy.max_losses, 2);
   EXPECT_EQ(task.priority, -3);
@@ -272,6 +274,20 @@ TEST(ConvertTaskTest, ChecksAttempts) {
   }
 }
 
+TEST(ConvertTaskTest, ATaskTakesSomeTime) {
+  v1::TaskSpec spec = Task();
+  *spec.mutable_expected_duration() = Span(0);
+  EXPECT_THAT(ProblemsOf(spec), ElementsAre(AllOf(At("tasks[\"a\"].expected_duration"), Was("0"),
+                                                  Says("longer than 0"))));
+  // What is finer than is stored is not nothing.
+  *spec.mutable_expected_duration() = Span(0, 1);
+  planner::ResourceNames names;
+  ProblemList problems;
+  EXPECT_EQ(ConvertTask(spec, "task", names, problems).expected_duration, absl::Microseconds(1));
+  EXPECT_THAT(problems.problems(), IsEmpty());
+  EXPECT_EQ(ConvertTask(Task(), "task", names, problems).expected_duration, absl::ZeroDuration());
+}
+
 TEST(ConvertTaskTest, ChecksLosses) {
   for (int32_t losses : {-1, 1001, INT32_MIN, INT32_MAX}) {
     v1::TaskSpec spec = Task();
@@ -289,10 +305,12 @@ TEST_P(DurationTest, IsRefusedInEveryField) {
   *spec.mutable_max_retry_delay() = GetParam();
   *spec.mutable_cancel_grace() = GetParam();
   *spec.mutable_unreachable_timeout() = GetParam();
+  *spec.mutable_expected_duration() = GetParam();
   EXPECT_THAT(ProblemsOf(spec),
-              ElementsAre(At("tasks[\"a\"].timeout"), At("tasks[\"a\"].retry_delay"),
-                          At("tasks[\"a\"].max_retry_delay"), At("tasks[\"a\"].cancel_grace"),
-                          At("tasks[\"a\"].unreachable_timeout")));
+              UnorderedElementsAre(
+                  At("tasks[\"a\"].timeout"), At("tasks[\"a\"].retry_delay"),
+                  At("tasks[\"a\"].max_retry_delay"), At("tasks[\"a\"].cancel_grace"),
+                  At("tasks[\"a\"].unreachable_timeout"), At("tasks[\"a\"].expected_duration")));
 }
 INSTANTIATE_TEST_SUITE_P(Wrong, DurationTest,
                          testing::Values(Span(-1), Span(0, -1), Span(1, -1), Span(-1, 1),

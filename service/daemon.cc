@@ -146,6 +146,13 @@ absl::Status InState(const absl::Status& status, const std::string& state) {
                       absl::StrCat("state folder ", state, ": ", std::string(status.message())));
 }
 
+// By the names under which the scheduler has them: the service's own user has none.
+planner::FairShare::Weights Weights(const ServiceConfig& config, const std::string& owner) {
+  planner::FairShare::Weights weights;
+  for (const auto& [name, weight] : config.shares) weights[name == owner ? "" : name] = weight;
+  return weights;
+}
+
 scheduler::Retention Kept(const ServiceConfig& config) {
   scheduler::Retention retention;
   retention.age = config.retention;
@@ -164,6 +171,27 @@ void LogPruned(const scheduler::Pruned& pruned) {
           ? absl::StrCat("1 graph, ", first)
           : absl::StrCat(pruned.graphs.size(), " graphs, from ", first, ", which ended first, to ",
                          planner::GraphIdToString(pruned.graphs.back())));
+}
+
+void LogPoolChange(const scheduler::PoolChange& change) {
+  const std::string after = change.after.is_zero() ? "gone" : change.after.ToString();
+  if (change.overruled) {
+    spdlog::warn("pool {}: its setting was changed, so what was set at run time is over: {}",
+                 change.pool, after);
+  } else {
+    spdlog::info("pool {} was set at run time by {}: {} -> {}", change.pool, change.by,
+                 change.before.is_zero() ? "new" : change.before.ToString(), after);
+  }
+}
+
+// "db_connections=40 tapes=2 (set at run time)"
+std::string PoolsInWords(const std::vector<scheduler::PoolExplanation>& pools) {
+  std::vector<std::string> words;
+  for (const scheduler::PoolExplanation& pool : pools) {
+    words.push_back(absl::StrCat(pool.pool.name, "=", pool.pool.capacity.ToString(),
+                                 pool.set ? " (set at run time)" : ""));
+  }
+  return words.empty() ? "none" : absl::StrJoin(words, " ");
 }
 
 class DaemonImpl final : public Daemon {
@@ -221,7 +249,8 @@ class DaemonImpl final : public Daemon {
     }
     auto done = std::make_shared<LateAnswer<absl::Status>>();
     scheduler_->Submit(
-        scheduler::Reconfigure{config.pools, static_cast<int>(config.slots), Kept(config)},
+        scheduler::Reconfigure{config.pools, static_cast<int>(config.slots), Kept(config),
+                               Weights(config, users_->owner_name())},
         [done](const absl::StatusOr<scheduler::Reply>& reply) { done->Give(reply.status()); });
     const std::optional<absl::Status> status =
         done->WaitUntil(Clock::System().SteadyNow() + kReloadPatience);
@@ -339,11 +368,15 @@ class DaemonImpl final : public Daemon {
     cluster_ = *std::move(cluster);
 
     scheduling.pools = config_.pools;
+    scheduling.weights = Weights(config_, users_->owner_name());
     scheduling.max_graph_tasks = config_.max_graph_tasks;
     scheduling.retention = Kept(config_);
     scheduling.on_pruned = LogPruned;
+    scheduling.on_pool_changed = LogPoolChange;
     scheduling.max_waiters = config_.max_waiting;
     scheduling.slots = static_cast<int>(config_.slots);
+    scheduling.search_schedules = config_.search_schedules;
+    scheduling.search_tasks = config_.search_tasks;
     scheduling.indexed = Indexed(config_);
     auto scheduler = scheduler::Scheduler::Start(std::move(scheduling), history_.writer.get(),
                                                  history_.long_reader.get(), cluster_.get());
@@ -430,6 +463,7 @@ class DaemonImpl final : public Daemon {
     parts.blob_workers = blob_workers_.get();
     parts.max_graph_tasks = config_.max_graph_tasks;
     parts.runs_containers = cluster_->runs_containers();
+    if (config_.mesos_master) parts.default_ram = config_.mesos.default_ram;
     if (absl::Status status = ListenForHttp(parts, now); !status.ok()) return status;
 
     GrpcServerOptions options;
@@ -532,14 +566,13 @@ class DaemonImpl final : public Daemon {
       const std::string cluster =
           config_.mesos_master ? absl::StrCat("on Mesos at ", config_.mesos_master->ToString())
                                : absl::StrCat("on this machine with ", Offered(config_).ToString());
-      const SteadyTime now = Clock::System().SteadyNow();
+      const Instant now = Clock::System().Now();
       start_line_.Begin(
           absl::StrCat("version ", kVersion, " serves ", config_.state, " (", Addresses(), ") ",
-                       cluster, ", pools ",
-                       config_.pools.empty() ? "none" : config_.pools.ToString(),
+                       cluster, ", pools ", PoolsInWords(live.Pools(0, 0, now)),
                        "; live graphs: ", live.LiveGraphs().size(), ", live attempts: ", alive),
-          now);
-      LogStart(now);
+          now.steady);
+      LogStart(now.steady);
     });
   }
 

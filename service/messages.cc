@@ -89,6 +89,9 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   for (const std::string& name : after) spec.add_after(name);
   SetDetails(task.details, spec);
   const planner::TaskPolicy& policy = task.policy;
+  if (task.expected_duration > absl::ZeroDuration()) {
+    *spec.mutable_expected_duration() = ToMessage(task.expected_duration);
+  }
   if (policy.timeout != absl::InfiniteDuration())
     *spec.mutable_timeout() = ToMessage(policy.timeout);
   spec.set_max_attempts(policy.max_attempts);
@@ -114,6 +117,7 @@ void SetSpec(const scheduler::GraphSnapshot& graph, v1::GraphSpec& spec) {
     *spec.mutable_open_until_idle() = ToMessage(graph.open_until_idle);
   }
   spec.set_deliver_end(graph.deliver_end);
+  spec.set_share(graph.share);
   SetDetails(graph.details, spec);
 }
 
@@ -183,6 +187,7 @@ v1::Graph ToMessage(const storage::GraphRow& row) {
   graph.deliver_end = row.graph.deliver_end;
   graph.details = row.graph.details;
   graph.user = row.graph.user;
+  graph.share = row.graph.share;
   graph.state = row.state.state;
   for (int i = 0; i < planner::kTaskStates; ++i) graph.counts.by_state[i] = row.counts[i];
   graph.counts.total = row.tasks;
@@ -312,6 +317,7 @@ v1::Agent ToMessage(const scheduler::AgentSnapshot& agent) {
     *message.mutable_set_aside_until() = ToMessage(*agent.set_aside_until);
   }
   message.set_failure(ValidUtf8(agent.failure));
+  message.set_closed(ValidUtf8(agent.closed));
   return message;
 }
 

@@ -61,6 +61,7 @@ TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
   *spec.mutable_max_retry_delay() = Span(300);
   *spec.mutable_cancel_grace() = Span(10);
   *spec.mutable_unreachable_timeout() = Span(900);
+  *spec.mutable_expected_duration() = Span(90);
   v1::Container::Volume& volume = *spec.mutable_container()->add_volumes();
   volume.set_host_path("/maps");
   volume.set_container_path("data");
@@ -81,6 +82,7 @@ TEST(MessagesTest, ATasksSpecificationComesBackAsItWasGiven) {
               .after = {0},
               .policy = task.policy,
               .priority = task.priority};
+  row.task.expected_duration = task.expected_duration;
   const std::vector<std::string> after = {"before"};
   EXPECT_TRUE(
       google::protobuf::util::MessageDifferencer::Equals(ToMessage(row, true, after).spec(), spec));

@@ -14,6 +14,7 @@
 #include "service/convert_details.h"
 #include "service/messages.h"
 #include "service/task_size.h"
+#include "service/usage.h"
 
 namespace kartograph::service {
 namespace {
@@ -26,6 +27,7 @@ constexpr char kGraphPages = 'g';
 constexpr char kQueuePages = 'q';
 constexpr size_t kMaxStoredQueue = planner::kMaxNameLength + planner::kMaxUserNameLength + 1;
 constexpr int kMaxAgents = 1000;
+constexpr size_t kMaxShares = 1000;
 constexpr int kMaxRunning = 1000;
 // What a client may allow itself with GetTaskRequest.max_bytes.
 constexpr int64_t kMinTaskBytes = 64 << 10;
@@ -148,25 +150,43 @@ absl::StatusOr<v1::ListGraphsResponse> Queries::ListGraphs(const v1::ListGraphsR
   return response;
 }
 
+absl::Status Queries::ListShares(v1::ListSharesResponse& response) {
+  using Shares = std::vector<scheduler::ShareSnapshot>;
+  absl::StatusOr<Shares> shares = Inspect<Shares>([](const Snapshots& s) { return s.Shares(); });
+  if (!shares.ok()) return shares.status();
+  response.set_total(static_cast<int32_t>(shares->size()));
+  std::stable_partition(shares->begin(), shares->end(), [](const scheduler::ShareSnapshot& share) {
+    return share.standing.graphs > 0;
+  });
+  if (shares->size() > kMaxShares) shares->resize(kMaxShares);
+  for (const scheduler::ShareSnapshot& snapshot : *shares) {
+    const planner::FairShare::Standing& standing = snapshot.standing;
+    v1::Share& share = *response.add_shares();
+    absl::string_view name = standing.name;
+    share.set_named(absl::ConsumePrefix(&name, "@"));
+    share.set_name(name.empty() ? options_.owner : std::string(name));
+    share.set_weight(standing.weight);
+    share.set_held(standing.held);
+    share.set_average(standing.average);
+    share.set_due(snapshot.due);
+    share.set_graphs(standing.graphs);
+    SetConsumption(standing.resources, *share.mutable_consumption());
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::ListQueuesResponse> Queries::ListQueues(const v1::ListQueuesRequest& request) {
   ProblemList problems;
   const int page_size = ConvertPageSize(request.page_size(), problems);
-  // The token is the last name of the page before.
-  absl::string_view after = request.page_token();
-  if (!after.empty() && !(absl::ConsumePrefix(&after, absl::string_view(&kQueuePages, 1)) &&
-                          !after.empty() && after.size() <= kMaxStoredQueue)) {
-    problems.Add("page_token", request.page_token(),
-                 "is not a token of this list; give the next_page_token of the previous answer, or "
-                 "nothing for the first page");
-  }
+  const absl::string_view after = ConvertNameToken(request.page_token(), kQueuePages, problems);
   if (!problems.empty()) return problems.ToStatus();
   const auto rows = history_->ListQueues(after, page_size + 1);
   if (!rows.ok()) return rows.status();
   v1::ListQueuesResponse response;
   for (const storage::QueueRow& row : *rows) {
     if (response.queues_size() == page_size) {
-      response.set_next_page_token(absl::StrCat(
-          absl::string_view(&kQueuePages, 1), response.queues(response.queues_size() - 1).name()));
+      response.set_next_page_token(
+          MakeNameToken(kQueuePages, response.queues(page_size - 1).name()));
       break;
     }
     v1::ClientQueue& queue = *response.add_queues();
@@ -175,6 +195,10 @@ absl::StatusOr<v1::ListQueuesResponse> Queries::ListQueues(const v1::ListQueuesR
     *queue.mutable_oldest_time() = ToMessage(row.oldest);
   }
   return response;
+}
+
+absl::StatusOr<v1::ListUsageResponse> Queries::ListUsage(const v1::ListUsageRequest& request) {
+  return service::ListUsage(scheduler_->usage(), request);
 }
 
 absl::StatusOr<v1::Task> Queries::FullTask(const storage::TaskRow& row, size_t max_bytes) {

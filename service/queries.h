@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "api/kartograph/v1/task_executer.pb.h"
+#include "api/kartograph/v1/users.pb.h"
 #include "executor/cluster.h"
 #include "scheduler/scheduler.h"
 #include "service/convert.h"
@@ -46,7 +47,9 @@ class Queries {
   // Who submitted it; empty: the service's own user. NotFound.
   absl::StatusOr<std::string> SubmitterOf(planner::GraphId graph);
   absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
+  absl::Status ListShares(v1::ListSharesResponse& response);
   absl::StatusOr<v1::ListQueuesResponse> ListQueues(const v1::ListQueuesRequest& request);
+  absl::StatusOr<v1::ListUsageResponse> ListUsage(const v1::ListUsageRequest& request);
   absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);
   absl::StatusOr<v1::Task> GetTask(const v1::GetTaskRequest& request);
   // Of 1 to kMaxFailures; 0 means kDefaultFailures.
@@ -54,6 +57,9 @@ class Queries {
   static constexpr int kMaxFailures = 100;
   absl::StatusOr<v1::ListFailuresResponse> ListFailures(const v1::ListFailuresRequest& request);
   absl::StatusOr<v1::Cluster> GetCluster(const v1::GetClusterRequest& request);
+  absl::StatusOr<v1::ExplainTaskResponse> ExplainTask(const v1::ExplainTaskRequest& request);
+  absl::StatusOr<v1::ExplainGraphResponse> ExplainGraph(const v1::ExplainGraphRequest& request);
+  absl::StatusOr<v1::ListPoolsResponse> ListPools(const v1::ListPoolsRequest& request);
 
   // How tasks are now, by index from `from` on; the first of them that is not there is the end.
   struct TaskStatus {
@@ -109,6 +115,12 @@ class Queries {
   }
   absl::StatusOr<storage::GraphRow> GraphRow(planner::GraphId graph);
   absl::Status NotFoundTask(planner::GraphId graph, absl::string_view task);
+  absl::StatusOr<v1::ExplainTaskResponse> ExplainEnded(const storage::TaskRow& row);
+  absl::StatusOr<std::optional<storage::TaskRow>> SkippedBecauseOf(const storage::TaskRow& skipped);
+  // Nothing where it is not live any more.
+  absl::StatusOr<std::optional<v1::ExplainTaskResponse>> ExplainLive(planner::TaskKey task);
+  // In slices, between which the scheduler goes on.
+  absl::StatusOr<scheduler::GraphSlice> OutlineOf(planner::GraphId graph);
   // Return values of more than `max_bytes` are omitted.
   absl::StatusOr<v1::Task> FullTask(const storage::TaskRow& row, size_t max_bytes);
   // Which tasks to list, and what was found: rows by index, with what is live of them.

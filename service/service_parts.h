@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "executor/cluster.h"
+#include "planner/resources.h"
 #include "scheduler/scheduler.h"
 #include "service/access/users.h"
 #include "service/blob_store.h"
@@ -40,6 +41,8 @@ struct ServiceParts {
   WorkerPool* blob_workers = nullptr;
   // Whether the cluster can run a task in a container.
   bool runs_containers = true;
+  // What a task consumes that names no ram; zero: none.
+  planner::Quantity default_ram;
   // A submitted graph over one of these is refused while it is still being received.
   int64_t max_graph_tasks = 1'000'000;
   int64_t max_graph_bytes = int64_t{1} << 30;

@@ -24,6 +24,8 @@ void Put(const NewTask& row, int column, FeedValue value) {
       return value.Bytes(row.task->payload);
     case 5:
       return value.Bytes(row.task->details);
+    case 6:
+      return value.Int(EncodeDuration(row.task->expected_duration));
   }
 }
 

@@ -19,7 +19,7 @@ struct NewTask {
   int64_t key;
   int64_t settings_id;
   const TaskSubmitted* task;
-  static constexpr char kColumns[] = "key, name, settings_id, after, payload, details";
+  static constexpr char kColumns[] = "key, name, settings_id, after, payload, details, expected_us";
 };
 void Put(const NewTask& row, int column, FeedValue value);
 

@@ -51,6 +51,7 @@ TEST_F(ClientWordsTest, DetailsComeBack) {
   GraphSubmitted graph = SomeGraph(1);
   graph.details = std::string("a\0b", 3);
   graph.user = "alice";
+  graph.share = "release";
   graph.open_until_idle = absl::Milliseconds(1500);
   graph.deliver_end = true;
   TaskSubmitted task = SomeTask(1, 0, "a");
@@ -59,6 +60,7 @@ TEST_F(ClientWordsTest, DetailsComeBack) {
   const GraphRow row = *history_.reader->GetGraph(1);
   EXPECT_EQ(row.graph.details, std::string("a\0b", 3));
   EXPECT_EQ(row.graph.user, "alice");
+  EXPECT_EQ(row.graph.share, "release");
   EXPECT_EQ(row.graph.open_until_idle, absl::Milliseconds(1500));
   EXPECT_TRUE(row.graph.deliver_end);
   EXPECT_EQ(history_.reader->GetTask(1, "a")->task.details, "task");

@@ -16,6 +16,9 @@ namespace {
 
 using planner::TaskState;
 
+// Older changes of pools are forgotten, but for those in force.
+constexpr int64_t kPoolChangesKept = 10000;
+
 int64_t StateIndex(TaskState state) { return static_cast<int64_t>(state); }
 
 std::optional<int64_t> EndMicros(absl::Time end_time) {
@@ -89,12 +92,13 @@ absl::Status CommitBatch::Add(const GraphSubmitted& graph) {
   }
   return connection_.Run(
       "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us, work, "
-      "open_until_idle_us, deliver_end, details, user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "open_until_idle_us, deliver_end, details, user, share) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, ?, ?, ?)",
       int64_t{graph.graph}, absl::string_view(graph.name), absl::string_view(graph.client_queue),
       int64_t{graph.fail_fast}, int64_t{graph.open},
       static_cast<int64_t>(planner::GraphState::kRunning), EncodeTime(graph.submit_time),
       static_cast<int64_t>(graph.work), Micros(graph.open_until_idle), int64_t{graph.deliver_end},
-      Blob{graph.details}, absl::string_view(graph.user));
+      Blob{graph.details}, absl::string_view(graph.user), absl::string_view(graph.share));
 }
 
 absl::Status CommitBatch::Add(const GraphChanged& graph) {
@@ -210,6 +214,34 @@ absl::Status CommitBatch::Add(const RetentionTime& retention) {
                          absl::string_view(kRetentionCounter), EncodeTime(retention.time));
 }
 
+absl::Status CommitBatch::Add(const PoolChanged& change) {
+  const std::optional<int64_t> capacity =
+      change.capacity ? std::optional(change.capacity->milli()) : std::nullopt;
+  absl::Status status = connection_.Run(
+      "INSERT INTO pool_changes (pool, capacity_milli, setting_milli, time_us, caller) "
+      "VALUES (?, ?, ?, ?, ?)",
+      absl::string_view(change.pool), capacity, change.setting.milli(), EncodeTime(change.time),
+      absl::string_view(change.by));
+  if (!status.ok()) return status;
+  return connection_.Run(
+      "DELETE FROM pool_changes WHERE number <= ? AND "
+      "number NOT IN (SELECT max(number) FROM pool_changes GROUP BY pool)",
+      connection_.last_insert_id() - kPoolChangesKept);
+}
+
+absl::Status CommitBatch::Add(const KindLearnt& kind) {
+  return connection_.Run(
+      "INSERT INTO kinds (id, graph, task, consumption, runs, usage, last_run_us) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET runs = excluded.runs, "
+      "usage = excluded.usage, last_run_us = excluded.last_run_us",
+      kind.id, absl::string_view(kind.graph), absl::string_view(kind.task),
+      absl::string_view(kind.consumption), kind.runs, Blob{kind.usage}, EncodeTime(kind.last_run));
+}
+
+absl::Status CommitBatch::Add(const KindForgotten& kind) {
+  return connection_.Run("DELETE FROM kinds WHERE id = ?", kind.id);
+}
+
 CommitBatch::CountChange& CommitBatch::CountsOf(planner::GraphId graph) {
   if (!counts_.empty() && counts_.back().graph == graph) return counts_.back();
   auto [it, is_new] = counts_index_.try_emplace(graph, counts_.size());
@@ -220,8 +252,10 @@ CommitBatch::CountChange& CommitBatch::CountsOf(planner::GraphId graph) {
 absl::Status CommitBatch::Flush() {
   absl::Status status =
       InsertAll(connection_, tasks_,
-                "INSERT OR FAIL INTO tasks (key, name, settings_id, after, payload, details) "
-                "SELECT key, name, settings_id, after, payload, details FROM new_tasks");
+                "INSERT OR FAIL INTO tasks "
+                "(key, name, settings_id, after, payload, details, expected_us) "
+                "SELECT key, name, settings_id, after, payload, details, expected_us "
+                "FROM new_tasks");
   if (!status.ok()) return status;
   status = InsertAll(connection_, attempts_,
                      "INSERT OR FAIL INTO attempts (key, agent_id, launch_us) "

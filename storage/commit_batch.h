@@ -64,6 +64,9 @@ class CommitBatch {
   absl::Status Add(const FinishedAcknowledged& acknowledged);
   absl::Status Add(const RequestAnswered& answered);
   absl::Status Add(const RetentionTime& retention);
+  absl::Status Add(const PoolChanged& change);
+  absl::Status Add(const KindLearnt& kind);
+  absl::Status Add(const KindForgotten& kind);
 
   CountChange& CountsOf(planner::GraphId graph);
   absl::Status Flush();

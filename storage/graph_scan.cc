@@ -55,7 +55,8 @@ absl::Status ScanTasks(Connection& connection, RowDecoder& decoder, KeyRange key
   }
 
   absl::StatusOr<Rows> rows = connection.Query(
-      "SELECT key, name, settings_id, after FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key",
+      "SELECT key, name, settings_id, after, expected_us FROM tasks WHERE key BETWEEN ? AND ? "
+      "ORDER BY key",
       keys.first, keys.last);
   if (!rows.ok()) return rows.status();
   TaskSubmitted task;
@@ -75,6 +76,7 @@ absl::Status ScanTasks(Connection& connection, RowDecoder& decoder, KeyRange key
     if (absl::Status status = DecodeIndexes(rows->Bytes(3), task.after); !status.ok()) {
       return status;
     }
+    task.expected_duration = DecodeDuration(rows->Int(4));
     for (planner::TaskIndex before : task.after) {
       if (before < last_before) continue;
       last_before = before;

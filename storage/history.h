@@ -127,8 +127,12 @@ class HistoryWriter {
     return absl::OkStatus();  // what has no file has nothing to lose
   }
 
+  // Of each pool the newest change, where that has a capacity; by name.
+  virtual absl::StatusOr<std::vector<PoolChanged>> PoolsSet() = 0;
   // As written last; InfinitePast where it never was.
   virtual absl::StatusOr<absl::Time> LastRetentionTime() = 0;
+  // All kinds of task that were learnt and not forgotten, by id.
+  virtual absl::StatusOr<std::vector<KindLearnt>> Kinds() = 0;
 
   // Of each of these tasks, in this order; NotFound where one is not there. Many at once cost much
   // less than each alone.

@@ -48,6 +48,7 @@ struct GraphSubmitted {
   Labels labels = {};
   std::string details = {};  // what else its client has said of it; opaque
   std::string user = {};     // who submitted it; empty: the service's own user
+  std::string share = {};    // what it is charged to; empty: its user
 };
 
 // An open graph was closed, ended, runs again, or work on it began or ended.
@@ -71,6 +72,8 @@ struct TaskSubmitted {
   std::string details = {};  // what else its client has said of it; opaque
   // Blobs that it reads: they are kept for as long as its graph.
   std::vector<std::string> blobs = {};
+  // How long its client expects it to take; zero: nothing was said.
+  absl::Duration expected_duration = absl::ZeroDuration();
 };
 
 // Written before the launch is sent to the cluster.
@@ -143,9 +146,36 @@ struct RetentionTime {
   absl::Time time;
 };
 
-using Record = std::variant<GraphSubmitted, GraphChanged, TaskSubmitted, AttemptLaunched,
-                            AttemptEnded, TaskEnded, TaskReset, FinishedQueued, GraphEndQueued,
-                            FinishedAcknowledged, RequestAnswered, RetentionTime>;
+// The capacity of a pool was set at run time. The newest of each pool is in force.
+struct PoolChanged {
+  std::string pool;
+  std::optional<planner::Quantity> capacity;  // none: it is as in the settings again
+  planner::Quantity setting;                  // what the settings said then; zero: nothing
+  absl::Time time;
+  std::string by;  // who set it, as far as that is known
+};
+
+// What the runs of a kind of task have used, in place of what was known of it. A kind is the
+// patterns of the names of a graph and a task, and what the task consumes, as text
+// (planner/task_kind.h).
+struct KindLearnt {
+  int64_t id = 0;  // positive; the kind's own
+  std::string graph;
+  std::string task;
+  std::string consumption;
+  int64_t runs = 0;
+  std::string usage;  // opaque
+  absl::Time last_run;
+};
+// There are too many, and this one ran last longest ago.
+struct KindForgotten {
+  int64_t id = 0;
+};
+
+using Record =
+    std::variant<GraphSubmitted, GraphChanged, TaskSubmitted, AttemptLaunched, AttemptEnded,
+                 TaskEnded, TaskReset, FinishedQueued, GraphEndQueued, FinishedAcknowledged,
+                 RequestAnswered, RetentionTime, PoolChanged, KindLearnt, KindForgotten>;
 
 }  // namespace kartograph::storage
 

@@ -62,6 +62,7 @@ absl::Status RowDecoder::Graph(const Rows& rows, GraphRow& graph) {
   graph.graph.deliver_end = rows.Int(15) != 0;
   graph.graph.details = rows.String(16);
   graph.graph.user = rows.String(17);
+  graph.graph.share = rows.String(18);
   return absl::OkStatus();
 }
 

@@ -17,7 +17,7 @@
 // attempt_ends (as e), and task_ends.
 #define KARTOGRAPH_GRAPH_COLUMNS                                                          \
   "id, name, client_queue, fail_fast, open, state, submit_us, end_us, tasks, succeeded, " \
-  "failed, cancelled, skipped, work, open_until_idle_us, deliver_end, details, user"
+  "failed, cancelled, skipped, work, open_until_idle_us, deliver_end, details, user, share"
 // Graphs that are not hidden.
 #define KARTOGRAPH_VISIBLE "work NOT IN (1, 5)"
 #define KARTOGRAPH_ATTEMPT_COLUMNS                                                   \

@@ -312,8 +312,44 @@ SELECT
 FROM graphs WHERE work NOT IN (1, 5);
 )sql";
 
-constexpr const char* kMigrations[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5,
-                                       kVersion6, kVersion7, kVersion8, kVersion9};
+// Capacities of pools that were set at run time, and when and by whom.
+constexpr char kVersion10[] = R"sql(
+CREATE TABLE pool_changes (
+  number INTEGER PRIMARY KEY,  -- in order of time; the newest of each pool is in force
+  pool TEXT NOT NULL,
+  capacity_milli INTEGER,          -- null: as in the settings
+  setting_milli INTEGER NOT NULL,  -- what the settings said then; 0: nothing
+  time_us INTEGER NOT NULL,
+  caller TEXT NOT NULL
+) STRICT;
+CREATE INDEX pool_changes_by_pool ON pool_changes (pool, number);
+)sql";
+
+// How long tasks are expected to take, and what was learnt of those that are alike. `usage` holds
+// three sketches (planner/usage_sketch.h), of wall time in microseconds, cpu in thousandths of a
+// core, and peak memory in bytes.
+constexpr char kVersion11[] = R"sql(
+ALTER TABLE tasks ADD COLUMN expected_us INTEGER NOT NULL DEFAULT 0;  -- 0: nothing was said
+
+CREATE TABLE kinds (
+  id INTEGER PRIMARY KEY,
+  graph TEXT NOT NULL,        -- patterns of names: digits are '#'
+  task TEXT NOT NULL,
+  consumption TEXT NOT NULL,  -- "cpu=1 ram=536870912"
+  runs INTEGER NOT NULL,
+  usage BLOB NOT NULL,
+  last_run_us INTEGER NOT NULL
+) STRICT;
+)sql";
+
+// What a graph is charged to; empty: its user.
+constexpr char kVersion12[] = R"sql(
+ALTER TABLE graphs ADD COLUMN share TEXT NOT NULL DEFAULT '';
+)sql";
+
+constexpr const char* kMigrations[] = {kVersion1, kVersion2,  kVersion3,  kVersion4,
+                                       kVersion5, kVersion6,  kVersion7,  kVersion8,
+                                       kVersion9, kVersion10, kVersion11, kVersion12};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

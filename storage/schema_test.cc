@@ -67,6 +67,7 @@ TEST(SchemaTest, ATaskOfTheFirstVersionHasTheDefaultsOfLaterOnes) {
   History history = OpenIn(folder);
   TaskSubmitted more = SomeTask(1, 1, "b");
   more.policy.unreachable_timeout = absl::Minutes(3);
+  more.expected_duration = absl::Minutes(5);
   ASSERT_TRUE(history.writer->Commit({more}).ok());
   const absl::StatusOr<TaskRow> old = history.reader->GetTask(1, "a");
   ASSERT_TRUE(old.ok()) << old.status();
@@ -74,9 +75,11 @@ TEST(SchemaTest, ATaskOfTheFirstVersionHasTheDefaultsOfLaterOnes) {
   EXPECT_EQ(old->task.policy.unreachable_timeout, absl::InfiniteDuration());
   EXPECT_EQ(old->task.policy.max_losses, 5);
   EXPECT_EQ(old->task.policy.retry, planner::RetryRule());
+  EXPECT_EQ(old->task.expected_duration, absl::ZeroDuration());
   const absl::StatusOr<TaskRow> added = history.reader->GetTask(1, "b");
   EXPECT_EQ(added->task.policy.unreachable_timeout, absl::Minutes(3));
   EXPECT_EQ(added->task.policy.max_losses, 3);
+  EXPECT_EQ(added->task.expected_duration, absl::Minutes(5));
 }
 
 TEST(SchemaTest, TakesOnlyTheMissingStepsAndKeepsTheData) {

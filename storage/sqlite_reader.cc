@@ -26,7 +26,7 @@ absl::Status NoSuchGraph(planner::GraphId graph) {
 #define TASK_COLUMNS                                                                      \
   "t.key, t.name, t.settings_id, t.after, (SELECT attempts_before FROM task_resets r "    \
   "WHERE r.task_key = t.key ORDER BY number DESC LIMIT 1), e.state, e.end_us, e.reason, " \
-  "iif(?1, t.payload, NULL), t.details"
+  "iif(?1, t.payload, NULL), t.details, t.expected_us"
 
 absl::Status DecodeTask(const Rows& rows, RowDecoder& decoder, TaskRow& task) {
   task.task.task.value = static_cast<uint64_t>(rows.Int(0));
@@ -45,6 +45,7 @@ absl::Status DecodeTask(const Rows& rows, RowDecoder& decoder, TaskRow& task) {
   }
   task.task.payload = rows.String(8);
   task.task.details = rows.String(9);
+  task.task.expected_duration = DecodeDuration(rows.Int(10));
   return absl::OkStatus();
 }
 

@@ -122,10 +122,46 @@ absl::Status SqliteWriter::KeepMark(const std::string& path, const Identity& ide
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<PoolChanged>> SqliteWriter::PoolsSet() {
+  absl::StatusOr<Rows> rows = connection_->Query(
+      "SELECT pool, capacity_milli, setting_milli, time_us, caller FROM pool_changes "
+      "WHERE number IN (SELECT max(number) FROM pool_changes GROUP BY pool) "
+      "AND capacity_milli IS NOT NULL ORDER BY pool");
+  if (!rows.ok()) return rows.status();
+  std::vector<PoolChanged> pools;
+  for (;;) {
+    absl::StatusOr<bool> more = rows->Next();
+    if (!more.ok()) return more.status();
+    if (!*more) return pools;
+    const absl::StatusOr<planner::Quantity> capacity = planner::Quantity::FromOutside(rows->Int(1));
+    const absl::StatusOr<planner::Quantity> setting = planner::Quantity::FromOutside(rows->Int(2));
+    if (!capacity.ok() || !setting.ok() || capacity->is_zero()) {
+      return absl::DataLossError(
+          absl::StrCat("the capacity of pool ", rows->Bytes(0), " in the run history is none"));
+    }
+    pools.push_back(
+        {rows->String(0), *capacity, *setting, DecodeTime(rows->Int(3)), rows->String(4)});
+  }
+}
+
 absl::StatusOr<absl::Time> SqliteWriter::LastRetentionTime() {
   absl::StatusOr<int64_t> micros = Counter(kRetentionCounter);
   if (!micros.ok()) return micros.status();
   return *micros == 0 ? absl::InfinitePast() : DecodeTime(*micros);
+}
+
+absl::StatusOr<std::vector<KindLearnt>> SqliteWriter::Kinds() {
+  absl::StatusOr<Rows> rows = connection_->Query(
+      "SELECT id, graph, task, consumption, runs, usage, last_run_us FROM kinds ORDER BY id");
+  if (!rows.ok()) return rows.status();
+  std::vector<KindLearnt> kinds;
+  for (;;) {
+    absl::StatusOr<bool> row = rows->Next();
+    if (!row.ok()) return row.status();
+    if (!*row) return kinds;
+    kinds.push_back({rows->Int(0), rows->String(1), rows->String(2), rows->String(3), rows->Int(4),
+                     rows->String(5), DecodeTime(rows->Int(6))});
+  }
 }
 
 absl::StatusOr<int64_t> SqliteWriter::Counter(absl::string_view name) {

@@ -37,7 +37,9 @@ class SqliteWriter : public HistoryWriter {
   absl::StatusOr<planner::GraphId> LastGraphId() override;
   absl::StatusOr<int64_t> LastDeliveryId() override;
   absl::Status KeepMark(const std::string& path, const Identity& identity) override;
+  absl::StatusOr<std::vector<PoolChanged>> PoolsSet() override;
   absl::StatusOr<absl::Time> LastRetentionTime() override;
+  absl::StatusOr<std::vector<KindLearnt>> Kinds() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override;
   absl::StatusOr<std::optional<Values>> ValuesBefore(planner::TaskKey task,

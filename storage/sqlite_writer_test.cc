@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <random>
 
 #include "absl/strings/str_cat.h"
@@ -318,6 +319,36 @@ TEST_F(SqliteWriterTest, RemembersTheFirstAnswerToARequest) {
   Reopen();
   EXPECT_EQ(**history_.writer->FindRequest("id"), answered.answer);
   EXPECT_FALSE(history_.writer->FindRequest("i")->has_value());
+}
+
+TEST_F(SqliteWriterTest, KnowsThePoolsThatWereSetLastAndNoOthers) {
+  const auto set = [](const std::string& pool, std::optional<int64_t> units, std::string by) {
+    return PoolChanged{pool, units ? std::optional(planner::Quantity::Of(*units)) : std::nullopt,
+                       planner::Quantity::Of(40), absl::FromUnixSeconds(1700000000), std::move(by)};
+  };
+  Commit({set("db", 10, "ann"), set("tapes", 2, "bob")});
+  Commit({set("db", 20, "cleo"), set("tapes", std::nullopt, "bob"), set("licences", 5, "")});
+  Reopen();
+  const std::vector<PoolChanged> pools = *history_.writer->PoolsSet();
+  ASSERT_EQ(pools.size(), 2U);
+  EXPECT_EQ(pools[0].pool, "db");
+  EXPECT_EQ(pools[0].capacity, planner::Quantity::Of(20));
+  EXPECT_EQ(pools[0].setting, planner::Quantity::Of(40));
+  EXPECT_EQ(pools[0].time, absl::FromUnixSeconds(1700000000));
+  EXPECT_EQ(pools[0].by, "cleo");
+  EXPECT_EQ(pools[1].pool, "licences");
+}
+
+TEST_F(SqliteWriterTest, WhatIsInForceOfPoolsOutlivesTheListOfChanges) {
+  std::vector<Record> records = {PoolChanged{"db", planner::Quantity::Of(1), {}, {}, ""}};
+  for (int i = 0; i < 10100; ++i) {
+    records.emplace_back(PoolChanged{"tapes", planner::Quantity::Of(i + 1), {}, {}, ""});
+  }
+  Commit(std::move(records));
+  const std::vector<PoolChanged> pools = *history_.writer->PoolsSet();
+  ASSERT_EQ(pools.size(), 2U);
+  EXPECT_EQ(pools[0].capacity, planner::Quantity::Of(1));
+  EXPECT_EQ(pools[1].capacity, planner::Quantity::Of(10100));
 }
 
 TEST_F(SqliteWriterTest, CommitsNothingAsWell) {

@@ -12,6 +12,7 @@ import {graphHref, taskHref} from './routes.js';
 
 const RUNNING_SHOWN = 12;
 const AGENTS_SHOWN = 8;
+const HOLDERS_SHOWN = 3;
 const MORE = 50;
 
 // The order of the summary: what an operator asks first.
@@ -103,23 +104,52 @@ export class PoolsPanel {
     this.empty = root.querySelector('.empty');
   }
 
-  update({pools = []}) {
+  update({pools = [], running = []}) {
     this.empty.hidden = pools.length > 0;
-    syncList(this.list, pools, (pool) => pool.name, poolRow);
+    const shown = pools.map((pool) => ({...pool, holders: holdersOf(pool.name, running)}));
+    syncList(this.list, shown, (pool) => pool.name, poolRow);
   }
+}
+
+// The attempts that hold units of a pool, those that hold the most first.
+function holdersOf(pool, running) {
+  const units = (attempt) => Number(attempt.consumption?.[pool] ?? 0);
+  return running.filter((attempt) => units(attempt) > 0)
+      .map((attempt) => ({...attempt, units: units(attempt)}))
+      .sort((a, b) => b.units - a.units);
 }
 
 function poolRow(pool) {
   const bar = useBar(pool.name);
   const waiting = h('span', {class: 'waiting'});
+  const holders = h('ul', {class: 'holders'});
+  const more = h('span', {class: 'quiet'});
   return {
-    node: h('li', {class: 'pool'}, bar.node, waiting),
+    node: h('li', {class: 'pool'}, bar.node, holders, more, waiting),
     update(now) {
       bar.update(Number(now.used ?? 0), Number(now.capacity ?? 0));
+      syncList(holders, now.holders.slice(0, HOLDERS_SHOWN), (holder) => holder.attemptId,
+               holderRow);
+      const left = now.holders.length - HOLDERS_SHOWN;
+      setText(more, left > 0 ? `and ${formatCounted(left, 'other')}` : '');
       const count = Number(now.waitingTasks ?? 0);
       setText(waiting, count === 0 ? 'no task waits' : `${formatCounted(count, 'task')} ` +
                                                            `${count === 1 ? 'waits' : 'wait'}`);
       waiting.classList.toggle('some', count > 0);
+    },
+  };
+}
+
+function holderRow(holder) {
+  const task = h('a', {class: 'name', href: taskHref(holder.graphId, holder.taskName)});
+  const units = h('span', {class: 'consumption'});
+  const elapsed = h('span', {class: 'time'});
+  return {
+    node: h('li', {class: 'holder'}, task, units, elapsed),
+    update(now) {
+      setTitled(task, now.taskName);
+      setText(units, `holds ${formatCount(now.units)}`);
+      showElapsed(elapsed, parseTime(now.launchTime));
     },
   };
 }
@@ -191,6 +221,7 @@ function agentRow() {
       away.hidden = Boolean(agent.connected);
       const count = Number(agent.attempts ?? 0);
       setText(attempts, count > 0         ? formatCounted(count, 'attempt')
+                        : agent.closed ? 'not offered'
                         : agent.connected ? 'idle'
                                           : '');
       const goes = parseTime(agent.unavailableFrom);
@@ -200,6 +231,7 @@ function agentRow() {
         silent === null ? '' : `has not answered since ${formatMoment(silent, shownTime())}`,
         agent.failure ? `${aside === null ? 'one attempt at a time'
             : `set aside until ${formatMoment(aside, shownTime())}`}: ${agent.failure}` : '',
+        agent.closed ?? '',
         goes === null ? '' : `taken away ${formatMoment(goes, shownTime())}`,
         formatHost(agent.host),
         ...Object.entries(agent.attributes ?? {}).sort().map(([key, value]) => `${key}=${value}`),

@@ -51,6 +51,7 @@ grpc::Status FakeService::SubmitGraph(grpc::ServerContext* context,
   grpc::Status status = NextWrite(context, request_id);
   response->set_graph_id("g7");
   response->set_tasks(static_cast<int32_t>(submitted_tasks.size()));
+  for (const v1::UsageWarning& warning : usage_warnings) *response->add_usage_warnings() = warning;
   return status;
 }
 
@@ -134,6 +135,13 @@ grpc::Status FakeService::GetTask(grpc::ServerContext*, const v1::GetTaskRequest
 grpc::Status FakeService::ListFailures(grpc::ServerContext*, const v1::ListFailuresRequest*,
                                        v1::ListFailuresResponse* response) {
   *response = failures;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeService::ListUsage(grpc::ServerContext*, const v1::ListUsageRequest* request,
+                                    v1::ListUsageResponse* response) {
+  usage_request = *request;
+  *response = usage;
   return grpc::Status::OK;
 }
 

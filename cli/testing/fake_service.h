@@ -25,7 +25,9 @@ class FakeService final : public v1::TaskExecuter::Service {
   std::vector<v1::Task> tasks;
   v1::Cluster cluster;
   v1::ListFailuresResponse failures;
-  std::string log;  // of every task's stderr; stdout says "out"
+  v1::ListUsageResponse usage;                        // on one page
+  std::vector<v1::UsageWarning> usage_warnings = {};  // of a submission
+  std::string log;                                    // of every task's stderr; stdout says "out"
   int page_size = 1000;
   int affected = 3;  // tasks that a cancel or retry reports
 
@@ -48,6 +50,7 @@ class FakeService final : public v1::TaskExecuter::Service {
   size_t largest_message = 0;
   std::atomic<int> task_lists = 0;  // calls of ListTasks that have begun
   v1::CancelRequest cancelled;
+  v1::ListUsageRequest usage_request;
 
   // Makes what the threads of earlier calls wrote safe to read.
   void WaitForCalls() { const std::lock_guard lock(mutex_); }
@@ -73,6 +76,8 @@ class FakeService final : public v1::TaskExecuter::Service {
                        v1::Task* response) override;
   grpc::Status ListFailures(grpc::ServerContext* context, const v1::ListFailuresRequest* request,
                             v1::ListFailuresResponse* response) override;
+  grpc::Status ListUsage(grpc::ServerContext* context, const v1::ListUsageRequest* request,
+                         v1::ListUsageResponse* response) override;
   grpc::Status WatchGraph(grpc::ServerContext* context, const v1::WatchGraphRequest* request,
                           WatchWriter* writer) override;
   grpc::Status ReadLog(grpc::ServerContext* context, const v1::ReadLogRequest* request,

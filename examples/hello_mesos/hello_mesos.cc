@@ -195,6 +195,8 @@ executor::MesosClusterOptions Options(const std::string& executor, const std::st
   framework.name = "hello";
   const passwd* user = getpwuid(geteuid());
   framework.user = user != nullptr ? user->pw_name : "root";
+  char host[256] = "";
+  if (gethostname(host, sizeof(host) - 1) == 0) framework.hostname = host;  // for people
   // Mesos removes the framework, and ends what is left of it, as soon as it leaves. Whoever wants
   // to find tasks again gives a longer time, and keeps the file.
   framework.failover_timeout = absl::ZeroDuration();

@@ -37,6 +37,12 @@ class RunnerProcesses final : public AttemptProcesses {
   absl::StatusOr<std::string> ReadResult(planner::AttemptId attempt, int64_t bytes) override;
   void DiscardSandbox(planner::AttemptId attempt) override { sandboxes_->Discard(attempt); }
 
+  // As in Sandboxes.
+  absl::StatusOr<std::string> ReadResultPart(planner::AttemptId attempt, int64_t offset,
+                                             int64_t max_bytes) const {
+    return sandboxes_->ReadResultPart(attempt, offset, max_bytes);
+  }
+
   // As in Runner.
   void SetEnvironment(std::vector<std::string> base) { runner_->SetEnvironment(std::move(base)); }
   void SetDiskLimits(const DiskLimits& limits) { runner_->SetDiskLimits(limits); }

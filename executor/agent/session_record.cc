@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,6 +71,9 @@ absl::StatusOr<std::unique_ptr<SessionRecord>> SessionRecord::Create(
     const std::string& path, absl::string_view cgroup_parent) {
   Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file.ok()) return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
+  // Before there is anything in it, and until the descriptor is closed, which children do as they
+  // become programs.
+  flock(file.get(), LOCK_EX | LOCK_NB);
   Header header = {};
   memcpy(header.magic, kMagic, sizeof(kMagic));
   header.agent = getpid();
@@ -81,6 +85,11 @@ absl::StatusOr<std::unique_ptr<SessionRecord>> SessionRecord::Create(
     return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
   }
   return std::unique_ptr<SessionRecord>(new SessionRecord(std::move(file)));
+}
+
+bool SessionRecord::IsHeld(const std::string& path) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  return !file.ok() || flock(file.get(), LOCK_SH | LOCK_NB) != 0;
 }
 
 bool SessionRecord::WriteSlot(size_t index, const Session& session) {

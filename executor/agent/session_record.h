@@ -38,9 +38,12 @@ class SessionRecord {
   // What an agent has left in the file. Empty where there is no file, where it is damaged, and
   // where it dates from before the machine or the container was started.
   static Contents Read(const std::string& path);
-  // Starts an empty record.
+  // Starts an empty record, and locks it for as long as this process lives.
   static absl::StatusOr<std::unique_ptr<SessionRecord>> Create(const std::string& path,
                                                                absl::string_view cgroup_parent);
+
+  // Whether the process that started it lives, or there is no file.
+  static bool IsHeld(const std::string& path);
 
   // Where the file cannot be written (the disk is full), less is recorded.
   void Add(planner::AttemptId attempt, const Session& session);

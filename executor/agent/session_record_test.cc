@@ -84,5 +84,14 @@ TEST_F(SessionRecordTest, SaysWhatCannotBeWritten) {
   EXPECT_TRUE(absl::IsNotFound(SessionRecord::Create("/no/such/folder/x", "").status()));
 }
 
+TEST_F(SessionRecordTest, IsHeldForAsLongAsItsProcessLives) {
+  EXPECT_TRUE(SessionRecord::IsHeld(path_)) << "there is none to be taken over";
+  absl::StatusOr<std::unique_ptr<SessionRecord>> record = SessionRecord::Create(path_, "");
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_TRUE(SessionRecord::IsHeld(path_));
+  record->reset();
+  EXPECT_FALSE(SessionRecord::IsHeld(path_));
+}
+
 }  // namespace
 }  // namespace kartograph::executor

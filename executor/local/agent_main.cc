@@ -29,9 +29,9 @@
 #include "base/log_pattern.h"
 #include "base/small_file.h"
 #include "executor/agent/duration_flag.h"
+#include "executor/agent/leftovers.h"
 #include "executor/local/agent_server.h"
 #include "executor/local/cgroup_setting.h"
-#include "executor/local/leftovers.h"
 
 namespace kartograph::executor::local {
 namespace {

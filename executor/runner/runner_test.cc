@@ -383,10 +383,10 @@ TEST_P(WallClockStepTest, TimersKeepTheirTime) {
   runner().Start(launch);
   clock_.StepWall(GetParam());
   std::vector<AttemptUpdate> ended;
-  // It is looked at once while it is young.
+  // It is looked at every second while it is young.
   absl::Duration passed;
   while (runner().UntilDue() < absl::Seconds(10) && passed < absl::Seconds(50)) {
-    absl::SleepFor(absl::Milliseconds(1));  // until it is its program
+    absl::SleepFor(absl::Milliseconds(50));  // until it is its program
     const absl::Duration step = runner().UntilDue();
     clock_.Advance(step);
     passed += step;

@@ -251,6 +251,13 @@ absl::StatusOr<std::optional<std::string>> Sandboxes::ReadResult(planner::Attemp
   return ReadPart(fd->get(), 0, info.st_size);
 }
 
+absl::StatusOr<std::string> Sandboxes::ReadResultPart(planner::AttemptId attempt, int64_t offset,
+                                                      int64_t max_bytes) const {
+  absl::StatusOr<Descriptor> fd = OpenFile(attempt, "result", O_RDONLY);
+  if (!fd.ok()) return fd.status();
+  return ReadPart(fd->get(), offset, max_bytes);
+}
+
 absl::StatusOr<Sandboxes::Chunk> Sandboxes::Read(planner::AttemptId attempt, const char* file,
                                                  int64_t offset, int64_t max_bytes) const {
   Chunk chunk;

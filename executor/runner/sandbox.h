@@ -53,6 +53,10 @@ class Sandboxes {
   absl::StatusOr<std::optional<std::string>> ReadResult(planner::AttemptId attempt,
                                                         int64_t max_bytes) const;
 
+  // A part of `result`; nothing beyond its end. NotFound where there is none.
+  absl::StatusOr<std::string> ReadResultPart(planner::AttemptId attempt, int64_t offset,
+                                             int64_t max_bytes) const;
+
   struct Chunk {
     int64_t offset = 0;
     std::string data;

@@ -311,5 +311,14 @@ TEST_F(SandboxTest, WithoutDescriptorsAResultIsUnavailable) {
   EXPECT_FALSE(sandboxes_->Make(Id(17, 1)).ok());
 }
 
+TEST_F(SandboxTest, AResultIsReadInParts) {
+  const std::string sandbox = Make(Id(1, 2));
+  EXPECT_TRUE(absl::IsNotFound(sandboxes_->ReadResultPart(Id(1, 2), 0, 5).status()));
+  std::ofstream(sandbox + "/result") << "0123456789";
+  EXPECT_EQ(*sandboxes_->ReadResultPart(Id(1, 2), 0, 5), "01234");
+  EXPECT_EQ(*sandboxes_->ReadResultPart(Id(1, 2), 7, 5), "789");
+  EXPECT_EQ(*sandboxes_->ReadResultPart(Id(1, 2), 10, 5), "");
+}
+
 }  // namespace
 }  // namespace kartograph::executor

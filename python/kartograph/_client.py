@@ -266,6 +266,11 @@ class Connection:
                 stream.cancel()
             self._closed.wait(pauses.next())
 
+    def explain(self, graph_id: str, task_name: str) -> str:
+        """What a task waits for, or how it ended, in lines."""
+        answer = self.call("ExplainTask", pb.ExplainTaskRequest(graph_id=graph_id, task_name=task_name))
+        return "\n".join(answer.summary)
+
     def read_result(self, graph_id: str, task_name: str, attempt: int = 0) -> bytes:
         """The whole return value of an attempt (0: the last one), however large."""
         value = bytearray()

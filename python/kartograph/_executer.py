@@ -57,12 +57,12 @@ class TaskExecuter:
 
     def __init__(self, service: Where = None, *, token: str | None = None, ca: str | os.PathLike[str] | None = None,
                  queue: str = "", consumer: str = "", name: str = "", labels: Mapping[str, str] | None = None,
-                 **options: Any) -> None:
+                 share: str = "", **options: Any) -> None:
         self._options = _task.Options().but(**options)
         self._connection = Connection(service, token=token, ca=ca)
         self._own_queue = not queue
         self.queue = queue or f"python-{new_request_id()}"
-        spec = pb.GraphSpec(name=_task.plain_name(name or "python"), client_queue=self.queue, open=True,
+        spec = pb.GraphSpec(name=_task.plain_name(name or "python"), client_queue=self.queue, open=True, share=share,
                             title=name if name != _task.plain_name(name or "python") else "", labels=labels or {})
         spec.open_until_idle.FromNanoseconds(int(IDLE * 1e9))
         self._sender = Sender(OpenGraph(self._connection, spec))
@@ -129,11 +129,12 @@ class TaskExecuter:
         return self._table.last(task)
 
     def explain(self, task: Any) -> str:
-        """One sentence: why the task is not running yet, or how it ended."""
+        """What the task waits for, or how it ended.
+
+        A line for each reason: who holds what it lacks, what goes first, and when it is expected to start.
+        """
         identity = self._id(task)
-        answer = self._connection.call("GetTask", pb.GetTaskRequest(graph_id=identity.graph_id,
-                                                                    task_name=identity.name))
-        return str(answer.reason) or _ending.word(answer.state)
+        return self._connection.explain(identity.graph_id, identity.name)
 
     def close(self, acknowledge: bool = True) -> None:
         """Acknowledges what was popped (unless told not to) and ends the connection. Running tasks carry on.

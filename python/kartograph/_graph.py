@@ -104,9 +104,8 @@ class Node(_pickling.Reference):
         return self._ending(timeout).open()[1]
 
     def explain(self) -> str:
-        """One sentence: why it is not running yet, or how it ended."""
-        task = self._get()
-        return str(task.reason) or _ending.word(task.state)
+        """What it waits for, or how it ended: see TaskExecuter.explain."""
+        return self.graph.connection.explain(self.graph.id, self.name)
 
     def log(self, stderr: bool = False) -> str:
         """What its last attempt has printed so far."""
@@ -160,7 +159,8 @@ class Graph:
     (`kartograph.current()`); with `open_until_idle` it closes itself when nothing was added for that many seconds after
     all its tasks have ended, as this program may have died. `service`, `token` and `ca` are as for TaskExecuter;
     `options` apply to every task that does not say otherwise. `fail_fast` cancels the rest after the first failure.
-    With a `queue`, its tasks are delivered there when they end, to a TaskExecuter of that queue.
+    With a `queue`, its tasks are delivered there when they end, to a TaskExecuter of that queue. With a `share`, it is
+    charged to that when the cluster is shared out, instead of to its user.
 
     Safe with threads. Its tasks carry on when this program ends.
     """
@@ -168,10 +168,10 @@ class Graph:
     def __init__(self, name: str = "", service: Where = None, *, token: str | None = None,
                  ca: str | os.PathLike[str] | None = None, open: bool = False,
                  open_until_idle: float | None = None, fail_fast: bool = False, queue: str = "", title: str = "",
-                 labels: Mapping[str, str] | None = None, **options: Any) -> None:
+                 labels: Mapping[str, str] | None = None, share: str = "", **options: Any) -> None:
         options_of_all = _task.Options().but(**options)
         plain = _task.plain_name(name or "python")
-        spec = pb.GraphSpec(name=plain, client_queue=queue, open=open, fail_fast=fail_fast,
+        spec = pb.GraphSpec(name=plain, client_queue=queue, open=open, fail_fast=fail_fast, share=share,
                             title=title or (name if name not in ("", plain) else ""), labels=labels or {})
         if open_until_idle is not None:
             seconds = _task.check_seconds(open_until_idle, "open_until_idle")

@@ -48,6 +48,7 @@ class Options:
 
     consumption: Mapping[str, float] | None = None
     timeout: float | None = None
+    expected_duration: float | None = None  # how long it probably takes: decides what goes first, is no limit
     retries: int = 0  # how many attempts after the first one
     retry_delay: float | None = None
     # Which failures are worth it: exit statuses ("75", "64-78"), signals ("SIGKILL"), "exit", "timeout", ...
@@ -80,6 +81,8 @@ class Options:
         for name in ("timeout", "retry_delay", "cancel_grace"):
             if getattr(self, name) is not None:
                 check_seconds(getattr(self, name), name)
+        if self.expected_duration is not None and check_seconds(self.expected_duration, "expected_duration") == 0:
+            raise ValueError("expected_duration is longer than 0 seconds; leave it out where it is not known")
         if self.isolation not in ("worker", "process"):
             raise ValueError(f'isolation is "worker" or "process", not {self.isolation!r}')
         if not isinstance(self.retries, int) or self.retries < 0:
@@ -97,7 +100,7 @@ class Options:
         for name, quantity in check_consumption(self.consumption or {}).items():
             spec.consumption[name] = quantity
         for name, seconds in (("timeout", self.timeout), ("retry_delay", self.retry_delay),
-                              ("cancel_grace", self.cancel_grace)):
+                              ("cancel_grace", self.cancel_grace), ("expected_duration", self.expected_duration)):
             if seconds is not None:
                 getattr(spec, name).FromNanoseconds(round(seconds * 1e9))
         spec.max_attempts = self.retries + 1

@@ -302,6 +302,13 @@ class FakeService(task_executer_pb2_grpc.TaskExecuterServicer, page_pb2_grpc.Sta
             return message
         return self._answer(context, request, "GetTask", act)
 
+    def ExplainTask(self, request, context):
+        def act():
+            task = self._task(request.graph_id, request.task_name)
+            return pb.ExplainTaskResponse(graph_id=request.graph_id, task_name=request.task_name, state=task.state,
+                                          summary=[task.reason or "has nothing to say"])
+        return self._answer(context, request, "ExplainTask", act)
+
     def _message(self, task):
         return pb.Task(graph_id=task.graph.id, name=task.spec.name, state=task.state, reason=task.reason)
 

@@ -235,6 +235,7 @@ def test_a_task_without_run_is_refused(executer):
     ({"isolation": "thread"}, "isolation"), ({"retries": -1}, "retries"), ({"timeout": "1h"}, "timeout"),
     ({"priority": 1 << 31}, "priority"), ({"priority": "high"}, "priority"), ({"environment": {"A": 1}}, "environment"),
     ({"consumption": {"ram": "1GiB"}}, "ram"), ({"cancel_grace": -1}, "cancel_grace"),
+    ({"expected_duration": 0}, "expected_duration"), ({"expected_duration": "5m"}, "expected_duration"),
 ])
 def test_options_that_no_task_can_have_are_refused_at_once(fake, options, words):
     with pytest.raises((TypeError, ValueError), match=words):

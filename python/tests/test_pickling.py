@@ -421,10 +421,11 @@ def test_consumptions_that_are_none(consumption):
 def test_options_become_a_specification():
     from kartograph.v1 import task_executer_pb2 as pb
     spec = pb.TaskSpec()
-    _task.Options(consumption={"cpu": 2}, timeout=1.5, retries=3, retry_on=["75"], no_retry_on="timeout", priority=4,
-                  labels={"a": "b"}, environment={"X": "y"}).fill(spec)
+    _task.Options(consumption={"cpu": 2}, timeout=1.5, expected_duration=2.5, retries=3, retry_on=["75"],
+                  no_retry_on="timeout", priority=4, labels={"a": "b"}, environment={"X": "y"}).fill(spec)
     assert dict(spec.consumption) == {"cpu": 2.0}
     assert spec.timeout.ToMilliseconds() == 1500
+    assert spec.expected_duration.ToMilliseconds() == 2500
     assert (spec.max_attempts, list(spec.retry_on), list(spec.no_retry_on)) == (4, ["75"], ["timeout"])
     assert (spec.priority, dict(spec.labels), dict(spec.command.environment)) == (4, {"a": "b"}, {"X": "y"})
     assert not spec.HasField("cancel_grace")

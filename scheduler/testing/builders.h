@@ -82,6 +82,10 @@ class Task {
     task_.policy.unreachable_timeout = timeout;
     return *this;
   }
+  Task& Expected(absl::Duration duration) {
+    task_.expected_duration = duration;
+    return *this;
+  }
   Task& Priority(int priority) {
     task_.priority = priority;
     return *this;
@@ -108,6 +112,14 @@ class Graph {
   }
   Graph& Queue(std::string client_queue) {
     graph_.client_queue = std::move(client_queue);
+    return *this;
+  }
+  Graph& By(std::string user) {
+    graph_.user = std::move(user);
+    return *this;
+  }
+  Graph& Share(std::string share) {
+    graph_.share = std::move(share);
     return *this;
   }
   const GraphSubmission& Get() const { return graph_; }

@@ -27,12 +27,18 @@ std::string Word(absl::string_view word) { return std::string(word); }
 
 CoreStory::CoreStory(planner::ResourceVector pools, int slots,
                      std::vector<planner::Resource> indexed)
-    : options_{.pools = std::move(pools), .slots = slots, .indexed = std::move(indexed)},
+    : options_{.pools = std::move(pools),
+               .slots = slots,
+               .indexed = std::move(indexed),
+               .usage = &usage_},
       core_(std::make_unique<Core>(options_, GraphTable::LastIds())) {}
 
 void CoreStory::Batch() {
   core_->OnTime({now_, step_});
+  if (before_plan_) before_plan_();
   core_->Plan({now_, step_});
+  usage_.SetCapacity(core_->capacity(), core_->pools());
+  usage_.TakeChanges(&step_.records);
   Check(history_.Commit(step_.records));
   for (executor::Launch& launch : step_.launches) launches_.push_back(std::move(launch));
   for (const CancelEffect& cancel : step_.cancels) {
@@ -112,7 +118,8 @@ planner::GraphId CoreStory::Submit(const Graph& graph) {
 }
 
 absl::Status CoreStory::TrySubmit(const Graph& graph) {
-  absl::StatusOr<planner::GraphId> id = core_->SubmitGraph(Prepare(graph.Get()), {now_, step_});
+  absl::StatusOr<planner::GraphId> id =
+      core_->SubmitGraph(Prepare(graph.Get(), &usage_), {now_, step_});
   if (id.ok()) graph_ = *id;
   Batch();
   return id.status();
@@ -206,9 +213,10 @@ void CoreStory::Ends(absl::string_view task, Outcome outcome, std::string messag
 }
 
 void CoreStory::Restart() {
+  Check(usage_.Load(*history_.Kinds()));
   core_ = std::make_unique<Core>(
       options_, GraphTable::LastIds{*history_.LastGraphId(), *history_.LastDeliveryId()});
-  GraphLoader loader(GraphLoader::kResume);
+  GraphLoader loader(GraphLoader::kResume, &usage_);
   Check(history_.VisitLive(loader));
   std::vector<PreparedGraph> graphs = *loader.Finish();
   for (PreparedGraph& graph : graphs) core_->Install(std::move(graph), {now_, step_});
@@ -216,7 +224,7 @@ void CoreStory::Restart() {
 }
 
 int CoreStory::Retry() {
-  GraphLoader loader(GraphLoader::kRetry);
+  GraphLoader loader(GraphLoader::kRetry, &usage_);
   Check(history_.VisitGraph(graph_, loader));
   PreparedGraph graph = std::move(loader.Finish()->front());
   const int tasks = static_cast<int>(graph.reset.size());

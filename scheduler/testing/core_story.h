@@ -4,6 +4,7 @@
 #define KARTOGRAPH_SCHEDULER_TESTING_CORE_STORY_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ class CoreStory {
   const Instant& now() const { return now_; }
   // The wall clock is set; no time passes.
   void StepWall(absl::Duration step) { now_.wall += step; }
+  // Called in each batch from now on, when its events are applied and its plan is not made.
+  void BeforePlan(std::function<void()> call) { before_plan_ = std::move(call); }
   const MemoryHistory& history() const { return history_; }
 
   // --- what happens ---
@@ -104,12 +107,14 @@ class CoreStory {
   void Batch();
   executor::AttemptUpdate Update(absl::string_view task, planner::Outcome outcome);
 
-  const CoreOptions options_;
   MemoryHistory history_;
+  UsageTable usage_;
+  const CoreOptions options_;
   std::unique_ptr<Core> core_;
   Instant now_ = {SteadyTime::FromSinceZero(absl::Hours(100)), absl::FromUnixSeconds(1700000000)};
   planner::GraphId graph_ = 0;
   Step step_;
+  std::function<void()> before_plan_;
 
   std::vector<executor::Launch> launches_;
   std::vector<std::string> cancels_;

@@ -41,7 +41,11 @@ class LedgerHistory : public storage::HistoryWriter, public storage::LongReader 
   }
   absl::StatusOr<planner::GraphId> LastGraphId() override { return writer_->LastGraphId(); }
   absl::StatusOr<int64_t> LastDeliveryId() override { return writer_->LastDeliveryId(); }
+  absl::StatusOr<std::vector<storage::PoolChanged>> PoolsSet() override {
+    return writer_->PoolsSet();
+  }
   absl::StatusOr<absl::Time> LastRetentionTime() override { return writer_->LastRetentionTime(); }
+  absl::StatusOr<std::vector<storage::KindLearnt>> Kinds() override { return writer_->Kinds(); }
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override {
     return writer_->Payloads(tasks);

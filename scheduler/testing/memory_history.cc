@@ -141,6 +141,9 @@ void MemoryHistory::Apply(const storage::Record& record) {
                  },
                  [&](const storage::RequestAnswered& r) { requests_[r.request_id] = r.answer; },
                  [&](const storage::RetentionTime& r) { retention_time_ = r.time; },
+                 [&](const storage::PoolChanged& r) { pools_[r.pool] = r; },
+                 [&](const storage::KindLearnt& r) { kinds_[r.id] = r; },
+                 [&](const storage::KindForgotten& r) { kinds_.erase(r.id); },
              },
              record);
 }
@@ -191,6 +194,13 @@ absl::Status MemoryHistory::VisitGraph(GraphId id, storage::GraphVisitor& visito
   if (it == graphs_.end() || !it->second.visible()) return absl::NotFoundError("no such graph");
   Visit(it->second, visitor);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<storage::KindLearnt>> MemoryHistory::Kinds() {
+  std::lock_guard lock(mutex_);
+  std::vector<storage::KindLearnt> kinds;
+  for (const auto& [id, kind] : kinds_) kinds.push_back(kind);
+  return kinds;
 }
 
 absl::StatusOr<GraphId> MemoryHistory::LastGraphId() {

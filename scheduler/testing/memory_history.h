@@ -59,7 +59,15 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
     std::lock_guard lock(mutex_);
     return last_delivery_;
   }
+  absl::StatusOr<std::vector<storage::PoolChanged>> PoolsSet() override {
+    std::vector<storage::PoolChanged> set;
+    for (const auto& [name, change] : pools_) {
+      if (change.capacity) set.push_back(change);
+    }
+    return set;
+  }
   absl::StatusOr<absl::Time> LastRetentionTime() override { return retention_time_; }
+  absl::StatusOr<std::vector<storage::KindLearnt>> Kinds() override;
   absl::Status AbandonSubmissions() override;
   absl::StatusOr<std::vector<std::string>> Payloads(
       absl::Span<const planner::TaskKey> tasks) override;
@@ -100,6 +108,8 @@ class MemoryHistory : public storage::HistoryWriter, public storage::LongReader 
   planner::GraphId last_graph_ = 0;
   int64_t last_delivery_ = 0;
   absl::Time retention_time_ = absl::InfinitePast();
+  std::map<std::string, storage::PoolChanged> pools_;  // the newest of each
+  std::map<int64_t, storage::KindLearnt> kinds_;
   int commits_ = 0;
   int failing_ = 0;
   int failing_urgent_ = 0;

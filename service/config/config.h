@@ -34,6 +34,7 @@ struct MesosConfig {
   std::string executor_path;  // on the agents; empty: they fetch it from here
   planner::Quantity executor_cpu = planner::Quantity::FromMilli(10);
   planner::Quantity executor_ram = planner::Quantity::Of(32 << 20);
+  planner::Quantity default_ram;  // of a task that names none
   std::string abandon;
   std::vector<planner::Resource> indexed;  // handed out by number, from 0 on each agent
 };
@@ -66,12 +67,15 @@ struct ServiceConfig {
   planner::ResourceVector resources;  // besides cpu and ram
   planner::InstanceLists instances;   // of those of them that are indexed
   planner::ResourceVector pools;
+  std::map<std::string, double> shares;  // weights of users, and of "@NAME" those of named shares
   executor::DiskLimits disk_limits;
   uint32_t max_graph_tasks = 1'000'000;
   uint32_t max_streams = 1000;
   int64_t max_blob_bytes = int64_t{64} << 20;
   uint32_t max_waiting = 10'000;
   uint32_t slots = 1000;
+  uint32_t search_schedules = 2000;  // 0: no order is searched for
+  uint32_t search_tasks = 3000;
   // Of graphs that have ended: how long, how many and up to how many bytes they are kept.
   absl::Duration retention = absl::InfiniteDuration();
   std::optional<uint32_t> retention_graphs;

@@ -74,6 +74,10 @@ TEST(ConfigTest, ReadsEveryFlag) {
                                         "7",
                                         "--max-waiting",
                                         "8",
+                                        "--search-schedules",
+                                        "0",
+                                        "--search-tasks",
+                                        "20000",
                                         "--max-blob",
                                         "100MiB",
                                         "--retention",
@@ -96,6 +100,8 @@ TEST(ConfigTest, ReadsEveryFlag) {
   EXPECT_EQ(config.max_graph_tasks, 10u);
   EXPECT_EQ(config.max_streams, 7u);
   EXPECT_EQ(config.max_waiting, 8u);
+  EXPECT_EQ(config.search_schedules, 0u);
+  EXPECT_EQ(config.search_tasks, 20000u);
   EXPECT_EQ(config.max_blob_bytes, int64_t{100} << 20);
   EXPECT_EQ(config.retention, absl::Hours(720));
   EXPECT_EQ(config.log_level, "debug");
@@ -324,6 +330,9 @@ INSTANTIATE_TEST_SUITE_P(
         std::vector<std::string>{"--max-graph-tasks", "1048577"},
         std::vector<std::string>{"--max-streams", "0"},
         std::vector<std::string>{"--max-waiting", "1000001"},
+        std::vector<std::string>{"--search-schedules", "-1"},
+        std::vector<std::string>{"--search-tasks", "0"},
+        std::vector<std::string>{"--search-tasks", "20001"},
         std::vector<std::string>{"--max-blob", "1000"},
         std::vector<std::string>{"--max-blob", "2TiB"},
         std::vector<std::string>{"--retention", "-1h"},

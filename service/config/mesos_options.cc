@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <utility>
 #include <vector>
@@ -12,7 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "executor/mesos/digest.h"
+#include "base/sha256.h"
 #include "executor/mesos/framework/credentials.h"
 #include "service/access/secret.h"
 #include "service/find_program.h"
@@ -30,6 +31,24 @@ std::string UserName() {
   std::vector<char> buffer(16 << 10);
   getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found);
   return found != nullptr ? found->pw_name : absl::StrCat(geteuid());
+}
+
+// Reads the file again each time; where that fails, the last secret counts, and why is logged once.
+std::function<std::string()> AuthorizationFrom(std::string file, std::string principal,
+                                               std::string authorization) {
+  return [file = std::move(file), principal = std::move(principal),
+          authorization = std::move(authorization), problem = std::string()]() mutable {
+    absl::StatusOr<executor::mesos::Credentials> read =
+        executor::mesos::ReadCredentials(principal, file);
+    if (read.ok()) {
+      authorization = executor::mesos::BasicAuthorization(*read);
+      problem.clear();
+    } else if (problem != read.status().message()) {
+      problem = std::string(read.status().message());
+      spdlog::warn("mesos: the last secret is used on: {}", problem);
+    }
+    return authorization;
+  };
 }
 
 absl::StatusOr<std::string> ReadWhole(const std::string& path) {
@@ -85,6 +104,10 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
   framework.blob_folder = absl::StrCat(state, "/blobs");
   framework.abandon = mesos.abandon;
   framework.subscription.authorization = executor::mesos::BasicAuthorization(*credentials);
+  if (!mesos.secret_file.empty()) {
+    framework.subscription.renew_authorization = AuthorizationFrom(
+        mesos.secret_file, credentials->principal, framework.subscription.authorization);
+  }
   framework.executors.resources = {{planner::Resource::Cpu(), mesos.executor_cpu},
                                    {planner::Resource::Ram(), mesos.executor_ram}};
   const int64_t idle_memory = mesos.executor_ram.milli() / 1000;
@@ -120,8 +143,7 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
   if (!content.ok()) return content.status();
   // Nobody can guess it who has not the token. Another version has another address, so that no
   // agent takes one for the other.
-  const std::string secret =
-      HmacHex(token, absl::StrCat("executor ", executor::mesos::Digest(*content)));
+  const std::string secret = HmacHex(token, absl::StrCat("executor ", Sha256Hex(*content)));
   options.executor_path = absl::StrCat("/executor/", secret.substr(0, 32), "/", kExecutorName);
   options.executor = std::make_shared<const std::string>(*std::move(content));
   framework.executors.url = absl::StrCat(served_at, options.executor_path);

@@ -113,6 +113,12 @@ constexpr Setting kSettings[] = {
      [](absl::string_view text, ServiceConfig& c) {
        return SetQuantity(text, "ram", c.mesos.executor_ram);
      }},
+    {"mesos-default-ram", "mesos-default-ram", Kind::kValue, "SIZE",
+     "The ram that a task consumes that names none: for agents that limit memory (cgroups/mem). "
+     "Default 0: none is counted for it, nor a limit set.",
+     [](absl::string_view text, ServiceConfig& c) {
+       return SetQuantity(text, "ram", c.mesos.default_ram);
+     }},
     {"mesos-indexed", "mesos-indexed", Kind::kValue, "NAME[,NAME...]",
      "Resources of which each task is given instances for itself, numbered from 0 on each agent, "
      "such as gpus. Default none.",

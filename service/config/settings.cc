@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "base/duration.h"
 #include "planner/ids.h"
+#include "planner/names.h"
 #include "service/config/access_settings.h"
 #include "service/config/mesos_settings.h"
 #include "service/config/setting_text.h"
@@ -99,6 +100,24 @@ absl::Status SetPool(absl::string_view text, ServiceConfig& config) {
   return SetQuantityOf(name, value, config.pools);
 }
 
+absl::Status SetShare(absl::string_view text, ServiceConfig& config) {
+  absl::string_view name, value;
+  constexpr absl::string_view kForm =
+      "must be USER=WEIGHT, or @SHARE=WEIGHT of a share that graphs name, such as alice=2";
+  if (absl::Status status = ReadNamed(text, kForm, name, value); !status.ok()) return status;
+  absl::string_view word = name;
+  absl::ConsumePrefix(&word, "@");
+  if (const std::string problem = planner::ShareNameProblem(word); !problem.empty()) {
+    return Wrong(absl::StrCat(kForm, "; \"", word, "\" ", problem));
+  }
+  double weight = 0;
+  if (!absl::SimpleAtod(value, &weight) || !(weight >= 0.001) || !(weight <= 1000)) {
+    return Wrong("must be a weight of 0.001 to 1000; without it a user or a share has 1");
+  }
+  config.shares[std::string(name)] = weight;
+  return absl::OkStatus();
+}
+
 absl::Status SetResource(absl::string_view text, ServiceConfig& config) {
   absl::string_view name, value;
   constexpr absl::string_view kForm =
@@ -137,6 +156,22 @@ absl::Status SetLimit(absl::string_view text, ServiceConfig& config) {
     return Wrong(absl::StrCat("must be a whole number from 1 to ", kMost));
   }
   config.*kLimit = limit;
+  return absl::OkStatus();
+}
+
+absl::Status SetSearchSchedules(absl::string_view text, ServiceConfig& config) {
+  if (text != "0") return SetLimit<&ServiceConfig::search_schedules>(text, config);
+  config.search_schedules = 0;
+  return absl::OkStatus();
+}
+
+absl::Status SetSearchTasks(absl::string_view text, ServiceConfig& config) {
+  constexpr uint32_t kMost = 20000;
+  uint32_t limit = 0;
+  if (!absl::SimpleAtoi(text, &limit) || limit == 0 || limit > kMost) {
+    return Wrong(absl::StrCat("must be a whole number from 1 to ", kMost));
+  }
+  config.search_tasks = limit;
   return absl::OkStatus();
 }
 
@@ -232,11 +267,22 @@ constexpr Setting kSettings[] = {
     {"pool", "pools", Kind::kNamed, "NAME=N",
      "A resource that all agents share, such as db_connections=40. May be given several times.",
      SetPool, true},
+    {"share", "shares", Kind::kNamed, "USER=N",
+     "How much of the cluster is due to a user, in relation to others, who have 1 each; @NAME=N is "
+     "for the graphs that name a share. May be given several times.",
+     SetShare, true},
     {"slots", "slots", Kind::kValue, "N",
      "Attempts that run on an agent at once, at most, whatever they consume. Default 1000.",
      SetLimit<&ServiceConfig::slots>, true},
     {"max-graph-tasks", "max-graph-tasks", Kind::kValue, "N",
      "Largest graph that is taken, in tasks. Default 1000000, at most 1048576.", SetMaxGraphTasks},
+    {"search-schedules", "search-schedules", Kind::kValue, "N",
+     "Schedules that are tried, beside everything else, to order the tasks of a graph better; 0: "
+     "none. Default 2000.",
+     SetSearchSchedules},
+    {"search-tasks", "search-tasks", Kind::kValue, "N",
+     "Largest graph for which that is done, in tasks. Default 3000, at most 20000.",
+     SetSearchTasks},
     {"max-streams", "max-streams", Kind::kValue, "N",
      "Streams that may be open at once: graphs being submitted, watches, logs. Default 1000.",
      SetLimit<&ServiceConfig::max_streams>},

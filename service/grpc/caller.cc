@@ -21,6 +21,10 @@ Caller CallerOf(const grpc::ServerContextBase& context, const Users& users) {
   return {.user = "#removed", .role = Role::kReader, .credential = "none"};
 }
 
+const std::string& NameOf(const Caller& caller, const Users& users) {
+  return caller.user.empty() ? users.owner_name() : caller.user;
+}
+
 void ShowQueue(const Caller& caller, const Users& users, v1::Graph& graph) {
   if (graph.spec().client_queue().empty()) return;
   v1::GraphSpec& spec = *graph.mutable_spec();

@@ -9,6 +9,7 @@
 #include "service/access/queue_names.h"
 #include "service/grpc/caller.h"
 #include "service/grpc/grpc_status.h"
+#include "service/usage.h"
 
 namespace kartograph::service {
 namespace {
@@ -122,7 +123,9 @@ absl::Status SubmitGraphStream::Take() {
   for (const v1::TaskSpec& spec : message_->tasks().tasks()) {
     if (!request_id_.empty()) digest_.Add(spec);
     const std::string field = TaskField(spec, static_cast<int64_t>(graph_->size()));
-    graph_->Add(ConvertTask(spec, field, names_, problems_));
+    scheduler::TaskSubmission task = ConvertTask(spec, field, names_, problems_);
+    SetDefaultRam(spec, parts_.default_ram, task);
+    graph_->Add(std::move(task));
     if (!parts_.runs_containers) RefuseContainer(spec, field, problems_);
     blobs_.Check(spec, field, problems_);
   }
@@ -142,7 +145,8 @@ void SubmitGraphStream::Prepare() {
   }
   message_ = nullptr;
   arena_.Reset();
-  scheduler::PreparedGraph graph = (*std::exchange(graph_, std::nullopt)).Prepare();
+  scheduler::PreparedGraph graph =
+      (*std::exchange(graph_, std::nullopt)).Prepare(&parts_.scheduler->usage());
   if (!problems_.empty()) {
     AddShapeProblems(std::move(graph.problems), problems_);
     End(problems_.ToStatus());
@@ -153,6 +157,7 @@ void SubmitGraphStream::Prepare() {
 
 void SubmitGraphStream::Submit(scheduler::PreparedGraph graph) {
   response_->set_tasks(static_cast<int32_t>(graph.size()));
+  AddUsageWarnings(graph, parts_.scheduler->usage(), *response_);
   const uint64_t digest = request_id_.empty() ? 0 : digest_.Finish();
   parts_.scheduler->Submit(
       scheduler::SubmitGraph{{StoredName(caller_, request_id_), digest}, std::move(graph)},

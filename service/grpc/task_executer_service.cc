@@ -240,6 +240,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   if (!request->has_task()) problems.Add("task", "", "is missing: say what to run");
   const auto names = std::make_shared<planner::ResourceNames>();
   scheduler::TaskSubmission task = ConvertTask(request->task(), "task", *names, problems);
+  SetDefaultRam(request->task(), parts_.default_ram, task);
   if (!parts_.runs_containers) RefuseContainer(request->task(), "task", problems);
   BlobReferences(parts_.blobs).Check(request->task(), "task", problems);
   planner::GraphId graph = 0;
@@ -275,7 +276,8 @@ grpc::ServerUnaryReactor* TaskExecuterService::Execute(Context* context,
   alone.user = caller.user;
   alone.tasks.push_back(std::move(task));
   parts_.scheduler->Submit(
-      scheduler::SubmitGraph{IdOf(*request, caller), scheduler::Prepare(std::move(alone))},
+      scheduler::SubmitGraph{IdOf(*request, caller),
+                             scheduler::Prepare(std::move(alone), &parts_.scheduler->usage())},
       [reply, response, names](const absl::StatusOr<scheduler::Reply>& made) {
         if (made.ok()) response->set_graph_id(planner::GraphIdToString(made->graph()));
         reply.Finish(made.status());
@@ -304,6 +306,7 @@ grpc::ServerUnaryReactor* TaskExecuterService::AddTasks(Context* context,
     const v1::TaskSpec& spec = request->tasks(i);
     const std::string field = TaskField(spec, i);
     add.tasks.push_back(ConvertTask(spec, field, *names, problems));
+    SetDefaultRam(spec, parts_.default_ram, add.tasks.back());
     if (!parts_.runs_containers) RefuseContainer(spec, field, problems);
     blobs.Check(spec, field, problems);
   }
@@ -520,6 +523,13 @@ grpc::ServerUnaryReactor* TaskExecuterService::ListQueues(Context* context,
   });
 }
 
+grpc::ServerUnaryReactor* TaskExecuterService::ListUsage(Context* context,
+                                                         const v1::ListUsageRequest* request,
+                                                         v1::ListUsageResponse* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->ListUsage(*request); });
+}
+
 grpc::ServerUnaryReactor* TaskExecuterService::DeleteQueue(Context* context,
                                                            const v1::DeleteQueueRequest* request,
                                                            v1::DeleteQueueResponse* response) {
@@ -638,6 +648,50 @@ grpc::ServerUnaryReactor* TaskExecuterService::GetCluster(Context* context,
                                                           v1::Cluster* response) {
   return OnWorker(context, response,
                   [this, request] { return parts_.queries->GetCluster(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ExplainTask(Context* context,
+                                                           const v1::ExplainTaskRequest* request,
+                                                           v1::ExplainTaskResponse* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->ExplainTask(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ExplainGraph(Context* context,
+                                                            const v1::ExplainGraphRequest* request,
+                                                            v1::ExplainGraphResponse* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->ExplainGraph(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::ListPools(Context* context,
+                                                         const v1::ListPoolsRequest* request,
+                                                         v1::ListPoolsResponse* response) {
+  return OnWorker(context, response,
+                  [this, request] { return parts_.queries->ListPools(*request); });
+}
+
+grpc::ServerUnaryReactor* TaskExecuterService::SetPool(Context* context,
+                                                       const v1::SetPoolRequest* request,
+                                                       v1::SetPoolResponse* response) {
+  const Reply reply(context);
+  ProblemList problems;
+  const Caller caller = CallerOf(*context, *parts_.users);
+  scheduler::SetPool set = ConvertSetPool(*request, NameOf(caller, *parts_.users), problems);
+  if (!problems.empty()) {
+    reply.Finish(problems.ToStatus());
+    return reply.reactor;
+  }
+  set.request_id = IdOf(*request, caller);
+  parts_.scheduler->Submit(
+      std::move(set), [reply, response](const absl::StatusOr<scheduler::Reply>& done) {
+        if (done.ok()) {
+          response->set_capacity(planner::Quantity::FromMilli(done->number).units());
+          response->set_before(planner::Quantity::FromMilli(done->before()).units());
+        }
+        reply.Finish(done.status());
+      });
+  return reply.reactor;
 }
 
 }  // namespace kartograph::service

@@ -36,6 +36,8 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
                                   v1::RetryResponse* response) override;
   grpc::ServerUnaryReactor* PopFinished(Context* context, const v1::PopFinishedRequest* request,
                                         v1::PopFinishedResponse* response) override;
+  grpc::ServerUnaryReactor* ListUsage(Context* context, const v1::ListUsageRequest* request,
+                                      v1::ListUsageResponse* response) override;
   grpc::ServerUnaryReactor* ListQueues(Context* context, const v1::ListQueuesRequest* request,
                                        v1::ListQueuesResponse* response) override;
   grpc::ServerUnaryReactor* DeleteQueue(Context* context, const v1::DeleteQueueRequest* request,
@@ -60,6 +62,14 @@ class TaskExecuterService final : public v1::TaskExecuter::CallbackService {
       Context* context, const v1::ReadLogRequest* request) override;
   grpc::ServerUnaryReactor* GetCluster(Context* context, const v1::GetClusterRequest* request,
                                        v1::Cluster* response) override;
+  grpc::ServerUnaryReactor* ExplainTask(Context* context, const v1::ExplainTaskRequest* request,
+                                        v1::ExplainTaskResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainGraph(Context* context, const v1::ExplainGraphRequest* request,
+                                         v1::ExplainGraphResponse* response) override;
+  grpc::ServerUnaryReactor* ListPools(Context* context, const v1::ListPoolsRequest* request,
+                                      v1::ListPoolsResponse* response) override;
+  grpc::ServerUnaryReactor* SetPool(Context* context, const v1::SetPoolRequest* request,
+                                    v1::SetPoolResponse* response) override;
 
  private:
   // Answers a reading call on a thread of `pool`, or of the common one.

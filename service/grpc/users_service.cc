@@ -45,10 +45,6 @@ absl::StatusOr<Role> ConvertRole(v1::Role role) {
   return problems.ToStatus();
 }
 
-std::string NameOf(const Users& users, const Caller& caller) {
-  return caller.user.empty() ? users.owner_name() : caller.user;
-}
-
 // Ends the call with the answer of `change`, which blocks on the disk.
 grpc::ServerUnaryReactor* OnWorker(WorkerPool& workers, grpc::CallbackServerContext* context,
                                    std::function<absl::Status()> change) {
@@ -69,7 +65,7 @@ grpc::ServerUnaryReactor* UsersService::AddUser(Context* context, const v1::AddU
                                                 v1::AddUserResponse* response) {
   return OnWorker(
       *parts_.workers, context,
-      [users = parts_.users, by = NameOf(*parts_.users, CallerOf(*context, *parts_.users)), request,
+      [users = parts_.users, by = NameOf(CallerOf(*context, *parts_.users), *parts_.users), request,
        response]() -> absl::Status {
         const absl::StatusOr<Role> role = ConvertRole(request->role());
         if (!role.ok()) return role.status();
@@ -87,7 +83,7 @@ grpc::ServerUnaryReactor* UsersService::RemoveUser(Context* context,
                                                    v1::RemoveUserResponse*) {
   return OnWorker(*parts_.workers, context,
                   [users = parts_.users,
-                   by = NameOf(*parts_.users, CallerOf(*context, *parts_.users)), request] {
+                   by = NameOf(CallerOf(*context, *parts_.users), *parts_.users), request] {
                     absl::Status removed = users->Remove(request->name());
                     if (removed.ok())
                       spdlog::info("user {} was removed by {}", request->name(), by);
@@ -111,10 +107,16 @@ grpc::ServerUnaryReactor* UsersService::ListUsers(Context* context, const v1::Li
   return reactor;
 }
 
+grpc::ServerUnaryReactor* UsersService::ListShares(Context* context, const v1::ListSharesRequest*,
+                                                   v1::ListSharesResponse* response) {
+  return OnWorker(*parts_.workers, context,
+                  [queries = parts_.queries, response] { return queries->ListShares(*response); });
+}
+
 grpc::ServerUnaryReactor* UsersService::GetCaller(Context* context, const v1::GetCallerRequest*,
                                                   v1::User* response) {
   const Caller caller = CallerOf(*context, *parts_.users);
-  response->set_name(NameOf(*parts_.users, caller));
+  response->set_name(NameOf(caller, *parts_.users));
   response->set_role(ToMessage(caller.role));
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);

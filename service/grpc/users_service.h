@@ -19,6 +19,8 @@ class UsersService final : public v1::Users::CallbackService {
                                        v1::RemoveUserResponse*) override;
   grpc::ServerUnaryReactor* ListUsers(Context* context, const v1::ListUsersRequest*,
                                       v1::ListUsersResponse* response) override;
+  grpc::ServerUnaryReactor* ListShares(Context* context, const v1::ListSharesRequest*,
+                                       v1::ListSharesResponse* response) override;
   grpc::ServerUnaryReactor* GetCaller(Context* context, const v1::GetCallerRequest*,
                                       v1::User* response) override;
 

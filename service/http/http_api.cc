@@ -139,6 +139,12 @@ void HttpApi::HandleApi(HttpRequest request, HttpReply reply) {
   } else if (at[2] == "cluster") {
     if (!Checked(params, reply)) return;
     OnWorker(std::move(reply), [this] { return parts_.queries->GetCluster({}); });
+  } else if (at[2] == "pools") {
+    v1::ListPoolsRequest question;
+    question.set_page_size(PageSize(params));
+    question.set_page_token(params.Text("page_token"));
+    if (!Checked(params, reply)) return;
+    OnWorker(std::move(reply), [this, question] { return parts_.queries->ListPools(question); });
   } else if (at[2] == "events") {
     if (!Checked(params, reply)) return;
     HttpResponse response;
@@ -165,6 +171,7 @@ void HttpApi::HandleGraphs(const HttpRequest& request, HttpReply reply) {
   }
   if (at.size() == 5 && at[4] == "tasks") return Tasks(graph, request, std::move(reply));
   if (at.size() == 5 && at[4] == "task") return Task(graph, request, std::move(reply));
+  if (at.size() == 5 && at[4] == "explain") return Explain(graph, request, std::move(reply));
   if (at.size() == 5 && at[4] == "log") return Log(graph, request, std::move(reply));
   if (at.size() == 5 && at[4] == "result") return Result(graph, request, std::move(reply));
   reply(PathNotFound(request));
@@ -210,6 +217,22 @@ void HttpApi::Task(const std::string& graph, const HttpRequest& request, HttpRep
     if (task.ok()) HideVariables(*task);
     return task;
   });
+}
+
+void HttpApi::Explain(const std::string& graph, const HttpRequest& request, HttpReply reply) {
+  HttpParams params(request);
+  const std::string task = params.Text("task");
+  if (!Checked(params, reply)) return;
+  if (task.empty()) {
+    v1::ExplainGraphRequest question;
+    question.set_graph_id(graph);
+    return OnWorker(std::move(reply),
+                    [this, question] { return parts_.queries->ExplainGraph(question); });
+  }
+  v1::ExplainTaskRequest question;
+  question.set_graph_id(graph);
+  question.set_task_name(task);
+  OnWorker(std::move(reply), [this, question] { return parts_.queries->ExplainTask(question); });
 }
 
 void HttpApi::Log(const std::string& graph, const HttpRequest& request, HttpReply reply) {

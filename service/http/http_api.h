@@ -53,6 +53,7 @@ class HttpApi {
   void Graphs(const HttpRequest& request, HttpReply reply);
   void Tasks(const std::string& graph, const HttpRequest& request, HttpReply reply);
   void Task(const std::string& graph, const HttpRequest& request, HttpReply reply);
+  void Explain(const std::string& graph, const HttpRequest& request, HttpReply reply);
   void Log(const std::string& graph, const HttpRequest& request, HttpReply reply);
   void Result(const std::string& graph, const HttpRequest& request, HttpReply reply);
   void Failures(const HttpRequest& request, HttpReply reply);

@@ -130,7 +130,7 @@ FinishedAcknowledged AcknowledgementOf(int64_t delivery, std::string queue) {
 std::string Describe(const GraphSubmitted& graph) {
   return absl::StrCat("graph ", graph.graph, " name=", absl::CEscape(graph.name),
                       " queue=", absl::CEscape(graph.client_queue), " fail_fast=", graph.fail_fast,
-                      " user=", absl::CEscape(graph.user),
+                      " user=", absl::CEscape(graph.user), " share=", absl::CEscape(graph.share),
                       " submit=", EncodeTime(graph.submit_time));
 }
 

@@ -89,7 +89,7 @@ def test_a_failure_is_shown_with_the_end_of_its_log(service, open_page):
 
 def test_pools_show_their_use_and_who_waits(service, open_page, gate):
     page = open_page()
-    pool = page.locator("#pools li")
+    pool = page.locator("#pools li.pool")
     expect(pool).to_contain_text("db_connections")
     expect(pool).to_contain_text("0 of 2")
     expect(pool).to_contain_text("no task waits")
@@ -97,6 +97,8 @@ def test_pools_show_their_use_and_who_waits(service, open_page, gate):
     graph = service.submit("loads", {name: load for name in "abcde"})
     expect(pool).to_contain_text("2 of 2")
     expect(pool).to_contain_text("3 tasks wait")
+    expect(pool.locator(".holder")).to_have_count(2)
+    expect(pool.locator(".holder").first).to_contain_text("holds 1")
     expect(page.locator("#running li .consumption").first).to_have_text(
         "0.1 cores · 1 db_connections")
 

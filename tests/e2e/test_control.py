@@ -186,14 +186,17 @@ def test_sighup_takes_over_new_settings_and_ends_nothing(start, folder):
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "3 of 2 in use" in service.task(graph, "t3").reason,
                "the pool is over its capacity")
-    config.write_text("pools: {db: 3, new: 1}\n")
+    config.write_text("pools: {new: 1}\n")
     service.process.send_signal(signal.SIGHUP)
-    eventually(lambda: "pool new can be added or removed by a restart only" in service.stderr(),
-               "a new pool is refused")
+    eventually(lambda: f"pool db is needed by 4 tasks of graph {graph}" in service.stderr(),
+               "a pool that is needed does not go")
+    config.write_text("pools: {db: 2, new: 1}\n")
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "pool new none -> 1" in service.stderr(), "a new pool is made")
     config.write_text("poools: {db: 3}\n")
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "poools" in service.stderr(), "a mistake is said")
-    config.write_text("pools: {db: 2}\nlog-level: debug\nmax-streams: 7\n")
+    config.write_text("pools: {db: 2, new: 1}\nlog-level: debug\nmax-streams: 7\n")
     service.process.send_signal(signal.SIGHUP)
     eventually(lambda: "with a restart: max-streams default -> 7" in service.stderr(), "the rest is named")
     gate.touch()

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import stat
 
+import grpc
 import pytest
 
-from harness import cli, eventually
+from harness import cli, eventually, task
 
 DONE, REFUSED, WRONG = range(3)
 
@@ -147,3 +149,39 @@ def test_wrong_words_are_refused(service):
         answer = service.cli(*words)
         assert answer.returncode in (REFUSED, WRONG) and said in answer.stderr, answer.stderr
     assert service.cli("user", "list").stdout.splitlines()[1].split()[1] == "admin"
+
+
+def test_the_cluster_is_shared_out_between_users(start):
+    service = start("--cpu", "4", "--share", "alice=2", "--share", "@release=3")
+    (service.folder / "release.yaml").write_text(GRAPH)
+    alice, bob = add(service, "alice"), add(service, "bob")
+    for user, share in ((alice, ""), (bob, "share: release\n")):
+        tasks = "".join(f"- {{name: t{i}, command: [sleep, '60']}}\n" for i in range(20))
+        (service.folder / "many.yaml").write_text(f"name: many\n{share}tasks:\n{tasks}")
+        assert user.cli("submit", "many.yaml").returncode == DONE
+
+    def rows():
+        lines = service.cli("status", "--users").stdout.splitlines()
+        assert lines[0].split() == ["USER", "WEIGHT", "DUE", "HOLDS", "AVERAGE", "GRAPHS", "CONSUMPTION"]
+        return {line.split()[0]: re.split(r"  +", line) for line in lines[1:]}
+
+    eventually(lambda: {"alice", "@release"} == set(rows()), "both have graphs")
+    assert rows()["alice"][1:3] == ["2", "40 %"] and rows()["@release"][1:3] == ["3", "60 %"]
+    shares = json.loads(bob.cli("--json", "status", "--users").stdout)["shares"]
+    assert [(share["name"], share["named"], share["weight"]) for share in shares] == [
+        ("release", True, 3), ("alice", False, 2)]
+    # Alice was alone at first; what ends goes to the other.
+    for graph in ("g1", "g2"):
+        assert service.cli("cancel", graph).returncode == DONE
+    eventually(lambda: all(row[3] == "0 %" for row in rows().values()), "nothing is held")
+
+
+def test_a_share_must_be_a_word(service):
+    for name in ("a b", "@release", "x" * 33):
+        (service.folder / "odd.yaml").write_text(
+            f"name: odd\nshare: '{name}'\ntasks: [{{name: a, command: ['true']}}]\n")
+        refused = service.cli("validate", "odd.yaml", cwd=service.folder)
+        assert refused.returncode == WRONG and "odd.yaml:2:" in refused.stderr, refused.stderr
+        with pytest.raises(grpc.RpcError) as error:
+            service.submit([task("a")], share=name)
+        assert "graph.share" in error.value.details()

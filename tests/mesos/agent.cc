@@ -126,6 +126,8 @@ void Agent::Update(const TaskPtr& task, TaskStatus status) {
     status.set_timestamp(absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()));
   // What comes after the end changes nothing, as the real agent has it.
   if (IsTerminal(task->state)) return;
+  const bool killed = status.state() == mesos::TASK_KILLING || status.state() == mesos::TASK_KILLED;
+  if (draining_ && killed) status.set_reason(TaskStatus::REASON_AGENT_DRAINING);
   task->state = status.state();
   task->pending.push_back(std::move(status));
   if (task->pending.size() == 1) Forward(task, /*again=*/false);
@@ -195,6 +197,38 @@ void Agent::Acknowledge(const std::string& framework_id, const std::string& task
     executor->tasks.erase(task_id);
     RemoveIfDone(Key(framework_id, task->executor_id));
   }
+  FinishDrain();
+}
+
+void Agent::Drain() {
+  draining_ = true;
+  std::vector<std::pair<std::string, std::string>> running;
+  for (const auto& [key, task] : tasks_) {
+    if (!IsTerminal(task->state)) {
+      running.emplace_back(task->framework_id, task->info.task_id().value());
+    }
+  }
+  for (const auto& [framework_id, task_id] : running) Kill(framework_id, task_id, nullptr);
+  FinishDrain();
+}
+
+void Agent::WatchLimit(const mesos::TaskInfo& info, const ExecutorPtr& executor) {
+  if (limited_task_.empty() || info.name() != limited_task_) return;
+  context_.loop.After(absl::Milliseconds(50),
+                      [this, weak = std::weak_ptr<Executor>(executor), reason = limit_] {
+                        const ExecutorPtr executor = weak.lock();
+                        if (!executor || executor->state != ExecutorState::kRunning) return;
+                        executor->limit = reason;
+                        if (executor->simulated) {
+                          OnExecutorEnd(executor, SIGKILL);
+                        } else if (executor->process) {
+                          executor->process->Signal(SIGKILL);
+                        }
+                      });
+}
+
+void Agent::FinishDrain() {
+  if (executors_.empty() && tasks_.empty()) draining_ = false;
 }
 
 // --- From the master ----------------------------------------------------------------------------
@@ -214,6 +248,11 @@ void Agent::Launch(const mesos::FrameworkInfo& framework, const mesos::TaskInfo&
   const TaskPtr task = AddTask(framework_id, info, executor_id);
   const mesos::TaskState dropped =
       PartitionAware(framework_id) ? mesos::TASK_DROPPED : mesos::TASK_LOST;
+  if (draining_) {
+    AgentUpdate(task, dropped, TaskStatus::REASON_AGENT_DRAINING,
+                "Task was received while agent was already draining");
+    return;
+  }
   Executor* executor = FindExecutor(framework_id, executor_id);
   if (launches_executor && !command && executor != nullptr) {
     AgentUpdate(task, dropped, TaskStatus::REASON_EXECUTOR_TERMINATED,
@@ -245,6 +284,7 @@ void Agent::Launch(const mesos::FrameworkInfo& framework, const mesos::TaskInfo&
     added->tasks.insert(task_id);
     if (added->simulated) {
       added->state = ExecutorState::kRunning;
+      if (!command) WatchLimit(info, added);
       RunSimulated(task);
     } else if (command) {
       StartCommand(added, task);
@@ -268,6 +308,7 @@ void Agent::Launch(const mesos::FrameworkInfo& framework, const mesos::TaskInfo&
     case ExecutorState::kRunning:
       executor->tasks.insert(task_id);
       if (executor->simulated) {
+        WatchLimit(info, executors_.at(Key(framework_id, executor_id)));
         RunSimulated(task);
       } else {
         SendTask(executor, task->info);
@@ -375,6 +416,7 @@ void Agent::SendMessage(const std::string& framework_id, const std::string& exec
                         const std::string& data) {
   Executor* executor = FindExecutor(framework_id, executor_id);
   if (executor == nullptr || executor->state != ExecutorState::kRunning) return;
+  if (loses_messages_) return;
   mesos::executor::Event event;
   event.set_type(mesos::executor::Event::MESSAGE);
   event.mutable_message()->set_data(data);

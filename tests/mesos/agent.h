@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -76,7 +77,9 @@ class Agent {
     std::vector<mesos::TaskInfo> queued;  // until it has registered
     std::set<std::string> tasks;          // ids of all that are not forgotten
     bool ever_sent_task = false;
-    bool killed = false;  // on purpose
+    bool killed = false;                             // on purpose
+    std::optional<mesos::TaskStatus::Reason> limit;  // its container was over one, and was killed
+    bool over_time = false;                          // of a command: over its max_completion_time
   };
 
   Agent(AgentContext context, std::string id, const AgentSettings& settings, Pool total);
@@ -116,13 +119,26 @@ class Agent {
   bool partitioned() const { return partitioned_; }
   void set_partitioned(bool value) { partitioned_ = value; }
   // Whether operators get no files of it for now.
-  bool hides_files() const { return hides_files_; }
-  void set_hides_files(bool value) { hides_files_ = value; }
+  bool hides_files() const { return files_status_ != 0; }
+  // What it answers then.
+  int files_status() const { return files_status_; }
+  void set_files_status(int status) { files_status_ = status; }
+  // As DRAIN_AGENT has it: what runs is killed, and all launches are dropped until no executor is
+  // left.
+  void Drain();
+  // As with the posix launcher: what has left its session outlives its executor.
+  void set_leaves_strays(bool value) { leaves_strays_ = value; }
+  void set_loses_messages(bool value) { loses_messages_ = value; }
   bool down() const { return down_; }
   // The agent's process dies, its executors do not; after `down` it is back and waits for them.
   void Restart(absl::Duration down);
   // The host dies with all that runs on it.
   void KillAll();
+  // A container in which a task of this name runs is soon over this limit, and is killed.
+  void LimitContainersOf(const std::string& task_name, mesos::TaskStatus::Reason reason) {
+    limited_task_ = task_name;
+    limit_ = reason;
+  }
   void KillExecutor(const std::string& framework_id, const std::string& executor_id, int signal);
 
   // Keys are "framework/task" and "framework/executor".
@@ -148,6 +164,9 @@ class Agent {
   void Forward(const TaskPtr& task, bool again);
   void Retry(const TaskPtr& task, const std::string& uuid);
 
+  void FinishDrain();
+  // That a task was given to its executor.
+  void WatchLimit(const mesos::TaskInfo& info, const ExecutorPtr& executor);
   void RunSimulated(const TaskPtr& task);
   void EndSimulated(const TaskPtr& task, const SimulatedTask& plan);
 
@@ -177,7 +196,12 @@ class Agent {
   int port_ = 0;
   bool partitioned_ = false;
   bool down_ = false;
-  bool hides_files_ = false;
+  int files_status_ = 0;
+  bool loses_messages_ = false;
+  bool draining_ = false;
+  bool leaves_strays_ = false;
+  std::string limited_task_;
+  mesos::TaskStatus::Reason limit_ = mesos::TaskStatus::REASON_CONTAINER_LIMITATION;
   bool recovering_ = false;  // is back, and waits for its executors
   std::map<std::string, mesos::FrameworkInfo> frameworks_;
   absl::flat_hash_map<std::string, TaskPtr> tasks_;

@@ -146,7 +146,7 @@ void Agent::Spawn(const ExecutorPtr& executor, const TaskPtr& command_task) {
   if (command_task) update(mesos::TASK_STARTING);
   absl::StatusOr<std::unique_ptr<Process>> process =
       Process::Start(context_.loop, options, [this, executor, command_task](int status) {
-        EndProcessesOf(executor->directory);
+        if (!leaves_strays_) EndProcessesOf(executor->directory);
         if (command_task) {
           OnCommandEnd(executor, command_task, status);
         } else {
@@ -157,7 +157,16 @@ void Agent::Spawn(const ExecutorPtr& executor, const TaskPtr& command_task) {
     return OnExecutorFailed(executor, std::string(process.status().message()));
   }
   executor->process = *std::move(process);
-  if (command_task) update(mesos::TASK_RUNNING);
+  if (!command_task) return;
+  update(mesos::TASK_RUNNING);
+  if (!command_task->info.has_max_completion_time()) return;
+  context_.loop.After(absl::Nanoseconds(command_task->info.max_completion_time().nanoseconds()),
+                      [weak = std::weak_ptr<Executor>(executor)] {
+                        const ExecutorPtr executor = weak.lock();
+                        if (!executor || !executor->process) return;
+                        executor->over_time = true;
+                        executor->process->Signal(SIGKILL);
+                      });
 }
 
 void Agent::OnCommandEnd(const ExecutorPtr& executor, const TaskPtr& task, int status) {
@@ -168,7 +177,10 @@ void Agent::OnCommandEnd(const ExecutorPtr& executor, const TaskPtr& task, int s
                                                                  : mesos::TASK_FAILED);
   update.set_source(TaskStatus::SOURCE_EXECUTOR);
   update.set_message(StatusText(status));
-  if (update.state() == mesos::TASK_FAILED) {
+  if (executor->over_time) {
+    update.set_state(mesos::TASK_FAILED);
+    update.set_reason(TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED);
+  } else if (update.state() == mesos::TASK_FAILED) {
     update.set_reason(TaskStatus::REASON_COMMAND_EXECUTOR_FAILED);
   }
   update.mutable_executor_id()->set_value(executor->id);
@@ -200,8 +212,12 @@ void Agent::OnExecutorEnd(const ExecutorPtr& executor, int status) {
   for (const std::string& id : ids) {
     const auto found = tasks_.find(absl::StrCat(executor->framework_id, "/", id));
     if (found == tasks_.end() || IsTerminal(found->second->state)) continue;
-    AgentUpdate(TaskPtr(found->second), mesos::TASK_FAILED, TaskStatus::REASON_EXECUTOR_TERMINATED,
-                "Executor terminated");
+    AgentUpdate(TaskPtr(found->second), mesos::TASK_FAILED,
+                executor->limit.value_or(TaskStatus::REASON_EXECUTOR_TERMINATED),
+                !executor->limit ? "Executor terminated"
+                : *executor->limit == TaskStatus::REASON_CONTAINER_LIMITATION_DISK
+                    ? "Disk usage (20MB) exceeds quota (10MB)"
+                    : "Memory limit exceeded: Requested: 64MB Maximum Used: 64MB");
   }
   if (reachable()) {
     context_.listener.OnExecutorExited(this, executor->framework_id, executor->id, status);
@@ -216,6 +232,7 @@ void Agent::RemoveIfDone(const std::string& key) {
   if (executor->state != ExecutorState::kTerminated || !executor->tasks.empty()) return;
   executors_.erase(found);
   completed_.push_back(executor);
+  FinishDrain();
 }
 
 void Agent::Terminate(Executor* executor, bool gracefully) {

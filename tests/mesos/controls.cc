@@ -29,7 +29,21 @@ absl::Status ApplyToAgent(Master& master, Master::AgentRecord* record, const std
   } else if (what == "gone") {
     master.MarkGone(record);
   } else if (what == "hide_files") {
-    agent->set_hides_files(request.Query("on").value_or("1") != "0");
+    int status = 503;
+    if (const auto number = request.Query("status");
+        number && !absl::SimpleAtoi(*number, &status)) {
+      return absl::InvalidArgumentError("`status` is a number");
+    }
+    agent->set_files_status(request.Query("on").value_or("1") != "0" ? status : 0);
+  } else if (what == "limit") {
+    agent->LimitContainersOf(request.Query("task").value_or(""),
+                             request.Query("what").value_or("memory") == "disk"
+                                 ? mesos::TaskStatus::REASON_CONTAINER_LIMITATION_DISK
+                                 : mesos::TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY);
+  } else if (what == "leave_strays") {
+    agent->set_leaves_strays(request.Query("on").value_or("1") != "0");
+  } else if (what == "lose_messages") {
+    agent->set_loses_messages(request.Query("on").value_or("1") != "0");
   } else if (what == "restart") {
     absl::StatusOr<absl::Duration> down = MillisecondsOf(request, "down_ms", absl::ZeroDuration());
     if (!down.ok()) return down.status();
@@ -53,8 +67,14 @@ absl::Status ApplyToAgent(Master& master, Master::AgentRecord* record, const std
       unavailability.mutable_duration()->set_nanoseconds(absl::ToInt64Nanoseconds(*length));
     }
     master.Drain(record, unavailability);
+  } else if (what == "drain_agent" || what == "deactivate") {
+    master.Deactivate(record, what == "drain_agent");
+  } else if (what == "reactivate") {
+    master.Reactivate(record);
   } else if (what == "undrain") {
     master.Drain(record, std::nullopt);
+  } else if (what == "alter_executors") {
+    master.AlterExecutors(record);
   } else if (what == "foreign_task") {
     master.AddForeignTask(record, request.Query("id").value_or("foreign"));
   } else {
@@ -105,6 +125,8 @@ absl::Status ApplyControl(Master& master, const HttpRequest& request) {
     faults.cuts_next_event = true;
   } else if (what == "byte_chunks") {
     faults.byte_chunks = on;
+  } else if (what == "forbid_tasks") {
+    faults.forbids_tasks = on;
   } else if (what == "hide_agents") {
     faults.hides_agents = on;
   } else if (what == "next") {

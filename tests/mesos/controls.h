@@ -7,6 +7,7 @@
 //   /close                     every framework's stream is closed
 //   /cut_record                the next event ends in its middle, and the connection with it
 //   /byte_chunks?on            streams that begin from now on come byte by byte
+//   /forbid_tasks?on           no task is authorized to run as its user
 //   /hide_agents?on            agents are not listed to operators (403)
 //   /next?status=503&message=  the answer to the next call; 400 likewise
 //   /drop_accept               the next ACCEPT is answered with 202 and dropped
@@ -25,12 +26,23 @@
 //   /agent/N/unreachable       partitioned, and the master knows
 //   /agent/N/lost              unreachable, and all that it runs is dead
 //   /agent/N/gone              for good
-//   /agent/N/hide_files?on     reading its files fails (503)
+//   /agent/N/hide_files?on&status=  reading its files fails (503, or that)
+//   /agent/N/limit?task=&what=  a container in which a task of this name runs is soon over its
+//   limit
+//                              of `memory` or `disk`, and all that runs in it dies
+//   /agent/N/leave_strays?on   what has left its session outlives its executor
+//   /agent/N/lose_messages?on  what frameworks and executors send each other there is lost
 //   /agent/N/restart?down_ms=  its process is away for this long; its executors stay
 //   /agent/N/kill_executor?executor=&signal=   without an id: all of them
 //   /agent/N/drain?in_ms=&for_ms=  unavailable from then on, with inverse offers; without for_ms
 //                              forever
 //   /agent/N/undrain
+//   /agent/N/drain_agent       what runs there is killed, and it takes no launches until no
+//   executor
+//                              is left; nothing of it is offered until
+//   /agent/N/reactivate
+//   /agent/N/deactivate        nothing of it is offered, and what runs goes on
+//   /agent/N/alter_executors   what runs there is not as its framework would describe it
 //   /agent/N/foreign_task?id=  a task runs of which its framework does not know
 #ifndef KARTOGRAPH_TESTS_MESOS_CONTROLS_H_
 #define KARTOGRAPH_TESTS_MESOS_CONTROLS_H_

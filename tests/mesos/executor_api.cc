@@ -27,6 +27,7 @@ void Agent::SendTask(Executor* executor, const mesos::TaskInfo& info) {
   *event.mutable_launch()->mutable_task() = info;
   *event.mutable_launch()->mutable_task()->mutable_executor() = executor->info;
   SendEvent(executor, event);
+  WatchLimit(info, executors_.at(absl::StrCat(executor->framework_id, "/", executor->id)));
 }
 
 void Agent::OnExecutorCall(const HttpRequest& request, const HttpReplier& reply) {

@@ -99,7 +99,7 @@ void OnOperatorCall(const Agent& agent, const HttpRequest& request, const HttpRe
       *lists->add_completed_executors()->mutable_executor_info() = executor->info;
     }
   } else if (agent.hides_files()) {
-    return reply->Reply(503);
+    return reply->Reply(agent.files_status());
   } else if (call.type() == mesos::AgentCall::READ_FILE) {
     const fs::path path = Resolve(agent, call.read_file().path());
     std::error_code error;

@@ -123,7 +123,12 @@ void Master::OnOperatorCall(const HttpRequest& request, const HttpReplier& reply
     if (record.known != Known::kRegistered) continue;
     auto* agent = response.mutable_get_agents()->add_agents();
     *agent->mutable_agent_info() = record.agent->Info();
-    agent->set_active(true);
+    agent->set_active(!record.deactivated);
+    agent->set_deactivated(record.deactivated);
+    if (record.draining) {
+      agent->mutable_drain_info()->set_state(record.tasks.empty() ? mesos::DrainInfo::DRAINED
+                                                                  : mesos::DrainInfo::DRAINING);
+    }
     *agent->mutable_total_resources() = agent->agent_info().resources();
     agent->set_pid(absl::StrCat("slave(1)@127.0.0.1:", record.agent->port()));
   }

@@ -30,6 +30,7 @@ struct Faults {
   bool silent = false;  // no events at all; connections stay
   bool byte_chunks = false;
   bool hides_agents = false;  // from operators
+  bool forbids_tasks = false;
   bool repeats_updates = false;
   bool reorders_updates = false;
   int next_status = 0;       // 503, 400: the answer to the next call
@@ -68,6 +69,8 @@ class Master final : public AgentListener {
     Agent* agent = nullptr;
     Known known = Known::kRegistered;
     bool connected = true;
+    bool deactivated = false;  // by an operator
+    bool draining = false;     // and that is why
     absl::Time unreachable_since;
     std::optional<mesos::Unavailability> unavailability;
     std::map<std::string, mesos::ExecutorInfo> executors;           // by "framework/executor"
@@ -110,6 +113,11 @@ class Master final : public AgentListener {
   void Drain(AgentRecord* record, std::optional<mesos::Unavailability> unavailability);
   // Another master takes over, which knows nothing until agents and frameworks come.
   void FailOver(absl::Duration agents_return_after, bool keeps_registry);
+  // DRAIN_AGENT or DEACTIVATE_AGENT, and REACTIVATE_AGENT.
+  void Deactivate(AgentRecord* record, bool drain);
+  void Reactivate(AgentRecord* record);
+  // The executors there are not described as frameworks believe.
+  void AlterExecutors(AgentRecord* record);
   // A task that no framework has launched here: it runs on the agent, and uses nothing.
   void AddForeignTask(AgentRecord* record, const std::string& task_id);
 

@@ -206,6 +206,14 @@ void Master::Accept(Framework* framework, const Call::Accept& accept) {
     if (operation.type() != mesos::Offer::Operation::LAUNCH) continue;
     for (const mesos::TaskInfo& task : operation.launch().task_infos()) {
       Pool task_pool, executor_pool;
+      if (faults_.forbids_tasks) {
+        const std::string& user =
+            task.has_executor() ? task.executor().command().user() : task.command().user();
+        MasterUpdate(framework, task.task_id().value(), task.agent_id().value(), mesos::TASK_ERROR,
+                     absl::StrCat("Not authorized to launch as user '", user, "'"),
+                     TaskStatus::REASON_TASK_UNAUTHORIZED);
+        continue;
+      }
       const std::string error =
           ValidateTask(*framework, *record, task, first, left, &task_pool, &executor_pool);
       if (!error.empty()) {

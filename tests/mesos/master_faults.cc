@@ -61,6 +61,24 @@ void Master::FailOver(absl::Duration agents_return_after, bool keeps_registry) {
   });
 }
 
+void Master::Deactivate(AgentRecord* record, bool drain) {
+  record->deactivated = true;
+  record->draining = drain;
+  allocator_->SetAgentActive(record->agent->id(), false);
+  RemoveOffersOf(record);
+  if (drain) Post(record->agent, [](Agent* agent) { agent->Drain(); });
+}
+
+void Master::Reactivate(AgentRecord* record) {
+  record->deactivated = record->draining = false;
+  allocator_->SetAgentActive(record->agent->id(), true);
+  Allocate();
+}
+
+void Master::AlterExecutors(AgentRecord* record) {
+  for (auto& [key, executor] : record->executors) executor.set_name("altered");
+}
+
 void Master::AddForeignTask(AgentRecord* record, const std::string& task_id) {
   for (auto& [id, framework] : frameworks_) {
     mesos::TaskInfo info;

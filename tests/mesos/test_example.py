@@ -51,5 +51,5 @@ def test_tasks_that_cannot_run_are_given_up_and_told(mesos):
     ended = hello("--master", f"http://{cluster.master}", "--tasks", 1, "--executor", "/no/such/file")
     assert ended.returncode == 1, ended.stdout
     said = ended.stdout.splitlines()
-    assert sum(line.startswith("hello-0: lost") for line in said) == 3, ended.stdout
+    assert sum(line.startswith("hello-0: agent failed: its executor did not start") for line in said) == 3, ended.stdout
     assert said[-1] == "not everyone said hello"

@@ -144,7 +144,8 @@ def test_work_goes_to_all_agents_and_what_waits_says_why(mesos, folder):
                                  consumption={"cpu": 4}) for i in range(3)])
     eventually(lambda: list(service.states(graph).values()).count("RUNNING") == 2, "two run")
     agents = service.call("GetCluster", pb.GetClusterRequest()).agents
-    assert len(agents) == 2 and all(dict(agent.attributes) == {"rack": "b3"} for agent in agents)
+    assert len(agents) == 2 and all(
+        dict(agent.attributes) == {"rack": "b3", "mesos_id": agent.agent_id, "mesos_role": "*"} for agent in agents)
     assert len({task["agent_id"] for task in cluster.state()["tasks"]}) == 2
     assert "cpu" in service.cli("status", graph).stdout
     gate.touch()

@@ -189,9 +189,7 @@ std::string ValidateId(const std::string& id) {
 
 bool SameExecutor(const mesos::ExecutorInfo& one, const mesos::ExecutorInfo& other) {
   mesos::ExecutorInfo left = one, right = other;
-  // To whom they are allocated is known from the offer.
   for (mesos::ExecutorInfo* info : {&left, &right}) {
-    for (mesos::Resource& resource : *info->mutable_resources()) resource.clear_allocation_info();
     std::sort(info->mutable_resources()->begin(), info->mutable_resources()->end(),
               [](const mesos::Resource& a, const mesos::Resource& b) {
                 return a.SerializeAsString() < b.SerializeAsString();

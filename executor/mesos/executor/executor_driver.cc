@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "executor/mesos/digest.h"
-#include "executor/mesos/protocol/framework_message.pb.h"
+#include "executor/mesos/executor/predecessors.h"
 #include "executor/payload.pb.h"
 #include "executor/runner/host_report.h"
 #include "executor/wire/attempt.h"
@@ -27,11 +27,15 @@ using planner::Outcome;
 using v1::executor::Call;
 using v1::executor::Event;
 
-constexpr char kSandboxes[] = "sandboxes";
 constexpr char kBlobs[] = "blobs";
+constexpr absl::Duration kPredecessorPatience = absl::Seconds(5);
 constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100);
 // How long the agent's acknowledgements are waited for when everything has ended.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(1);
+// Parts of values that one message may ask for; more are asked for again.
+constexpr int kMaxValueRequests = 8;
+// The framework asks for the next part within this.
+constexpr absl::Duration kValuePatience = absl::Seconds(20);
 // Of return values that are sent again in one call, when the agent is back; more are left in their
 // sandboxes.
 constexpr size_t kMaxRepeatedBytes = 4 << 20;
@@ -113,8 +117,15 @@ std::vector<std::string> BlobsOf(const executor::Launch& launch) {
 absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_context& io,
                                                                        Options options,
                                                                        DoneFunction done) {
+  if (const int killed = EndPredecessors(options.environment.sandbox, kPredecessorPatience);
+      killed > 0) {
+    Log(absl::StrCat("killed ", killed, " processes of executors that were killed"));
+  }
+  absl::StatusOr<std::unique_ptr<SessionRecord>> sessions =
+      SessionRecord::Create(absl::StrCat(options.environment.sandbox, "/", kSessionsFile), "");
+  if (!sessions.ok()) return sessions.status();
   Runner::Options runner_options;
-  runner_options.sandbox_root = absl::StrCat(options.environment.sandbox, "/", kSandboxes);
+  runner_options.sandbox_root = absl::StrCat(options.environment.sandbox, "/", kSandboxesFolder);
   runner_options.disk_limits = options.disk_limits;
   runner_options.logs_read_remotely = true;
   runner_options.workers.memory = options.idle_memory;
@@ -126,20 +137,22 @@ absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_
       SandboxRemover::Create(runner_options.sandbox_root);
   if (!remover.ok()) return remover.status();
   absl::StatusOr<std::unique_ptr<RunnerProcesses>> processes =
-      RunnerProcesses::Create(std::move(runner_options));
+      RunnerProcesses::Create(std::move(runner_options), sessions->get());
   if (!processes.ok()) return processes.status();
   return std::unique_ptr<ExecutorDriver>(
-      new ExecutorDriver(io, std::move(options), std::move(done), *std::move(processes),
-                         *std::move(remover), *std::move(blobs)));
+      new ExecutorDriver(io, std::move(options), std::move(done), *std::move(sessions),
+                         *std::move(processes), *std::move(remover), *std::move(blobs)));
 }
 
 ExecutorDriver::ExecutorDriver(asio::io_context& io, Options options, DoneFunction done,
+                               std::unique_ptr<SessionRecord> sessions,
                                std::unique_ptr<RunnerProcesses> processes,
                                std::unique_ptr<SandboxRemover> remover,
                                std::unique_ptr<BlobFetcher> blobs)
     : io_(io),
       options_(std::move(options)),
       done_(std::move(done)),
+      sessions_(std::move(sessions)),
       processes_(std::move(processes)),
       remover_(std::move(remover)),
       blobs_(std::move(blobs)),
@@ -380,6 +393,33 @@ void ExecutorDriver::OnMessage(const std::string& data) {
   }
   for (uint32_t graph : message.discard_graphs()) remover_->Discard(graph);
   for (const v1::BlobPart& part : message.blob_parts()) blobs_->Receive(part);
+  SendValues(message);
+}
+
+void ExecutorDriver::SendValues(const v1::ToExecutor& wanted) {
+  if (!subscribed_) return;  // it is asked again
+  const int count = std::min(wanted.value_requests_size(), kMaxValueRequests);
+  for (int i = 0; i < count; ++i) {
+    const v1::ValueRequest& request = wanted.value_requests(i);
+    v1::FromExecutor answer;
+    v1::ValuePart& part = *answer.add_value_parts();
+    part.set_attempt(request.attempt());
+    part.set_offset(request.offset());
+    absl::StatusOr<std::string> data = absl::NotFoundError("no such offset");
+    if (request.offset() >= 0) {
+      data = processes_->ReadResultPart({request.attempt()}, request.offset(),
+                                        static_cast<int64_t>(options_.max_sent_result_bytes));
+    }
+    if (data.ok() && !data->empty()) {
+      part.set_data(*std::move(data));
+    } else {
+      part.set_not_kept(true);
+    }
+    Call call = NewCall(Call::MESSAGE);
+    call.mutable_message()->set_data(answer.SerializeAsString());
+    session_->Call(call.SerializeAsString(), nullptr);
+    value_asked_at_ = clock_.SteadyNow();
+  }
 }
 
 v1::TaskStatus ExecutorDriver::NewStatus(const std::string& task_id, v1::TaskState state) const {
@@ -421,7 +461,7 @@ void ExecutorDriver::SetContent(const AttemptReport& report, bool names_file,
   message.set_incarnation(report.incarnation);
   if (names_file) {
     message.set_return_value_file(
-        absl::StrCat(kSandboxes, "/", SandboxFolder(update.attempt), "/result"));
+        absl::StrCat(kSandboxesFolder, "/", SandboxFolder(update.attempt), "/result"));
     message.set_return_value_bytes(report.return_value_bytes);
   }
   message.SerializeToString(status->mutable_data());
@@ -472,7 +512,9 @@ void ExecutorDriver::Turn() {
   if (connect_at_ <= now && !ending_) Connect();
   SendUpdates();
   if (report_at_ <= now) ReportHost();
-  attempts_.AllowIdleExit(subscribed_ && outbox_.empty());
+  // While the framework reads a value, there is something to do.
+  const bool value_wanted = value_asked_at_ + kValuePatience > now;
+  attempts_.AllowIdleExit(subscribed_ && outbox_.empty() && !value_wanted);
   if (attempts_.ShouldExit()) BeginEnd(0, "there was nothing to do");
   now = clock_.SteadyNow();
   if (IsDone(now)) {
@@ -485,6 +527,7 @@ void ExecutorDriver::Turn() {
 
 void ExecutorDriver::ArmTimer(SteadyTime now) {
   SteadyTime due = std::min({report_at_, attempts_.NextWork(), attempts_.NextReportAt()});
+  if (value_asked_at_ + kValuePatience > now) due = std::min(due, value_asked_at_ + kValuePatience);
   if (subscribed_) due = std::min(due, blobs_->NextRequest());
   if (ending_) {
     due = std::min({due, end_by_, flush_by_});

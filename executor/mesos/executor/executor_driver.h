@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "executor/agent/agent.h"
 #include "executor/agent/runner_processes.h"
+#include "executor/agent/session_record.h"
 #include "executor/disk_limits.h"
 #include "executor/mesos/api_session.h"
 #include "executor/mesos/executor/blob_fetcher.h"
@@ -27,6 +28,7 @@
 #include "executor/mesos/executor/outbox.h"
 #include "executor/mesos/executor/sandbox_remover.h"
 #include "executor/mesos/protocol/executor.pb.h"
+#include "executor/mesos/protocol/framework_message.pb.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 
@@ -61,13 +63,15 @@ class ExecutorDriver {
     // Of these each attempt is given instances for itself, the lowest numbers that are free on this
     // host. There are as many as Mesos has counted, so no number reaches the agent's own.
     std::vector<planner::Resource> indexed;
-    // A larger return value stays in its sandbox, and the update says where.
+    // A larger return value stays in its sandbox, and the update says where. The framework asks for
+    // it in messages, in parts of at most this size.
     size_t max_sent_result_bytes = 512 << 10;
   };
   // The status to exit with, and why, for people. Must not destroy the executor.
   using DoneFunction = std::function<void(int status, const std::string& reason)>;
 
-  // Connects when the io_context runs. `done` is called once.
+  // Ends what executors before it have left (predecessors.h), and connects when the io_context
+  // runs. `done` is called once.
   static absl::StatusOr<std::unique_ptr<ExecutorDriver>> Create(boost::asio::io_context& io,
                                                                 Options options, DoneFunction done);
   // Kills what still runs.
@@ -80,6 +84,7 @@ class ExecutorDriver {
   static constexpr SteadyTime kNever = SteadyTime::InfiniteFuture();
 
   ExecutorDriver(boost::asio::io_context& io, Options options, DoneFunction done,
+                 std::unique_ptr<SessionRecord> sessions,
                  std::unique_ptr<RunnerProcesses> processes,
                  std::unique_ptr<SandboxRemover> remover, std::unique_ptr<BlobFetcher> blobs);
 
@@ -96,6 +101,7 @@ class ExecutorDriver {
   void Launch(kartograph::mesos::TaskInfo task);
   void Kill(const kartograph::mesos::executor::Event::Kill& kill);
   void OnMessage(const std::string& data);
+  void SendValues(const kartograph::mesos::ToExecutor& wanted);
   // Launches those whose blobs have come, and asks for others.
   void FetchBlobs();
   // The end of an attempt that waits for its blobs. False where there is none.
@@ -123,6 +129,7 @@ class ExecutorDriver {
   const Options options_;
   const DoneFunction done_;
   const Clock& clock_ = Clock::System();
+  const std::unique_ptr<SessionRecord> sessions_;
   const std::unique_ptr<RunnerProcesses> processes_;
   const std::unique_ptr<SandboxRemover> remover_;
   const std::unique_ptr<BlobFetcher> blobs_;
@@ -151,6 +158,7 @@ class ExecutorDriver {
   // Ends in the outbox whose return values are left on disk; by task id.
   absl::flat_hash_map<std::string, AttemptReport> return_values_;
   SteadyTime report_at_ = kNever;
+  SteadyTime value_asked_at_ = SteadyTime::InfinitePast();  // for a part of one, last
 
   bool turn_scheduled_ = false;
   bool is_done_ = false;

@@ -52,7 +52,17 @@ std::vector<Resource> ForRole(const google::protobuf::RepeatedPtrField<Resource>
 
 bool IsSame(const AgentCapacity& a, const AgentCapacity& b) {
   return a.agent_name == b.agent_name && a.resources == b.resources &&
-         a.for_one_attempt == b.for_one_attempt && a.attributes == b.attributes;
+         a.for_one_attempt == b.for_one_attempt && a.attributes == b.attributes &&
+         a.closed == b.closed;
+}
+
+using kartograph::mesos::DrainInfo;
+
+std::string WhyClosed(const MasterResponse::GetAgents::Agent& agent) {
+  if (!agent.deactivated()) return "";
+  if (agent.drain_info().state() == DrainInfo::DRAINING) return "is being drained by its operator";
+  if (agent.drain_info().state() == DrainInfo::DRAINED) return "was drained by its operator";
+  return "was deactivated by its operator";
 }
 
 }  // namespace
@@ -126,10 +136,12 @@ asio::awaitable<void> AgentDirectory::AskAndTell(Endpoint master, Done done, int
 
 std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) {
   std::vector<AgentCapacity> report;
+  closed_.clear();
   for (const auto& known : response.get_agents().agents()) {
     const std::string& id = known.agent_info().id().value();
     known_.insert(id);
-    if (!known.active() || known.deactivated()) continue;
+    if (known.deactivated()) closed_.insert(id);
+    if (!known.active() && !known.deactivated()) continue;
     for (const std::string& role : options_.roles) {
       AgentCapacity has;
       has.agent = ToAgentId({id, role}, options_.roles);
@@ -141,8 +153,14 @@ std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) 
         has.resources -= options_.executor;
         has.for_one_attempt = resources.available();
         has.for_one_attempt -= options_.executor;
+      } else if (!resources.all().empty()) {
+        has.closed = absl::StrCat("has ", resources.available().ToString(),
+                                  ", which is less than kartograph-executor takes for itself (",
+                                  options_.executor.ToString(),
+                                  ": --mesos-executor-cpu, --mesos-executor-ram)");
       }
-      has.attributes = AttributesOf(known.agent_info().attributes());
+      if (known.deactivated()) has.closed = WhyClosed(known);
+      has.attributes = AttributesOf(known.agent_info().attributes(), {id, role});
       AgentCapacity& last = reported_[has.agent];
       if (IsSame(has, last)) continue;
       last = has;

@@ -45,6 +45,8 @@ class AgentDirectory {
   // answer; of several calls that wait only the last is answered, and none after Forget or Stop.
   using Done = std::function<void(absl::StatusOr<std::vector<AgentCapacity>>)>;
   void AskWhatTheyHave(Endpoint master, Done done);
+  // By Mesos's ids: those that the last answer showed as drained or deactivated by an operator.
+  const absl::flat_hash_set<std::string>& closed() const { return closed_; }
   // The next answer includes it again, or all. One that is under way is dropped: it may be older.
   void Forget(const std::string& agent);
   void ForgetAll();
@@ -60,6 +62,7 @@ class AgentDirectory {
   const Options options_;
   absl::flat_hash_map<std::string, Endpoint> endpoints_;
   absl::flat_hash_set<std::string> known_;
+  absl::flat_hash_set<std::string> closed_;
   absl::flat_hash_map<AgentId, AgentCapacity> reported_;
   int asked_ = 0;
 };

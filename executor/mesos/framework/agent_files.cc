@@ -18,12 +18,11 @@ using kartograph::mesos::AgentResponse;
 namespace {
 
 constexpr uint64_t kPieceBytes = 64 << 10;
-constexpr uint64_t kMaxResult = 64 << 20;  // as kartograph-executor's
 constexpr int64_t kMaxFileBytes = int64_t{1} << 62;
 
 absl::Status TooLarge(uint64_t bytes) {
-  return absl::OutOfRangeError(
-      absl::StrCat("the return value has ", bytes, " bytes; at most ", kMaxResult, " are kept"));
+  return absl::OutOfRangeError(absl::StrCat("the return value has ", bytes, " bytes; at most ",
+                                            AgentFiles::kMaxResult, " are kept"));
 }
 
 // Puts a notice in the place of what was cut out, as `told`, of a part of a log.
@@ -135,19 +134,20 @@ AgentFiles::Result<std::string> AgentFiles::ReadAll(std::string agent, Endpoint 
                                                     std::string path, int64_t bytes) {
   absl::StatusOr<Endpoint> endpoint = co_await directory_.Find(std::move(agent), std::move(master));
   if (!endpoint.ok()) co_return endpoint.status();
-  if (bytes > static_cast<int64_t>(kMaxResult)) co_return TooLarge(static_cast<uint64_t>(bytes));
+  if (bytes > kMaxResult) co_return TooLarge(static_cast<uint64_t>(bytes));
   std::string value;
   while (bytes < 0 || static_cast<int64_t>(value.size()) < bytes) {
     auto piece = co_await ReadPiece(*endpoint, path, value.size(), kPieceBytes);
     if (!piece.ok()) co_return piece.status();
-    if (bytes < 0 && piece->size() > kMaxResult) co_return TooLarge(piece->size());
+    if (bytes < 0 && piece->size() > static_cast<uint64_t>(kMaxResult))
+      co_return TooLarge(piece->size());
     if (piece->data().empty() && bytes < 0) co_return value;
     if (piece->data().empty()) {
       co_return absl::NotFoundError(
           absl::StrCat(path, " has ", value.size(), " bytes, not ", bytes));
     }
     value += piece->data();
-    if (value.size() > kMaxResult) co_return TooLarge(value.size());
+    if (value.size() > static_cast<size_t>(kMaxResult)) co_return TooLarge(value.size());
   }
   value.resize(static_cast<size_t>(bytes));
   co_return value;

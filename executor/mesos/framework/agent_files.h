@@ -19,12 +19,14 @@
 namespace kartograph::executor::mesos {
 
 // Bound to the io_context's thread. Errors are for people: NotFound where the file is not there
-// (any more), Unavailable where its agent does not answer.
+// (any more), Unavailable where its agent does not answer, PermissionDenied where we may not read.
 class AgentFiles {
  public:
   // `api` and `directory` outlive this.
   AgentFiles(boost::asio::io_context& io, OperatorApi* api, AgentDirectory* directory)
       : io_(io), api_(*api), directory_(*directory) {}
+
+  static constexpr int64_t kMaxResult = 64 << 20;  // as kartograph-executor's
 
   // No callback is called any more.
   void Stop() { *alive_ = false; }

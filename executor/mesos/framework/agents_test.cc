@@ -8,6 +8,7 @@
 namespace kartograph::stand_in {
 namespace {
 
+using executor::AgentCapacity;
 using executor::AgentUnreachable;
 using executor::AttemptUpdate;
 using executor::Launch;
@@ -131,6 +132,59 @@ TEST_F(AgentsTest, AnIdleAgentIsGivenBackForItsMaintenance) {
   Control("/agent/0/drain?in_ms=3600000");
   AwaitCalls("ACCEPT_INVERSE_OFFERS", 1);
   EXPECT_EQ(mesos().counters().calls["DECLINE_INVERSE_OFFERS"], 0);
+}
+
+TEST_F(AgentsTest, OnAnAgentThatIsDrainedOurIdleExecutorEndsAtOnce) {
+  options_.ask_for_agents_at_most = absl::ZeroDuration();
+  StartAll();
+  const Launch launch = kartograph().Run("quick", 0);
+  kartograph().AwaitEnd(launch.attempt);
+  kartograph().cluster().Acknowledge({launch.attempt});
+  AwaitNoTasks();
+  ASSERT_EQ(Executors().size(), 1u);
+  kartograph().AwaitOffer();
+  kartograph().Forget();
+  Control("/agent/0/drain_agent");
+  const AgentCapacity closed = kartograph().Await<AgentCapacity>(
+      [](const AgentCapacity& told) { return !told.closed.empty(); });
+  EXPECT_EQ(closed.agent, launch.agent);
+  EXPECT_EQ(closed.closed, "was drained by its operator");
+  AwaitCalls("SHUTDOWN", 1);
+  AwaitMesos([](const Master& master) { return master.all_agents()[0]->executors().empty(); });
+  Control("/agent/0/reactivate");
+  kartograph().Run("quick", 1);
+  EXPECT_EQ(mesos().counters().update_states["TASK_DROPPED"], 0);
+}
+
+TEST_F(AgentsTest, WhatAnAgentDropsBecauseItIsDrainedSetsItAsideAndEndsItsExecutor) {
+  StartAll();
+  const Launch launch = kartograph().Run("forever", 0);
+  Control("/agent/0/drain_agent");
+  Control("/agent/0/reactivate");
+  // Until this is acknowledged, it goes on draining.
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kCancelled);
+  const Launch dropped = LaunchOn(kartograph().AwaitOffer().agent, "quick", 1);
+  kartograph().cluster().Execute({dropped});
+  const AttemptUpdate end = kartograph().AwaitEnd(dropped.attempt);
+  EXPECT_EQ(end.outcome, Outcome::kAgentFailed);
+  EXPECT_THAT(end.message, testing::HasSubstr("drained"));
+  kartograph().cluster().Acknowledge({launch.attempt, dropped.attempt});
+  AwaitCalls("SHUTDOWN", 1);
+  AwaitMesos([](const Master& master) { return master.all_agents()[0]->executors().empty(); });
+  kartograph().Run("quick", 2);
+}
+
+TEST_F(AgentsTest, ADeactivatedAgentSaysSo) {
+  options_.ask_for_agents_every = absl::Milliseconds(50);
+  StartAll();
+  kartograph().AwaitOffer();
+  Control("/agent/0/deactivate");
+  const AgentCapacity closed = kartograph().Await<AgentCapacity>(
+      [](const AgentCapacity& told) { return !told.closed.empty(); });
+  EXPECT_EQ(closed.closed, "was deactivated by its operator");
+  kartograph().Forget();
+  Control("/agent/0/reactivate");
+  kartograph().Await<AgentCapacity>([](const AgentCapacity& told) { return told.closed.empty(); });
 }
 
 TEST_F(AgentsTest, ABusyAgentIsNotGivenBack) {

@@ -1,7 +1,9 @@
 // Masters that move, break or are silent.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <fstream>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "executor/mesos/framework/credentials.h"
@@ -151,6 +153,26 @@ TEST_F(ConnectionTest, AuthenticatesAtMasterAndAgents) {
   mesos().Inspect([](const Master& master) {
     EXPECT_EQ(master.frameworks().begin()->second.info.principal(), "kartograph");
   });
+}
+
+TEST_F(ConnectionTest, ASecretThatIsChangedCountsFromTheNextConnection) {
+  settings_.user = "kartograph";
+  settings_.password = "s3cret";
+  options_.principal = "kartograph";
+  const auto is_changed = std::make_shared<std::atomic<bool>>(false);
+  options_.ask_for_agents_every = absl::Milliseconds(50);
+  options_.subscription.renew_authorization = [is_changed] {
+    return executor::mesos::BasicAuthorization({"kartograph", *is_changed ? "s3cret" : "old"});
+  };
+  StartMesos();
+  StartKartograph();
+  EXPECT_THAT(kartograph().Await<Disconnected>().reason, HasSubstr("401"));
+  *is_changed = true;
+  kartograph().Await<Connected>();
+  // It asks for the agents as well.
+  kartograph().Await<executor::AgentCapacity>();
+  kartograph().cluster().offers()->Suppress();
+  AwaitCalls("SUPPRESS", 1);
 }
 
 TEST_F(ConnectionTest, AWrongPasswordIsTold) {

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "executor/mesos/digest.h"
+#include "base/sha256.h"
 
 namespace kartograph::executor::mesos {
 
@@ -47,16 +47,23 @@ void Executors::SetFramework(const std::string& framework_id) {
   known_.clear();
   ended_.clear();
   ended_order_.clear();
+  prefixes_.clear();
   framework_id_ = framework_id;
-  digest_ = Digest(absl::StrCat(Describe().SerializeAsString(), options_.resources.ToString()));
 }
 
 bool Executors::IsOurs(absl::string_view executor_id) {
   return absl::StartsWith(executor_id, kIdPrefix);
 }
 
-std::string Executors::Prefix(absl::string_view role) const {
-  return absl::StrCat(kIdPrefix, digest_, "-", Digest(role).substr(0, 4), "-");
+// All that Mesos compares, but for what KindOf says.
+const std::string& Executors::Prefix(absl::string_view role) {
+  auto [it, is_new] = prefixes_.try_emplace(role);
+  if (is_new) {
+    const std::string described = absl::StrCat(Describe().SerializeAsString(), "\n",
+                                               options_.resources.ToString(), "\n", role);
+    it->second = absl::StrCat(kIdPrefix, Sha256Hex(described), "-");
+  }
+  return it->second;
 }
 
 ExecutorInfo Executors::Describe() const {
@@ -66,6 +73,7 @@ ExecutorInfo Executors::Describe() const {
   info.set_name(kName);
   kartograph::mesos::CommandInfo& command = *info.mutable_command();
   command.set_shell(false);
+  if (!options_.user.empty()) command.set_user(options_.user);
   command.set_value(options_.path);
   if (!options_.url.empty()) {
     kartograph::mesos::CommandInfo::URI& uri = *command.add_uris();

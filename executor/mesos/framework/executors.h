@@ -20,7 +20,8 @@ namespace kartograph::executor::mesos {
 
 // Mesos takes a launch on a running executor only with exactly the description with which that one
 // was started. So the id holds a digest of the description, and an executor of an earlier
-// kartographd is used on if it would be described the same today. Every start has an id of its own:
+// kartographd is used on if it would be described the same today. The role is a part of that, as it
+// is of the resources that the executor was started with. Every start has an id of its own:
 // the sandbox, with the logs of its attempts, is found by it. Thread-compatible.
 class Executors {
  public:
@@ -31,6 +32,7 @@ class Executors {
     std::vector<std::string> arguments;
     // Its own resources, beside those of its attempts. Mesos wants at least 0.01 cpu and 32 MiB.
     planner::ResourceVector resources;
+    std::string user = {};  // that it runs as, and its attempts; empty: the framework's
   };
   // `random_suffix` makes ids differ.
   Executors(Options options, std::function<std::string()> random_suffix);
@@ -46,8 +48,8 @@ class Executors {
   // One to be started with these resources, which are options().resources out of an offer.
   kartograph::mesos::ExecutorInfo New(const std::vector<kartograph::mesos::Resource>& resources,
                                       absl::string_view role);
-  // It has ended: its id is not used again. Kept for as many as have ended lately, because only
-  // offers that were on their way can still name them.
+  // It has ended, or Mesos takes no launch on it: its id is not used again. Kept for as many as
+  // have ended lately, because only offers that were on their way can still name them.
   void Forget(const std::string& executor_id);
   static constexpr size_t kMaxEnded = 100000;
 
@@ -57,13 +59,13 @@ class Executors {
  private:
   kartograph::mesos::ExecutorInfo Describe() const;
   // How ids of executors for this role begin.
-  std::string Prefix(absl::string_view role) const;
+  const std::string& Prefix(absl::string_view role);
   const kartograph::mesos::ExecutorInfo* Known(const std::string& id, absl::string_view role);
 
   const Options options_;
   const std::function<std::string()> random_suffix_;
   std::string framework_id_;
-  std::string digest_;
+  absl::flat_hash_map<std::string, std::string> prefixes_;  // by role
   absl::flat_hash_map<std::string, kartograph::mesos::ExecutorInfo> known_;
   absl::flat_hash_set<std::string> ended_;
   std::deque<std::string> ended_order_;  // the oldest first

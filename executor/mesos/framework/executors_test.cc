@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -146,6 +147,31 @@ TEST_F(ExecutorsTest, OneOfAnEarlierProcessIsFoundWhereItIsDescribedTheSame) {
   EXPECT_EQ(Find(other_resources, running, "kg"), nullptr);
   Executors other_framework = Make(Fetched(), "f-2");
   EXPECT_EQ(Find(other_framework, running, "kg"), nullptr);
+}
+
+TEST_F(ExecutorsTest, IdsDifferWhateverLetterOfTheirDescriptionDiffers) {
+  Executors executors = Make(Fetched());
+  std::set<std::string> ids;
+  for (const std::string role : {"team1", "team2", "team3", "maps/team1", "maps/team2"}) {
+    const std::string id = executors.New(Own(executors, role), role).executor_id().value();
+    ids.insert(id.substr(0, id.rfind('-')));
+    for (const std::string other : {"team1", "team2", "team3", "maps/team1", "maps/team2"}) {
+      Executors later = Make(Fetched());
+      EXPECT_EQ(Find(later, {id}, other) != nullptr, role == other) << role << " " << other;
+    }
+  }
+  EXPECT_EQ(ids.size(), 5u);
+}
+
+TEST_F(ExecutorsTest, OneOfAnotherUserIsNotUsed) {
+  Executors::Options options = Fetched();
+  options.user = "maps1";
+  Executors earlier = Make(options);
+  const v1::ExecutorInfo info = earlier.New(Own(earlier, "kg"), "kg");
+  EXPECT_EQ(info.command().user(), "maps1");
+  options.user = "maps2";
+  Executors later = Make(options);
+  EXPECT_EQ(Find(later, {info.executor_id().value()}, "kg"), nullptr);
 }
 
 TEST_F(ExecutorsTest, OneOfAnEarlierProcessOnReservedResourcesIsNotUsed) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/sha256.h"
 #include "executor/mesos/framework/testing/framework_fixture.h"
@@ -176,6 +177,7 @@ TEST_F(FilesTest, TheEndOfAnotherHistorysAttemptIsAcknowledgedAndNotTold) {
   EXPECT_FALSE(kartograph().Has<executor::AttemptUpdate>(ended));
   // The master's answer that the other one runs, which it gives without the incarnation.
   kartograph().Forget();
+  Control("/rescind");
   // What it has launched itself is reported to it, after a restart too.
   const Launch own =
       Shell(absl::StrCat("while [ ! -e ", folder(), "/go-on ]; do sleep 0.01; done; exit 4"), 0);
@@ -194,8 +196,66 @@ TEST_F(FilesTest, ALargeReturnValueComesByFile) {
   EXPECT_EQ(end.return_value, std::string(600000, 'x'));
 }
 
-TEST_F(FilesTest, AnEndIsNotToldBeforeItsReturnValueCanBeRead) {
+TEST_F(FilesTest, AnExecutorThatDoesNotStartIsItsAgentsFailure) {
+  uint32_t task = 0;
+  // What is not there, and what ends before it can run anything.
+  for (const std::string program : {"/no/such/executor", "/bin/false"}) {
+    options_.executors.path = program;
+    StartAll();
+    const Launch launch = Shell("true", task++);
+    const AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
+    EXPECT_EQ(end.outcome, Outcome::kAgentFailed) << end.message;
+    EXPECT_THAT(end.message, HasSubstr("its executor"));
+  }
+}
+
+TEST_F(FilesTest, ALargeReturnValueComesThoughTheAgentsFilesAreClosedToUs) {
   StartAll();
+  Control("/agent/0/hide_files?status=403");
+  const Launch launch = Shell("head -c 3000000 /dev/zero | tr '\\0' x > $KARTOGRAPH_RESULT", 0);
+  const AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
+  EXPECT_EQ(end.outcome, Outcome::kSucceeded) << end.message;
+  EXPECT_EQ(end.return_value, std::string(3000000, 'x'));
+}
+
+TEST_F(FilesTest, WhereNobodyMayReadTheReturnValueTheAttemptFailsAtOnce) {
+  options_.values.ask_again = absl::Milliseconds(20);
+  StartAll();
+  Control("/agent/0/lose_messages");
+  for (const std::string status : {"401", "403"}) {
+    Control("/agent/0/hide_files?status=" + status);
+    const Launch launch =
+        Shell("head -c 600000 /dev/zero > $KARTOGRAPH_RESULT", status == "401" ? 0 : 1);
+    const AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
+    EXPECT_TRUE(planner::SpendsAttempt(end.outcome)) << planner::ToString(end.outcome);
+    EXPECT_THAT(end.message, HasSubstr("does not let us read"));
+    EXPECT_THAT(end.message, HasSubstr("answers " + status));
+    EXPECT_THAT(end.message, HasSubstr("--mesos-principal"));
+    kartograph().cluster().Acknowledge({launch.attempt});
+  }
+}
+
+TEST_F(FilesTest, ACancelEndsTheReadingOfAReturnValue) {
+  options_.values.ask_again = absl::Milliseconds(20);
+  StartAll();
+  Control("/agent/0/lose_messages");
+  Control("/agent/0/hide_files");
+  const Launch launch = Shell("head -c 600000 /dev/zero > $KARTOGRAPH_RESULT", 0);
+  const AttemptUpdate waits = kartograph().Await<AttemptUpdate>([](const AttemptUpdate& update) {
+    return absl::StrContains(update.message, "return value") &&
+           absl::StrContains(update.message, "503");
+  });
+  EXPECT_EQ(waits.outcome, Outcome::kNone);
+  kartograph().cluster().Cancel(launch.attempt, launch.agent, absl::Seconds(10));
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kCancelled);
+  kartograph().cluster().Acknowledge({launch.attempt});
+  AwaitNoTasks();
+}
+
+TEST_F(FilesTest, AnEndIsNotToldBeforeItsReturnValueCanBeRead) {
+  options_.values.ask_again = absl::Milliseconds(20);
+  StartAll();
+  Control("/agent/0/lose_messages");
   const std::string gate = folder() + "/gate";
   const Launch launch =
       Shell("until test -e " + gate +

@@ -27,6 +27,8 @@ constexpr char kUnknown[] = "unknown";
 constexpr size_t kMaxFilters = 32;
 // An inverse offer for an agent where attempts of ours run comes again after this long.
 constexpr double kInverseRefusalSeconds = 60;
+// Executors, and tasks, whose containers were over a limit: more are forgotten with the connection.
+constexpr size_t kMaxLimited = 100000;
 // From when an agent has come or gone until all agents are asked for again.
 constexpr absl::Duration kChangedAgentsDelay = absl::Seconds(1);
 // Of blobs that one message of an executor asks for; more are asked for again.
@@ -37,6 +39,12 @@ constexpr char kGpus[] = "gpus";
 std::string RandomSuffix() {
   std::random_device random;
   return absl::StrFormat("%08x", random());
+}
+
+Executors::Options WithUser(const FrameworkOptions& options) {
+  Executors::Options executors = options.executors;
+  executors.user = options.user;
+  return executors;
 }
 
 OfferedResources::Revocable RevocableOf(const FrameworkOptions& options) {
@@ -51,24 +59,27 @@ Framework::Framework(boost::asio::io_context& io, FrameworkOptions options, List
       options_(std::move(options)),
       listener_(std::move(listener)),
       id_file_(options_.id_file),
-      executors_(options_.executors, RandomSuffix),
-      offers_({options_.roles, RevocableOf(options_)}, &executors_),
+      executors_(WithUser(options_), RandomSuffix),
+      offers_({options_.roles, RevocableOf(options_), options_.clock}, &executors_),
       subscription_(io, options_.subscription,
                     {[this] { return Subscribe(); }, [this](const Event& event) { OnEvent(event); },
                      [this](const std::string& reason) { OnLost(reason); }}),
-      operator_api_(io, {options_.subscription.authorization, options_.subscription.tls_context}),
+      operator_api_(io,
+                    {options_.subscription.authorization, options_.subscription.renew_authorization,
+                     options_.subscription.tls_context}),
       agents_(io, &operator_api_,
               {options_.roles, RevocableOf(options_), options_.executors.resources}),
       files_(io, &operator_api_, &agents_),
       to_kill_(options_.repeat),
       to_reconcile_(options_.repeat),
-      due_(io) {}
+      due_(io),
+      values_(options_.values) {}
 
 absl::Status Framework::Prepare() {
   absl::StatusOr<StoredFrameworkId> stored = id_file_.Read();
   if (!stored.ok()) return stored.status();
   id_ = *std::move(stored);
-  if (options_.abandon.empty()) return absl::OkStatus();
+  if (options_.abandon.empty()) return CheckRegistration();
   if (id_.id.empty()) {
     // Its tasks cannot be ended from here: whoever gives it up says so.
     abandoned_ = options_.abandon == kUnknown;
@@ -77,6 +88,39 @@ absl::Status Framework::Prepare() {
   } else {
     spdlog::info("mesos: framework {} is not the one to be abandoned ({}), so it is kept", id_.id,
                  options_.abandon);
+    return CheckRegistration();
+  }
+  return absl::OkStatus();
+}
+
+StoredFrameworkId::Registration Framework::Registration() const {
+  return {options_.user, options_.principal, options_.checkpoint};
+}
+
+absl::Status Framework::CheckRegistration() const {
+  if (id_.id.empty() || !id_.registration) return absl::OkStatus();
+  const StoredFrameworkId::Registration& as = *id_.registration;
+  const auto refuse = [this](absl::string_view setting, absl::string_view was) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(setting, ": framework ", id_.id, " was registered ", was,
+                     ", and Mesos does not let a framework change that: set it back, or start with "
+                     "--mesos-abandon ",
+                     id_.id, ", which ends its tasks and goes on as a new framework"));
+  };
+  if (as.checkpoint != options_.checkpoint) {
+    return refuse("--mesos-checkpoint", as.checkpoint ? "with true" : "with false");
+  }
+  if (as.principal != options_.principal) {
+    return refuse("--mesos-principal", as.principal.empty()
+                                           ? "without a principal"
+                                           : absl::StrCat("with principal ", as.principal));
+  }
+  if (as.user != options_.user) {
+    spdlog::info(
+        "mesos: tasks that are launched from now on run as {}; those that run already go on as "
+        "they "
+        "were launched, and Mesos's pages show {} for the framework",
+        options_.user, as.user);
   }
   return absl::OkStatus();
 }
@@ -106,15 +150,17 @@ FrameworkInfo Framework::Describe() const {
   using Capability = FrameworkInfo::Capability;
   FrameworkInfo info;
   info.set_name(options_.name);
-  info.set_user(options_.user);
+  // None of these can be changed later. What is launched names its user.
+  const StoredFrameworkId::Registration as = id_.registration.value_or(Registration());
+  info.set_user(as.user);
   if (!id_.id.empty()) info.mutable_id()->set_value(id_.id);
   // A framework that has nothing to lose yet is not to outlive us: should its id not be stored, no
   // one would ever come back for it.
   const bool keep = !id_.id.empty();
   info.set_failover_timeout(keep ? absl::ToDoubleSeconds(options_.failover_timeout) : 0);
-  info.set_checkpoint(options_.checkpoint);
+  info.set_checkpoint(as.checkpoint);
   if (!options_.hostname.empty()) info.set_hostname(options_.hostname);
-  if (!options_.principal.empty()) info.set_principal(options_.principal);
+  if (!as.principal.empty()) info.set_principal(as.principal);
   if (!options_.web_ui.empty()) info.set_webui_url(options_.web_ui);
   for (const std::string& role : options_.roles) info.add_roles(role);
   for (Capability::Type type : {Capability::TASK_KILLING_STATE, Capability::PARTITION_AWARE,
@@ -171,6 +217,7 @@ void Framework::OnEvent(const Event& event) {
     case Event::RESCIND:
       if (offers_.Remove(event.rescind().offer_id().value())) {
         listener_({OfferRescinded{event.rescind().offer_id().value()}});
+        AskForAgentsAfterRescind();
       }
       return;
     case Event::UPDATE:
@@ -199,13 +246,17 @@ void Framework::OnSubscribed(const Event::Subscribed& subscribed) {
                                     "Mesos as before"));
   }
   if (id_.provisional) return Confirm();
+  if (!id_.registration) {
+    id_.registration = Registration();
+    id_file_.Write(id_).IgnoreError();  // the next connection tries again
+  }
   BeConnected();
 }
 
 // Stored first as provisional, so that a crash at any point leaves either a framework that Mesos
 // removes by itself or one whose id we know.
 void Framework::Register(const std::string& id) {
-  id_ = {id, true};
+  id_ = {id, true, Registration()};
   is_new_ = true;
   if (absl::Status stored = id_file_.Write(id_); !stored.ok()) {
     id_ = {};
@@ -258,6 +309,9 @@ void Framework::Leave() {
 void Framework::BeConnected() {
   executors_.SetFramework(id_.id);
   executor_of_.SetFramework(id_.id);
+  if (limited_.size() > kMaxLimited) limited_.clear();
+  if (over_limit_.size() > kMaxLimited) over_limit_.clear();
+  if (own_executors_.size() > kMaxLimited) own_executors_.clear();
   offers_.Clear();
   agents_.ForgetAll();
   reconciling_ = false;
@@ -346,19 +400,54 @@ void Framework::OnOffers(const Event::Offers& offers) {
 
 // Without an answer, agents are known by what they offer.
 void Framework::AskForAgents() {
-  agents_.AskWhatTheyHave(subscription_.endpoint(), [this](
-                                                        absl::StatusOr<std::vector<AgentCapacity>>
-                                                            report) {
-    if (!reported_connected_) return;
-    if (!report.ok()) {
-      spdlog::log(agents_refused_ ? spdlog::level::debug : spdlog::level::warn,
-                  "mesos: the master does not list its agents: {}", report.status().ToString());
-    } else if (!report->empty()) {
-      listener_({std::make_move_iterator(report->begin()), std::make_move_iterator(report->end())});
-    }
-    agents_refused_ = !report.ok();
-  });
-  next_ask_for_agents_ = SteadyNow() + options_.ask_for_agents_every;
+  agents_.AskWhatTheyHave(
+      subscription_.endpoint(), [this](absl::StatusOr<std::vector<AgentCapacity>> report) {
+        if (!reported_connected_) return;
+        if (!report.ok()) {
+          spdlog::log(agents_refused_ ? spdlog::level::debug : spdlog::level::warn,
+                      "mesos: the master does not list its agents: {}", report.status().ToString());
+        } else {
+          if (!report->empty()) {
+            listener_(
+                {std::make_move_iterator(report->begin()), std::make_move_iterator(report->end())});
+          }
+          for (const std::string& agent : agents_.closed()) LeaveDrained(agent);
+        }
+        agents_refused_ = !report.ok();
+      });
+  asked_for_agents_ = SteadyNow();
+  next_ask_for_agents_ = asked_for_agents_ + options_.ask_for_agents_every;
+}
+
+void Framework::AskForAgentsAfterRescind() {
+  const SteadyTime at = std::max(SteadyNow() + kChangedAgentsDelay,
+                                 asked_for_agents_ + options_.ask_for_agents_at_most);
+  next_ask_for_agents_ = std::min(next_ask_for_agents_, at);
+  ScheduleDue();
+}
+
+void Framework::SendShutdown(const std::string& agent, const std::string& executor) {
+  executors_.Forget(executor);
+  Call call = MakeCall(Call::SHUTDOWN);
+  call.mutable_shutdown()->mutable_executor_id()->set_value(executor);
+  call.mutable_shutdown()->mutable_agent_id()->set_value(agent);
+  subscription_.Call(call);
+}
+
+void Framework::LeaveDrained(const std::string& agent) {
+  if (!draining_.contains(agent) && !agents_.closed().contains(agent)) return;
+  auto executors = running_executors_.find(agent);
+  if (executors == running_executors_.end() || executors->second.empty()) {
+    draining_.erase(agent);
+    return;
+  }
+  const bool busy =
+      std::any_of(live_.begin(), live_.end(),
+                  [&](const auto& entry) { return MesosAgent(entry.second.agent) == agent; }) ||
+      std::any_of(ended_.begin(), ended_.end(),
+                  [&](const auto& entry) { return entry.second.mesos_agent == agent; });
+  if (busy) return;
+  for (const std::string& executor : executors->second) SendShutdown(agent, executor);
 }
 
 // Others may have come or gone with the one that has.
@@ -368,13 +457,20 @@ void Framework::AskForAgentsSoon() {
 }
 
 void Framework::Decline(const std::vector<OfferId>& offers) {
-  Call call = MakeCall(Call::DECLINE);
+  std::vector<OfferId> leaving, others;
   for (const OfferId& id : offers) {
-    if (offers_.Remove(id)) call.mutable_decline()->add_offer_ids()->set_value(id);
+    const bool leaves = offers_.IsLeaving(id);
+    if (offers_.Remove(id)) (leaves ? leaving : others).push_back(id);
   }
-  if (call.decline().offer_ids_size() == 0) return;
-  call.mutable_decline()->mutable_filters()->set_refuse_seconds(
-      absl::ToDoubleSeconds(options_.refuse_for));
+  SendDecline(leaving, options_.refuse_leaving_for);
+  SendDecline(others, options_.refuse_for);
+}
+
+void Framework::SendDecline(const std::vector<OfferId>& offers, absl::Duration refuse_for) {
+  if (offers.empty()) return;
+  Call call = MakeCall(Call::DECLINE);
+  for (const OfferId& id : offers) call.mutable_decline()->add_offer_ids()->set_value(id);
+  call.mutable_decline()->mutable_filters()->set_refuse_seconds(absl::ToDoubleSeconds(refuse_for));
   subscription_.Call(call);
 }
 
@@ -426,6 +522,9 @@ void Framework::OnFailure(const Event::Failure& failure) {
     if (auto it = running_executors_.find(agent); it != running_executors_.end()) {
       it->second.erase(failure.executor_id().value());
     }
+    values_.OnEnded({agent, failure.executor_id().value()});
+    LeaveDrained(agent);
+    SendDue();
     return;  // its tasks have updates of their own
   }
   running_executors_.erase(agent);
@@ -441,7 +540,11 @@ void Framework::OnFailure(const Event::Failure& failure) {
 void Framework::OnMessage(const Event::Message& message) {
   kartograph::mesos::FromExecutor from_executor;
   if (!from_executor.ParseFromString(message.data())) return;
+  OnSignOfLife(message.executor_id().value());
   SendBlobs(message, from_executor);
+  const ValueFetcher::Place from = {message.agent_id().value(), message.executor_id().value()};
+  for (const auto& part : from_executor.value_parts()) values_.Receive(from, part);
+  if (!from_executor.value_parts().empty()) SendDue();
   if (!from_executor.has_host()) return;
   absl::StatusOr<HostReport> report = wire::FromMessage(from_executor.host());
   if (!report.ok()) {

@@ -7,7 +7,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -20,6 +22,7 @@
 #include "executor/mesos/framework/agent_directory.h"
 #include "executor/mesos/framework/agent_files.h"
 #include "executor/mesos/framework/attempt_executors.h"
+#include "executor/mesos/framework/cause_log.h"
 #include "executor/mesos/framework/executors.h"
 #include "executor/mesos/framework/framework_id.h"
 #include "executor/mesos/framework/open_offers.h"
@@ -27,6 +30,7 @@
 #include "executor/mesos/framework/retry_queue.h"
 #include "executor/mesos/framework/subscription.h"
 #include "executor/mesos/framework/task_status.h"
+#include "executor/mesos/framework/value_fetcher.h"
 #include "executor/mesos/protocol/framework_message.pb.h"
 #include "executor/mesos/protocol/scheduler.pb.h"
 
@@ -61,8 +65,14 @@ struct FrameworkOptions {
   absl::Duration reconcile_every = absl::Minutes(10);
   // How often the master is asked what agents there are, and what they have.
   absl::Duration ask_for_agents_every = absl::Minutes(1);
+  // And not more often than this where only offers were taken back.
+  absl::Duration ask_for_agents_at_most = absl::Seconds(10);
+  // How return values are asked for.
+  ValueFetcher::Options values;
   // Declined offers stay away this long, unless REVIVE calls them back.
   absl::Duration refuse_for = absl::Hours(1);
+  // And those of agents with maintenance ahead, so long: Mesos tells nobody that it was taken back.
+  absl::Duration refuse_leaving_for = absl::Seconds(30);
   // Whose attempts kartograph-executor is to have. Those of others are killed.
   Lineage lineage;
   const Clock* clock = &Clock::System();
@@ -102,13 +112,22 @@ class Framework {
     AgentId agent;
     StatusContext context;
     SteadyTime unknown_since = SteadyTime::InfiniteFuture();  // to the master
+    // Of one under Mesos's own command executor, which we end ourselves.
+    absl::Duration timeout = absl::InfiniteDuration();
+    absl::Duration cancel_grace;
+    absl::Time launched = absl::InfinitePast();  // set: by an earlier process, at this time
+    SteadyTime times_out = SteadyTime::InfiniteFuture();
+    bool names_ram = true;   // as far as is known
+    bool timed_out = false;  // it is being killed for that
   };
   // An end that is reported and not acknowledged.
   struct Ended {
     AttemptUpdate update;
     std::string mesos_agent;
-    std::string uuid;       // empty: Mesos wants no acknowledgement
-    bool fetching = false;  // not reported yet: its return value is still to be read
+    std::string uuid;         // empty: Mesos wants no acknowledgement
+    bool fetching = false;    // not reported yet: its return value is still to be read
+    StatusReport value = {};  // where that is
+    std::string executor;     // it ran under
   };
   struct Kill {
     AgentId agent;
@@ -117,6 +136,9 @@ class Framework {
 
   Call MakeCall(Call::Type type) const;
   kartograph::mesos::FrameworkInfo Describe() const;
+  StoredFrameworkId::Registration Registration() const;
+  // Whether Mesos lets the framework be what the settings say.
+  absl::Status CheckRegistration() const;
   Call Subscribe() const;
   // framework.cc: the connection
   void OnEvent(const Event& event);
@@ -132,25 +154,46 @@ class Framework {
   void OnOffers(const Event::Offers& offers);
   void AskForAgents();
   void AskForAgentsSoon();
+  // An agent whose offer was taken back may be about to be drained.
+  void AskForAgentsAfterRescind();
   void OnInverseOffers(const Event::InverseOffers& offers);
   void OnFailure(const Event::Failure& failure);
   void OnMessage(const Event::Message& message);
   void SendBlobs(const Event::Message& to, const kartograph::mesos::FromExecutor& wanted);
+  void SendShutdown(const std::string& agent, const std::string& executor);
+  // Ends our executors on an agent that is being drained, once nothing of ours is there: it is not
+  // drained while they run.
+  void LeaveDrained(const std::string& agent);
+  void SendDecline(const std::vector<OfferId>& offers, absl::Duration refuse_for);
   void SendMessage(const std::string& agent, const std::string& executor,
                    const kartograph::mesos::ToExecutor& message);
   // framework_tasks.cc: attempts
   void LaunchOn(const AgentId& agent, std::vector<Launch> launches);
   void Refuse(const std::vector<Launch>& launches, const std::string& reason);
+  // Writes why an attempt ended that is not spent, unless that is known from others.
+  void LogUnspent(const AttemptUpdate& update);
   void OnStatus(const kartograph::mesos::TaskStatus& status);
+  // Takes the executor out of those that have shown no sign of life.
+  void OnSignOfLife(const std::string& executor);
+  // The end of an attempt whose executor's container was over a limit.
+  void OnLimit(planner::AttemptId attempt, StatusReport* report);
   // Whether it is about an attempt that this history has not launched; then it is dealt with.
   bool IsOfAnother(const kartograph::mesos::TaskStatus& status, Incarnation incarnation);
   bool MayComeBack(planner::AttemptId attempt, Live& live);
+  // Of one that runs under Mesos's command executor.
+  void WatchTimeout(planner::AttemptId attempt, Live& live);
+  void EndOverdue();
   void OnEnd(planner::AttemptId attempt, const kartograph::mesos::TaskStatus& status,
              StatusReport report);
-  void FetchReturnValue(planner::AttemptId attempt, const std::string& executor,
-                        const StatusReport& report, int tries);
-  void OnReturnValue(planner::AttemptId attempt, const std::string& executor,
-                     const StatusReport& report, int tries, absl::StatusOr<std::string> value);
+  // Of an attempt that has ended: from its executor while that runs, in messages, otherwise from
+  // the agent's files.
+  void FetchReturnValue(planner::AttemptId attempt);
+  void FetchFromFiles(planner::AttemptId attempt, int tries);
+  void OnReturnValue(planner::AttemptId attempt, int tries, absl::StatusOr<std::string> value);
+  void SendValueRequests();
+  // What its end waits for.
+  void TellFetching(planner::AttemptId attempt, const absl::Status& problem);
+  bool Runs(const std::string& agent, const std::string& executor) const;
   void SendAcknowledgement(const std::string& mesos_agent, const std::string& task,
                            const std::string& uuid);
   void SendKill(const std::string& task, const std::string& mesos_agent, absl::Duration grace);
@@ -189,15 +232,32 @@ class Framework {
   absl::flat_hash_map<planner::AttemptId, Kill> kills_;
   RetryQueue to_kill_;
   RetryQueue to_reconcile_;
+  // When attempts have had their time; some have ended since.
+  std::set<std::pair<SteadyTime, planner::AttemptId>> timeouts_;
   bool reconciling_ = false;  // a RECONCILE is on its way
   SteadyTime next_reconcile_all_ = SteadyTime::InfiniteFuture();
   SteadyTime next_ask_for_agents_ = SteadyTime::InfiniteFuture();
+  SteadyTime asked_for_agents_ = SteadyTime::InfinitePast();
+  // Agents that said that they are being drained, which they are, reactivated or not, until our
+  // executors there have ended.
+  absl::flat_hash_set<std::string> draining_;
   boost::asio::steady_timer due_;
   SteadyTime due_at_ = SteadyTime::InfiniteFuture();
   bool agents_refused_ = false;  // by the last answer
   // Executors of ours, by agent.
   absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> running_executors_;
+  // Executors that this process has started and not heard of.
+  absl::flat_hash_set<std::string> starting_;
+  // What ran in a container that was over a limit has an executor of its own the next time, with a
+  // container and a sandbox of its own, so that it shows which of them it was. Tasks, and executors
+  // that were started for one alone.
+  absl::flat_hash_set<planner::TaskKey> over_limit_;
+  absl::flat_hash_set<std::string> own_executors_;
+  // Of executors whose container was over a limit: whether one attempt was alone there.
+  absl::flat_hash_map<std::string, bool> limited_;
+  ValueFetcher values_;
   AttemptExecutors executor_of_;
+  CauseLog causes_;
 };
 
 }  // namespace kartograph::executor::mesos

@@ -26,6 +26,11 @@ constexpr int kBareAsked = 6;
 // given up.
 constexpr absl::Duration kFetchBackOff = absl::Seconds(1);
 constexpr int kMaxFetches = 30;
+// When a task with a container was started is not known to a later process, but when it was
+// launched: it is taken to have started so long after that at the latest.
+constexpr absl::Duration kLongestStart = absl::Minutes(1);
+// Executors that have shown no sign of life: with more, they all count as known.
+constexpr size_t kMaxStarting = 100000;
 // What is left of an offer comes again at once.
 constexpr double kRestRefusalSeconds = 0;
 // Mesos knows no task without resources.
@@ -80,9 +85,20 @@ void Framework::Refuse(const std::vector<Launch>& launches, const std::string& r
     update.outcome = Outcome::kRefused;
     update.message = reason;
     update.end_time = options_.clock->WallNow();
+    LogUnspent(update);
     events.emplace_back(std::move(update));
   }
   if (!events.empty()) listener_(std::move(events));
+}
+
+void Framework::LogUnspent(const AttemptUpdate& update) {
+  if (planner::SpendsAttempt(update.outcome)) return;
+  const std::string cause = absl::StrCat(planner::ToString(update.outcome), ": ", update.message);
+  const int64_t times = causes_.Count(cause);
+  if (times == 0) return;
+  spdlog::warn("mesos: attempt {} on agent {}: {}{}", planner::AttemptIdToString(update.attempt),
+               update.agent, cause,
+               times > 1 ? absl::StrCat(" (", times, " times with this cause)") : "");
 }
 
 void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
@@ -100,16 +116,31 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   auto* operation = call.mutable_accept()->add_operations();
   operation->set_type(kartograph::mesos::Offer::Operation::LAUNCH);
 
-  kartograph::mesos::ExecutorInfo executor;
-  if (taken->executor != nullptr) executor = *taken->executor;
+  kartograph::mesos::ExecutorInfo shared;
+  if (taken->executor != nullptr) shared = *taken->executor;
+  const auto start_executor = [&] {
+    auto own = taken->resources.Take(executors_.options().resources);
+    if (!own.ok()) return kartograph::mesos::ExecutorInfo();
+    kartograph::mesos::ExecutorInfo started = executors_.New(*own, taken->key.role);
+    if (starting_.size() >= kMaxStarting) starting_.clear();
+    starting_.insert(started.executor_id().value());
+    return started;
+  };
   std::vector<Launch> sent, refused;
-  bool executor_used = false;
   const SteadyTime now = SteadyNow();
   for (Launch& launch : launches) {
     const bool command = WantsContainer(launch);
+    kartograph::mesos::ExecutorInfo executor;
+    if (!command && over_limit_.contains(launch.attempt.task())) {
+      executor = start_executor();
+      if (executor.has_executor_id()) {
+        own_executors_.insert(executor.executor_id().value());
+        executors_.Forget(executor.executor_id().value());  // nothing else is launched on it
+      }
+    }
     if (!command && !executor.has_executor_id()) {
-      auto own = taken->resources.Take(executors_.options().resources);
-      if (own.ok()) executor = executors_.New(*own, taken->key.role);
+      if (!shared.has_executor_id()) shared = start_executor();
+      executor = shared;
     }
     auto resources =
         taken->resources.Take(launch.consumption.empty() ? kLeast : launch.consumption);
@@ -118,13 +149,16 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
       continue;
     }
     *operation->mutable_launch()->add_task_infos() =
-        command ? CommandTask(launch, taken->key.agent, *resources)
+        command ? CommandTask(launch, taken->key.agent, *resources, options_.user)
                 : ExecutorTask(launch, taken->key.agent, *resources, executor,
                                options_.lineage.current());
-    executor_used = executor_used || !command;
+    if (!command) running_executors_[taken->key.agent].insert(executor.executor_id().value());
     Live& live = live_[launch.attempt];
     live.agent = launch.agent;
     live.context.command = command;
+    live.names_ram = !launch.consumption.Get(planner::Resource::Ram()).is_zero();
+    live.timeout = launch.timeout;
+    live.cancel_grace = launch.cancel_grace;
     executor_of_.Remember(launch.attempt, command ? planner::AttemptIdToString(launch.attempt)
                                                   : executor.executor_id().value());
     to_reconcile_.Add(launch.attempt, now + options_.confirm_after);
@@ -134,9 +168,6 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   Refuse(refused, "the offer has less than expected");
   // An ACCEPT that launches nothing is a DECLINE; the offer comes again.
   if (sent.empty()) call.mutable_accept()->clear_operations();
-  if (executor_used) {
-    running_executors_[taken->key.agent].insert(executor.executor_id().value());
-  }
   subscription_.Call(call, [this, sent = std::move(sent)](const absl::Status& status) {
     if (!status.ok()) Refuse(sent, std::string(status.message()));
   });
@@ -157,10 +188,18 @@ void Framework::OnStatus(const TaskStatus& status) {
     if (status.has_uuid()) SendAcknowledgement(status.agent_id().value(), task, status.uuid());
     return;
   }
+  if (status.reason() == TaskStatus::REASON_AGENT_DRAINING) {
+    draining_.insert(status.agent_id().value());
+    AskForAgentsAfterRescind();
+  }
   auto it = live_.find(*attempt);
   StatusContext context;
   if (it != live_.end()) context = it->second.context;
   context.command |= status.executor_id().value() == task;
+  const std::string executor =
+      status.has_executor_id() ? status.executor_id().value() : executor_of_.Find(*attempt);
+  if (status.source() == TaskStatus::SOURCE_EXECUTOR) OnSignOfLife(executor);
+  context.starting = starting_.contains(executor);
   StatusReport report = ReadStatus(status, context);
   if (IsOfAnother(status, report.incarnation)) return;
   report.update.attempt = *attempt;
@@ -185,6 +224,10 @@ void Framework::OnStatus(const TaskStatus& status) {
     Live& live = it->second;
     live.context.start_time = report.update.start_time;
     live.context.command = context.command;
+    // To a later process the master says so: it names the executors of all other tasks.
+    const bool command = live.context.command || (status.source() == TaskStatus::SOURCE_MASTER &&
+                                                  !status.has_executor_id());
+    if (command && status.state() == kartograph::mesos::TASK_RUNNING) WatchTimeout(*attempt, live);
     // Until its agent has reported it, it is reconciled again.
     if (status.state() != kartograph::mesos::TASK_STAGING) {
       live.context.confirmed |= !report.update.unreachable;
@@ -192,6 +235,35 @@ void Framework::OnStatus(const TaskStatus& status) {
     }
   }
   listener_({std::move(report.update)});
+}
+
+void Framework::OnSignOfLife(const std::string& executor) { starting_.erase(executor); }
+
+void Framework::OnLimit(AttemptId attempt, StatusReport* report) {
+  const std::string executor = executor_of_.Find(attempt);
+  auto [it, is_new] = limited_.try_emplace(executor);
+  if (is_new) {
+    int there = 0;
+    for (const auto& [other, live] : live_) there += executor_of_.Find(other) == executor;
+    // Of the disk, what others had left in the sandbox counts as well.
+    const bool alone = there == 1 && report->limit != StatusReport::Limit::kDisk;
+    it->second = alone || own_executors_.contains(executor);
+  }
+  if (!it->second) {
+    over_limit_.insert(attempt.task());
+    return;
+  }
+  over_limit_.erase(attempt.task());
+  std::string why = report->update.message;
+  auto live = live_.find(attempt);
+  if (report->limit == StatusReport::Limit::kMemory && live != live_.end() &&
+      !live->second.names_ram) {
+    absl::StrAppend(
+        &why,
+        "; it names no ram, so it had only what kartograph-executor has for itself: name "
+        "it, or set --mesos-default-ram");
+  }
+  EndOverLimit(why, report);
 }
 
 bool Framework::IsOfAnother(const TaskStatus& status, Incarnation incarnation) {
@@ -220,6 +292,36 @@ bool Framework::MayComeBack(AttemptId attempt, Live& live) {
   return true;
 }
 
+// Mesos's own limit is SIGKILL at once; this is SIGTERM first.
+void Framework::WatchTimeout(AttemptId attempt, Live& live) {
+  if (live.timeout == absl::InfiniteDuration() || live.times_out != SteadyTime::InfiniteFuture()) {
+    return;
+  }
+  const absl::Duration elapsed = live.launched == absl::InfinitePast()
+                                     ? absl::ZeroDuration()
+                                     : options_.clock->WallNow() - live.launched - kLongestStart;
+  live.times_out = SteadyNow() + std::max(live.timeout - std::max(elapsed, absl::ZeroDuration()),
+                                          absl::ZeroDuration());
+  timeouts_.emplace(live.times_out, attempt);
+  ScheduleDue();
+}
+
+void Framework::EndOverdue() {
+  const SteadyTime now = SteadyNow();
+  while (!timeouts_.empty() && timeouts_.begin()->first <= now) {
+    const auto [at, attempt] = *timeouts_.begin();
+    timeouts_.erase(timeouts_.begin());
+    auto it = live_.find(attempt);
+    if (it == live_.end() || it->second.times_out != at) continue;
+    it->second.timed_out = true;
+    // One that is cancelled is being killed already.
+    if (!kills_.try_emplace(attempt, Kill{it->second.agent, it->second.cancel_grace}).second) {
+      continue;
+    }
+    to_kill_.Add(attempt, now);
+  }
+}
+
 void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusReport report) {
   if (report.bare && live_.contains(attempt) && to_reconcile_.asked(attempt) < kBareAsked) {
     to_reconcile_.Add(attempt, SteadyNow() + options_.repeat.first);
@@ -227,6 +329,18 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusReport 
   }
   if (report.bare && ended_.contains(attempt)) return;  // better known already
   if (report.bare) report.update.message = "how it ended was lost with its agent";
+  auto live = live_.find(attempt);
+  if (report.limit != StatusReport::Limit::kNone && report.update.outcome == Outcome::kLost &&
+      live != live_.end()) {
+    OnLimit(attempt, &report);
+  } else if (planner::SpendsAttempt(report.update.outcome)) {
+    over_limit_.erase(attempt.task());
+  }
+  if (live != live_.end() && live->second.timed_out &&
+      planner::SpendsAttempt(report.update.outcome)) {
+    report.update.outcome = Outcome::kTimedOut;
+    report.update.message = "over its timeout";
+  }
   live_.erase(attempt);
   to_reconcile_.Remove(attempt);
   to_kill_.Remove(attempt);
@@ -239,59 +353,114 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusReport 
     ended.update = std::move(report.update);
     ended.fetching = true;
     // Mesos's command executor may not give its id, which is the task's.
-    const std::string executor = report.return_value_bytes == kAnySize
-                                     ? planner::AttemptIdToString(attempt)
-                                     : status.executor_id().value();
-    return FetchReturnValue(attempt, executor, report, 1);
+    ended.executor = report.return_value_bytes == kAnySize ? planner::AttemptIdToString(attempt)
+                                                           : status.executor_id().value();
+    ended.value = std::move(report);
+    return FetchReturnValue(attempt);
   }
+  if (report.incompatible) executors_.Forget(executor_of_.Find(attempt));
+  LogUnspent(report.update);
   ended.update = report.update;
   listener_({std::move(report.update)});
 }
 
-void Framework::FetchReturnValue(AttemptId attempt, const std::string& executor,
-                                 const StatusReport& report, int tries) {
+bool Framework::Runs(const std::string& agent, const std::string& executor) const {
+  auto it = running_executors_.find(agent);
+  return it != running_executors_.end() && it->second.contains(executor);
+}
+
+void Framework::FetchReturnValue(AttemptId attempt) {
+  const Ended& ended = ended_.at(attempt);
+  TellFetching(attempt, absl::OkStatus());
+  const int64_t bytes = ended.value.return_value_bytes;
+  if (bytes <= 0 || bytes > AgentFiles::kMaxResult || !Runs(ended.mesos_agent, ended.executor)) {
+    return FetchFromFiles(attempt, 1);
+  }
+  values_.Add(attempt, {ended.mesos_agent, ended.executor}, bytes);
+  SendDue();
+}
+
+void Framework::SendValueRequests() {
+  for (const ValueFetcher::Request& request : values_.TakeRequests()) {
+    kartograph::mesos::ToExecutor wish;
+    *wish.add_value_requests() = request.request;
+    SendMessage(request.to.agent, request.to.executor, wish);
+  }
+  for (ValueFetcher::Done& done : values_.TakeDone()) {
+    if (done.value.ok()) {
+      OnReturnValue(done.attempt, kMaxFetches, std::move(done.value));
+    } else {
+      FetchFromFiles(done.attempt, 1);
+    }
+  }
+}
+
+void Framework::FetchFromFiles(AttemptId attempt, int tries) {
   auto it = ended_.find(attempt);
-  if (it == ended_.end()) return;
-  const std::string path =
-      absl::StrCat(AgentFiles::SandboxOf(id_.id, executor), "/", report.return_value_file);
+  if (it == ended_.end() || !it->second.fetching) return;
+  const StatusReport& report = it->second.value;
+  const std::string path = absl::StrCat(AgentFiles::SandboxOf(id_.id, it->second.executor), "/",
+                                        report.return_value_file);
   files_.ReadWhole(it->second.mesos_agent, subscription_.endpoint(), path,
                    report.return_value_bytes,
-                   [this, attempt, executor, report, tries](absl::StatusOr<std::string> value) {
-                     OnReturnValue(attempt, executor, report, tries, std::move(value));
+                   [this, attempt, tries](absl::StatusOr<std::string> value) {
+                     OnReturnValue(attempt, tries, std::move(value));
                    });
 }
 
-void Framework::OnReturnValue(AttemptId attempt, const std::string& executor,
-                              const StatusReport& report, int tries,
-                              absl::StatusOr<std::string> value) {
+void Framework::TellFetching(AttemptId attempt, const absl::Status& problem) {
+  const Ended& ended = ended_.at(attempt);
+  AttemptUpdate update;
+  update.attempt = attempt;
+  update.agent = ended.update.agent;
+  update.start_time = ended.update.start_time;
+  if (update.start_time == absl::InfinitePast()) update.start_time = ended.update.end_time;
+  update.message = "has ended; its return value is being fetched from its agent";
+  if (!problem.ok()) {
+    absl::StrAppend(&update.message, ", again and again: ", std::string(problem.message()));
+  }
+  listener_({std::move(update)});
+}
+
+void Framework::OnReturnValue(AttemptId attempt, int tries, absl::StatusOr<std::string> value) {
   auto ended = ended_.find(attempt);
-  if (ended == ended_.end()) return;
-  const bool none = absl::IsNotFound(value.status());
-  if (!value.ok() && !none && !absl::IsOutOfRange(value.status()) && tries < kMaxFetches) {
+  if (ended == ended_.end() || !ended->second.fetching) return;
+  const bool denied = absl::IsPermissionDenied(value.status());
+  const bool final =
+      absl::IsNotFound(value.status()) || absl::IsOutOfRange(value.status()) || denied;
+  if (!value.ok() && !final && tries < kMaxFetches) {
     spdlog::warn("mesos: the return value of {} cannot be read yet: {}",
                  planner::AttemptIdToString(attempt), value.status().ToString());
+    TellFetching(attempt, value.status());
     auto timer = std::make_shared<boost::asio::steady_timer>(io_);
     timer->expires_after(absl::ToChronoNanoseconds(kFetchBackOff * tries));
-    timer->async_wait(
-        [this, timer, attempt, executor, report, tries](const boost::system::error_code& error) {
-          if (!error && !stopped_) FetchReturnValue(attempt, executor, report, tries + 1);
-        });
+    timer->async_wait([this, timer, attempt, tries](const boost::system::error_code& error) {
+      if (!error && !stopped_) FetchFromFiles(attempt, tries + 1);
+    });
     return;
   }
   ended->second.fetching = false;
   AttemptUpdate& update = ended->second.update;
-  const bool optional = report.return_value_bytes == kAnySize;
+  const bool optional = ended->second.value.return_value_bytes == kAnySize;
   if (value.ok()) {
     update.return_value = *std::move(value);
     update.has_value = true;
   } else if (absl::IsOutOfRange(value.status())) {
     update.outcome = Outcome::kResultTooLarge;
     update.message = std::string(value.status().message());
-  } else if (!none || !optional) {
+  } else if (denied) {
+    // It would be the same the next time.
+    update.outcome = Outcome::kResultTooLarge;
+    update.message = absl::StrCat(
+        "its return value is only in its sandbox, which its agent does not let us read: ",
+        std::string(value.status().message()), " (see --mesos-principal, and the agent's ACLs)");
+    spdlog::warn("mesos: {}: {}", planner::AttemptIdToString(attempt), update.message);
+  } else if (!absl::IsNotFound(value.status()) || !optional) {
     // Its success is of no use: what it returned is lost, so it runs again.
     update.outcome = Outcome::kLost;
     update.message =
         absl::StrCat("its return value is lost: ", std::string(value.status().message()));
+    LogUnspent(update);
   }
   listener_({update});
 }
@@ -317,7 +486,11 @@ void Framework::Acknowledge(const std::vector<AttemptId>& attempts) {
       SendAcknowledgement(it->second.mesos_agent, planner::AttemptIdToString(attempt),
                           it->second.uuid);
     }
+    const std::string agent = it->second.mesos_agent;
+    const std::string executor = executor_of_.Find(attempt);
     ended_.erase(it);
+    if (own_executors_.contains(executor) && Runs(agent, executor)) SendShutdown(agent, executor);
+    LeaveDrained(agent);
   }
 }
 
@@ -332,7 +505,15 @@ void Framework::SendKill(const std::string& task, const std::string& mesos_agent
 }
 
 void Framework::Cancel(AttemptId attempt, const AgentId& agent, absl::Duration grace) {
-  if (auto ended = ended_.find(attempt); ended != ended_.end()) return;  // its end is on its way
+  if (auto ended = ended_.find(attempt); ended != ended_.end()) {
+    if (!std::exchange(ended->second.fetching, false)) return;  // its end is on its way
+    // What it has returned is not wanted any more.
+    values_.Remove(attempt);
+    AttemptUpdate& update = ended->second.update;
+    update.outcome = Outcome::kCancelled;
+    update.message = "cancelled while its return value was fetched";
+    return listener_({update});
+  }
   kills_[attempt] = {agent, grace};
   to_kill_.Remove(attempt);
   to_kill_.Add(attempt, SteadyNow());
@@ -378,6 +559,9 @@ void Framework::Reconcile(const std::vector<Cluster::KnownAttempt>& attempts) {
     if (is_new) {
       live.agent = known.agent;
       live.context.confirmed = true;  // as far as we know
+      live.timeout = known.timeout;
+      live.cancel_grace = known.cancel_grace;
+      live.launched = known.launch_time;
     }
     to_reconcile_.Remove(known.attempt);
     to_reconcile_.Add(known.attempt, now);
@@ -401,10 +585,12 @@ void Framework::ReconcileAll() {
 void Framework::SendDue() {
   if (!reported_connected_) return;
   const SteadyTime now = SteadyNow();
+  EndOverdue();
   for (AttemptId attempt : to_kill_.TakeDue(now, kMaxAsked)) {
     const Kill& kill = kills_.at(attempt);
     SendKill(planner::AttemptIdToString(attempt), MesosAgent(kill.agent), kill.grace);
   }
+  SendValueRequests();
   if (now >= next_reconcile_all_) ReconcileAll();
   if (now >= next_ask_for_agents_) AskForAgents();
   // One at a time: a master that is slow to answer is not asked more.
@@ -430,6 +616,8 @@ void Framework::ScheduleDue() {
   if (!reported_connected_ || stopped_) return;
   SteadyTime at = std::min({to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_});
   if (!reconciling_) at = std::min(at, to_reconcile_.NextTime());
+  if (!timeouts_.empty()) at = std::min(at, timeouts_.begin()->first);
+  at = std::min(at, values_.NextRequest());
   if (at >= due_at_ && due_at_ > SteadyNow()) return;
   due_at_ = at;
   due_.expires_at(at.ToChrono());

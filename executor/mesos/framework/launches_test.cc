@@ -1,11 +1,14 @@
 // Attempts: launched, reported, acknowledged, killed, and reconciled.
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "executor/mesos/framework/testing/framework_fixture.h"
+#include "executor/payload.pb.h"
 
 namespace kartograph::stand_in {
 namespace {
@@ -68,6 +71,125 @@ TEST_F(LaunchesTest, AnEndWithAStatusIsToldWithIt) {
   const AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
   EXPECT_EQ(end.outcome, Outcome::kExited);
   EXPECT_EQ(end.exit_status, 3);
+}
+
+// In a container of its own.
+Launch Contained(const executor::AgentId& agent, uint32_t task) {
+  Launch launch = LaunchOn(agent, "forever", task);
+  executor::Payload payload;
+  payload.set_shell("sleep 1000");
+  payload.mutable_container();
+  launch.payload = payload.SerializeAsString();
+  launch.timeout = absl::Milliseconds(50);
+  launch.cancel_grace = absl::Seconds(7);
+  return launch;
+}
+
+TEST_F(LaunchesTest, AContainerOverItsTimeoutIsEndedByUsAndWithItsGrace) {
+  StartAll();
+  const Launch launch = Contained(kartograph().AwaitOffer().agent, 0);
+  kartograph().cluster().Execute({launch});
+  mesos::TaskInfo info;
+  AwaitMesos([&](const Master& master) {
+    const auto& tasks = master.all_agents()[0]->tasks();
+    if (tasks.empty()) return false;
+    info = tasks.begin()->second->info;
+    return true;
+  });
+  EXPECT_GT(absl::Nanoseconds(info.max_completion_time().nanoseconds()),
+            launch.timeout + launch.cancel_grace)
+      << "Mesos's own limit has no grace, so that it is for later";
+  const executor::AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
+  EXPECT_EQ(end.outcome, Outcome::kTimedOut);
+  EXPECT_EQ(end.message, "over its timeout");
+  EXPECT_EQ(mesos().counters().calls["KILL"], 1);
+}
+
+TEST_F(LaunchesTest, AContainersTimeoutHoldsAcrossARestart) {
+  StartAll();
+  Launch launch = Contained(kartograph().AwaitOffer().agent, 0);
+  launch.timeout = absl::Hours(1);
+  kartograph().cluster().Execute({launch});
+  kartograph().AwaitRunning(launch.attempt);
+  RestartKartograph();
+  kartograph().cluster().Reconcile({{launch.attempt, launch.agent, launch.timeout,
+                                     launch.cancel_grace, absl::Now() - absl::Hours(2)}});
+  EXPECT_EQ(kartograph().AwaitEnd(launch.attempt).outcome, Outcome::kTimedOut);
+}
+
+// Of a task that was launched before.
+Launch Again(Launch launch) {
+  launch.attempt = planner::AttemptId::Of(launch.attempt.task(), launch.attempt.number() + 1);
+  return launch;
+}
+
+TEST_F(LaunchesTest, OfWhatDiedWithItsContainerTheOneThatDidItIsFoundOut) {
+  for (const std::string what : {"memory", "disk"}) {
+    settings_.agents[0].resources = "cpus:8;mem:4096;disk:1000";
+    StartAll();
+    Control("/agent/0/limit?task=hog&what=" + what);
+    std::vector<Launch> launches;
+    const Offer offer = kartograph().AwaitOffer();
+    for (const std::string name : {"forever", "hog", "forever"}) {
+      launches.push_back(LaunchOn(offer.agent, name, static_cast<uint32_t>(launches.size())));
+    }
+    kartograph().cluster().Execute(launches);
+    for (Launch& launch : launches) {
+      const AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
+      EXPECT_EQ(end.outcome, Outcome::kLost) << "it may have been any of them";
+      EXPECT_TRUE(absl::StrContains(end.message, "over a limit")) << end.message;
+      kartograph().cluster().Acknowledge({launch.attempt});
+      launch = Again(launch);
+    }
+    AwaitNoTasks();
+    kartograph().Forget();
+    Control("/rescind");
+    kartograph().AwaitOffer();
+    kartograph().cluster().Execute(launches);
+    const AttemptUpdate end = kartograph().AwaitEnd(launches[1].attempt);
+    EXPECT_EQ(end.outcome, what == "memory" ? Outcome::kOutOfMemory : Outcome::kSignalled);
+    EXPECT_TRUE(absl::StrContains(end.message, what == "memory" ? "Memory limit" : "Disk usage"))
+        << end.message;
+    kartograph().AwaitRunning(launches[0].attempt);
+    kartograph().AwaitRunning(launches[2].attempt);
+    EXPECT_FALSE(kartograph().Has<AttemptUpdate>(
+        [](const AttemptUpdate& update) { return update.outcome != Outcome::kNone; }));
+    // The executor that was started for it alone goes with it.
+    kartograph().cluster().Acknowledge({launches[1].attempt});
+    AwaitMesos(
+        [](const Master& master) { return master.agents().begin()->second.executors.size() == 2; });
+    std::filesystem::remove(id_file());
+  }
+}
+
+TEST_F(LaunchesTest, WhatIsAloneInItsContainerHasTakenItsMemory) {
+  StartAll();
+  Control("/agent/0/limit?task=hog");
+  Launch launch = LaunchOn(kartograph().AwaitOffer().agent, "hog", 0);
+  launch.consumption = {{planner::Resource::Cpu(), planner::Quantity::Of(1)}};
+  kartograph().cluster().Execute({launch});
+  const AttemptUpdate end = kartograph().AwaitEnd(launch.attempt);
+  EXPECT_EQ(end.outcome, Outcome::kOutOfMemory);
+  EXPECT_TRUE(absl::StrContains(end.message, "--mesos-default-ram")) << end.message;
+}
+
+TEST_F(LaunchesTest, AnExecutorThatMesosCallsIncompatibleIsNotUsedAgain) {
+  StartAll();
+  kartograph().Run("forever", 0);
+  Control("/agent/0/alter_executors");
+  const Launch refused = LaunchOn(kartograph().AwaitOffer().agent, "quick", 1);
+  kartograph().cluster().Execute({refused});
+  EXPECT_EQ(kartograph().AwaitEnd(refused.attempt).outcome, Outcome::kRefused);
+  kartograph().Run("quick", 2);
+}
+
+TEST_F(LaunchesTest, AnotherRoleHasAnExecutorOfItsOwnAfterARestart) {
+  options_.roles = {"team1"};
+  StartAll();
+  kartograph().Run("forever", 0);
+  options_.roles = {"team2"};
+  RestartKartograph();
+  kartograph().Run("quick", 1);
 }
 
 TEST_F(LaunchesTest, AnAcceptThatIsLostOnTheWayIsFoundOut) {

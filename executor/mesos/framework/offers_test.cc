@@ -27,7 +27,8 @@ TEST_F(OffersTest, AnAgentIsToldWithWhatItSaysOfItself) {
   const Offer offer = kartograph().AwaitOffer();
   EXPECT_EQ(offer.agent_name, "node-1");
   EXPECT_THAT(offer.attributes,
-              ElementsAre(Pair("rack", "r3"), Pair("slots", "2"), Pair("zone", "b")));
+              ElementsAre(Pair("mesos_id", offer.agent), Pair("mesos_role", "*"),
+                          Pair("rack", "r3"), Pair("slots", "2"), Pair("zone", "b")));
   EXPECT_EQ(offer.unavailable_from, absl::InfiniteFuture());
   EXPECT_FALSE(offer.lease);
   mesos().Inspect([&](const Master& master) {
@@ -45,6 +46,29 @@ TEST_F(OffersTest, MaintenanceIsToldWithTheOffer) {
   const absl::Time from = kartograph().AwaitOffer().unavailable_from;
   EXPECT_GE(from, before + absl::Hours(1));
   EXPECT_LE(from, absl::Now() + absl::Hours(1));
+}
+
+TEST_F(OffersTest, AnAgentIsUsedAgainSoonAfterItsMaintenanceWasTakenBack) {
+  options_.refuse_leaving_for = absl::Milliseconds(50);
+  StartAll();
+  kartograph().AwaitOffer();
+  Control("/agent/0/drain?in_ms=3600000");
+  const Offer leaving = kartograph().Await<Offer>(
+      [](const Offer& offer) { return offer.unavailable_from != absl::InfiniteFuture(); });
+  kartograph().cluster().offers()->Decline({leaving.id});
+  AwaitCalls("DECLINE", 1);
+  Control("/agent/0/undrain");
+  // Nobody revives: what was refused comes by itself.
+  kartograph().Await<Offer>([&](const Offer& offer) {
+    return offer.agent == leaving.agent && offer.unavailable_from == absl::InfiniteFuture();
+  });
+}
+
+TEST_F(OffersTest, AnAgentWhoseMaintenanceIsOverIsAnOrdinaryOne) {
+  StartAll();
+  kartograph().AwaitOffer();
+  Control("/agent/0/drain?in_ms=-2000&for_ms=1000");
+  EXPECT_EQ(kartograph().AwaitOffer().unavailable_from, absl::InfiniteFuture());
 }
 
 TEST_F(OffersTest, TheExecutorIsKeptOutOfAnAgentOnceAndOnlyWhereNoneRuns) {
@@ -73,7 +97,8 @@ TEST_F(OffersTest, WhatAgentsHaveIsToldWhetherTheyOfferItOrNot) {
   EXPECT_EQ(first.agent_name, "node-1");
   EXPECT_EQ(first.resources, CpuAndRam(2.5, 1024 - 64)) << "others' reservations are theirs";
   EXPECT_EQ(first.for_one_attempt, first.resources);
-  EXPECT_THAT(first.attributes, ElementsAre(Pair("rack", "r3")));
+  EXPECT_THAT(first.attributes, ElementsAre(Pair("mesos_id", first.agent), Pair("mesos_role", "kg"),
+                                            Pair("rack", "r3")));
   kartograph().cluster().offers()->Suppress();
   AwaitCalls("SUPPRESS", 1);
   // Nothing has changed when it is asked again, but after a new connection all counts as new.

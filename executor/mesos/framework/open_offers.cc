@@ -57,6 +57,19 @@ std::vector<std::pair<std::string, std::string>> AttributesOf(
   return texts;
 }
 
+std::vector<std::pair<std::string, std::string>> AttributesOf(
+    const google::protobuf::RepeatedPtrField<Attribute>& attributes, const AgentKey& key) {
+  std::vector<std::pair<std::string, std::string>> texts = AttributesOf(attributes);
+  for (const auto& [name, value] :
+       {std::pair(kIdAttribute, key.agent), std::pair(kRoleAttribute, key.role)}) {
+    const bool is_taken = std::any_of(
+        texts.begin(), texts.end(), [name = name](const auto& text) { return text.first == name; });
+    if (!is_taken) texts.emplace_back(name, ValidUtf8(value));
+  }
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
 Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
   Remove(offer.id().value());  // the newer one counts
   const AgentKey key = {offer.agent_id().value(), RoleOf(offer)};
@@ -75,16 +88,29 @@ Offer OpenOffers::Add(const kartograph::mesos::Offer& offer) {
     added.resources -= own;
     of_agent.reduced = added.id;
   }
-  added.attributes = AttributesOf(offer.attributes());
-  if (offer.has_unavailability()) {
-    // One beyond the range of clocks does not count; one that is long past is under way.
-    added.unavailable_from =
-        wire::TimeFromNanos(std::max<int64_t>(offer.unavailability().start().nanoseconds(), 0))
-            .value_or(absl::InfiniteFuture());
-  }
+  added.attributes = AttributesOf(offer.attributes(), key);
+  added.unavailable_from = UnavailableFrom(offer);
   of_agent.ids.push_back(added.id);
   offers_[added.id] = offer;
   return added;
+}
+
+// A start beyond the range of clocks does not count; one that is past is under way. Without a
+// duration there is no end.
+absl::Time OpenOffers::UnavailableFrom(const kartograph::mesos::Offer& offer) const {
+  if (!offer.has_unavailability()) return absl::InfiniteFuture();
+  const kartograph::mesos::Unavailability& window = offer.unavailability();
+  const absl::Time start = wire::TimeFromNanos(std::max<int64_t>(window.start().nanoseconds(), 0))
+                               .value_or(absl::InfiniteFuture());
+  if (!window.has_duration()) return start;
+  const absl::Duration length =
+      absl::Nanoseconds(std::max<int64_t>(window.duration().nanoseconds(), 0));
+  return start + length <= options_.clock->WallNow() ? absl::InfiniteFuture() : start;
+}
+
+bool OpenOffers::IsLeaving(const OfferId& id) const {
+  auto it = offers_.find(id);
+  return it != offers_.end() && UnavailableFrom(it->second) != absl::InfiniteFuture();
 }
 
 bool OpenOffers::Remove(const OfferId& id) {

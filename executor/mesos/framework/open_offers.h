@@ -10,6 +10,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
 #include "executor/cluster.h"
 #include "executor/mesos/framework/executors.h"
 #include "executor/mesos/framework/offered_resources.h"
@@ -27,6 +29,12 @@ struct AgentKey {
 // Sorted by name, as text.
 std::vector<std::pair<std::string, std::string>> AttributesOf(
     const google::protobuf::RepeatedPtrField<kartograph::mesos::Attribute>& attributes);
+// And those that say what it is to Mesos, unless it has such of its own.
+inline constexpr char kIdAttribute[] = "mesos_id";
+inline constexpr char kRoleAttribute[] = "mesos_role";
+std::vector<std::pair<std::string, std::string>> AttributesOf(
+    const google::protobuf::RepeatedPtrField<kartograph::mesos::Attribute>& attributes,
+    const AgentKey& key);
 AgentId ToAgentId(const AgentKey& key, const std::vector<std::string>& roles);
 AgentKey ToAgentKey(const AgentId& id, const std::vector<std::string>& roles);
 
@@ -37,15 +45,18 @@ class OpenOffers {
   struct Options {
     std::vector<std::string> roles;  // one at least
     OfferedResources::Revocable revocable = OfferedResources::Revocable::kIgnored;
+    const Clock* clock = &Clock::System();
   };
   // `executors` outlives this.
   OpenOffers(Options options, Executors* executors)
       : options_(std::move(options)), executors_(executors) {}
 
-  // The offer as the scheduler gets it.
+  // The offer as the scheduler gets it. Maintenance counts until its window is over.
   Offer Add(const kartograph::mesos::Offer& offer);
   // Whether it was there.
   bool Remove(const OfferId& id);
+  // Whether it is there, and its agent is to be taken down or may be down for maintenance.
+  bool IsLeaving(const OfferId& id) const;
   void Clear();
 
   // All that is offered of an agent, taken out to be launched on.
@@ -63,6 +74,9 @@ class OpenOffers {
   size_t size() const { return offers_.size(); }
 
  private:
+  // When the agent is taken down; InfiniteFuture where it is not, or that is over.
+  absl::Time UnavailableFrom(const kartograph::mesos::Offer& offer) const;
+
   const Options options_;
   Executors* const executors_;
   absl::flat_hash_map<OfferId, kartograph::mesos::Offer> offers_;

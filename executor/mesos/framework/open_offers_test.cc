@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "base/testing/manual_clock.h"
+
 namespace kartograph::executor::mesos {
 namespace {
 
@@ -14,8 +16,8 @@ namespace v1 = kartograph::mesos;
 using planner::Quantity;
 using planner::Resource;
 using planner::ResourceVector;
-using testing::ElementsAre;
-using testing::Pair;
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 ResourceVector Cpu(int64_t milli) { return {{Resource::Cpu(), Quantity::FromMilli(milli)}}; }
 
@@ -34,14 +36,15 @@ v1::Offer MakeOffer(const std::string& id, const std::string& agent, double cpus
   return offer;
 }
 
-class OpenOffersTest : public testing::Test {
+class OpenOffersTest : public ::testing::Test {
  protected:
   OpenOffersTest()
       : executors_({"", "/opt/kartograph-executor", {}, Cpu(500)}, [] { return "s"; }),
-        offers_({{"kg", "other"}, OfferedResources::Revocable::kIgnored}, &executors_) {
+        offers_({{"kg", "other"}, OfferedResources::Revocable::kIgnored, &clock_}, &executors_) {
     executors_.SetFramework("f-1");
   }
 
+  testing::ManualClock clock_;
   Executors executors_;
   OpenOffers offers_;
 };
@@ -81,7 +84,8 @@ TEST_F(OpenOffersTest, TextOfAnOfferIsUtf8) {
   offer.mutable_attributes(0)->mutable_text()->set_value("caf\xE9");
   const Offer added = offers_.Add(offer);
   EXPECT_EQ(added.agent_name, "h\xEF\xBF\xBD");
-  EXPECT_THAT(added.attributes, ElementsAre(Pair("\xEF\xBF\xBD", "caf\xEF\xBF\xBD")));
+  EXPECT_THAT(added.attributes, ElementsAre(Pair("mesos_id", "a1"), Pair("mesos_role", "kg"),
+                                            Pair("\xEF\xBF\xBD", "caf\xEF\xBF\xBD")));
 }
 
 TEST_F(OpenOffersTest, MaintenanceThatLiesBeyondAllClocksIsNone) {
@@ -93,6 +97,29 @@ TEST_F(OpenOffersTest, MaintenanceThatLiesBeyondAllClocksIsNone) {
   EXPECT_EQ(from(1700000000000000000), absl::FromUnixSeconds(1700000000));
   EXPECT_EQ(from(INT64_MIN), absl::UnixEpoch());
   EXPECT_EQ(from(INT64_MAX), absl::InfiniteFuture());
+}
+
+TEST_F(OpenOffersTest, MaintenanceCountsUntilItsWindowIsOver) {
+  const absl::Time now = clock_.WallNow();
+  const auto add = [&](absl::Time start, std::optional<absl::Duration> length) {
+    v1::Offer offer = MakeOffer("o1", "a1", 4);
+    offer.mutable_unavailability()->mutable_start()->set_nanoseconds(absl::ToUnixNanos(start));
+    if (length) {
+      offer.mutable_unavailability()->mutable_duration()->set_nanoseconds(
+          absl::ToInt64Nanoseconds(*length));
+    }
+    const Offer added = offers_.Add(offer);
+    EXPECT_EQ(offers_.IsLeaving("o1"), added.unavailable_from != absl::InfiniteFuture());
+    return added.unavailable_from;
+  };
+  const absl::Time before = now - absl::Hours(1);
+  EXPECT_EQ(add(before, std::nullopt), before) << "has no end";
+  EXPECT_EQ(add(before, absl::Hours(2)), before) << "is under way";
+  EXPECT_EQ(add(before, absl::Hours(1)), absl::InfiniteFuture()) << "is over";
+  EXPECT_EQ(add(before, -absl::Hours(1)), absl::InfiniteFuture());
+  EXPECT_EQ(add(now + absl::Hours(1), absl::Hours(1)), now + absl::Hours(1));
+  EXPECT_EQ(add(now + absl::Hours(1), absl::InfiniteDuration()), now + absl::Hours(1));
+  EXPECT_FALSE(offers_.IsLeaving("o2"));
 }
 
 TEST_F(OpenOffersTest, IsToldWithoutWhatTheExecutorNeeds) {
@@ -121,7 +148,8 @@ TEST_F(OpenOffersTest, IsToldWithoutWhatTheExecutorNeeds) {
   EXPECT_EQ(added.agent, "a1");
   EXPECT_EQ(added.agent_name, "host-a1");
   EXPECT_EQ(added.resources, Cpu(3500));
-  EXPECT_THAT(added.attributes, ElementsAre(Pair("disks", "hdd,ssd"), Pair("ports", "1-9"),
+  EXPECT_THAT(added.attributes, ElementsAre(Pair("disks", "hdd,ssd"), Pair("mesos_id", "a1"),
+                                            Pair("mesos_role", "kg"), Pair("ports", "1-9"),
                                             Pair("rack", "r3"), Pair("slots", "2.5")));
   EXPECT_EQ(added.unavailable_from, absl::FromUnixNanos(7));
 }

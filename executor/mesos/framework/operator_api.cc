@@ -30,8 +30,8 @@ boost::asio::awaitable<absl::StatusOr<std::string>> OperatorApi::Post(Endpoint t
   header.set(http::field::connection, "close");
   header.set(http::field::content_type, "application/x-protobuf");
   header.set(http::field::accept, "application/x-protobuf");
-  if (!options_.authorization.empty()) {
-    header.set(http::field::authorization, options_.authorization);
+  if (!authorization_.empty()) {
+    header.set(http::field::authorization, authorization_);
   }
   std::string request;
   AppendRequest(header, body, &request);
@@ -46,6 +46,13 @@ boost::asio::awaitable<absl::StatusOr<std::string>> OperatorApi::Post(Endpoint t
                                         std::string(http::obsolete_reason(answer.result())), ": ",
                                         answer.body().substr(0, 500));
   if (answer.result() == http::status::not_found) co_return absl::NotFoundError(said);
+  if (answer.result() == http::status::unauthorized && options_.renew_authorization) {
+    // For the next request.
+    authorization_ = options_.renew_authorization();
+  }
+  if (answer.result() == http::status::unauthorized || answer.result() == http::status::forbidden) {
+    co_return absl::PermissionDeniedError(said);
+  }
   co_return absl::UnavailableError(said);
 }
 

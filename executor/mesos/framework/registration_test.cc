@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "executor/mesos/framework/testing/framework_fixture.h"
@@ -50,6 +51,61 @@ TEST_F(RegistrationTest, TheSameFrameworkAfterARestart) {
   EXPECT_THAT(FrameworkIds(), ElementsAre(id));
   kartograph().Reconcile(launch);
   kartograph().AwaitRunning(launch.attempt);
+}
+
+TEST_F(RegistrationTest, AnotherUserIsThatOfWhatIsLaunchedFromThenOn) {
+  StartAll();
+  kartograph().Run("forever", 0);
+  const std::string id = StoredId();
+  options_.user = "another";
+  RestartKartograph();
+  EXPECT_EQ(StoredId(), id);
+  // Mesos takes no other user of the framework itself, and refuses all that comes with one.
+  kartograph().cluster().offers()->Revive({CpuAndRam(1, 64)});
+  kartograph().Run("quick", 1);
+  EXPECT_EQ(mesos().counters().refused["UPDATE_FRAMEWORK"], 0);
+  std::multiset<std::string> users;
+  mesos().Inspect([&](const Master& master) {
+    EXPECT_EQ(master.frameworks().at(id).info.user(), "somebody");
+    for (const auto& [key, executor] : master.agents().begin()->second.executors) {
+      users.insert(executor.command().user());
+    }
+  });
+  EXPECT_THAT(users, ElementsAre("another", "somebody"));
+}
+
+TEST_F(RegistrationTest, WhatMesosDoesNotLetAFrameworkChangeIsRefusedAtTheStart) {
+  StartAll();
+  const std::string id = StoredId();
+  const auto refused = [&](const std::string& setting) {
+    const auto cluster = executor::CreateMesosCluster(OptionsFor(mesos()));
+    EXPECT_EQ(cluster.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(cluster.status().message(), HasSubstr(setting));
+    EXPECT_THAT(cluster.status().message(), HasSubstr("--mesos-abandon " + id));
+  };
+  options_.checkpoint = false;
+  refused("--mesos-checkpoint");
+  options_.checkpoint = true;
+  options_.principal = "maps";
+  refused("--mesos-principal");
+  // And so it goes on as another one.
+  options_.abandon = id;
+  RestartKartograph();
+  EXPECT_NE(StoredId(), id);
+  mesos().Inspect([&](const Master& master) {
+    EXPECT_EQ(master.frameworks().at(StoredId()).info.principal(), "maps");
+  });
+}
+
+TEST_F(RegistrationTest, AnIdThatSomebodyWroteIsTakenWithTheSettings) {
+  StartAll();
+  const std::string id = StoredId();
+  std::ofstream(id_file() + ".registration", std::ios::trunc) << "another id\nroot\n\n\n";
+  RestartKartograph();
+  EXPECT_EQ(StoredId(), id);
+  options_.checkpoint = false;
+  EXPECT_FALSE(executor::CreateMesosCluster(OptionsFor(mesos())).ok())
+      << "it is known from then on";
 }
 
 TEST_F(RegistrationTest, AFileWithoutAnIdIsNotOverwritten) {

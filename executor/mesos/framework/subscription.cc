@@ -79,7 +79,8 @@ void Subscription::Open(Endpoint endpoint) {
   endpoint_ = std::move(endpoint);
   ApiSession::Options options;
   options.endpoint = endpoint_;
-  options.authorization = options_.authorization;
+  options.authorization =
+      options_.renew_authorization ? options_.renew_authorization() : options_.authorization;
   options.tls_context = options_.tls_context;
   session_ = ApiSession::Open(io_, std::move(options), handlers_.subscribe().SerializeAsString(),
                               {[this](absl::string_view record) { OnRecord(record); },

@@ -22,7 +22,10 @@ namespace kartograph::executor::mesos {
 class Subscription {
  public:
   struct Options {
-    std::string authorization;                         // as in ApiSession
+    std::string authorization;  // as in ApiSession
+    // Where there is one, it is asked for the header before each connection instead: a secret may
+    // be changed while we run. Must not block for long.
+    std::function<std::string()> renew_authorization;
     boost::asio::ssl::context* tls_context = nullptr;  // as in ApiSession
     absl::Duration first_back_off = absl::Milliseconds(100);
     absl::Duration longest_back_off = absl::Seconds(15);

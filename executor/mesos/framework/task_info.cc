@@ -18,6 +18,9 @@ using kartograph::mesos::TaskInfo;
 
 namespace {
 
+// The framework ends a task that is over its timeout; so long after that Mesos does.
+constexpr absl::Duration kTimeoutReserve = absl::Minutes(2);
+
 TaskInfo Describe(const Launch& launch, const std::string& mesos_agent,
                   const std::vector<kartograph::mesos::Resource>& resources) {
   TaskInfo task;
@@ -82,15 +85,18 @@ bool WantsContainer(const Launch& launch) {
 }
 
 TaskInfo CommandTask(const Launch& launch, const std::string& mesos_agent,
-                     const std::vector<kartograph::mesos::Resource>& resources) {
+                     const std::vector<kartograph::mesos::Resource>& resources,
+                     const std::string& user) {
   Payload payload;
   payload.ParseFromString(launch.payload);
   TaskInfo task = Describe(launch, mesos_agent, resources);
   if (launch.timeout != absl::InfiniteDuration()) {
-    task.mutable_max_completion_time()->set_nanoseconds(absl::ToInt64Nanoseconds(launch.timeout));
+    task.mutable_max_completion_time()->set_nanoseconds(
+        absl::ToInt64Nanoseconds(launch.timeout + launch.cancel_grace + kTimeoutReserve));
   }
   kartograph::mesos::CommandInfo& command = *task.mutable_command();
   command.set_shell(true);
+  if (!user.empty()) command.set_user(user);
   command.set_value(ShellLine(payload));
   kartograph::mesos::Environment* environment = command.mutable_environment();
   for (const auto& [name, value] : payload.environment()) AddVariable(name, value, environment);

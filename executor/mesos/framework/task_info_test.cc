@@ -30,7 +30,7 @@ std::string Copied(const std::string& input) {
   launch.attempt = planner::AttemptId::Of(planner::TaskKey::Of(17, 0), 1);
   launch.payload = payload.SerializeAsString();
   EXPECT_TRUE(WantsContainer(launch));
-  const std::string line = CommandTask(launch, "agent", {}).command().value();
+  const std::string line = CommandTask(launch, "agent", {}, "").command().value();
   setenv("MESOS_SANDBOX", sandbox.c_str(), 1);
   EXPECT_EQ(std::system(line.c_str()), 0) << line;
   return ReadWhole(sandbox + "/copy");

@@ -20,6 +20,7 @@ namespace {
 
 // In the sandbox; see CommandTask.
 constexpr char kCommandResult[] = "result";
+constexpr int kSigkill = 9;
 
 absl::Time TimeOf(const TaskStatus& status) {
   if (!status.has_timestamp()) return absl::InfinitePast();
@@ -49,6 +50,19 @@ bool IsExecutorsEnd(TaskStatus::Reason reason) {
   }
 }
 
+StatusReport::Limit LimitOf(TaskStatus::Reason reason) {
+  switch (reason) {
+    case TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY:
+      return StatusReport::Limit::kMemory;
+    case TaskStatus::REASON_CONTAINER_LIMITATION_DISK:
+      return StatusReport::Limit::kDisk;
+    case TaskStatus::REASON_CONTAINER_LIMITATION:
+      return StatusReport::Limit::kOther;
+    default:
+      return StatusReport::Limit::kNone;
+  }
+}
+
 std::string Because(absl::string_view what, const TaskStatus& status) {
   return status.message().empty() ? std::string(what) : absl::StrCat(what, ": ", status.message());
 }
@@ -56,6 +70,23 @@ std::string Because(absl::string_view what, const TaskStatus& status) {
 void End(StatusReport* report, Outcome outcome, std::string message) {
   report->update.outcome = outcome;
   report->update.message = wire::MessageText(message);
+}
+
+void EndWithExecutor(const TaskStatus& status, const StatusContext& context, StatusReport* report) {
+  switch (status.reason()) {
+    case TaskStatus::REASON_CONTAINER_LAUNCH_FAILED:
+    case TaskStatus::REASON_EXECUTOR_REGISTRATION_TIMEOUT:
+      return End(report, Outcome::kAgentFailed, Because("its executor did not start", status));
+    case TaskStatus::REASON_EXECUTOR_TERMINATED:
+      if (!context.starting) break;
+      return End(report, Outcome::kAgentFailed,
+                 Because("its executor ended before it could run anything; its stderr, on Mesos's "
+                         "page, may say why",
+                         status));
+    default:
+      break;
+  }
+  End(report, Outcome::kLost, Because("its executor ended", status));
 }
 
 // Finished, failed or killed.
@@ -101,9 +132,13 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusRepor
   }
   switch (reason) {
     case TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY:
+    case TaskStatus::REASON_CONTAINER_LIMITATION_DISK:
+    case TaskStatus::REASON_CONTAINER_LIMITATION:
+      report->limit = LimitOf(reason);
+      if (context.command) return EndOverLimit(status.message(), report);
       // In our executor's container every task dies, whichever of them took too much.
-      return End(report, context.command ? Outcome::kOutOfMemory : Outcome::kLost,
-                 status.message());
+      return End(report, Outcome::kLost,
+                 Because("the container of its executor was over a limit", status));
     case TaskStatus::REASON_MAX_COMPLETION_TIME_REACHED:
       return End(report, Outcome::kTimedOut, "over its timeout");
     case TaskStatus::REASON_CONTAINER_LAUNCH_FAILED:
@@ -115,13 +150,29 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusRepor
     default:
       break;
   }
-  if (IsExecutorsEnd(reason))
-    return End(report, Outcome::kLost, Because("its executor ended", status));
+  if (IsExecutorsEnd(reason)) return EndWithExecutor(status, context, report);
   if (ReadCommandEnd(status.message(), &update)) return;
   End(report, report->bare ? Outcome::kLost : Outcome::kNotStarted, status.message());
 }
 
 }  // namespace
+
+void EndOverLimit(absl::string_view why, StatusReport* report) {
+  AttemptUpdate& update = report->update;
+  switch (report->limit) {
+    case StatusReport::Limit::kMemory:
+      return End(report, Outcome::kOutOfMemory, std::string(why));
+    case StatusReport::Limit::kDisk:
+      // Mesos ends it by SIGKILL.
+      update.signal = kSigkill;
+      return End(report, Outcome::kSignalled,
+                 absl::StrCat("killed for taking too much disk: ", why));
+    default:
+      update.signal = kSigkill;
+      return End(report, Outcome::kSignalled,
+                 absl::StrCat("killed as its container was over a limit: ", why));
+  }
+}
 
 bool ReadCommandEnd(absl::string_view message, AttemptUpdate* update) {
   absl::string_view rest = message;
@@ -187,14 +238,20 @@ StatusReport ReadStatus(const TaskStatus& status, const StatusContext& context) 
     case kartograph::mesos::TASK_DROPPED:
       if (status.reason() == TaskStatus::REASON_INVALID_OFFERS) {
         End(&report, Outcome::kRefused, Because("the offer was not valid any more", status));
+      } else if (status.reason() == TaskStatus::REASON_AGENT_DRAINING) {
+        End(&report, Outcome::kAgentFailed, Because("its agent is being drained", status));
       } else {
         End(&report, Outcome::kDropped, Because("it never reached its agent", status));
       }
       break;
     case kartograph::mesos::TASK_GONE:
     case kartograph::mesos::TASK_GONE_BY_OPERATOR:
-      if (IsExecutorsEnd(status.reason())) {
-        End(&report, Outcome::kLost, Because("its executor ended", status));
+      if (LimitOf(status.reason()) != StatusReport::Limit::kNone) {
+        report.limit = LimitOf(status.reason());
+        End(&report, Outcome::kLost,
+            Because("the container of its executor was over a limit", status));
+      } else if (IsExecutorsEnd(status.reason())) {
+        EndWithExecutor(status, context, &report);
       } else if (!context.confirmed && status.reason() == TaskStatus::REASON_RECONCILIATION) {
         End(&report, Outcome::kDropped, "its agent has never heard of it");
       } else {
@@ -202,9 +259,10 @@ StatusReport ReadStatus(const TaskStatus& status, const StatusContext& context) 
       }
       break;
     case kartograph::mesos::TASK_ERROR:
-      if (absl::StrContains(status.message(), "more than available") ||
-          absl::StrContains(status.message(), "not compatible") ||
-          status.reason() == TaskStatus::REASON_INVALID_OFFERS) {
+      report.incompatible = absl::StrContains(status.message(), "not compatible with existing");
+      if (absl::StrContains(status.message(), "more than available") || report.incompatible ||
+          status.reason() == TaskStatus::REASON_INVALID_OFFERS ||
+          status.reason() == TaskStatus::REASON_TASK_UNAUTHORIZED) {
         End(&report, Outcome::kRefused, status.message());
       } else {
         End(&report, Outcome::kNotStarted, Because("Mesos refuses the task", status));

@@ -15,6 +15,7 @@ namespace kartograph::executor::mesos {
 struct StatusContext {
   bool confirmed = false;  // it was reported as running, or as about to
   bool command = false;    // it is under Mesos's own command executor
+  bool starting = false;   // nothing was heard yet of its executor, which was started for it
   absl::Time start_time = absl::InfinitePast();
 };
 
@@ -23,6 +24,12 @@ struct StatusReport {
   // The task has ended, but this comes from the master's memory and lacks how. The agent's own
   // update, which repeats until it is acknowledged, has more.
   bool bare = false;
+  // The container was over a limit that its agent enforces: all that ran in it has died, whichever
+  // of them it was.
+  enum class Limit { kNone, kMemory, kDisk, kOther };
+  Limit limit = Limit::kNone;
+  // Mesos takes no launch on this executor.
+  bool incompatible = false;
   // Where a return value that was not sent is: a path in the executor's sandbox.
   std::string return_value_file;
   int64_t return_value_bytes = 0;  // or kAnySize
@@ -39,11 +46,17 @@ inline constexpr int64_t kAnySize = -1;
 //   unreachable                     alive, unreachable
 //   finished, failed, killed        ended, by its data (kartograph-executor) or by its message
 //                                   (Mesos's own)
-//   dropped                         kRefused for an invalid offer, else kDropped
+//   executor did not start          kAgentFailed
+//   dropped                         kRefused for an invalid offer, kAgentFailed where its agent is
+//                                   being drained, else kDropped
 //   gone, gone by operator          kGone; kDropped where it was never confirmed
 //   lost, unknown, executor ended   kLost
-//   error                           kRefused where resources were missing, else kNotStarted
+//   error                           kRefused where resources were missing or we are not allowed
+//                                   to, else kNotStarted
 StatusReport ReadStatus(const kartograph::mesos::TaskStatus& status, const StatusContext& context);
+
+// What is known to have taken more than the limit: it ended for that. `why` is what Mesos says.
+void EndOverLimit(absl::string_view why, StatusReport* report);
 
 // "Command exited with status 3", "Command terminated with signal Segmentation fault (core
 // dumped)": the words of Mesos's command executor. Whether the message is one of them.

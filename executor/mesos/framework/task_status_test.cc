@@ -43,6 +43,12 @@ StatusContext Confirmed() {
   return context;
 }
 
+StatusContext Starting() {
+  StatusContext context;
+  context.starting = true;
+  return context;
+}
+
 TaskStatus WithData(v1::TaskState state, const AttemptUpdate& update) {
   wire::Update data;
   wire::ToMessage(update, &data);
@@ -199,10 +205,22 @@ TEST(TaskStatusTest, EveryReasonOfAnEndHasItsOutcome) {
        Outcome::kLost},
       {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LAUNCH_FAILED, Command(),
        Outcome::kNotStarted},
-      {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LAUNCH_FAILED, Confirmed(), Outcome::kLost},
+      {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LIMITATION_DISK, Command(),
+       Outcome::kSignalled},
+      {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LIMITATION_DISK, Confirmed(), Outcome::kLost},
+      {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LIMITATION, Command(), Outcome::kSignalled},
+      {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LIMITATION, Confirmed(), Outcome::kLost},
+      {v1::TASK_GONE, TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY, Confirmed(), Outcome::kLost},
+      // That its executor does not start is its agent's doing.
+      {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LAUNCH_FAILED, {}, Outcome::kAgentFailed},
+      {v1::TASK_GONE, TaskStatus::REASON_CONTAINER_LAUNCH_FAILED, {}, Outcome::kAgentFailed},
+      {v1::TASK_FAILED, TaskStatus::REASON_EXECUTOR_TERMINATED, Starting(), Outcome::kAgentFailed},
+      {v1::TASK_GONE, TaskStatus::REASON_EXECUTOR_TERMINATED, Starting(), Outcome::kAgentFailed},
       {v1::TASK_FAILED, TaskStatus::REASON_EXECUTOR_TERMINATED, Confirmed(), Outcome::kLost},
-      {v1::TASK_FAILED, TaskStatus::REASON_EXECUTOR_REGISTRATION_TIMEOUT, Confirmed(),
-       Outcome::kLost},
+      {v1::TASK_FAILED,
+       TaskStatus::REASON_EXECUTOR_REGISTRATION_TIMEOUT,
+       {},
+       Outcome::kAgentFailed},
       {v1::TASK_FAILED, TaskStatus::REASON_EXECUTOR_REREGISTRATION_TIMEOUT, Confirmed(),
        Outcome::kLost},
       {v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_UPDATE_FAILED, Confirmed(), Outcome::kLost},
@@ -215,6 +233,7 @@ TEST(TaskStatusTest, EveryReasonOfAnEndHasItsOutcome) {
       {v1::TASK_DROPPED, TaskStatus::REASON_AGENT_RESTARTED, {}, Outcome::kDropped},
       {v1::TASK_DROPPED, TaskStatus::REASON_EXECUTOR_TERMINATED, {}, Outcome::kDropped},
       {v1::TASK_DROPPED, TaskStatus::REASON_RECONCILIATION, {}, Outcome::kDropped},
+      {v1::TASK_DROPPED, TaskStatus::REASON_AGENT_DRAINING, {}, Outcome::kAgentFailed},
 
       {v1::TASK_GONE, TaskStatus::REASON_EXECUTOR_TERMINATED, Confirmed(), Outcome::kLost},
       {v1::TASK_GONE, TaskStatus::REASON_CONTAINER_UPDATE_FAILED, Confirmed(), Outcome::kLost},
@@ -230,7 +249,7 @@ TEST(TaskStatusTest, EveryReasonOfAnEndHasItsOutcome) {
       {v1::TASK_LOST, TaskStatus::REASON_AGENT_REMOVED, Confirmed(), Outcome::kLost},
 
       {v1::TASK_ERROR, TaskStatus::REASON_TASK_INVALID, {}, Outcome::kNotStarted},
-      {v1::TASK_ERROR, TaskStatus::REASON_TASK_UNAUTHORIZED, {}, Outcome::kNotStarted},
+      {v1::TASK_ERROR, TaskStatus::REASON_TASK_UNAUTHORIZED, {}, Outcome::kRefused},
       {v1::TASK_ERROR, TaskStatus::REASON_INVALID_OFFERS, {}, Outcome::kRefused},
   };
   for (const EndCase& one : kCases) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <list>
 #include <optional>
 #include <string>
 #include <thread>
@@ -71,13 +72,17 @@ class ZookeeperFinder final : public MasterFinder {
 
  private:
   // What the client passes to its callbacks. What was posted for an earlier one is void.
+  struct Session;
+  struct Reading {
+    const Session* session;
+    std::string node;
+  };
   struct Session {
     ZookeeperFinder* finder;
     int64_t number;
-  };
-  struct Reading {
-    Session session;
-    std::string node;
+    // Under way. The client forgets some without a word when it is closed, so that none of them can
+    // be their callback's to destroy.
+    std::list<Reading> readings;
   };
   struct Leader {
     std::string node;
@@ -117,18 +122,22 @@ class ZookeeperFinder final : public MasterFinder {
     });
   }
   static void OnData(int code, const char* value, int length, const Stat*, const void* context) {
-    const std::unique_ptr<const Reading> reading(static_cast<const Reading*>(context));
+    const auto* reading = static_cast<const Reading*>(context);
     std::string data;
     if (code == ZOK && value != nullptr && length > 0) data.assign(value, length);
-    Post(reading->session, [code, node = reading->node, data = std::move(data)](
-                               ZookeeperFinder& finder) { finder.Read(code, node, data); });
+    Post(*reading->session, [code, reading, data = std::move(data)](ZookeeperFinder& finder) {
+      const std::string node = reading->node;
+      finder.session_->readings.remove_if(
+          [reading](const Reading& other) { return &other == reading; });
+      finder.Read(code, node, data);
+    });
   }
   // Its warnings repeat with each attempt; what matters of them is in our own reasons.
   static void OnLog(const char* message) { spdlog::debug("ZooKeeper: {}", message); }
 
   void Open() {
     Close();
-    session_ = std::make_unique<Session>(Session{this, ++sessions_});
+    session_ = std::make_unique<Session>(Session{this, ++sessions_, {}});
     // The client takes the last colon for the port's, and knows no brackets.
     const std::string hosts = Joined(address_.hosts, [](const HostPort& host) {
       return absl::StrCat(host.host, ":", host.port);
@@ -198,11 +207,12 @@ class ZookeeperFinder final : public MasterFinder {
       return;
     }
     if (wanted_.empty()) return;
-    auto reading = std::make_unique<Reading>(Reading{*session_, wanted_});
+    Reading& reading = session_->readings.emplace_back(Reading{session_.get(), wanted_});
     const std::string path = PathOf(wanted_);
-    code = zoo_awget(handle_, path.c_str(), &OnWatch, session_.get(), &OnData, reading.get());
-    if (code != ZOK) return Failed(code, path);
-    reading.release();  // OnData takes it
+    code = zoo_awget(handle_, path.c_str(), &OnWatch, session_.get(), &OnData, &reading);
+    if (code == ZOK) return;
+    session_->readings.pop_back();
+    Failed(code, path);
   }
 
   void Read(int code, const std::string& node, const std::string& data) {

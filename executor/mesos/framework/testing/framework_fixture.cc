@@ -30,7 +30,7 @@ SimulatedTask Simulate(const mesos::TaskInfo& info) {
   update.set_start_ns(absl::ToUnixNanos(absl::Now()));
   SimulatedTask task;
   task.running_data = update.SerializeAsString();
-  if (info.name() == "forever") {
+  if (info.name() == "forever" || info.name() == "hog") {
     task.duration = absl::InfiniteDuration();
     return task;
   }

@@ -107,8 +107,8 @@ planner::AttemptId AttemptOf(uint32_t task);
 executor::Launch LaunchOn(const executor::AgentId& agent, const std::string& name, uint32_t task);
 planner::ResourceVector CpuAndRam(double cpus, int64_t mib);
 
-// Simulated tasks go as their names say: "forever" runs until it is killed, "quick" succeeds and
-// returns its name, "exit" ends with status 3.
+// Simulated tasks go as their names say: "forever" and "hog" run until they are killed, "quick"
+// succeeds and returns its name, "exit" ends with status 3.
 class FrameworkTest : public testing::Test {
  protected:
   FrameworkTest();

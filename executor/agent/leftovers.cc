@@ -1,4 +1,4 @@
-#include "executor/local/leftovers.h"
+#include "executor/agent/leftovers.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -19,7 +19,7 @@
 #include "executor/runner/cgroup.h"
 #include "executor/runner/process_table.h"
 
-namespace kartograph::executor::local {
+namespace kartograph::executor {
 namespace {
 
 using PidSet = absl::flat_hash_set<pid_t>;
@@ -135,4 +135,4 @@ int KillLeftovers(const std::string& sandbox_root, const SessionRecord::Contents
   return static_cast<int>(killed.size());
 }
 
-}  // namespace kartograph::executor::local
+}  // namespace kartograph::executor

@@ -1,13 +1,13 @@
 // What an agent that was killed leaves behind.
-#ifndef KARTOGRAPH_EXECUTOR_LOCAL_LEFTOVERS_H_
-#define KARTOGRAPH_EXECUTOR_LOCAL_LEFTOVERS_H_
+#ifndef KARTOGRAPH_EXECUTOR_AGENT_LEFTOVERS_H_
+#define KARTOGRAPH_EXECUTOR_AGENT_LEFTOVERS_H_
 
 #include <string>
 
 #include "absl/time/time.h"
 #include "executor/agent/session_record.h"
 
-namespace kartograph::executor::local {
+namespace kartograph::executor {
 
 // Kills, until there are none or `patience` is over, the processes
 // - in the control groups that the agent has made,
@@ -19,6 +19,6 @@ namespace kartograph::executor::local {
 int KillLeftovers(const std::string& sandbox_root, const SessionRecord::Contents& record,
                   absl::Duration patience);
 
-}  // namespace kartograph::executor::local
+}  // namespace kartograph::executor
 
-#endif  // KARTOGRAPH_EXECUTOR_LOCAL_LEFTOVERS_H_
+#endif  // KARTOGRAPH_EXECUTOR_AGENT_LEFTOVERS_H_

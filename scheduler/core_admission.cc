@@ -1,0 +1,87 @@
+// What of a submission can never run.
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "planner/problems.h"
+#include "scheduler/core.h"
+
+namespace kartograph::scheduler {
+
+using planner::Problem;
+using planner::TaskIndex;
+
+std::optional<Problem> Core::Infeasible(absl::string_view task_name,
+                                        const planner::ResourceVector& consumption) const {
+  planner::ResourceVector agent_part;
+  for (const auto& entry : consumption) {
+    if (entry.quantity.milli() % 1000 != 0 &&
+        absl::c_linear_search(options_.indexed, entry.resource)) {
+      const int64_t below = entry.quantity.milli() / 1000;
+      return Problem{
+          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+          entry.quantity.ToString(),
+          absl::StrCat("is not a whole number, and ", entry.resource.name(),
+                       " is handed out in whole instances; ask for ",
+                       below > 0 ? absl::StrCat(below, " or ") : "", below + 1)};
+    }
+    const planner::Quantity pool = packer_.pools().Get(entry.resource);
+    if (pool.is_zero()) {
+      agent_part.Set(entry.resource, entry.quantity);
+    } else if (entry.quantity > pool) {
+      return Problem{
+          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+          entry.quantity.ToString(),
+          absl::StrCat("is more than the pool holds; ask for at most ", pool.ToString())};
+    }
+  }
+  // Before the first offer it is not known what agents there are: then it waits, and says so.
+  if (!agents_.anybody_seen() || agent_part.empty()) return std::nullopt;
+  if (agents_.EverFits(agent_part)) return std::nullopt;
+  for (const auto& entry : agent_part) {
+    const planner::Quantity largest = agents_.largest_seen().Get(entry.resource);
+    if (entry.quantity <= largest) continue;
+    const bool is_ram = entry.resource == planner::Resource::Ram();
+    auto text = [&](planner::Quantity q) {
+      return is_ram ? planner::FormatBytes(q) : q.ToString();
+    };
+    return Problem{
+        absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
+        text(entry.quantity),
+        largest.is_zero()
+            ? std::string("no agent and no pool has this resource; see `kartograph status` for "
+                          "those there are")
+            : absl::StrCat("is more than any agent has; ask for at most ", text(largest))};
+  }
+  return Problem{absl::StrCat("tasks[\"", task_name, "\"].consumption"), consumption.ToString(),
+                 "no single agent has all of this together"};
+}
+
+absl::Status Core::Check(const PreparedGraph& graph) const {
+  if (graph.size() > options_.max_graph_tasks) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the graph has ", graph.size(), " tasks; at most ", options_.max_graph_tasks,
+                     " are allowed (kartographd --max-graph-tasks)"));
+  }
+  std::vector<Problem> problems = graph.problems;
+  std::vector<bool> infeasible;
+  for (const PreparedGraph::Consumption& consumption : graph.consumptions) {
+    infeasible.push_back(Infeasible("", consumption.resources).has_value());
+  }
+  if (absl::c_linear_search(infeasible, true)) {
+    for (TaskIndex i = 0; i < graph.size(); ++i) {
+      const uint32_t consumption = graph.live->tasks[i].consumption;
+      if (!infeasible[consumption]) continue;
+      // Those that will not be reported only count.
+      problems.push_back(
+          problems.size() < planner::kMaxProblems
+              ? *Infeasible(graph.live->task_name(i), graph.consumptions[consumption].resources)
+              : Problem());
+    }
+  }
+  return problems.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems);
+}
+
+}  // namespace kartograph::scheduler
