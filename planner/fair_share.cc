@@ -83,7 +83,7 @@ void FairShare::Reckon(Entry& entry) {
 }
 
 void FairShare::Order(Entry& entry) {
-  entry.order = static_cast<int64_t>((entry.share + entry.average) / entry.weight / kQuantum + 0.5);
+  entry.order = std::lround((entry.share + entry.average) / entry.weight / kQuantum);
 }
 
 void FairShare::Advance(SteadyTime now) {

@@ -13,7 +13,6 @@ namespace kartograph::scheduler {
 
 using planner::Quantity;
 using planner::Resource;
-using planner::ResourceVector;
 
 namespace {
 

@@ -125,7 +125,7 @@ absl::Status SubmitGraphStream::Take() {
     const std::string field = TaskField(spec, static_cast<int64_t>(graph_->size()));
     scheduler::TaskSubmission task = ConvertTask(spec, field, names_, problems_);
     SetDefaultRam(spec, parts_.default_ram, task);
-    graph_->Add(std::move(task));
+    graph_->Add(task);
     if (!parts_.runs_containers) RefuseContainer(spec, field, problems_);
     blobs_.Check(spec, field, problems_);
   }
