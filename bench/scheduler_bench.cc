@@ -28,70 +28,13 @@
 #include "scheduler/core.h"
 #include "scheduler/testing/simulation.h"
 #include "storage/history.h"
+#include "storage/no_history.h"
 
 namespace kartograph {
 namespace {
 
 using planner::Quantity;
 using planner::Resource;
-
-// Drops everything at once: what is left is the scheduler's own cost.
-class NoHistory : public storage::HistoryWriter, public storage::LongReader {
- public:
-  absl::Status Commit(absl::Span<const storage::Record>) override { return absl::OkStatus(); }
-  absl::Status CommitUrgent(absl::Span<const storage::Record>) override { return absl::OkStatus(); }
-  absl::Status CheckWritable() override { return absl::OkStatus(); }
-  absl::Status VisitLive(storage::GraphVisitor&) override { return absl::OkStatus(); }
-  absl::Status VisitGraph(planner::GraphId, storage::GraphVisitor&) override { return NotHere(); }
-  absl::StatusOr<planner::GraphId> LastGraphId() override { return 0; }
-  absl::StatusOr<int64_t> LastDeliveryId() override { return 0; }
-  absl::StatusOr<std::optional<Values>> ValuesBefore(planner::TaskKey, int64_t) override {
-    return std::nullopt;
-  }
-  absl::StatusOr<std::vector<std::string>> Payloads(
-      absl::Span<const planner::TaskKey> tasks) override {
-    return std::vector<std::string>(tasks.size());
-  }
-  absl::StatusOr<planner::TaskKey> FindTask(planner::GraphId, absl::string_view) override {
-    return NotHere();
-  }
-  absl::StatusOr<bool> HasGraph(planner::GraphId) override { return false; }
-  absl::StatusOr<std::optional<std::string>> FindRequest(absl::string_view) override {
-    return std::nullopt;
-  }
-  absl::StatusOr<std::vector<storage::Finished>> FinishedOf(
-      absl::string_view, int, int64_t, const storage::DeliveryFilter&) override {
-    return std::vector<storage::Finished>();
-  }
-  absl::StatusOr<std::vector<int64_t>> DeliveriesOf(absl::string_view, int) override {
-    return std::vector<int64_t>();
-  }
-  absl::StatusOr<bool> HasDeliveries(planner::GraphId) override { return false; }
-  absl::Status AbandonSubmissions() override { return absl::OkStatus(); }
-  absl::StatusOr<std::vector<storage::PoolChanged>> PoolsSet() override {
-    return std::vector<storage::PoolChanged>();
-  }
-  absl::StatusOr<absl::Time> LastRetentionTime() override { return absl::InfinitePast(); }
-  absl::StatusOr<std::vector<storage::KindLearnt>> Kinds() override {
-    return std::vector<storage::KindLearnt>();
-  }
-  absl::StatusOr<std::vector<planner::GraphId>> FindPrunable(const storage::Keep&, int) override {
-    return std::vector<planner::GraphId>();
-  }
-  absl::StatusOr<std::vector<planner::GraphId>> Prune(absl::Time,
-                                                      absl::Span<const planner::GraphId>) override {
-    return std::vector<planner::GraphId>();
-  }
-  absl::StatusOr<bool> RemoveSome(int64_t) override { return false; }
-  void BeginSweep() override {}
-  void EndSweep() override {}
-  absl::Status RemoveUnused(storage::UnusedRows&, int64_t) override { return absl::OkStatus(); }
-  absl::StatusOr<storage::UnusedRows> FindUnused() override { return storage::UnusedRows(); }
-  absl::StatusOr<int64_t> ForgetRequests(absl::Time, int64_t) override { return 0; }
-
- private:
-  static absl::Status NotHere() { return absl::NotFoundError("nothing is kept here"); }
-};
 
 double Seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -199,7 +142,7 @@ void CompareWatching() {
   std::vector<double> us[3];
   for (int round = 0; round < kRounds; ++round) {
     for (Watching watching : {Watching::kNobody, Watching::kChanges, Watching::kWords}) {
-      NoHistory nothing;
+      storage::NoHistory nothing;
       us[static_cast<int>(watching)].push_back(
           Run(kTasks, kAgents, &nothing, &nothing, true, watching).cpu_us_per_life);
     }
@@ -314,7 +257,7 @@ int Main(int argc, char** argv) {
   double first_us = 0;
   for (int n : {tasks / 100, tasks / 10, tasks}) {
     if (n < 1000 || history_only) continue;
-    NoHistory nothing;
+    storage::NoHistory nothing;
     const Measured m = Run(n, agents, &nothing, &nothing);
     if (first_us == 0) first_us = m.cpu_us_per_life;
     std::printf("%10d %12.0f %12.2f %10.2f %20.0f\n", n, m.lives_per_second, m.cpu_us_per_life,

@@ -80,6 +80,15 @@ struct LogsArguments {
   int tail = -1;    // last lines; -1: all
 };
 
+struct PlanArguments {
+  std::string file{};
+  std::optional<double> scale{};      // as in SubmitArguments
+  std::vector<std::string> agents{};  // [COUNTx]NAME=QUANTITY,...; none: those of the service
+  std::vector<std::string> pools{};   // NAME=NUMBER
+  std::string gantt{};                // a file; empty: no chart
+  bool learned = false;               // the service is asked how long tasks take
+};
+
 struct UsageArguments {
   // None: all kinds; one: the name or pattern of tasks; two: those of a graph and a task.
   std::vector<std::string> names{};
@@ -97,6 +106,8 @@ struct PopArguments {
 // changes a graph that of the one that runs.
 int Submit(const Context& context, const SubmitArguments& arguments);
 int Validate(const Context& context, const std::string& file, std::optional<double> scale);
+// How the graph in a file would run, found out by simulation.
+int Plan(const Context& context, const PlanArguments& arguments);
 // One task: waits for it, passes its output on, and returns its exit status.
 int Run(const Context& context, const RunArguments& arguments);
 // Of a running graph only the tasks that are named; a name may be a pattern (task_names.h).

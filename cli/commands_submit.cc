@@ -1,5 +1,4 @@
 // submit, validate, retry: what brings work to the service.
-#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,13 +18,6 @@
 
 namespace kartograph::cli {
 namespace {
-
-bool CheckScale(const Context& context, std::optional<double> given) {
-  const double scale = given.value_or(1.0);
-  if (std::isfinite(scale) && scale >= 0 && scale <= kMaxScale) return true;
-  *context.err << "kartograph: --scale must be a number from 0 to 1000000\n";
-  return false;
-}
 
 // A file's problems in the contract's form.
 v1::Problems ToProblems(const FileProblems& problems) {

@@ -11,6 +11,7 @@
 #include "cli/proto_time.h"
 #include "cli/report.h"
 #include "cli/text.h"
+#include "planner/constraints.h"
 
 namespace kartograph::cli {
 namespace {
@@ -32,6 +33,23 @@ std::string WhenStarted(const v1::Attempt& attempt) {
 std::string AttemptState(const v1::Attempt& attempt) {
   const absl::string_view outcome = Word(attempt.outcome());
   return std::string(outcome.empty() ? Word(attempt.state()) : outcome);
+}
+
+// As explanations say it.
+std::string Words(const v1::Constraint& message) {
+  planner::Constraint constraint;
+  constraint.attribute = message.attribute();
+  constraint.negated = message.negated();
+  if (message.has_equals()) {
+    constraint.values = {message.equals()};
+  } else if (message.has_matches()) {
+    constraint.op = planner::Constraint::Operator::kMatches;
+    constraint.values = {message.matches()};
+  } else {
+    constraint.op = planner::Constraint::Operator::kOneOf;
+    constraint.values.assign(message.one_of().begin(), message.one_of().end());
+  }
+  return constraint.ToString();
 }
 
 void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
@@ -57,6 +75,11 @@ void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
   }
   line("retry_on", absl::StrJoin(spec.retry_on(), ", "));
   line("no_retry_on", absl::StrJoin(spec.no_retry_on(), ", "));
+  for (const v1::Constraint& constraint : spec.constraints()) {
+    line("constraint", Words(constraint));
+  }
+  if (spec.avoid_last_failure()) line("avoid_last_failure", "true");
+  if (spec.preemptible()) line("preemptible", "true");
   duration("unreachable_timeout", spec.has_unreachable_timeout(), spec.unreachable_timeout());
 }
 

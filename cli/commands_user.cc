@@ -76,12 +76,14 @@ int ListShares(const Context& context) {
     return kDone;
   }
   const auto percent = [](double part) { return absl::StrFormat("%.0f %%", part * 100); };
-  Table table({"USER", "WEIGHT", "DUE", "HOLDS", "AVERAGE", "GRAPHS", "CONSUMPTION"});
+  Table table(
+      {"USER", "WEIGHT", "DUE", "HOLDS", "AVERAGE", "GRAPHS", "RUNNING", "CONSUMPTION", "LIMITS"});
   for (const v1::Share& share : shares->shares()) {
     table.Row({absl::StrCat(share.named() ? "@" : "", share.name()), absl::StrCat(share.weight()),
                share.graphs() > 0 ? percent(share.due()) : "-", percent(share.held()),
                percent(share.average()), absl::StrCat(share.graphs()),
-               Quantities(share.consumption())});
+               absl::StrCat(share.running()), Quantities(share.consumption()),
+               share.limits().empty() ? "-" : Quantities(share.limits())});
   }
   *context.out << table.ToString();
   if (shares->shares_size() < shares->total()) {

@@ -62,6 +62,8 @@ constexpr ForeignKey kForeignKeys[] = {
     {"shell", "defaults", " with \"shell\" in it"},
     {"retry_on", "defaults", " with \"retry_on\" in it"},
     {"no_retry_on", "defaults", " with \"no_retry_on\" in it"},
+    {"constraints", "defaults", " with \"constraints\" in it"},
+    {"avoid_last_failure", "defaults", " with \"avoid_last_failure\" in it"},
 };
 
 constexpr absl::string_view kCpu[] = {"cpu",    "cpus",    "core", "cores",

@@ -26,8 +26,8 @@ namespace {
 
 using Kind = YamlTree::Kind;
 
-constexpr absl::string_view kTopKeys[] = {"name",  "title",     "labels",   "queue",
-                                          "share", "fail_fast", "defaults", "tasks"};
+constexpr absl::string_view kTopKeys[] = {"name",   "title",     "labels",   "queue", "share",
+                                          "limits", "fail_fast", "defaults", "tasks"};
 
 // Reads each task from the file's tree when it is asked for.
 class YamlTasks final : public FileTasks {
@@ -140,6 +140,8 @@ void ReadGraph(std::unique_ptr<const YamlTree> owned, const GraphFileOptions& op
         problems->Add(tree.mark(entry.value), field.ToString(),
                       absl::StrCat(Quoted(file->spec.share()), " ", problem));
       }
+    } else if (entry.key == "limits") {
+      if (!nothing) reader.ReadQuantities(entry.value, field, *file->spec.mutable_limits());
     } else if (entry.key == "fail_fast") {
       bool fail_fast = false;
       if (!nothing) reader.ReadBool(entry.value, field, &fail_fast);

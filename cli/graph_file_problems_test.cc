@@ -175,11 +175,28 @@ tasks:
       "f.yaml:9:5: tasks[0]: \"frobnicate\" is not a known key; known keys are name, command, "
       "after, consumption, environment, directory, timeout, max_attempts, retry_delay, "
       "max_retry_delay, cancel_grace, priority, unreachable_timeout, max_losses, container, shell, "
-      "retry_on, no_retry_on, labels, expected_duration, title\n"
+      "retry_on, no_retry_on, labels, expected_duration, constraints, avoid_last_failure, "
+      "preemptible, "
+      "title\n"
       "f.yaml:10:11: tasks[1].name: \"b c\" contains an invalid character; allowed are the "
       "letters A to Z and a to z, digits and _ . - / : + @ = , [ ]\n"
       "f.yaml:12:12: tasks[1].after: unknown task \"a, b\"; several tasks are a list: [a, b]\n"
       "f.yaml:13:5: tasks[1]: \"frobnicate\" is not a known key\n");
+}
+
+TEST(GraphFileProblemsTest, ReportsConstraintsThatCannotBe) {
+  const auto says = [](absl::string_view line, absl::string_view what) {
+    const std::string problems = ProblemsOfTask(line);
+    EXPECT_NE(problems.find(std::string(what)), std::string::npos) << line << " is said to be:\n"
+                                                                   << problems;
+  };
+  says("constraints: {attribute: rack, equals: b3}", "[{attribute: disk, equals: ssd}]");
+  says("constraints: [{attribute: rack}]", "needs exactly one of");
+  says("constraints: [{equals: b3}]", "the constraint has no attribute");
+  says("constraints: [{attribute: rack, equals: b3, matches: b}]", "needs exactly one of");
+  says("constraints: [{attribute: rack, matches: \"b[0-9\"}]", "is not a regular expression");
+  says("constraints: [{attribute: rack, one_of: []}]", "a list of 1 to 64 values");
+  says("constraints: [{attribute: rack, equals: b3, not: true}]", "\"not\" is not a known key");
 }
 
 TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {

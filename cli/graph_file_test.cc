@@ -45,6 +45,36 @@ ParsedFile Parse(const std::string& text) {
   return {file.spec, TasksOf(file), file.edges};
 }
 
+TEST(GraphFileTest, ReadsConstraints) {
+  const ParsedFile file = Parse(R"(
+defaults:
+  avoid_last_failure: true
+  constraints: [{attribute: disk, equals: ssd}]
+tasks:
+  - {name: a, command: x}
+  - name: b
+    command: x
+    avoid_last_failure: false
+    constraints:
+      - {attribute: rack, one_of: [b3, 4]}
+      - {attribute: agent.name, matches: "node-[0-9]+", negated: true}
+  - {name: c, command: x, constraints: []}
+)");
+  ASSERT_EQ(file.tasks.size(), 3u);
+  EXPECT_TRUE(file.tasks[0].avoid_last_failure());
+  ASSERT_EQ(file.tasks[0].constraints_size(), 1);
+  EXPECT_EQ(file.tasks[0].constraints(0).attribute(), "disk");
+  EXPECT_EQ(file.tasks[0].constraints(0).equals(), "ssd");
+  EXPECT_FALSE(file.tasks[0].constraints(0).negated());
+  EXPECT_FALSE(file.tasks[1].avoid_last_failure());
+  ASSERT_EQ(file.tasks[1].constraints_size(), 2);
+  ASSERT_EQ(file.tasks[1].constraints(0).one_of_size(), 2);
+  EXPECT_EQ(file.tasks[1].constraints(0).one_of(1), "4");
+  EXPECT_EQ(file.tasks[1].constraints(1).matches(), "node-[0-9]+");
+  EXPECT_TRUE(file.tasks[1].constraints(1).negated());
+  EXPECT_EQ(file.tasks[2].constraints_size(), 0) << "they replace the defaults";
+}
+
 TEST(GraphFileTest, ReadsEveryKey) {
   const ParsedFile file = Parse(R"(
 name: map_release

@@ -275,6 +275,23 @@ int Main(int argc, char** argv) {
   sub->add_option("FILE", file, "Graph file; - for stdin")->required();
   sub->add_option("--scale", scale, "As in submit")->check(Number(0, kMaxScale));
 
+  PlanArguments plan;
+  sub = command("plan", "Say how a graph would run, without running it",
+                [&](const Context& context) { return Plan(context, plan); });
+  sub->add_option("FILE", plan.file, "Graph file; - for stdin")->required();
+  sub->add_option("--agents", plan.agents,
+                  "Agents to plan for, such as 20xcpu=16,ram=64GiB; may be repeated (default: "
+                  "those of the service)")
+      ->type_name("[COUNTx]NAME=QUANTITY,...")
+      ->allow_extra_args(false);
+  sub->add_option("--pool", plan.pools, "A pool; may be repeated")
+      ->type_name("NAME=NUMBER")
+      ->allow_extra_args(false);
+  sub->add_flag("--learned", plan.learned, "Ask the service how long such tasks have taken so far");
+  sub->add_option("--gantt", plan.gantt, "Draw what runs when and where into this file, as SVG")
+      ->type_name("FILE");
+  sub->add_option("--scale", plan.scale, "As in submit")->check(Number(0, kMaxScale));
+
   bool wait = false;
   sub = command("retry",
                 "Retry what failed, was cancelled or skipped: of an ended graph all, or some tasks",
@@ -384,8 +401,8 @@ int Main(int argc, char** argv) {
   }
   if (!named.unknown.empty()) return refuse(UnknownCommand(*named.command, named.unknown));
   // Files may have any name; all other words go to the service, as text.
-  const bool of_file =
-      named.command->get_name() == "submit" || named.command->get_name() == "validate";
+  const std::string name = named.command->get_name();
+  const bool of_file = name == "submit" || name == "validate" || name == "plan";
   for (const std::string& word : words) {
     if (!of_file && !IsValidUtf8(word))
       return refuse(absl::StrCat(Quoted(word), " is not valid UTF-8"));

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -207,6 +208,13 @@ int ReportError(const Context& context, const absl::Status& status, const GraphF
 int ReportError(const Context& context, const absl::Status& status, const FieldName& name_of) {
   return Report(context, status,
                 [&](const v1::Problems& problems) { ReportProblems(context, problems, name_of); });
+}
+
+bool CheckScale(const Context& context, std::optional<double> given) {
+  const double scale = given.value_or(1.0);
+  if (std::isfinite(scale) && scale >= 0 && scale <= kMaxScale) return true;
+  *context.err << "kartograph: --scale must be a number from 0 to 1000000\n";
+  return false;
 }
 
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message) {

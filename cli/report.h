@@ -3,6 +3,7 @@
 #define KARTOGRAPH_CLI_REPORT_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ int ReportError(const Context& context, const absl::Status& status, const GraphF
 using FieldName = std::function<std::string(const std::vector<FieldStep>& field)>;
 // The same where there is no file, with the names that the fields have on the command line.
 int ReportError(const Context& context, const absl::Status& status, const FieldName& name_of);
+
+// Whether the factor for a file's recorded runtimes is one; otherwise says on `err` what would be.
+bool CheckScale(const Context& context, std::optional<double> scale);
 
 // One JSON document in protobuf's mapping, with the fields that have default values.
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);

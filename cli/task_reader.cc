@@ -14,6 +14,8 @@
 #include "cli/command_advice.h"
 #include "cli/foreign_words.h"
 #include "cli/proto_time.h"
+#include "planner/constraints.h"
+#include "planner/eligibility.h"
 #include "planner/labels.h"
 #include "planner/names.h"
 #include "planner/resources.h"
@@ -25,10 +27,26 @@ namespace {
 using Kind = YamlTree::Kind;
 
 constexpr absl::string_view kDefaultsKeys[] = {
-    "consumption", "environment",       "directory",    "timeout",  "max_attempts",
-    "retry_delay", "max_retry_delay",   "cancel_grace", "priority", "unreachable_timeout",
-    "max_losses",  "container",         "shell",        "retry_on", "no_retry_on",
-    "labels",      "expected_duration",
+    "consumption",
+    "environment",
+    "directory",
+    "timeout",
+    "max_attempts",
+    "retry_delay",
+    "max_retry_delay",
+    "cancel_grace",
+    "priority",
+    "unreachable_timeout",
+    "max_losses",
+    "container",
+    "shell",
+    "retry_on",
+    "no_retry_on",
+    "labels",
+    "expected_duration",
+    "constraints",
+    "avoid_last_failure",
+    "preemptible",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -51,10 +69,15 @@ constexpr absl::string_view kTaskKeys[] = {
     "no_retry_on",
     "labels",
     "expected_duration",
+    "constraints",
+    "avoid_last_failure",
+    "preemptible",
     "title",
 };
 
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
+constexpr absl::string_view kConstraintKeys[] = {"attribute", "equals", "one_of", "matches",
+                                                 "negated"};
 constexpr absl::string_view kVolumeKeys[] = {"host_path", "container_path", "read_only"};
 
 }  // namespace
@@ -189,7 +212,7 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     return absl::c_linear_search(kDefaultsKeys, entry.key);
   }
   if (entry.key == "consumption") {
-    ReadConsumption(entry.value, field, spec);
+    ReadQuantities(entry.value, field, *spec->mutable_consumption());
   } else if (entry.key == "environment") {
     ReadEnvironment(entry.value, field, spec->mutable_command());
   } else if (entry.key == "labels") {
@@ -216,6 +239,16 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     ReadFailures(entry.value, field, spec->mutable_retry_on());
   } else if (entry.key == "no_retry_on") {
     ReadFailures(entry.value, field, spec->mutable_no_retry_on());
+  } else if (entry.key == "constraints") {
+    ReadConstraints(entry.value, field, spec);
+  } else if (entry.key == "avoid_last_failure") {
+    bool avoid = false;
+    ReadBool(entry.value, field, &avoid);
+    spec->set_avoid_last_failure(avoid);
+  } else if (entry.key == "preemptible") {
+    bool preemptible = false;
+    ReadBool(entry.value, field, &preemptible);
+    spec->set_preemptible(preemptible);
   } else if (entry.key == "max_losses") {
     ReadInteger(entry.value, field, 1, 1000, &v1::TaskSpec::set_max_losses, spec);
   } else if (entry.key == "priority") {
@@ -270,6 +303,79 @@ void TaskReader::ReadFailures(YamlTree::Id id, const FieldPath& path,
   if (tree_.kind(id) != Kind::kSequence) return read(id, path);
   const YamlTree::Ids items = tree_.Items(id);
   for (size_t i = 0; i < items.size(); ++i) read(items[i], FieldPath(&path, i));
+}
+
+// They take the place of the default ones as a whole.
+void TaskReader::ReadConstraints(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const {
+  spec->clear_constraints();
+  if (tree_.kind(id) != Kind::kSequence) {
+    ReportWrongType(tree_, id, path, "a list such as [{attribute: disk, equals: ssd}]", problems_);
+    return;
+  }
+  const YamlTree::Ids items = tree_.Items(id);
+  for (size_t i = 0; i < items.size(); ++i) {
+    ReadConstraint(items[i], FieldPath(&path, i), spec->add_constraints());
+  }
+  if (items.size() > planner::kMaxConstraints) {
+    problems_->Add(tree_.mark(id), path.ToString(),
+                   absl::StrCat("has ", items.size(), " constraints; at most ",
+                                planner::kMaxConstraints, " are allowed"));
+  }
+}
+
+void TaskReader::ReadConstraint(YamlTree::Id id, const FieldPath& path,
+                                v1::Constraint* constraint) const {
+  int operators = 0;
+  for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
+    const FieldPath field(&path, entry.key);
+    if (entry.key == "attribute") {
+      constraint->set_attribute(ReadChecked(entry.value, field, planner::AttributeProblem));
+    } else if (entry.key == "equals") {
+      ++operators;
+      constraint->set_equals(ReadChecked(entry.value, field, planner::AttributeValueProblem));
+    } else if (entry.key == "matches") {
+      ++operators;
+      constraint->set_matches(ReadChecked(entry.value, field, planner::PatternProblem));
+    } else if (entry.key == "one_of") {
+      ++operators;
+      const YamlTree::Ids values =
+          tree_.kind(entry.value) == Kind::kSequence ? tree_.Items(entry.value) : YamlTree::Ids();
+      if (values.empty() || values.size() > planner::kMaxConstraintValues) {
+        ReportWrongType(tree_, entry.value, field,
+                        absl::StrCat("a list of 1 to ", planner::kMaxConstraintValues, " values"),
+                        problems_);
+        continue;
+      }
+      for (size_t i = 0; i < values.size(); ++i) {
+        constraint->add_one_of(
+            ReadChecked(values[i], FieldPath(&field, i), planner::AttributeValueProblem));
+      }
+    } else if (entry.key == "negated") {
+      bool negated = false;
+      ReadBool(entry.value, field, &negated);
+      constraint->set_negated(negated);
+    } else {
+      ReportUnknownKey(tree_, entry, path, kConstraintKeys, problems_);
+    }
+  }
+  if (tree_.kind(id) != Kind::kMap) return;
+  if (constraint->attribute().empty()) {
+    problems_->Add(tree_.mark(id), path.ToString(), "the constraint has no attribute");
+  }
+  if (operators != 1) {
+    problems_->Add(tree_.mark(id), path.ToString(),
+                   "needs exactly one of \"equals\", \"one_of\" and \"matches\"");
+  }
+}
+
+std::string TaskReader::ReadChecked(YamlTree::Id id, const FieldPath& path,
+                                    std::string (*problem)(absl::string_view)) const {
+  if (!CheckText(id, path, "a word")) return "";
+  std::string text(tree_.text(id));
+  if (const std::string what = problem(text); !what.empty()) {
+    problems_->Add(tree_.mark(id), path.ToString(), absl::StrCat(Quoted(text), " ", what));
+  }
+  return text;
 }
 
 bool TaskReader::CheckText(YamlTree::Id id, const FieldPath& path,
@@ -355,7 +461,8 @@ void TaskReader::ReadShell(YamlTree::Id id, const FieldPath& path,
   }
 }
 
-void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const {
+void TaskReader::ReadQuantities(YamlTree::Id id, const FieldPath& path,
+                                google::protobuf::Map<std::string, double>& quantities) const {
   for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
     const FieldPath field(&path, entry.key);
     const std::string name_problem = planner::ResourceNameProblem(entry.key);
@@ -388,7 +495,7 @@ void TaskReader::ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::Tas
           absl::StrCat(Quoted(entry.key), " is read as the name of a pool; did you mean \"", meant,
                        "\"?"));
     }
-    (*spec->mutable_consumption())[std::string(entry.key)] = quantity->units();
+    quantities[std::string(entry.key)] = quantity->units();
   }
 }
 

@@ -49,19 +49,27 @@ class TaskReader {
                   google::protobuf::Map<std::string, std::string>* labels) const;
   void ReadBool(YamlTree::Id id, const FieldPath& path, bool* value) const;
 
+  // A map of resources' names to quantities.
+  void ReadQuantities(YamlTree::Id id, const FieldPath& path,
+                      google::protobuf::Map<std::string, double>& quantities) const;
+
  private:
   // The keys that tasks and defaults share. False where `entry` is none of them.
   bool ReadShared(const MapEntry& entry, const FieldPath& path, v1::TaskSpec* spec) const;
   void CheckExecLimits(YamlTree::Id map, const FieldPath& path, const v1::TaskSpec& spec) const;
   void ReadCommand(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
   void ReadShell(YamlTree::Id id, const FieldPath& path, std::vector<std::string>* shell) const;
-  void ReadConsumption(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const;
   void ReadEnvironment(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
   void ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Command* command) const;
   void ReadContainer(YamlTree::Id id, const FieldPath& path, v1::Container* container) const;
   void ReadVolume(YamlTree::Id id, const FieldPath& path, v1::Container::Volume* volume) const;
   void ReadFailures(YamlTree::Id id, const FieldPath& path,
                     google::protobuf::RepeatedPtrField<std::string>* words) const;
+  void ReadConstraints(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const;
+  void ReadConstraint(YamlTree::Id id, const FieldPath& path, v1::Constraint* constraint) const;
+  // Text of which `problem` says what is wrong.
+  std::string ReadChecked(YamlTree::Id id, const FieldPath& path,
+                          std::string (*problem)(absl::string_view)) const;
   void ReadAfter(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec,
                  TaskNames* names) const;
   void ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_allowed,

@@ -95,6 +95,8 @@ absl::string_view Word(v1::Outcome outcome) {
       return "unreachable";
     case v1::OUTCOME_AGENT_FAILED:
       return "agent failed";
+    case v1::OUTCOME_PREEMPTED:
+      return "preempted";
     default:
       return "";
   }

@@ -29,6 +29,7 @@ FairShare::Account FairShare::Use(absl::string_view name) {
     accounts_[account] = Entry();
     accounts_[account].name = std::string(name);
     accounts_[account].weight = WeightOf(name);
+    accounts_[account].cap = CapOf(name);
     accounts_[account].since = now_;
     found = by_name_.emplace(name, account).first;
   }
@@ -53,18 +54,29 @@ void FairShare::SetWeights(Weights weights) {
   }
 }
 
+Cap FairShare::CapOf(absl::string_view name) const {
+  auto found = caps_.find(name);
+  if (found == caps_.end()) found = caps_.find(kEverybody);
+  return found == caps_.end() ? Cap() : found->second;
+}
+
+void FairShare::SetCaps(Caps caps) {
+  caps_ = std::move(caps);
+  for (const auto& [name, account] : by_name_) accounts_[account].cap = CapOf(name);
+}
+
 void FairShare::SetTotal(const ResourceVector& total) {
   total_ = total;
   for (const auto& [name, account] : by_name_) Reckon(accounts_[account]);
 }
 
 void FairShare::Take(Account account, const ResourceVector& consumption) {
-  accounts_[account].held += consumption;
+  accounts_[account].held.Take(consumption);
   Reckon(accounts_[account]);
 }
 
 void FairShare::Give(Account account, const ResourceVector& consumption) {
-  accounts_[account].held -= consumption;
+  accounts_[account].held.Give(consumption);
   Reckon(accounts_[account]);
 }
 
@@ -72,7 +84,7 @@ void FairShare::Reckon(Entry& entry) {
   entry.area += entry.share * absl::ToDoubleSeconds(now_ - entry.since);
   entry.since = now_;
   entry.share = 0;
-  for (const ResourceVector::Entry& part : entry.held) {
+  for (const ResourceVector::Entry& part : entry.held.resources) {
     const int64_t all = total_.Get(part.resource).milli();
     // Of what nobody has any more, all that is left is held.
     const double share =
@@ -130,7 +142,8 @@ std::vector<FairShare::Standing> FairShare::Standings() const {
   std::vector<Standing> standings;
   for (const auto& [name, account] : by_name_) {
     const Entry& entry = accounts_[account];
-    standings.push_back({name, entry.weight, entry.share, entry.average, entry.users, entry.held});
+    standings.push_back(
+        {name, entry.weight, entry.share, entry.average, entry.users, entry.held, entry.cap});
   }
   std::sort(standings.begin(), standings.end(),
             [](const Standing& a, const Standing& b) { return a.name < b.name; });

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "planner/cap.h"
 #include "planner/resources.h"
 
 namespace kartograph::planner {
@@ -26,6 +28,8 @@ class FairShare {
  public:
   using Account = uint32_t;  // small numbers; those of what was removed are used again
   using Weights = absl::flat_hash_map<std::string, double>;  // by name; more than 0
+  using Caps = absl::flat_hash_map<std::string, Cap>;        // by name
+  static constexpr char kEverybody[] = "*";                  // in Caps: whoever has none
 
   static constexpr absl::Duration kHalfLife = absl::Minutes(30);
   // Accounts that differ by less than this part of the cluster are taken to be even.
@@ -44,6 +48,17 @@ class FairShare {
   const std::string& name(Account account) const { return accounts_[account].name; }
   // 1 where it is not among them.
   void SetWeights(Weights weights);
+  void SetCaps(Caps caps);
+  // Of whoever has this name.
+  Cap CapOf(absl::string_view name) const;
+  bool IsOverCap(Account account, const ResourceVector& consumption) const {
+    const Entry& entry = accounts_[account];
+    return planner::IsOverCap(entry.cap, entry.held, consumption);
+  }
+  std::optional<AtCap> WhyOverCap(Account account, const ResourceVector& consumption) const {
+    const Entry& entry = accounts_[account];
+    return planner::WhyOverCap(entry.cap, entry.held, consumption);
+  }
 
   // --- what is held ---
   // `total`: of all agents and pools.
@@ -62,7 +77,8 @@ class FairShare {
     double held = 0;     // the dominant share now; over 1 where a backlog waits as well
     double average = 0;  // the decayed average of it
     int64_t graphs = 0;  // that use it
-    ResourceVector resources;
+    Holding holding;
+    Cap cap;
   };
   // By name.
   std::vector<Standing> Standings() const;
@@ -73,7 +89,8 @@ class FairShare {
     std::string name;
     int64_t users = 0;
     double weight = 1;
-    ResourceVector held;
+    Cap cap;
+    Holding held;
     double share = 0;  // of `held`
     double area = 0;   // of the share over the time since the average was computed, in seconds
     SteadyTime since;  // when the share became this
@@ -93,6 +110,7 @@ class FairShare {
   std::vector<Account> free_;
   absl::flat_hash_map<std::string, Account> by_name_;
   Weights weights_;
+  Caps caps_;
   SteadyTime now_;
   SteadyTime averaged_;  // when the averages were computed
 };

@@ -3,15 +3,6 @@
 #include <algorithm>
 
 namespace kartograph::planner {
-namespace {
-
-// std heaps have their largest on top; we want the first.
-bool LaterHead(const std::pair<ReadyOrder, ReadyTasks::ClassId>& a,
-               const std::pair<ReadyOrder, ReadyTasks::ClassId>& b) {
-  return b.first < a.first;
-}
-
-}  // namespace
 
 void HeadQueue::Clear() {
   for (FairShare::Account account : accounts_) turns_[account].heads.clear();
@@ -22,19 +13,21 @@ void HeadQueue::Clear() {
 }
 
 void HeadQueue::Push(const Head& head) {
-  if (turns_.size() <= head.account) turns_.resize(head.account + 1);
-  auto& heads = turns_[head.account].heads;
-  if (!begun_ && heads.empty()) accounts_.push_back(head.account);
-  heads.emplace_back(head.order, head.consumption);
-  heads.back().first.share = 0;
-  if (begun_) std::push_heap(heads.begin(), heads.end(), LaterHead);
+  const FairShare::Account account = head.lane.account;
+  if (turns_.size() <= account) turns_.resize(account + 1);
+  auto& heads = turns_[account].heads;
+  if (!begun_ && heads.empty()) accounts_.push_back(account);
+  heads.push_back(head);
+  heads.back().order.share = 0;
+  // std heaps have their largest on top; we want the first.
+  if (begun_) std::push_heap(heads.begin(), heads.end(), IsLaterHead);
 }
 
 bool HeadQueue::IsLater(FairShare::Account a, FairShare::Account b) const {
   const Turn& turn = turns_[a];
   const Turn& other = turns_[b];
   if (turn.share != other.share) return turn.share > other.share;
-  return LaterHead(turn.heads.front(), other.heads.front());
+  return IsLaterHead(turn.heads.front(), other.heads.front());
 }
 
 std::optional<HeadQueue::Head> HeadQueue::Pop(const FairShare& shares) {
@@ -44,7 +37,7 @@ std::optional<HeadQueue::Head> HeadQueue::Pop(const FairShare& shares) {
     for (FairShare::Account account : accounts_) {
       Turn& turn = turns_[account];
       turn.share = shares.Of(account);
-      std::make_heap(turn.heads.begin(), turn.heads.end(), LaterHead);
+      std::make_heap(turn.heads.begin(), turn.heads.end(), IsLaterHead);
     }
     std::make_heap(accounts_.begin(), accounts_.end(), later);
   }
@@ -60,8 +53,8 @@ std::optional<HeadQueue::Head> HeadQueue::Pop(const FairShare& shares) {
   accounts_.pop_back();
   popped_ = account;
   Turn& turn = turns_[account];
-  std::pop_heap(turn.heads.begin(), turn.heads.end(), LaterHead);
-  Head head = {turn.heads.back().first, turn.heads.back().second, account};
+  std::pop_heap(turn.heads.begin(), turn.heads.end(), IsLaterHead);
+  Head head = turn.heads.back();
   turn.heads.pop_back();
   head.order.share = turn.share;
   return head;

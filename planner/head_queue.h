@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "planner/fair_share.h"
@@ -12,7 +11,7 @@
 
 namespace kartograph::planner {
 
-// The first ready task of every consumption and account. The account with the lowest share comes
+// The first ready task of every consumption and lane. The account with the lowest share comes
 // first, by what the shares are whenever it is asked: so each task that is placed may pass the turn
 // to another account. Costs with the logarithms of accounts and consumptions. Thread-compatible.
 class HeadQueue {
@@ -20,7 +19,7 @@ class HeadQueue {
   struct Head {
     ReadyOrder order;
     ReadyTasks::ClassId consumption = 0;
-    FairShare::Account account = 0;
+    Lane lane;
   };
 
   // For the next plan.
@@ -35,8 +34,9 @@ class HeadQueue {
   // The heads of an account, a heap; their orders are without the share, which all have in common.
   struct Turn {
     int64_t share = 0;
-    std::vector<std::pair<ReadyOrder, ReadyTasks::ClassId>> heads;
+    std::vector<Head> heads;
   };
+  static bool IsLaterHead(const Head& a, const Head& b) { return b.order < a.order; }
   bool IsLater(FairShare::Account a, FairShare::Account b) const;
 
   std::vector<Turn> turns_;                   // by account, kept to save their allocations

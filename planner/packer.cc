@@ -13,8 +13,10 @@ namespace {
 // Enough candidates to choose well among agents of different shape, few enough to stay cheap on ten
 // thousand.
 constexpr int kCandidates = 8;
-// With more freed agents than this the index over all is quicker than trying each.
-constexpr size_t kFewFreed = 32;
+// With more agents to try than this the index over all is quicker than trying each.
+constexpr size_t kFewAgents = 32;
+// Of more freed agents than this it is not asked beforehand whether something may fit on them.
+constexpr size_t kManyFreed = 1000;
 
 // Whether what is kept is still free when this is taken.
 bool LeavesEnough(const ResourceVector::Entry& taken, const ResourceVector& free, Quantity kept) {
@@ -25,8 +27,8 @@ bool LeavesEnough(const ResourceVector::Entry& taken, const ResourceVector& free
 
 Packer::Packer(ResourceVector pools) : pools_(pools), pool_free_(std::move(pools)) {}
 
-Packer::ClassId Packer::Intern(const ResourceVector& consumption) {
-  auto [it, is_new] = class_ids_.emplace(consumption, 0);
+Packer::ClassId Packer::Intern(const ResourceVector& consumption, const Constraints& constraints) {
+  auto [it, is_new] = class_ids_.emplace(std::pair(consumption, constraints), 0);
   if (!is_new) return it->second;
   if (free_classes_.empty()) {
     it->second = static_cast<ClassId>(classes_.size());
@@ -38,6 +40,8 @@ Packer::ClassId Packer::Intern(const ResourceVector& consumption) {
   Class& added = classes_[it->second];
   added.interned = true;
   added.whole = consumption;
+  added.constraints = constraints;
+  if (!constraints.empty()) added.eligible = eligibility_.Use(constraints);
   SplitByPools(added);
   return it->second;
 }
@@ -54,7 +58,8 @@ void Packer::SplitByPools(Class& c) const {
 void Packer::RemoveClass(ClassId id) {
   Class& c = classes_[id];
   if (!c.interned || !ready_.empty(id)) std::abort();
-  class_ids_.erase(c.whole);
+  class_ids_.erase(std::pair(c.whole, c.constraints));
+  if (c.eligible) eligibility_.Release(*c.eligible);
   const bool active = c.active;  // it is in active_ until the next plan
   static const Class blank;      // static, as GCC thinks a local one uninitialized
   c = blank;
@@ -76,6 +81,7 @@ void Packer::RemoveAgent(AgentId id) {
   SetUsable(id, false);
   SetBacklogRoom(id, 0);
   ReleaseAgent(id);
+  eligibility_.Remove(id);
   total_capacity_ -= agents_[id].capacity;
   total_changed_ = total_changed_ || !agents_[id].capacity.empty();
   const bool freed = agents_[id].freed;  // it is in freed_ until the next plan
@@ -108,6 +114,11 @@ void Packer::SetUsable(AgentId id, bool usable) {
   agent.usable = usable;
   Reindex(id, agent.free.Get(Resource::Cpu()), had_place);
   if (usable && !before) MarkFreed(id);
+}
+
+void Packer::SetTraits(AgentId id, const AgentTraits& traits) {
+  // It may be eligible for more.
+  if (eligibility_.SetTraits(id, traits)) MarkFreed(id);
 }
 
 void Packer::SetFreeSlots(AgentId id, int slots) {
@@ -199,7 +210,6 @@ void Packer::SetPools(const ResourceVector& pools) {
   ResourceVector free = pool_free_;
   free -= pools_;
   free += pools;
-  pools_freed_ = pools_freed_ || !pools.FitsIn(pools_);
   total_changed_ = true;
   pools_ = pools;
   pool_free_ = std::move(free);
@@ -215,7 +225,6 @@ void Packer::GivePools(ClassId consumption) {
   const ResourceVector& part = classes_[consumption].pool_part;
   if (part.empty()) return;
   pool_free_ += part;
-  pools_freed_ = true;
 }
 
 void Packer::AddReady(ClassId consumption, const ReadyKey& key) {
@@ -285,6 +294,23 @@ std::optional<Packer::AgentId> Packer::BestFitWhere(const ResourceVector& need, 
   return best;
 }
 
+// The same, when each is looked at.
+template <typename Candidates, typename Fits>
+std::optional<Packer::AgentId> Packer::BestOf(const Candidates& candidates,
+                                              const ResourceVector& need, Fits fits) const {
+  std::optional<AgentId> best;
+  double best_leftover = std::numeric_limits<double>::infinity();
+  for (AgentId candidate : candidates) {
+    if (!fits(candidate)) continue;
+    const double leftover = Leftover(need, agents_[candidate]);
+    if (!best || leftover < best_leftover || (leftover == best_leftover && candidate < *best)) {
+      best = candidate;
+      best_leftover = leftover;
+    }
+  }
+  return best;
+}
+
 std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
                                                int64_t expected_us) const {
   return BestFitWhere(need, [&](AgentId id) {
@@ -294,29 +320,61 @@ std::optional<Packer::AgentId> Packer::BestFit(const ResourceVector& need,
 
 std::optional<Packer::AgentId> Packer::FindAgent(const ReadyOrder& task, ClassId id) {
   Class& c = classes_[id];
-  if (c.fresh || freed_.size() > kFewFreed) {
-    bool kept = false;
-    const std::optional<AgentId> agent = BestFitWhere(c.agent_part, [&](AgentId candidate) {
-      const Refusal refusal = WhyNotOn(candidate, task, id);
-      kept = kept || refusal == Refusal::kKept;
-      return refusal == Refusal::kNone;
-    });
+  bool kept = false;
+  const auto fits = [&](AgentId candidate) {
+    const Refusal refusal = WhyNotOn(candidate, task, id);
+    kept = kept || refusal == Refusal::kKept;
+    return refusal == Refusal::kNone;
+  };
+  std::optional<AgentId> agent;
+  if (!c.fresh && freed_.size() <= kFewAgents) {
+    agent = BestOf(freed_, c.agent_part, fits);
+  } else {
+    const bool few = c.eligible && eligibility_.Allowed(*c.eligible).size() <= kFewAgents;
+    agent = few ? BestOf(eligibility_.Allowed(*c.eligible), c.agent_part, fits)
+                : BestFitWhere(c.agent_part, fits);
     c.fresh = agent.has_value();
-    // What is kept may be for what comes after another account's.
-    if (!agent && !kept) c.nowhere = plan_;
-    return agent;
   }
-  std::optional<AgentId> best;
-  double best_leftover = std::numeric_limits<double>::infinity();
-  for (AgentId candidate : freed_) {
-    if (WhyNotOn(candidate, task, id) != Refusal::kNone) continue;
-    const double leftover = Leftover(c.agent_part, agents_[candidate]);
-    if (!best || leftover < best_leftover || (leftover == best_leftover && candidate < *best)) {
-      best = candidate;
-      best_leftover = leftover;
+  // What is kept may be for what comes after another account's.
+  if (!agent && !kept) c.nowhere = plan_;
+  return agent;
+}
+
+// --- shares and caps ---
+
+void Packer::SetAccount(GraphId graph, FairShare::Account account, const Cap& cap) {
+  ready_.SetAccount(graph, account, cap.any());
+  if (cap.any()) capped_[graph].cap = cap;
+}
+
+void Packer::Charge(Lane lane, const ResourceVector& consumption) {
+  shares_.Take(lane.account, consumption);
+  if (lane.capped != 0) capped_.at(lane.capped).holding.Take(consumption);
+}
+
+void Packer::Refund(GraphId graph, ClassId consumption) {
+  const Lane lane = ready_.LaneOf(graph);
+  const ResourceVector& whole = classes_[consumption].whole;
+  shares_.Give(lane.account, whole);
+  if (lane.capped != 0) capped_.at(lane.capped).holding.Give(whole);
+}
+
+bool Packer::IsGraphOverCap(GraphId graph, ClassId consumption) const {
+  const Capped& capped = capped_.at(graph);
+  return planner::IsOverCap(capped.cap, capped.holding, classes_[consumption].whole);
+}
+
+std::optional<Packer::OverCap> Packer::WhyOverCap(GraphId graph, ClassId consumption) const {
+  const Lane lane = ready_.LaneOf(graph);
+  const ResourceVector& whole = classes_[consumption].whole;
+  if (lane.capped != 0) {
+    const Capped& capped = capped_.at(graph);
+    if (const auto at = planner::WhyOverCap(capped.cap, capped.holding, whole)) {
+      return OverCap{true, *at};
     }
   }
-  return best;
+  const auto at = shares_.WhyOverCap(lane.account, whole);
+  return at ? std::optional(OverCap{false, *at}) : std::nullopt;
 }
 
 // --- reservations ---
@@ -350,19 +408,10 @@ void Packer::ReleaseAgent(AgentId id) {
 }
 
 void Packer::ReservePools(const ReadyOrder& task, ClassId consumption, int64_t within_us) {
-  const Reservation next = MakeReservation(task, consumption, within_us);
-  if (pool_reservation_ &&
-      (within_us > pool_reservation_->within_us || next.task != pool_reservation_->task)) {
-    pools_freed_ = true;
-  }
-  pool_reservation_ = next;
+  pool_reservation_ = MakeReservation(task, consumption, within_us);
 }
 
-void Packer::ReleasePools() {
-  if (!pool_reservation_) return;
-  pool_reservation_.reset();
-  pools_freed_ = true;
-}
+void Packer::ReleasePools() { pool_reservation_.reset(); }
 
 bool Packer::Respects(const Reservation& reservation, const ResourceVector& kept,
                       const ResourceVector& free, const ReadyOrder& task, ClassId id,
@@ -378,6 +427,7 @@ bool Packer::Respects(const Reservation& reservation, const ResourceVector& kept
 Packer::Refusal Packer::WhyNoRoom(AgentId id, const ReadyOrder& task, ClassId consumption) const {
   const Agent& agent = agents_[id];
   const Class& c = classes_[consumption];
+  if (!IsEligible(id, consumption)) return Refusal::kNotEligible;
   if (agent.slots <= 0) return Refusal::kNoSlot;
   if (!c.agent_part.FitsIn(agent.free)) return Refusal::kLacks;
   if (c.expected_us > agent.drain_us) return Refusal::kLeaves;
@@ -415,13 +465,11 @@ void Packer::Plan(std::vector<Placement>* placements) {
   if (!with_backlog_room_.empty()) PlanBacklog(placements);
   for (AgentId id : freed_) agents_[id].freed = false;
   freed_.clear();
-  pools_freed_ = false;
 }
 
 bool Packer::AnythingWanted() const {
   return std::any_of(active_.begin(), active_.end(), [&](ClassId id) {
-    const Class& c = classes_[id];
-    return !ready_.empty(id) && c.pool_part.FitsIn(pool_free_);
+    return classes_[id].pool_part.FitsIn(pool_free_) && FirstReady(id).has_value();
   });
 }
 
@@ -430,38 +478,36 @@ std::vector<ResourceVector> Packer::Wanted() const {
   absl::flat_hash_set<ResourceVector> seen;
   for (ClassId id : active_) {
     const Class& c = classes_[id];
-    if (ready_.empty(id) || !c.pool_part.FitsIn(pool_free_)) continue;
+    if (!c.pool_part.FitsIn(pool_free_) || !FirstReady(id)) continue;
     if (seen.insert(c.agent_part).second) wanted.push_back(c.agent_part);
   }
   return wanted;
 }
 
-// The account's first ready task of the consumption.
-void Packer::Placed(ClassId id, FairShare::Account account, AgentId agent) {
-  ready_.RemoveFirst(id, account);
+// The lane's first ready task of the consumption.
+void Packer::Placed(ClassId id, Lane lane, AgentId agent) {
+  ready_.RemoveFirst(id, lane);
   Take(agent, id);
   TakePools(id);
-  shares_.Take(account, classes_[id].whole);
+  Charge(lane, classes_[id].whole);
 }
 
 std::optional<Packer::Placement> Packer::PlaceOneOn(AgentId id) {
   std::optional<std::pair<ReadyOrder, ClassId>> best;
   for (ClassId candidate : active_) {
-    if (ready_.empty(candidate)) continue;
-    const ReadyOrder first = ready_.First(shares_, candidate);
-    if (best && best->first < first) continue;
-    if (MayHavePools(first, candidate) && WhyNoRoom(id, first, candidate) == Refusal::kNone) {
-      best = {first, candidate};
+    const std::optional<ReadyOrder> first = FirstReady(candidate);
+    if (!first || (best && best->first < *first)) continue;
+    if (MayHavePools(*first, candidate) && WhyNoRoom(id, *first, candidate) == Refusal::kNone) {
+      best = {*first, candidate};
     }
   }
   if (!best) return std::nullopt;
   const auto [first, consumption] = *best;
-  Placed(consumption, ready_.AccountOf(first.task.graph()), id);
+  Placed(consumption, ready_.LaneOf(first.task.graph()), id);
   return Placement{first.task, consumption, id, false};
 }
 
 void Packer::PlanDirect(std::vector<Placement>* placements) {
-  const bool anything_freed = pools_freed_ || !freed_.empty();
   ++plan_;
   heads_.Clear();
   size_t kept = 0;
@@ -470,13 +516,14 @@ void Packer::PlanDirect(std::vector<Placement>* placements) {
     c.active = !ready_.empty(id);
     if (!c.active) continue;
     active_[kept++] = id;
-    if (c.fresh || anything_freed) AddHeads(id);
+    if (c.fresh || MayFitOnFreed(c)) AddHeads(id);
   }
   active_.resize(kept);
   while (std::optional<HeadQueue::Head> head = heads_.Pop(shares_)) {
     Class& c = classes_[head->consumption];
-    if (!MayHavePools(head->order, head->consumption)) {
-      // It did not try the agents freed now, so next time it must try all.
+    if (IsOverCap(head->lane, head->consumption) || !MayHavePools(head->order, head->consumption)) {
+      // It did not try the agents freed now, so next time it must try all; that also sees to it
+      // that it is tried when units are given back, or less is held under the cap.
       c.fresh = true;
       continue;
     }
@@ -484,19 +531,27 @@ void Packer::PlanDirect(std::vector<Placement>* placements) {
     const std::optional<AgentId> agent = FindAgent(head->order, head->consumption);
     if (!agent) continue;
     placements->push_back({head->order.task, head->consumption, *agent, false});
-    Placed(head->consumption, head->account, *agent);
-    PushHead(head->consumption, head->account);
+    Placed(head->consumption, head->lane, *agent);
+    PushHead(head->consumption, head->lane);
   }
 }
 
+// Whether a consumption that fits on no other agent may fit on one of which more is free now. What
+// is only kept for others is room all the same.
+bool Packer::MayFitOnFreed(const Class& c) const {
+  return freed_.size() > kManyFreed || std::any_of(freed_.begin(), freed_.end(), [&](AgentId id) {
+           return agents_[id].has_place() && c.agent_part.FitsIn(agents_[id].free);
+         });
+}
+
 void Packer::AddHeads(ClassId id) {
-  ready_.ForEachAccount(id, [&](FairShare::Account account) {
-    heads_.Push({ready_.First(shares_, id, account), id, account});
+  ready_.ForEachLane(shares_, id, [&](Lane lane, const ReadyOrder& first) {
+    heads_.Push({first, id, lane});
   });
 }
 
-void Packer::PushHead(ClassId id, FairShare::Account account) {
-  if (ready_.Has(id, account)) heads_.Push({ready_.First(shares_, id, account), id, account});
+void Packer::PushHead(ClassId id, Lane lane) {
+  if (ready_.Has(id, lane)) heads_.Push({ready_.First(shares_, id, lane), id, lane});
 }
 
 void Packer::PlanBacklog(std::vector<Placement>* placements) {
@@ -509,22 +564,23 @@ void Packer::PlanBacklog(std::vector<Placement>* placements) {
   while (!with_backlog_room_.empty()) {
     const std::optional<HeadQueue::Head> head = heads_.Pop(shares_);
     if (!head) return;
+    if (IsOverCap(head->lane, head->consumption)) continue;
     const Class& c = classes_[head->consumption];
     auto agent =
         std::find_if(with_backlog_room_.begin(), with_backlog_room_.end(), [&](AgentId candidate) {
           const Agent& a = agents_[candidate];
           // What it begins by itself could take what is kept for another.
           const bool for_others = a.reserved && OrderOf(reservations_.at(candidate)) < head->order;
-          return a.usable && !for_others && c.agent_part.FitsIn(a.capacity) &&
-                 c.expected_us <= a.drain_us;
+          return a.usable && !for_others && IsEligible(candidate, head->consumption) &&
+                 c.agent_part.FitsIn(a.capacity) && c.expected_us <= a.drain_us;
         });
     if (agent == with_backlog_room_.end()) continue;
     const AgentId chosen = *agent;
     placements->push_back({head->order.task, head->consumption, chosen, true});
-    ready_.RemoveFirst(head->consumption, head->account);
-    shares_.Take(head->account, c.whole);
+    ready_.RemoveFirst(head->consumption, head->lane);
+    Charge(head->lane, c.whole);
     SetBacklogRoom(chosen, agents_[chosen].backlog_room - 1);
-    PushHead(head->consumption, head->account);
+    PushHead(head->consumption, head->lane);
   }
 }
 

@@ -12,6 +12,9 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
+#include "planner/cap.h"
+#include "planner/constraints.h"
+#include "planner/eligibility.h"
 #include "planner/fair_share.h"
 #include "planner/head_queue.h"
 #include "planner/ids.h"
@@ -20,16 +23,16 @@
 
 namespace kartograph::planner {
 
-// Holds the ready tasks, grouped by what they consume, and what is free on agents and in pools;
-// decides by multi-resource best fit: the agent on which the least is left over, so that large gaps
-// stay for large tasks. The cost of a plan grows with distinct consumptions times agents at worst;
-// a consumption that fitted nowhere is not tried again until something became free.
-// Thread-compatible, deterministic.
+// Holds the ready tasks, grouped by what they consume and on which agents, and what is free on
+// agents and in pools; decides by multi-resource best fit: the agent on which the least is left
+// over, so that large gaps stay for large tasks. The cost of a plan grows with distinct
+// consumptions times agents at worst; a consumption that fitted nowhere is not tried again until
+// something became free. Thread-compatible, deterministic.
 //
 // Assumes: few distinct consumptions; agents' cpu is the resource that most often decides.
 class Packer {
  public:
-  using ClassId = uint32_t;  // a distinct consumption
+  using ClassId = uint32_t;  // a distinct consumption, with the constraints of who asks for it
   using AgentId = uint32_t;  // small numbers; those of what was removed are used again
 
   static constexpr int kUnlimitedSlots = 1 << 30;
@@ -46,11 +49,12 @@ class Packer {
   explicit Packer(ResourceVector pools);
 
   // --- consumptions ---
-  ClassId Intern(const ResourceVector& consumption);
+  ClassId Intern(const ResourceVector& consumption, const Constraints& constraints = {});
   const ResourceVector& consumption(ClassId id) const { return classes_[id].whole; }
   // The part that an agent must have, and the part that comes from pools.
   const ResourceVector& agent_part(ClassId id) const { return classes_[id].agent_part; }
   const ResourceVector& pool_part(ClassId id) const { return classes_[id].pool_part; }
+  const Constraints& constraints(ClassId id) const { return classes_[id].constraints; }
   // Removes a consumption of which no task is ready. Its id is used again later.
   void RemoveClass(ClassId id);
   size_t class_count() const { return class_ids_.size(); }
@@ -76,6 +80,24 @@ class Packer {
   size_t agent_count() const { return agents_.size() - free_agents_.size(); }
   // Nothing is placed on an agent that is not usable.
   void SetUsable(AgentId agent, bool usable);
+  // What constraints see of it; until this is said, it meets none.
+  void SetTraits(AgentId agent, const AgentTraits& traits);
+  // Whether the agent meets the constraints, whatever runs there.
+  bool IsEligible(AgentId agent, ClassId id) const {
+    const Class& c = classes_[id];
+    return !c.eligible || eligibility_.Allows(*c.eligible, agent);
+  }
+  // Whether it meets that of them that has this place.
+  bool Meets(AgentId agent, ClassId id, size_t place) const {
+    return eligibility_.Meets(*classes_[id].eligible, place, agent);
+  }
+  // Whether there is an agent that both may have.
+  bool HaveCommonAgent(ClassId a, ClassId b) const {
+    const Class& first = classes_[a];
+    const Class& second = classes_[b];
+    return !first.eligible || !second.eligible ||
+           eligibility_.HaveCommon(*first.eligible, *second.eligible);
+  }
   void SetFree(AgentId agent, ResourceVector free);
   void Take(AgentId agent, ClassId consumption);
   void Give(AgentId agent, ClassId consumption);
@@ -127,34 +149,58 @@ class Packer {
     return {key.priority, ready_.ScoreOf(graph), key.rank, key.task,
             shares_.Of(ready_.AccountOf(graph))};
   }
-  void ForgetGraph(GraphId graph) { ready_.Forget(graph); }
+  void ForgetGraph(GraphId graph) {
+    ready_.Forget(graph);
+    capped_.erase(graph);
+  }
 
   // --- shares ---
   // The account 0, which has the empty name, is always there. Whoever makes accounts and gives them
   // to graphs keeps them in use for as long as the graphs are known here.
   FairShare& shares() { return shares_; }
   const FairShare& shares() const { return shares_; }
-  void SetAccount(GraphId graph, FairShare::Account account) { ready_.SetAccount(graph, account); }
+  void SetAccount(GraphId graph, FairShare::Account account, const Cap& cap = {});
   FairShare::Account AccountOf(GraphId graph) const { return ready_.AccountOf(graph); }
   // Before a plan: shares are those of this time.
   void AdvanceShares(SteadyTime now);
   // The graph's account is charged for an attempt, whether it holds its resources already or waits
   // in a backlog, from its placement on, which does so, to its end. The graph is known here.
   void Charge(GraphId graph, ClassId consumption) {
-    shares_.Take(ready_.AccountOf(graph), classes_[consumption].whole);
+    Charge(ready_.LaneOf(graph), classes_[consumption].whole);
   }
-  void Refund(GraphId graph, ClassId consumption) {
-    shares_.Give(ready_.AccountOf(graph), classes_[consumption].whole);
+  void Refund(GraphId graph, ClassId consumption);
+  // The first that is ready and not over a cap, if any.
+  std::optional<ReadyOrder> FirstReady(ClassId id) const {
+    if (ready_.empty(id)) return std::nullopt;
+    return ready_.First(shares_, id, [&](Lane lane) { return !IsOverCap(lane, id); });
   }
-  // There is one.
-  ReadyOrder FirstReady(ClassId id) const { return ready_.First(shares_, id); }
-  // The first ready task of each consumption that has one.
+  // That of each consumption.
   template <typename F>
   void ForEachFirst(F f) const {
     for (ClassId id : active_) {
-      if (!ready_.empty(id)) f(id, ready_.First(shares_, id));
+      if (const std::optional<ReadyOrder> first = FirstReady(id)) f(id, *first);
     }
   }
+
+  // --- caps ---
+  // Nothing is placed that would take an account or a graph over its cap; what is held when a cap
+  // is set stays.
+  bool IsOverCap(Lane lane, ClassId consumption) const {
+    return shares_.IsOverCap(lane.account, classes_[consumption].whole) ||
+           (lane.capped != 0 && IsGraphOverCap(lane.capped, consumption));
+  }
+  bool IsOverCap(GraphId graph, ClassId consumption) const {
+    return IsOverCap(ready_.LaneOf(graph), consumption);
+  }
+  struct OverCap {
+    bool of_graph = false;  // otherwise of the account
+    AtCap at;
+  };
+  // The graph's first.
+  std::optional<OverCap> WhyOverCap(GraphId graph, ClassId consumption) const;
+  Lane LaneOf(GraphId graph) const { return ready_.LaneOf(graph); }
+  // Of a graph that has a cap.
+  const Holding& holding(GraphId graph) const { return capped_.at(graph).holding; }
 
   // --- reservations ---
   // Room is kept for a task that is the first of its consumption and fits nowhere yet. What comes
@@ -174,6 +220,7 @@ class Packer {
   enum class Refusal : uint8_t {
     kNone,
     kNotUsable,
+    kNotEligible,  // it does not meet the constraints
     kNoSlot,
     kLacks,   // of a resource too little is free
     kLeaves,  // it is not there for long enough
@@ -232,6 +279,8 @@ class Packer {
     ResourceVector whole;
     ResourceVector agent_part;
     ResourceVector pool_part;
+    Constraints constraints;
+    std::optional<Eligibility::SetId> eligible;  // none: there are no constraints
     // All agents must be tried; otherwise only those on which something became free.
     bool fresh = true;
     bool interned = false;
@@ -264,12 +313,18 @@ class Packer {
   void MarkFreed(AgentId agent);
   template <typename Fits>
   std::optional<AgentId> BestFitWhere(const ResourceVector& need, Fits fits) const;
+  template <typename Candidates, typename Fits>
+  std::optional<AgentId> BestOf(const Candidates& candidates, const ResourceVector& need,
+                                Fits fits) const;
   std::optional<AgentId> FindAgent(const ReadyOrder& task, ClassId id);
   void OnOrderChanged();
   Reservation MakeReservation(ReadyOrder task, ClassId consumption, int64_t within_us) const;
   ReadyOrder OrderOf(const Reservation& reservation) const;
-  void AddHeads(ClassId id);  // of all accounts
-  void PushHead(ClassId id, FairShare::Account account);
+  bool MayFitOnFreed(const Class& c) const;
+  void AddHeads(ClassId id);  // of all lanes
+  void PushHead(ClassId id, Lane lane);
+  void Charge(Lane lane, const ResourceVector& consumption);
+  bool IsGraphOverCap(GraphId graph, ClassId consumption) const;
   void UpdateTotal();
   bool Respects(const Reservation& reservation, const ResourceVector& kept,
                 const ResourceVector& free, const ReadyOrder& task, ClassId id,
@@ -280,17 +335,22 @@ class Packer {
 
   ResourceVector pools_;
   ResourceVector pool_free_;
-  bool pools_freed_ = false;
 
-  void Placed(ClassId consumption, FairShare::Account account, AgentId agent);
+  void Placed(ClassId consumption, Lane lane, AgentId agent);
 
   std::vector<Class> classes_;
   std::vector<ClassId> free_classes_;  // slots of classes_ that are not in use
-  absl::flat_hash_map<ResourceVector, ClassId> class_ids_;
+  absl::flat_hash_map<std::pair<ResourceVector, Constraints>, ClassId> class_ids_;
+  Eligibility eligibility_;
   std::vector<ClassId> active_;  // those with ready tasks, and some that had
   FairShare shares_;
   bool total_changed_ = true;  // what the shares are of
   ReadyTasks ready_;
+  struct Capped {
+    Cap cap;
+    Holding holding;
+  };
+  absl::flat_hash_map<GraphId, Capped> capped_;
 
   std::vector<Agent> agents_;
   std::vector<AgentId> free_agents_;  // slots of agents_ that are not in use

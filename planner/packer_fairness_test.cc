@@ -142,7 +142,7 @@ TEST_F(PackerFairnessTest, AReservationIsForWhoeverIsFirstNow) {
   Ready(kBob, 1, Cpu(4));
   Plan();
   const Packer::ClassId whole = packer_.Intern(Cpu(4));
-  packer_.ReserveAgent(0, packer_.FirstReady(whole), whole, 1'000'000);
+  packer_.ReserveAgent(0, *packer_.FirstReady(whole), whole, 1'000'000);
   Ready(kAlice, 100, Cpu(1), 1000);
   End(alices[0]);
   EXPECT_THAT(Plan(), ElementsAre()) << "it is kept for bob, who has nothing yet";

@@ -33,7 +33,8 @@ class World {
       if (Below(2) == 0) v.Set(Resource::Ram(), Quantity::Of(1 + Below(8)));
       if (Below(4) == 0) v.Set(kDb, Quantity::Of(1 + Below(3)));
       consumptions_.push_back(v);
-      packer_.Intern(v);
+      constraints_.push_back(AnyConstraints());
+      packer_.Intern(v, constraints_.back());
     }
     const int agents = 1 + Below(most_agents);
     for (int i = 0; i < agents; ++i) AddAgent();
@@ -46,6 +47,7 @@ class World {
       if (Below(3) == 0) NotReady();
       if (Below(4) == 0) Toggle();
       if (Below(6) == 0) Resize();
+      if (Below(6) == 0) Move();
       if (Below(8) == 0 && static_cast<int>(agents_.size()) < most_agents_) AddAgent();
       if (Below(6) == 0) ReplaceAgent();
       if (Below(6) == 0) ReplaceConsumption();
@@ -65,13 +67,34 @@ class World {
   struct Agent {
     ResourceVector free;
     bool usable = true;
+    int zone = 0;
   };
+  static constexpr int kZones = 3;
 
   int Below(int n) { return static_cast<int>(random_() % static_cast<uint64_t>(n)); }
   ResourceVector AnyCapacity() {
     return {{Resource::Cpu(), Quantity::Of(Below(9))}, {Resource::Ram(), Quantity::Of(Below(17))}};
   }
-  Packer::ClassId ClassOf(size_t consumption) { return packer_.Intern(consumptions_[consumption]); }
+  // Some ask for a zone, or for any but one.
+  Constraints AnyConstraints() {
+    if (Below(2) == 0) return {};
+    return Constraints(
+        {{"zone", Constraint::Operator::kEquals, Below(2) == 0, {absl::StrCat(Below(kZones))}}});
+  }
+  bool IsAllowed(size_t consumption, int zone) const {
+    for (const Constraint& constraint : constraints_[consumption].all()) {
+      if ((constraint.values.front() == absl::StrCat(zone)) == constraint.negated) return false;
+    }
+    return true;
+  }
+  int AnyZone(Packer::AgentId id) {
+    const int zone = Below(kZones);
+    packer_.SetTraits(id, {"id", "name", {{"zone", absl::StrCat(zone)}}});
+    return zone;
+  }
+  Packer::ClassId ClassOf(size_t consumption) {
+    return packer_.Intern(consumptions_[consumption], constraints_[consumption]);
+  }
   const ResourceVector& AgentPart(size_t c) { return packer_.agent_part(ClassOf(c)); }
   const ResourceVector& PoolPart(size_t c) { return packer_.pool_part(ClassOf(c)); }
 
@@ -81,7 +104,7 @@ class World {
     packer_.SetCapacity(id, capacity);
     packer_.SetFree(id, capacity);
     packer_.SetUsable(id, true);
-    agents_.push_back({capacity, true});
+    agents_.push_back({capacity, true, AnyZone(id)});
     Scale(capacity);
   }
   // An agent is gone for good with all on it, and another one comes, which gets its id.
@@ -99,7 +122,7 @@ class World {
     packer_.SetCapacity(id, capacity);
     packer_.SetFree(id, capacity);
     packer_.SetUsable(id, true);
-    agents_[id] = {capacity, true};
+    agents_[id] = {capacity, true, AnyZone(id)};
     Scale(capacity);
   }
   // An unused consumption is removed, and another one takes its id.
@@ -113,7 +136,8 @@ class World {
     if (std::count(consumptions_.begin(), consumptions_.end(), consumptions_[c]) > 1) return;
     packer_.RemoveClass(ClassOf(c));
     consumptions_[c] = other;
-    packer_.Intern(other);
+    constraints_[c] = AnyConstraints();
+    packer_.Intern(other, constraints_[c]);
   }
   void Scale(const ResourceVector& capacity) {
     for (const auto& e : capacity) {
@@ -147,6 +171,11 @@ class World {
     agents_[id].usable = !agents_[id].usable;
     packer_.SetUsable(id, agents_[id].usable);
   }
+  // Its attributes change.
+  void Move() {
+    const auto id = static_cast<Packer::AgentId>(Below(static_cast<int>(agents_.size())));
+    agents_[id].zone = AnyZone(id);
+  }
   // A new offer, which may hold less than what runs there already.
   void Resize() {
     const auto id = static_cast<Packer::AgentId>(Below(static_cast<int>(agents_.size())));
@@ -161,14 +190,12 @@ class World {
   }
 
   bool Fits(size_t consumption, const Agent& agent) {
-    return agent.usable && AgentPart(consumption).FitsIn(agent.free) &&
-           PoolPart(consumption).FitsIn(pool_free_);
+    return agent.usable && IsAllowed(consumption, agent.zone) &&
+           AgentPart(consumption).FitsIn(agent.free) && PoolPart(consumption).FitsIn(pool_free_);
   }
   bool FitsAnywhere(size_t consumption) {
-    if (!PoolPart(consumption).FitsIn(pool_free_)) return false;
-    const ResourceVector& need = AgentPart(consumption);
     return std::any_of(agents_.begin(), agents_.end(),
-                       [&](const Agent& agent) { return agent.usable && need.FitsIn(agent.free); });
+                       [&](const Agent& agent) { return Fits(consumption, agent); });
   }
   double Leftover(size_t consumption, const Agent& agent) {
     double sum = 0;
@@ -227,6 +254,7 @@ class World {
   ResourceVector pool_free_;
   ResourceVector scale_;
   std::vector<ResourceVector> consumptions_;
+  std::vector<Constraints> constraints_;  // of each
   std::vector<Agent> agents_;
   std::vector<Task> ready_;
   std::vector<Running> running_;

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,12 @@ class RefusalTest : public ::testing::TestWithParam<int> {
     return some;
   }
 
+  std::string AnyZone() { return std::to_string(Any(1, 2)); }
+  Constraints SomeConstraints() {
+    if (OneIn(2)) return {};
+    return Constraints({{"zone", Constraint::Operator::kEquals, OneIn(2), {AnyZone()}}});
+  }
+
   void Change() {
     switch (Any(0, 7)) {
       case 0: {
@@ -39,12 +46,15 @@ class RefusalTest : public ::testing::TestWithParam<int> {
         packer_.SetCapacity(agent, free);
         packer_.SetFree(agent, std::move(free));
         packer_.SetFreeSlots(agent, Any(1, 5));
+        packer_.SetTraits(agent, {"id", "name", {{"zone", AnyZone()}}});
         packer_.SetUsable(agent, !OneIn(5));
         agents_.push_back(agent);
         return;
       }
       case 1:
-        if (!agents_.empty()) packer_.SetUsable(AnyAgent(), OneIn(2));
+        if (agents_.empty()) return;
+        packer_.SetUsable(AnyAgent(), OneIn(2));
+        if (OneIn(2)) packer_.SetTraits(AnyAgent(), {"id", "name", {{"zone", AnyZone()}}});
         return;
       case 2:
         if (!agents_.empty()) {
@@ -67,7 +77,7 @@ class RefusalTest : public ::testing::TestWithParam<int> {
         if (OneIn(2)) packer_.ReleasePools();
         return;
       default: {
-        const Packer::ClassId id = packer_.Intern(Some());
+        const Packer::ClassId id = packer_.Intern(Some(), SomeConstraints());
         packer_.SetExpected(id, Any(0, 120), Any(0, 60));
         const TaskKey task = TaskKey::Of(static_cast<GraphId>(Any(1, 3)), next_++);
         packer_.AddReady(id, {Any(0, 2), static_cast<uint32_t>(Any(1, 4)), task});
@@ -139,7 +149,7 @@ TEST_P(RefusalTest, ThePlanPlacesWhatNothingRefusesAndNothingElse) {
 
 TEST_P(RefusalTest, WhatGoesBeforeIsCountedAndNamedInOrder) {
   for (int i = 0; i < 60; ++i) Change();
-  const auto all = [](Packer::ClassId) { return true; };
+  const auto all = [](Packer::ClassId, Lane) { return true; };
   const auto firsts = packer_.First(1000, all);
   EXPECT_EQ(firsts.size(), packer_.ready_count());
   for (size_t i = 0; i < firsts.size(); ++i) {
@@ -162,7 +172,7 @@ class LetInTest : public ::testing::Test {
     large_ = packer_.Intern(Cpu(4));
     small_ = packer_.Intern(Cpu(1));
     packer_.AddReady(large_, KeyOf(1, /*priority=*/5));
-    packer_.ReserveAgent(agent_, packer_.FirstReady(large_), large_, 100);
+    packer_.ReserveAgent(agent_, *packer_.FirstReady(large_), large_, 100);
     packer_.AddReady(small_, KeyOf(2, /*priority=*/0));
     EXPECT_EQ(Planned(), 0U) << "how long it takes is not known";
   }

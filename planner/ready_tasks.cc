@@ -31,14 +31,14 @@ void ReadyTasks::Add(ClassId consumption, const ReadyKey& key) {
   if (classes_.size() <= consumption) classes_.resize(consumption + 1);
   Class& c = classes_[consumption];
   Graph& graph = graphs_[key.task.graph()];
-  Bucket& bucket = c.accounts[graph.account][{key.priority, graph.score, key.task.graph()}];
+  Bucket& bucket = c.lanes[graph.lane][{key.priority, graph.score, key.task.graph()}];
   if (bucket.empty()) graph.places.push_back({consumption, key.priority});
   if (!bucket.insert({key.rank, key.task.index()}).second) return;
   ++c.size;
   ++size_;
 }
 
-void ReadyTasks::Erase(ClassId consumption, Account account, Buckets::iterator bucket,
+void ReadyTasks::Erase(ClassId consumption, Lane lane, Buckets::iterator bucket,
                        Bucket::iterator task) {
   Class& c = classes_[consumption];
   bucket->second.erase(task);
@@ -50,45 +50,33 @@ void ReadyTasks::Erase(ClassId consumption, Account account, Buckets::iterator b
   const Place place = {consumption, bucket->first.priority};
   std::swap(*std::find(places.begin(), places.end(), place), places.back());
   places.pop_back();
-  if (places.empty() && graph->second.score == 0 && graph->second.account == 0) {
+  if (places.empty() && graph->second.score == 0 && graph->second.lane == Lane()) {
     graphs_.erase(graph);
   }
-  auto buckets = c.accounts.find(account);
+  auto buckets = c.lanes.find(lane);
   buckets->second.erase(bucket);
-  if (buckets->second.empty()) c.accounts.erase(buckets);
+  if (buckets->second.empty()) c.lanes.erase(buckets);
 }
 
 void ReadyTasks::Remove(ClassId consumption, const ReadyKey& key) {
   if (empty(consumption)) std::abort();
-  const Account account = AccountOf(key.task.graph());
-  auto buckets = classes_[consumption].accounts.find(account);
-  if (buckets == classes_[consumption].accounts.end()) std::abort();
+  const Lane lane = LaneOf(key.task.graph());
+  auto buckets = classes_[consumption].lanes.find(lane);
+  if (buckets == classes_[consumption].lanes.end()) std::abort();
   auto bucket = buckets->second.find({key.priority, ScoreOf(key.task.graph()), key.task.graph()});
   if (bucket == buckets->second.end()) std::abort();
   auto task = bucket->second.find({key.rank, key.task.index()});
   if (task == bucket->second.end()) std::abort();
-  Erase(consumption, account, bucket, task);
+  Erase(consumption, lane, bucket, task);
 }
 
-void ReadyTasks::RemoveFirst(ClassId consumption, Account account) {
-  auto bucket = classes_[consumption].accounts.find(account)->second.begin();
-  Erase(consumption, account, bucket, bucket->second.begin());
+void ReadyTasks::RemoveFirst(ClassId consumption, Lane lane) {
+  auto bucket = classes_[consumption].lanes.find(lane)->second.begin();
+  Erase(consumption, lane, bucket, bucket->second.begin());
 }
 
-ReadyOrder ReadyTasks::First(const FairShare& shares, ClassId consumption) const {
-  const auto& accounts = classes_[consumption].accounts;
-  auto account = accounts.begin();
-  ReadyOrder first = First(shares, consumption, account->first);
-  for (++account; account != accounts.end(); ++account) {
-    if (shares.Of(account->first) > first.share) continue;
-    first = std::min(first, First(shares, consumption, account->first));
-  }
-  return first;
-}
-
-ReadyOrder ReadyTasks::First(const FairShare& shares, ClassId consumption, Account account) const {
-  const auto& [key, bucket] = *classes_[consumption].accounts.find(account)->second.begin();
-  return OrderIn(shares.Of(account), key, *bucket.begin());
+ReadyOrder ReadyTasks::First(const FairShare& shares, ClassId consumption, Lane lane) const {
+  return FirstOf(shares.Of(lane.account), classes_[consumption].lanes.find(lane)->second);
 }
 
 Score ReadyTasks::ScoreOf(GraphId graph) const {
@@ -96,15 +84,15 @@ Score ReadyTasks::ScoreOf(GraphId graph) const {
   return it == graphs_.end() ? 0 : it->second.score;
 }
 
-ReadyTasks::Account ReadyTasks::AccountOf(GraphId graph) const {
+Lane ReadyTasks::LaneOf(GraphId graph) const {
   auto it = graphs_.find(graph);
-  return it == graphs_.end() ? 0 : it->second.account;
+  return it == graphs_.end() ? Lane() : it->second.lane;
 }
 
-void ReadyTasks::SetAccount(GraphId id, Account account) {
+void ReadyTasks::SetAccount(GraphId id, Account account, bool capped) {
   Graph& graph = graphs_[id];
   if (!graph.places.empty()) std::abort();
-  graph.account = account;
+  graph.lane = {account, capped ? id : 0};
 }
 
 void ReadyTasks::SetScore(GraphId id, Score score) {
@@ -112,7 +100,7 @@ void ReadyTasks::SetScore(GraphId id, Score score) {
   const Score before = std::exchange(graph.score, score);
   if (before == score) return;
   for (const Place& place : graph.places) {
-    Buckets& buckets = classes_[place.consumption].accounts.find(graph.account)->second;
+    Buckets& buckets = classes_[place.consumption].lanes.find(graph.lane)->second;
     auto bucket = buckets.find({place.priority, before, id});
     Bucket tasks = std::move(bucket->second);
     buckets.erase(bucket);

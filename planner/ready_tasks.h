@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,6 +65,15 @@ struct ReadyOrder {
 // with the same priority and rank it is the same.
 std::string SortKey(const ReadyOrder& order);
 
+// Whose ready tasks stand in one line: an account's, or those of one of its graphs that has a cap
+// of its own, so that a graph at its cap does not stand before others.
+struct Lane {
+  FairShare::Account account = 0;
+  GraphId capped = 0;  // 0: all graphs of the account without one
+
+  auto operator<=>(const Lane&) const = default;
+};
+
 // A change of a graph's score costs with the distinct consumptions and priorities of its ready
 // tasks, not with their number; a change of a share costs nothing. Thread-compatible,
 // deterministic.
@@ -75,18 +85,23 @@ class ReadyTasks {
   void Add(ClassId consumption, const ReadyKey& key);
   // Dies if it is not there.
   void Remove(ClassId consumption, const ReadyKey& key);
-  void RemoveFirst(ClassId consumption, Account account);
+  void RemoveFirst(ClassId consumption, Lane lane);
 
-  // There is one. Costs with the accounts that have ready tasks.
-  ReadyOrder First(const FairShare& shares, ClassId consumption) const;
-  // Of one account, which has one.
-  ReadyOrder First(const FairShare& shares, ClassId consumption, Account account) const;
-  bool Has(ClassId consumption, Account account) const {
-    return consumption < classes_.size() && classes_[consumption].accounts.contains(account);
+  // Of the lanes that `includes` takes, if any has one. Costs with those that have ready tasks.
+  template <typename Includes>
+  std::optional<ReadyOrder> First(const FairShare& shares, ClassId consumption,
+                                  Includes includes) const;
+  // Of one lane, which has one.
+  ReadyOrder First(const FairShare& shares, ClassId consumption, Lane lane) const;
+  bool Has(ClassId consumption, Lane lane) const {
+    return consumption < classes_.size() && classes_[consumption].lanes.contains(lane);
   }
+  // The first of each lane that has one.
   template <typename F>
-  void ForEachAccount(ClassId consumption, F f) const {
-    for (const auto& [account, buckets] : classes_[consumption].accounts) f(account);
+  void ForEachLane(const FairShare& shares, ClassId consumption, F f) const {
+    for (const auto& [lane, buckets] : classes_[consumption].lanes) {
+      f(lane, FirstOf(shares.Of(lane.account), buckets));
+    }
   }
   bool empty(ClassId consumption) const { return size(consumption) == 0; }
   size_t size(ClassId consumption) const {
@@ -94,8 +109,8 @@ class ReadyTasks {
   }
   size_t size() const { return size_; }
 
-  // The first `most` of those that are before `order`, in order, among the consumptions that
-  // `includes` takes. Looks at as many of each consumption.
+  // The first `most` of those that are before `order`, in order, among the consumptions and lanes
+  // that `includes` takes. Looks at as many of each.
   template <typename Includes>
   std::vector<std::pair<ReadyOrder, ClassId>> FirstBefore(const FairShare& shares,
                                                           const ReadyOrder& order, size_t most,
@@ -108,9 +123,11 @@ class ReadyTasks {
   // A graph has the score 0 until it is set.
   void SetScore(GraphId graph, Score score);
   Score ScoreOf(GraphId graph) const;
-  // Which account its tasks are charged to: 0 until it is set. It has no ready tasks yet.
-  void SetAccount(GraphId graph, Account account);
-  Account AccountOf(GraphId graph) const;
+  // Which account its tasks are charged to, 0 until it is set, and whether it has a lane of its
+  // own. It has no ready tasks yet.
+  void SetAccount(GraphId graph, Account account, bool capped = false);
+  Account AccountOf(GraphId graph) const { return LaneOf(graph).account; }
+  Lane LaneOf(GraphId graph) const;
   // The graph is gone; it has no ready tasks.
   void Forget(GraphId graph) { graphs_.erase(graph); }
   // How many graphs are remembered, for tests.
@@ -138,7 +155,7 @@ class ReadyTasks {
   using Bucket = absl::btree_set<InGraph>;
   using Buckets = absl::btree_map<BucketKey, Bucket>;
   struct Class {
-    absl::btree_map<Account, Buckets> accounts;  // neither they nor their buckets are empty
+    absl::btree_map<Lane, Buckets> lanes;  // neither they nor their buckets are empty
     size_t size = 0;
   };
   struct Place {
@@ -148,19 +165,36 @@ class ReadyTasks {
   };
   struct Graph {
     Score score = 0;
-    Account account = 0;
+    Lane lane;
     absl::InlinedVector<Place, 2> places;  // of its buckets
   };
 
   static ReadyOrder OrderIn(int64_t share, const BucketKey& bucket, const InGraph& task) {
     return {bucket.priority, bucket.score, task.rank, TaskKey::Of(bucket.graph, task.index), share};
   }
-  void Erase(ClassId consumption, Account account, Buckets::iterator bucket, Bucket::iterator task);
+  static ReadyOrder FirstOf(int64_t share, const Buckets& buckets) {
+    const auto& [key, bucket] = *buckets.begin();
+    return OrderIn(share, key, *bucket.begin());
+  }
+  void Erase(ClassId consumption, Lane lane, Buckets::iterator bucket, Bucket::iterator task);
 
   std::vector<Class> classes_;
-  absl::flat_hash_map<GraphId, Graph> graphs_;  // with ready tasks, a score or an account
+  absl::flat_hash_map<GraphId, Graph> graphs_;  // with ready tasks, a score or a lane
   size_t size_ = 0;
 };
+
+template <typename Includes>
+std::optional<ReadyOrder> ReadyTasks::First(const FairShare& shares, ClassId consumption,
+                                            Includes includes) const {
+  std::optional<ReadyOrder> first;
+  for (const auto& [lane, buckets] : classes_[consumption].lanes) {
+    const int64_t share = shares.Of(lane.account);
+    if ((first && share > first->share) || !includes(lane)) continue;
+    const ReadyOrder other = FirstOf(share, buckets);
+    if (!first || other < *first) first = other;
+  }
+  return first;
+}
 
 template <typename Includes>
 std::vector<std::pair<ReadyOrder, ReadyTasks::ClassId>> ReadyTasks::FirstBefore(
@@ -178,9 +212,9 @@ std::vector<std::pair<ReadyOrder, ReadyTasks::ClassId>> ReadyTasks::FirstBefore(
     }
   };
   for (ClassId id = 0; id < classes_.size(); ++id) {
-    if (classes_[id].size == 0 || !includes(id)) continue;
-    for (const auto& [account, buckets] : classes_[id].accounts) {
-      add(id, shares.Of(account), buckets);
+    if (classes_[id].size == 0) continue;
+    for (const auto& [lane, buckets] : classes_[id].lanes) {
+      if (includes(id, lane)) add(id, shares.Of(lane.account), buckets);
     }
   }
   std::sort(found.begin(), found.end());
@@ -209,9 +243,9 @@ size_t ReadyTasks::CountBefore(const FairShare& shares, const ReadyOrder& order,
     }
   };
   for (ClassId id = 0; id < classes_.size() && count < limit; ++id) {
-    if (classes_[id].size == 0 || !includes(id)) continue;
-    for (const auto& [account, buckets] : classes_[id].accounts) {
-      add(shares.Of(account), buckets);
+    if (classes_[id].size == 0) continue;
+    for (const auto& [lane, buckets] : classes_[id].lanes) {
+      if (includes(id, lane)) add(shares.Of(lane.account), buckets);
     }
   }
   return std::min(count, limit);

@@ -24,11 +24,11 @@ ReadyKey Key(GraphId graph, TaskIndex index, int32_t priority = 0, uint32_t rank
 std::vector<std::string> TakeAll(ReadyTasks* tasks, ReadyTasks::ClassId consumption = 0) {
   const FairShare shares;
   std::vector<std::string> taken;
+  const auto any = [](Lane) { return true; };
   while (!tasks->empty(consumption)) {
-    const TaskKey first = tasks->First(shares, consumption).task;
+    const TaskKey first = tasks->First(shares, consumption, any)->task;
     taken.push_back(std::to_string(first.graph()) + "." + std::to_string(first.index()));
-    tasks->RemoveFirst(consumption,
-                       tasks->AccountOf(tasks->First(shares, consumption).task.graph()));
+    tasks->RemoveFirst(consumption, tasks->LaneOf(first.graph()));
   }
   return taken;
 }
@@ -128,7 +128,7 @@ TEST(ReadyTasksTest, IsInOrderWhateverHappens) {
         }
         ASSERT_EQ(tasks.empty(consumption), expected.empty());
         if (expected.empty()) continue;
-        ASSERT_EQ(tasks.First(shares, consumption),
+        ASSERT_EQ(tasks.First(shares, consumption, [](Lane) { return true; }),
                   *std::min_element(expected.begin(), expected.end()));
       }
     }

@@ -90,6 +90,8 @@ absl::string_view ToString(Outcome outcome) {
       return "unreachable";
     case Outcome::kAgentFailed:
       return "agent failed";
+    case Outcome::kPreempted:
+      return "preempted";
   }
   return "unknown";
 }

@@ -56,8 +56,9 @@ enum class Outcome : uint8_t {
                         // unreachable_timeout; no attempt is spent
   kAgentFailed = 14,    // its agent could not start it for reasons of its own, such as a full disk;
                         // no attempt is spent, and it is tried elsewhere
+  kPreempted = 15,      // ended for a task of higher priority; no attempt is spent
 };
-inline constexpr int kOutcomes = 15;  // size of an array indexed by Outcome
+inline constexpr int kOutcomes = 16;  // size of an array indexed by Outcome
 
 // Whether an attempt that ended so counts against the task's max_attempts.
 inline bool SpendsAttempt(Outcome outcome) { return outcome < Outcome::kLost; }

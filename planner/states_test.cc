@@ -17,7 +17,7 @@ TEST(StatesTest, EveryStateAndOutcomeHasAWordOfItsOwn) {
   EXPECT_EQ(words.count("unknown"), 0u);
   words.clear();
   for (int i = 0; i < kOutcomes; ++i) words.insert(std::string(ToString(static_cast<Outcome>(i))));
-  EXPECT_EQ(words.size(), 15u);
+  EXPECT_EQ(words.size(), 16u);
   EXPECT_EQ(words.count("unknown"), 0u);
   words.clear();
   for (int i = 1; i <= 4; ++i) words.insert(std::string(ToString(static_cast<GraphState>(i))));
@@ -55,9 +55,10 @@ TEST(StatesTest, FourStatesAreFinal) {
   }
 }
 
-TEST(StatesTest, OnlyWhatTheClusterDidToItSpendsNoAttempt) {
-  const std::set<Outcome> forgiven = {Outcome::kLost, Outcome::kRefused,     Outcome::kDropped,
-                                      Outcome::kGone, Outcome::kUnreachable, Outcome::kAgentFailed};
+TEST(StatesTest, OnlyWhatWasDoneToItSpendsNoAttempt) {
+  const std::set<Outcome> forgiven = {
+      Outcome::kLost,        Outcome::kRefused,     Outcome::kDropped,  Outcome::kGone,
+      Outcome::kUnreachable, Outcome::kAgentFailed, Outcome::kPreempted};
   for (int i = 1; i < kOutcomes; ++i) {
     const Outcome outcome = static_cast<Outcome>(i);
     EXPECT_EQ(SpendsAttempt(outcome), !forgiven.contains(outcome)) << ToString(outcome);

@@ -1,4 +1,4 @@
-// What a task may ask for beside its resources: limits, delays and how often it is tried.
+// What a task may ask for beside its resources: limits, delays, how often and where it is tried.
 #ifndef KARTOGRAPH_PLANNER_TASK_POLICY_H_
 #define KARTOGRAPH_PLANNER_TASK_POLICY_H_
 
@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "planner/constraints.h"
 #include "planner/retry_rule.h"
 
 namespace kartograph::planner {
@@ -28,12 +29,19 @@ struct TaskPolicy {
   int32_t max_losses = 5;
   // Which failures are worth another attempt.
   RetryRule retry = {};
+  // The next attempt after one that failed goes to another agent, if there is one.
+  bool avoid_last_failure = false;
+  // It may be ended for one of higher priority.
+  bool preemptible = false;
+  // Which agents it may run on.
+  Constraints constraints = {};
 
   bool operator==(const TaskPolicy&) const = default;
   template <typename H>
   friend H AbslHashValue(H h, const TaskPolicy& p) {
     return H::combine(std::move(h), p.timeout, p.retry_delay, p.max_retry_delay, p.cancel_grace,
-                      p.unreachable_timeout, p.max_attempts, p.max_losses, p.retry);
+                      p.unreachable_timeout, p.max_attempts, p.max_losses, p.retry,
+                      p.avoid_last_failure, p.preemptible, p.constraints);
   }
 };
 

@@ -6,11 +6,11 @@
 
 namespace kartograph::scheduler {
 
-// In the order in which they are looked for, but for the last: the first one counts.
+// In the order in which they are looked for, but for the last two: the first one counts.
 enum class AgentObstacle : uint8_t {
   kNone,
   kAway,        // it is not connected
-  kAvoided,     // the task's program could not be started there
+  kAvoided,     // the task's program could not be started there, or it failed there and avoids it
   kTooSmall,    // it does not have as much, even when nothing runs there
   kNotOffered,  // its cluster makes offers, and there is none of it now
   kFailing,     // it could not start an attempt: it is set aside, or gets one at a time
@@ -21,8 +21,9 @@ enum class AgentObstacle : uint8_t {
   kKept,        // room there is reserved for what goes first
   kBusy,        // the task is launched alone, and something runs there
   kClosed,      // its cluster offers nothing of it, and says why; looked for after kTooSmall
+  kConstraint,  // it does not meet the task's constraints; looked for after kAway
 };
-inline constexpr int kAgentObstacles = 13;
+inline constexpr int kAgentObstacles = 14;
 
 }  // namespace kartograph::scheduler
 

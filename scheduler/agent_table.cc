@@ -59,12 +59,11 @@ AgentTable::Index AgentTable::Adopt(const executor::AgentId& id, const std::stri
 AgentTable::Index AgentTable::OnOffer(executor::Offer offer, const Instant& now) {
   const Index index = Intern(offer.agent);
   Agent& agent = At(index);
-  agent.name = offer.agent_name;
+  Describe(index, offer.agent_name, offer.attributes);
   agent.connected = true;
   agent.unreachable_since.reset();
   agent.closed.clear();
   agent.lease = offer.lease;
-  agent.attributes = offer.attributes;
   SetUnavailableFrom(index, offer.unavailable_from, now);
   agent.max_backlog = offer.lease ? offer.backlog : 0;
   anybody_seen_ = true;
@@ -100,10 +99,9 @@ AgentTable::Index AgentTable::OnOffer(executor::Offer offer, const Instant& now)
 AgentTable::Index AgentTable::OnCapacity(executor::AgentCapacity capacity) {
   const Index index = Intern(capacity.agent);
   Agent& agent = At(index);
-  agent.name = std::move(capacity.agent_name);
+  Describe(index, std::move(capacity.agent_name), capacity.attributes);
   agent.connected = true;
   agent.unreachable_since.reset();
-  agent.attributes = std::move(capacity.attributes);
   agent.capacity_told = true;
   agent.capacity = std::move(capacity.resources);
   agent.most = std::move(capacity.for_one_attempt);
@@ -112,6 +110,17 @@ AgentTable::Index AgentTable::OnCapacity(executor::AgentCapacity capacity) {
   RaiseTo(agent.most, largest_seen_);
   Refresh(index);
   return index;
+}
+
+// What constraints see of it, which mostly stays the same.
+void AgentTable::Describe(Index index, std::string name,
+                          const std::vector<std::pair<std::string, std::string>>& attributes) {
+  Agent& agent = At(index);
+  if (agent.described && agent.name == name && agent.attributes == attributes) return;
+  agent.described = true;
+  agent.name = std::move(name);
+  agent.attributes = attributes;
+  packer_.SetTraits(index, {agent.id, agent.name, agent.attributes});
 }
 
 void AgentTable::OnRescinded(const executor::OfferId& id) {

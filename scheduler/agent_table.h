@@ -46,6 +46,7 @@ struct Agent {
 
   planner::ResourceVector capacity;
   bool capacity_told = false;    // by the cluster; otherwise it is learnt from offers
+  bool described = false;        // the packer knows name and attributes
   planner::ResourceVector most;  // that one attempt may have
   std::vector<std::pair<std::string, std::string>> attributes;  // as in Offer
   absl::Time unavailable_from = absl::InfiniteFuture();         // as in Offer, and
@@ -181,6 +182,8 @@ class AgentTable {
 
   Index Intern(const executor::AgentId& id);
   Agent& At(Index index) { return slots_[index].agent; }
+  void Describe(Index index, std::string name,
+                const std::vector<std::pair<std::string, std::string>>& attributes);
   void MarkAway(Index index, SteadyTime now);
   void SetUnavailableFrom(Index index, absl::Time time, const Instant& now);
   void StaysForGood(Index index);

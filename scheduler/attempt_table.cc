@@ -178,6 +178,7 @@ bool AttemptTable::SetNote(AttemptId id, std::string note) {
   if (note == NoteOf(id)) return false;
   if (note.empty()) {
     notes_.erase(id);
+    preempted_.erase(id);
   } else {
     notes_[id] = std::move(note);
   }
@@ -187,6 +188,7 @@ bool AttemptTable::SetNote(AttemptId id, std::string note) {
 Attempt AttemptTable::End(AttemptId id, bool agent_goes_on) {
   SetReachable(id);
   notes_.erase(id);
+  preempted_.erase(id);
   auto it = attempts_.find(id);
   Attempt ended = std::move(it->second);
   attempts_.erase(it);

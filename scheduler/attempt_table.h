@@ -125,6 +125,14 @@ class AttemptTable {
     auto it = notes_.find(id);
     return it == notes_.end() ? absl::string_view() : it->second;
   }
+  // It is being ended for another task; says for which one, for people. Ends with the attempt.
+  void SetPreempted(planner::AttemptId id, std::string why) { preempted_[id] = std::move(why); }
+  // Null where it is not.
+  const std::string* PreemptedFor(planner::AttemptId id) const {
+    auto it = preempted_.find(id);
+    return it == preempted_.end() ? nullptr : &it->second;
+  }
+  bool any_preempted() const { return !preempted_.empty(); }
   // It has ended: what it held is free, and its agent, where it goes on, begins what it has in its
   // backlog.
   Attempt End(planner::AttemptId id, bool agent_goes_on = true);
@@ -155,6 +163,7 @@ class AttemptTable {
   planner::Packer& packer_;
   absl::flat_hash_map<planner::AttemptId, Attempt> attempts_;
   absl::flat_hash_map<planner::AttemptId, std::string> notes_;  // of those that have one
+  absl::flat_hash_map<planner::AttemptId, std::string> preempted_;
   size_t unreachable_ = 0;
   absl::btree_set<planner::AttemptId> pool_holders_;
   absl::btree_set<std::pair<SteadyTime, planner::AttemptId>> give_up_;

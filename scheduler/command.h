@@ -152,6 +152,8 @@ struct Reconfigure {
   int slots = 0;
   Retention retention;
   planner::FairShare::Weights weights = {};
+  planner::FairShare::Caps caps = {};
+  absl::Duration preempt_after = absl::InfiniteDuration();
 };
 
 // Acknowledges, releases and renews, then replies with the oldest deliveries of the queue that no

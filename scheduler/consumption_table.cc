@@ -7,8 +7,9 @@
 
 namespace kartograph::scheduler {
 
-ConsumptionTable::Id ConsumptionTable::Intern(const planner::ResourceVector& consumption) {
-  const Id id = packer_.Intern(consumption);
+ConsumptionTable::Id ConsumptionTable::Intern(const planner::ResourceVector& consumption,
+                                              const planner::Constraints& constraints) {
+  const Id id = packer_.Intern(consumption, constraints);
   if (entries_.size() <= id) entries_.resize(id + 1);
   Entry& entry = entries_[id];
   if (entry.users == 0 && !entry.unused) {

@@ -1,4 +1,5 @@
-// What tasks consume, each distinct consumption once, and how long such tasks run.
+// What tasks consume and on which agents, each distinct consumption once, and how long such tasks
+// run.
 #ifndef KARTOGRAPH_SCHEDULER_CONSUMPTION_TABLE_H_
 #define KARTOGRAPH_SCHEDULER_CONSUMPTION_TABLE_H_
 
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "planner/constraints.h"
 #include "planner/packer.h"
 #include "planner/resources.h"
 
@@ -31,7 +33,8 @@ class ConsumptionTable {
   explicit ConsumptionTable(planner::Packer* packer) : packer_(*packer) {}
 
   // Valid until the last of its users has released it, or the next Intern where there are none.
-  Id Intern(const planner::ResourceVector& consumption);
+  Id Intern(const planner::ResourceVector& consumption,
+            const planner::Constraints& constraints = {});
   void AddUser(Id id);
   void Release(Id id);
 

@@ -56,9 +56,12 @@ Core::Core(CoreOptions options, GraphTable::LastIds last_ids)
       isolation_(&agents_, &packer_, &consumptions_, &graphs_),
       relocation_(&agents_, &packer_, &consumptions_, &graphs_),
       reservations_(&agents_, &packer_, &attempts_, &consumptions_),
+      preemption_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_, &reservations_},
+                  options_.preempt_after),
       explainer_({&packer_, &consumptions_, &agents_, &attempts_, &graphs_, &reservations_,
                   &isolation_, &relocation_}) {
   packer_.shares().SetWeights(options_.weights);
+  packer_.shares().SetCaps(options_.caps);
 }
 
 // --- graphs ---
@@ -129,9 +132,10 @@ absl::StatusOr<TaskKey> Core::AddTasks(GraphId id, std::vector<TaskSubmission> t
                      options_.max_graph_tasks, " are allowed (kartographd --max-graph-tasks)"));
   }
   std::vector<Problem> problems;
+  if (absl::Status status = graphs_.CheckConstraints(*graph, tasks); !status.ok()) return status;
   planner::ResourceVector consumed;
   for (const TaskSubmission& task : tasks) {
-    if (std::optional<Problem> problem = Infeasible(task.name, task.consumption)) {
+    if (std::optional<Problem> problem = Infeasible(*graph, task.name, task.consumption)) {
       problems.push_back(*std::move(problem));
     }
     for (const auto& entry : task.consumption) consumed.Set(entry.resource, entry.quantity);
@@ -348,7 +352,7 @@ void Core::OnAgentLost(const executor::AgentId& id, const Turn& turn) {
 }
 
 void Core::CancelAgain(AttemptId id, const Turn& turn) {
-  if (!graphs_.task(id.task()).cancelling) return;
+  if (!graphs_.task(id.task()).cancelling && attempts_.PreemptedFor(id) == nullptr) return;
   turn.step.cancels.push_back(
       {id, agents_[attempts_.At(id).agent].id, graphs_.policy(id.task()).cancel_grace});
 }
@@ -397,6 +401,11 @@ void Core::OnAttemptEnded(AttemptUpdate update, const Turn& turn) {
   SetReachable(update.attempt, turn);
   LearnFromEnd(update, attempts_.At(update.attempt), turn);
   const bool lost = planner::IsLostWithAgent(update.outcome);
+  if (const std::string* why = attempts_.PreemptedFor(update.attempt);
+      why != nullptr && update.outcome == Outcome::kCancelled && !graphs_.task(key).cancelling) {
+    update.outcome = Outcome::kPreempted;
+    update.message = *why;
+  }
   const Attempt attempt = attempts_.End(update.attempt, /*agent_goes_on=*/!lost);
   demand_.Changed();
   if (lost && attempt.in_backlog()) {
@@ -478,7 +487,8 @@ void Core::GiveUpUnreachable(const Turn& turn) {
 
 SteadyTime Core::NextTimer() const {
   return std::min({demand_.NextTimer(), graphs_.NextTimer(), attempts_.NextTimer(),
-                   agents_.NextReturn(), isolation_.NextTimer(), reservations_.NextTimer()});
+                   agents_.NextReturn(), isolation_.NextTimer(), reservations_.NextTimer(),
+                   preemption_.NextTimer()});
 }
 
 void Core::OnTime(const Turn& turn) {
@@ -509,9 +519,21 @@ void Core::Plan(const Turn& turn) {
     demand_.Changed();
     Place(turn);
   }
+  Preempt(turn);
   // The plan placed all that fits: what is still offered is of no use now.
   agents_.TakeOpenOffers(&turn.step.declined_offers);
   TellDemand(turn);
+}
+
+void Core::Preempt(const Turn& turn) {
+  if (!launching_ || !connected_) {
+    preemption_.Clear();
+    return;
+  }
+  for (const AttemptId id : preemption_.Update(turn.now)) {
+    turn.step.changed_tasks.push_back(id.task());
+    CancelAgain(id, turn);
+  }
 }
 
 void Core::Place(const Turn& turn) {
@@ -627,9 +649,9 @@ absl::Status Core::CheckShares() const {
     held[packer_.shares().name(graph->account)] += packer_.consumption(attempt.consumption);
   });
   for (const planner::FairShare::Standing& standing : packer_.shares().Standings()) {
-    if (standing.resources == held[standing.name]) continue;
+    if (standing.holding.resources == held[standing.name]) continue;
     return absl::InternalError(absl::StrCat("\"", standing.name, "\" is charged for ",
-                                            standing.resources.ToString(), " and holds ",
+                                            standing.holding.resources.ToString(), " and holds ",
                                             held[standing.name].ToString()));
   }
   return absl::OkStatus();

@@ -27,6 +27,7 @@
 #include "scheduler/graph_table.h"
 #include "scheduler/isolation.h"
 #include "scheduler/live_graph.h"
+#include "scheduler/preemption.h"
 #include "scheduler/prepared_graph.h"
 #include "scheduler/relocation.h"
 #include "scheduler/reservations.h"
@@ -48,6 +49,8 @@ struct CoreOptions {
   // What is learnt of tasks that succeed; outlives the core. Null: nothing is.
   UsageTable* usage = nullptr;
   planner::FairShare::Weights weights = {};
+  planner::FairShare::Caps caps = {};
+  absl::Duration preempt_after = absl::InfiniteDuration();  // as in Preemption
 };
 
 // Dispatches between the tables that own the state: graphs and their tasks' lives, attempts,
@@ -114,6 +117,8 @@ class Core : public Snapshots {
   void SetWeights(planner::FairShare::Weights weights) {
     packer_.shares().SetWeights(std::move(weights));
   }
+  void SetPreemptAfter(absl::Duration after) { preemption_.SetAfter(after); }
+  void SetCaps(planner::FairShare::Caps caps) { packer_.shares().SetCaps(std::move(caps)); }
 
   // --- events of the cluster ---
   void OnClusterEvent(executor::ClusterEvent event, const Turn& turn);
@@ -182,7 +187,9 @@ class Core : public Snapshots {
  private:
   absl::Status CheckShares() const;
 
-  std::optional<planner::Problem> Infeasible(absl::string_view task_name,
+  std::optional<planner::Problem> OverLimit(const LiveGraph& graph, absl::string_view task_name,
+                                            const planner::ResourceVector& consumption) const;
+  std::optional<planner::Problem> Infeasible(const LiveGraph& graph, absl::string_view task_name,
                                              const planner::ResourceVector& consumption) const;
 
   // The cluster's connection and agents.
@@ -201,6 +208,7 @@ class Core : public Snapshots {
   void SetReachable(planner::AttemptId id, const Turn& turn);
 
   // Plans.
+  void Preempt(const Turn& turn);
   void Place(const Turn& turn);
   enum class Way { kPacked, kAlone, kRelocated };
   void Launch(const planner::Packer::Placement& placement, Way way, const Turn& turn);
@@ -228,6 +236,7 @@ class Core : public Snapshots {
   Isolation isolation_;
   Relocation relocation_;
   Reservations reservations_;
+  Preemption preemption_;
 
   bool launching_ = true;
   bool connected_ = false;

@@ -13,8 +13,32 @@ namespace kartograph::scheduler {
 using planner::Problem;
 using planner::TaskIndex;
 
-std::optional<Problem> Core::Infeasible(absl::string_view task_name,
+std::optional<Problem> Core::OverLimit(const LiveGraph& graph, absl::string_view task_name,
+                                       const planner::ResourceVector& consumption) const {
+  const auto problem = [&](const planner::AtCap& at, absl::string_view why) {
+    const auto text = [&at](planner::Quantity quantity) {
+      return at.resource == planner::Resource::Ram() ? planner::FormatBytes(quantity)
+                                                     : quantity.ToString();
+    };
+    return Problem{
+        absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", at.resource->name(), "\"]"),
+        text(at.need), absl::StrCat(why, "; ask for at most ", text(at.most))};
+  };
+  if (const auto at = planner::WhyOverCap(graph.cap, {}, consumption)) {
+    return problem(*at, "is more than the graph's `limits` let it hold at once");
+  }
+  const std::string account = AccountName(graph.user, graph.share);
+  if (const auto at = planner::WhyOverCap(packer_.shares().CapOf(account), {}, consumption)) {
+    return problem(
+        *at, absl::StrCat("is more than ", account.empty() ? std::string("its user") : account,
+                          " may hold at once (kartographd --limit)"));
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> Core::Infeasible(const LiveGraph& graph, absl::string_view task_name,
                                         const planner::ResourceVector& consumption) const {
+  if (auto problem = OverLimit(graph, task_name, consumption)) return problem;
   planner::ResourceVector agent_part;
   for (const auto& entry : consumption) {
     if (entry.quantity.milli() % 1000 != 0 &&
@@ -68,17 +92,17 @@ absl::Status Core::Check(const PreparedGraph& graph) const {
   std::vector<Problem> problems = graph.problems;
   std::vector<bool> infeasible;
   for (const PreparedGraph::Consumption& consumption : graph.consumptions) {
-    infeasible.push_back(Infeasible("", consumption.resources).has_value());
+    infeasible.push_back(Infeasible(*graph.live, "", consumption.resources).has_value());
   }
   if (absl::c_linear_search(infeasible, true)) {
     for (TaskIndex i = 0; i < graph.size(); ++i) {
       const uint32_t consumption = graph.live->tasks[i].consumption;
       if (!infeasible[consumption]) continue;
       // Those that will not be reported only count.
-      problems.push_back(
-          problems.size() < planner::kMaxProblems
-              ? *Infeasible(graph.live->task_name(i), graph.consumptions[consumption].resources)
-              : Problem());
+      problems.push_back(problems.size() < planner::kMaxProblems
+                             ? *Infeasible(*graph.live, graph.live->task_name(i),
+                                           graph.consumptions[consumption].resources)
+                             : Problem());
     }
   }
   return problems.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems);

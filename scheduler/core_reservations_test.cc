@@ -81,6 +81,48 @@ TEST_F(ReservationsTest, WhatIsMoreUrgentTakesTheReservationOfAnother) {
   EXPECT_THAT(Reason("large"), HasSubstr("agent m is kept for it"));
 }
 
+TEST_F(ReservationsTest, OfManyThatWaitEachHasItsTurn) {
+  for (int i = 0; i < 40; ++i) Agent(absl::StrCat("m", i), With(Cpu(2), "ram", 100));
+  Submit(Small(80));
+  ASSERT_THAT(Started(), SizeIs(80));
+  constexpr int kLarge = 2 * Reservations::kMostLooks + 1;
+  std::vector<Task> tasks;
+  for (int i = 1; i <= kLarge; ++i) {
+    tasks.push_back(Task(absl::StrCat("large", i)).Needs(With(Cpu(2), "ram", i)));
+  }
+  Submit(Graph(tasks));
+  const auto reserved = [&] {
+    int count = 0;
+    for (int i = 1; i <= kLarge; ++i) {
+      if (Reason(absl::StrCat("large", i)).find("is kept for it") != std::string::npos) ++count;
+    }
+    return count;
+  };
+  Wait(Reservations::kPatience);
+  EXPECT_EQ(reserved(), Reservations::kMostLooks);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_LE(core().NextTimer() - now().steady, Reservations::kBetweenLooks);
+    Wait(Reservations::kBetweenLooks);
+  }
+  EXPECT_EQ(reserved(), kLarge);
+}
+
+TEST_F(ReservationsTest, WhatNoAgentCanHaveKeepsNobodyFromItsTurn) {
+  Agent("huge", Cpu(100));
+  for (int i = 0; i < 40; ++i) Agent(absl::StrCat("m", i), Cpu(2));
+  LoseAgent("huge");
+  Submit(Small(80));
+  ASSERT_THAT(Started(), SizeIs(80));
+  std::vector<Task> tasks = {Task("large").Needs(Cpu(2))};
+  for (int i = 0; i < Reservations::kMostLooks; ++i) {
+    tasks.push_back(Task(absl::StrCat("huge", i)).Needs(Cpu(50 + i)).Priority(1));
+  }
+  Submit(Graph(tasks));
+  Wait(Reservations::kPatience);
+  Wait(Reservations::kBetweenLooks);
+  EXPECT_THAT(Reason("large"), HasSubstr("is kept for it"));
+}
+
 TEST_F(ReservationsTest, WhatIsKnownToEndInTimeGoesInBetween) {
   Agent("m", Cpu(2));
   const planner::GraphId small = Submit(Small(1));

@@ -12,10 +12,22 @@ namespace kartograph::scheduler {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 class SharesTest : public ::testing::Test, protected CoreStory {
  protected:
+  static planner::Cap Running(int64_t most) {
+    planner::Cap cap;
+    cap.running = most;
+    return cap;
+  }
+  static planner::Cap Holding(const planner::ResourceVector& most) {
+    planner::Cap cap;
+    cap.resources = most;
+    return cap;
+  }
   static Graph Independent(const std::string& name, int tasks) {
     std::vector<Task> all;
     for (int i = 0; i < tasks; ++i) all.push_back(Task(absl::StrCat(name, i)));
@@ -127,6 +139,68 @@ TEST_F(SharesTest, WhatOneHadIsRememberedForAWhile) {
     ASSERT_EQ(started.size(), 1u);
     if (started[0] == "a1") break;
   }
+}
+
+TEST_F(SharesTest, AGraphHoldsNoMoreThanItsLimitsAndSaysSo) {
+  const planner::GraphId first = Submit(Independent("a", 5).Limit(Running(2)));
+  Submit(Independent("b", 5).Limit(Holding(Cpu(3))));
+  Agent("m", Cpu(16));
+  EXPECT_THAT(Started(), UnorderedElementsAre("a0", "a1", "b0", "b1", "b2"));
+  EXPECT_EQ(Reason("b3"), "waits for its graph's limit of cpu: needs 1, 3 of 3 in use");
+  GoOnWith(first);
+  EXPECT_EQ(Reason("a2"), "waits for its graph's limit: 2 of 2 tasks run");
+  const Explanation explanation = *core().Explain(Key("a4"), now());
+  ASSERT_NE(explanation.Get<AtLimit>(), nullptr);
+  EXPECT_EQ(explanation.reasons.size(), 1u);
+  EXPECT_EQ(explanation.ahead.count, 2);
+  EXPECT_EQ(explanation.ahead.first[0].task.name, "a2");
+  Succeeds("a0");
+  EXPECT_THAT(Started(), ElementsAre("a2"));
+  EXPECT_TRUE(core().CheckInvariants().ok()) << core().CheckInvariants();
+}
+
+TEST_F(SharesTest, LimitsHoldAfterARestart) {
+  Submit(Independent("a", 5).Limit({2, With(Cpu(4), "db", 1)}));
+  Agent("m", Cpu(16));
+  EXPECT_THAT(Started(), ElementsAre("a0", "a1"));
+  Restart();
+  Agent("m", Cpu(16));
+  EXPECT_THAT(Started(), IsEmpty());
+  EXPECT_EQ(core().Graph(1)->cap, (planner::Cap{2, With(Cpu(4), "db", 1)}));
+  Succeeds("a0");
+  EXPECT_THAT(Started(), ElementsAre("a2"));
+}
+
+TEST_F(SharesTest, LimitsOfUsersAndSharesAreOfAllTheirGraphs) {
+  core().SetCaps({{"alice", Running(2)}, {"@release", Holding(Cpu(1))}});
+  const planner::GraphId one = Submit(Independent("a", 5).By("alice"));
+  const planner::GraphId two = Submit(Independent("b", 5).By("alice"));
+  const planner::GraphId three = Submit(Independent("c", 5).By("alice").Share("release"));
+  Agent("m", Cpu(16));
+  EXPECT_EQ(Started().size(), 3u);
+  GoOnWith(one);
+  EXPECT_EQ(Reason("a4"), "waits for the limit of alice: 2 of 2 tasks run");
+  GoOnWith(two);
+  EXPECT_EQ(Reason("b4"), "waits for the limit of alice: 2 of 2 tasks run");
+  GoOnWith(three);
+  EXPECT_EQ(Reason("c4"), "waits for the limit of @release of cpu: needs 1, 1 of 1 in use");
+  core().SetCaps({});
+  Wait(absl::Seconds(1));
+  EXPECT_EQ(Started().size(), 12u);
+}
+
+TEST_F(SharesTest, WhatAloneIsOverALimitIsRefused) {
+  core().SetCaps({{"bob", Holding(Cpu(2))}});
+  const auto refused = [&](const Graph& graph) {
+    const absl::Status status = TrySubmit(graph);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    return status.ToString();
+  };
+  EXPECT_THAT(refused(Graph({Task("big").Needs(Cpu(4))}).Limit(Holding(Cpu(3)))),
+              HasSubstr("graph's `limits` let it hold at once; ask for at most 3"));
+  EXPECT_THAT(refused(Graph({Task("big").Needs(Cpu(4))}).By("bob")),
+              HasSubstr("is more than bob may hold at once (kartographd --limit); ask for at most "
+                        "2"));
 }
 
 }  // namespace

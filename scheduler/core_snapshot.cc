@@ -148,7 +148,7 @@ std::vector<PoolExplanation> Core::Pools(size_t holders, size_t waiting, const I
       explained.set = set->second;
     }
     explained.holders = explainer_.placement().HoldersOf(pool.resource, holders, now);
-    const auto first = packer_.First(waiting, [&](planner::Packer::ClassId id) {
+    const auto first = packer_.First(waiting, [&](planner::Packer::ClassId id, planner::Lane) {
       return !packer_.pool_part(id).Get(pool.resource).is_zero();
     });
     for (const auto& [order, consumption] : first) {

@@ -67,7 +67,8 @@ absl::Status Engine::LoadCore(const Instant& now) {
   }
   core_ = std::make_unique<Core>(
       CoreOptions{pools_.pools(), options_.max_graph_tasks, options_.slice_tasks, options_.slots,
-                  options_.indexed, pools_.overrides(), &usage_, options_.weights},
+                  options_.indexed, pools_.overrides(), &usage_, options_.weights, options_.caps,
+                  options_.preempt_after},
       GraphTable::LastIds{std::max(*last_graph, options_.last_graph_at_least),
                           std::max(*last_delivery, options_.last_delivery_at_least)});
   core_->mutable_totals() = totals_;

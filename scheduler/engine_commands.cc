@@ -607,6 +607,10 @@ void Engine::Apply(const Reconfigure& change, const Instant& now, const Done& do
   options_.retention = change.retention;
   options_.weights = change.weights;
   core_->SetWeights(change.weights);
+  options_.caps = change.caps;
+  core_->SetCaps(change.caps);
+  options_.preempt_after = change.preempt_after;
+  core_->SetPreemptAfter(change.preempt_after);
   pruner_->SetRetention(change.retention);
   done(Reply());
 }

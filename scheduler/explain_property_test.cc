@@ -21,6 +21,7 @@ using planner::GraphId;
 using planner::Outcome;
 using planner::TaskKey;
 using planner::TaskState;
+using Operator = planner::Constraint::Operator;
 
 class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected CoreStory {
  protected:
@@ -32,6 +33,17 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
 
   int Any(int from, int to) { return std::uniform_int_distribution<int>(from, to)(random_); }
   bool OneIn(int n) { return Any(1, n) == 1; }
+
+  std::string AnyZone(int last) { return absl::StrCat(Any(1, last)); }
+  // One that can have anything, and meets the constraints of this task.
+  void AgentFor(TaskKey task) {
+    Attributes attributes;
+    for (const planner::Constraint& constraint :
+         history().task(task).submitted.policy.constraints.all()) {
+      if (!constraint.negated) attributes.emplace_back("zone", constraint.values.front());
+    }
+    Agent("new", With(Cpu(20), "ram", 20), 0, std::move(attributes));
+  }
 
   // --- what there is ---
 
@@ -153,6 +165,9 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
     for (int i = 0; i < count; ++i) {
       Task task(absl::StrCat("t", i));
       task.Needs(AnyConsumption()).Priority(OneIn(3) ? Any(-2, 2) : 0).Attempts(Any(1, 3));
+      // None is in zone 3.
+      if (OneIn(3)) task.Where({"zone", Operator::kEquals, OneIn(3), {AnyZone(3)}});
+      if (OneIn(3)) task.AvoidLastFailure();
       if (i > 0 && OneIn(3)) task.After({absl::StrCat("t", Any(0, i - 1))});
       tasks.push_back(task);
     }
@@ -179,7 +194,8 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
   }
 
   void AddAgent() {
-    Agent(absl::StrCat("m", Any(1, 4)), With(Cpu(Any(2, 8)), "ram", Any(1, 4)), OneIn(3) ? 4 : 0);
+    Agent(absl::StrCat("m", Any(1, 4)), With(Cpu(Any(2, 8)), "ram", Any(1, 4)), OneIn(3) ? 4 : 0,
+          {{"zone", AnyZone(2)}});
   }
 
   void Something() {
@@ -243,7 +259,7 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
       if (std::holds_alternative<ClusterAway>(reason) ||
           std::holds_alternative<NothingOffered>(reason) ||
           std::holds_alternative<NeverFits>(reason)) {
-        return Agent("new", With(Cpu(20), "ram", 20));
+        return AgentFor(task);
       }
       if (const auto* why = std::get_if<NoAgent>(&reason)) return Remove(task, *why, depth);
     }
@@ -278,7 +294,8 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
       case AgentObstacle::kAvoided:
       case AgentObstacle::kAway:
       case AgentObstacle::kTooSmall:
-        return Agent("new", With(Cpu(20), "ram", 20));
+      case AgentObstacle::kConstraint:
+        return AgentFor(task);
       default:
         FAIL() << "agent " << why.best->name << " could have it";
     }

@@ -103,6 +103,10 @@ void Explainer::AddAttempt(const LiveGraph& graph, TaskIndex index, const Situat
     if (!situation.connected && !situation.disconnect_reason->empty()) {
       reasons.emplace_back(FateUnknown{true, *situation.disconnect_reason});
     }
+    if (const std::string* why = parts_.attempts->PreemptedFor(
+            planner::AttemptId::Of(graph.key(index), task.launches))) {
+      reasons.emplace_back(RunsWith{absl::StrCat("is being preempted ", *why)});
+    }
     const absl::string_view note =
         parts_.attempts->NoteOf(planner::AttemptId::Of(graph.key(index), task.launches));
     if (!note.empty() && !task.cancelling) reasons.emplace_back(RunsWith{std::string(note)});
@@ -158,8 +162,8 @@ bool Explainer::AddKnown(const LiveGraph& graph, TaskIndex index, const Situatio
     return false;
   }
   if (task.relocated && !task.suspect()) {
-    explanation.reasons.emplace_back(
-        AvoidsAgent{parts_.agents->NameOf(parts_.graphs->avoided_agent(graph.key(index)))});
+    explanation.reasons.emplace_back(AvoidsAgent{
+        parts_.agents->NameOf(parts_.graphs->avoided_agent(graph.key(index))), task.not_started});
   }
   if (task.suspect()) explanation.reasons.emplace_back(LaunchedAlone{task.losses});
   return true;
@@ -200,9 +204,14 @@ std::string Explainer::InOneLine(const LiveGraph& graph, TaskIndex index,
   if (!AddKnown(graph, index, situation, now, explanation)) return OneLine(explanation.reasons);
   PlacementExplainer::Wish wish = placement_.WishOf(graph, index);
   const TaskKey task = wish.order.task;
+  if (const std::optional<Reason> limit = placement_.WhyAtLimit(wish)) {
+    explanation.reasons.push_back(*limit);
+    AddInVain(graph, index, explanation);
+    return OneLine(explanation.reasons);
+  }
   const bool packed = wish.way == PlacementExplainer::Way::kPacked;
   // The first of its consumption stands for all of them.
-  if (packed) wish.order = parts_.packer->FirstReady(wish.consumption);
+  if (packed) wish.order = *parts_.packer->FirstReady(wish.consumption);
   const TaskKey first = wish.order.task;
   auto [line, is_new] =
       placed_.try_emplace({wish.consumption, packed ? "" : absl::StrCat("!", wish.avoided)});

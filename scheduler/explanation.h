@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "planner/cap.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
@@ -89,6 +90,12 @@ struct PoolKept {
   planner::Quantity free;
   NamedTask kept_for;
 };
+// Its graph, or who it is charged to, holds as much as it may.
+struct AtLimit {
+  bool of_graph = false;
+  std::string account;  // otherwise: its name, as AccountName has it
+  planner::AtCap at;
+};
 // It needs more than there is.
 struct NeverFits {
   bool is_pool = false;
@@ -101,6 +108,8 @@ struct NoAgent {
   planner::ResourceVector need;
   // How many agents each obstacle rules out, the most frequent first.
   std::vector<std::pair<AgentObstacle, int64_t>> agents;
+  // How many connected agents do not meet each of its constraints, in words, most first.
+  std::vector<std::pair<std::string, int64_t>> constraints;
   bool leases = false;  // the cluster leaves what is free to us; otherwise it makes offers
 
   struct Shortage {
@@ -135,6 +144,7 @@ struct LaunchedAlone {
 };
 struct AvoidsAgent {
   std::string agent;
+  bool not_started = false;  // its program could not be started there; otherwise it failed there
 };
 // It has an attempt.
 struct InAgentBacklog {
@@ -172,7 +182,7 @@ struct IsRunning {
 
 using Reason =
     std::variant<WaitsForTasks, AboutToStart, AboutToBeReady, BacksOff, ServiceStops, ClusterAway,
-                 NothingOffered, PoolShort, PoolKept, NeverFits, NoAgent, AgentReserved,
+                 NothingOffered, AtLimit, PoolShort, PoolKept, NeverFits, NoAgent, AgentReserved,
                  PoolsReserved, LaunchedAlone, AvoidsAgent, InAgentBacklog, BeingStarted,
                  BeingCancelled, FateUnknown, OutOfReach, IsRunning, EndedInVain, RunsWith>;
 

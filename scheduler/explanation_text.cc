@@ -16,9 +16,10 @@ using planner::Resource;
 
 namespace {
 
-// How many holders fit into a line, and tasks into an enumeration.
+// How many holders fit into a line, and tasks and constraints into an enumeration.
 constexpr size_t kHoldersInLine = 2;
 constexpr size_t kTasksInLine = 3;
+constexpr size_t kConstraintsInLine = 3;
 
 std::string Utc(absl::Time time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
@@ -94,6 +95,20 @@ struct Line {
   std::string operator()(const NothingOffered&) const {
     return "waits for the cluster: it has offered nothing yet";
   }
+  std::string operator()(const AtLimit& limit) const {
+    const planner::AtCap& at = limit.at;
+    const std::string whose = limit.of_graph ? "its graph's limit"
+                              : limit.account.empty()
+                                  ? "its user's limit"
+                                  : absl::StrCat("the limit of ", limit.account);
+    if (!at.resource) {
+      return absl::StrCat("waits for ", whose, ": ", at.held.ToString(), " of ", at.most.ToString(),
+                          " tasks run");
+    }
+    const auto text = [&at](Quantity quantity) { return FormatQuantity(*at.resource, quantity); };
+    return absl::StrCat("waits for ", whose, " of ", at.resource->name(), ": needs ", text(at.need),
+                        ", ", text(at.held), " of ", text(at.most), " in use");
+  }
   std::string operator()(const PoolShort& pool) const {
     return absl::StrCat("waits for pool ", pool.pool.name(), ": needs ", pool.need.ToString(), ", ",
                         FreeOf(pool.free, pool.capacity),
@@ -130,8 +145,9 @@ struct Line {
                         " times");
   }
   std::string operator()(const AvoidsAgent& avoids) const {
-    return absl::StrCat("its program could not be started on agent ", avoids.agent,
-                        ", so it waits for another one");
+    return absl::StrCat(avoids.not_started ? "its program could not be started on agent "
+                                           : "its last attempt failed on agent ",
+                        avoids.agent, ", so it waits for another one");
   }
   std::string operator()(const InAgentBacklog& waits) const {
     return absl::StrCat("waits on agent ", waits.agent, " for its turn");
@@ -158,7 +174,10 @@ struct Line {
 bool SeveralAgents(const NoAgent& why) {
   int64_t agents = 0;
   for (const auto& [obstacle, count] : why.agents) {
-    if (obstacle != AgentObstacle::kAway && obstacle != AgentObstacle::kTooSmall) agents += count;
+    if (obstacle != AgentObstacle::kAway && obstacle != AgentObstacle::kTooSmall &&
+        obstacle != AgentObstacle::kConstraint) {
+      agents += count;
+    }
   }
   return agents > 1;
 }
@@ -177,6 +196,14 @@ std::string Lacks(const NoAgent& why) {
                       FormatQuantity(first.resource, first.capacity), " free",
                       agent.holders.count > 0 ? ", held by " : "",
                       HeldBy(agent.holders, first.resource));
+}
+
+std::string FirstConstraints(const NoAgent& why) {
+  std::vector<absl::string_view> words;
+  for (const auto& [constraint, agents] : why.constraints) {
+    if (words.size() < kConstraintsInLine) words.emplace_back(constraint);
+  }
+  return absl::StrCat(absl::StrJoin(words, ", "), AndMore(why.constraints.size(), words.size()));
 }
 
 std::string Line::operator()(const NoAgent& why) const {
@@ -219,7 +246,10 @@ std::string Line::operator()(const NoAgent& why) const {
     case AgentObstacle::kClosed:
       return absl::StrCat("waits for agent ", agent.name, ", which ", agent.failure);
     case AgentObstacle::kAvoided:
-      return "waits for an agent on which its program can be started";
+      return absl::StrCat("waits for another agent than ", agent.name,
+                          ", where its last attempt failed");
+    case AgentObstacle::kConstraint:
+      return absl::StrCat("waits for an agent that meets its constraints: ", FirstConstraints(why));
     case AgentObstacle::kAway:
     case AgentObstacle::kTooSmall:
     case AgentObstacle::kNone:
@@ -239,7 +269,7 @@ absl::string_view WhyOut(AgentObstacle obstacle) {
     case AgentObstacle::kAway:
       return "not connected";
     case AgentObstacle::kAvoided:
-      return "could not start its program";
+      return "where its last attempt failed";
     case AgentObstacle::kTooSmall:
       return "too small";
     case AgentObstacle::kNotOffered:
@@ -260,6 +290,8 @@ absl::string_view WhyOut(AgentObstacle obstacle) {
       return "running something else";
     case AgentObstacle::kClosed:
       return "of which its cluster offers nothing";
+    case AgentObstacle::kConstraint:
+      return "ruled out by its constraints";
   }
   return "";
 }
@@ -321,6 +353,11 @@ void AddDetails(const Reason& reason, absl::Time now, std::vector<std::string>& 
     }
     if (all > 1) {
       sentences.push_back(absl::StrCat("of ", all, " agents: ", absl::StrJoin(words, ", ")));
+    }
+    for (const auto& [constraint, count] : agent->constraints) {
+      if (count == 0) continue;
+      sentences.push_back(absl::StrCat("that ", constraint, " rules out ", count,
+                                       count == 1 ? " agent" : " agents"));
     }
   }
 }

@@ -1,6 +1,7 @@
 // Tasks that are added to open graphs.
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "planner/path_ranks.h"
 #include "planner/task_graph.h"
@@ -12,6 +13,24 @@ namespace kartograph::scheduler {
 using planner::TaskIndex;
 using planner::TaskKey;
 using planner::TaskState;
+
+// As GraphDraft::Prepare checks it of a whole graph.
+absl::Status GraphTable::CheckConstraints(const LiveGraph& graph,
+                                          const std::vector<TaskSubmission>& tasks) const {
+  absl::flat_hash_set<planner::Constraints> sets;
+  for (const TaskSubmission& task : tasks) {
+    if (!task.policy.constraints.empty()) sets.insert(task.policy.constraints);
+  }
+  if (sets.empty()) return absl::OkStatus();
+  for (const auto& [consumption, unfinished] : graph.consumptions) {
+    const planner::Constraints& constraints = parts_.packer->constraints(consumption);
+    if (!constraints.empty()) sets.insert(constraints);
+  }
+  if (sets.size() <= planner::kMaxGraphConstraints) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the tasks of a graph can have at most ", planner::kMaxGraphConstraints,
+                   " different sets of constraints; with these it would have ", sets.size()));
+}
 
 TaskKey GraphTable::AddTasks(LiveGraph& graph, std::vector<TaskSubmission> tasks,
                              const std::vector<std::vector<TaskIndex>>& after, const Turn& turn) {
@@ -64,7 +83,8 @@ void GraphTable::Add(LiveGraph& graph, TaskSubmission task, const std::vector<Ta
   const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
   LiveTask& live = graph.tasks.emplace_back();
   live.priority = task.priority;
-  live.consumption = UseConsumption(graph, task.consumption, task.policy.timeout);
+  live.consumption =
+      UseConsumption(graph, task.consumption, task.policy.constraints, task.policy.timeout);
   live.policy = graph.InternPolicy(task.policy);
   graph.AddResources(task.consumption);
   graph.AppendName(task.name);

@@ -117,8 +117,9 @@ std::vector<planner::ResourceVector> GraphTable::NeedsOf(
 
 planner::Packer::ClassId GraphTable::UseConsumption(LiveGraph& graph,
                                                     const planner::ResourceVector& consumption,
+                                                    const planner::Constraints& constraints,
                                                     absl::Duration timeout) {
-  const planner::Packer::ClassId id = parts_.consumptions->Intern(consumption);
+  const planner::Packer::ClassId id = parts_.consumptions->Intern(consumption, constraints);
   if (graph.consumptions.emplace(id, UnfinishedTasks()).second) {
     parts_.consumptions->AddUser(id);
     // It is accepted: what the request held until here is the table's from now on.
@@ -138,7 +139,8 @@ LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
   LiveGraph& graph = *prepared.live;
   std::vector<planner::Packer::ClassId> classes;
   for (const PreparedGraph::Consumption& consumption : prepared.consumptions) {
-    classes.push_back(UseConsumption(graph, consumption.resources, consumption.longest_timeout));
+    classes.push_back(UseConsumption(graph, consumption.resources, consumption.constraints,
+                                     consumption.longest_timeout));
   }
   std::vector<UnfinishedTasks> unfinished(classes.size());
   for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
@@ -149,6 +151,9 @@ LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
     task.consumption = classes[task.consumption];
   }
   for (size_t i = 0; i < classes.size(); ++i) graph.consumptions[classes[i]] += unfinished[i];
+  for (auto& [index, agent] : prepared.avoided) {
+    if (!planner::IsFinal(graph.tasks[index].state)) Avoid(graph, index, std::move(agent), false);
+  }
   // What the wall clock says of one from the history may be wrong by any amount.
   const absl::Duration age =
       std::clamp(turn.now.wall - graph.submit_time, absl::ZeroDuration(), kOldest);
@@ -159,7 +164,8 @@ LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
   }
   graphs_[graph.id] = std::move(prepared.live);
   graph.account = parts_.packer->shares().Use(AccountName(graph.user, graph.share));
-  parts_.packer->SetAccount(graph.id, graph.account);
+  parts_.packer->SetAccount(graph.id, graph.account, graph.cap);
+  planner::ResourceNames::Keep(graph.cap.resources);
   UpdateScore(graph);
   return graph;
 }
@@ -349,12 +355,12 @@ void GraphTable::OnFailure(LiveGraph& graph, TaskIndex index, const AttemptUpdat
   const bool allowed = policy.retry.Allows(update.outcome, update.exit_status, update.signal);
   const bool not_started = update.outcome == Outcome::kNotStarted;
   std::string reason = DescribeEnd(update);
-  if (not_started && attempts_left && allowed && !task.relocated &&
-      AnotherAgentFits(task, update.agent)) {
+  const bool elsewhere = not_started ? !task.not_started : policy.avoid_last_failure;
+  if (elsewhere && attempts_left && allowed && AnotherAgentFits(task, update.agent)) {
     // What is missing here may be there.
-    task.relocated = true;
-    avoided_agents_[graph.key(index)] = update.agent;
-    MakeReady(graph, index, absl::ZeroDuration(), turn);
+    Avoid(graph, index, update.agent, not_started);
+    MakeReady(graph, index, not_started ? absl::ZeroDuration() : RetryDelay(policy, task.spent),
+              turn);
     return;
   }
   if (!not_started && attempts_left && allowed) {
@@ -362,7 +368,7 @@ void GraphTable::OnFailure(LiveGraph& graph, TaskIndex index, const AttemptUpdat
     MakeReady(graph, index, RetryDelay(policy, task.spent), turn);
     return;
   }
-  if (not_started && task.relocated) {
+  if (not_started && task.not_started) {
     absl::StrAppend(&reason, "; on another agent neither");
   } else if (attempts_left && !allowed) {
     absl::StrAppend(&reason, " (not tried again: ",
@@ -382,14 +388,26 @@ void GraphTable::OnFailure(LiveGraph& graph, TaskIndex index, const AttemptUpdat
 bool GraphTable::AnotherAgentFits(const LiveTask& task, const executor::AgentId& agent) const {
   const planner::ResourceVector& need = parts_.packer->agent_part(task.consumption);
   bool fits = false;
-  parts_.agents->ForEach([&](AgentTable::Index, const Agent& other) {
-    fits = fits || (other.connected && other.id != agent && need.FitsIn(other.capacity));
+  parts_.agents->ForEach([&](AgentTable::Index index, const Agent& other) {
+    fits = fits || (other.connected && other.id != agent && need.FitsIn(other.capacity) &&
+                    parts_.packer->IsEligible(index, task.consumption));
   });
   return fits;
 }
 
+// From now on, until its next attempt has failed or it ends.
+void GraphTable::Avoid(LiveGraph& graph, TaskIndex index, executor::AgentId agent,
+                       bool not_started) {
+  graph.tasks[index].relocated = true;
+  graph.tasks[index].not_started = not_started;
+  avoided_agents_[graph.key(index)] = std::move(agent);
+}
+
 void GraphTable::StopAvoiding(LiveGraph& graph, TaskIndex index) {
-  if (!std::exchange(graph.tasks[index].relocated, false)) return;
+  LiveTask& task = graph.tasks[index];
+  if (!task.relocated) return;
+  task.relocated = false;
+  task.not_started = false;
   avoided_agents_.erase(graph.key(index));
 }
 
@@ -424,7 +442,8 @@ void GraphTable::OnUnspent(LiveGraph& graph, TaskIndex index, const AttemptUpdat
   // A cluster that refuses everything must not be asked in a tight loop. An agent that fails is set
   // aside itself.
   const int unspent = task.unspent();
-  const bool at_once = unspent <= 1 || update.outcome == Outcome::kAgentFailed;
+  const bool at_once = unspent <= 1 || update.outcome == Outcome::kAgentFailed ||
+                       update.outcome == Outcome::kPreempted;
   const absl::Duration delay =
       at_once
           ? absl::ZeroDuration()

@@ -96,6 +96,9 @@ class GraphTable {
   // Begins with what there is to do with it; ContinueWork goes on. Of a graph from the history that
   // is the work which a crash left undone.
   void Begin(LiveGraph& graph, PreparedGraph prepared, const Turn& turn);
+  // ResourceExhausted: with these tasks it would have too many different constraints.
+  absl::Status CheckConstraints(const LiveGraph& graph,
+                                const std::vector<TaskSubmission>& tasks) const;
   // To an open graph; all have names. `after` of each is sorted and without duplicates, may name
   // others of them, and has no cycle. The first one's key, which those of the others follow.
   planner::TaskKey AddTasks(LiveGraph& graph, std::vector<TaskSubmission> tasks,
@@ -175,6 +178,7 @@ class GraphTable {
   void SkipAfter(LiveGraph& graph, planner::TaskIndex task, planner::TaskIndex because);
   planner::Packer::ClassId UseConsumption(LiveGraph& graph,
                                           const planner::ResourceVector& consumption,
+                                          const planner::Constraints& constraints,
                                           absl::Duration timeout);
   void Count(LiveGraph& graph, planner::TaskState state, int64_t change);
   void CountUnfinished(LiveGraph& graph, planner::TaskIndex task, int64_t change);
@@ -199,6 +203,7 @@ class GraphTable {
   void OnFailure(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
                  const Turn& turn);
   bool AnotherAgentFits(const LiveTask& task, const executor::AgentId& agent) const;
+  void Avoid(LiveGraph& graph, planner::TaskIndex task, executor::AgentId agent, bool not_started);
   void StopAvoiding(LiveGraph& graph, planner::TaskIndex task);
   void OnUnspent(LiveGraph& graph, planner::TaskIndex task, const executor::AttemptUpdate& update,
                  const Turn& turn);

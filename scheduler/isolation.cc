@@ -14,6 +14,7 @@ AgentObstacle Isolation::WhyNotBeside(AgentTable::Index index, Packer::ClassId c
   const AgentObstacle obstacle = AgentTable::WhyNotUsable(agent);
   const bool kept_for_it = obstacle == AgentObstacle::kAlone && drain_ && drain_->agent == index;
   if (obstacle != AgentObstacle::kNone && !kept_for_it) return obstacle;
+  if (!packer_.IsEligible(index, consumption)) return AgentObstacle::kConstraint;
   if (!packer_.agent_part(consumption).FitsIn(packer_.free(index))) return AgentObstacle::kLacks;
   return agent.leaves - now < consumptions_.ExpectedWallTime(consumption) ? AgentObstacle::kLeaves
                                                                           : AgentObstacle::kNone;
@@ -49,6 +50,7 @@ void Isolation::BeginDrain(Packer::ClassId consumption, SteadyTime now) {
   std::optional<AgentTable::Index> found;
   agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
     if (!agent.connected || agent.failures > 0 || agent.reserved ||
+        !packer_.IsEligible(index, consumption) ||
         !packer_.agent_part(consumption).FitsIn(agent.capacity)) {
       return;
     }
@@ -75,6 +77,7 @@ void Isolation::Place(SteadyTime now, std::vector<Packer::Placement>* placements
   for (const planner::ReadyKey& key : graphs_.suspects()) {
     if (graphs_.Find(key.task.graph())->cancelling()) continue;
     const Packer::ClassId consumption = graphs_.task(key.task).consumption;
+    if (packer_.IsOverCap(key.task.graph(), consumption)) continue;
     if (unplaced.contains(consumption)) continue;
     std::optional<AgentTable::Index> agent;
     if (packer_.pool_part(consumption).FitsIn(packer_.pool_free())) {

@@ -49,6 +49,7 @@ GraphSnapshot SnapshotOf(const LiveGraph& graph) {
   snapshot.details = graph.details;
   snapshot.user = graph.user;
   snapshot.share = graph.share;
+  snapshot.cap = graph.cap;
   snapshot.counts = graph.counts;
   snapshot.submit_time = graph.submit_time;
   return snapshot;

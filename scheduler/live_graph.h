@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "planner/cap.h"
 #include "planner/ids.h"
 #include "planner/packer.h"
 #include "planner/resources.h"
@@ -30,8 +31,10 @@ struct LiveTask {
   bool cancelling = false;
   // Ready, but its back-off has not passed.
   bool delayed = false;
-  // Its program could not be started on one agent, so it goes to another.
-  bool relocated = false;
+  // It goes to another agent than the one where its last attempt failed,
+  bool relocated : 1 = false;
+  // as its program could not be started there.
+  bool not_started : 1 = false;
   uint16_t launches = 0;         // attempts ever made, and the number of the newest
   uint16_t attempts_before = 0;  // of these, made before the task was reset for a retry
   uint16_t spent = 0;            // attempts that count against max_attempts
@@ -106,6 +109,7 @@ struct LiveGraph {
   std::string details;                               // as in storage::GraphSubmitted
   std::string user;                                  // likewise
   std::string share;                                 // likewise
+  planner::Cap cap;                                  // likewise
   planner::FairShare::Account account = 0;           // that it is charged to
   absl::Time submit_time;
 

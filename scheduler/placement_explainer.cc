@@ -31,6 +31,8 @@ AgentObstacle ToObstacle(Packer::Refusal refusal) {
       return AgentObstacle::kNone;
     case Packer::Refusal::kNotUsable:
       return AgentObstacle::kNotOffered;
+    case Packer::Refusal::kNotEligible:
+      return AgentObstacle::kConstraint;
     case Packer::Refusal::kNoSlot:
       return AgentObstacle::kNoSlot;
     case Packer::Refusal::kLacks:
@@ -125,9 +127,19 @@ PlacementExplainer::Wish PlacementExplainer::WishOf(const LiveGraph& graph, Task
 std::vector<Reason> PlacementExplainer::Obstacles(const Wish& wish, const Situation& situation,
                                                   const Instant& now) const {
   std::vector<Reason> obstacles;
+  if (auto why = WhyAtLimit(wish)) obstacles.push_back(*std::move(why));
   if (auto why = WhyNoPools(wish, now)) obstacles.push_back(*std::move(why));
   if (auto why = WhyNoAgent(wish, situation, now)) obstacles.push_back(*std::move(why));
   return obstacles;
+}
+
+std::optional<Reason> PlacementExplainer::WhyAtLimit(const Wish& wish) const {
+  const Packer& packer = *parts_.packer;
+  const planner::GraphId graph = wish.order.task.graph();
+  const auto over = packer.WhyOverCap(graph, wish.consumption);
+  if (!over) return std::nullopt;
+  return AtLimit{over->of_graph,
+                 over->of_graph ? "" : packer.shares().name(packer.AccountOf(graph)), over->at};
 }
 
 // --- pools ---
@@ -179,6 +191,7 @@ AgentObstacle PlacementExplainer::WhyNotOn(AgentTable::Index index, const Wish& 
                                            SteadyTime now) const {
   const Agent& agent = (*parts_.agents)[index];
   if (!agent.connected) return AgentObstacle::kAway;
+  if (!parts_.packer->IsEligible(index, wish.consumption)) return AgentObstacle::kConstraint;
   if (!parts_.packer->agent_part(wish.consumption).FitsIn(agent.capacity)) {
     return AgentObstacle::kTooSmall;
   }
@@ -244,12 +257,29 @@ std::optional<Reason> PlacementExplainer::WhyNoAgent(const Wish& wish, const Sit
   for (size_t i = 0; i < counts.size(); ++i) {
     if (counts[i] > 0) why.agents.emplace_back(static_cast<AgentObstacle>(i), counts[i]);
   }
-  std::stable_sort(why.agents.begin(), why.agents.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  const auto by_count = [](const auto& a, const auto& b) { return a.second > b.second; };
+  std::stable_sort(why.agents.begin(), why.agents.end(), by_count);
+  why.constraints = CountRuledOut(wish.consumption);
+  std::stable_sort(why.constraints.begin(), why.constraints.end(), by_count);
   if (const auto best = BestAgent(wish, obstacles, now)) {
     why.best = Describe(*best, obstacles[*best], wish, now);
   }
   return why;
+}
+
+std::vector<std::pair<std::string, int64_t>> PlacementExplainer::CountRuledOut(
+    Packer::ClassId consumption) const {
+  std::vector<std::pair<std::string, int64_t>> counts;
+  for (const planner::Constraint& constraint : parts_.packer->constraints(consumption).all()) {
+    const size_t place = counts.size();
+    counts.emplace_back(constraint.ToString(), 0);
+    parts_.agents->ForEach([&](AgentTable::Index index, const Agent& agent) {
+      if (agent.connected && !parts_.packer->Meets(index, consumption, place)) {
+        ++counts.back().second;
+      }
+    });
+  }
+  return counts;
 }
 
 // Where it is expected to fit first; where it is expected nowhere, the one of which there is most
@@ -268,7 +298,7 @@ std::optional<AgentTable::Index> PlacementExplainer::BestAgent(
       AgentObstacle::kLacks,   AgentObstacle::kNoSlot,     AgentObstacle::kKept,
       AgentObstacle::kBusy,    AgentObstacle::kNotOffered, AgentObstacle::kFailing,
       AgentObstacle::kLeaves,  AgentObstacle::kAlone,      AgentObstacle::kClosed,
-      AgentObstacle::kAvoided, AgentObstacle::kTooSmall};
+      AgentObstacle::kAvoided, AgentObstacle::kTooSmall,   AgentObstacle::kConstraint};
   for (const AgentObstacle obstacle : kTelling) {
     std::optional<AgentTable::Index> found;
     parts_.agents->ForEach([&](AgentTable::Index index, const Agent&) {
@@ -359,7 +389,7 @@ Holders PlacementExplainer::HoldersOn(const Agent& agent, std::optional<Resource
 
 // --- what goes first ---
 
-bool PlacementExplainer::Competes(Packer::ClassId consumption,
+bool PlacementExplainer::Competes(Packer::ClassId consumption, Packer::ClassId wished,
                                   const std::vector<Reason>& obstacles) const {
   const Packer& packer = *parts_.packer;
   const ResourceVector& pools = packer.pool_part(consumption);
@@ -368,6 +398,7 @@ bool PlacementExplainer::Competes(Packer::ClassId consumption,
   if (!pools.FitsIn(packer.pools())) return false;
   if (parts_.agents->anybody_seen() && !agents.FitsIn(parts_.agents->largest_seen())) return false;
   if (obstacles.empty()) return true;
+  if (!packer.HaveCommonAgent(consumption, wished)) return false;
   if (const auto* pool = std::get_if<PoolShort>(&obstacles.front())) {
     return !pools.Get(pool->pool).is_zero();
   }
@@ -378,7 +409,8 @@ bool PlacementExplainer::Competes(Packer::ClassId consumption,
   // Nobody goes first where all wait for the cluster.
   if (agent == nullptr) return false;
   // What waits for a pool lets others have the agent.
-  if (!packer.MayHavePools(packer.FirstReady(consumption), consumption)) return false;
+  const std::optional<planner::ReadyOrder> first = packer.FirstReady(consumption);
+  if (!first || !packer.MayHavePools(*first, consumption)) return false;
   if (!agent->best || agent->best->shortages.empty()) return true;
   const auto& shortages = agent->best->shortages;
   return std::any_of(shortages.begin(), shortages.end(), [&](const NoAgent::Shortage& shortage) {
@@ -386,13 +418,26 @@ bool PlacementExplainer::Competes(Packer::ClassId consumption,
   });
 }
 
+bool PlacementExplainer::IsRival(Packer::ClassId consumption, planner::Lane lane, const Wish& wish,
+                                 const std::vector<Reason>& obstacles) const {
+  const Packer& packer = *parts_.packer;
+  if (!obstacles.empty()) {
+    if (const auto* limit = std::get_if<AtLimit>(&obstacles.front())) {
+      const planner::Lane own = packer.LaneOf(wish.order.task.graph());
+      return limit->of_graph ? lane == own : lane.account == own.account;
+    }
+  }
+  return !packer.IsOverCap(lane, consumption) &&
+         (consumption == wish.consumption || Competes(consumption, wish.consumption, obstacles));
+}
+
 Ahead PlacementExplainer::AheadOf(const Wish& wish, const std::vector<Reason>& obstacles) const {
   Ahead ahead;
   // What is launched apart goes before all that is packed.
   if (wish.way != Way::kPacked) return ahead;
   const Packer& packer = *parts_.packer;
-  const auto competes = [&](Packer::ClassId id) {
-    return id == wish.consumption || Competes(id, obstacles);
+  const auto competes = [&](Packer::ClassId id, planner::Lane lane) {
+    return IsRival(id, lane, wish, obstacles);
   };
   for (const auto& [order, consumption] :
        packer.FirstBefore(wish.order, Explanation::kMostNamed, competes)) {
@@ -467,8 +512,8 @@ planner::Outlook PlacementExplainer::MakeOutlook(const Wish& wish, const Ahead& 
          learned ? std::optional(absl::ToInt64Microseconds(*learned)) : std::nullopt});
   };
   if (ahead.count > 0) {
-    const auto competes = [&](Packer::ClassId id) {
-      return id == wish.consumption || Competes(id, obstacles);
+    const auto competes = [&](Packer::ClassId id, planner::Lane lane) {
+      return IsRival(id, lane, wish, obstacles);
     };
     for (const auto& [order, consumption] :
          packer.FirstBefore(wish.order, kForecastQueue, competes)) {
@@ -485,6 +530,9 @@ ExpectedStart PlacementExplainer::Expect(const Wish& wish, const std::vector<Rea
     if (std::holds_alternative<ClusterAway>(reason) ||
         std::holds_alternative<NothingOffered>(reason)) {
       return {std::nullopt, "its cluster is not there"};
+    }
+    if (std::holds_alternative<AtLimit>(reason)) {
+      return {std::nullopt, "it starts when less is in use under that limit"};
     }
     if (std::holds_alternative<NeverFits>(reason)) {
       return {std::nullopt, "it can never start as things are"};

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -57,9 +58,11 @@ class PlacementExplainer {
 
   // A ready task that is not delayed.
   Wish WishOf(const LiveGraph& graph, planner::TaskIndex task) const;
-  // First the pools, then the agents. Empty: nothing keeps it.
+  // First the limit, then the pools, then the agents. Empty: nothing keeps it.
   std::vector<Reason> Obstacles(const Wish& wish, const Situation& situation,
                                 const Instant& now) const;
+  // The limit alone, which costs least.
+  std::optional<Reason> WhyAtLimit(const Wish& wish) const;
   // Of the ready tasks that go before it, those that want something of what it lacks.
   Ahead AheadOf(const Wish& wish, const std::vector<Reason>& obstacles) const;
   ExpectedStart Expect(const Wish& wish, const std::vector<Reason>& obstacles, const Ahead& ahead,
@@ -77,6 +80,8 @@ class PlacementExplainer {
   std::optional<Reason> NeverOnAgents(const planner::ResourceVector& need) const;
   AgentObstacle WhyNotOn(AgentTable::Index index, const Wish& wish, bool others,
                          SteadyTime now) const;
+  std::vector<std::pair<std::string, int64_t>> CountRuledOut(
+      planner::Packer::ClassId consumption) const;
   std::optional<AgentTable::Index> BestAgent(const Wish& wish,
                                              const std::vector<AgentObstacle>& obstacles,
                                              const Instant& now) const;
@@ -86,8 +91,12 @@ class PlacementExplainer {
   Holders HoldersOn(const Agent& agent, std::optional<planner::Resource> resource,
                     const Instant& now) const;
   std::optional<NamedTask> AloneOn(const Agent& agent) const;
-  // Whether tasks of this consumption that go first take what is lacked.
-  bool Competes(planner::Packer::ClassId consumption, const std::vector<Reason>& obstacles) const;
+  // Whether tasks of this consumption that go first take what one of `wished` lacks.
+  bool Competes(planner::Packer::ClassId consumption, planner::Packer::ClassId wished,
+                const std::vector<Reason>& obstacles) const;
+  // The same of those in a lane.
+  bool IsRival(planner::Packer::ClassId consumption, planner::Lane lane, const Wish& wish,
+               const std::vector<Reason>& obstacles) const;
   planner::Outlook MakeOutlook(const Wish& wish, const Ahead& ahead,
                                const std::vector<Reason>& obstacles, const Instant& now) const;
   std::string UnknownDuration(const std::vector<Reason>& obstacles) const;

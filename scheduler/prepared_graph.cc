@@ -18,17 +18,19 @@ using planner::TaskState;
 namespace {
 
 // The index of a consumption in `prepared`, new or not.
-uint32_t InternConsumption(const planner::ResourceVector& resources, absl::Duration timeout,
-                           absl::flat_hash_map<planner::ResourceVector, uint32_t>& index,
+uint32_t InternConsumption(const planner::ResourceVector& resources,
+                           const planner::TaskPolicy& policy, ConsumptionIndex& all,
                            PreparedGraph& prepared) {
+  auto& index = policy.constraints.empty() ? all.anywhere : all.constrained[policy.constraints];
   auto it = index.find(resources);
   if (it == index.end()) {
     it = index.emplace(resources, static_cast<uint32_t>(prepared.consumptions.size())).first;
-    prepared.consumptions.push_back({resources, timeout, planner::ConsumptionText(resources)});
+    prepared.consumptions.push_back(
+        {resources, policy.constraints, policy.timeout, planner::ConsumptionText(resources)});
     prepared.live->AddResources(resources);
   }
   PreparedGraph::Consumption& consumption = prepared.consumptions[it->second];
-  consumption.longest_timeout = std::max(consumption.longest_timeout, timeout);
+  consumption.longest_timeout = std::max(consumption.longest_timeout, policy.timeout);
   return it->second;
 }
 
@@ -124,6 +126,7 @@ storage::GraphSubmitted PreparedGraph::GraphRecord(storage::GraphWork work) cons
   record.details = live->details;
   record.user = live->user;
   record.share = live->share;
+  record.cap = live->cap;
   return record;
 }
 
@@ -159,6 +162,7 @@ GraphDraft::GraphDraft(GraphSubmission head) {
   live.details = std::move(head.details);
   live.user = std::move(head.user);
   live.share = std::move(head.share);
+  live.cap = std::move(head.cap);
   for (const TaskSubmission& task : head.tasks) Add(task);
 }
 
@@ -166,8 +170,7 @@ void GraphDraft::Add(const TaskSubmission& task) {
   LiveGraph& live = *graph_.live;
   LiveTask& added = live.tasks.emplace_back();
   added.priority = task.priority;
-  added.consumption =
-      InternConsumption(task.consumption, task.policy.timeout, consumptions_, graph_);
+  added.consumption = InternConsumption(task.consumption, task.policy, consumptions_, graph_);
   added.policy = live.InternPolicy(task.policy);
   const TaskIndex index = static_cast<TaskIndex>(live.tasks.size() - 1);
   live.AppendName(task.name.empty() ? GeneratedTaskName(index) : task.name);
@@ -186,6 +189,11 @@ PreparedGraph GraphDraft::Prepare(const UsageTable* usage) && {
   if (live.tasks.empty() && !live.open) {
     graph_.problems.push_back(
         {"tasks", "", "the graph has no tasks; give at least one, or open it"});
+  }
+  if (const size_t sets = consumptions_.constrained.size(); sets > planner::kMaxGraphConstraints) {
+    graph_.problems.push_back(
+        {"tasks", absl::StrCat(sets, " different sets of constraints"),
+         absl::StrCat("the tasks of a graph can have at most ", planner::kMaxGraphConstraints)});
   }
   std::vector<absl::string_view> names;
   std::vector<absl::string_view> after;
@@ -231,6 +239,7 @@ void GraphLoader::OnGraph(const storage::GraphSubmitted& submitted,
   graph.details = submitted.details;
   graph.user = submitted.user;
   graph.share = submitted.share;
+  graph.cap = submitted.cap;
   graph.submit_time = submitted.submit_time;
   graph.work = loading.retry ? storage::GraphWork::kNone : state.work;
 }
@@ -243,7 +252,7 @@ void GraphLoader::OnTask(const storage::TaskSubmitted& task, uint32_t attempts_b
   live.attempts_before = static_cast<uint16_t>(attempts_before);
   live.launches = live.attempts_before;
   live.consumption =
-      InternConsumption(task.consumption, task.policy.timeout, loading.consumptions, loading.graph);
+      InternConsumption(task.consumption, task.policy, loading.consumptions, loading.graph);
   live.policy = graph.InternPolicy(task.policy);
   graph.AppendName(task.name);
   graph.kinds.Add(task.name, loading.graph.consumptions[live.consumption].text,
@@ -270,6 +279,9 @@ void GraphLoader::OnAttempt(const storage::AttemptLaunched& launched,
   if (failed) {
     ++task.spent;
     loading.graph.failed_at[index] = ended->end_time;
+    if (loading.graph.live->policy(index).avoid_last_failure) {
+      loading.graph.avoided[index] = launched.agent;
+    }
   }
 }
 
@@ -301,6 +313,7 @@ absl::Status GraphLoader::Complete(Loading& loading) const {
       prepared.reset.push_back(i);
     }
     prepared.failed_at.clear();
+    prepared.avoided.clear();
   }
   for (const storage::AttemptLaunched& launched : prepared.alive) {
     LiveTask& task = graph.tasks[launched.attempt.task().index()];

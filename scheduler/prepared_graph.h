@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "planner/constraints.h"
 #include "planner/ids.h"
 #include "planner/problems.h"
 #include "planner/resources.h"
@@ -49,6 +50,7 @@ class StringTable {
 struct PreparedGraph {
   struct Consumption {
     planner::ResourceVector resources;
+    planner::Constraints constraints;
     absl::Duration longest_timeout;
     std::string text;  // planner::ConsumptionText
   };
@@ -77,6 +79,8 @@ struct PreparedGraph {
   std::vector<storage::AttemptLaunched> alive;
   // When the newest attempt of a task ended, where that was a failure.
   absl::flat_hash_map<planner::TaskIndex, absl::Time> failed_at;
+  // The agent of that attempt, where the task avoids it.
+  absl::flat_hash_map<planner::TaskIndex, std::string> avoided;
   // Tasks that come after one that did not succeed, but are not written as skipped yet.
   std::vector<GraphProgress::Skip> skip;
   // Tasks that are to run again, whose reset is still to be written.
@@ -86,6 +90,13 @@ struct PreparedGraph {
   // What is written of a submission, which has an id and a time, and of its tasks.
   storage::GraphSubmitted GraphRecord(storage::GraphWork work) const;
   storage::TaskSubmitted TaskRecord(planner::TaskIndex task) const;
+};
+
+// Finds the consumptions of a graph's tasks again: an index into PreparedGraph::consumptions.
+struct ConsumptionIndex {
+  absl::flat_hash_map<planner::ResourceVector, uint32_t> anywhere;  // without constraints
+  absl::flat_hash_map<planner::Constraints, absl::flat_hash_map<planner::ResourceVector, uint32_t>>
+      constrained;
 };
 
 // A graph as it is received, task by task: about a hundred bytes for each beside its payload.
@@ -105,7 +116,7 @@ class GraphDraft {
 
  private:
   PreparedGraph graph_;
-  absl::flat_hash_map<planner::ResourceVector, uint32_t> consumptions_;
+  ConsumptionIndex consumptions_;
   // Names of predecessors, task after task, and where those of each task end.
   StringTable after_;
   std::vector<uint32_t> after_ends_;
@@ -139,7 +150,7 @@ class GraphLoader : public storage::GraphVisitor {
   struct Loading {
     PreparedGraph graph;
     bool retry = false;
-    absl::flat_hash_map<planner::ResourceVector, uint32_t> consumptions;
+    ConsumptionIndex consumptions;
     std::vector<std::vector<planner::TaskIndex>> after;
     // Final tasks, and those for which a cancel was asked.
     std::vector<std::pair<planner::TaskIndex, planner::TaskState>> ended;

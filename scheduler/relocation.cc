@@ -12,8 +12,9 @@ using planner::Packer;
 bool Relocation::HasOthers(Packer::ClassId consumption, const executor::AgentId& avoided) const {
   const planner::ResourceVector& need = packer_.agent_part(consumption);
   bool others = false;
-  agents_.ForEach([&](AgentTable::Index, const Agent& agent) {
-    others = others || (agent.id != avoided && agent.connected && need.FitsIn(agent.capacity));
+  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
+    others = others || (agent.id != avoided && agent.connected && agent.closed.empty() &&
+                        need.FitsIn(agent.capacity) && packer_.IsEligible(index, consumption));
   });
   return others;
 }
@@ -24,6 +25,7 @@ AgentObstacle Relocation::WhyNotOn(AgentTable::Index index, Packer::ClassId cons
   const Agent& agent = agents_[index];
   const AgentObstacle obstacle = AgentTable::WhyNotUsable(agent);
   if (obstacle != AgentObstacle::kNone) return obstacle;
+  if (!packer_.IsEligible(index, consumption)) return AgentObstacle::kConstraint;
   if (others && agent.id == avoided) return AgentObstacle::kAvoided;
   if (!packer_.has_place(index)) return AgentObstacle::kNoSlot;
   if (!packer_.agent_part(consumption).FitsIn(packer_.free(index))) return AgentObstacle::kLacks;
@@ -51,6 +53,7 @@ void Relocation::Place(SteadyTime now, std::vector<Packer::Placement>* placement
     if (placed == kMaxAtOnce) return;
     if (graphs_.Find(key.task.graph())->cancelling()) continue;
     const Packer::ClassId consumption = graphs_.task(key.task).consumption;
+    if (packer_.IsOverCap(key.task.graph(), consumption)) continue;
     const executor::AgentId& avoided = graphs_.avoided_agent(key.task);
     if (unplaced.contains({consumption, avoided})) continue;
     std::optional<AgentTable::Index> agent;

@@ -1,4 +1,5 @@
-// Tasks whose program could not be started are tried once more, on another agent.
+// Tasks whose program could not be started are tried once more, on another agent; and those that
+// ask for it, after each failure.
 #ifndef KARTOGRAPH_SCHEDULER_RELOCATION_H_
 #define KARTOGRAPH_SCHEDULER_RELOCATION_H_
 

@@ -74,6 +74,7 @@ void Reservations::Clear() {
   pools_.reset();
   waiting_.clear();
   resting_.clear();
+  in_vain_.clear();
   next_ = SteadyTime::InfiniteFuture();
 }
 
@@ -81,19 +82,22 @@ bool Reservations::Refresh(const Instant& now) {
   bool more = false;
   std::vector<ClassId> over;
   for (auto& [consumption, reservation] : reserved_) {
-    if (packer_.ready_count(consumption) == 0) {
+    const std::optional<ReadyOrder> first = packer_.FirstReady(consumption);
+    if (!first) {
       over.push_back(consumption);
       continue;
     }
-    reservation.task = packer_.FirstReady(consumption);
+    reservation.task = *first;
     const absl::Duration before = reservation.within;
     ReserveAgent(consumption, reservation, now);
     more = more || reservation.within > before;
   }
-  if (pools_ && packer_.ready_count(pools_->consumption) == 0) over.push_back(pools_->consumption);
+  std::optional<ReadyOrder> first;
+  if (pools_) first = packer_.FirstReady(pools_->consumption);
+  if (pools_ && !first) over.push_back(pools_->consumption);
   for (ClassId consumption : over) more = Release(consumption) || more;
   if (pools_) {
-    ReservePools(pools_->consumption, packer_.FirstReady(pools_->consumption), now);
+    ReservePools(pools_->consumption, *first, now);
     more = true;
   }
   return more;
@@ -123,7 +127,7 @@ bool Reservations::Update(const Instant& now) {
   absl::erase_if(resting_, [&now](const auto& entry) { return entry.second <= now.steady; });
   next_ = SteadyTime::InfiniteFuture();
   const size_t most = std::max<size_t>(1, agents_.size() / kShareOfAgents);
-  std::vector<ClassId> kept;
+  Kept kept;
   bool pools = false;
   for (const auto& [task, consumption] : firsts) {
     const SteadyTime due = waiting_.at(consumption) + kPatience;
@@ -131,6 +135,8 @@ bool Reservations::Update(const Instant& now) {
       next_ = std::min(next_, due);
       continue;
     }
+    // What no agent may have keeps nothing from others.
+    if (!IsPossible(consumption, now.steady)) continue;
     const ResourceVector& part = packer_.pool_part(consumption);
     if (!part.FitsIn(packer_.pool_free())) {
       // One that is there was computed before the plan.
@@ -140,57 +146,81 @@ bool Reservations::Update(const Instant& now) {
     }
     // What only other reservations keep from starting needs none.
     if (!packer_.MayHavePools(task, consumption)) continue;
-    if (kept.size() < most && Reserve(consumption, task, kept, now)) kept.push_back(consumption);
+    if (kept.consumptions.size() < most) Reserve(consumption, task, &kept, now);
   }
   if (!pools && pools_) Release(pools_->consumption);
   std::vector<ClassId> old;
   for (const auto& [consumption, reservation] : reserved_) {
-    if (std::find(kept.begin(), kept.end(), consumption) == kept.end()) old.push_back(consumption);
+    if (!kept.consumptions.contains(consumption)) old.push_back(consumption);
   }
   for (ClassId consumption : old) Release(consumption);
-  if (!kept.empty() || pools) next_ = std::min(next_, now.steady + kPeriod);
+  if (!kept.consumptions.empty() || pools) next_ = std::min(next_, now.steady + kPeriod);
+  if (kept.put_off) {
+    next_ = std::min(next_, now.steady + kBetweenLooks);
+  } else {
+    in_vain_.clear();
+  }
   // Where nothing else waits, there is nothing to do until something comes.
   if (firsts.size() < 2) next_ = SteadyTime::InfiniteFuture();
   return released_;
 }
 
-bool Reservations::Reserve(ClassId consumption, const ReadyOrder& task,
-                           const std::vector<ClassId>& before, const Instant& now) {
+void Reservations::Reserve(ClassId consumption, const ReadyOrder& task, Kept* kept,
+                           const Instant& now) {
   auto it = reserved_.find(consumption);
-  if (it != reserved_.end() && !CanHave(agents_[it->second.agent], consumption, now.steady)) {
+  if (it != reserved_.end() && !CanHave(it->second.agent, consumption, now.steady)) {
     Release(consumption);
     it = reserved_.end();
   }
   if (it != reserved_.end() && !agents_.leases() && now.steady - it->second.since > kKeepOffers) {
     resting_[it->second.agent] = now.steady + kKeepOffers;
-    return false;
+    return;
   }
-  if (it != reserved_.end()) return true;  // computed before the plan
-  const std::optional<AgentTable::Index> agent = FindAgent(consumption, before, now);
-  if (!agent) return false;
-  OnErased(*agent);  // whoever had it comes later
-  it = reserved_.emplace(consumption, Reservation{*agent, task, now.steady, {}}).first;
-  ReserveAgent(consumption, it->second, now);
-  return true;
+  if (it == reserved_.end()) {
+    if (in_vain_.contains(consumption)) return;
+    if (kept->looks_left == 0) {
+      kept->put_off = true;
+      return;
+    }
+    --kept->looks_left;
+    const std::optional<AgentTable::Index> agent = FindAgent(consumption, *kept, now);
+    if (!agent) {
+      in_vain_.insert(consumption);
+      return;
+    }
+    OnErased(*agent);  // whoever had it comes later
+    it = reserved_.emplace(consumption, Reservation{*agent, task, now.steady, {}}).first;
+    ReserveAgent(consumption, it->second, now);
+  }  // otherwise it was computed before the plan
+  kept->consumptions.insert(consumption);
+  kept->agents.insert(it->second.agent);
 }
 
-bool Reservations::CanHave(const Agent& agent, ClassId consumption, SteadyTime now) const {
-  return agent.connected && agent.failures == 0 && !agent.reserved &&
+bool Reservations::IsPossible(ClassId consumption, SteadyTime now) const {
+  if (packer_.constraints(consumption).empty()) return true;
+  bool possible = false;
+  agents_.ForEach([&](AgentTable::Index index, const Agent&) {
+    possible = possible || CanHave(index, consumption, now);
+  });
+  return possible;
+}
+
+bool Reservations::CanHave(AgentTable::Index index, ClassId consumption, SteadyTime now) const {
+  const Agent& agent = agents_[index];
+  return packer_.IsEligible(index, consumption) && agent.connected && agent.failures == 0 &&
+         !agent.reserved &&
          // Where that is not known, `most` is what there may be.
          packer_.agent_part(consumption)
              .FitsIn(agent.capacity_told ? agent.most : agent.capacity) &&
          agent.leaves - now >= consumptions_.ExpectedWallTime(consumption);
 }
 
-std::optional<AgentTable::Index> Reservations::FindAgent(ClassId consumption,
-                                                         const std::vector<ClassId>& before,
+std::optional<AgentTable::Index> Reservations::FindAgent(ClassId consumption, const Kept& kept,
                                                          const Instant& now) const {
   return Soonest(
       consumption,
       [&](AgentTable::Index index) {
-        return !resting_.contains(index) &&
-               std::none_of(before.begin(), before.end(),
-                            [&](ClassId other) { return reserved_.at(other).agent == index; });
+        return !resting_.contains(index) && !kept.agents.contains(index);
       },
       now);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "planner/packer.h"
@@ -34,6 +35,10 @@ class Reservations {
   // frameworks may want them.
   static constexpr absl::Duration kKeepOffers = absl::Minutes(1);
   static constexpr int kShareOfAgents = 4;
+  // For how many consumptions an agent is looked for after a plan, at most: that looks at every
+  // agent. The others come next, kBetweenLooks later.
+  static constexpr int kMostLooks = 4;
+  static constexpr absl::Duration kBetweenLooks = absl::Milliseconds(20);
 
   // All outlive this.
   Reservations(AgentTable* agents, planner::Packer* packer, const AttemptTable* attempts,
@@ -84,13 +89,21 @@ class Reservations {
                    SteadyTime now);
   void ReserveAgent(ClassId consumption, Reservation& reservation, const Instant& now);
   void ReservePools(ClassId consumption, const planner::ReadyOrder& task, const Instant& now);
-  // `before` have reservations already; those of others give way, as they come later in order.
-  bool Reserve(ClassId consumption, const planner::ReadyOrder& task,
-               const std::vector<ClassId>& before, const Instant& now);
+  // The reservations of an Update, in order of who comes first.
+  struct Kept {
+    absl::flat_hash_set<ClassId> consumptions;
+    absl::flat_hash_set<AgentTable::Index> agents;
+    int looks_left = kMostLooks;
+    bool put_off = false;  // for want of looks
+  };
+  // Those that are not in `kept` give way, as they come later in order.
+  void Reserve(ClassId consumption, const planner::ReadyOrder& task, Kept* kept,
+               const Instant& now);
   bool Release(ClassId consumption);
-  bool CanHave(const Agent& agent, ClassId consumption, SteadyTime now) const;
-  std::optional<AgentTable::Index> FindAgent(ClassId consumption,
-                                             const std::vector<ClassId>& before,
+  bool CanHave(AgentTable::Index index, ClassId consumption, SteadyTime now) const;
+  // Whether an agent that meets its constraints can have it.
+  bool IsPossible(ClassId consumption, SteadyTime now) const;
+  std::optional<AgentTable::Index> FindAgent(ClassId consumption, const Kept& kept,
                                              const Instant& now) const;
   // Of what it needs, summed over the resources as parts of the need.
   double PartMissing(AgentTable::Index index, ClassId consumption) const;
@@ -111,6 +124,8 @@ class Reservations {
   absl::btree_map<ClassId, Reservation> reserved_;
   // Until when the offers of these are declined, as they were kept for long.
   absl::btree_map<AgentTable::Index, SteadyTime> resting_;
+  // For which no agent was found while others were put off: those have their turn first.
+  absl::flat_hash_set<ClassId> in_vain_;
   std::optional<PoolReservation> pools_;
   SteadyTime next_ = SteadyTime::InfiniteFuture();
   bool released_ = false;  // something was, in this Update
@@ -120,8 +135,8 @@ template <typename Accepts>
 std::optional<AgentTable::Index> Reservations::Soonest(planner::Packer::ClassId consumption,
                                                        Accepts accepts, const Instant& now) const {
   std::vector<std::pair<double, AgentTable::Index>> candidates;
-  agents_.ForEach([&](AgentTable::Index index, const Agent& agent) {
-    if (!CanHave(agent, consumption, now.steady) || !accepts(index)) return;
+  agents_.ForEach([&](AgentTable::Index index, const Agent&) {
+    if (!CanHave(index, consumption, now.steady) || !accepts(index)) return;
     candidates.emplace_back(PartMissing(index, consumption), index);
   });
   return SoonestOf(std::move(candidates), consumption, now);

@@ -51,8 +51,10 @@ struct SchedulerOptions {
   // 0: none for any. See scheduler/order_search.h.
   int64_t search_schedules = 0;
   size_t search_tasks = 3000;
+  planner::FairShare::Weights weights;                      // of users and shares
+  planner::FairShare::Caps caps;                            // likewise
+  absl::Duration preempt_after = absl::InfiniteDuration();  // see scheduler/preemption.h
   // Agents hand these out in whole instances: nobody can ask for a part of one.
-  planner::FairShare::Weights weights;  // of users and shares
   std::vector<planner::Resource> indexed;
 };
 

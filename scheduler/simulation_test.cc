@@ -175,6 +175,7 @@ class World {
       options.agents.push_back({{Resource::Cpu(), Quantity::Of(2 + Below(3))},
                                 {Resource::Ram(), Quantity::Of(8 + Below(8))}});
     }
+    options.zones = zones_ = static_cast<uint32_t>(Below(agents + 1));
     options.lease = style.lease;
     options.refuse_overcommit = true;  // the ledger shows whether it was the scheduler's doing
     options.backlog = style.backlog;
@@ -245,6 +246,15 @@ class World {
     if (Chance(0.3)) task.policy.unreachable_timeout = absl::Milliseconds(Below(150));
     task.policy.retry_delay = absl::Milliseconds(Below(200));
     if (Chance(0.1)) (void)task.policy.retry.not_on.Add("exit");
+    task.policy.avoid_last_failure = Chance(0.3);
+    // Some agent is always in each zone, and can have whatever a task consumes.
+    if (zones_ > 0 && Chance(0.3)) {
+      task.policy.constraints =
+          planner::Constraints({{"zone",
+                                 planner::Constraint::Operator::kEquals,
+                                 zones_ > 1 && Chance(0.3),
+                                 {absl::StrCat(Below(static_cast<int>(zones_)))}}});
+    }
     task.priority = Below(3);
     return task;
   }
@@ -436,6 +446,7 @@ class World {
   std::mt19937_64 random_;
   Ledger ledger_;
   Memory memory_;
+  uint32_t zones_ = 0;
   executor::SimulatedCluster cluster_;
   Simulation simulation_;
   std::set<GraphId> submitted_;

@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "base/clock.h"
 #include "executor/cluster.h"
+#include "planner/cap.h"
 #include "planner/fair_share.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
@@ -38,6 +39,7 @@ struct GraphSnapshot {
   std::string details;  // as in storage::GraphSubmitted
   std::string user;     // likewise
   std::string share;    // likewise
+  planner::Cap cap;     // likewise
   planner::GraphState state = planner::GraphState::kRunning;
   TaskCounts counts;
   absl::Time submit_time;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "planner/cap.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/task_policy.h"
@@ -41,6 +42,7 @@ struct GraphSubmission {
   std::string details = {};
   std::string user = {};
   std::string share = {};
+  planner::Cap cap = {};
 };
 
 // What a graph is charged to: its user, or the share that it names, which is written so that no

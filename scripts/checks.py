@@ -20,8 +20,9 @@ LONG_FILES = {"api/kartograph/v1/task_executer.proto": 1000}
 # Who may include whom (docs/architecture.md has the reasons). A file belongs to the longest entry that its
 # folder is or lies in, and may include what belongs to the same entry. "base" stands for what belongs to that
 # entry, "executor/" for all that lies below, "storage/history.h" for one file.
-VALUES = {"planner/ids.h", "planner/instances.h", "planner/labels.h", "planner/names.h", "planner/problems.h",
-          "planner/resources.h", "planner/retry_rule.h", "planner/states.h", "planner/task_policy.h"}
+VALUES = {"planner/cap.h", "planner/constraints.h", "planner/ids.h", "planner/instances.h", "planner/labels.h", "planner/names.h",
+          "planner/problems.h", "planner/resources.h", "planner/retry_rule.h", "planner/states.h",
+          "planner/task_policy.h"}
 MAY_INCLUDE = {
     "base": set(),
     "api": set(),
@@ -42,8 +43,11 @@ MAY_INCLUDE = {
     "executor/simulated": {"base", "executor"} | VALUES,
     "scheduler": {"base", "planner", "storage/history.h", "storage/records.h", "executor/cluster.h",
                   "executor/reads_values.h", "executor/backlog.h"},
+    "forecast": {"base", "planner", "storage/no_history.h", "executor/cluster.h", "executor/simulated",
+                 "scheduler"},
     "service": {"base", "api", "yaml", "planner", "storage", "executor/", "scheduler"},
-    "cli": {"base", "api", "yaml", "planner/task_graph.h"} | VALUES,
+    "cli": {"base", "api", "yaml", "planner/eligibility.h", "planner/task_graph.h", "planner/task_kind.h",
+            "forecast"} | VALUES,
     "third_party": set(),
     "tests": {""},
     "bench": {""},

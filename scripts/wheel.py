@@ -33,7 +33,7 @@ PROGRAMS = {"kartographd": "service/kartographd-portable",
             "kartograph-local-agent": "executor/local/kartograph-local-agent-portable",
             "kartograph-executor": "executor/mesos/executor/kartograph-executor"}
 # Linked into them besides what third_party/packages.txt names: those need these.
-INDIRECT = ["libc-ares-dev", "libfmt-dev", "libre2-dev", "libstdc++-12-dev", "zlib1g-dev"]
+INDIRECT = ["libc-ares-dev", "libfmt-dev", "libstdc++-12-dev", "zlib1g-dev"]
 
 
 def version():

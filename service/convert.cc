@@ -3,6 +3,7 @@
 #include <google/protobuf/arena.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "executor/payload.pb.h"
 #include "planner/names.h"
 #include "planner/resources.h"
+#include "service/convert_constraints.h"
 #include "service/convert_details.h"
 #include "service/task_inputs.h"
 
@@ -190,24 +192,29 @@ std::string ConvertCommand(const v1::TaskSpec& spec, absl::string_view task,
   return payload.SerializeAsString();
 }
 
+void SetQuantity(const std::string& field, const std::string& name, double units,
+                 planner::ResourceNames& names, planner::ResourceVector& vector,
+                 ProblemList& problems) {
+  const absl::StatusOr<planner::Quantity> quantity = planner::Quantity::FromUnits(units);
+  if (!quantity.ok()) {
+    problems.Add(field, absl::StrCat(units), std::string(quantity.status().message()));
+    return;
+  }
+  const absl::StatusOr<planner::Resource> resource = names.Intern(name);
+  if (!resource.ok()) {
+    problems.Add(field, name, std::string(resource.status().message()));
+    return;
+  }
+  vector.Set(*resource, *quantity);
+}
+
 planner::ResourceVector ConvertConsumption(const v1::TaskSpec& spec, absl::string_view task,
                                            planner::ResourceNames& names, ProblemList& problems) {
   planner::ResourceVector consumption;
   consumption.Set(planner::Resource::Cpu(), planner::Quantity::Of(1));
   for (const auto& [name, units] : spec.consumption()) {
-    const std::string field =
-        absl::StrCat(task, ".consumption[\"", absl::Utf8SafeCHexEscape(name), "\"]");
-    const absl::StatusOr<planner::Quantity> quantity = planner::Quantity::FromUnits(units);
-    if (!quantity.ok()) {
-      problems.Add(field, absl::StrCat(units), std::string(quantity.status().message()));
-      continue;
-    }
-    const absl::StatusOr<planner::Resource> resource = names.Intern(name);
-    if (!resource.ok()) {
-      problems.Add(field, name, std::string(resource.status().message()));
-      continue;
-    }
-    consumption.Set(*resource, *quantity);
+    SetQuantity(absl::StrCat(task, ".consumption[\"", absl::Utf8SafeCHexEscape(name), "\"]"), name,
+                units, names, consumption, problems);
   }
   return consumption;
 }
@@ -319,8 +326,30 @@ absl::Time ConvertTime(const google::protobuf::Timestamp& time, std::string fiel
   return absl::UnixEpoch();
 }
 
+planner::Cap ConvertLimits(const google::protobuf::Map<std::string, double>& limits,
+                           absl::string_view graph, planner::ResourceNames& names,
+                           ProblemList& problems) {
+  planner::Cap cap;
+  for (const auto& [name, most] : limits) {
+    const std::string field =
+        absl::StrCat(graph, ".limits[\"", absl::Utf8SafeCHexEscape(name), "\"]");
+    if (name == planner::Cap::kRunning) {
+      if (!(most >= 1 && most <= planner::Cap::kMostRunning) || most != std::floor(most)) {
+        problems.Add(field, absl::StrCat(most),
+                     absl::StrCat("must be a whole number from 1 to ", planner::Cap::kMostRunning));
+        continue;
+      }
+      cap.running = static_cast<int64_t>(most);
+      continue;
+    }
+    SetQuantity(field, name, most, names, cap.resources, problems);
+    if (most == 0) problems.Add(field, "0", "must be more than 0; leave it out for no limit");
+  }
+  return cap;
+}
+
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
-                                        ProblemList& problems) {
+                                        planner::ResourceNames& names, ProblemList& problems) {
   if (std::string problem = planner::GraphNameProblem(spec.name()); !problem.empty()) {
     problems.Add(absl::StrCat(field, ".name"), spec.name(), std::move(problem));
   }
@@ -354,6 +383,7 @@ scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_
     }
     graph.share = spec.share();
   }
+  graph.cap = ConvertLimits(spec.limits(), field, names, problems);
   graph.labels = ConvertLabels(spec.labels());
   graph.details = ConvertDetails(spec, field, problems);
   return graph;
@@ -404,6 +434,9 @@ scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_vie
                   problems);
   ConvertFailures(spec.no_retry_on(), absl::StrCat(field, ".no_retry_on"),
                   submission.policy.retry.not_on, problems);
+  submission.policy.constraints = ConvertConstraints(spec, field, problems);
+  submission.policy.avoid_last_failure = spec.avoid_last_failure();
+  submission.policy.preemptible = spec.preemptible();
   submission.priority = spec.priority();
   submission.details = ConvertDetails(spec, field, problems);
   return submission;

@@ -21,7 +21,7 @@ namespace kartograph::service {
 
 // `field` says where the message stands, such as `graph`. Tasks are left empty.
 scheduler::GraphSubmission ConvertGraph(const v1::GraphSpec& spec, absl::string_view field,
-                                        ProblemList& problems);
+                                        planner::ResourceNames& names, ProblemList& problems);
 
 // Where a task of a graph stands: by its name, or, where that is invalid, by its place.
 std::string TaskField(const v1::TaskSpec& spec, int64_t index);

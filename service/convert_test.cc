@@ -338,9 +338,29 @@ TEST(ConvertTaskTest, TellsEverythingAtOnce) {
 TEST(ConvertGraphTest, ChecksNameAndQueue) {
   v1::GraphSpec spec;
   spec.set_client_queue("a b");
+  planner::ResourceNames names;
   ProblemList problems;
-  ConvertGraph(spec, "graph", problems);
+  ConvertGraph(spec, "graph", names, problems);
   EXPECT_THAT(problems.problems(), ElementsAre(At("graph.name"), At("graph.client_queue")));
+}
+
+TEST(ConvertGraphTest, Limits) {
+  v1::GraphSpec spec;
+  spec.set_name("g");
+  (*spec.mutable_limits())["running"] = 20;
+  (*spec.mutable_limits())["cpu"] = 1.5;
+  planner::ResourceNames names;
+  ProblemList problems;
+  const planner::Cap cap = ConvertGraph(spec, "graph", names, problems).cap;
+  EXPECT_TRUE(problems.problems().empty());
+  EXPECT_EQ(cap.running, 20);
+  EXPECT_EQ(cap.resources.Get(planner::Resource::Cpu()), planner::Quantity::FromMilli(1500));
+  for (const double wrong : {0.0, -1.0, 1.5, 1e7}) {
+    (*spec.mutable_limits())["running"] = wrong;
+    ProblemList wrongs;
+    ConvertGraph(spec, "graph", names, wrongs);
+    EXPECT_THAT(wrongs.problems(), ElementsAre(At("graph.limits[\"running\"]")));
+  }
 }
 
 TEST(ProblemListTest, TellsAHundredAndCountsAll) {

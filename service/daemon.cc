@@ -153,6 +153,12 @@ planner::FairShare::Weights Weights(const ServiceConfig& config, const std::stri
   return weights;
 }
 
+planner::FairShare::Caps Caps(const ServiceConfig& config, const std::string& owner) {
+  planner::FairShare::Caps caps;
+  for (const auto& [name, cap] : config.limits) caps[name == owner ? "" : name] = cap;
+  return caps;
+}
+
 scheduler::Retention Kept(const ServiceConfig& config) {
   scheduler::Retention retention;
   retention.age = config.retention;
@@ -250,7 +256,8 @@ class DaemonImpl final : public Daemon {
     auto done = std::make_shared<LateAnswer<absl::Status>>();
     scheduler_->Submit(
         scheduler::Reconfigure{config.pools, static_cast<int>(config.slots), Kept(config),
-                               Weights(config, users_->owner_name())},
+                               Weights(config, users_->owner_name()),
+                               Caps(config, users_->owner_name()), config.preempt_after},
         [done](const absl::StatusOr<scheduler::Reply>& reply) { done->Give(reply.status()); });
     const std::optional<absl::Status> status =
         done->WaitUntil(Clock::System().SteadyNow() + kReloadPatience);
@@ -340,6 +347,7 @@ class DaemonImpl final : public Daemon {
     }
     options.resources = Offered(config_);
     options.instances = config_.instances;
+    options.attributes.assign(config_.attributes.begin(), config_.attributes.end());
     options.disk_limits = config_.disk_limits;
     options.slots = static_cast<int>(config_.slots);
     options.on_agent = [this](const std::string& agent) {
@@ -369,6 +377,8 @@ class DaemonImpl final : public Daemon {
 
     scheduling.pools = config_.pools;
     scheduling.weights = Weights(config_, users_->owner_name());
+    scheduling.caps = Caps(config_, users_->owner_name());
+    scheduling.preempt_after = config_.preempt_after;
     scheduling.max_graph_tasks = config_.max_graph_tasks;
     scheduling.retention = Kept(config_);
     scheduling.on_pruned = LogPruned;

@@ -30,6 +30,7 @@ static_assert(static_cast<int>(AgentObstacle::kLeaves) == v1::AGENT_OBSTACLE_LEA
 static_assert(static_cast<int>(AgentObstacle::kKept) == v1::AGENT_OBSTACLE_KEPT);
 static_assert(static_cast<int>(AgentObstacle::kBusy) == v1::AGENT_OBSTACLE_BUSY);
 static_assert(static_cast<int>(AgentObstacle::kClosed) == v1::AGENT_OBSTACLE_CLOSED);
+static_assert(static_cast<int>(AgentObstacle::kConstraint) == v1::AGENT_OBSTACLE_CONSTRAINT);
 
 v1::GoesFirstBy ToMessage(GoesFirstBy by) {
   switch (by) {
@@ -60,10 +61,10 @@ v1::ExplainedTask ToMessage(const scheduler::Dependency& dependency) {
   return message;
 }
 
-void AddShortage(planner::Resource resource, planner::Quantity need, planner::Quantity free,
+void AddShortage(absl::string_view resource, planner::Quantity need, planner::Quantity free,
                  planner::Quantity capacity, v1::Reason& message) {
   v1::Reason::Shortage& shortage = *message.add_shortages();
-  shortage.set_resource(std::string(resource.name()));
+  shortage.set_resource(std::string(resource));
   shortage.set_need(need.units());
   shortage.set_free(free.units());
   shortage.set_capacity(capacity.units());
@@ -103,21 +104,28 @@ struct Fill {
     message.set_failure(ValidUtf8(away.reason));
   }
   void operator()(const scheduler::NothingOffered&) const { Kind(v1::Reason::NOTHING_OFFERED); }
+  void operator()(const scheduler::AtLimit& limit) const {
+    Kind(v1::Reason::LIMIT);
+    message.set_limit_of(limit.account);
+    const planner::AtCap& at = limit.at;
+    AddShortage(at.resource ? at.resource->name() : planner::Cap::kRunning, at.need,
+                at.most - at.held, at.most, message);
+  }
   void operator()(const scheduler::PoolShort& pool) const {
     Kind(v1::Reason::POOL);
-    AddShortage(pool.pool, pool.need, pool.free, pool.capacity, message);
+    AddShortage(pool.pool.name(), pool.need, pool.free, pool.capacity, message);
     SetHolders(pool.holders, message);
   }
   void operator()(const scheduler::PoolKept& pool) const {
     Kind(v1::Reason::POOL_KEPT);
-    AddShortage(pool.pool, pool.need, pool.free, pool.capacity, message);
+    AddShortage(pool.pool.name(), pool.need, pool.free, pool.capacity, message);
     *message.mutable_kept_for() = service::ToMessage(pool.kept_for);
   }
   void operator()(const scheduler::NeverFits& never) const {
     Kind(v1::Reason::NEVER_FITS);
     if (!never.is_pool) SetConsumption(never.need, *message.mutable_consumption());
     if (never.resource) {
-      AddShortage(*never.resource, never.need.Get(*never.resource), never.most, never.most,
+      AddShortage(never.resource->name(), never.need.Get(*never.resource), never.most, never.most,
                   message);
     }
   }
@@ -129,12 +137,18 @@ struct Fill {
       entry.set_obstacle(ToMessage(obstacle));
       entry.set_agents(count);
     }
+    for (const auto& [constraint, count] : why.constraints) {
+      v1::Reason::ConstraintCount& entry = *message.add_constraints();
+      entry.set_constraint(ValidUtf8(constraint));
+      entry.set_agents(count);
+    }
     if (!why.best) return;
     const scheduler::NoAgent::Agent& best = *why.best;
     message.set_agent(ValidUtf8(best.name));
     message.set_obstacle(ToMessage(best.obstacle));
     for (const scheduler::NoAgent::Shortage& shortage : best.shortages) {
-      AddShortage(shortage.resource, shortage.need, shortage.free, shortage.capacity, message);
+      AddShortage(shortage.resource.name(), shortage.need, shortage.free, shortage.capacity,
+                  message);
     }
     SetHolders(best.holders, message);
     if (best.kept_for) *message.mutable_kept_for() = service::ToMessage(*best.kept_for);

@@ -6,6 +6,7 @@
 #include "planner/ids.h"
 #include "planner/problems.h"
 #include "service/convert.h"
+#include "service/convert_constraints.h"
 #include "service/convert_details.h"
 
 namespace kartograph::service {
@@ -100,6 +101,9 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   spec.set_max_losses(policy.max_losses);
   for (std::string& word : policy.retry.on.Words()) spec.add_retry_on(std::move(word));
   for (std::string& word : policy.retry.not_on.Words()) spec.add_no_retry_on(std::move(word));
+  spec.set_avoid_last_failure(policy.avoid_last_failure);
+  spec.set_preemptible(policy.preemptible);
+  SetConstraints(policy.constraints, spec);
   spec.set_priority(task.priority);
   *spec.mutable_cancel_grace() = ToMessage(policy.cancel_grace);
   if (policy.unreachable_timeout != absl::InfiniteDuration()) {
@@ -118,6 +122,7 @@ void SetSpec(const scheduler::GraphSnapshot& graph, v1::GraphSpec& spec) {
   }
   spec.set_deliver_end(graph.deliver_end);
   spec.set_share(graph.share);
+  SetLimits(graph.cap, *spec.mutable_limits());
   SetDetails(graph.details, spec);
 }
 
@@ -188,6 +193,7 @@ v1::Graph ToMessage(const storage::GraphRow& row) {
   graph.details = row.graph.details;
   graph.user = row.graph.user;
   graph.share = row.graph.share;
+  graph.cap = row.graph.cap;
   graph.state = row.state.state;
   for (int i = 0; i < planner::kTaskStates; ++i) graph.counts.by_state[i] = row.counts[i];
   graph.counts.total = row.tasks;
@@ -370,6 +376,13 @@ void SetConsumption(const planner::ResourceVector& consumption,
                     google::protobuf::Map<std::string, double>& map) {
   for (const planner::ResourceVector::Entry& entry : consumption) {
     map[std::string(entry.resource.name())] = entry.quantity.units();
+  }
+}
+
+void SetLimits(const planner::Cap& cap, google::protobuf::Map<std::string, double>& map) {
+  SetConsumption(cap.resources, map);
+  if (cap.running != planner::Cap::kUnlimited) {
+    map[planner::Cap::kRunning] = static_cast<double>(cap.running);
   }
 }
 

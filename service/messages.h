@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "api/kartograph/v1/task_executer.pb.h"
+#include "planner/cap.h"
 #include "planner/states.h"
 #include "scheduler/snapshot.h"
 #include "storage/history.h"
@@ -50,6 +51,8 @@ v1::Problems ProblemsMessage(const absl::Status& status, size_t max_bytes);
 
 void SetConsumption(const planner::ResourceVector& consumption,
                     google::protobuf::Map<std::string, double>& map);
+// As in GraphSpec.limits.
+void SetLimits(const planner::Cap& cap, google::protobuf::Map<std::string, double>& map);
 
 }  // namespace kartograph::service
 

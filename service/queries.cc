@@ -170,7 +170,9 @@ absl::Status Queries::ListShares(v1::ListSharesResponse& response) {
     share.set_average(standing.average);
     share.set_due(snapshot.due);
     share.set_graphs(standing.graphs);
-    SetConsumption(standing.resources, *share.mutable_consumption());
+    SetConsumption(standing.holding.resources, *share.mutable_consumption());
+    share.set_running(standing.holding.running);
+    SetLimits(standing.cap, *share.mutable_limits());
   }
   return absl::OkStatus();
 }

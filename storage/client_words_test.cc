@@ -52,6 +52,7 @@ TEST_F(ClientWordsTest, DetailsComeBack) {
   graph.details = std::string("a\0b", 3);
   graph.user = "alice";
   graph.share = "release";
+  graph.cap = {20, {{planner::Resource::Cpu(), planner::Quantity::Of(64)}}};
   graph.open_until_idle = absl::Milliseconds(1500);
   graph.deliver_end = true;
   TaskSubmitted task = SomeTask(1, 0, "a");
@@ -61,6 +62,7 @@ TEST_F(ClientWordsTest, DetailsComeBack) {
   EXPECT_EQ(row.graph.details, std::string("a\0b", 3));
   EXPECT_EQ(row.graph.user, "alice");
   EXPECT_EQ(row.graph.share, "release");
+  EXPECT_EQ(row.graph.cap, graph.cap);
   EXPECT_EQ(row.graph.open_until_idle, absl::Milliseconds(1500));
   EXPECT_TRUE(row.graph.deliver_end);
   EXPECT_EQ(history_.reader->GetTask(1, "a")->task.details, "task");

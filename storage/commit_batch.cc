@@ -90,15 +90,18 @@ absl::Status CommitBatch::Add(const GraphSubmitted& graph) {
                         absl::string_view(name), absl::string_view(value), int64_t{graph.graph});
     if (!status.ok()) return status;
   }
+  const planner::Cap& cap = graph.cap;
   return connection_.Run(
       "INSERT INTO graphs (id, name, client_queue, fail_fast, open, state, submit_us, work, "
-      "open_until_idle_us, deliver_end, details, user, share) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?)",
+      "open_until_idle_us, deliver_end, details, user, share, max_running, max_held) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       int64_t{graph.graph}, absl::string_view(graph.name), absl::string_view(graph.client_queue),
       int64_t{graph.fail_fast}, int64_t{graph.open},
       static_cast<int64_t>(planner::GraphState::kRunning), EncodeTime(graph.submit_time),
       static_cast<int64_t>(graph.work), Micros(graph.open_until_idle), int64_t{graph.deliver_end},
-      Blob{graph.details}, absl::string_view(graph.user), absl::string_view(graph.share));
+      Blob{graph.details}, absl::string_view(graph.user), absl::string_view(graph.share),
+      cap.running == planner::Cap::kUnlimited ? std::nullopt : std::optional(cap.running),
+      cap.resources.empty() ? std::nullopt : std::optional(EncodeConsumption(cap.resources)));
 }
 
 absl::Status CommitBatch::Add(const GraphChanged& graph) {

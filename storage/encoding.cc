@@ -1,9 +1,11 @@
 #include "storage/encoding.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -123,6 +125,49 @@ absl::StatusOr<planner::RetryRule> DecodeRetryRule(absl::string_view text) {
     }
   }
   return rule;
+}
+
+std::string EncodeConstraints(const planner::Constraints& constraints) {
+  std::string text;
+  for (const planner::Constraint& constraint : constraints.all()) {
+    absl::StrAppend(&text, text.empty() ? "" : ";", constraint.negated ? "!" : "",
+                    planner::ToString(constraint.op), " ",
+                    absl::BytesToHexString(constraint.attribute));
+    for (size_t i = 0; i < constraint.values.size(); ++i) {
+      absl::StrAppend(&text, i == 0 ? " " : ",", absl::BytesToHexString(constraint.values[i]));
+    }
+  }
+  return text;
+}
+
+absl::StatusOr<planner::Constraints> DecodeConstraints(absl::string_view text) {
+  using Operator = planner::Constraint::Operator;
+  if (text.empty()) return planner::Constraints();
+  std::vector<planner::Constraint> all;
+  for (absl::string_view one : absl::StrSplit(text, ';')) {
+    planner::Constraint& constraint = all.emplace_back();
+    constraint.negated = absl::ConsumePrefix(&one, "!");
+    const std::vector<absl::string_view> parts = absl::StrSplit(one, ' ');
+    if (parts.size() != 3) return Damaged("constraints", text);
+    bool known = false;
+    for (Operator op : {Operator::kEquals, Operator::kOneOf, Operator::kMatches}) {
+      if (planner::ToString(op) != parts[0]) continue;
+      constraint.op = op;
+      known = true;
+    }
+    const auto decode = [&known](absl::string_view hex) {
+      known = known && hex.size() % 2 == 0 &&
+              std::all_of(hex.begin(), hex.end(), [](char c) { return absl::ascii_isxdigit(c); });
+      return known ? absl::HexStringToBytes(hex) : std::string();
+    };
+    constraint.attribute = decode(parts[1]);
+    for (absl::string_view value : absl::StrSplit(parts[2], ',')) {
+      constraint.values.push_back(decode(value));
+    }
+    known = known && (constraint.op == Operator::kOneOf || constraint.values.size() == 1);
+    if (!known) return Damaged("constraints", text);
+  }
+  return planner::Constraints(std::move(all));
 }
 
 std::string EncodeLabels(const Labels& labels) {

@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "planner/constraints.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/retry_rule.h"
@@ -35,6 +36,11 @@ absl::StatusOr<planner::ResourceVector> DecodeConsumption(absl::string_view json
 std::string EncodeRetryRule(const planner::RetryRule& rule);
 // DataLoss for what EncodeRetryRule does not write.
 absl::StatusOr<planner::RetryRule> DecodeRetryRule(absl::string_view text);
+// "equals 7261636b 6233;!one_of 7a6f6e65 6133,6234": operators, and attributes and values as
+// hexadecimal digits; `!` for one that is negated. Empty: none.
+std::string EncodeConstraints(const planner::Constraints& constraints);
+// DataLoss for what EncodeConstraints does not write.
+absl::StatusOr<planner::Constraints> DecodeConstraints(absl::string_view text);
 
 // [["6b6579","76616c7565"]]: names and values in hexadecimal digits, as SQLite's hex() has them in
 // lower case.

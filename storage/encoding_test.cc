@@ -81,6 +81,30 @@ TEST(EncodingTest, ReportsListsItWouldNotWriteAsDamage) {
   }
 }
 
+TEST(EncodingTest, ReadsTheConstraintsItWrites) {
+  using Operator = planner::Constraint::Operator;
+  const planner::Constraints all({{"rack", Operator::kEquals, false, {"b3"}},
+                                  {"disk", Operator::kEquals, true, {""}},
+                                  {"a;b, \xff", Operator::kOneOf, true, {"x,y", "!", "z z"}},
+                                  {"zone", Operator::kMatches, false, {"eu-.*"}}});
+  for (const planner::Constraints& constraints : {all, planner::Constraints()}) {
+    const absl::StatusOr<planner::Constraints> read =
+        DecodeConstraints(EncodeConstraints(constraints));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, constraints);
+  }
+  EXPECT_EQ(EncodeConstraints(planner::Constraints({{"rack", Operator::kEquals, true, {"b3"}}})),
+            "!equals 7261636b 6233");
+}
+
+TEST(EncodingTest, ReportsConstraintsItWouldNotWriteAsDamage) {
+  for (const char* text :
+       {"equals", "equals 7261636b", "equals 7 6233", "equals 7261636b 6g", "is 7261636b 6233",
+        "equals 7261636b 6233;", "; ", "equals 72 61,62", "equals 72  61", "!!equals 72 61"}) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeConstraints(text).status())) << text;
+  }
+}
+
 TEST(EncodingTest, KeepsInfiniteTimesAndDurations) {
   for (absl::Time time : {absl::InfiniteFuture(), absl::InfinitePast(), absl::UnixEpoch(),
                           absl::FromUnixMicros(1700000000123456)}) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "planner/cap.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
@@ -49,6 +50,7 @@ struct GraphSubmitted {
   std::string details = {};  // what else its client has said of it; opaque
   std::string user = {};     // who submitted it; empty: the service's own user
   std::string share = {};    // what it is charged to; empty: its user
+  planner::Cap cap = {};     // what it holds at once, at most
 };
 
 // An open graph was closed, ended, runs again, or work on it began or ended.

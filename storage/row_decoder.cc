@@ -63,6 +63,12 @@ absl::Status RowDecoder::Graph(const Rows& rows, GraphRow& graph) {
   graph.graph.details = rows.String(16);
   graph.graph.user = rows.String(17);
   graph.graph.share = rows.String(18);
+  if (!rows.IsNull(19)) graph.graph.cap.running = rows.Int(19);
+  if (!rows.IsNull(20)) {
+    absl::StatusOr<planner::ResourceVector> held = DecodeConsumption(rows.String(20));
+    if (!held.ok()) return held.status();
+    graph.graph.cap.resources = *std::move(held);
+  }
   return absl::OkStatus();
 }
 
@@ -117,8 +123,8 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   if (auto it = settings_.find(id); it != settings_.end()) return &it->second;
   absl::StatusOr<Rows> rows = connection_.Query(
       "SELECT consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, "
-      "max_attempts, priority, unreachable_timeout_us, max_losses, retry_rule FROM settings "
-      "WHERE id = ?",
+      "max_attempts, priority, unreachable_timeout_us, max_losses, retry_rule, constraints, "
+      "avoid_last_failure, preemptible FROM settings WHERE id = ?",
       id);
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> found = rows->Next();
@@ -133,6 +139,8 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   }
   absl::StatusOr<planner::RetryRule> retry = DecodeRetryRule(rows->Bytes(9));
   if (!retry.ok()) return retry.status();
+  absl::StatusOr<planner::Constraints> constraints = DecodeConstraints(rows->Bytes(10));
+  if (!constraints.ok()) return constraints.status();
   if (settings_.size() >= kKept) settings_.clear();
   Settings& settings = settings_[id];
   settings.consumption = *std::move(consumption);
@@ -154,6 +162,9 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   policy.unreachable_timeout = limit(7);
   policy.max_losses = static_cast<int32_t>(rows->Int(8));
   policy.retry = *retry;
+  policy.constraints = *std::move(constraints);
+  policy.avoid_last_failure = rows->Int(11) != 0;
+  policy.preemptible = rows->Int(12) != 0;
   return &settings;
 }
 

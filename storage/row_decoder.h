@@ -15,9 +15,10 @@
 
 // The columns that RowDecoder reads, for use inside a literal: tables graphs, attempts (as a) with
 // attempt_ends (as e), and task_ends.
-#define KARTOGRAPH_GRAPH_COLUMNS                                                          \
-  "id, name, client_queue, fail_fast, open, state, submit_us, end_us, tasks, succeeded, " \
-  "failed, cancelled, skipped, work, open_until_idle_us, deliver_end, details, user, share"
+#define KARTOGRAPH_GRAPH_COLUMNS                                                              \
+  "id, name, client_queue, fail_fast, open, state, submit_us, end_us, tasks, succeeded, "     \
+  "failed, cancelled, skipped, work, open_until_idle_us, deliver_end, details, user, share, " \
+  "max_running, max_held"
 // Graphs that are not hidden.
 #define KARTOGRAPH_VISIBLE "work NOT IN (1, 5)"
 #define KARTOGRAPH_ATTEMPT_COLUMNS                                                   \
@@ -37,8 +38,8 @@ struct KeyRange {
   static KeyRange AttemptsOf(planner::TaskKey task);
 };
 
-// Reads rows of committed data through one connection. Keeps what it has decoded of the shared rows
-// (settings, agents), which never change. DataLoss for values that no writer writes.
+// Reads rows of committed data through one connection. Keeps what it has decoded of the shared
+// rows (settings, agents), which never change. DataLoss for values that no writer writes.
 // Thread-compatible.
 class RowDecoder {
  public:

@@ -347,9 +347,54 @@ constexpr char kVersion12[] = R"sql(
 ALTER TABLE graphs ADD COLUMN share TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr const char* kMigrations[] = {kVersion1, kVersion2,  kVersion3,  kVersion4,
-                                       kVersion5, kVersion6,  kVersion7,  kVersion8,
-                                       kVersion9, kVersion10, kVersion11, kVersion12};
+// On which agents tasks may run (storage/encoding.h), and whether they avoid the one where they
+// failed.
+constexpr char kVersion13[] = R"sql(
+ALTER TABLE settings ADD COLUMN constraints TEXT NOT NULL DEFAULT '';
+ALTER TABLE settings ADD COLUMN avoid_last_failure INTEGER NOT NULL DEFAULT 0;
+DROP INDEX settings_by_value;
+CREATE INDEX settings_by_value ON settings (
+  consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, max_attempts,
+  priority, unreachable_timeout_us, max_losses, retry_rule, constraints, avoid_last_failure);
+)sql";
+
+// What a graph may hold at once; null: as much as there is.
+constexpr char kVersion14[] = R"sql(
+ALTER TABLE graphs ADD COLUMN max_running INTEGER;
+ALTER TABLE graphs ADD COLUMN max_held TEXT;  -- as in settings.consumption
+)sql";
+
+// Which tasks give way to those of higher priority, and attempts that did.
+constexpr char kVersion15[] = R"sql(
+ALTER TABLE settings ADD COLUMN preemptible INTEGER NOT NULL DEFAULT 0;
+DROP INDEX settings_by_value;
+CREATE INDEX settings_by_value ON settings (
+  consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, max_attempts,
+  priority, unreachable_timeout_us, max_losses, retry_rule, constraints, avoid_last_failure,
+  preemptible);
+
+DROP VIEW attempt_list;
+CREATE VIEW attempt_list AS
+SELECT
+  'g' || t.graph_id AS graph, t.name AS task, a.number, g.name AS agent,
+  CASE e.outcome WHEN 1 THEN 'succeeded' WHEN 2 THEN 'exited' WHEN 3 THEN 'signalled'
+    WHEN 4 THEN 'timed out' WHEN 5 THEN 'out of memory' WHEN 6 THEN 'cancelled'
+    WHEN 7 THEN 'not started' WHEN 8 THEN 'result too large' WHEN 9 THEN 'lost'
+    WHEN 10 THEN 'refused' WHEN 11 THEN 'dropped' WHEN 12 THEN 'gone'
+    WHEN 13 THEN 'unreachable' WHEN 14 THEN 'agent failed' WHEN 15 THEN 'preempted'
+    ELSE 'alive' END AS outcome,
+  e.exit_status, e.signal, e.message,
+  datetime(a.launch_us / 1000000, 'unixepoch') AS launched,
+  datetime(e.start_us / 1000000, 'unixepoch') AS started,
+  datetime(e.end_us / 1000000, 'unixepoch') AS ended,
+  e.peak_ram, e.cpu_us / 1e6 AS cpu_s, e.wall_us / 1e6 AS wall_s
+FROM attempts a JOIN agents g ON g.id = a.agent_id JOIN tasks t ON t.key = a.task_key
+  LEFT JOIN attempt_ends e ON e.key = a.key;
+)sql";
+
+constexpr const char* kMigrations[] = {kVersion1,  kVersion2,  kVersion3,  kVersion4,  kVersion5,
+                                       kVersion6,  kVersion7,  kVersion8,  kVersion9,  kVersion10,
+                                       kVersion11, kVersion12, kVersion13, kVersion14, kVersion15};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

@@ -75,6 +75,9 @@ TEST(SchemaTest, ATaskOfTheFirstVersionHasTheDefaultsOfLaterOnes) {
   EXPECT_EQ(old->task.policy.unreachable_timeout, absl::InfiniteDuration());
   EXPECT_EQ(old->task.policy.max_losses, 5);
   EXPECT_EQ(old->task.policy.retry, planner::RetryRule());
+  EXPECT_TRUE(old->task.policy.constraints.empty());
+  EXPECT_FALSE(old->task.policy.avoid_last_failure);
+  EXPECT_FALSE(old->task.policy.preemptible);
   EXPECT_EQ(old->task.expected_duration, absl::ZeroDuration());
   const absl::StatusOr<TaskRow> added = history.reader->GetTask(1, "b");
   EXPECT_EQ(added->task.policy.unreachable_timeout, absl::Minutes(3));
@@ -139,6 +142,7 @@ TEST(SchemaTest, RowsThatNoWriterWritesAreToldAndGoNoFurther) {
        {"UPDATE attempt_ends SET outcome = 256", "UPDATE attempt_ends SET outcome = -1",
         "UPDATE task_ends SET state = 261", "UPDATE task_ends SET state = 4",
         "UPDATE settings SET max_attempts = 5000000000", "UPDATE settings SET max_attempts = -1",
+        "UPDATE settings SET constraints = 'equals'",
         "UPDATE settings SET consumption = '{\"cpu\":-1}'",
         "UPDATE settings SET consumption = '{\"cpu\":9000000000000000}'",
         "UPDATE tasks SET after = '[7]' WHERE name = 'b'", "DELETE FROM tasks WHERE name = 'a'",

@@ -62,6 +62,7 @@ PACKAGES = {
     "boost_url": ("libboost-url1.81-dev", "boost/url.hpp", ["boost_url"], ["boost"]),
     "openssl": ("libssl-dev", "openssl/ssl.h", ["ssl", "crypto"], []),
     "zookeeper": ("libzookeeper-mt-dev", "zookeeper/zookeeper.h", ["zookeeper_mt"], []),
+    "re2": ("libre2-dev", "re2/re2.h", ["re2"], []),
     "sqlite": ("libsqlite3-dev", "sqlite3.h", ["sqlite3"], []),
     "libyaml": ("libyaml-dev", "yaml.h", ["yaml"], []),
     "cli11": ("libcli11-dev", "CLI/CLI.hpp", [], []),

@@ -71,6 +71,7 @@ export function attemptState(attempt) {
     case 'OUTCOME_GONE':
     case 'OUTCOME_UNREACHABLE':
     case 'OUTCOME_AGENT_FAILED':
+    case 'OUTCOME_PREEMPTED':
       return taskState('TASK_STATE_CANCELLED');
     default:
       return taskState('TASK_STATE_FAILED');

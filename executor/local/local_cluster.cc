@@ -467,8 +467,10 @@ Offer LocalCluster::NewOffer(const Link& link) {
   }
   offer.lease = true;
   offer.backlog = options_.backlog;
+  offer.attributes = options_.attributes;
   // An older agent does not say.
-  if (!link.memory_limits.empty()) offer.attributes = {{kMemoryLimits, link.memory_limits}};
+  if (!link.memory_limits.empty()) offer.attributes.emplace_back(kMemoryLimits, link.memory_limits);
+  std::sort(offer.attributes.begin(), offer.attributes.end());
   return offer;
 }
 

@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,6 +26,8 @@ struct LocalClusterOptions {
   planner::ResourceVector resources;  // to offer, such as DetectResources()
   // Those of them whose units are told apart: as many instances as there are units.
   planner::InstanceLists instances;
+  // What it says of itself beside executor/memory_limits.h, as in Offer.
+  std::vector<std::pair<std::string, std::string>> attributes;
   // How many attempts the agent keeps beyond its resources.
   int backlog = 1024;
   // A cgroup2 folder to make groups in, "auto" (the agent's own, where possible) or "off".
@@ -54,9 +58,9 @@ inline constexpr char kLocalAgentId[] = "local";
 // at a time serves a folder: a newer LocalCluster takes the agent over, and the older one is
 // disconnected for good.
 //
-// One lease is offered, with the attribute of executor/memory_limits.h. Reconcile is answered with
-// an update for each attempt: running (kNone with a start time), waiting in the agent's backlog
-// (kNone with start_time InfinitePast: known, not started yet), ended, or kLost.
+// One lease is offered, with these attributes and that of executor/memory_limits.h. Reconcile is
+// answered with an update for each attempt: running (kNone with a start time), waiting in the
+// agent's backlog (kNone with start_time InfinitePast: known, not started yet), ended, or kLost.
 //
 // While it is disconnected, cancels and acknowledgements are kept; launches come back as kDropped
 // after Connected, with those that were still to be sent when the connection ended.

@@ -19,14 +19,18 @@ SimulatedCluster::SimulatedCluster(SimulatedClusterOptions options, RunOf run_of
       observer_(std::move(observer)),
       random_(options_.seed),
       now_(options_.start) {
-  for (const planner::ResourceVector& capacity : options_.agents) AddAgent(capacity);
+  uint32_t zone = 0;
+  for (const planner::ResourceVector& capacity : options_.agents) {
+    AddAgent(capacity, options_.zones > 0 ? zone++ % options_.zones : 0);
+  }
 }
 
-uint32_t SimulatedCluster::AddAgent(planner::ResourceVector capacity) {
+uint32_t SimulatedCluster::AddAgent(planner::ResourceVector capacity, uint32_t zone) {
   const uint32_t index = static_cast<uint32_t>(agents_.size());
   Agent& agent = agents_.emplace_back();
   agent.id = absl::StrCat("agent-", index);
   agent.capacity = std::move(capacity);
+  agent.zone = zone;
   agent_index_[agent.id] = index;
   if (Chance(faults_.maintenance)) {
     // Further away than most tasks take, near enough to be seen.
@@ -330,7 +334,7 @@ void SimulatedCluster::LoseAgent(uint32_t index) {
   }
   Notify(AgentLost{agents_[index].id}, ALittle());
   // Another machine takes its place.
-  MakeOffer(AddAgent(agents_[index].capacity));
+  MakeOffer(AddAgent(agents_[index].capacity, agents_[index].zone));
 }
 
 std::vector<AttemptId> SimulatedCluster::AttemptsOn(uint32_t agent) const {
@@ -371,10 +375,11 @@ void SimulatedCluster::SeeAgain(uint32_t index) {
 void SimulatedCluster::MakeOffer(uint32_t index) {
   Agent& agent = agents_[index];
   if (!agent.alive || agent.unreachable || !connected_) return;
-  if (options_.tell_capacity) {
-    Notify(AgentCapacity{agent.id, agent.id, agent.capacity, agent.capacity, {}});
-  }
   Offer offer;
+  if (options_.zones > 0) offer.attributes = {{"zone", absl::StrCat(agent.zone)}};
+  if (options_.tell_capacity) {
+    Notify(AgentCapacity{agent.id, agent.id, agent.capacity, agent.capacity, offer.attributes});
+  }
   offer.agent = agent.id;
   offer.agent_name = agent.id;
   offer.lease = options_.lease;

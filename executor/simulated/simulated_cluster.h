@@ -47,6 +47,9 @@ struct SimulatedClusterOptions {
   // A lease that is over-committed aborts the process, unless this is set: where attempts are given
   // up that may still run, an agent refuses what it has no room for.
   bool refuse_overcommit = false;
+  // Each agent has the attribute "zone" with a number below this, and what comes in its place has
+  // the same; at most as many as there are agents. 0: none has.
+  uint32_t zones = 0;
   // What an agent has is reported before each offer of it; only without leases.
   bool tell_capacity = false;
   absl::Duration latency = absl::ZeroDuration();  // of every message, one way
@@ -95,6 +98,8 @@ class SimulatedCluster : public Cluster, public OfferControl {
   void StepWall(absl::Duration step) { wall_offset_ += step; }
   // How often an agent could not be reached for a while.
   int partitions() const { return partitions_; }
+  // Its place among options.agents; of one that came later, behind them.
+  uint32_t AgentIndex(const AgentId& agent) const { return agent_index_.at(agent); }
 
   absl::Status Start(ClusterListener listener) override;
   void Execute(std::vector<Launch> launches) override;
@@ -122,6 +127,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
   };
   struct Agent {
     AgentId id;
+    uint32_t zone = 0;
     planner::ResourceVector capacity;
     planner::ResourceVector used;
     Backlog queue;
@@ -189,7 +195,7 @@ class SimulatedCluster : public Cluster, public OfferControl {
   void Partition(uint32_t agent);
   void SeeAgain(uint32_t agent);
   std::vector<planner::AttemptId> AttemptsOn(uint32_t agent) const;
-  uint32_t AddAgent(planner::ResourceVector capacity);
+  uint32_t AddAgent(planner::ResourceVector capacity, uint32_t zone);
   void MakeOffer(uint32_t agent);
   void OnDecline(const std::vector<OfferId>& offers);
   void OnRevive();

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from kartograph._local import Service as Service
     from kartograph._local import local as local
     from kartograph._sending import TaskId as TaskId
+    from kartograph._task import Constraint as Constraint
     from kartograph._task import Task as Task
     from kartograph.aio import AsyncExecuter as AsyncExecuter
     from kartograph.errors import KartographError as KartographError
     from kartograph.errors import TaskError as TaskError
 
 _WHERE = {
-    "AsyncExecuter": "aio",
+    "AsyncExecuter": "aio", "Constraint": "_task",
     "Current": "_context", "Graph": "_graph", "KartographError": "errors", "KartographExecutor": "_futures",
     "Node": "_graph", "Progress": "_graph", "Ref": "_blobs", "RemoteTask": "_executer", "Service": "_local",
     "Task": "_task", "TaskError": "errors", "TaskExecuter": "_executer", "TaskId": "_sending", "current": "_context",

@@ -27,6 +27,7 @@ _BY_OUTCOME: dict[int, type[errors.TaskError]] = {
     pb.OUTCOME_GONE: errors.AgentLost,
     pb.OUTCOME_UNREACHABLE: errors.AgentLost,
     pb.OUTCOME_AGENT_FAILED: errors.AgentLost,
+    pb.OUTCOME_PREEMPTED: errors.AgentLost,
 }
 # After these the worker may have said why.
 _HAS_EXCEPTION = frozenset((pb.OUTCOME_EXITED, pb.OUTCOME_SIGNALLED))

@@ -57,12 +57,13 @@ class TaskExecuter:
 
     def __init__(self, service: Where = None, *, token: str | None = None, ca: str | os.PathLike[str] | None = None,
                  queue: str = "", consumer: str = "", name: str = "", labels: Mapping[str, str] | None = None,
-                 share: str = "", **options: Any) -> None:
+                 share: str = "", limits: Mapping[str, float] | None = None, **options: Any) -> None:
         self._options = _task.Options().but(**options)
         self._connection = Connection(service, token=token, ca=ca)
         self._own_queue = not queue
         self.queue = queue or f"python-{new_request_id()}"
         spec = pb.GraphSpec(name=_task.plain_name(name or "python"), client_queue=self.queue, open=True, share=share,
+                            limits=limits or {},
                             title=name if name != _task.plain_name(name or "python") else "", labels=labels or {})
         spec.open_until_idle.FromNanoseconds(int(IDLE * 1e9))
         self._sender = Sender(OpenGraph(self._connection, spec))

@@ -160,7 +160,8 @@ class Graph:
     all its tasks have ended, as this program may have died. `service`, `token` and `ca` are as for TaskExecuter;
     `options` apply to every task that does not say otherwise. `fail_fast` cancels the rest after the first failure.
     With a `queue`, its tasks are delivered there when they end, to a TaskExecuter of that queue. With a `share`, it is
-    charged to that when the cluster is shared out, instead of to its user.
+    charged to that when the cluster is shared out, instead of to its user. With `limits`, its tasks hold no more than
+    that at once: `{"running": 20, "cpu": 64}` is twenty tasks, and 64 of `cpu`.
 
     Safe with threads. Its tasks carry on when this program ends.
     """
@@ -168,10 +169,12 @@ class Graph:
     def __init__(self, name: str = "", service: Where = None, *, token: str | None = None,
                  ca: str | os.PathLike[str] | None = None, open: bool = False,
                  open_until_idle: float | None = None, fail_fast: bool = False, queue: str = "", title: str = "",
-                 labels: Mapping[str, str] | None = None, share: str = "", **options: Any) -> None:
+                 labels: Mapping[str, str] | None = None, share: str = "",
+                 limits: Mapping[str, float] | None = None, **options: Any) -> None:
         options_of_all = _task.Options().but(**options)
         plain = _task.plain_name(name or "python")
         spec = pb.GraphSpec(name=plain, client_queue=queue, open=open, fail_fast=fail_fast, share=share,
+                            limits=limits or {},
                             title=title or (name if name not in ("", plain) else ""), labels=labels or {})
         if open_until_idle is not None:
             seconds = _task.check_seconds(open_until_idle, "open_until_idle")

@@ -43,6 +43,39 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """What an attribute of an agent must be: give exactly one of `equals`, `one_of` and `matches`.
+
+    `attribute` is the name of one that `kartograph status` shows, or "agent.name" or "agent.id"; `matches` a regular
+    expression of RE2 for the whole value. An agent without the attribute is like one whose value is none of these.
+    """
+
+    attribute: str
+    equals: str | None = None
+    one_of: Sequence[str] = ()
+    matches: str | None = None
+    negated: bool = False  # it must not be so
+
+    def check(self) -> None:
+        """Raises TypeError or ValueError for what no service would take."""
+        values = [self.attribute, *self.one_of, *(text for text in (self.equals, self.matches) if text is not None)]
+        if isinstance(self.one_of, str) or not all(isinstance(text, str) for text in values):
+            raise TypeError(f"a constraint is made of strings, and one_of is a list of them, unlike {self!r}")
+        if (self.equals is not None) + bool(self.one_of) + (self.matches is not None) != 1:
+            raise ValueError(f"a constraint has exactly one of equals, one_of and matches, unlike {self!r}")
+
+    def fill(self, message: pb.Constraint) -> None:
+        """Writes it into a message."""
+        message.attribute = self.attribute
+        message.negated = self.negated
+        message.one_of.extend(self.one_of)
+        if self.equals is not None:
+            message.equals = self.equals
+        if self.matches is not None:
+            message.matches = self.matches
+
+
+@dataclass(frozen=True)
 class Options:
     """How to run something; each field as in the contract's TaskSpec. Times are in seconds."""
 
@@ -56,6 +89,9 @@ class Options:
     no_retry_on: Sequence[str] = ()
     priority: int = 0
     cancel_grace: float | None = None
+    constraints: Sequence[Constraint] = ()  # it runs only on agents that meet all of these
+    avoid_last_failure: bool = False  # the next attempt is made on another agent, if there is one
+    preemptible: bool = False  # it may be ended for a task of higher priority, and runs again later
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     python: str = ""  # the interpreter on the agents; default: this one's path
@@ -83,6 +119,10 @@ class Options:
                 check_seconds(getattr(self, name), name)
         if self.expected_duration is not None and check_seconds(self.expected_duration, "expected_duration") == 0:
             raise ValueError("expected_duration is longer than 0 seconds; leave it out where it is not known")
+        for constraint in self.constraints:
+            if not isinstance(constraint, Constraint):
+                raise TypeError(f"constraints are a list of kartograph.Constraint, not of {constraint!r}")
+            constraint.check()
         if self.isolation not in ("worker", "process"):
             raise ValueError(f'isolation is "worker" or "process", not {self.isolation!r}')
         if not isinstance(self.retries, int) or self.retries < 0:
@@ -107,6 +147,10 @@ class Options:
         for name, causes in (("retry_on", self.retry_on), ("no_retry_on", self.no_retry_on)):
             getattr(spec, name).extend([causes] if isinstance(causes, str) else causes)
         spec.priority = self.priority
+        spec.avoid_last_failure = self.avoid_last_failure
+        spec.preemptible = self.preemptible
+        for constraint in self.constraints:
+            constraint.fill(spec.constraints.add())
         spec.labels.update(self.labels)
         spec.command.environment.update(self.environment)
 

@@ -435,6 +435,30 @@ def test_options_become_a_specification():
         _task.Options().but(labels=["a"])
 
 
+def test_constraints_become_a_specification():
+    from kartograph.v1 import task_executer_pb2 as pb
+    spec = pb.TaskSpec()
+    _task.Options(avoid_last_failure=True, constraints=[
+        _task.Constraint("disk", equals="ssd"), _task.Constraint("rack", one_of=["b3", "b4"], negated=True),
+        _task.Constraint("agent.name", matches="node-.*")]).fill(spec)
+    assert spec.avoid_last_failure
+    assert list(spec.constraints) == [pb.Constraint(attribute="disk", equals="ssd"),
+                                      pb.Constraint(attribute="rack", one_of=["b3", "b4"], negated=True),
+                                      pb.Constraint(attribute="agent.name", matches="node-.*")]
+
+
+@pytest.mark.parametrize(("constraint", "error"), [
+    (_task.Constraint("rack"), ValueError),
+    (_task.Constraint("rack", equals="b3", matches="b.*"), ValueError),
+    (_task.Constraint("rack", one_of="b3"), TypeError),
+    (_task.Constraint("rack", equals=3), TypeError),  # type: ignore[arg-type]
+    ({"attribute": "rack", "equals": "b3"}, TypeError),
+])
+def test_constraints_that_are_none(constraint, error):
+    with pytest.raises(error, match="constraint"):
+        _task.Options().but(constraints=[constraint])
+
+
 def test_options_that_do_not_exist_are_named():
     with pytest.raises(TypeError, match="there is no option 'memory'"):
         _task.Options().but(memory=1)

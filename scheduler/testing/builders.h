@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "planner/constraints.h"
 #include "planner/resources.h"
 #include "scheduler/submission.h"
 
@@ -61,6 +62,18 @@ class Task {
     for (const char* word : words) (void)task_.policy.retry.not_on.Add(word);
     return *this;
   }
+  // One more constraint.
+  Task& Where(planner::Constraint constraint) {
+    const auto before = task_.policy.constraints.all();
+    std::vector<planner::Constraint> all(before.begin(), before.end());
+    all.push_back(std::move(constraint));
+    task_.policy.constraints = planner::Constraints(std::move(all));
+    return *this;
+  }
+  Task& AvoidLastFailure() {
+    task_.policy.avoid_last_failure = true;
+    return *this;
+  }
   Task& Losses(int n) {
     task_.policy.max_losses = n;
     return *this;
@@ -84,6 +97,10 @@ class Task {
   }
   Task& Expected(absl::Duration duration) {
     task_.expected_duration = duration;
+    return *this;
+  }
+  Task& Preemptible() {
+    task_.policy.preemptible = true;
     return *this;
   }
   Task& Priority(int priority) {
@@ -116,6 +133,10 @@ class Graph {
   }
   Graph& By(std::string user) {
     graph_.user = std::move(user);
+    return *this;
+  }
+  Graph& Limit(planner::Cap cap) {
+    graph_.cap = std::move(cap);
     return *this;
   }
   Graph& Share(std::string share) {

@@ -84,8 +84,14 @@ void CoreStory::Wait(absl::Duration time) {
   Batch();
 }
 
-void CoreStory::Agent(const std::string& name, planner::ResourceVector resources, int backlog) {
+void CoreStory::Agent(const std::string& name, planner::ResourceVector resources, int backlog,
+                      Attributes attributes) {
   if (!core_->connected()) Connect();
+  Notify(MakeLease(name, std::move(resources), backlog, std::move(attributes)));
+}
+
+executor::Offer CoreStory::MakeLease(const std::string& name, planner::ResourceVector resources,
+                                     int backlog, Attributes attributes) {
   executor::Offer offer;
   offer.id = absl::StrCat("lease of ", name);
   offer.agent = name;
@@ -93,7 +99,8 @@ void CoreStory::Agent(const std::string& name, planner::ResourceVector resources
   offer.resources = std::move(resources);
   offer.lease = true;
   offer.backlog = backlog;
-  Notify(std::move(offer));
+  offer.attributes = std::move(attributes);
+  return offer;
 }
 
 void CoreStory::Offer(const std::string& id, const std::string& agent,

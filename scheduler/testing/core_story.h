@@ -46,7 +46,11 @@ class CoreStory {
   void Connect() { Notify(executor::Connected{}); }
   void Disconnect() { Notify(executor::Disconnected{"gone"}); }
   // A lease of these resources; connects first where that has not been done.
-  void Agent(const std::string& name, planner::ResourceVector resources, int backlog = 0);
+  using Attributes = std::vector<std::pair<std::string, std::string>>;
+  void Agent(const std::string& name, planner::ResourceVector resources, int backlog = 0,
+             Attributes attributes = {});
+  static executor::Offer MakeLease(const std::string& agent, planner::ResourceVector resources,
+                                   int backlog, Attributes attributes);
   // An offer without a lease.
   void Offer(const std::string& offer, const std::string& agent, planner::ResourceVector resources);
   static executor::Offer MakeOffer(const std::string& offer, const std::string& agent,

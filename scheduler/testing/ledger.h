@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "executor/cluster.h"
+#include "planner/constraints.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
@@ -101,6 +102,7 @@ class Ledger {
       } else if (const auto* task = std::get_if<storage::TaskSubmitted>(&record)) {
         ++graphs_.at(task->task.graph()).tasks;
         consumption_[task->task] = task->consumption;
+        constraints_[task->task] = task->policy.constraints;
         after_[task->task] = task->after;
       } else if (const auto* launched = std::get_if<storage::AttemptLaunched>(&record)) {
         OnLaunched(*launched);
@@ -133,6 +135,7 @@ class Ledger {
       if (const auto* update = std::get_if<executor::AttemptUpdate>(&event)) {
         OnUpdate(*update);
       } else if (const auto* offer = std::get_if<executor::Offer>(&event)) {
+        agents_[offer->agent].attributes = offer->attributes;
         if (offer->lease) {
           agents_[offer->agent].lease = offer->resources;
         } else {
@@ -182,6 +185,7 @@ class Ledger {
   enum class Said { kNothing, kWaits, kRuns };
   struct Agent {
     std::optional<planner::ResourceVector> lease;
+    std::vector<std::pair<std::string, std::string>> attributes;  // of the last offer
     // Launched and not ended; what was last reported of it.
     std::map<planner::AttemptId, Said> alive;
     std::map<executor::OfferId, planner::ResourceVector> offers;
@@ -212,6 +216,15 @@ class Ledger {
     pool_used_ += PoolPart(task);
     Agent& agent = agents_[launched.agent];
     agent.alive[launched.attempt] = Said::kNothing;
+    for (const planner::Constraint& constraint : constraints_.at(task).all()) {
+      const bool equal =
+          std::any_of(agent.attributes.begin(), agent.attributes.end(), [&](const auto& a) {
+            return a.first == constraint.attribute && a.second == constraint.values.front();
+          });
+      if (equal == constraint.negated) {
+        Wrong(absl::StrCat(launched.agent, " does not meet that ", constraint.ToString()));
+      }
+    }
     if (agent.lease) CheckLease(launched.agent, agent, task);
   }
 
@@ -252,6 +265,7 @@ class Ledger {
   size_t pruned_ = 0;
   std::map<planner::GraphId, Graph> graphs_;
   std::map<planner::TaskKey, planner::ResourceVector> consumption_;
+  std::map<planner::TaskKey, planner::Constraints> constraints_;  // each that something equals
   std::map<planner::TaskKey, std::vector<planner::TaskIndex>> after_;
   std::map<planner::TaskKey, planner::TaskState> ended_;
   std::set<planner::TaskKey> undelivered_;

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "executor/disk_limits.h"
 #include "executor/mesos/framework/master_address.h"
+#include "planner/cap.h"
 #include "planner/instances.h"
 #include "planner/resources.h"
 #include "service/config/address.h"
@@ -64,10 +65,14 @@ struct ServiceConfig {
   // What this machine offers; nothing: all it has.
   std::optional<planner::Quantity> cpu;
   std::optional<planner::Quantity> ram;
-  planner::ResourceVector resources;  // besides cpu and ram
-  planner::InstanceLists instances;   // of those of them that are indexed
+  planner::ResourceVector resources;              // besides cpu and ram
+  planner::InstanceLists instances;               // of those of them that are indexed
+  std::map<std::string, std::string> attributes;  // of this machine, for constraints
   planner::ResourceVector pools;
   std::map<std::string, double> shares;  // weights of users, and of "@NAME" those of named shares
+  // How long a task waits before preemptible ones of lower priority are ended for it.
+  absl::Duration preempt_after = absl::InfiniteDuration();
+  std::map<std::string, planner::Cap> limits;  // likewise; "*": of all others
   executor::DiskLimits disk_limits;
   uint32_t max_graph_tasks = 1'000'000;
   uint32_t max_streams = 1000;

@@ -71,8 +71,10 @@ class Reader {
 
   // Of what stands in a map.
   static absl::string_view ExampleOf(const Setting& setting) {
-    return absl::string_view(setting.name) == "resource" ? "`gpu: 2` or `gpu: [0, 1]`"
-                                                         : "`db_connections: 40`";
+    const absl::string_view name = setting.name;
+    return name == "resource"    ? "`gpu: 2` or `gpu: [0, 1]`"
+           : name == "attribute" ? "`disk: ssd`"
+                                 : "`db_connections: 40`";
   }
 
   void Read(const Setting& setting, YamlTree::Id value) {

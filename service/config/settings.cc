@@ -10,6 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/duration.h"
+#include "base/utf8.h"
+#include "executor/memory_limits.h"
+#include "planner/constraints.h"
+#include "planner/fair_share.h"
 #include "planner/ids.h"
 #include "planner/names.h"
 #include "service/config/access_settings.h"
@@ -118,6 +122,52 @@ absl::Status SetShare(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Status SetPreemptAfter(absl::string_view text, ServiceConfig& config) {
+  if (text == "never") {
+    config.preempt_after = absl::InfiniteDuration();
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<absl::Duration> duration = ParseDuration(text);
+  if (!duration.ok() || *duration < absl::Seconds(1) || *duration > absl::Hours(24 * 366)) {
+    return Wrong("must be a duration of at least 1s, such as 5m, or never");
+  }
+  config.preempt_after = *duration;
+  return absl::OkStatus();
+}
+
+absl::Status SetUsersLimit(absl::string_view text, ServiceConfig& config) {
+  absl::string_view name, value;
+  constexpr absl::string_view kForm =
+      "must be USER:running=N or USER:RESOURCE=N, such as alice:cpu=64, where USER may be @SHARE, "
+      "or * for all others";
+  if (absl::Status status = ReadNamed(text, kForm, name, value); !status.ok()) return status;
+  const size_t colon = name.find(':');
+  if (colon == absl::string_view::npos) return Wrong(kForm);
+  const absl::string_view user = name.substr(0, colon);
+  const absl::string_view what = name.substr(colon + 1);
+  absl::string_view word = user;
+  absl::ConsumePrefix(&word, "@");
+  if (const std::string problem = planner::ShareNameProblem(word);
+      user != planner::FairShare::kEverybody && !problem.empty()) {
+    return Wrong(absl::StrCat(kForm, "; \"", word, "\" ", problem));
+  }
+  planner::Cap& cap = config.limits[std::string(user)];
+  if (what == planner::Cap::kRunning) {
+    if (!absl::SimpleAtoi(value, &cap.running) || cap.running < 1 ||
+        cap.running > planner::Cap::kMostRunning) {
+      return Wrong(absl::StrCat("must be a whole number from 1 to ", planner::Cap::kMostRunning));
+    }
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<planner::Quantity> quantity = planner::ParseQuantity(value, what);
+  if (!quantity.ok()) return quantity.status();
+  if (quantity->is_zero()) return Wrong("must be more than 0");
+  const absl::StatusOr<planner::Resource> resource = planner::Resource::Intern(what);
+  if (!resource.ok()) return resource.status();
+  cap.resources.Set(*resource, *quantity);
+  return absl::OkStatus();
+}
+
 absl::Status SetResource(absl::string_view text, ServiceConfig& config) {
   absl::string_view name, value;
   constexpr absl::string_view kForm =
@@ -137,6 +187,25 @@ absl::Status SetResource(absl::string_view text, ServiceConfig& config) {
   config.resources.Set(*resource, planner::Quantity::Of(static_cast<int64_t>(instances->size())));
   config.instances[*resource] = *std::move(instances);
   return absl::OkStatus();
+}
+
+absl::Status SetAttribute(absl::string_view text, ServiceConfig& config) {
+  constexpr size_t kMost = 64;
+  absl::string_view name, value;
+  constexpr absl::string_view kForm = "must be NAME=VALUE, such as disk=ssd";
+  if (absl::Status status = ReadNamed(text, kForm, name, value); !status.ok()) return status;
+  for (absl::string_view part : {name, value}) {
+    if (const std::string problem = planner::AttributeValueProblem(part); !problem.empty()) {
+      return Wrong(absl::StrCat(kForm, "; \"", part, "\" ", problem));
+    }
+    if (!IsValidUtf8(part)) return Wrong(absl::StrCat(kForm, ", in UTF-8"));
+  }
+  if (name == planner::kAgentName || name == planner::kAgentId || name == executor::kMemoryLimits) {
+    return Wrong(absl::StrCat(name, " is known of every agent; choose another name"));
+  }
+  config.attributes[std::string(name)] = std::string(value);
+  if (config.attributes.size() <= kMost) return absl::OkStatus();
+  return Wrong(absl::StrCat("this machine can have at most ", kMost, " attributes"));
 }
 
 absl::Status SetMaxGraphTasks(absl::string_view text, ServiceConfig& config) {
@@ -264,6 +333,10 @@ constexpr Setting kSettings[] = {
      "Something else this machine has, such as licences=2, or with a name for each instance, such "
      "as gpu=[0,1]: then each task is given instances for itself. May be given several times.",
      SetResource},
+    {"attribute", "attributes", Kind::kNamed, "NAME=VALUE",
+     "What tasks can ask of this machine in constraints, such as disk=ssd. May be given several "
+     "times.",
+     SetAttribute},
     {"pool", "pools", Kind::kNamed, "NAME=N",
      "A resource that all agents share, such as db_connections=40. May be given several times.",
      SetPool, true},
@@ -271,6 +344,16 @@ constexpr Setting kSettings[] = {
      "How much of the cluster is due to a user, in relation to others, who have 1 each; @NAME=N is "
      "for the graphs that name a share. May be given several times.",
      SetShare, true},
+    {"limit", "limits", Kind::kNamed, "USER:NAME=N",
+     "What a user's tasks may hold at once: USER:running=20 is their number, USER:cpu=64 a "
+     "resource "
+     "or pool. USER may be @NAME, for the graphs that name a share, or * for everybody without "
+     "limits of their own. May be given several times. Default: all there is.",
+     SetUsersLimit, true},
+    {"preempt-after", "preempt-after", Kind::kValue, "TIME",
+     "How long a task waits before tasks of lower priority that are marked `preemptible` are ended "
+     "for it, to run again later; at least 1s. Default never.",
+     SetPreemptAfter, true},
     {"slots", "slots", Kind::kValue, "N",
      "Attempts that run on an agent at once, at most, whatever they consume. Default 1000.",
      SetLimit<&ServiceConfig::slots>, true},

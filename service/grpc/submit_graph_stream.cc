@@ -108,7 +108,8 @@ absl::Status SubmitGraphStream::Take() {
     request_id_ = message_->graph().request_id();
     CheckRequestId(request_id_, problems_);
     digest_.Add(message_->graph().graph());
-    scheduler::GraphSubmission head = ConvertGraph(message_->graph().graph(), "graph", problems_);
+    scheduler::GraphSubmission head =
+        ConvertGraph(message_->graph().graph(), "graph", names_, problems_);
     head.client_queue = StoredName(caller_, head.client_queue);
     head.user = caller_.user;
     graph_.emplace(std::move(head));

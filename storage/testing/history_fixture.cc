@@ -74,6 +74,10 @@ TaskSubmitted SomeTask(planner::GraphId graph, planner::TaskIndex index, std::st
   record.policy.max_losses = 3;
   (void)record.policy.retry.on.Add("64-78");
   (void)record.policy.retry.not_on.Add("SIGKILL");
+  record.policy.avoid_last_failure = true;
+  record.policy.preemptible = true;
+  record.policy.constraints =
+      planner::Constraints({{"rack", planner::Constraint::Operator::kOneOf, true, {"b3", "b4"}}});
   return record;
 }
 
@@ -152,7 +156,10 @@ std::string Describe(const TaskSubmitted& task) {
                       " max_attempts=", task.policy.max_attempts, " priority=", task.priority,
                       " unreachable_timeout=", EncodeDuration(task.policy.unreachable_timeout),
                       " max_losses=", task.policy.max_losses,
-                      " retry=", EncodeRetryRule(task.policy.retry));
+                      " retry=", EncodeRetryRule(task.policy.retry),
+                      " constraints=", EncodeConstraints(task.policy.constraints),
+                      task.policy.avoid_last_failure ? " avoids" : "",
+                      task.policy.preemptible ? " preemptible" : "");
 }
 
 std::string Describe(const AttemptLaunched& launched) {

@@ -201,3 +201,21 @@ def test_sighup_takes_over_new_settings_and_ends_nothing(start, folder):
     eventually(lambda: "with a restart: max-streams default -> 7" in service.stderr(), "the rest is named")
     gate.touch()
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+
+
+def test_tasks_that_are_marked_give_way_to_urgent_ones(start, folder):
+    service = start("--cpu", "2", "--preempt-after", "1s")
+    gate = f"while [ ! -e {folder}/gate ]; do sleep 0.02; done"
+    low = service.submit([task("kept", shell=gate), task("gives_way", shell=gate, preemptible=True, grace=0.1)])
+    for name in ("kept", "gives_way"):
+        service.wait_for_task(low, name, pb.TASK_STATE_RUNNING)
+    high = service.submit([task("urgent", shell=gate, priority=10)])
+    service.wait_for_task(high, "urgent", pb.TASK_STATE_RUNNING)
+    ended = service.task(low, "gives_way")
+    assert ended.state == pb.TASK_STATE_READY
+    assert ended.attempts[0].outcome == pb.OUTCOME_PREEMPTED
+    assert ended.attempts[0].message == f'for "urgent" of {high}, which has priority 10'
+    assert "preempted" in service.cli("status", low, "gives_way").stdout
+    (folder / "gate").touch()
+    for graph in (low, high):
+        assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED

@@ -263,6 +263,6 @@ def test_bash_completes_commands_options_graphs_and_files(shared, folder):
 def test_every_shells_script_names_every_command(shell):
     script = cli("completion", shell, server=NOBODY).stdout
     for command in ("submit", "run", "status", "list", "watch", "cancel", "close", "logs", "result",
-                    "validate", "retry", "completion"):
+                    "validate", "plan", "retry", "completion"):
         assert command in script
     assert cli("completion", "tcsh", server=NOBODY).returncode == WRONG

@@ -9,7 +9,7 @@ import stat
 import grpc
 import pytest
 
-from harness import cli, eventually, task
+from harness import cli, eventually, pb, task
 
 DONE, REFUSED, WRONG = range(3)
 
@@ -162,7 +162,8 @@ def test_the_cluster_is_shared_out_between_users(start):
 
     def rows():
         lines = service.cli("status", "--users").stdout.splitlines()
-        assert lines[0].split() == ["USER", "WEIGHT", "DUE", "HOLDS", "AVERAGE", "GRAPHS", "CONSUMPTION"]
+        assert lines[0].split() == ["USER", "WEIGHT", "DUE", "HOLDS", "AVERAGE", "GRAPHS", "RUNNING",
+                                    "CONSUMPTION", "LIMITS"]
         return {line.split()[0]: re.split(r"  +", line) for line in lines[1:]}
 
     eventually(lambda: {"alice", "@release"} == set(rows()), "both have graphs")
@@ -174,6 +175,51 @@ def test_the_cluster_is_shared_out_between_users(start):
     for graph in ("g1", "g2"):
         assert service.cli("cancel", graph).returncode == DONE
     eventually(lambda: all(row[3] == "0 %" for row in rows().values()), "nothing is held")
+
+
+def test_users_and_graphs_hold_no_more_than_their_limits(start):
+    service = start("--cpu", "16", "--pool", "db=10", "--limit", "alice:running=2", "--limit", "*:db=3")
+    alice, bob = add(service, "alice"), add(service, "bob")
+
+    def submit(user, name, *, head="", consumption="{cpu: 1}"):
+        tasks = "".join(f"- {{name: t{i}, command: [sleep, '60'], consumption: {consumption}}}\n" for i in range(5))
+        (service.folder / "many.yaml").write_text(f"name: {name}\n{head}tasks:\n{tasks}")
+        answer = user.cli("submit", "many.yaml")
+        assert answer.returncode == DONE, answer.stderr
+        return answer.stdout.strip()
+
+    first = submit(alice, "first")
+    second = submit(bob, "second", head="limits: {cpu: 3}\n")
+    third = submit(bob, "third", consumption="{cpu: 1, db: 1}")
+
+    def running(graph):
+        return sum(state == "RUNNING" for state in service.states(graph).values())
+
+    eventually(lambda: [running(graph) for graph in (first, second, third)] == [2, 3, 3],
+               "each has what it may")
+    for graph, why in ((first, "waits for the limit of alice: 2 of 2 tasks run"),
+                       (second, "waits for its graph's limit of cpu: needs 1, 3 of 3 in use"),
+                       (third, "waits for the limit of bob of db: needs 1, 3 of 3 in use")):
+        assert why in service.cli("status", graph).stdout
+        explained = service.call("ExplainTask", pb.ExplainTaskRequest(graph_id=graph, task_name="t4"))
+        assert explained.reasons[0].kind == pb.Reason.LIMIT and explained.reasons[0].text == why
+    rows = [line.split() for line in service.cli("status", "--users").stdout.splitlines()[1:]]
+    assert [(row[0], row[-1]) for row in rows] == [("alice", "running=2"), ("bob", "db=3")]
+    # They hold after a restart, and a limit that is raised lets in what waited.
+    service.kill()
+    service.start()
+    eventually(lambda: [running(graph) for graph in (first, second, third)] == [2, 3, 3], "all are found")
+    refused = service.cli("run", "--resource", "db=4", "true")
+    assert refused.returncode == WRONG and "is more than its user may hold at once" in refused.stderr
+
+
+@pytest.mark.parametrize(("limits", "said"), [
+    ("{running: 0}", 'graph.limits["running"]'), ("{running: 1.5}", "whole number"),
+    ("{cpu: 0}", "more than 0"), ("{'a b': 1}", "resource name"), ("{cpu: -1}", "limits")])
+def test_limits_must_make_sense(service, limits, said):
+    (service.folder / "odd.yaml").write_text(f"name: odd\nlimits: {limits}\ntasks: [{{name: a, command: ['true']}}]\n")
+    refused = service.cli("submit", "odd.yaml", cwd=service.folder)
+    assert refused.returncode in (WRONG, REFUSED) and said in refused.stderr, refused.stderr
 
 
 def test_a_share_must_be_a_word(service):
