@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/duration.h"
+#include "cli/all_pages.h"
 #include "cli/commands.h"
 #include "cli/file_problems.h"
 #include "cli/proto_time.h"
@@ -114,32 +115,25 @@ int Explain(const Context& context, const std::string& graph_name, const std::st
 }
 
 int ListPools(const Context& context) {
-  v1::ListPoolsResponse all;
-  v1::ListPoolsRequest request;
-  request.set_page_size(1000);
-  do {
-    absl::StatusOr<v1::ListPoolsResponse> page = context.client->ListPools(request);
-    if (!page.ok()) return ReportError(context, page.status());
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-    all.clear_next_page_token();
-  } while (!request.page_token().empty());
+  const absl::StatusOr<v1::ListPoolsResponse> all =
+      AllPages(*context.client, &Client::ListPools, v1::ListPoolsRequest());
+  if (!all.ok()) return ReportError(context, all.status());
   if (context.json) {
-    PrintJson(context, all);
+    PrintJson(context, *all);
     return kDone;
   }
-  if (all.pools().empty()) {
+  if (all->pools().empty()) {
     *context.out << "No pools. \"kartograph pool set NAME=NUMBER\" makes one.\n";
     return kDone;
   }
   Table table({"POOL", "IN USE", "WAITING", "CAPACITY FROM"});
-  for (const v1::PoolDetail& pool : all.pools()) {
+  for (const v1::PoolDetail& pool : all->pools()) {
     table.Row({pool.pool().name(), Held(pool.pool()), Count(pool.pool().waiting_tasks(), "task"),
                Origin(pool)});
   }
   *context.out << table.ToString();
   const absl::Time now = absl::Now();
-  for (const v1::PoolDetail& pool : all.pools()) {
+  for (const v1::PoolDetail& pool : all->pools()) {
     if (!pool.holders().empty() || !pool.waiting().empty()) PrintPool(pool, now, context.out);
   }
   return kDone;

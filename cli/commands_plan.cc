@@ -13,6 +13,7 @@
 #include "api/kartograph/v1/plan.pb.h"
 #include "base/duration.h"
 #include "base/utf8.h"
+#include "cli/all_pages.h"
 #include "cli/commands.h"
 #include "cli/field_place.h"
 #include "cli/file_problems.h"
@@ -68,13 +69,10 @@ absl::StatusOr<LearntDurations> AskForDurations(const Context& context, const st
   LearntDurations learnt;
   v1::ListUsageRequest request;
   request.set_graph(graph);
-  request.set_page_size(1000);
-  do {
-    const absl::StatusOr<v1::ListUsageResponse> page = context.client->ListUsage(request);
-    if (!page.ok()) return page.status();
-    for (const v1::KindUsage& kind : page->kinds()) learnt.Add(kind);
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
+  const absl::StatusOr<v1::ListUsageResponse> all =
+      AllPages(*context.client, &Client::ListUsage, request);
+  if (!all.ok()) return all.status();
+  for (const v1::KindUsage& kind : all->kinds()) learnt.Add(kind);
   return learnt;
 }
 

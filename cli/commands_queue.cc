@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "cli/all_pages.h"
 #include "cli/commands.h"
 #include "cli/file_problems.h"
 #include "cli/proto_time.h"
@@ -30,26 +31,19 @@ void PrintFinished(const v1::PopFinishedResponse& popped, std::ostream* out) {
 }  // namespace
 
 int ListQueues(const Context& context) {
-  v1::ListQueuesResponse all;
-  v1::ListQueuesRequest request;
-  request.set_page_size(1000);
-  do {
-    absl::StatusOr<v1::ListQueuesResponse> page = context.client->ListQueues(request);
-    if (!page.ok()) return ReportError(context, page.status());
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-    all.clear_next_page_token();
-  } while (!request.page_token().empty());
+  const absl::StatusOr<v1::ListQueuesResponse> all =
+      AllPages(*context.client, &Client::ListQueues, v1::ListQueuesRequest());
+  if (!all.ok()) return ReportError(context, all.status());
   if (context.json) {
-    PrintJson(context, all);
+    PrintJson(context, *all);
     return kDone;
   }
-  if (all.queues().empty()) {
+  if (all->queues().empty()) {
     *context.out << "No finished tasks wait in any client queue.\n";
     return kDone;
   }
   Table table({"QUEUE", "WAITING", "OLDEST"});
-  for (const v1::ClientQueue& queue : all.queues()) {
+  for (const v1::ClientQueue& queue : all->queues()) {
     table.Row({queue.name(), absl::StrCat(queue.size()), UtcTime(queue.oldest_time())});
   }
   *context.out << table.ToString();

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "base/byte_size.h"
 #include "base/duration.h"
+#include "cli/all_pages.h"
 #include "cli/commands.h"
 #include "cli/proto_time.h"
 #include "cli/report.h"
@@ -35,7 +36,6 @@ void AddRow(const v1::KindUsage& kind, Table& table) {
 
 int Usage(const Context& context, const UsageArguments& arguments) {
   v1::ListUsageRequest request;
-  request.set_page_size(1000);
   if (arguments.names.size() == 2) {
     request.set_graph(arguments.names[0]);
     if (planner::LooksLikeGraphId(arguments.names[0])) {
@@ -45,26 +45,21 @@ int Usage(const Context& context, const UsageArguments& arguments) {
     }
   }
   if (!arguments.names.empty()) request.set_task(arguments.names.back());
-  v1::ListUsageResponse all;
-  do {
-    absl::StatusOr<v1::ListUsageResponse> page = context.client->ListUsage(request);
-    if (!page.ok()) return ReportError(context, page.status());
-    all.MergeFrom(*page);
-    request.set_page_token(page->next_page_token());
-    all.clear_next_page_token();
-  } while (!request.page_token().empty());
+  const absl::StatusOr<v1::ListUsageResponse> all =
+      AllPages(*context.client, &Client::ListUsage, request);
+  if (!all.ok()) return ReportError(context, all.status());
   if (context.json) {
-    PrintJson(context, all);
+    PrintJson(context, *all);
     return kDone;
   }
-  if (all.kinds().empty()) {
+  if (all->kinds().empty()) {
     *context.out << "No task" << (arguments.names.empty() ? "" : " of this kind")
                  << " has succeeded yet.\n";
     return kDone;
   }
   Table table({"GRAPH", "KIND", "RUNS", "TIME", "95 %", "CPU", "95 %", "RAM", "95 %", "PEAK",
                "DECLARED", "PROPOSED"});
-  for (const v1::KindUsage& kind : all.kinds()) AddRow(kind, table);
+  for (const v1::KindUsage& kind : all->kinds()) AddRow(kind, table);
   *context.out << table.ToString();
   return kDone;
 }
