@@ -249,10 +249,11 @@ def test_a_drained_agent_is_not_held_up_by_us_and_not_shown_as_free(mesos):
 def test_tasks_of_a_framework_that_was_torn_down_say_so(mesos, folder):
     cluster, gate, trace = mesos.cluster(), folder / "gate", folder / "trace"
     service = mesos.service(cluster)
-    graph = service.submit([task("a", shell=waits(gate, trace)), task("b", consumption={"cpu": 4})])
-    service.wait_for_task(graph, "a", pb.TASK_STATE_RUNNING)
+    runs = service.submit([task("a", shell=waits(gate, trace))])
+    service.wait_for_task(runs, "a", pb.TASK_STATE_RUNNING)
+    waiting = service.submit([task("b", consumption={"cpu": 4})])  # the whole agent
     cluster.do("/error", message="Framework has been removed")
-    for name in ("a", "b"):
+    for graph, name in ((runs, "a"), (waiting, "b")):
         reason_has(service, graph, name, "not connected", "--mesos-abandon")
     gate.touch()
 
