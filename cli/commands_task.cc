@@ -78,6 +78,10 @@ void PrintSpec(const v1::TaskSpec& spec, std::ostream* out) {
   for (const v1::Constraint& constraint : spec.constraints()) {
     line("constraint", Words(constraint));
   }
+  if (spec.has_spread()) {
+    line("spread", absl::StrCat("at most ", spec.spread().per_agent(), " of group \"",
+                                spec.spread().group(), "\" on an agent"));
+  }
   if (spec.avoid_last_failure()) line("avoid_last_failure", "true");
   if (spec.preemptible()) line("preemptible", "true");
   duration("unreachable_timeout", spec.has_unreachable_timeout(), spec.unreachable_timeout());

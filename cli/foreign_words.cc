@@ -63,6 +63,7 @@ constexpr ForeignKey kForeignKeys[] = {
     {"retry_on", "defaults", " with \"retry_on\" in it"},
     {"no_retry_on", "defaults", " with \"no_retry_on\" in it"},
     {"constraints", "defaults", " with \"constraints\" in it"},
+    {"spread", "defaults", " with \"spread\" in it"},
     {"avoid_last_failure", "defaults", " with \"avoid_last_failure\" in it"},
 };
 

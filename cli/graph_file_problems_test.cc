@@ -176,7 +176,7 @@ tasks:
       "after, consumption, environment, directory, timeout, max_attempts, retry_delay, "
       "max_retry_delay, cancel_grace, priority, unreachable_timeout, max_losses, container, shell, "
       "retry_on, no_retry_on, labels, expected_duration, constraints, avoid_last_failure, "
-      "preemptible, "
+      "preemptible, spread, "
       "title\n"
       "f.yaml:10:11: tasks[1].name: \"b c\" contains an invalid character; allowed are the "
       "letters A to Z and a to z, digits and _ . - / : + @ = , [ ]\n"

@@ -20,6 +20,7 @@
 #include "planner/names.h"
 #include "planner/resources.h"
 #include "planner/retry_rule.h"
+#include "planner/spread.h"
 
 namespace kartograph::cli {
 namespace {
@@ -47,6 +48,7 @@ constexpr absl::string_view kDefaultsKeys[] = {
     "constraints",
     "avoid_last_failure",
     "preemptible",
+    "spread",
 };
 constexpr absl::string_view kTaskKeys[] = {
     "name",
@@ -72,12 +74,14 @@ constexpr absl::string_view kTaskKeys[] = {
     "constraints",
     "avoid_last_failure",
     "preemptible",
+    "spread",
     "title",
 };
 
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
 constexpr absl::string_view kConstraintKeys[] = {"attribute", "equals", "one_of", "matches",
                                                  "negated"};
+constexpr absl::string_view kSpreadKeys[] = {"group", "per_agent"};
 constexpr absl::string_view kVolumeKeys[] = {"host_path", "container_path", "read_only"};
 
 }  // namespace
@@ -200,6 +204,19 @@ void TaskReader::CheckExecLimits(YamlTree::Id map, const FieldPath& path,
   }
 }
 
+template <typename Message>
+void TaskReader::ReadInteger(YamlTree::Id id, const FieldPath& path, int32_t least, int32_t most,
+                             void (Message::*set_field)(int32_t), Message* message) const {
+  const std::string expected = absl::StrCat("a whole number from ", least, " to ", most);
+  int64_t value;
+  if (tree_.kind(id) != Kind::kScalar || tree_.quoted(id) ||
+      !absl::SimpleAtoi(tree_.text(id), &value) || value < least || value > most) {
+    ReportWrongType(tree_, id, path, expected, problems_);
+    return;
+  }
+  (message->*set_field)(static_cast<int32_t>(value));
+}
+
 bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
                             v1::TaskSpec* spec) const {
   const FieldPath field(&path, entry.key);
@@ -241,6 +258,8 @@ bool TaskReader::ReadShared(const MapEntry& entry, const FieldPath& path,
     ReadFailures(entry.value, field, spec->mutable_no_retry_on());
   } else if (entry.key == "constraints") {
     ReadConstraints(entry.value, field, spec);
+  } else if (entry.key == "spread") {
+    ReadSpread(entry.value, field, spec->mutable_spread());
   } else if (entry.key == "avoid_last_failure") {
     bool avoid = false;
     ReadBool(entry.value, field, &avoid);
@@ -366,6 +385,24 @@ void TaskReader::ReadConstraint(YamlTree::Id id, const FieldPath& path,
     problems_->Add(tree_.mark(id), path.ToString(),
                    "needs exactly one of \"equals\", \"one_of\" and \"matches\"");
   }
+}
+
+void TaskReader::ReadSpread(YamlTree::Id id, const FieldPath& path, v1::Spread* spread) const {
+  spread->Clear();
+  for (const MapEntry& entry : ReadMap(tree_, id, path, problems_)) {
+    const FieldPath field(&path, entry.key);
+    if (entry.key == "group") {
+      spread->set_group(ReadChecked(entry.value, field, planner::NameProblem));
+    } else if (entry.key == "per_agent") {
+      ReadInteger(entry.value, field, 1, planner::Spread::kMostPerAgent, &v1::Spread::set_per_agent,
+                  spread);
+    } else {
+      ReportUnknownKey(tree_, entry, path, kSpreadKeys, problems_);
+    }
+  }
+  if (tree_.kind(id) != Kind::kMap || (!spread->group().empty() && spread->per_agent() > 0)) return;
+  problems_->Add(tree_.mark(id), path.ToString(),
+                 "needs both, such as {group: workers, per_agent: 1}");
 }
 
 std::string TaskReader::ReadChecked(YamlTree::Id id, const FieldPath& path,
@@ -642,18 +679,6 @@ void TaskReader::ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_
   } else {
     *(spec->*mutable_field)() = ToProto(*duration);
   }
-}
-
-void TaskReader::ReadInteger(YamlTree::Id id, const FieldPath& path, int32_t least, int32_t most,
-                             void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec) const {
-  const std::string expected = absl::StrCat("a whole number from ", least, " to ", most);
-  int64_t value;
-  if (tree_.kind(id) != Kind::kScalar || tree_.quoted(id) ||
-      !absl::SimpleAtoi(tree_.text(id), &value) || value < least || value > most) {
-    ReportWrongType(tree_, id, path, expected, problems_);
-    return;
-  }
-  (spec->*set_field)(static_cast<int32_t>(value));
 }
 
 }  // namespace kartograph::cli

@@ -66,6 +66,7 @@ class TaskReader {
   void ReadFailures(YamlTree::Id id, const FieldPath& path,
                     google::protobuf::RepeatedPtrField<std::string>* words) const;
   void ReadConstraints(YamlTree::Id id, const FieldPath& path, v1::TaskSpec* spec) const;
+  void ReadSpread(YamlTree::Id id, const FieldPath& path, v1::Spread* spread) const;
   void ReadConstraint(YamlTree::Id id, const FieldPath& path, v1::Constraint* constraint) const;
   // Text of which `problem` says what is wrong.
   std::string ReadChecked(YamlTree::Id id, const FieldPath& path,
@@ -75,8 +76,9 @@ class TaskReader {
   void ReadDuration(YamlTree::Id id, const FieldPath& path, bool zero_allowed,
                     google::protobuf::Duration* (v1::TaskSpec::*mutable_field)(),
                     v1::TaskSpec* spec) const;
+  template <typename Message>
   void ReadInteger(YamlTree::Id id, const FieldPath& path, int32_t least, int32_t most,
-                   void (v1::TaskSpec::*set_field)(int32_t), v1::TaskSpec* spec) const;
+                   void (Message::*set_field)(int32_t), Message* message) const;
   // Reports that `id` is not the text that is expected there.
   void ReportNoText(YamlTree::Id id, const FieldPath& path, absl::string_view expected) const;
   // False, with a problem, where `id` is not text that a process could be given.

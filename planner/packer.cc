@@ -27,8 +27,8 @@ bool LeavesEnough(const ResourceVector::Entry& taken, const ResourceVector& free
 
 Packer::Packer(ResourceVector pools) : pools_(pools), pool_free_(std::move(pools)) {}
 
-Packer::ClassId Packer::Intern(const ResourceVector& consumption, const Constraints& constraints) {
-  auto [it, is_new] = class_ids_.emplace(std::pair(consumption, constraints), 0);
+Packer::ClassId Packer::Intern(const ResourceVector& consumption, const Terms& terms) {
+  auto [it, is_new] = class_ids_.emplace(std::pair(consumption, terms), 0);
   if (!is_new) return it->second;
   if (free_classes_.empty()) {
     it->second = static_cast<ClassId>(classes_.size());
@@ -40,8 +40,9 @@ Packer::ClassId Packer::Intern(const ResourceVector& consumption, const Constrai
   Class& added = classes_[it->second];
   added.interned = true;
   added.whole = consumption;
-  added.constraints = constraints;
-  if (!constraints.empty()) added.eligible = eligibility_.Use(constraints);
+  added.terms = terms;
+  if (!terms.constraints.empty()) added.eligible = eligibility_.Use(terms.constraints);
+  if (!terms.spread.empty()) added.group = spread_.Use(terms.graph, terms.spread.group);
   SplitByPools(added);
   return it->second;
 }
@@ -58,8 +59,9 @@ void Packer::SplitByPools(Class& c) const {
 void Packer::RemoveClass(ClassId id) {
   Class& c = classes_[id];
   if (!c.interned || !ready_.empty(id)) std::abort();
-  class_ids_.erase(std::pair(c.whole, c.constraints));
+  class_ids_.erase(std::pair(c.whole, c.terms));
   if (c.eligible) eligibility_.Release(*c.eligible);
+  if (c.group) spread_.Release(*c.group);
   const bool active = c.active;  // it is in active_ until the next plan
   static const Class blank;      // static, as GCC thinks a local one uninitialized
   c = blank;
@@ -347,16 +349,20 @@ void Packer::SetAccount(GraphId graph, FairShare::Account account, const Cap& ca
   if (cap.any()) capped_[graph].cap = cap;
 }
 
-void Packer::Charge(Lane lane, const ResourceVector& consumption) {
-  shares_.Take(lane.account, consumption);
-  if (lane.capped != 0) capped_.at(lane.capped).holding.Take(consumption);
+void Packer::Charge(Lane lane, const Class& c, AgentId agent) {
+  shares_.Take(lane.account, c.whole);
+  if (lane.capped != 0) capped_.at(lane.capped).holding.Take(c.whole);
+  if (c.group) spread_.Add(*c.group, agent);
 }
 
-void Packer::Refund(GraphId graph, ClassId consumption) {
+void Packer::Refund(GraphId graph, ClassId consumption, AgentId agent) {
   const Lane lane = ready_.LaneOf(graph);
-  const ResourceVector& whole = classes_[consumption].whole;
-  shares_.Give(lane.account, whole);
-  if (lane.capped != 0) capped_.at(lane.capped).holding.Give(whole);
+  const Class& c = classes_[consumption];
+  shares_.Give(lane.account, c.whole);
+  if (lane.capped != 0) capped_.at(lane.capped).holding.Give(c.whole);
+  if (!c.group) return;
+  spread_.Remove(*c.group, agent);
+  MarkFreed(agent);  // for others of the group
 }
 
 bool Packer::IsGraphOverCap(GraphId graph, ClassId consumption) const {
@@ -429,6 +435,7 @@ Packer::Refusal Packer::WhyNoRoom(AgentId id, const ReadyOrder& task, ClassId co
   const Class& c = classes_[consumption];
   if (!IsEligible(id, consumption)) return Refusal::kNotEligible;
   if (agent.slots <= 0) return Refusal::kNoSlot;
+  if (IsSpreadFull(id, consumption)) return Refusal::kSpread;
   if (!c.agent_part.FitsIn(agent.free)) return Refusal::kLacks;
   if (c.expected_us > agent.drain_us) return Refusal::kLeaves;
   if (!agent.reserved) return Refusal::kNone;
@@ -489,7 +496,7 @@ void Packer::Placed(ClassId id, Lane lane, AgentId agent) {
   ready_.RemoveFirst(id, lane);
   Take(agent, id);
   TakePools(id);
-  Charge(lane, classes_[id].whole);
+  Charge(lane, classes_[id], agent);
 }
 
 std::optional<Packer::Placement> Packer::PlaceOneOn(AgentId id) {
@@ -572,13 +579,14 @@ void Packer::PlanBacklog(std::vector<Placement>* placements) {
           // What it begins by itself could take what is kept for another.
           const bool for_others = a.reserved && OrderOf(reservations_.at(candidate)) < head->order;
           return a.usable && !for_others && IsEligible(candidate, head->consumption) &&
-                 c.agent_part.FitsIn(a.capacity) && c.expected_us <= a.drain_us;
+                 !IsSpreadFull(candidate, head->consumption) && c.agent_part.FitsIn(a.capacity) &&
+                 c.expected_us <= a.drain_us;
         });
     if (agent == with_backlog_room_.end()) continue;
     const AgentId chosen = *agent;
     placements->push_back({head->order.task, head->consumption, chosen, true});
     ready_.RemoveFirst(head->consumption, head->lane);
-    Charge(head->lane, c.whole);
+    Charge(head->lane, c, chosen);
     SetBacklogRoom(chosen, agents_[chosen].backlog_room - 1);
     PushHead(head->consumption, head->lane);
   }

@@ -20,8 +20,28 @@
 #include "planner/ids.h"
 #include "planner/ready_tasks.h"
 #include "planner/resources.h"
+#include "planner/spread.h"
+#include "planner/spread_counts.h"
 
 namespace kartograph::planner {
+
+// On which agents a task may be, and how many of its group at once. A value type.
+struct Terms {
+  Constraints constraints = {};
+  Spread spread = {};
+  GraphId graph = 0;  // with `spread`: whose group it is
+  // Tasks that are expected to take long are apart from others, as they are kept off agents that
+  // are taken away soon. 0: it is short, or not known.
+  uint8_t length = 0;
+
+  // Whether it may be anywhere.
+  bool empty() const { return constraints.empty() && spread.empty(); }
+  bool operator==(const Terms&) const = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Terms& t) {
+    return H::combine(std::move(h), t.constraints, t.spread, t.graph, t.length);
+  }
+};
 
 // Holds the ready tasks, grouped by what they consume and on which agents, and what is free on
 // agents and in pools; decides by multi-resource best fit: the agent on which the least is left
@@ -32,7 +52,7 @@ namespace kartograph::planner {
 // Assumes: few distinct consumptions; agents' cpu is the resource that most often decides.
 class Packer {
  public:
-  using ClassId = uint32_t;  // a distinct consumption, with the constraints of who asks for it
+  using ClassId = uint32_t;  // a distinct consumption, on certain agents
   using AgentId = uint32_t;  // small numbers; those of what was removed are used again
 
   static constexpr int kUnlimitedSlots = 1 << 30;
@@ -49,12 +69,13 @@ class Packer {
   explicit Packer(ResourceVector pools);
 
   // --- consumptions ---
-  ClassId Intern(const ResourceVector& consumption, const Constraints& constraints = {});
+  ClassId Intern(const ResourceVector& consumption, const Terms& terms = {});
   const ResourceVector& consumption(ClassId id) const { return classes_[id].whole; }
   // The part that an agent must have, and the part that comes from pools.
   const ResourceVector& agent_part(ClassId id) const { return classes_[id].agent_part; }
   const ResourceVector& pool_part(ClassId id) const { return classes_[id].pool_part; }
-  const Constraints& constraints(ClassId id) const { return classes_[id].constraints; }
+  const Terms& terms(ClassId id) const { return classes_[id].terms; }
+  const Constraints& constraints(ClassId id) const { return classes_[id].terms.constraints; }
   // Removes a consumption of which no task is ready. Its id is used again later.
   void RemoveClass(ClassId id);
   size_t class_count() const { return class_ids_.size(); }
@@ -90,6 +111,14 @@ class Packer {
   // Whether it meets that of them that has this place.
   bool Meets(AgentId agent, ClassId id, size_t place) const {
     return eligibility_.Meets(*classes_[id].eligible, place, agent);
+  }
+  // Whether as many of its group are there as may be.
+  bool IsSpreadFull(AgentId agent, ClassId id) const {
+    const Class& c = classes_[id];
+    return c.group && spread_.On(*c.group, agent) >= c.terms.spread.per_agent;
+  }
+  bool HaveSameGroup(ClassId a, ClassId b) const {
+    return classes_[a].group && classes_[a].group == classes_[b].group;
   }
   // Whether there is an agent that both may have.
   bool HaveCommonAgent(ClassId a, ClassId b) const {
@@ -163,12 +192,13 @@ class Packer {
   FairShare::Account AccountOf(GraphId graph) const { return ready_.AccountOf(graph); }
   // Before a plan: shares are those of this time.
   void AdvanceShares(SteadyTime now);
-  // The graph's account is charged for an attempt, whether it holds its resources already or waits
-  // in a backlog, from its placement on, which does so, to its end. The graph is known here.
-  void Charge(GraphId graph, ClassId consumption) {
-    Charge(ready_.LaneOf(graph), classes_[consumption].whole);
+  // The graph's account is charged for an attempt, and its group has one on the agent, whether it
+  // holds its resources already or waits in a backlog, from its placement on, which does so, to its
+  // end. The graph is known here.
+  void Charge(GraphId graph, ClassId consumption, AgentId agent) {
+    Charge(ready_.LaneOf(graph), classes_[consumption], agent);
   }
-  void Refund(GraphId graph, ClassId consumption);
+  void Refund(GraphId graph, ClassId consumption, AgentId agent);
   // The first that is ready and not over a cap, if any.
   std::optional<ReadyOrder> FirstReady(ClassId id) const {
     if (ready_.empty(id)) return std::nullopt;
@@ -222,6 +252,7 @@ class Packer {
     kNotUsable,
     kNotEligible,  // it does not meet the constraints
     kNoSlot,
+    kSpread,  // as many of its group are there as may be
     kLacks,   // of a resource too little is free
     kLeaves,  // it is not there for long enough
     kKept,    // for what comes before it in order
@@ -279,8 +310,9 @@ class Packer {
     ResourceVector whole;
     ResourceVector agent_part;
     ResourceVector pool_part;
-    Constraints constraints;
+    Terms terms;
     std::optional<Eligibility::SetId> eligible;  // none: there are no constraints
+    std::optional<SpreadCounts::GroupId> group;  // none: it is not spread
     // All agents must be tried; otherwise only those on which something became free.
     bool fresh = true;
     bool interned = false;
@@ -323,7 +355,7 @@ class Packer {
   bool MayFitOnFreed(const Class& c) const;
   void AddHeads(ClassId id);  // of all lanes
   void PushHead(ClassId id, Lane lane);
-  void Charge(Lane lane, const ResourceVector& consumption);
+  void Charge(Lane lane, const Class& c, AgentId agent);
   bool IsGraphOverCap(GraphId graph, ClassId consumption) const;
   void UpdateTotal();
   bool Respects(const Reservation& reservation, const ResourceVector& kept,
@@ -340,8 +372,9 @@ class Packer {
 
   std::vector<Class> classes_;
   std::vector<ClassId> free_classes_;  // slots of classes_ that are not in use
-  absl::flat_hash_map<std::pair<ResourceVector, Constraints>, ClassId> class_ids_;
+  absl::flat_hash_map<std::pair<ResourceVector, Terms>, ClassId> class_ids_;
   Eligibility eligibility_;
+  SpreadCounts spread_;
   std::vector<ClassId> active_;  // those with ready tasks, and some that had
   FairShare shares_;
   bool total_changed_ = true;  // what the shares are of

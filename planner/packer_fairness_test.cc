@@ -43,7 +43,7 @@ class PackerFairnessTest : public ::testing::Test {
   void End(const Packer::Placement& placement) {
     packer_.Give(placement.agent, placement.consumption);
     packer_.GivePools(placement.consumption);
-    packer_.Refund(placement.task.graph(), placement.consumption);
+    packer_.Refund(placement.task.graph(), placement.consumption, placement.agent);
   }
   // The graphs of what is placed, in order.
   std::vector<GraphId> Plan() {

@@ -34,7 +34,8 @@ class World {
       if (Below(4) == 0) v.Set(kDb, Quantity::Of(1 + Below(3)));
       consumptions_.push_back(v);
       constraints_.push_back(AnyConstraints());
-      packer_.Intern(v, constraints_.back());
+      spreads_.push_back(AnySpread());
+      ClassOf(consumptions_.size() - 1);
     }
     const int agents = 1 + Below(most_agents);
     for (int i = 0; i < agents; ++i) AddAgent();
@@ -81,6 +82,18 @@ class World {
     return Constraints(
         {{"zone", Constraint::Operator::kEquals, Below(2) == 0, {absl::StrCat(Below(kZones))}}});
   }
+  Spread AnySpread() {
+    if (Below(3) > 0) return {};
+    return {absl::StrCat("group", Below(2)), 1 + Below(2)};
+  }
+  bool IsFull(size_t consumption, const Agent& agent) const {
+    const Spread& spread = spreads_[consumption];
+    const auto there = std::count_if(running_.begin(), running_.end(), [&](const Running& running) {
+      return &agents_[running.agent] == &agent &&
+             spreads_[running.consumption].group == spread.group;
+    });
+    return !spread.empty() && there >= spread.per_agent;
+  }
   bool IsAllowed(size_t consumption, int zone) const {
     for (const Constraint& constraint : constraints_[consumption].all()) {
       if ((constraint.values.front() == absl::StrCat(zone)) == constraint.negated) return false;
@@ -93,7 +106,9 @@ class World {
     return zone;
   }
   Packer::ClassId ClassOf(size_t consumption) {
-    return packer_.Intern(consumptions_[consumption], constraints_[consumption]);
+    const Spread& spread = spreads_[consumption];
+    return packer_.Intern(consumptions_[consumption],
+                          {constraints_[consumption], spread, spread.empty() ? 0u : 1u});
   }
   const ResourceVector& AgentPart(size_t c) { return packer_.agent_part(ClassOf(c)); }
   const ResourceVector& PoolPart(size_t c) { return packer_.pool_part(ClassOf(c)); }
@@ -113,6 +128,7 @@ class World {
     std::erase_if(running_, [&](const Running& running) {
       if (running.agent != id) return false;
       packer_.GivePools(ClassOf(running.consumption));
+      packer_.Refund(1, ClassOf(running.consumption), id);
       pool_free_ += PoolPart(running.consumption);
       return true;
     });
@@ -137,7 +153,8 @@ class World {
     packer_.RemoveClass(ClassOf(c));
     consumptions_[c] = other;
     constraints_[c] = AnyConstraints();
-    packer_.Intern(other, constraints_[c]);
+    spreads_[c] = AnySpread();
+    ClassOf(c);
   }
   void Scale(const ResourceVector& capacity) {
     for (const auto& e : capacity) {
@@ -163,6 +180,7 @@ class World {
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
     packer_.Give(ended.agent, ClassOf(ended.consumption));
     packer_.GivePools(ClassOf(ended.consumption));
+    packer_.Refund(1, ClassOf(ended.consumption), ended.agent);
     agents_[ended.agent].free += AgentPart(ended.consumption);
     pool_free_ += PoolPart(ended.consumption);
   }
@@ -190,7 +208,7 @@ class World {
   }
 
   bool Fits(size_t consumption, const Agent& agent) {
-    return agent.usable && IsAllowed(consumption, agent.zone) &&
+    return agent.usable && IsAllowed(consumption, agent.zone) && !IsFull(consumption, agent) &&
            AgentPart(consumption).FitsIn(agent.free) && PoolPart(consumption).FitsIn(pool_free_);
   }
   bool FitsAnywhere(size_t consumption) {
@@ -255,6 +273,7 @@ class World {
   ResourceVector scale_;
   std::vector<ResourceVector> consumptions_;
   std::vector<Constraints> constraints_;  // of each
+  std::vector<Spread> spreads_;           // likewise
   std::vector<Agent> agents_;
   std::vector<Task> ready_;
   std::vector<Running> running_;

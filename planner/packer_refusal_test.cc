@@ -77,7 +77,7 @@ class RefusalTest : public ::testing::TestWithParam<int> {
         if (OneIn(2)) packer_.ReleasePools();
         return;
       default: {
-        const Packer::ClassId id = packer_.Intern(Some(), SomeConstraints());
+        const Packer::ClassId id = packer_.Intern(Some(), {SomeConstraints()});
         packer_.SetExpected(id, Any(0, 120), Any(0, 60));
         const TaskKey task = TaskKey::Of(static_cast<GraphId>(Any(1, 3)), next_++);
         packer_.AddReady(id, {Any(0, 2), static_cast<uint32_t>(Any(1, 4)), task});

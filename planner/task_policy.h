@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "planner/constraints.h"
 #include "planner/retry_rule.h"
+#include "planner/spread.h"
 
 namespace kartograph::planner {
 
@@ -35,13 +36,14 @@ struct TaskPolicy {
   bool preemptible = false;
   // Which agents it may run on.
   Constraints constraints = {};
+  Spread spread = {};
 
   bool operator==(const TaskPolicy&) const = default;
   template <typename H>
   friend H AbslHashValue(H h, const TaskPolicy& p) {
     return H::combine(std::move(h), p.timeout, p.retry_delay, p.max_retry_delay, p.cancel_grace,
                       p.unreachable_timeout, p.max_attempts, p.max_losses, p.retry,
-                      p.avoid_last_failure, p.preemptible, p.constraints);
+                      p.avoid_last_failure, p.preemptible, p.constraints, p.spread);
   }
 };
 

@@ -6,7 +6,7 @@
 
 namespace kartograph::scheduler {
 
-// In the order in which they are looked for, but for the last two: the first one counts.
+// In the order in which they are looked for, but for the last three: the first one counts.
 enum class AgentObstacle : uint8_t {
   kNone,
   kAway,        // it is not connected
@@ -22,8 +22,9 @@ enum class AgentObstacle : uint8_t {
   kBusy,        // the task is launched alone, and something runs there
   kClosed,      // its cluster offers nothing of it, and says why; looked for after kTooSmall
   kConstraint,  // it does not meet the task's constraints; looked for after kAway
+  kSpread,      // as many of the task's group are there as may be; looked for after kNoSlot
 };
-inline constexpr int kAgentObstacles = 14;
+inline constexpr int kAgentObstacles = 15;
 
 }  // namespace kartograph::scheduler
 

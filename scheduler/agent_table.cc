@@ -346,6 +346,7 @@ absl::Duration AgentTable::BusyFor() const {
 void AgentTable::OnFailed(Index index, std::string reason, const Instant& now) {
   Agent& agent = At(index);
   agent.failure = std::move(reason);
+  agent.suspected = false;
   if (agent.set_aside_until) return;  // more of what was launched on it before
   const absl::Duration back_off = std::min(
       kFirstSetAside * static_cast<double>(1 << std::min(agent.failures, 20)), kLongestSetAside);
@@ -354,6 +355,23 @@ void AgentTable::OnFailed(Index index, std::string reason, const Instant& now) {
   set_aside_.insert({agent.set_aside_until->steady, index});
   on_probation_.erase(index);
   Refresh(index);
+}
+
+bool AgentTable::OnSuspected(Index index, planner::TaskKey task, absl::string_view what,
+                             const Instant& now) {
+  Agent& agent = At(index);
+  std::erase_if(agent.suspicions, [&](const auto& suspicion) {
+    return suspicion.second == task || suspicion.first + kSuspicionLasts <= now.steady;
+  });
+  if (!agent.suspicions.empty() && now.steady < agent.suspicions.back().first + kOneIncident) {
+    return false;
+  }
+  agent.suspicions.emplace_back(now.steady, task);
+  if (agent.suspicions.size() < kSuspectedBy) return false;
+  OnFailed(index, absl::StrCat("attempts of ", agent.suspicions.size(), " tasks ", what), now);
+  agent.suspected = true;
+  agent.suspicions.clear();
+  return true;
 }
 
 void AgentTable::OnStarted(Index index) {

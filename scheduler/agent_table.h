@@ -13,6 +13,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "executor/backlog.h"
@@ -55,8 +56,11 @@ struct Agent {
   std::optional<executor::HostReport> host_before;
   std::optional<absl::Time> unreachable_since;  // set: it does not answer
   std::optional<Instant> set_aside_until;
-  std::string failure;  // the reason of the last one, as it gave it
-  std::string closed;   // as in AgentCapacity
+  std::string failure;     // the reason of the last one, as it gave it,
+  bool suspected = false;  // or what was suspected of it, for people
+  // Tasks of which an attempt failed there in a way that may be its own, and when.
+  std::vector<std::pair<SteadyTime, planner::TaskKey>> suspicions;
+  std::string closed;  // as in AgentCapacity
 
   // Offers can be used, or a lease.
   bool has_room() const { return connected && (lease || !offers.empty()); }
@@ -71,6 +75,10 @@ class AgentTable {
   static constexpr absl::Duration kForgetAfter = absl::Hours(1);
   static constexpr absl::Duration kFirstSetAside = absl::Seconds(1);
   static constexpr absl::Duration kLongestSetAside = absl::Minutes(5);
+  // See OnSuspected.
+  static constexpr size_t kSuspectedBy = 3;
+  static constexpr absl::Duration kSuspicionLasts = absl::Minutes(10);
+  static constexpr absl::Duration kOneIncident = absl::Seconds(1);
 
   // `packer` outlives this; it is kept up to date with what is free where. At most `slots` attempts
   // hold resources on an agent at once, whatever they consume.
@@ -133,6 +141,11 @@ class AgentTable {
   // --- agents that fail, and those kept for one attempt ---
   // It could not start an attempt: sets it aside, for longer each time.
   void OnFailed(Index index, std::string reason, const Instant& now);
+  // An attempt failed there in a way that may be the agent's own doing or the task's. When that has
+  // happened to kSuspectedBy different tasks within kSuspicionLasts, it is the agent's: it is set
+  // aside. What comes within kOneIncident has one cause and counts once. Whether that changes
+  // anything.
+  bool OnSuspected(Index index, planner::TaskKey task, absl::string_view what, const Instant& now);
   // It started one.
   void OnStarted(Index index);
   // Ends what is due; whether anything was.

@@ -86,7 +86,7 @@ void AttemptTable::Adopt(AttemptId id, AgentTable::Index agent,
                          int64_t expected_us) {
   Add(id, agent, consumption, alone, launch_time, expected_us);
   packer_.TakePools(consumption);
-  packer_.Charge(id.task().graph(), consumption);
+  packer_.Charge(id.task().graph(), consumption, agent);
   agents_.Hold(agent, consumption);
   NotePools(id, consumption);
 }
@@ -196,7 +196,7 @@ Attempt AttemptTable::End(AttemptId id, bool agent_goes_on) {
     attempts_.at(*moved).place = ended.place;
   }
   if (ended.alone) agents_.Reserve(ended.agent, false);
-  packer_.Refund(id.task().graph(), ended.consumption);
+  packer_.Refund(id.task().graph(), ended.consumption, ended.agent);
   if (ended.in_backlog()) {
     agents_.LeaveBacklog(ended.agent);
   } else {

@@ -8,8 +8,8 @@
 namespace kartograph::scheduler {
 
 ConsumptionTable::Id ConsumptionTable::Intern(const planner::ResourceVector& consumption,
-                                              const planner::Constraints& constraints) {
-  const Id id = packer_.Intern(consumption, constraints);
+                                              const planner::Terms& terms) {
+  const Id id = packer_.Intern(consumption, terms);
   if (entries_.size() <= id) entries_.resize(id + 1);
   Entry& entry = entries_[id];
   if (entry.users == 0 && !entry.unused) {
@@ -40,6 +40,19 @@ void ConsumptionTable::Release(Id id) {
   }
 }
 
+int ConsumptionTable::LengthOf(int64_t expected_us) {
+  int length = 0;
+  for (int64_t least = 60'000'000; expected_us > least && length + 1 < kLengths; least *= 4) {
+    ++length;
+  }
+  return length;
+}
+
+void ConsumptionTable::NoteExpected(Id id, int64_t expected_us) {
+  absl::Duration& longest = entries_[id].longest_expected;
+  longest = std::max(longest, absl::Microseconds(expected_us));
+}
+
 void ConsumptionTable::NoteTimeout(Id id, absl::Duration timeout) {
   // Without a limit it is taken to run for an hour.
   absl::Duration& longest = entries_[id].longest_timeout;
@@ -54,6 +67,7 @@ void ConsumptionTable::LearnWallTime(Id id, double microseconds) {
 
 absl::Duration ConsumptionTable::ExpectedWallTime(Id id) const {
   const Entry& entry = entries_[id];
+  if (entry.longest_expected > absl::ZeroDuration()) return entry.longest_expected;
   return entry.mean_wall_us > 0 ? absl::Microseconds(2 * entry.mean_wall_us)
                                 : entry.longest_timeout;
 }
@@ -65,7 +79,8 @@ std::optional<absl::Duration> ConsumptionTable::LearntWallTime(Id id) const {
 }
 
 absl::Duration ConsumptionTable::TypicalWallTime(Id id) const {
-  return LearntWallTime(id).value_or(kUnknownWallTime);
+  const absl::Duration expected = entries_[id].longest_expected;
+  return LearntWallTime(id).value_or(expected > absl::ZeroDuration() ? expected : kUnknownWallTime);
 }
 
 void ConsumptionTable::RefreshExpected() {

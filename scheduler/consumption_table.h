@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "planner/constraints.h"
 #include "planner/packer.h"
 #include "planner/resources.h"
 
@@ -33,11 +32,17 @@ class ConsumptionTable {
   explicit ConsumptionTable(planner::Packer* packer) : packer_(*packer) {}
 
   // Valid until the last of its users has released it, or the next Intern where there are none.
-  Id Intern(const planner::ResourceVector& consumption,
-            const planner::Constraints& constraints = {});
+  Id Intern(const planner::ResourceVector& consumption, const planner::Terms& terms = {});
   void AddUser(Id id);
   void Release(Id id);
 
+  // Terms::length of a task that is expected to take so long: longer than a minute, four of those,
+  // sixteen and so on.
+  static constexpr int kLengths = 7;
+  static int LengthOf(int64_t expected_us);
+
+  // Tasks of it are expected to take so long, where their length is not 0.
+  void NoteExpected(Id id, int64_t expected_us);
   // Tasks of it may run this long.
   void NoteTimeout(Id id, absl::Duration timeout);
   // One of them did.
@@ -61,6 +66,7 @@ class ConsumptionTable {
     // Newer ones weigh more; 0: none has ended yet.
     double mean_wall_us = 0;
     absl::Duration longest_timeout;
+    absl::Duration longest_expected;  // zero: their length is 0
   };
 
   planner::Packer& packer_;

@@ -59,5 +59,17 @@ TEST(ConsumptionTableTest, ManyUsersCountAsMany) {
   EXPECT_EQ(table.users(id), 0);
 }
 
+TEST(ConsumptionTableTest, LengthsAreFourTimesAsLongEach) {
+  const auto length = [](absl::Duration expected) {
+    return ConsumptionTable::LengthOf(absl::ToInt64Microseconds(expected));
+  };
+  EXPECT_EQ(length(absl::ZeroDuration()), 0) << "not known";
+  EXPECT_EQ(length(absl::Minutes(1)), 0);
+  EXPECT_EQ(length(absl::Minutes(1) + absl::Microseconds(1)), 1);
+  EXPECT_EQ(length(absl::Minutes(4)), 1);
+  EXPECT_EQ(length(absl::Minutes(5)), 2);
+  EXPECT_EQ(length(absl::Hours(24 * 30)), ConsumptionTable::kLengths - 1);
+}
+
 }  // namespace
 }  // namespace kartograph::scheduler

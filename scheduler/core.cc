@@ -442,7 +442,25 @@ void Core::LearnFromEnd(const AttemptUpdate& update, const Attempt& attempt, con
     agents_.OnFailed(attempt.agent, update.message, turn.now);
     turn.step.cluster_changed = true;
   } else if (update.start_time != absl::InfinitePast() && !attempt.running()) {
-    agents_.OnStarted(attempt.agent);
+    OnStarted(update.attempt.task(), attempt.agent, turn);
+  }
+  // A task that is launched alone is suspected itself, and an agent that is gone needs no rest.
+  if (planner::IsLostWithAgent(update.outcome) && !attempt.in_backlog() && !attempt.alone &&
+      agents_[attempt.agent].connected &&
+      agents_.OnSuspected(attempt.agent, update.attempt.task(), "were lost", turn.now)) {
+    turn.step.cluster_changed = true;
+  }
+}
+
+void Core::OnStarted(TaskKey task, AgentTable::Index agent, const Turn& turn) {
+  agents_.OnStarted(agent);
+  if (!graphs_.task(task).not_started) return;
+  // So it was the other agent's doing that its program could not be started there.
+  const std::optional<AgentTable::Index> avoided = agents_.Find(graphs_.avoided_agent(task));
+  if (avoided && *avoided != agent &&
+      agents_.OnSuspected(*avoided, task, "could not be started, but could on other agents",
+                          turn.now)) {
+    turn.step.cluster_changed = true;
   }
 }
 
@@ -461,7 +479,7 @@ void Core::OnAttemptAlive(const AttemptUpdate& update, const Turn& turn) {
   }
   if (attempts_.SetNote(id, update.message)) turn.step.changed_tasks.push_back(id.task());
   if (!attempts_.SetRunning(id, update.start_time)) return;
-  agents_.OnStarted(agent);
+  OnStarted(id.task(), agent, turn);
   graphs_.SetRunning(id.task(), turn);
 }
 
@@ -578,7 +596,7 @@ void Core::Refuse(const planner::Packer::Placement& placement, const Turn& turn)
     packer_.Give(placement.agent, placement.consumption);
     packer_.GivePools(placement.consumption);
   }
-  packer_.Refund(placement.task.graph(), placement.consumption);
+  packer_.Refund(placement.task.graph(), placement.consumption, placement.agent);
   packer_.AddReady(placement.consumption, graph.ready_key(placement.task.index()));
   graphs_.CancelOne(graph, placement.task.index(), graph.cancel_reason, turn);
 }

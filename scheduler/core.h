@@ -201,6 +201,8 @@ class Core : public Snapshots {
   void OnAttempt(executor::AttemptUpdate update, const Turn& turn);
   void OnAttemptEnded(executor::AttemptUpdate update, const Turn& turn);
   void OnAttemptAlive(const executor::AttemptUpdate& update, const Turn& turn);
+  // An attempt of the task has been started on this agent.
+  void OnStarted(planner::TaskKey task, AgentTable::Index agent, const Turn& turn);
   void LearnFromEnd(const executor::AttemptUpdate& update, const Attempt& attempt,
                     const Turn& turn);
   void GiveUpUnreachable(const Turn& turn);

@@ -205,7 +205,7 @@ TEST_F(ConstraintsTest, AGraphHasALimitedNumberOfDifferentOnes) {
   }
   const absl::Status refused = TrySubmit(Graph(tasks));
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(refused.message(), HasSubstr("1001 different sets of constraints"));
+  EXPECT_THAT(refused.message(), HasSubstr("1001 different constraints and spreads"));
   tasks.pop_back();
   Submit(Graph(tasks).Open());
   EXPECT_TRUE(Add(Task("known").Where(Rack("7"))).ok());

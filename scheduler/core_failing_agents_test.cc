@@ -27,6 +27,91 @@ class FailingAgentTest : public ::testing::Test, protected CoreStory {
   }
 };
 
+// Starts a task of its own on m, as long as that has room.
+class SuspectedAgentTest : public FailingAgentTest {
+ protected:
+  SuspectedAgentTest() {
+    Agent("m", Cpu(2));
+    Agent("n", Cpu(9));
+  }
+  void SubmitOn(const std::string& agent, const std::string& task) {
+    Submit(Graph({Task(task).Attempts(3).Where(
+        {"agent.name", planner::Constraint::Operator::kOneOf, false, {agent, "n"}})}));
+    Started();
+    ASSERT_EQ(AgentOf(task), agent);
+  }
+  // A task whose program is not on m and is on n.
+  void FailsOnlyOnM(const std::string& task) {
+    SubmitOn("m", task);
+    Ends(task, Outcome::kNotStarted, "no program");
+    ASSERT_EQ(AgentOf(task), "n");
+    Runs(task);
+    Succeeds(task);
+    Wait(absl::Minutes(1));
+  }
+};
+
+TEST_F(SuspectedAgentTest, ThreeTasksThatCouldBeStartedElsewhereSetItAside) {
+  FailsOnlyOnM("a");
+  FailsOnlyOnM("b");
+  EXPECT_EQ(Snapshot("m").failure, "");
+  SubmitOn("m", "c");
+  Ends("c", Outcome::kNotStarted, "no program");
+  Runs("c");
+  EXPECT_EQ(Snapshot("m").failure,
+            "attempts of 3 tasks could not be started, but could on other agents");
+  EXPECT_EQ(Snapshot("m").set_aside_until, now().wall + AgentTable::kFirstSetAside);
+  Wait(absl::Seconds(1));
+  Submit(Graph({Task("d"), Task("e")}));
+  EXPECT_THAT(Started(), SizeIs(2));
+  EXPECT_NE(AgentOf("d"), AgentOf("e")) << "one attempt at a time";
+  LoseAgent("n");
+  Submit(Graph({Task("f")}));
+  EXPECT_THAT(Reason("f"), HasSubstr("waits for agent m, where attempts of 3 tasks could not be "
+                                     "started, but could on other agents; one attempt is tried"));
+  EXPECT_TRUE(core().CheckInvariants().ok());
+}
+
+TEST_F(SuspectedAgentTest, ATaskWhoseProgramIsNowhereBlamesNobody) {
+  for (const char* task : {"a", "b", "c", "d"}) {
+    SubmitOn("m", task);
+    Ends(task, Outcome::kNotStarted, "no program");
+    Ends(task, Outcome::kNotStarted, "no program");
+    EXPECT_EQ(State(task), "failed");
+    Wait(absl::Minutes(1));
+  }
+  EXPECT_EQ(Snapshot("m").failure, "");
+  EXPECT_EQ(Snapshot("n").failure, "");
+}
+
+TEST_F(SuspectedAgentTest, WhatIsLongAgoIsForgotten) {
+  FailsOnlyOnM("a");
+  FailsOnlyOnM("b");
+  Wait(AgentTable::kSuspicionLasts);
+  FailsOnlyOnM("c");
+  EXPECT_EQ(Snapshot("m").failure, "");
+}
+
+TEST_F(SuspectedAgentTest, AttemptsThatAreLostWhileTheAgentGoesOnSetItAside) {
+  for (const char* task : {"a", "b", "c"}) {
+    EXPECT_EQ(Snapshot("m").failure, "");
+    SubmitOn("m", task);
+    Runs(task);
+    Ends(task, Outcome::kLost, "its executor ended");
+    Succeeds(task);
+    Wait(absl::Minutes(1));
+  }
+  EXPECT_EQ(Snapshot("m").failure, "attempts of 3 tasks were lost");
+}
+
+TEST_F(SuspectedAgentTest, WhatIsLostAtOnceCountsOnce) {
+  LoseAgent("n");
+  Agent("m", Cpu(9));
+  Submit(Graph({Task("a"), Task("b"), Task("c"), Task("d")}));
+  for (const char* task : {"a", "b", "c", "d"}) Ends(task, Outcome::kLost);
+  EXPECT_EQ(Snapshot("m").failure, "");
+}
+
 TEST_F(FailingAgentTest, TheTaskIsTriedElsewhereAtOnceAndSpendsNothing) {
   Agent("m", Cpu(1));
   Submit(Graph({Task("a")}));

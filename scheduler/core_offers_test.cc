@@ -305,6 +305,33 @@ TEST_F(MaintenanceTest, WhatIsKnownToBeShortGoesThere) {
   EXPECT_THAT(Started(), ElementsAre("t1"));
 }
 
+TEST_F(MaintenanceTest, WhatIsExpectedToTakeLongIsKeptOffAndShorterTasksGoThere) {
+  Submit(Graph({Task("learned")}));
+  Offer("first", "n", Cpu(1));
+  Succeeds("learned", absl::Seconds(10));
+  Started();
+  Submit(Graph({Task("long").Expected(absl::Hours(2)).Priority(1),
+                Task("longer").Expected(absl::Hours(3)).Priority(1), Task("short")}));
+  Leaving(absl::Minutes(30));
+  EXPECT_THAT(Started(), ElementsAre("short"));
+  EXPECT_EQ(Reason("long"),
+            "waits for another agent: m is about to be taken away for maintenance at "
+            "2023-11-14T22:43:20Z, and this is expected to run for 3h");
+  Leaving(absl::Hours(3));
+  EXPECT_THAT(Started(), ElementsAre("long"));
+}
+
+TEST_F(MaintenanceTest, TheSameOfATaskThatIsAdded) {
+  Submit(Graph({Task("learned")}).Open());
+  Offer("first", "n", Cpu(1));
+  Succeeds("learned", absl::Seconds(10));
+  Started();
+  ASSERT_TRUE(Add(Task("long").Expected(absl::Hours(2)).Priority(1)).ok());
+  ASSERT_TRUE(Add(Task("short")).ok());
+  Leaving(absl::Minutes(30));
+  EXPECT_THAT(Started(), ElementsAre("short"));
+}
+
 TEST_F(MaintenanceTest, TimePassesAndPlansMayChange) {
   Agent("n", Cpu(1));
   Submit(Graph(Many(3, Cpu(1))));

@@ -168,6 +168,7 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
       // None is in zone 3.
       if (OneIn(3)) task.Where({"zone", Operator::kEquals, OneIn(3), {AnyZone(3)}});
       if (OneIn(3)) task.AvoidLastFailure();
+      if (OneIn(4)) task.Spread(absl::StrCat("group", Any(1, 2)), Any(1, 2));
       if (i > 0 && OneIn(3)) task.After({absl::StrCat("t", Any(0, i - 1))});
       tasks.push_back(task);
     }
@@ -275,6 +276,7 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
       case AgentObstacle::kLacks:
       case AgentObstacle::kNoSlot:
       case AgentObstacle::kBusy:
+      case AgentObstacle::kSpread:
         return EndAll(why.best->holders);
       case AgentObstacle::kAlone:
         // It is emptied for a suspect, or runs one.

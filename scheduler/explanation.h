@@ -13,6 +13,7 @@
 #include "planner/cap.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
+#include "planner/spread.h"
 #include "planner/states.h"
 #include "scheduler/agent_obstacle.h"
 
@@ -123,10 +124,13 @@ struct NoAgent {
     std::string name;
     AgentObstacle obstacle = AgentObstacle::kNone;
     std::vector<Shortage> shortages;  // kLacks; those of which the greatest part is missing first
-    Holders holders;                  // kLacks: of the first of these; kNoSlot and kBusy: of slots
-    int slots = 0;                    // kNoSlot
-    std::string failure;              // kFailing: what it said; kClosed: why; and
-    std::optional<absl::Time> set_aside_until;             // none: it gets one attempt at a time
+    // kLacks: of the first of these; kNoSlot and kBusy: of slots; kSpread: of the group.
+    Holders holders;
+    planner::Spread spread;                     // kSpread
+    int slots = 0;                              // kNoSlot
+    std::string failure;                        // kFailing: what it said; kClosed: why; and
+    bool suspected = false;                     // kFailing: it did not say so itself
+    std::optional<absl::Time> set_aside_until;  // none: it gets one attempt at a time
     absl::Time unavailable_from = absl::InfiniteFuture();  // kLeaves
     absl::Duration expected;                               // kLeaves: how long it would run
     std::optional<NamedTask> kept_for;                     // kKept; kAlone: none while it empties

@@ -217,11 +217,12 @@ std::string Line::operator()(const NoAgent& why) const {
     case AgentObstacle::kNotOffered:
       return absl::StrCat("waits for an offer of an agent with ", free_at_once);
     case AgentObstacle::kFailing:
-      return absl::StrCat("waits for agent ", agent.name,
-                          ", which could not start an attempt: ", agent.failure,
-                          agent.set_aside_until
-                              ? absl::StrCat("; it is tried again at ", Utc(*agent.set_aside_until))
-                              : "; one attempt is tried at a time");
+      return absl::StrCat(
+          "waits for agent ", agent.name,
+          agent.suspected ? ", where " : ", which could not start an attempt: ", agent.failure,
+          agent.set_aside_until
+              ? absl::StrCat("; it is tried again at ", Utc(*agent.set_aside_until))
+              : "; one attempt is tried at a time");
     case AgentObstacle::kLeaves:
       return absl::StrCat("waits for another agent: ", agent.name,
                           " is about to be taken away for maintenance at ",
@@ -230,6 +231,10 @@ std::string Line::operator()(const NoAgent& why) const {
     case AgentObstacle::kNoSlot:
       return absl::StrCat("waits for a slot: agent ", agent.name, " runs ", agent.holders.count,
                           " attempts, as many as it may (kartographd --slots)");
+    case AgentObstacle::kSpread:
+      return absl::StrCat("waits for an agent with less of group \"", agent.spread.group,
+                          "\", of which at most ", agent.spread.per_agent, " may be on each; on ",
+                          agent.name, ": ", HeldBy(agent.holders, std::nullopt));
     case AgentObstacle::kAlone:
       return absl::StrCat("waits for agent ", agent.name,
                           agent.kept_for
@@ -275,7 +280,7 @@ absl::string_view WhyOut(AgentObstacle obstacle) {
     case AgentObstacle::kNotOffered:
       return "without an offer";
     case AgentObstacle::kFailing:
-      return "set aside, as attempts could not be started there";
+      return "set aside, as attempts failed there by its own fault";
     case AgentObstacle::kAlone:
       return "kept for one task alone";
     case AgentObstacle::kNoSlot:
@@ -292,6 +297,8 @@ absl::string_view WhyOut(AgentObstacle obstacle) {
       return "of which its cluster offers nothing";
     case AgentObstacle::kConstraint:
       return "ruled out by its constraints";
+    case AgentObstacle::kSpread:
+      return "with as many of its group as may be";
   }
   return "";
 }

@@ -17,19 +17,21 @@ using planner::TaskState;
 // As GraphDraft::Prepare checks it of a whole graph.
 absl::Status GraphTable::CheckConstraints(const LiveGraph& graph,
                                           const std::vector<TaskSubmission>& tasks) const {
-  absl::flat_hash_set<planner::Constraints> sets;
+  absl::flat_hash_set<std::pair<planner::Constraints, planner::Spread>> sets;
   for (const TaskSubmission& task : tasks) {
-    if (!task.policy.constraints.empty()) sets.insert(task.policy.constraints);
+    const planner::TaskPolicy& policy = task.policy;
+    if (policy.constraints.empty() && policy.spread.empty()) continue;
+    sets.emplace(policy.constraints, policy.spread);
   }
   if (sets.empty()) return absl::OkStatus();
   for (const auto& [consumption, unfinished] : graph.consumptions) {
-    const planner::Constraints& constraints = parts_.packer->constraints(consumption);
-    if (!constraints.empty()) sets.insert(constraints);
+    const planner::Terms& terms = parts_.packer->terms(consumption);
+    if (!terms.empty()) sets.emplace(terms.constraints, terms.spread);
   }
   if (sets.size() <= planner::kMaxGraphConstraints) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("the tasks of a graph can have at most ", planner::kMaxGraphConstraints,
-                   " different sets of constraints; with these it would have ", sets.size()));
+                   " different constraints and spreads; with these it would have ", sets.size()));
 }
 
 TaskKey GraphTable::AddTasks(LiveGraph& graph, std::vector<TaskSubmission> tasks,
@@ -83,13 +85,16 @@ void GraphTable::Add(LiveGraph& graph, TaskSubmission task, const std::vector<Ta
   const TaskIndex index = static_cast<TaskIndex>(graph.tasks.size());
   LiveTask& live = graph.tasks.emplace_back();
   live.priority = task.priority;
-  live.consumption =
-      UseConsumption(graph, task.consumption, task.policy.constraints, task.policy.timeout);
   live.policy = graph.InternPolicy(task.policy);
   graph.AddResources(task.consumption);
   graph.AppendName(task.name);
   graph.kinds.Add(task.name, planner::ConsumptionText(task.consumption), task.expected_duration);
   graph.kinds.Estimate(parts_.usage);
+  const int64_t expected_us = graph.kinds.ExpectedUs(index);
+  const int length = ConsumptionTable::LengthOf(expected_us);
+  live.consumption = UseConsumption(graph, task.consumption, task.policy.constraints,
+                                    task.policy.spread, length, task.policy.timeout);
+  if (length > 0) parts_.consumptions->NoteExpected(live.consumption, expected_us);
   CountUnfinished(graph, index, 1);
   ++graph.counts.total;
   ++counts_.total;

@@ -1,6 +1,7 @@
 #include "scheduler/graph_table.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
@@ -118,8 +119,11 @@ std::vector<planner::ResourceVector> GraphTable::NeedsOf(
 planner::Packer::ClassId GraphTable::UseConsumption(LiveGraph& graph,
                                                     const planner::ResourceVector& consumption,
                                                     const planner::Constraints& constraints,
+                                                    const planner::Spread& spread, int length,
                                                     absl::Duration timeout) {
-  const planner::Packer::ClassId id = parts_.consumptions->Intern(consumption, constraints);
+  const planner::Packer::ClassId id = parts_.consumptions->Intern(
+      consumption,
+      {constraints, spread, spread.empty() ? GraphId{0} : graph.id, static_cast<uint8_t>(length)});
   if (graph.consumptions.emplace(id, UnfinishedTasks()).second) {
     parts_.consumptions->AddUser(id);
     // It is accepted: what the request held until here is the table's from now on.
@@ -137,20 +141,36 @@ void GraphTable::Count(LiveGraph& graph, TaskState state, int64_t change) {
 
 LiveGraph& GraphTable::Put(PreparedGraph& prepared, const Turn& turn) {
   LiveGraph& graph = *prepared.live;
-  std::vector<planner::Packer::ClassId> classes;
-  for (const PreparedGraph::Consumption& consumption : prepared.consumptions) {
-    classes.push_back(UseConsumption(graph, consumption.resources, consumption.constraints,
-                                     consumption.longest_timeout));
-  }
-  std::vector<UnfinishedTasks> unfinished(classes.size());
+  // Of each consumption, the tasks of each length.
+  struct Class {
+    bool used = false;
+    planner::Packer::ClassId id = 0;
+    UnfinishedTasks unfinished;
+    int64_t longest_us = 0;
+  };
+  std::vector<std::array<Class, ConsumptionTable::kLengths>> classes(prepared.consumptions.size());
   for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
     LiveTask& task = graph.tasks[i];
-    if (!planner::IsFinal(task.state)) {
-      unfinished[task.consumption].Count(graph.kinds.ExpectedUs(i), 1);
+    const int64_t expected_us = graph.kinds.ExpectedUs(i);
+    const int length = ConsumptionTable::LengthOf(expected_us);
+    Class& its = classes[task.consumption][static_cast<size_t>(length)];
+    if (!its.used) {
+      const PreparedGraph::Consumption& consumption = prepared.consumptions[task.consumption];
+      its.used = true;
+      its.id = UseConsumption(graph, consumption.resources, consumption.constraints,
+                              consumption.spread, length, consumption.longest_timeout);
     }
-    task.consumption = classes[task.consumption];
+    if (!planner::IsFinal(task.state)) its.unfinished.Count(expected_us, 1);
+    if (length > 0) its.longest_us = std::max(its.longest_us, expected_us);
+    task.consumption = its.id;
   }
-  for (size_t i = 0; i < classes.size(); ++i) graph.consumptions[classes[i]] += unfinished[i];
+  for (const auto& lengths : classes) {
+    for (const Class& its : lengths) {
+      if (!its.used) continue;
+      graph.consumptions[its.id] += its.unfinished;
+      parts_.consumptions->NoteExpected(its.id, its.longest_us);
+    }
+  }
   for (auto& [index, agent] : prepared.avoided) {
     if (!planner::IsFinal(graph.tasks[index].state)) Avoid(graph, index, std::move(agent), false);
   }

@@ -179,6 +179,7 @@ class GraphTable {
   planner::Packer::ClassId UseConsumption(LiveGraph& graph,
                                           const planner::ResourceVector& consumption,
                                           const planner::Constraints& constraints,
+                                          const planner::Spread& spread, int length,
                                           absl::Duration timeout);
   void Count(LiveGraph& graph, planner::TaskState state, int64_t change);
   void CountUnfinished(LiveGraph& graph, planner::TaskIndex task, int64_t change);

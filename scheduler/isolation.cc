@@ -15,6 +15,7 @@ AgentObstacle Isolation::WhyNotBeside(AgentTable::Index index, Packer::ClassId c
   const bool kept_for_it = obstacle == AgentObstacle::kAlone && drain_ && drain_->agent == index;
   if (obstacle != AgentObstacle::kNone && !kept_for_it) return obstacle;
   if (!packer_.IsEligible(index, consumption)) return AgentObstacle::kConstraint;
+  if (packer_.IsSpreadFull(index, consumption)) return AgentObstacle::kSpread;
   if (!packer_.agent_part(consumption).FitsIn(packer_.free(index))) return AgentObstacle::kLacks;
   return agent.leaves - now < consumptions_.ExpectedWallTime(consumption) ? AgentObstacle::kLeaves
                                                                           : AgentObstacle::kNone;
@@ -93,7 +94,7 @@ void Isolation::Place(SteadyTime now, std::vector<Packer::Placement>* placements
     agents_.Reserve(*agent, true);
     packer_.Take(*agent, consumption);
     packer_.TakePools(consumption);
-    packer_.Charge(key.task.graph(), consumption);
+    packer_.Charge(key.task.graph(), consumption, *agent);
     placements->push_back({key.task, consumption, *agent, false});
   }
   // Nothing fitted on what was drained in all that time: perhaps it does on another agent.

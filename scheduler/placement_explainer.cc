@@ -35,6 +35,8 @@ AgentObstacle ToObstacle(Packer::Refusal refusal) {
       return AgentObstacle::kConstraint;
     case Packer::Refusal::kNoSlot:
       return AgentObstacle::kNoSlot;
+    case Packer::Refusal::kSpread:
+      return AgentObstacle::kSpread;
     case Packer::Refusal::kLacks:
       return AgentObstacle::kLacks;
     case Packer::Refusal::kLeaves:
@@ -49,7 +51,8 @@ AgentObstacle ToObstacle(Packer::Refusal refusal) {
 bool PassesWithTime(AgentObstacle obstacle) {
   return obstacle == AgentObstacle::kNotOffered || obstacle == AgentObstacle::kNoSlot ||
          obstacle == AgentObstacle::kLacks || obstacle == AgentObstacle::kKept ||
-         obstacle == AgentObstacle::kBusy || obstacle == AgentObstacle::kNone;
+         obstacle == AgentObstacle::kBusy || obstacle == AgentObstacle::kSpread ||
+         obstacle == AgentObstacle::kNone;
 }
 
 GoesFirstBy WhyFirst(const ReadyOrder& first, const ReadyOrder& later) {
@@ -218,6 +221,7 @@ AgentObstacle PlacementExplainer::WhyNotOn(AgentTable::Index index, const Wish& 
     return AgentObstacle::kAvoided;
   }
   if (agent.holding >= parts_.agents->slots_per_agent()) return AgentObstacle::kNoSlot;
+  if (parts_.packer->IsSpreadFull(index, wish.consumption)) return AgentObstacle::kSpread;
   return agent.leaves - now < parts_.consumptions->ExpectedWallTime(wish.consumption)
              ? AgentObstacle::kLeaves
              : AgentObstacle::kNotOffered;
@@ -295,10 +299,11 @@ std::optional<AgentTable::Index> PlacementExplainer::BestAgent(
       now);
   if (soonest) return soonest;
   static constexpr AgentObstacle kTelling[] = {
-      AgentObstacle::kLacks,   AgentObstacle::kNoSlot,     AgentObstacle::kKept,
-      AgentObstacle::kBusy,    AgentObstacle::kNotOffered, AgentObstacle::kFailing,
-      AgentObstacle::kLeaves,  AgentObstacle::kAlone,      AgentObstacle::kClosed,
-      AgentObstacle::kAvoided, AgentObstacle::kTooSmall,   AgentObstacle::kConstraint};
+      AgentObstacle::kLacks,     AgentObstacle::kNoSlot,  AgentObstacle::kSpread,
+      AgentObstacle::kKept,      AgentObstacle::kBusy,    AgentObstacle::kNotOffered,
+      AgentObstacle::kFailing,   AgentObstacle::kLeaves,  AgentObstacle::kAlone,
+      AgentObstacle::kClosed,    AgentObstacle::kAvoided, AgentObstacle::kTooSmall,
+      AgentObstacle::kConstraint};
   for (const AgentObstacle obstacle : kTelling) {
     std::optional<AgentTable::Index> found;
     parts_.agents->ForEach([&](AgentTable::Index index, const Agent&) {
@@ -342,8 +347,13 @@ NoAgent::Agent PlacementExplainer::Describe(AgentTable::Index index, AgentObstac
       best.slots = parts_.agents->slots_per_agent();
       best.holders = HoldersOn(agent, std::nullopt, now);
       break;
+    case AgentObstacle::kSpread:
+      best.spread = parts_.packer->terms(wish.consumption).spread;
+      best.holders = GroupOn(agent, wish.consumption, now);
+      break;
     case AgentObstacle::kFailing:
       best.failure = agent.failure;
+      best.suspected = agent.suspected;
       if (agent.set_aside_until) best.set_aside_until = agent.set_aside_until->wall;
       break;
     case AgentObstacle::kClosed:
@@ -383,6 +393,19 @@ Holders PlacementExplainer::HoldersOn(const Agent& agent, std::optional<Resource
     const Quantity quantity =
         resource ? parts_.packer->agent_part(attempt.consumption).Get(*resource) : Quantity();
     if (!resource || !quantity.is_zero()) list.Add(id, attempt, quantity);
+  }
+  return list.Take([&](AttemptId id, Quantity quantity) { return HolderOf(id, quantity, now); });
+}
+
+// Those of its group that are there.
+Holders PlacementExplainer::GroupOn(const Agent& agent, Packer::ClassId consumption,
+                                    const Instant& now) const {
+  HolderList list(Explanation::kMostNamed);
+  for (const AttemptId id : agent.attempts) {
+    const Attempt& attempt = parts_.attempts->At(id);
+    if (parts_.packer->HaveSameGroup(attempt.consumption, consumption)) {
+      list.Add(id, attempt, Quantity());
+    }
   }
   return list.Take([&](AttemptId id, Quantity quantity) { return HolderOf(id, quantity, now); });
 }

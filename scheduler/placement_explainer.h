@@ -90,6 +90,8 @@ class PlacementExplainer {
   Holder HolderOf(planner::AttemptId id, planner::Quantity quantity, const Instant& now) const;
   Holders HoldersOn(const Agent& agent, std::optional<planner::Resource> resource,
                     const Instant& now) const;
+  Holders GroupOn(const Agent& agent, planner::Packer::ClassId consumption,
+                  const Instant& now) const;
   std::optional<NamedTask> AloneOn(const Agent& agent) const;
   // Whether tasks of this consumption that go first take what one of `wished` lacks.
   bool Competes(planner::Packer::ClassId consumption, planner::Packer::ClassId wished,

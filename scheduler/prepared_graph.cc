@@ -21,12 +21,14 @@ namespace {
 uint32_t InternConsumption(const planner::ResourceVector& resources,
                            const planner::TaskPolicy& policy, ConsumptionIndex& all,
                            PreparedGraph& prepared) {
-  auto& index = policy.constraints.empty() ? all.anywhere : all.constrained[policy.constraints];
+  auto& index = policy.constraints.empty() && policy.spread.empty()
+                    ? all.anywhere
+                    : all.constrained[{policy.constraints, policy.spread}];
   auto it = index.find(resources);
   if (it == index.end()) {
     it = index.emplace(resources, static_cast<uint32_t>(prepared.consumptions.size())).first;
-    prepared.consumptions.push_back(
-        {resources, policy.constraints, policy.timeout, planner::ConsumptionText(resources)});
+    prepared.consumptions.push_back({resources, policy.constraints, policy.spread, policy.timeout,
+                                     planner::ConsumptionText(resources)});
     prepared.live->AddResources(resources);
   }
   PreparedGraph::Consumption& consumption = prepared.consumptions[it->second];
@@ -192,7 +194,7 @@ PreparedGraph GraphDraft::Prepare(const UsageTable* usage) && {
   }
   if (const size_t sets = consumptions_.constrained.size(); sets > planner::kMaxGraphConstraints) {
     graph_.problems.push_back(
-        {"tasks", absl::StrCat(sets, " different sets of constraints"),
+        {"tasks", absl::StrCat(sets, " different constraints and spreads"),
          absl::StrCat("the tasks of a graph can have at most ", planner::kMaxGraphConstraints)});
   }
   std::vector<absl::string_view> names;

@@ -16,6 +16,7 @@
 #include "planner/ids.h"
 #include "planner/problems.h"
 #include "planner/resources.h"
+#include "planner/spread.h"
 #include "scheduler/live_graph.h"
 #include "scheduler/submission.h"
 #include "storage/history.h"
@@ -51,6 +52,7 @@ struct PreparedGraph {
   struct Consumption {
     planner::ResourceVector resources;
     planner::Constraints constraints;
+    planner::Spread spread;
     absl::Duration longest_timeout;
     std::string text;  // planner::ConsumptionText
   };
@@ -94,8 +96,10 @@ struct PreparedGraph {
 
 // Finds the consumptions of a graph's tasks again: an index into PreparedGraph::consumptions.
 struct ConsumptionIndex {
-  absl::flat_hash_map<planner::ResourceVector, uint32_t> anywhere;  // without constraints
-  absl::flat_hash_map<planner::Constraints, absl::flat_hash_map<planner::ResourceVector, uint32_t>>
+  absl::flat_hash_map<planner::ResourceVector, uint32_t> anywhere;
+  // With constraints, or spread.
+  absl::flat_hash_map<std::pair<planner::Constraints, planner::Spread>,
+                      absl::flat_hash_map<planner::ResourceVector, uint32_t>>
       constrained;
 };
 

@@ -26,6 +26,7 @@ AgentObstacle Relocation::WhyNotOn(AgentTable::Index index, Packer::ClassId cons
   const AgentObstacle obstacle = AgentTable::WhyNotUsable(agent);
   if (obstacle != AgentObstacle::kNone) return obstacle;
   if (!packer_.IsEligible(index, consumption)) return AgentObstacle::kConstraint;
+  if (packer_.IsSpreadFull(index, consumption)) return AgentObstacle::kSpread;
   if (others && agent.id == avoided) return AgentObstacle::kAvoided;
   if (!packer_.has_place(index)) return AgentObstacle::kNoSlot;
   if (!packer_.agent_part(consumption).FitsIn(packer_.free(index))) return AgentObstacle::kLacks;
@@ -66,7 +67,7 @@ void Relocation::Place(SteadyTime now, std::vector<Packer::Placement>* placement
     }
     packer_.Take(*agent, consumption);
     packer_.TakePools(consumption);
-    packer_.Charge(key.task.graph(), consumption);
+    packer_.Charge(key.task.graph(), consumption, *agent);
     placements->push_back({key.task, consumption, *agent, false});
     ++placed;
   }

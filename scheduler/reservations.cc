@@ -197,7 +197,7 @@ void Reservations::Reserve(ClassId consumption, const ReadyOrder& task, Kept* ke
 }
 
 bool Reservations::IsPossible(ClassId consumption, SteadyTime now) const {
-  if (packer_.constraints(consumption).empty()) return true;
+  if (packer_.terms(consumption).empty()) return true;
   bool possible = false;
   agents_.ForEach([&](AgentTable::Index index, const Agent&) {
     possible = possible || CanHave(index, consumption, now);
@@ -207,8 +207,8 @@ bool Reservations::IsPossible(ClassId consumption, SteadyTime now) const {
 
 bool Reservations::CanHave(AgentTable::Index index, ClassId consumption, SteadyTime now) const {
   const Agent& agent = agents_[index];
-  return packer_.IsEligible(index, consumption) && agent.connected && agent.failures == 0 &&
-         !agent.reserved &&
+  return packer_.IsEligible(index, consumption) && !packer_.IsSpreadFull(index, consumption) &&
+         agent.connected && agent.failures == 0 && !agent.reserved &&
          // Where that is not known, `most` is what there may be.
          packer_.agent_part(consumption)
              .FitsIn(agent.capacity_told ? agent.most : agent.capacity) &&

@@ -101,7 +101,8 @@ class Reservations {
                const Instant& now);
   bool Release(ClassId consumption);
   bool CanHave(AgentTable::Index index, ClassId consumption, SteadyTime now) const;
-  // Whether an agent that meets its constraints can have it.
+  // Whether an agent that meets its constraints, and has not as many of its group as may be, can
+  // have it.
   bool IsPossible(ClassId consumption, SteadyTime now) const;
   std::optional<AgentTable::Index> FindAgent(ClassId consumption, const Kept& kept,
                                              const Instant& now) const;

@@ -247,6 +247,7 @@ class World {
     task.policy.retry_delay = absl::Milliseconds(Below(200));
     if (Chance(0.1)) (void)task.policy.retry.not_on.Add("exit");
     task.policy.avoid_last_failure = Chance(0.3);
+    if (Chance(0.2)) task.policy.spread = {absl::StrCat("group", Below(2)), 1 + Below(2)};
     // Some agent is always in each zone, and can have whatever a task consumes.
     if (zones_ > 0 && Chance(0.3)) {
       task.policy.constraints =

@@ -15,14 +15,14 @@ from common import ROOT, bazel  # noqa: E402
 
 MAX_LINES = 700
 # Longer all the same: clients generate their code from the contract, which is easiest from one file.
-LONG_FILES = {"api/kartograph/v1/task_executer.proto": 1000}
+LONG_FILES = {"api/kartograph/v1/task_executer.proto": 1250}
 
 # Who may include whom (docs/architecture.md has the reasons). A file belongs to the longest entry that its
 # folder is or lies in, and may include what belongs to the same entry. "base" stands for what belongs to that
 # entry, "executor/" for all that lies below, "storage/history.h" for one file.
 VALUES = {"planner/cap.h", "planner/constraints.h", "planner/ids.h", "planner/instances.h", "planner/labels.h", "planner/names.h",
-          "planner/problems.h", "planner/resources.h", "planner/retry_rule.h", "planner/states.h",
-          "planner/task_policy.h"}
+          "planner/problems.h", "planner/resources.h", "planner/retry_rule.h", "planner/spread.h",
+          "planner/states.h", "planner/task_policy.h"}
 MAY_INCLUDE = {
     "base": set(),
     "api": set(),

@@ -435,6 +435,7 @@ scheduler::TaskSubmission ConvertTask(const v1::TaskSpec& spec, absl::string_vie
   ConvertFailures(spec.no_retry_on(), absl::StrCat(field, ".no_retry_on"),
                   submission.policy.retry.not_on, problems);
   submission.policy.constraints = ConvertConstraints(spec, field, problems);
+  submission.policy.spread = ConvertSpread(spec, field, problems);
   submission.policy.avoid_last_failure = spec.avoid_last_failure();
   submission.policy.preemptible = spec.preemptible();
   submission.priority = spec.priority();

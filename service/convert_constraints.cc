@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "planner/eligibility.h"
+#include "planner/names.h"
 
 namespace kartograph::service {
 namespace {
@@ -72,6 +73,20 @@ planner::Constraints ConvertConstraints(const v1::TaskSpec& spec, absl::string_v
   return planner::Constraints(std::move(constraints));
 }
 
+planner::Spread ConvertSpread(const v1::TaskSpec& spec, absl::string_view task,
+                              ProblemList& problems) {
+  if (!spec.has_spread()) return {};
+  const v1::Spread& spread = spec.spread();
+  if (std::string problem = planner::NameProblem(spread.group()); !problem.empty()) {
+    problems.Add(absl::StrCat(task, ".spread.group"), spread.group(), std::move(problem));
+  }
+  if (spread.per_agent() < 1 || spread.per_agent() > planner::Spread::kMostPerAgent) {
+    problems.Add(absl::StrCat(task, ".spread.per_agent"), absl::StrCat(spread.per_agent()),
+                 absl::StrCat("must be 1 to ", planner::Spread::kMostPerAgent));
+  }
+  return {spread.group(), spread.per_agent()};
+}
+
 void SetConstraints(const planner::Constraints& constraints, v1::TaskSpec& spec) {
   for (const Constraint& constraint : constraints.all()) {
     v1::Constraint& message = *spec.add_constraints();
@@ -89,6 +104,12 @@ void SetConstraints(const planner::Constraints& constraints, v1::TaskSpec& spec)
         break;
     }
   }
+}
+
+void SetSpread(const planner::Spread& spread, v1::TaskSpec& spec) {
+  if (spread.empty()) return;
+  spec.mutable_spread()->set_group(spread.group);
+  spec.mutable_spread()->set_per_agent(spread.per_agent);
 }
 
 }  // namespace kartograph::service

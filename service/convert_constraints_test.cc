@@ -81,5 +81,24 @@ TEST_F(ConvertConstraintsTest, EveryPartHasALimitAndSaysWhichItIs) {
   EXPECT_THAT(Problem(), HasSubstr("must be at most 16"));
 }
 
+TEST_F(ConvertConstraintsTest, SpreadHasAGroupAndANumber) {
+  EXPECT_TRUE(ConvertSpread(spec_, "task", problems_).empty());
+  spec_.mutable_spread()->set_group("workers");
+  spec_.mutable_spread()->set_per_agent(2);
+  const planner::Spread spread = ConvertSpread(spec_, "task", problems_);
+  EXPECT_EQ(spread, (planner::Spread{"workers", 2}));
+  EXPECT_TRUE(problems_.empty());
+  v1::TaskSpec back;
+  SetSpread(spread, back);
+  EXPECT_EQ(back.SerializeAsString(), spec_.SerializeAsString());
+  spec_.mutable_spread()->set_group("two words");
+  spec_.mutable_spread()->set_per_agent(1001);
+  ConvertSpread(spec_, "task", problems_);
+  ASSERT_EQ(problems_.size(), 2u);
+  EXPECT_EQ(problems_.problems()[0].field, "task.spread.group");
+  EXPECT_EQ(problems_.problems()[1].field, "task.spread.per_agent");
+  EXPECT_EQ(problems_.problems()[1].message, "must be 1 to 1000");
+}
+
 }  // namespace
 }  // namespace kartograph::service

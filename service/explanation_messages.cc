@@ -31,6 +31,7 @@ static_assert(static_cast<int>(AgentObstacle::kKept) == v1::AGENT_OBSTACLE_KEPT)
 static_assert(static_cast<int>(AgentObstacle::kBusy) == v1::AGENT_OBSTACLE_BUSY);
 static_assert(static_cast<int>(AgentObstacle::kClosed) == v1::AGENT_OBSTACLE_CLOSED);
 static_assert(static_cast<int>(AgentObstacle::kConstraint) == v1::AGENT_OBSTACLE_CONSTRAINT);
+static_assert(static_cast<int>(AgentObstacle::kSpread) == v1::AGENT_OBSTACLE_SPREAD);
 
 v1::GoesFirstBy ToMessage(GoesFirstBy by) {
   switch (by) {

@@ -104,6 +104,7 @@ v1::TaskSpec SpecMessage(const storage::TaskSubmitted& task, absl::Span<const st
   spec.set_avoid_last_failure(policy.avoid_last_failure);
   spec.set_preemptible(policy.preemptible);
   SetConstraints(policy.constraints, spec);
+  SetSpread(policy.spread, spec);
   spec.set_priority(task.priority);
   *spec.mutable_cancel_grace() = ToMessage(policy.cancel_grace);
   if (policy.unreachable_timeout != absl::InfiniteDuration()) {

@@ -170,6 +170,22 @@ absl::StatusOr<planner::Constraints> DecodeConstraints(absl::string_view text) {
   return planner::Constraints(std::move(all));
 }
 
+std::string EncodeSpread(const planner::Spread& spread) {
+  return spread.empty() ? "" : absl::StrCat(spread.per_agent, " ", spread.group);
+}
+
+absl::StatusOr<planner::Spread> DecodeSpread(absl::string_view text) {
+  planner::Spread spread;
+  if (text.empty()) return spread;
+  const size_t space = text.find(' ');
+  if (space == absl::string_view::npos || space + 1 == text.size() ||
+      !absl::SimpleAtoi(text.substr(0, space), &spread.per_agent) || spread.per_agent < 1) {
+    return Damaged("a spread", text);
+  }
+  spread.group = std::string(text.substr(space + 1));
+  return spread;
+}
+
 std::string EncodeLabels(const Labels& labels) {
   std::string json = "[";
   for (const auto& [name, value] : labels) {

@@ -15,6 +15,7 @@
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/retry_rule.h"
+#include "planner/spread.h"
 #include "storage/records.h"
 
 namespace kartograph::storage {
@@ -41,6 +42,10 @@ absl::StatusOr<planner::RetryRule> DecodeRetryRule(absl::string_view text);
 std::string EncodeConstraints(const planner::Constraints& constraints);
 // DataLoss for what EncodeConstraints does not write.
 absl::StatusOr<planner::Constraints> DecodeConstraints(absl::string_view text);
+// "2 workers"; empty: none.
+std::string EncodeSpread(const planner::Spread& spread);
+// DataLoss for what EncodeSpread does not write.
+absl::StatusOr<planner::Spread> DecodeSpread(absl::string_view text);
 
 // [["6b6579","76616c7565"]]: names and values in hexadecimal digits, as SQLite's hex() has them in
 // lower case.

@@ -105,6 +105,17 @@ TEST(EncodingTest, ReportsConstraintsItWouldNotWriteAsDamage) {
   }
 }
 
+TEST(EncodingTest, ReadsTheSpreadItWrites) {
+  for (const planner::Spread& spread : {planner::Spread(), planner::Spread{"workers", 2}}) {
+    const absl::StatusOr<planner::Spread> read = DecodeSpread(EncodeSpread(spread));
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(*read, spread);
+  }
+  for (const char* text : {"2", "2 ", "0 workers", "two workers", " workers"}) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeSpread(text).status())) << text;
+  }
+}
+
 TEST(EncodingTest, KeepsInfiniteTimesAndDurations) {
   for (absl::Time time : {absl::InfiniteFuture(), absl::InfinitePast(), absl::UnixEpoch(),
                           absl::FromUnixMicros(1700000000123456)}) {

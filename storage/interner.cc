@@ -66,6 +66,7 @@ absl::StatusOr<int64_t> Interner::FindSettings(const TaskSubmitted& task) {
     const planner::TaskPolicy& policy = task.policy;
     const std::string retry_rule = EncodeRetryRule(policy.retry);
     const std::string constraints = EncodeConstraints(policy.constraints);
+    const std::string spread = EncodeSpread(policy.spread);
     const std::optional<int64_t> timeout = EncodeLimit(policy.timeout);
     const std::optional<int64_t> unreachable = EncodeLimit(policy.unreachable_timeout);
     absl::StatusOr<int64_t> row = FindOrInsert(
@@ -73,16 +74,17 @@ absl::StatusOr<int64_t> Interner::FindSettings(const TaskSubmitted& task) {
         "SELECT id FROM settings WHERE consumption = ? AND timeout_us IS ? AND retry_delay_us = ? "
         "AND max_retry_delay_us = ? AND cancel_grace_us = ? AND max_attempts = ? AND priority = ? "
         "AND unreachable_timeout_us IS ? AND max_losses = ? AND retry_rule = ? AND constraints = ? "
-        "AND avoid_last_failure = ? AND preemptible = ?",
+        "AND avoid_last_failure = ? AND preemptible = ? AND spread = ?",
         "INSERT INTO settings (consumption, timeout_us, retry_delay_us, max_retry_delay_us, "
         "cancel_grace_us, max_attempts, priority, unreachable_timeout_us, max_losses, retry_rule, "
-        "constraints, avoid_last_failure, preemptible) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "constraints, avoid_last_failure, preemptible, spread) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         absl::string_view(consumption), timeout, EncodeDuration(policy.retry_delay),
         EncodeDuration(policy.max_retry_delay), EncodeDuration(policy.cancel_grace),
         int64_t{policy.max_attempts}, int64_t{task.priority}, unreachable,
         int64_t{policy.max_losses}, absl::string_view(retry_rule), absl::string_view(constraints),
-        int64_t{policy.avoid_last_failure}, int64_t{policy.preemptible});
+        int64_t{policy.avoid_last_failure}, int64_t{policy.preemptible},
+        absl::string_view(spread));
     if (!row.ok()) return row.status();
     id = *row;
     settings_.Add(settings, *id);

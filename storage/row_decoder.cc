@@ -124,7 +124,7 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   absl::StatusOr<Rows> rows = connection_.Query(
       "SELECT consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, "
       "max_attempts, priority, unreachable_timeout_us, max_losses, retry_rule, constraints, "
-      "avoid_last_failure, preemptible FROM settings WHERE id = ?",
+      "avoid_last_failure, preemptible, spread FROM settings WHERE id = ?",
       id);
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> found = rows->Next();
@@ -141,6 +141,8 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   if (!retry.ok()) return retry.status();
   absl::StatusOr<planner::Constraints> constraints = DecodeConstraints(rows->Bytes(10));
   if (!constraints.ok()) return constraints.status();
+  absl::StatusOr<planner::Spread> spread = DecodeSpread(rows->Bytes(13));
+  if (!spread.ok()) return spread.status();
   if (settings_.size() >= kKept) settings_.clear();
   Settings& settings = settings_[id];
   settings.consumption = *std::move(consumption);
@@ -163,6 +165,7 @@ absl::StatusOr<const Settings*> RowDecoder::FindSettings(int64_t id) {
   policy.max_losses = static_cast<int32_t>(rows->Int(8));
   policy.retry = *retry;
   policy.constraints = *std::move(constraints);
+  policy.spread = *std::move(spread);
   policy.avoid_last_failure = rows->Int(11) != 0;
   policy.preemptible = rows->Int(12) != 0;
   return &settings;

@@ -392,9 +392,20 @@ FROM attempts a JOIN agents g ON g.id = a.agent_id JOIN tasks t ON t.key = a.tas
   LEFT JOIN attempt_ends e ON e.key = a.key;
 )sql";
 
+// How many of a group may be on one agent: "2 workers".
+constexpr char kVersion16[] = R"sql(
+ALTER TABLE settings ADD COLUMN spread TEXT NOT NULL DEFAULT '';
+DROP INDEX settings_by_value;
+CREATE INDEX settings_by_value ON settings (
+  consumption, timeout_us, retry_delay_us, max_retry_delay_us, cancel_grace_us, max_attempts,
+  priority, unreachable_timeout_us, max_losses, retry_rule, constraints, avoid_last_failure,
+  preemptible, spread);
+)sql";
+
 constexpr const char* kMigrations[] = {kVersion1,  kVersion2,  kVersion3,  kVersion4,  kVersion5,
                                        kVersion6,  kVersion7,  kVersion8,  kVersion9,  kVersion10,
-                                       kVersion11, kVersion12, kVersion13, kVersion14, kVersion15};
+                                       kVersion11, kVersion12, kVersion13, kVersion14, kVersion15,
+                                       kVersion16};
 
 absl::Status SetVersion(Connection& connection, int64_t version) {
   // A pragma takes no parameters; both are numbers of ours.

@@ -90,6 +90,8 @@ class Options:
     priority: int = 0
     cancel_grace: float | None = None
     constraints: Sequence[Constraint] = ()  # it runs only on agents that meet all of these
+    # A group of the graph and a number: at most so many of its attempts are on one agent at a time.
+    spread: tuple[str, int] | None = None
     avoid_last_failure: bool = False  # the next attempt is made on another agent, if there is one
     preemptible: bool = False  # it may be ended for a task of higher priority, and runs again later
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -123,6 +125,11 @@ class Options:
             if not isinstance(constraint, Constraint):
                 raise TypeError(f"constraints are a list of kartograph.Constraint, not of {constraint!r}")
             constraint.check()
+        if self.spread is not None and not (isinstance(self.spread, tuple) and len(self.spread) == 2
+                                            and isinstance(self.spread[0], str) and isinstance(self.spread[1], int)
+                                            and self.spread[0] and 1 <= self.spread[1] <= 1000):
+            raise ValueError("spread is a group and how many of it may be on an agent, 1 to 1000, such as "
+                             f"('workers', 1), not {self.spread!r}")
         if self.isolation not in ("worker", "process"):
             raise ValueError(f'isolation is "worker" or "process", not {self.isolation!r}')
         if not isinstance(self.retries, int) or self.retries < 0:
@@ -147,6 +154,8 @@ class Options:
         for name, causes in (("retry_on", self.retry_on), ("no_retry_on", self.no_retry_on)):
             getattr(spec, name).extend([causes] if isinstance(causes, str) else causes)
         spec.priority = self.priority
+        if self.spread is not None:
+            spec.spread.group, spec.spread.per_agent = self.spread
         spec.avoid_last_failure = self.avoid_last_failure
         spec.preemptible = self.preemptible
         for constraint in self.constraints:

@@ -438,10 +438,13 @@ def test_options_become_a_specification():
 def test_constraints_become_a_specification():
     from kartograph.v1 import task_executer_pb2 as pb
     spec = pb.TaskSpec()
-    _task.Options(avoid_last_failure=True, constraints=[
+    _task.Options(avoid_last_failure=True, spread=("workers", 2), constraints=[
         _task.Constraint("disk", equals="ssd"), _task.Constraint("rack", one_of=["b3", "b4"], negated=True),
         _task.Constraint("agent.name", matches="node-.*")]).fill(spec)
     assert spec.avoid_last_failure
+    assert (spec.spread.group, spec.spread.per_agent) == ("workers", 2)
+    with pytest.raises(ValueError, match="such as"):
+        _task.Options().but(spread=("workers", 0))
     assert list(spec.constraints) == [pb.Constraint(attribute="disk", equals="ssd"),
                                       pb.Constraint(attribute="rack", one_of=["b3", "b4"], negated=True),
                                       pb.Constraint(attribute="agent.name", matches="node-.*")]

@@ -70,6 +70,10 @@ class Task {
     task_.policy.constraints = planner::Constraints(std::move(all));
     return *this;
   }
+  Task& Spread(std::string group, int per_agent) {
+    task_.policy.spread = {std::move(group), per_agent};
+    return *this;
+  }
   Task& AvoidLastFailure() {
     task_.policy.avoid_last_failure = true;
     return *this;

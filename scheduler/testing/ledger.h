@@ -16,6 +16,7 @@
 #include "planner/constraints.h"
 #include "planner/ids.h"
 #include "planner/resources.h"
+#include "planner/spread.h"
 #include "planner/states.h"
 #include "storage/records.h"
 
@@ -103,6 +104,7 @@ class Ledger {
         ++graphs_.at(task->task.graph()).tasks;
         consumption_[task->task] = task->consumption;
         constraints_[task->task] = task->policy.constraints;
+        spread_[task->task] = task->policy.spread;
         after_[task->task] = task->after;
       } else if (const auto* launched = std::get_if<storage::AttemptLaunched>(&record)) {
         OnLaunched(*launched);
@@ -225,7 +227,19 @@ class Ledger {
         Wrong(absl::StrCat(launched.agent, " does not meet that ", constraint.ToString()));
       }
     }
+    CheckSpread(agent, task);
     if (agent.lease) CheckLease(launched.agent, agent, task);
+  }
+
+  // One of them has just been launched there.
+  void CheckSpread(const Agent& agent, planner::TaskKey task) {
+    const planner::Spread& spread = spread_.at(task);
+    if (spread.empty()) return;
+    const auto there = std::count_if(agent.alive.begin(), agent.alive.end(), [&](const auto& one) {
+      const planner::TaskKey other = one.first.task();
+      return other.graph() == task.graph() && spread_.at(other).group == spread.group;
+    });
+    if (there > spread.per_agent) Wrong(absl::StrCat("too many of group ", spread.group));
   }
 
   void OnEnded(const storage::AttemptEnded& ended) {
@@ -266,6 +280,7 @@ class Ledger {
   std::map<planner::GraphId, Graph> graphs_;
   std::map<planner::TaskKey, planner::ResourceVector> consumption_;
   std::map<planner::TaskKey, planner::Constraints> constraints_;  // each that something equals
+  std::map<planner::TaskKey, planner::Spread> spread_;
   std::map<planner::TaskKey, std::vector<planner::TaskIndex>> after_;
   std::map<planner::TaskKey, planner::TaskState> ended_;
   std::set<planner::TaskKey> undelivered_;

@@ -76,6 +76,7 @@ TaskSubmitted SomeTask(planner::GraphId graph, planner::TaskIndex index, std::st
   (void)record.policy.retry.not_on.Add("SIGKILL");
   record.policy.avoid_last_failure = true;
   record.policy.preemptible = true;
+  record.policy.spread = {"workers", 2};
   record.policy.constraints =
       planner::Constraints({{"rack", planner::Constraint::Operator::kOneOf, true, {"b3", "b4"}}});
   return record;
@@ -158,6 +159,7 @@ std::string Describe(const TaskSubmitted& task) {
                       " max_losses=", task.policy.max_losses,
                       " retry=", EncodeRetryRule(task.policy.retry),
                       " constraints=", EncodeConstraints(task.policy.constraints),
+                      " spread=", EncodeSpread(task.policy.spread),
                       task.policy.avoid_last_failure ? " avoids" : "",
                       task.policy.preemptible ? " preemptible" : "");
 }

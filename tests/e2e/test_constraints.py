@@ -53,6 +53,31 @@ def test_a_task_waits_for_an_agent_that_meets_its_constraints(start, folder):
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
 
 
+def test_one_of_a_group_at_a_time_is_on_an_agent(start, folder):
+    service = start("--cpu", "4")
+    gate = folder / "gate"
+    (folder / "spread.yaml").write_text(f"""
+name: spread
+defaults:
+  spread: {{group: workers, per_agent: 1}}
+tasks:
+  - {{name: one, priority: 1, command: "while [ ! -e {gate} ]; do sleep 0.02; done"}}
+  - {{name: two, command: [/bin/true]}}
+  - {{name: alone, command: [/bin/true], spread: {{group: other, per_agent: 1}}}}
+""", encoding="utf-8")
+    graph = service.cli("submit", folder / "spread.yaml").stdout.strip()
+    eventually(lambda: service.states(graph)["alone"] == "SUCCEEDED", "the other group has its place")
+    eventually(lambda: service.states(graph)["one"] == "RUNNING", "the first one runs")
+    assert service.states(graph)["two"] == "READY"
+    text = service.cli("explain", "spread", "two").stdout
+    assert 'waits for an agent with less of group "workers", of which at most 1 may be on each' in text, text
+    assert f'"one" of {graph}' in text
+    assert 'at most 1 of group "workers" on an agent' in service.cli("status", "spread", "two").stdout
+    assert service.task(graph, "two").spec.spread == pb.Spread(group="workers", per_agent=1)
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+
+
 def test_constraints_that_cannot_be_are_refused_with_what_would_be_right(start):
     service = start()
     bad = [pb.Constraint(attribute="rack"), pb.Constraint(equals="x"), pb.Constraint(attribute="a", matches="(")]
