@@ -58,6 +58,7 @@ TEST_F(SuspectedAgentTest, ThreeTasksThatCouldBeStartedElsewhereSetItAside) {
   SubmitOn("m", "c");
   Ends("c", Outcome::kNotStarted, "no program");
   Runs("c");
+  Started();
   EXPECT_EQ(Snapshot("m").failure,
             "attempts of 3 tasks could not be started, but could on other agents");
   EXPECT_EQ(Snapshot("m").set_aside_until, now().wall + AgentTable::kFirstSetAside);

@@ -56,8 +56,8 @@ TEST_F(SpreadTest, WhenOneEndsTheNextOneStartsThere) {
 }
 
 TEST_F(SpreadTest, TheSameOnAClusterThatMakesOffers) {
-  Offer("o1", "m1", Cpu(8));
   Submit(Workers(2, 1));
+  Offer("o1", "m1", Cpu(8));
   EXPECT_THAT(Agents(), ElementsAre("m1"));
   Offer("o2", "m1", Cpu(7));
   EXPECT_THAT(Agents(), IsEmpty());
