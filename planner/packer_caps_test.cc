@@ -45,7 +45,7 @@ class PackerCapsTest : public ::testing::Test {
       packer_.Give(placement.agent, placement.consumption);
       packer_.GivePools(placement.consumption);
     }
-    packer_.Refund(placement.task.graph(), placement.consumption);
+    packer_.Refund(placement.task.graph(), placement.consumption, placement.agent);
   }
   // The graphs of what is placed, in order.
   std::vector<GraphId> Plan() {
