@@ -315,8 +315,9 @@ absl::StatusOr<v1::Graph> Client::RetriedRead(
   return impl_->Retried(read);
 }
 
-absl::StatusOr<v1::Graph> Client::GetGraph(absl::string_view graph_id) {
+absl::StatusOr<v1::Graph> Client::GetGraph(absl::string_view graph_id, bool expect_end) {
   v1::GetGraphRequest request;
+  request.set_expect_end(expect_end);
   request.set_graph_id(std::string(graph_id));
   return impl_->Call(&Stub::GetGraph, request, kReadDeadline);
 }

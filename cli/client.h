@@ -74,7 +74,8 @@ class Client {
   // Runs `read`, which is a part of a write, again while the service is unavailable, as writes are.
   absl::StatusOr<v1::Graph> RetriedRead(const std::function<absl::StatusOr<v1::Graph>()>& read);
 
-  absl::StatusOr<v1::Graph> GetGraph(absl::string_view graph_id);
+  // `expect_end`: with when it is expected to end.
+  absl::StatusOr<v1::Graph> GetGraph(absl::string_view graph_id, bool expect_end = false);
   absl::StatusOr<v1::ListGraphsResponse> ListGraphs(const v1::ListGraphsRequest& request);
   absl::StatusOr<v1::ListTasksResponse> ListTasks(const v1::ListTasksRequest& request);
   absl::StatusOr<v1::Task> GetTask(absl::string_view graph_id, absl::string_view task_name);

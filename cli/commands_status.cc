@@ -254,10 +254,14 @@ int PrintTasks(const Context& context, const v1::Graph& graph, absl::string_view
 }
 
 int GraphStatus(const Context& context, const StatusArguments& arguments) {
-  const auto graph = FindGraph(context, arguments.graph);
+  absl::StatusOr<v1::Graph> graph = FindGraph(context, arguments.graph);
   if (!graph.ok()) return ReportError(context, graph.status());
   if (!arguments.task.empty()) return TaskStatus(context, *graph, arguments.task);
   if (arguments.tasks) return AllTasks(context, *graph);
+  if (graph->state() == v1::GRAPH_STATE_RUNNING) {
+    graph = context.client->GetGraph(graph->graph_id(), /*expect_end=*/true);
+    if (!graph.ok()) return ReportError(context, graph.status());
+  }
   if (context.json) {
     PrintJson(context, *graph);
     return kDone;
@@ -271,6 +275,12 @@ int GraphStatus(const Context& context, const StatusArguments& arguments) {
       << FormatElapsed(TimeTaken(*graph, now)) << ": " << CountsInWords(counts) << "\n"
       << "submitted " << UtcTime(graph->submit_time());
   if (graph->has_end_time()) out << ", ended " << UtcTime(graph->end_time());
+  if (graph->has_expected_end_time()) {
+    const absl::Duration left = FromProto(graph->expected_end_time()) - now;
+    out << ", expected to end "
+        << (left > absl::ZeroDuration() ? absl::StrCat("in ", FormatElapsed(left)) : "now") << " ("
+        << UtcTime(graph->expected_end_time()) << ")";
+  }
   if (!graph->spec().client_queue().empty()) out << ", queue " << graph->spec().client_queue();
   if (graph->spec().fail_fast()) out << ", fail fast";
   if (graph->spec().open()) out << ", open";

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "cli/commands.h"
 #include "cli/testing/commands_test_base.h"
 
@@ -30,6 +32,22 @@ class CommandsStatusTest : public CommandsTestBase {
   }
   bool Printed(const std::string& text) { return out_.str().find(text) != std::string::npos; }
 };
+
+TEST_F(CommandsStatusTest, SaysWhenAGraphThatRunsIsExpectedToEnd) {
+  const absl::Time end = absl::Now() + absl::Minutes(90);
+  service().graphs[0].mutable_expected_end_time()->set_seconds(absl::ToUnixSeconds(end));
+  EXPECT_EQ(Status(context_, {.graph = "g7"}), kDone);
+  EXPECT_TRUE(service().graph_request.expect_end());
+  EXPECT_TRUE(Printed(", expected to end in 1 h 29 min (") ||
+              Printed(", expected to end in 1 h 30 min ("))
+      << out_.str();
+  service().graphs[0].mutable_expected_end_time()->set_seconds(1);
+  EXPECT_EQ(Status(context_, {.graph = "small"}), kDone);
+  EXPECT_TRUE(Printed(", expected to end now (")) << out_.str();
+  out_.str("");
+  EXPECT_EQ(Status(context_, {.graph = "g6"}), kDone);
+  EXPECT_FALSE(Printed("expected"));
+}
 
 TEST_F(CommandsStatusTest, ShowsAGraphWithWhatIsNotDoneAndWhy) {
   EXPECT_EQ(Status(context_, {.graph = "g7"}), kDone);

@@ -175,6 +175,8 @@ class Core : public Snapshots {
   std::vector<TaskSnapshot> Tasks(planner::GraphId graph, planner::TaskIndex from, int limit,
                                   absl::Span<const planner::TaskState> states) const override;
   std::optional<Explanation> Explain(planner::TaskKey task, const Instant& now) const override;
+  std::optional<EndOutlook> Outlook(planner::GraphId graph, size_t max_tasks,
+                                    const Instant& now) const override;
   std::vector<PoolExplanation> Pools(size_t holders, size_t waiting,
                                      const Instant& now) const override;
   bool AppendSlice(planner::GraphId graph, size_t limit, GraphSlice* slice) const override;

@@ -55,6 +55,9 @@ AgentSnapshot AgentSnapshotOf(const Agent& agent) {
   return snapshot;
 }
 
+// Of more attempts only those of the graph itself are looked at.
+constexpr size_t kMostInOutlook = 20000;
+
 }  // namespace
 
 std::vector<GraphId> Core::LiveGraphs() const {
@@ -86,6 +89,37 @@ std::optional<Explanation> Core::Explain(TaskKey key, const Instant& now) const 
   const LiveGraph* graph = FindGraph(key.graph());
   if (graph == nullptr || key.index() >= graph->tasks.size()) return std::nullopt;
   return explainer_.Explain(*graph, key.index(), SituationNow(), now);
+}
+
+std::optional<EndOutlook> Core::Outlook(GraphId id, size_t max_tasks, const Instant& now) const {
+  const LiveGraph* graph = FindGraph(id);
+  if (graph == nullptr || graph->open || graph->cancelling()) return std::nullopt;
+  if (graph->unfinished > static_cast<int64_t>(max_tasks)) return std::nullopt;
+  std::vector<std::pair<planner::AttemptId, Holding>> attempts;
+  const auto add = [&](planner::AttemptId attempt, const Attempt& state) {
+    if (state.in_backlog()) return;
+    const TaskKey task = attempt.task();
+    attempts.emplace_back(
+        attempt,
+        Holding{task.graph() == id ? std::optional(task.index()) : std::nullopt, state.consumption,
+                absl::ToInt64Microseconds(reservations_.Remaining(state, now))});
+  };
+  if (attempts_.size() <= kMostInOutlook) {
+    attempts_.ForEach(add);
+  } else {
+    for (TaskIndex i = 0; i < graph->tasks.size(); ++i) {
+      if (planner::IsFinal(graph->tasks[i].state)) continue;
+      const auto newest = planner::AttemptId::Of(graph->key(i), graph->tasks[i].launches);
+      if (const Attempt* attempt = attempts_.Find(newest)) add(newest, *attempt);
+    }
+  }
+  // A hash map's order is arbitrary.
+  std::sort(attempts.begin(), attempts.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Holding> holding;
+  holding.reserve(attempts.size());
+  for (const auto& [attempt, held] : attempts) holding.push_back(held);
+  return MakeEndOutlook(*graph, packer_, consumptions_, holding);
 }
 
 std::vector<TaskSnapshot> Core::Tasks(GraphId id, TaskIndex from, int limit,

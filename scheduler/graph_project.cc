@@ -25,7 +25,7 @@ struct Scarce {
 };
 
 // What the tasks share that does not suffice for all of them at once, the scarcest first.
-std::vector<Scarce> FindScarce(const LiveGraph& graph, const std::vector<TaskIndex>& tasks,
+std::vector<Scarce> FindScarce(const std::vector<planner::Packer::ClassId>& consumptions,
                                const std::vector<int64_t>& durations,
                                const planner::Packer& packer) {
   std::vector<Scarce> found;
@@ -42,10 +42,9 @@ std::vector<Scarce> FindScarce(const LiveGraph& graph, const std::vector<TaskInd
       it->load += share * static_cast<double>(duration);
     }
   };
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    const planner::Packer::ClassId consumption = graph.tasks[tasks[i]].consumption;
-    add(packer.agent_part(consumption), packer.total_capacity(), durations[i]);
-    add(packer.pool_part(consumption), packer.pools(), durations[i]);
+  for (size_t i = 0; i < consumptions.size(); ++i) {
+    add(packer.agent_part(consumptions[i]), packer.total_capacity(), durations[i]);
+    add(packer.pool_part(consumptions[i]), packer.pools(), durations[i]);
   }
   std::erase_if(found, [](const Scarce& s) { return s.demanded <= 1; });
   std::sort(found.begin(), found.end(), [](const Scarce& a, const Scarce& b) {
@@ -68,6 +67,59 @@ int64_t Duration(const LiveGraph& graph, TaskIndex task, const ConsumptionTable&
   return std::clamp<int64_t>(us, 1, absl::ToInt64Microseconds(GraphKinds::kLongest));
 }
 
+// The tasks that are not final, with what is expected of them; all but what is scarce.
+struct Unfinished {
+  GraphProject made;
+  absl::flat_hash_map<TaskIndex, TaskIndex> index;  // in the project, by that in the graph
+  std::vector<planner::Packer::ClassId> consumptions;
+};
+
+Unfinished FindUnfinished(const LiveGraph& graph, const ConsumptionTable& consumptions) {
+  Unfinished found;
+  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
+    if (planner::IsFinal(graph.tasks[i].state)) continue;
+    found.index[i] = static_cast<TaskIndex>(found.made.tasks.size());
+    found.made.tasks.push_back(i);
+    found.made.project.durations.push_back(Duration(graph, i, consumptions));
+    found.consumptions.push_back(graph.tasks[i].consumption);
+  }
+  std::vector<TaskIndex> next;
+  for (TaskIndex i : found.made.tasks) {
+    next.clear();
+    graph.ForEachSuccessor(i, [&](TaskIndex successor) {
+      if (auto it = found.index.find(successor); it != found.index.end()) {
+        next.push_back(it->second);
+      }
+    });
+    found.made.project.successors.Append(next);
+  }
+  return found;
+}
+
+void SetDemands(const std::vector<Scarce>& scarce,
+                const std::vector<planner::Packer::ClassId>& consumptions,
+                const planner::Packer& packer, planner::Project* project) {
+  for (const Scarce& s : scarce) project->capacities.push_back(s.capacity);
+  for (const planner::Packer::ClassId consumption : consumptions) {
+    for (const Scarce& s : scarce) {
+      const planner::Quantity held = packer.agent_part(consumption).Get(s.resource) +
+                                     packer.pool_part(consumption).Get(s.resource);
+      // More than there is may be there later.
+      project->demands.push_back(std::min(held.milli(), s.capacity));
+    }
+  }
+}
+
+// The project's tasks as the graph has them ordered.
+std::vector<TaskIndex> OrderNow(const LiveGraph& graph, const std::vector<TaskIndex>& tasks) {
+  std::vector<TaskIndex> order(tasks.size());
+  for (TaskIndex i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](TaskIndex a, TaskIndex b) {
+    return graph.ready_key(tasks[a]) < graph.ready_key(tasks[b]);
+  });
+  return order;
+}
+
 }  // namespace
 
 std::vector<TaskIndex> GraphProject::InGraph(const std::vector<TaskIndex>& order) const {
@@ -83,38 +135,50 @@ std::optional<GraphProject> MakeProject(const LiveGraph& graph, const planner::P
       graph.unfinished > static_cast<int64_t>(max_tasks)) {
     return std::nullopt;
   }
-  GraphProject made;
-  absl::flat_hash_map<TaskIndex, TaskIndex> index;
-  for (TaskIndex i = 0; i < graph.tasks.size(); ++i) {
-    if (planner::IsFinal(graph.tasks[i].state)) continue;
-    index[i] = static_cast<TaskIndex>(made.tasks.size());
-    made.tasks.push_back(i);
-    made.project.durations.push_back(Duration(graph, i, consumptions));
-  }
-  const std::vector<Scarce> scarce = FindScarce(graph, made.tasks, made.project.durations, packer);
+  Unfinished found = FindUnfinished(graph, consumptions);
+  const std::vector<Scarce> scarce =
+      FindScarce(found.consumptions, found.made.project.durations, packer);
   if (scarce.empty()) return std::nullopt;
-  for (const Scarce& s : scarce) made.project.capacities.push_back(s.capacity);
-  std::vector<TaskIndex> next;
-  for (TaskIndex i : made.tasks) {
-    next.clear();
-    graph.ForEachSuccessor(i, [&](TaskIndex successor) {
-      if (auto it = index.find(successor); it != index.end()) next.push_back(it->second);
-    });
-    made.project.successors.Append(next);
-    const planner::Packer::ClassId consumption = graph.tasks[i].consumption;
-    for (const Scarce& s : scarce) {
-      const planner::Quantity held = packer.agent_part(consumption).Get(s.resource) +
-                                     packer.pool_part(consumption).Get(s.resource);
-      // More than there is may be there later.
-      made.project.demands.push_back(std::min(held.milli(), s.capacity));
+  SetDemands(scarce, found.consumptions, packer, &found.made.project);
+  found.made.first_order = OrderNow(graph, found.made.tasks);
+  return std::move(found.made);
+}
+
+std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::Packer& packer,
+                                         const ConsumptionTable& consumptions,
+                                         absl::Span<const Holding> holding) {
+  if (graph.unfinished == 0) return std::nullopt;
+  int64_t unknown = 0;
+  for (const auto& [consumption, unfinished] : graph.consumptions) {
+    if (!consumptions.LearntWallTime(consumption)) unknown += unfinished.unknown;
+  }
+  if (unknown * 2 > graph.unfinished) return std::nullopt;
+  Unfinished found = FindUnfinished(graph, consumptions);
+  EndOutlook outlook;
+  outlook.project = std::move(found.made.project);
+  outlook.own_tasks = found.made.tasks.size();
+  std::vector<bool> holds(outlook.own_tasks, false);
+  for (const Holding& held : holding) {
+    const auto remaining_us = std::max<int64_t>(1, held.remaining_us);
+    if (held.task.has_value()) {
+      const auto own = found.index.find(*held.task);
+      if (own == found.index.end()) continue;
+      outlook.project.durations[own->second] = remaining_us;
+      outlook.order.push_back(own->second);
+      holds[own->second] = true;
+    } else {
+      outlook.order.push_back(static_cast<TaskIndex>(outlook.project.size()));
+      outlook.project.durations.push_back(remaining_us);
+      outlook.project.successors.Append({});
+      found.consumptions.push_back(held.consumption);
     }
   }
-  made.first_order.resize(made.tasks.size());
-  for (TaskIndex i = 0; i < made.first_order.size(); ++i) made.first_order[i] = i;
-  std::sort(made.first_order.begin(), made.first_order.end(), [&](TaskIndex a, TaskIndex b) {
-    return graph.ready_key(made.tasks[a]) < graph.ready_key(made.tasks[b]);
-  });
-  return made;
+  for (TaskIndex i : OrderNow(graph, found.made.tasks)) {
+    if (!holds[i]) outlook.order.push_back(i);
+  }
+  SetDemands(FindScarce(found.consumptions, outlook.project.durations, packer), found.consumptions,
+             packer, &outlook.project);
+  return outlook;
 }
 
 }  // namespace kartograph::scheduler

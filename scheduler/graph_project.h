@@ -3,13 +3,16 @@
 #define KARTOGRAPH_SCHEDULER_GRAPH_PROJECT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "planner/ids.h"
 #include "planner/packer.h"
 #include "planner/project.h"
 #include "scheduler/consumption_table.h"
+#include "scheduler/end_outlook.h"
 #include "scheduler/live_graph.h"
 
 namespace kartograph::scheduler {
@@ -23,6 +26,19 @@ struct GraphProject {
   // An order of the project's as one of the graph's.
   std::vector<planner::TaskIndex> InGraph(const std::vector<planner::TaskIndex>& order) const;
 };
+
+// An attempt that holds what such tasks consume.
+struct Holding {
+  std::optional<planner::TaskIndex> task;  // of the graph; nothing: it is another's
+  planner::Packer::ClassId consumption = 0;
+  int64_t remaining_us = 0;  // as far as can be told
+};
+
+// As for MakeProject, but for any number of tasks and whether or not anything is scarce. Nothing
+// where it is not known of most tasks how long they take.
+std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::Packer& packer,
+                                         const ConsumptionTable& consumptions,
+                                         absl::Span<const Holding> holding);
 
 // The agents count as one that has what all of them have. Resources that suffice for all tasks at
 // once are left out. Nothing where no order is better than another one, as nothing is scarce, and

@@ -19,6 +19,7 @@
 #include "planner/ids.h"
 #include "planner/resources.h"
 #include "planner/states.h"
+#include "scheduler/end_outlook.h"
 #include "scheduler/explanation.h"
 
 namespace kartograph::scheduler {
@@ -179,6 +180,11 @@ class Snapshots {
   // What the task waits for. Looks at every agent, and at thousands of tasks at most; nothing where
   // the graph is not live or has no such task.
   virtual std::optional<Explanation> Explain(planner::TaskKey task, const Instant& now) const = 0;
+  // What is left of a live graph, to see when it will end. Nothing where that cannot be told: it is
+  // open or being cancelled, more than `max_tasks` of its tasks are not final, or it is not known
+  // how long most of them take.
+  virtual std::optional<EndOutlook> Outlook(planner::GraphId graph, size_t max_tasks,
+                                            const Instant& now) const = 0;
   // The pools by name, each with so many holders and waiting tasks at most.
   virtual std::vector<PoolExplanation> Pools(size_t holders, size_t waiting,
                                              const Instant& now) const = 0;

@@ -34,6 +34,8 @@ constexpr int64_t kMinTaskBytes = 64 << 10;
 constexpr int64_t kMaxTaskBytes = 512 << 20;
 // A state read from two places is read again where a change came between.
 constexpr int kTries = 5;
+// Of a graph with more that are not final no end is expected: it would take too long.
+constexpr size_t kMaxExpectedTasks = 20000;
 
 absl::Status NotFoundGraph(GraphId graph) {
   return absl::NotFoundError(absl::StrCat("no graph \"", planner::GraphIdToString(graph), "\""));
@@ -66,10 +68,26 @@ absl::StatusOr<v1::Graph> Queries::GetGraph(const v1::GetGraphRequest& request) 
   const GraphId graph = ConvertGraphId(request.graph_id(), problems);
   if (!problems.empty()) return problems.ToStatus();
   // What is not live now is final in the history, if it is anywhere.
-  auto live = Inspect<std::optional<scheduler::GraphSnapshot>>(
-      [graph](const Snapshots& s) { return s.Graph(graph); });
+  struct Live {
+    std::optional<scheduler::GraphSnapshot> graph;
+    std::optional<scheduler::EndOutlook> outlook;
+  };
+  const Instant now = {Clock::System().SteadyNow(), absl::Now()};
+  const bool expect_end = request.expect_end();
+  const auto live = Inspect<Live>([graph, expect_end, now](const Snapshots& s) {
+    Live found{s.Graph(graph), std::nullopt};
+    if (expect_end && found.graph) found.outlook = s.Outlook(graph, kMaxExpectedTasks, now);
+    return found;
+  });
   if (!live.ok()) return live.status();
-  if (*live) return Named(ToMessage(**live));
+  if (live->graph) {
+    v1::Graph message = Named(ToMessage(*live->graph));
+    if (live->outlook) {
+      *message.mutable_expected_end_time() =
+          ToMessage(now.wall + live->outlook->ExpectedRemaining());
+    }
+    return message;
+  }
   const absl::StatusOr<storage::GraphRow> row = GraphRow(graph);
   if (!row.ok()) return row.status();
   return Named(ToMessage(*row));

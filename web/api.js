@@ -65,8 +65,9 @@ export function listGraphs({state = '', pageSize = 100, pageToken = ''} = {}) {
                                {state, page_size: pageSize, page_token: pageToken}));
 }
 
+// With when it is expected to end, where that can be told.
 export function getGraph(graphId) {
-  return requestJson(graphPath(graphId));
+  return requestJson(withQuery(graphPath(graphId), {expect_end: 'true'}));
 }
 
 export function listTasks(graphId, {state = '', pageSize = 100, pageToken = ''} = {}) {

@@ -161,7 +161,7 @@ export class GraphPage {
     if (graph) {
       updateStateMark(this.state, graphState(graph.state));
       showGraphTime(this.time, graph);
-      setText(this.facts, graphFacts(graph));
+      setText(this.facts, graphFacts(graph, this.#graph?.expectedEndTime));
     } else {
       showFixed(this.time, '');
       setText(this.facts, '');
@@ -190,11 +190,14 @@ export class GraphPage {
   }
 }
 
-function graphFacts(graph) {
+// What is expected is known since the graph was read last: what is told of it meanwhile has none.
+function graphFacts(graph, expectedEndTime) {
   const submitted = parseTime(graph.submitTime);
+  const expected = graphState(graph.state).key === 'running' ? parseTime(expectedEndTime) : null;
   return [
     submitted === null
       ? '' : `submitted ${formatMoment(submitted, now())}${graph.user ? ` by ${graph.user}` : ''}`,
+    expected === null ? '' : `expected to end at ${formatMoment(expected, now())}`,
     formatCounted(graph.counts?.total ?? 0, 'task'),
     graph.spec?.failFast ? 'ends at its first failure' : '',
     graph.spec?.open ? 'open for more tasks' : '',

@@ -88,6 +88,10 @@ grpc::Status FakeService::GetGraph(grpc::ServerContext*, const v1::GetGraphReque
     read_errors.pop_front();
     return error;
   }
+  {
+    const std::lock_guard lock(mutex_);
+    graph_request = *request;
+  }
   for (const v1::Graph& graph : graphs) {
     if (graph.graph_id() != request->graph_id()) continue;
     *response = graph;

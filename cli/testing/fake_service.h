@@ -51,6 +51,7 @@ class FakeService final : public v1::TaskExecuter::Service {
   std::atomic<int> task_lists = 0;  // calls of ListTasks that have begun
   v1::CancelRequest cancelled;
   v1::ListUsageRequest usage_request;
+  v1::GetGraphRequest graph_request;
 
   // Makes what the threads of earlier calls wrote safe to read.
   void WaitForCalls() { const std::lock_guard lock(mutex_); }

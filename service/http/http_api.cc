@@ -163,9 +163,10 @@ void HttpApi::HandleGraphs(const HttpRequest& request, HttpReply reply) {
   const std::string& graph = at[3];
   if (at.size() == 4) {
     HttpParams params(request);
-    if (!Checked(params, reply)) return;
     v1::GetGraphRequest question;
     question.set_graph_id(graph);
+    question.set_expect_end(params.Bool("expect_end"));
+    if (!Checked(params, reply)) return;
     return OnWorker(std::move(reply),
                     [this, question] { return parts_.queries->GetGraph(question); });
   }

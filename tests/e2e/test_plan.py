@@ -1,6 +1,8 @@
 """kartograph plan: what would happen, compared with what then does."""
 
+import datetime
 import json
+import re
 import xml.etree.ElementTree
 
 import pytest
@@ -49,6 +51,22 @@ def test_without_agents_the_plan_is_for_the_services_cluster(start, tmp_path):
     assert service.cli("submit", graph, "--wait").returncode == DONE
     learned = one_document(service.cli("plan", graph, "--learned", "--json").stdout)
     assert seconds(learned["makespan"]) < 5
+
+
+def test_a_running_graph_says_when_it_is_expected_to_end(start, tmp_path):
+    service = start("--cpu", "1", "--ram", "1GiB")
+    service.wait_for_agent()
+    graph = tmp_path / "graph.yaml"
+    graph.write_text("name: loads\ndefaults: {expected_duration: 10m, command: sleep 1000}\n"
+                     "tasks: [{name: a}, {name: b}, {name: c}]\n")
+    assert service.cli("submit", graph).returncode == DONE
+    asked = datetime.datetime.now(datetime.timezone.utc)
+    status = one_document(service.cli("status", "loads", "--json").stdout)
+    expected = datetime.datetime.fromisoformat(status["expectedEndTime"][:19] + "+00:00")
+    assert 27 * 60 < (expected - asked).total_seconds() < 31 * 60
+    assert re.search(r", expected to end in (29|30) min \d\d s \(\d{4}-", service.cli("status", "loads").stdout)
+    assert service.cli("cancel", "loads").returncode == DONE
+    assert "expected to end" not in service.cli("status", "loads").stdout
 
 
 def test_what_cannot_be_planned_is_said(tmp_path):
