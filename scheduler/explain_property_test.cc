@@ -95,12 +95,14 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
 
   void ExplainBeforePlan() {
     free_.clear();
+    said_.clear();
     may_be_let_in_.clear();
     apart_ = false;
     // What is kept for a task is computed anew with the plan.
     reserved_ = false;
     for (TaskKey task : In(TaskState::kReady)) {
       const Explanation explanation = Explained(task);
+      said_[task] = OneLine(explanation.reasons);
       apart_ = apart_ || explanation.Get<LaunchedAlone>() != nullptr ||
                explanation.Get<AvoidsAgent>() != nullptr;
       if (!HasObstacle(explanation)) free_[explanation.ahead.count].push_back(task);
@@ -123,7 +125,7 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
     } else {
       const TaskKey first = launches.front().attempt.task();
       if (!apart_ && !reserved_ && may_be_let_in_.empty()) {
-        ASSERT_FALSE(free_.empty()) << Word(first) << " starts, and could not";
+        ASSERT_FALSE(free_.empty()) << Word(first) << " starts, and could not:\n  " << said_[first];
         EXPECT_THAT(free_.begin()->second, ::testing::ElementsAre(first))
             << "the first of those that could start starts first";
       }
@@ -271,7 +273,11 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
   }
 
   void Remove(TaskKey task, const NoAgent& why, int depth) {
-    ASSERT_TRUE(why.best) << Word(task);
+    if (!why.best) {
+      ASSERT_EQ(why.agents.size(), 1u) << Word(task);
+      ASSERT_EQ(why.agents.front().first, AgentObstacle::kAway) << Word(task);
+      return AgentFor(task);
+    }
     switch (why.best->obstacle) {
       case AgentObstacle::kLacks:
       case AgentObstacle::kNoSlot:
@@ -306,6 +312,7 @@ class ExplainPropertyTest : public ::testing::TestWithParam<int>, protected Core
   std::mt19937 random_;
   std::string name_;
   std::map<int64_t, std::vector<TaskKey>> free_;  // by how many go before them
+  std::map<TaskKey, std::string> said_;
   std::set<TaskKey> may_be_let_in_;
   bool apart_ = false;     // not everything is packed
   bool reserved_ = false;  // something is kept for a task
