@@ -208,7 +208,9 @@ std::string FirstConstraints(const NoAgent& why) {
 
 std::string Line::operator()(const NoAgent& why) const {
   const std::string free_at_once = absl::StrCat(why.need.ToString(), " free at once");
-  if (!why.best) return absl::StrCat("waits for an agent with ", free_at_once);
+  if (!why.best) {
+    return absl::StrCat("waits for an agent with ", why.need.ToString(), ": none is connected");
+  }
   const NoAgent::Agent& agent = *why.best;
   switch (agent.obstacle) {
     case AgentObstacle::kLacks:
