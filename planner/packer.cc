@@ -250,13 +250,22 @@ void Packer::OnOrderChanged() {
   for (const auto& [agent, reservation] : reservations_) MarkFreed(agent);
 }
 
+// The less is left the better, and the more evenly: what is left of one resource beside nothing of
+// another is of no use to anyone.
 double Packer::Leftover(const ResourceVector& need, const Agent& agent) const {
   double leftover = 0;
-  for (const ResourceVector::Entry& entry : need) {
-    leftover += static_cast<double>((agent.free.Get(entry.resource) - entry.quantity).milli()) /
-                static_cast<double>(std::max<int64_t>(scale_.Get(entry.resource).milli(), 1));
+  double most = 0;
+  double least = std::numeric_limits<double>::infinity();
+  for (const ResourceVector::Entry& entry : agent.capacity) {
+    const Quantity wanted = need.Get(entry.resource);
+    const double left =
+        static_cast<double>((agent.free.Get(entry.resource) - wanted).milli()) /
+        static_cast<double>(std::max<int64_t>(scale_.Get(entry.resource).milli(), 1));
+    if (!wanted.is_zero()) leftover += left;
+    most = std::max(most, left);
+    least = std::min(least, left);
   }
-  return leftover;
+  return least < most ? leftover + most - least : leftover;
 }
 
 void Packer::SetExpected(ClassId id, int64_t most_us, int64_t mostly_us) {

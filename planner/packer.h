@@ -45,9 +45,10 @@ struct Terms {
 
 // Holds the ready tasks, grouped by what they consume and on which agents, and what is free on
 // agents and in pools; decides by multi-resource best fit: the agent on which the least is left
-// over, so that large gaps stay for large tasks. The cost of a plan grows with distinct
-// consumptions times agents at worst; a consumption that fitted nowhere is not tried again until
-// something became free. Thread-compatible, deterministic.
+// over, so that large gaps stay for large tasks, and most evenly, so that nothing is left that
+// lacks something else. The cost of a plan grows with distinct consumptions times agents at worst;
+// a consumption that fitted nowhere is not tried again until something became free.
+// Thread-compatible, deterministic.
 //
 // Assumes: few distinct consumptions; agents' cpu is the resource that most often decides.
 class Packer {

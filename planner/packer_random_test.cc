@@ -66,6 +66,7 @@ class World {
     Packer::AgentId agent;
   };
   struct Agent {
+    ResourceVector capacity;
     ResourceVector free;
     bool usable = true;
     int zone = 0;
@@ -119,7 +120,7 @@ class World {
     packer_.SetCapacity(id, capacity);
     packer_.SetFree(id, capacity);
     packer_.SetUsable(id, true);
-    agents_.push_back({capacity, true, AnyZone(id)});
+    agents_.push_back({capacity, capacity, true, AnyZone(id)});
     Scale(capacity);
   }
   // An agent is gone for good with all on it, and another one comes, which gets its id.
@@ -138,7 +139,7 @@ class World {
     packer_.SetCapacity(id, capacity);
     packer_.SetFree(id, capacity);
     packer_.SetUsable(id, true);
-    agents_[id] = {capacity, true, AnyZone(id)};
+    agents_[id] = {capacity, capacity, true, AnyZone(id)};
     Scale(capacity);
   }
   // An unused consumption is removed, and another one takes its id.
@@ -199,6 +200,7 @@ class World {
     const auto id = static_cast<Packer::AgentId>(Below(static_cast<int>(agents_.size())));
     ResourceVector free = AnyCapacity();
     packer_.SetCapacity(id, free);
+    agents_[id].capacity = free;
     Scale(free);
     for (const Running& running : running_) {
       if (running.agent == id) free -= AgentPart(running.consumption);
@@ -217,10 +219,15 @@ class World {
   }
   double Leftover(size_t consumption, const Agent& agent) {
     double sum = 0;
-    for (const auto& e : AgentPart(consumption)) {
-      sum += (agent.free.Get(e.resource) - e.quantity).units() / scale_.Get(e.resource).units();
+    std::vector<double> all;
+    for (const auto& e : agent.capacity) {
+      const Quantity need = AgentPart(consumption).Get(e.resource);
+      all.push_back((agent.free.Get(e.resource) - need).units() / scale_.Get(e.resource).units());
+      if (!need.is_zero()) sum += all.back();
     }
-    return sum;
+    if (all.empty()) return sum;
+    const double most = std::max(0.0, *std::max_element(all.begin(), all.end()));
+    return sum + most - std::min(most, *std::min_element(all.begin(), all.end()));
   }
   // The ready task that must go first of those that fit.
   std::vector<Task>::iterator First() {

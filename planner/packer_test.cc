@@ -97,11 +97,21 @@ TEST(PackerTest, ChoosesTheAgentOnWhichTheLeastIsLeft) {
 
 TEST(PackerTest, ComparesWhatIsLeftOverAllResourcesOfTheTask) {
   Story story;
-  story.Agent(CpuRam(4, 4000));
+  story.Agent(CpuRam(4, 8000));
   story.Agent(CpuRam(5, 1000));
   story.Ready(0, CpuRam(1, 1000));
   EXPECT_THAT(story.Plan(), ElementsAre(Pair(0, 1)))
       << "a core more, but far less memory would be left";
+}
+
+TEST(PackerTest, DoesNotLeaveMuchMemoryBesideNoCores) {
+  Story story;
+  const Packer::AgentId full = story.Agent(CpuRam(8, 16));
+  const Packer::AgentId even = story.Agent(CpuRam(8, 16));
+  story.packer.SetFree(full, CpuRam(2, 10));  // two cores less would leave nine of memory alone
+  story.packer.SetFree(even, CpuRam(6, 4));
+  story.Ready(1, CpuRam(2, 1));
+  EXPECT_THAT(story.Plan(), ElementsAre(Pair(1, even)));
 }
 
 TEST(PackerTest, EveryResourceMustFit) {

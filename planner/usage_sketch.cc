@@ -97,6 +97,16 @@ double UsageSketch::Total() const {
   return total;
 }
 
+double UsageSketch::ShareUpTo(uint64_t value) const {
+  if (buckets_.empty()) return 0;
+  double seen = 0;
+  for (const Bucket& bucket : buckets_) {
+    if (MiddleOf(bucket.number) > value) break;
+    seen += static_cast<double>(bucket.weight);
+  }
+  return seen / Total();
+}
+
 uint64_t UsageSketch::Quantile(double share) const {
   if (buckets_.empty()) return 0;
   // Weights are rounded: what lies on the edge belongs to the bucket before it.

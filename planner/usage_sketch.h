@@ -35,6 +35,9 @@ class UsageSketch {
   // 0 where nothing was seen. `share` is between 0 and 1.
   uint64_t Quantile(double share) const;
   uint64_t Median() const { return Quantile(0.5); }
+  // The share of what was seen that is not above this, to the bucket: 0 to 1, 0 where nothing was
+  // seen.
+  double ShareUpTo(uint64_t value) const;
   // Not less than any of those that still count: the end of the last bucket.
   uint64_t Largest() const;
   size_t buckets() const { return buckets_.size(); }

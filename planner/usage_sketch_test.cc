@@ -59,6 +59,16 @@ TEST(UsageSketchTest, QuantilesKeepTheStatedError) {
   }
 }
 
+TEST(UsageSketchTest, SharesAndQuantilesAreTheInverseOfEachOther) {
+  UsageSketch sketch;
+  EXPECT_EQ(sketch.ShareUpTo(100), 0);
+  for (uint64_t i = 0; i < 40; ++i) sketch.Add(i % 2 == 0 ? 1000 : 9000);
+  EXPECT_EQ(sketch.ShareUpTo(900), 0);
+  EXPECT_NEAR(sketch.ShareUpTo(5000), 0.5, 0.01);
+  EXPECT_EQ(sketch.ShareUpTo(10000), 1);
+  EXPECT_NEAR(static_cast<double>(sketch.Quantile(sketch.ShareUpTo(5000) + 0.1)), 9000, 300);
+}
+
 TEST(UsageSketchTest, RareOutliersMoveNothing) {
   UsageSketch sketch;
   for (int i = 0; i < 200; ++i) sketch.Add(i % 50 == 7 ? 3'600'000'000 : 2'000'000);

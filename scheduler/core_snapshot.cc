@@ -102,7 +102,8 @@ std::optional<EndOutlook> Core::Outlook(GraphId id, size_t max_tasks, const Inst
     attempts.emplace_back(
         attempt,
         Holding{task.graph() == id ? std::optional(task.index()) : std::nullopt, state.consumption,
-                absl::ToInt64Microseconds(reservations_.Remaining(state, now))});
+                absl::ToInt64Microseconds(reservations_.Remaining(state, now)),
+                std::max<int64_t>(0, absl::ToInt64Microseconds(now.wall - state.launch_time))});
   };
   if (attempts_.size() <= kMostInOutlook) {
     attempts_.ForEach(add);
@@ -119,7 +120,7 @@ std::optional<EndOutlook> Core::Outlook(GraphId id, size_t max_tasks, const Inst
   std::vector<Holding> holding;
   holding.reserve(attempts.size());
   for (const auto& [attempt, held] : attempts) holding.push_back(held);
-  return MakeEndOutlook(*graph, packer_, consumptions_, holding);
+  return MakeEndOutlook(*graph, packer_, consumptions_, options_.usage, holding);
 }
 
 std::vector<TaskSnapshot> Core::Tasks(GraphId id, TaskIndex from, int limit,

@@ -81,5 +81,43 @@ TEST_F(EndOutlookTest, WhatWasLearntOfTheConsumptionWillDo) {
   EXPECT_EQ(Remaining(graph), absl::Minutes(14));
 }
 
+// Seven of ten take a minute, and three take twenty.
+class MixedKindTest : public EndOutlookTest {
+ protected:
+  MixedKindTest() {
+    Agent("m", Cpu(10));
+    Submit(Tiles());
+    for (int i = 0; i < 10; ++i) {
+      Succeeds(absl::StrCat("tile-", i), absl::Minutes(i % 3 == 1 ? 20 : 1));
+    }
+  }
+  static Graph Tiles() {
+    std::vector<Task> tiles;
+    for (int i = 0; i < 10; ++i) tiles.push_back(Task(absl::StrCat("tile-", i)));
+    return Graph(tiles);
+  }
+  double RemainingMinutes(planner::GraphId graph) {
+    return absl::ToDoubleMinutes(Remaining(graph).value_or(absl::ZeroDuration()));
+  }
+};
+
+TEST_F(MixedKindTest, ManyAtOnceEndWithTheLongest) {
+  EXPECT_NEAR(RemainingMinutes(Submit(Tiles())), 20, 1);
+}
+
+TEST_F(MixedKindTest, OneAfterTheOtherTakesWhatAllTakeTogether) {
+  LoseAgent("m");
+  Agent("small", Cpu(1));
+  EXPECT_NEAR(RemainingMinutes(Submit(Tiles())), 67, 25);
+}
+
+TEST_F(MixedKindTest, WhatHasRunForLongIsOneOfTheLongOnes) {
+  const auto graph = Submit(Graph({Task("tile-1")}));
+  Runs("tile-1");
+  EXPECT_LT(RemainingMinutes(graph), 2) << "most are short";
+  Wait(absl::Minutes(5));
+  EXPECT_NEAR(RemainingMinutes(graph), 15, 1);
+}
+
 }  // namespace
 }  // namespace kartograph::scheduler

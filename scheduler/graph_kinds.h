@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ class GraphKinds {
     return kind_of_[task] == kNone ? nullptr : &kinds_[kind_of_[task]];
   }
   const std::vector<Kind>& kinds() const { return kinds_; }
+  // Of which of kinds() it is; nothing where it has none.
+  std::optional<size_t> IndexOf(planner::TaskIndex task) const {
+    return kind_of_[task] == kNone ? std::nullopt : std::optional<size_t>(kind_of_[task]);
+  }
 
  private:
   static constexpr uint16_t kNone = UINT16_MAX;

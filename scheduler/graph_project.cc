@@ -110,6 +110,33 @@ void SetDemands(const std::vector<Scarce>& scarce,
   }
 }
 
+// What is known of how the times differ that tasks of the same kinds took. What a client says of a
+// task is taken as it is.
+void AddKinds(const LiveGraph& graph, const std::vector<TaskIndex>& tasks,
+              const std::vector<int64_t>& elapsed_us, const UsageTable& usage,
+              EndOutlook* outlook) {
+  constexpr uint32_t kUnknown = UINT32_MAX;
+  std::vector<uint32_t> sketch_of;  // by kind
+  for (const GraphKinds::Kind& kind : graph.kinds.kinds()) {
+    std::optional<KindUsage> known = usage.Find(kind.kind);
+    sketch_of.push_back(known ? static_cast<uint32_t>(outlook->wall_us.size()) : kUnknown);
+    if (known) outlook->wall_us.push_back(std::move(known->wall_us));
+  }
+  // Counted over all tasks, so that a task keeps its number while others end.
+  std::vector<uint32_t> count(sketch_of.size(), 0);
+  size_t next = 0;  // of tasks, which are in the graph's order
+  for (TaskIndex i = 0; i < graph.tasks.size() && next < tasks.size(); ++i) {
+    const std::optional<size_t> kind = graph.kinds.IndexOf(i);
+    const uint32_t number = kind ? count[*kind]++ : 0;
+    if (tasks[next] != i) continue;
+    if (kind && sketch_of[*kind] != kUnknown && graph.kinds.Declared(i) == absl::ZeroDuration()) {
+      outlook->drawn.push_back(
+          {static_cast<TaskIndex>(next), sketch_of[*kind], number, elapsed_us[next]});
+    }
+    ++next;
+  }
+}
+
 // The project's tasks as the graph has them ordered.
 std::vector<TaskIndex> OrderNow(const LiveGraph& graph, const std::vector<TaskIndex>& tasks) {
   std::vector<TaskIndex> order(tasks.size());
@@ -146,6 +173,7 @@ std::optional<GraphProject> MakeProject(const LiveGraph& graph, const planner::P
 
 std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::Packer& packer,
                                          const ConsumptionTable& consumptions,
+                                         const UsageTable* usage,
                                          absl::Span<const Holding> holding) {
   if (graph.unfinished == 0) return std::nullopt;
   int64_t unknown = 0;
@@ -158,6 +186,7 @@ std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::
   outlook.project = std::move(found.made.project);
   outlook.own_tasks = found.made.tasks.size();
   std::vector<bool> holds(outlook.own_tasks, false);
+  std::vector<int64_t> elapsed_us(outlook.own_tasks, 0);
   for (const Holding& held : holding) {
     const auto remaining_us = std::max<int64_t>(1, held.remaining_us);
     if (held.task.has_value()) {
@@ -166,6 +195,7 @@ std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::
       outlook.project.durations[own->second] = remaining_us;
       outlook.order.push_back(own->second);
       holds[own->second] = true;
+      elapsed_us[own->second] = held.elapsed_us;
     } else {
       outlook.order.push_back(static_cast<TaskIndex>(outlook.project.size()));
       outlook.project.durations.push_back(remaining_us);
@@ -178,6 +208,7 @@ std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::
   }
   SetDemands(FindScarce(found.consumptions, outlook.project.durations, packer), found.consumptions,
              packer, &outlook.project);
+  if (usage != nullptr) AddKinds(graph, found.made.tasks, elapsed_us, *usage, &outlook);
   return outlook;
 }
 

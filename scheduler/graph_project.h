@@ -14,6 +14,7 @@
 #include "scheduler/consumption_table.h"
 #include "scheduler/end_outlook.h"
 #include "scheduler/live_graph.h"
+#include "scheduler/usage_table.h"
 
 namespace kartograph::scheduler {
 
@@ -32,12 +33,14 @@ struct Holding {
   std::optional<planner::TaskIndex> task;  // of the graph; nothing: it is another's
   planner::Packer::ClassId consumption = 0;
   int64_t remaining_us = 0;  // as far as can be told
+  int64_t elapsed_us = 0;
 };
 
 // As for MakeProject, but for any number of tasks and whether or not anything is scarce. Nothing
-// where it is not known of most tasks how long they take.
+// where it is not known of most tasks how long they take. `usage` may be null: nothing is learnt.
 std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::Packer& packer,
                                          const ConsumptionTable& consumptions,
+                                         const UsageTable* usage,
                                          absl::Span<const Holding> holding);
 
 // The agents count as one that has what all of them have. Resources that suffice for all tasks at
