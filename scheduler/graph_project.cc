@@ -16,6 +16,8 @@ using planner::TaskIndex;
 namespace {
 
 constexpr size_t kFewestTasks = 3;
+// One in so many tasks may be one of which nothing is known, for an end to be expected.
+constexpr int64_t kMostUnknown = 10;
 
 struct Scarce {
   Resource resource;
@@ -180,7 +182,7 @@ std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::
   for (const auto& [consumption, unfinished] : graph.consumptions) {
     if (!consumptions.LearntWallTime(consumption)) unknown += unfinished.unknown;
   }
-  if (unknown * 2 > graph.unfinished) return std::nullopt;
+  if (unknown > graph.unfinished / kMostUnknown) return std::nullopt;
   Unfinished found = FindUnfinished(graph, consumptions);
   EndOutlook outlook;
   outlook.project = std::move(found.made.project);

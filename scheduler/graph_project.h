@@ -37,7 +37,8 @@ struct Holding {
 };
 
 // As for MakeProject, but for any number of tasks and whether or not anything is scarce. Nothing
-// where it is not known of most tasks how long they take. `usage` may be null: nothing is learnt.
+// where it is not known of nine in ten tasks how long they take. `usage` may be null: nothing is
+// learnt.
 std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::Packer& packer,
                                          const ConsumptionTable& consumptions,
                                          const UsageTable* usage,

@@ -57,8 +57,8 @@ def test_a_running_graph_says_when_it_is_expected_to_end(start, tmp_path):
     service = start("--cpu", "1", "--ram", "1GiB")
     service.wait_for_agent()
     graph = tmp_path / "graph.yaml"
-    graph.write_text("name: loads\ndefaults: {expected_duration: 10m, command: sleep 1000}\n"
-                     "tasks: [{name: a}, {name: b}, {name: c}]\n")
+    graph.write_text("name: loads\ndefaults: {expected_duration: 10m}\ntasks:\n"
+                     + "".join(f"  - {{name: {name}, command: sleep 1000}}\n" for name in "abc"))
     assert service.cli("submit", graph).returncode == DONE
     asked = datetime.datetime.now(datetime.timezone.utc)
     status = one_document(service.cli("status", "loads", "--json").stdout)
