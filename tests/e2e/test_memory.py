@@ -79,3 +79,11 @@ def test_what_is_mapped_and_not_used_is_not_held_against_a_task(shared):
     assert attempt.outcome == pb.OUTCOME_SUCCEEDED, attempt.message
     (attempt,) = attempts_of(shared, [(MAPS_A_TERABYTE,)], 100 * MIB)
     assert attempt.outcome == pb.OUTCOME_EXITED
+
+
+def test_how_much_can_be_mapped_is_a_setting(start):
+    service = start("--ram-headroom", "none")
+    (attempt,) = attempts_of(service, [(MAPS_A_TERABYTE,)], 100 * MIB)
+    assert attempt.outcome == pb.OUTCOME_SUCCEEDED, attempt.message
+    (attempt,) = attempts_of(service, [(TAKES, str(150 * MIB), "600")], 100 * MIB)
+    assert outcome_name(attempt.outcome) == "OUT_OF_MEMORY"
