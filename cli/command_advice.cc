@@ -269,6 +269,14 @@ std::vector<std::string> CommandAdvice(const v1::Command& command,
   return advice;
 }
 
+std::string RamAdvice(absl::string_view text, const planner::Quantity& ram) {
+  constexpr double kLikelyBytes = 1 << 20;  // nothing runs in less
+  constexpr double kLikelyGibibytes = 64;
+  if (ram.units() <= 0 || ram.units() >= kLikelyBytes) return "";
+  return absl::StrCat(Quoted(text), " is a number of bytes; did you mean \"", text,
+                      ram.units() <= kLikelyGibibytes ? "GiB" : "MiB", "\"?");
+}
+
 bool NamesVariable(absl::string_view text) {
   for (size_t at = text.find('$'); at != absl::string_view::npos; at = text.find('$', at + 1)) {
     const char next = at + 1 < text.size() ? text[at + 1] : ' ';
@@ -277,6 +285,14 @@ bool NamesVariable(absl::string_view text) {
     }
   }
   return false;
+}
+
+bool NamesCommand(absl::string_view text) {
+  const size_t begin = text.find("$(");
+  if (begin != absl::string_view::npos && text.find(')', begin) != absl::string_view::npos) {
+    return true;
+  }
+  return std::count(text.begin(), text.end(), '`') >= 2;
 }
 
 bool NamesHome(absl::string_view value) {

@@ -129,6 +129,10 @@ TEST(CommandAdviceTest, FindsWhatAShellWouldHaveExpanded) {
   EXPECT_TRUE(NamesHome("~/bin:/usr/bin"));
   EXPECT_TRUE(NamesHome("/usr/bin:~/bin"));
   EXPECT_FALSE(NamesHome("a~/b"));
+  EXPECT_TRUE(NamesCommand("built on $(date)"));
+  EXPECT_TRUE(NamesCommand("`pwd`/bin"));
+  EXPECT_FALSE(NamesCommand("it`s"));
+  EXPECT_FALSE(NamesCommand("$("));
 }
 
 }  // namespace

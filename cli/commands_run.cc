@@ -5,6 +5,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "base/utf8.h"
+#include "cli/command_advice.h"
 #include "cli/commands.h"
 #include "cli/field_place.h"
 #include "cli/graph_file.h"
@@ -53,8 +55,10 @@ std::string OptionOf(const std::vector<FieldStep>& field) {
   return part == "arguments" ? "COMMAND" : "";
 }
 
-// Fills in `spec`; what is wrong with the arguments, where something is.
-std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec) {
+// Fills in `spec`; what is wrong with the arguments, where something is. What is probably a mistake
+// is added to `warnings`.
+std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec,
+                          std::vector<std::string>* warnings) {
   for (const std::string& word : arguments.command) spec->mutable_command()->add_arguments(word);
   spec->set_name(arguments.name.empty() ? NameFromPath(arguments.command[0]) : arguments.name);
   const std::string name_problem = planner::NameProblem(spec->name());
@@ -75,13 +79,24 @@ std::string ReadArguments(const RunArguments& arguments, v1::TaskSpec* spec) {
       return absl::StrCat(ConsumptionOption(part.first), ": ", Quoted(part.second), " ",
                           quantity.status().message());
     }
-    (*spec->mutable_consumption())[std::string(part.first)] = quantity->units();
+    const std::string name(part.first);
+    if (name == "ram") {
+      const std::string advice = RamAdvice(part.second, *quantity);
+      if (!advice.empty()) warnings->push_back(absl::StrCat("--ram: ", advice));
+    }
+    if (spec->consumption().contains(name)) {
+      return absl::StrCat("--resource: ", name, " is given twice; give it once");
+    }
+    (*spec->mutable_consumption())[name] = quantity->units();
   }
   for (const std::string& text : arguments.environment) {
     const std::pair<std::string, std::string> variable =
         absl::StrSplit(text, absl::MaxSplits('=', 1));
     if (!absl::StrContains(text, '=') || variable.first.empty()) {
       return absl::StrCat("--env: ", Quoted(text), " is not NAME=VALUE");
+    }
+    if (spec->command().environment().contains(variable.first)) {
+      return absl::StrCat("--env: ", Quoted(variable.first), " is given twice; give it once");
     }
     (*spec->mutable_command()->mutable_environment())[variable.first] = variable.second;
   }
@@ -222,7 +237,8 @@ int ExitStatus(const Context& context, const v1::Task& task) {
 
 int Run(const Context& context, const RunArguments& arguments) {
   v1::ExecuteRequest request;
-  const std::string problem = ReadArguments(arguments, request.mutable_task());
+  std::vector<std::string> warnings;
+  const std::string problem = ReadArguments(arguments, request.mutable_task(), &warnings);
   if (!problem.empty()) {
     *context.err << "kartograph: " << problem << "\n";
     return kWrongUse;
@@ -230,6 +246,9 @@ int Run(const Context& context, const RunArguments& arguments) {
   if (IsFolder(arguments)) {
     *context.err << "kartograph: " << Printable(arguments.command[0]) << ": is a directory\n";
     return kNotExecutable;
+  }
+  for (const std::string& warning : warnings) {
+    *context.err << "kartograph: warning: " << warning << "\n";
   }
   const InterruptFlag interrupt({SIGINT, SIGTERM, SIGHUP});
   const auto made = context.client->Execute(request);

@@ -426,6 +426,20 @@ TEST_F(CommandsTest, RunReportsProblemsByOption) {
             "kartograph: client_queue: is odd\n"
             "and 1 more problem\n");
   err_.str("");
+  EXPECT_EQ(cli::Run(context_, {.command = {"x"}, .consumption = {"cpu=1", "cpu=2"}}), kWrongUse);
+  EXPECT_EQ(cli::Run(context_, {.command = {"x"}, .environment = {"A=1", "A=2"}}), kWrongUse);
+  EXPECT_EQ(err_.str(),
+            "kartograph: --resource: cpu is given twice; give it once\n"
+            "kartograph: --env: \"A\" is given twice; give it once\n");
+  err_.str("");
+  service().write_errors = {{grpc::StatusCode::INVALID_ARGUMENT, "no"}};
+  EXPECT_EQ(cli::Run(context_, {.command = {"x"}, .consumption = {"ram=8"}}), kWrongUse);
+  EXPECT_EQ(err_.str().rfind("kartograph: warning: --ram: \"8\" is a number of bytes; did you mean "
+                             "\"8GiB\"?\n",
+                             0),
+            0u)
+      << err_.str();
+  err_.str("");
   EXPECT_EQ(cli::Run(context_, {.command = {"x"}, .consumption = {"ram=9x"}}), kWrongUse);
   EXPECT_EQ(err_.str().rfind("kartograph: --ram: \"9x\" has an unknown unit", 0), 0u) << err_.str();
 }

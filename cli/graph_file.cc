@@ -79,7 +79,10 @@ std::unique_ptr<const FileTasks> CheckTasks(std::unique_ptr<const YamlTree> tree
                                             const FieldPath& path, const TaskReader& reader,
                                             int64_t* edges, FileProblems* problems) {
   if (tree->kind(list) != Kind::kSequence) {
-    ReportWrongType(*tree, list, path, "a list of tasks", problems);
+    ReportWrongType(*tree, list, path, "a list of tasks", problems,
+                    tree->kind(list) == Kind::kMap
+                        ? "; write each as an item of a list, with its name in it: - name: a"
+                        : "");
     return nullptr;
   }
   YamlTree::Ids items = tree->Items(list);

@@ -63,6 +63,16 @@ TEST(GraphFileProblemsTest, KnowsTheWordsOfOthers) {
             "f.yaml:2:9: tasks[0]: the task has no name\n"
             "f.yaml:2:10: tasks[0]: \"id\" is not a known key; did you mean \"name\"?\n"
             "f.yaml:2:29: tasks[0]: \"depends\" is not a known key; did you mean \"after\"?\n");
+  EXPECT_EQ(ProblemsOf("tasks: [{name: a, command: x, time_limit: 5m, retry: 2, gpus: 1}]\n"),
+            "f.yaml:1:31: tasks[0]: \"time_limit\" is not a known key; did you mean \"timeout\"?\n"
+            "f.yaml:1:47: tasks[0]: \"retry\" is not a known key; did you mean \"max_attempts\" "
+            "(one more than the retries)?\n"
+            "f.yaml:1:57: tasks[0]: \"gpus\" is not a known key; did you mean \"consumption\" with "
+            "\"gpu\" in it?\n");
+  EXPECT_EQ(ProblemsOfTask("retry_on: [1, oom]"),
+            "f.yaml:4:19: tasks[0].retry_on[1]: \"oom\" must be an exit status (1 to 255, such as "
+            "75 or 64-78), a signal such as SIGKILL, or one of exit, signal, timeout, "
+            "out_of_memory\n");
   EXPECT_EQ(ProblemsOfTask("consumption: {ram: 512Mi}"),
             "f.yaml:4:24: tasks[0].consumption.ram: \"512Mi\" has an unknown unit \"Mi\"; did you "
             "mean MiB?\n");
@@ -220,6 +230,7 @@ TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {
   - {name: d, command: [echo, $HOME]}
   - {name: e, command: "false\necho on", shell: [bash, -c]}
   - {name: f, command: "cd src && ./x.sh", container: {image: "alpine:3"}}
+  - {name: g, command: x, directory: $(pwd), environment: {D: $(date)}}
 )"),
       "f.yaml:3:14: warning: tasks[0].command: \"./load.sh\" is looked for in the attempt's own, "
       "empty folder; give its full path, or a `directory`\n"
@@ -238,7 +249,11 @@ TEST(GraphFileProblemsTest, WarnsOfLikelyMistakes) {
       "f.yaml:12:24: warning: tasks[3].command: \"$HOME\" is passed on unchanged; variables are "
       "expanded in shell commands only\n"
       "f.yaml:13:24: warning: tasks[4].command: the shell goes on after a line that fails; begin "
-      "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n");
+      "with \"set -e\" to stop there, or give `shell: [bash, -euo, pipefail, -c]`\n"
+      "f.yaml:15:38: warning: tasks[6].directory: \"$(pwd)\" is taken as it is; nothing is run for "
+      "it outside of shell commands\n"
+      "f.yaml:15:63: warning: tasks[6].environment.D: \"$(date)\" is passed on unchanged; "
+      "nothing is run for it outside of shell commands\n");
   EXPECT_EQ(warnings(R"(tasks:
   - name: a
     command: [./load.sh]
@@ -331,8 +346,10 @@ TEST(GraphFileProblemsTest, SaysWhatAFileWithoutTasksLacks) {
   EXPECT_EQ(ProblemsOf("name: x\n"), "f.yaml:1:1: the list of tasks is missing (key \"tasks\")\n");
   EXPECT_EQ(ProblemsOf("tasks: []\n"), "f.yaml:1:8: tasks: the graph has no tasks\n");
   EXPECT_EQ(ProblemsOf("tasks:\n"), "f.yaml:1:1: tasks: expected a list of tasks, found nothing\n");
-  EXPECT_EQ(ProblemsOf("tasks: {a: b}\n"),
-            "f.yaml:1:8: tasks: expected a list of tasks, found a mapping\n");
+  EXPECT_EQ(
+      ProblemsOf("tasks: {a: b}\n"),
+      "f.yaml:1:8: tasks: expected a list of tasks, found a mapping; write each as an item of a "
+      "list, with its name in it: - name: a\n");
   EXPECT_EQ(ProblemsOf("- a\n"),
             "f.yaml:1:1: expected a graph (a mapping with tasks), found a list\n");
   EXPECT_EQ(ProblemsOf("just words\n"),

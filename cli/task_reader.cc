@@ -314,7 +314,8 @@ void TaskReader::ReadFailures(YamlTree::Id id, const FieldPath& path,
     if (!CheckText(word, at, "an exit status, a signal or another kind of failure")) return;
     planner::FailureSet set;
     if (const absl::Status status = set.Add(tree_.text(word)); !status.ok()) {
-      problems_->Add(tree_.mark(word), at.ToString(), std::string(status.message()));
+      problems_->Add(tree_.mark(word), at.ToString(),
+                     absl::StrCat(Quoted(tree_.text(word)), " ", status.message()));
       return;
     }
     words->Add(std::string(tree_.text(word)));
@@ -519,12 +520,10 @@ void TaskReader::ReadQuantities(YamlTree::Id id, const FieldPath& path,
                      absl::StrCat(Quoted(text), " ", quantity.status().message()));
       continue;
     }
-    constexpr double kLikelyBytes = 1 << 20;  // nothing runs in less
-    constexpr double kLikelyGibibytes = 64;
-    if (entry.key == "ram" && quantity->units() > 0 && quantity->units() < kLikelyBytes) {
-      problems_->Warn(tree_.mark(entry.value), field.ToString(),
-                      absl::StrCat(Quoted(text), " is a number of bytes; did you mean \"", text,
-                                   quantity->units() <= kLikelyGibibytes ? "GiB" : "MiB", "\"?"));
+    if (entry.key == "ram") {
+      if (std::string advice = RamAdvice(text, *quantity); !advice.empty()) {
+        problems_->Warn(tree_.mark(entry.value), field.ToString(), std::move(advice));
+      }
     }
     if (const absl::string_view meant = ResourceMeant(entry.key); !meant.empty()) {
       problems_->Warn(
@@ -562,6 +561,11 @@ void TaskReader::ReadEnvironment(YamlTree::Id id, const FieldPath& path,
                       absl::StrCat(Quoted(value),
                                    " is passed on unchanged; variables are expanded in shell "
                                    "commands only"));
+    } else if (NamesCommand(value)) {
+      problems_->Warn(tree_.mark(entry.value), field.ToString(),
+                      absl::StrCat(Quoted(value),
+                                   " is passed on unchanged; nothing is run for it outside of "
+                                   "shell commands"));
     } else if (NamesHome(value)) {
       problems_->Warn(tree_.mark(entry.value), field.ToString(),
                       absl::StrCat(Quoted(value),
@@ -580,6 +584,11 @@ void TaskReader::ReadDirectory(YamlTree::Id id, const FieldPath& path, v1::Comma
                     absl::StrCat(Quoted(directory),
                                  " is taken as it is; variables are expanded in shell commands "
                                  "only"));
+  } else if (NamesCommand(directory)) {
+    problems_->Warn(tree_.mark(id), path.ToString(),
+                    absl::StrCat(Quoted(directory),
+                                 " is taken as it is; nothing is run for it outside of shell "
+                                 "commands"));
   }
   if (directory.empty()) {
     command->clear_directory();  // the sandbox, where the defaults say otherwise

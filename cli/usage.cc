@@ -42,6 +42,8 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--time-limit", "--timeout"},
     {"--follow", "--wait"},
     {"--watch", "--wait"},
+    {"--progress", "--wait"},
+    {"--pool", "--resource"},
     {"--lines", "--tail"},
     {"--count", "--limit"},
     {"--address", "--server"},
@@ -54,6 +56,28 @@ constexpr ForeignOption kForeignOptions[] = {
     {"-m", "--ram"},
     {"-V", "--version"},
     {"-v", "--version"},
+};
+
+// What they, and shells, call a command of ours. Where a word is there several times, the first one
+// that the command line, or the command of commands, has.
+struct ForeignCommand {
+  absl::string_view word;
+  absl::string_view ours;
+};
+constexpr ForeignCommand kForeignCommands[] = {
+    {"abort", "cancel"},    {"add", "submit"},    {"agents", "status"},  {"apply", "submit"},
+    {"attach", "watch"},    {"cat", "logs"},      {"check", "validate"}, {"create", "submit"},
+    {"dashboard", "page"},  {"delete", "remove"}, {"delete", "purge"},   {"delete", "forget"},
+    {"describe", "status"}, {"dry-run", "plan"},  {"exec", "run"},       {"execute", "run"},
+    {"follow", "watch"},    {"graphs", "list"},   {"history", "list"},   {"info", "status"},
+    {"job", "list"},        {"jobs", "list"},     {"kill", "cancel"},    {"lint", "validate"},
+    {"ls", "list"},         {"nodes", "status"},  {"output", "logs"},    {"progress", "watch"},
+    {"ps", "status"},       {"remove", "purge"},  {"remove", "forget"},  {"rerun", "retry"},
+    {"restart", "retry"},   {"resume", "retry"},  {"rm", "remove"},      {"rm", "purge"},
+    {"rm", "forget"},       {"show", "status"},   {"simulate", "plan"},  {"start", "submit"},
+    {"stop", "cancel"},     {"tail", "logs"},     {"tasks", "status"},   {"test", "validate"},
+    {"top", "status"},      {"ui", "page"},       {"wait", "watch"},     {"web", "page"},
+    {"why", "explain"},     {"worker", "status"}, {"workers", "status"},
 };
 
 std::vector<absl::string_view> Views(const std::vector<std::string>& words) {
@@ -126,6 +150,13 @@ std::string Instead(const CLI::App& command, const std::vector<std::string>& wor
   if (command.get_name() == "run" && name == "-c") {
     return "for a shell line: kartograph run sh -c LINE";
   }
+  if (command.get_name() == "submit" && (name == "--dry-run" || name == "--dryrun")) {
+    return "to see what would happen: kartograph plan FILE; what is wrong: kartograph validate "
+           "FILE";
+  }
+  if (command.get_name() == "status" && (name == "--watch" || name == "--follow")) {
+    return "to follow a graph: kartograph watch GRAPH";
+  }
   for (const ForeignOption& foreign : kForeignOptions) {
     if (foreign.word == name && has(foreign.ours)) {
       return absl::StrCat("did you mean \"", foreign.ours, "\"", foreign.how, "?");
@@ -197,11 +228,22 @@ NamedCommand FindCommand(const CLI::App& app, const std::vector<std::string>& wo
 
 std::string UnknownCommand(const CLI::App& app, const std::string& word) {
   const std::vector<std::string> known = Names(Commands(app));
-  const absl::string_view meant = word == "ls" ? "list" : Nearest(word, Views(known));
-  return absl::StrCat(Quoted(word), " is not a command",
-                      app.get_parent() == nullptr ? "" : " of " + FullName(app),
-                      meant.empty() ? absl::StrCat("; there are ", absl::StrJoin(known, ", "))
-                                    : absl::StrCat("; did you mean \"", meant, "\"?"));
+  const bool is_top = app.get_parent() == nullptr;
+  const std::string refusal =
+      absl::StrCat(Quoted(word), " is not a command", is_top ? "" : " of " + FullName(app));
+  if (is_top && word == "version") return absl::StrCat(refusal, "; did you mean \"--version\"?");
+  if (is_top && (word == "server" || word == "serve" || word == "daemon")) {
+    return absl::StrCat(refusal, "; the service is a program of its own, kartographd");
+  }
+  absl::string_view meant;
+  for (const ForeignCommand& foreign : kForeignCommands) {
+    const bool has_it = std::find(known.begin(), known.end(), foreign.ours) != known.end();
+    if (meant.empty() && foreign.word == word && has_it) meant = foreign.ours;
+  }
+  if (meant.empty()) meant = Nearest(word, Views(known));
+  return absl::StrCat(refusal, meant.empty()
+                                   ? absl::StrCat("; there are ", absl::StrJoin(known, ", "))
+                                   : absl::StrCat("; did you mean \"", meant, "\"?"));
 }
 
 std::string UnknownOption(const CLI::App& app, const CLI::App& command,

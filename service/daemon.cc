@@ -349,6 +349,7 @@ class DaemonImpl final : public Daemon {
     options.instances = config_.instances;
     options.attributes.assign(config_.attributes.begin(), config_.attributes.end());
     options.disk_limits = config_.disk_limits;
+    options.ram_headroom = config_.ram_headroom;
     options.slots = static_cast<int>(config_.slots);
     options.on_agent = [this](const std::string& agent) {
       if (start_line_.OnAgent(agent)) {

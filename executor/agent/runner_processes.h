@@ -46,6 +46,7 @@ class RunnerProcesses final : public AttemptProcesses {
   // As in Runner.
   void SetEnvironment(std::vector<std::string> base) { runner_->SetEnvironment(std::move(base)); }
   void SetDiskLimits(const DiskLimits& limits) { runner_->SetDiskLimits(limits); }
+  void SetRamHeadroom(int64_t bytes) { runner_->SetRamHeadroom(bytes); }
   // Readable when Poll has something to do.
   int fd() const { return runner_->fd(); }
 

@@ -194,6 +194,9 @@ void AgentServer::HandleMessage(const ConnectionPtr& connection, ToAgent* messag
       limits.reserve = std::max(message->disk_limits().reserve(), limits.kUsualReserve);
       processes_->SetDiskLimits(limits);
     }
+    if (message->has_ram_headroom()) {
+      processes_->SetRamHeadroom(std::max(message->ram_headroom(), executor::RamHeadroom::kUsual));
+    }
     if (message->has_indexed()) HandleIndexed(connection, message->indexed());
     if (message->slots() > 0) agent_.SetSlots(static_cast<size_t>(message->slots()));
     for (wire::Launch& launch : *message->mutable_launches()) HandleLaunch(&launch);

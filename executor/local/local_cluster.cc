@@ -405,6 +405,7 @@ absl::StatusOr<LocalCluster::Link> LocalCluster::Greet() {
   }
   greeting.mutable_disk_limits()->set_log(options_.disk_limits.log);
   greeting.mutable_disk_limits()->set_reserve(options_.disk_limits.reserve);
+  greeting.set_ram_headroom(options_.ram_headroom);
   greeting.set_slots(options_.slots);
   local::ToMessage(options_.instances, greeting.mutable_indexed());
   std::string out;

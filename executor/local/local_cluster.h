@@ -13,6 +13,7 @@
 #include "executor/cluster.h"
 #include "executor/disk_limits.h"
 #include "executor/lineage.h"
+#include "executor/memory_limits.h"
 #include "planner/instances.h"
 #include "planner/resources.h"
 
@@ -35,6 +36,7 @@ struct LocalClusterOptions {
   // How long an agent without work and without a kartographd stays.
   absl::Duration agent_idle_exit = absl::Minutes(1);
   DiskLimits disk_limits;
+  int64_t ram_headroom = RamHeadroom::kUsual;  // bytes
   int slots = 0;  // attempts that run at once, at most, whatever they consume; 0: no limit
   // Whose attempts the agent is to have; it ends those of others.
   Lineage lineage;

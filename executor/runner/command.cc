@@ -270,8 +270,15 @@ std::string Command::Error(Spawner::Step step, int error) const {
     return absl::StrCat("cannot enter the directory \"", directory_, "\": ", strerror(error));
   }
   const char* program = shell_argv_.empty() ? argv_[0] : shell_argv_[0];
-  return absl::StrCat("cannot start \"", program, "\": ", strerror(error),
-                      path_.empty() ? "" : absl::StrCat(" (searched PATH=", path_, ")"));
+  std::string text = absl::StrCat("cannot start \"", program, "\": ", strerror(error));
+  if (!path_.empty()) {
+    absl::StrAppend(&text, " (searched PATH=", path_, ")");
+  } else if (program[0] != '/') {
+    // Mostly it is named as if the task ran where it was submitted.
+    absl::StrAppend(&text, "; it was looked for in ",
+                    payload_.directory().empty() ? "its own empty folder, " : "", directory_);
+  }
+  return text;
 }
 
 }  // namespace kartograph::executor

@@ -26,8 +26,9 @@ std::string Hog(int64_t bytes) {
   return absl::StrCat("(head -c ", bytes, " /dev/zero; sleep 1000) | tail -c ", 2 * bytes);
 }
 
-TEST_F(RunnerTest, NoneTakesAGigabyteMoreBeforeItIsMeasured) {
+TEST_F(RunnerTest, NoneTakesFarMoreThanItsHeadroomBeforeItIsMeasured) {
   options_.sample_period = options_.glance_period = absl::Hours(1);
+  options_.ram_headroom = 1 << 30;
   const auto allocates = [](uint32_t index, const char* size, int64_t ram) {
     Launch launch = Shell(index, absl::StrCat("head -c ", size, " /dev/zero | tail -c ", size,
                                               " | wc -c; ulimit -S -d"));
@@ -38,6 +39,20 @@ TEST_F(RunnerTest, NoneTakesAGigabyteMoreBeforeItIsMeasured) {
   EXPECT_EQ(Stdout(0), absl::StrCat("0\n", (1 << 20) + 200 * 1024, "\n"));
   Run(allocates(1, "20M", 0));
   EXPECT_EQ(Stdout(1), absl::StrCat(20 << 20, "\nunlimited\n"));
+  runner().SetRamHeadroom(RamHeadroom::kUnlimited);
+  Run(allocates(2, "20M", 100));
+  EXPECT_EQ(Stdout(2), absl::StrCat(20 << 20, "\nunlimited\n"));
+}
+
+TEST_F(RunnerTest, WhatIsMappedAndNotUsedIsNoReasonToFail) {
+  // What the stacks of four hundred threads take, 8 MiB each.
+  Launch launch = List(0, {"/usr/bin/python3", "-SEc", R"(
+import mmap
+stacks = [mmap.mmap(-1, 8 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) for _ in range(400)]
+for stack in stacks: stack[-1] = 1
+)"});
+  launch.consumption.Set(Resource::Ram(), Quantity::Of(64 << 20));
+  EXPECT_EQ(Run(launch).outcome, Outcome::kSucceeded);
 }
 
 TEST_F(RunnerTest, EndsWhatUsesMoreMemoryThanDeclared) {

@@ -38,11 +38,18 @@ constexpr absl::Duration kYoungAgain = absl::Seconds(1);
 // How much likelier than the agent, in thousandths of the host's memory.
 constexpr int kOomScoreAbove = 300;
 constexpr int kMostOomScore = 1000;
-// What may be mapped beyond twice the declared memory: by what counts as used only when it is
-// written to.
-constexpr rlim_t kMoreData = rlim_t{1} << 30;
+constexpr rlim_t kUsualHeadroom = rlim_t{4} << 30;
+constexpr rlim_t kHeadroomShare = 16;  // or one part in so many of the machine's memory
 // What processes need to start is used again; this many are kept.
 constexpr size_t kMaxSpare = 16;
+
+// `bytes` as in RamHeadroom, but not kUnlimited.
+rlim_t HeadroomOf(int64_t bytes) {
+  if (bytes != RamHeadroom::kUsual) return static_cast<rlim_t>(bytes);
+  const rlim_t machine =
+      static_cast<rlim_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
+  return std::max(kUsualHeadroom, machine / kHeadroomShare);
+}
 
 // Whether a process could not become its program for reasons that are not the task's.
 bool IsAgentsFault(int error) {
@@ -285,7 +292,8 @@ std::optional<Runner::Failure> Runner::MakeProcess(const Launch& launch, Attempt
 struct rlimit Runner::DataLimit(const Attempt& attempt) const {
   struct rlimit limit = data_;
   if (attempt.ram_limit == 0 || has_memory_groups()) return limit;
-  const rlim_t most = 2 * attempt.ram_limit + kMoreData;
+  if (options_.ram_headroom == RamHeadroom::kUnlimited) return limit;
+  const rlim_t most = 2 * attempt.ram_limit + HeadroomOf(options_.ram_headroom);
   // The soft limit alone, so that a worker's next attempt can have more.
   limit.rlim_cur = std::min(limit.rlim_cur, most);
   return limit;

@@ -22,6 +22,7 @@
 #include "base/descriptor.h"
 #include "executor/cluster.h"
 #include "executor/disk_limits.h"
+#include "executor/memory_limits.h"
 #include "executor/runner/cgroup.h"
 #include "executor/runner/command.h"
 #include "executor/runner/disk_reserve.h"
@@ -52,7 +53,8 @@ namespace kartograph::executor {
 // limit goes by, and what is reported. What is taken and given back between two looks passes
 // unseen; what the kernel reports of an ended process does not help, as it may be of mapped files.
 // So that none can take a host's memory in that time, each process has a limit of what it can map
-// for itself (RLIMIT_DATA): twice the declared memory and a gigabyte. Beyond it, allocating fails.
+// for itself (RLIMIT_DATA): twice the declared memory and the headroom (executor/memory_limits.h).
+// Beyond it, allocating fails.
 //
 // What it prints goes through pipes into its sandbox (output_collector.h). What it is to read is
 // written there before it starts, as `input` and `inputs`, but for what goes along with the message
@@ -95,7 +97,8 @@ class Runner {
     // refers to one ends as kNotStarted.
     std::string blob_folder;
     DiskLimits disk_limits = {};
-    bool logs_read_remotely = false;  // see OutputCollector::Options
+    int64_t ram_headroom = RamHeadroom::kUsual;  // bytes
+    bool logs_read_remotely = false;             // see OutputCollector::Options
     int64_t max_result_bytes = 64 << 20;
     // Between two looks at the memory of all processes, and of the trees that are known, which
     // costs less; more where they take long.
@@ -125,6 +128,7 @@ class Runner {
     outputs_->SetLimit(limits.log);
     disk_reserve_.Set(limits.reserve);
   }
+  void SetRamHeadroom(int64_t bytes) { options_.ram_headroom = bytes; }
 
   // Processes that hang in the kernel before their programs and do not end.
   static constexpr size_t kMaxHung = 64;

@@ -136,6 +136,15 @@ TEST_F(RunnerTest, SaysWhyAProgramCannotBeStarted) {
   std::ofstream(File("text")) << "text";
   EXPECT_EQ(Run(List(2, {File("text")})).message,
             absl::StrCat("cannot start \"", File("text"), "\": Permission denied"));
+  EXPECT_EQ(Run(List(9, {"./load.sh"})).message,
+            absl::StrCat("cannot start \"./load.sh\": No such file or directory; it was looked for "
+                         "in its own empty folder, ",
+                         options_.sandbox_root, "/17/9.1"));
+  Payload elsewhere;
+  elsewhere.add_arguments("bin/load");
+  elsewhere.set_directory("/tmp");
+  EXPECT_EQ(Run(WithPayload(10, elsewhere)).message,
+            "cannot start \"bin/load\": No such file or directory; it was looked for in /tmp");
   payload.mutable_arguments()->Clear();
   payload.set_shell("true");
   payload.set_directory("/nowhere");

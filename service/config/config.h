@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "executor/disk_limits.h"
+#include "executor/memory_limits.h"
 #include "executor/mesos/framework/master_address.h"
 #include "planner/cap.h"
 #include "planner/instances.h"
@@ -74,6 +75,7 @@ struct ServiceConfig {
   absl::Duration preempt_after = absl::InfiniteDuration();
   std::map<std::string, planner::Cap> limits;  // likewise; "*": of all others
   executor::DiskLimits disk_limits;
+  int64_t ram_headroom = executor::RamHeadroom::kUsual;  // bytes
   uint32_t max_graph_tasks = 1'000'000;
   uint32_t max_streams = 1000;
   int64_t max_blob_bytes = int64_t{64} << 20;

@@ -80,6 +80,8 @@ TEST(ConfigTest, ReadsEveryFlag) {
                                         "20000",
                                         "--max-blob",
                                         "100MiB",
+                                        "--ram-headroom",
+                                        "16GiB",
                                         "--retention",
                                         "30d",
                                         "--log-level",
@@ -103,6 +105,7 @@ TEST(ConfigTest, ReadsEveryFlag) {
   EXPECT_EQ(config.search_schedules, 0u);
   EXPECT_EQ(config.search_tasks, 20000u);
   EXPECT_EQ(config.max_blob_bytes, int64_t{100} << 20);
+  EXPECT_EQ(config.ram_headroom, int64_t{16} << 30);
   EXPECT_EQ(config.retention, absl::Hours(720));
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_TRUE(config.drain);

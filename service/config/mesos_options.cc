@@ -122,6 +122,9 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
     framework.executors.arguments.push_back(
         absl::StrCat("--disk-reserve=", config.disk_limits.reserve));
   }
+  if (config.ram_headroom != executor::RamHeadroom::kUsual) {
+    framework.executors.arguments.push_back(absl::StrCat("--ram-headroom=", config.ram_headroom));
+  }
   if (!mesos.indexed.empty()) {
     framework.executors.arguments.push_back(absl::StrCat(
         "--indexed=", absl::StrJoin(mesos.indexed, ",", [](std::string* out, auto resource) {

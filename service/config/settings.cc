@@ -305,6 +305,14 @@ absl::Status SetLogLimit(absl::string_view text, ServiceConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Status SetRamHeadroom(absl::string_view text, ServiceConfig& config) {
+  if (text == "none") {
+    config.ram_headroom = executor::RamHeadroom::kUnlimited;
+    return absl::OkStatus();
+  }
+  return SetBytes(text, config.ram_headroom);
+}
+
 using Kind = Setting::Kind;
 
 constexpr Setting kSettings[] = {
@@ -396,6 +404,11 @@ constexpr Setting kSettings[] = {
      [](absl::string_view text, ServiceConfig& c) {
        return SetBytes(text, c.disk_limits.reserve);
      }},
+    {"ram-headroom", "ram-headroom", Kind::kValue, "SIZE",
+     "Where memory is limited by measuring: how much more than twice its ram each process of a "
+     "task can map; or 'none': any amount. Default 4GiB, or a sixteenth of the machine's memory "
+     "where that is more.",
+     SetRamHeadroom},
     {"accept-lost-history", "accept-lost-history", Kind::kSwitch, "",
      "Start although the run history has lost its newest part; ids of lost graphs are not used "
      "again.",

@@ -232,6 +232,10 @@ def test_an_empty_argument_as_of_an_empty_variable_is_refused(arguments):
 
 @pytest.mark.parametrize("words, said", [
     (["stauts"], 'did you mean "status"?'), (["ls"], 'did you mean "list"?'),
+    (["kill", "g1"], 'did you mean "cancel"?'), (["rm", "g1"], 'did you mean "forget"?'),
+    (["resume"], 'did you mean "retry"?'), (["lint"], 'did you mean "validate"?'),
+    (["queue", "rm"], 'did you mean "purge"?'), (["user", "rm"], 'did you mean "remove"?'),
+    (["version"], 'did you mean "--version"?'), (["server"], "kartographd"),
     (["--json", "sumbit", "x"], 'did you mean "submit"?'), (["conquer"], "there are submit, status"),
     (["queue", "lst"], '"lst" is not a command of kartograph queue; did you mean "list"?'),
     (["queue", "--json", "prge", "q"], 'did you mean "purge"?'), (["help", "queue", "pp"], 'did you mean "pop"?'),
@@ -258,6 +262,8 @@ def test_a_word_that_is_no_command_gets_advice(words, said):
     (["run", "--cores", "2", "true"], 'did you mean "--cpu"?'), (["run", "--threads", "2", "true"], 'did you mean "--cpu"?'),
     (["run", "--retries", "2", "true"], 'did you mean "--max-attempts" (one more than the retries)?'),
     (["run", "--cwd", "/", "true"], 'did you mean "--directory"?'), (["run", "--workdir", "/", "true"], 'did you mean "--directory"?'),
+    (["submit", "x", "--dry-run"], "kartograph plan FILE"), (["status", "g1", "--watch"], "kartograph watch GRAPH"),
+    (["run", "--pool", "db=1", "true"], 'did you mean "--resource"?'),
     (["run", "-c", "x"], '"-c" is not an option of kartograph run; for a shell line: kartograph run sh -c LINE'),
     (["logs", "nine", "to", "-n", "3"], '"-n" is not an option of kartograph logs; did you mean "--tail"?'),
     (["list", "-n", "3"], 'did you mean "--limit"?'), (["submit", "-w", "x"], 'did you mean "--wait"?'),

@@ -145,6 +145,12 @@ def test_a_program_that_is_not_found_says_where_it_was_looked_for(shared):
     assert sandbox and failed.reason == (
         f"exited with status 127; it ran in its own empty folder, {sandbox}")
     assert f"folder: {sandbox}\n" in shared.cli("status", graph, "a").stdout
+    graph = shared.submit([task("a", "./load.sh"), task("b", "bin/load", directory="/tmp")])
+    shared.wait_for_graph(graph)
+    assert shared.task(graph, "a").reason.startswith(
+        'cannot start "./load.sh": No such file or directory; it was looked for in its own empty folder, /')
+    assert shared.task(graph, "b").reason == (
+        'cannot start "bin/load": No such file or directory; it was looked for in /tmp')
 
 
 def test_an_agent_runs_as_many_attempts_as_it_has_slots(start, folder):

@@ -20,6 +20,20 @@ with open("file", "w+b") as file:
     data = mmap.mmap(file.fileno(), size, mmap.MAP_SHARED, mmap.PROT_READ)
     sum(data[at] for at in range(0, size, 4096))
 """
+# A Python with many threads: each maps 8 MiB for its stack, and uses hardly any of it.
+HAS_THREADS = """
+import threading
+done = threading.Event()
+threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(200)]
+for thread in threads: thread.start()
+done.set()
+"""
+# As a program that was built with a sanitizer does.
+MAPS_A_TERABYTE = """
+import mmap
+MAP_NORESERVE = 0x4000
+mmap.mmap(-1, 1 << 40, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+"""
 FORKS = """
 import os, time
 shared = b"x" * (80 << 20)
@@ -58,3 +72,18 @@ def test_a_large_file_that_is_read_and_pages_that_forks_share_are_not_held_again
     for attempt in attempts_of(shared, [(READS_A_FILE,), (FORKS,)], 150 * MIB):
         assert attempt.outcome == pb.OUTCOME_SUCCEEDED, attempt.message
         assert attempt.usage.peak_ram_bytes <= 150 * MIB
+
+
+def test_what_is_mapped_and_not_used_is_not_held_against_a_task(shared):
+    (attempt,) = attempts_of(shared, [(HAS_THREADS,)], 100 * MIB)
+    assert attempt.outcome == pb.OUTCOME_SUCCEEDED, attempt.message
+    (attempt,) = attempts_of(shared, [(MAPS_A_TERABYTE,)], 100 * MIB)
+    assert attempt.outcome == pb.OUTCOME_EXITED
+
+
+def test_how_much_can_be_mapped_is_a_setting(start):
+    service = start("--ram-headroom", "none")
+    (attempt,) = attempts_of(service, [(MAPS_A_TERABYTE,)], 100 * MIB)
+    assert attempt.outcome == pb.OUTCOME_SUCCEEDED, attempt.message
+    (attempt,) = attempts_of(service, [(TAKES, str(150 * MIB), "600")], 100 * MIB)
+    assert outcome_name(attempt.outcome) == "OUT_OF_MEMORY"

@@ -127,6 +127,7 @@ absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_
   Runner::Options runner_options;
   runner_options.sandbox_root = absl::StrCat(options.environment.sandbox, "/", kSandboxesFolder);
   runner_options.disk_limits = options.disk_limits;
+  runner_options.ram_headroom = options.ram_headroom;
   runner_options.logs_read_remotely = true;
   runner_options.workers.memory = options.idle_memory;
   runner_options.blob_folder = absl::StrCat(options.environment.sandbox, "/", kBlobs);

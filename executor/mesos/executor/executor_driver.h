@@ -22,6 +22,7 @@
 #include "executor/agent/runner_processes.h"
 #include "executor/agent/session_record.h"
 #include "executor/disk_limits.h"
+#include "executor/memory_limits.h"
 #include "executor/mesos/api_session.h"
 #include "executor/mesos/executor/blob_fetcher.h"
 #include "executor/mesos/executor/executor_environment.h"
@@ -56,6 +57,7 @@ class ExecutorDriver {
     absl::Duration tell_running_after = absl::Milliseconds(20);
     absl::Duration report_interval = absl::Seconds(10);
     DiskLimits disk_limits;
+    int64_t ram_headroom = RamHeadroom::kUsual;  // bytes
     // Bytes that idle workers may hold for longer than a moment. They are in the executor's
     // container: beyond what Mesos counts as the executor's own, they would take what attempts have
     // declared.

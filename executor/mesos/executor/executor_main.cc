@@ -50,6 +50,9 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   app.add_option("--disk-reserve", options->disk_limits.reserve,
                  "Free bytes below which nothing is started")
       ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()));
+  app.add_option("--ram-headroom", options->ram_headroom,
+                 "Bytes beyond twice its ram that each process of an attempt can map")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--idle-memory", options->idle_memory,
                  "Bytes that idle workers may hold: what Mesos has given to the executor itself")
       ->check(CLI::NonNegativeNumber);
