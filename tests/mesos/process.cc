@@ -160,11 +160,11 @@ void EndProcessesOf(const std::string& sandbox) {
 int64_t MemoryOf(const std::string& sandbox) {
   int64_t kib = 0;
   ForEachOf(sandbox, [&kib](int pid) {
-    constexpr absl::string_view kName = "RssAnon:";
+    const std::string name = "RssAnon:";
     const std::string status = ReadAll(absl::StrCat("/proc/", pid, "/status"));
-    const size_t at = status.find(kName);
+    const size_t at = status.find(name);
     if (at == status.npos) return;
-    kib += strtoll(status.c_str() + at + kName.size(), nullptr, 10);
+    kib += strtoll(status.c_str() + at + name.size(), nullptr, 10);
   });
   return kib * 1024;
 }

@@ -159,7 +159,7 @@ def test_what_takes_its_container_over_a_limit_ends_and_its_neighbours_do_not(me
 
 def grows(mib, where):
     """Takes so much in steps, of memory or of the disk, and stays."""
-    take = "taken.append(bytearray(1 << 20))" if where == "memory" else "print('x' * (1 << 20), flush=True)"
+    take = "taken.append(bytearray(1 << 20))" if where == "memory" else "print(chr(120) * (1 << 20), flush=True)"
     return f"exec /usr/bin/python3 -Sc 'import time; taken = []\nfor _ in range({mib}): {take}; time.sleep(0.02)\n" \
            f"time.sleep(1000)'"
 
