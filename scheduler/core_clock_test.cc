@@ -104,6 +104,21 @@ TEST_P(ClockTest, AnAgentThatFailsIsSetAsideForJustSoLong) {
   EXPECT_EQ(State("a"), "launching");
 }
 
+TEST_P(ClockTest, WhatComesAfterwardsIsDoneAtOnce) {
+  Agent("m", Cpu(1));
+  Submit(Graph({Task("a"), Task("b")}));
+  StepWall(GetParam());
+  Succeeds("a");
+  EXPECT_EQ(State("b"), "launching");
+  Succeeds("b");
+  Submit(Graph({Task("c")}));
+  EXPECT_EQ(State("c"), "launching");
+  // And where an offer comes instead of a lease.
+  Offer("o", "n", Cpu(1));
+  Submit(Graph({Task("d")}));
+  EXPECT_EQ(State("d"), "launching");
+}
+
 INSTANTIATE_TEST_SUITE_P(Steps, ClockTest,
                          ::testing::Values(-absl::Hours(1), absl::Hours(1), absl::Hours(24 * 365)),
                          [](const auto& info) {

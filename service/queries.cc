@@ -13,6 +13,7 @@
 #include "planner/names.h"
 #include "service/convert_details.h"
 #include "service/messages.h"
+#include "service/roles_as_one.h"
 #include "service/task_size.h"
 #include "service/usage.h"
 
@@ -348,7 +349,7 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
     scheduler::ClusterSnapshot cluster;
     absl::flat_hash_map<GraphId, std::string> graph_names;
   };
-  const absl::StatusOr<View> view = Inspect<View>([](const Snapshots& s) {
+  absl::StatusOr<View> view = Inspect<View>([](const Snapshots& s) {
     View view;
     view.cluster = s.Cluster(kMaxAgents, kMaxRunning);
     for (const scheduler::AttemptSnapshot& attempt : view.cluster.attempts) {
@@ -360,6 +361,7 @@ absl::StatusOr<v1::Cluster> Queries::GetCluster(const v1::GetClusterRequest&) {
     return view;
   });
   if (!view.ok()) return view.status();
+  ShowRolesAsOne(&view->cluster);
 
   std::vector<TaskKey> keys;
   for (const auto& attempt : view->cluster.attempts) keys.push_back(attempt.attempt.task());

@@ -62,7 +62,7 @@ export class Refresher {
   #spacing;
   #running = null;
   #wanted = false;
-  #last = 0;
+  #last = -Infinity;
 
   constructor(work, spacing) {
     this.#work = work;
@@ -85,10 +85,11 @@ export class Refresher {
 
   async #loop() {
     do {
-      const wait = this.#last + this.#spacing - Date.now();
+      // Not by the wall clock, which may be set back by an hour.
+      const wait = this.#last + this.#spacing - performance.now();
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       this.#wanted = false;
-      this.#last = Date.now();
+      this.#last = performance.now();
       await this.#work();
     } while (this.#wanted);
   }

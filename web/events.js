@@ -103,9 +103,9 @@ export class EventStream {
   async #readOnce(onFirstByte) {
     this.#abort = new AbortController();
     let why = 'the service closed the connection';
-    this.#lastByte = Date.now();
+    this.#lastByte = performance.now();
     const watch = setInterval(() => {
-      if (Date.now() - this.#lastByte > (this.isOpen ? STALE_MS : CONNECT_MS)) {
+      if (performance.now() - this.#lastByte > (this.isOpen ? STALE_MS : CONNECT_MS)) {
         why = this.isOpen ? `nothing heard for ${STALE_MS / 1000} s` : 'no answer';
         this.#abort.abort();
       }
@@ -144,7 +144,7 @@ export class EventStream {
   }
 
   #heard() {
-    this.#lastByte = Date.now();
+    this.#lastByte = performance.now();
     this.callbacks.onActivity();
   }
 }

@@ -37,9 +37,9 @@ const graphPage = new GraphPage(byId('graph-page'), store);
 
 let cluster = null;
 let firstVersion = null;
-let lastResync = 0;
+let lastResync = -Infinity;  // by performance.now(), as the wall clock may be set back
 let lastAsked = 0;
-let lastPage = 0;
+let lastPage = -Infinity;
 
 function showCluster(answer) {
   cluster = answer;
@@ -61,7 +61,7 @@ const failuresReader = new Refresher(async () => {
   try {
     showFailures(await api.listFailures(FAILURES_ASKED));
   } catch {
-    lastResync = 0;  // Soon again, with everything else.
+    lastResync = -Infinity;  // Soon again, with everything else.
   }
 }, 1000);
 
@@ -78,7 +78,7 @@ const resync = new Refresher(async () => {
     ]);
     showCluster(clusterAnswer);
     showFailures(failuresAnswer);
-    lastResync = Date.now();
+    lastResync = performance.now();
     if (stream === events.generation && freshness.streamOpen) {
       freshness.synced = true;
       freshness.loaded = true;
@@ -257,14 +257,15 @@ function followVisibility() {
 
 function everySecond() {
   const now = Date.now();
+  const steady = performance.now();
   if (freshness.streamOpen) {
-    if (!freshness.synced || now - lastResync > RESYNC_MS) {
+    if (!freshness.synced || steady - lastResync > RESYNC_MS) {
       if (!resync.busy) resync.request();
     } else if (now - Math.max(freshness.lastAnswer, lastAsked) > ASK_AGAIN_MS) {
       clusterReader.request();
     }
-    if (!document.hidden && now - lastPage > PAGE_MS) {
-      lastPage = now;
+    if (!document.hidden && steady - lastPage > PAGE_MS) {
+      lastPage = steady;
       graphPage.refresh();
     }
   }

@@ -34,6 +34,10 @@ class RunnerProcesses final : public AttemptProcesses {
     return runner_->StartTime(attempt);
   }
   bool tidying() const override { return runner_->tidying(); }
+  // As in Runner.
+  std::vector<std::pair<planner::AttemptId, uint64_t>> LookAtMemory() {
+    return runner_->LookAtMemory();
+  }
   absl::StatusOr<std::string> ReadResult(planner::AttemptId attempt, int64_t bytes) override;
   void DiscardSandbox(planner::AttemptId attempt) override { sandboxes_->Discard(attempt); }
 

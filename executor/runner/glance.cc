@@ -1,7 +1,9 @@
 // The part of Runner that looks at the memory of single trees between two surveys.
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "executor/runner/process_table.h"
 #include "executor/runner/runner.h"
 
@@ -15,8 +17,7 @@ constexpr int kGlanceShare = 100;
 
 // A process and what is below it, each with its parent before it. Children are listed with the
 // thread that made them; of other threads than the first a survey sees them.
-std::vector<Relative> TreeOf(pid_t root) {
-  std::vector<Relative> tree = {{root, 0}};
+std::vector<Relative> TreeOf(std::vector<Relative> tree) {
   for (size_t i = 0; i < tree.size() && tree.size() < kMaxProcesses; ++i) {
     const pid_t parent = tree[i].pid;
     for (pid_t child : ReadChildrenOf(parent)) tree.push_back({child, parent});
@@ -24,13 +25,38 @@ std::vector<Relative> TreeOf(pid_t root) {
   return tree;
 }
 
+std::vector<Relative> TreeOf(pid_t root) { return TreeOf(std::vector<Relative>{{root, 0}}); }
+
 }  // namespace
 
-bool Runner::CanBeMeasured(const Attempt& attempt) {
+bool Runner::HasMemory(const Attempt& attempt) {
   // Before its program is executed, a process has our memory.
   const bool is_program = attempt.starting == nullptr || attempt.starting->spawner.finished();
-  return IsMeasured(attempt) && is_program && !attempt.main_ended &&
-         !attempt.reported.has_value() && attempt.cause == Outcome::kNone;
+  return is_program && !attempt.main_ended;
+}
+
+bool Runner::CanBeMeasured(const Attempt& attempt) {
+  return IsMeasured(attempt) && HasMemory(attempt) && !attempt.reported.has_value() &&
+         attempt.cause == Outcome::kNone;
+}
+
+std::vector<std::pair<planner::AttemptId, uint64_t>> Runner::LookAtMemory() {
+  // A survey finds whose they are.
+  if (HasUnknownChildren()) survey_at_ = std::min(survey_at_, clock_.SteadyNow());
+  absl::flat_hash_map<uint64_t, std::vector<Relative>> roots;
+  for (const auto& [id, attempt] : attempts_) {
+    if (HasMemory(*attempt)) roots[id].push_back({attempt->pid, 0});
+  }
+  for (const auto& [pid, orphan] : orphans_) {
+    if (auto it = roots.find(orphan.attempt); it != roots.end()) it->second.push_back({pid, 0});
+  }
+  std::vector<std::pair<planner::AttemptId, uint64_t>> memory;
+  for (auto& [id, its] : roots) {
+    const std::vector<Relative> tree = TreeOf(std::move(its));
+    const uint64_t used = tree.size() == 1 ? ReadAnonymousMemory(tree[0].pid) : ReadMemoryOf(tree);
+    memory.emplace_back(planner::AttemptId{id}, used);
+  }
+  return memory;
 }
 
 void Runner::Glance(SteadyTime now) {

@@ -223,6 +223,26 @@ if 0 not in children:
   EXPECT_LT(end.usage.peak_ram_bytes, 2 * kShared);
 }
 
+TEST_F(RunnerTest, ItIsSeenWhatTreesUseThatDeclareNothing) {
+  runner().Start(Shell(0, Hog(100 << 20)));
+  // Away from its parents, which have ended.
+  runner().Start(
+      Shell(1, absl::StrCat("(setsid sh -c '", Hog(50 << 20), "' &) & wait; sleep 1000")));
+  runner().Start(Shell(2, "sleep 1000"));
+  const auto used = [&](uint32_t index) {
+    for (const auto& [attempt, bytes] : runner().LookAtMemory()) {
+      if (attempt == Id(index)) return bytes >> 20;
+    }
+    return uint64_t{0};
+  };
+  EXPECT_TRUE(RunUntil([&] { return used(0) >= 100 && used(0) < 130; })) << used(0);
+  EXPECT_TRUE(RunUntil([&] { return used(1) >= 50 && used(1) < 80; })) << used(1);
+  EXPECT_LT(used(2), 10);
+  for (uint32_t i = 0; i < 3; ++i) runner().Cancel(Id(i), absl::ZeroDuration());
+  for (uint32_t i = 0; i < 3; ++i) WaitEnd(i);
+  EXPECT_TRUE(runner().LookAtMemory().empty());
+}
+
 TEST_F(RunnerTest, TellsPlausibleUsage) {
   AttemptUpdate end;
   // How much memory a short one took may not be known.

@@ -160,6 +160,9 @@ class Runner {
   bool IsRunning(planner::AttemptId attempt) const { return attempts_.contains(attempt.value); }
   // When it was started, by the system's clock; InfinitePast where it does not run.
   absl::Time StartTime(planner::AttemptId attempt) const;
+  // What the trees of all attempts use now, in bytes, counted as for a limit. Some microseconds for
+  // a process; more where a tree has several, as shared pages count once.
+  std::vector<std::pair<planner::AttemptId, uint64_t>> LookAtMemory();
   size_t running() const { return attempts_.size(); }
   // Attempts may have left processes that the next Polls end.
   bool tidying() const { return orphan_check_at_ != kNever || !orphans_.empty(); }
@@ -323,6 +326,8 @@ class Runner {
   static bool IsMeasured(const Attempt& attempt) {
     return attempt.ram_limit > 0 && attempt.cgroup.fd < 0;
   }
+  // Whether what its tree uses now is its own.
+  static bool HasMemory(const Attempt& attempt);
   // Whether what its tree uses now says something of it.
   static bool CanBeMeasured(const Attempt& attempt);
   // Reads what its tree uses, and ends it where that is too much.

@@ -77,16 +77,26 @@ absl::Status ReadLog(int fd, int64_t max_bytes, Sandboxes::Chunk* chunk) {
   }
 }
 
-absl::StatusOr<std::vector<std::string>> ListDiscarded(int root) {
-  Descriptor fd(openat(root, ".", kFolderFlags));
+absl::StatusOr<std::vector<std::string>> List(int folder) {
+  Descriptor fd(openat(folder, ".", kFolderFlags));
   DIR* entries = fd.ok() ? fdopendir(fd.get()) : nullptr;
   if (entries == nullptr) return ErrnoStatus(errno, "cannot list what is to be removed");
   fd.Release();
   std::vector<std::string> names;
   while (const dirent* entry = readdir(entries)) {
-    if (absl::StartsWith(entry->d_name, kDiscardedPrefix)) names.emplace_back(entry->d_name);
+    const absl::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
   }
   closedir(entries);
+  return names;
+}
+
+absl::StatusOr<std::vector<std::string>> ListDiscarded(int root) {
+  absl::StatusOr<std::vector<std::string>> names = List(root);
+  if (names.ok()) {
+    std::erase_if(*names,
+                  [](const auto& name) { return !absl::StartsWith(name, kDiscardedPrefix); });
+  }
   return names;
 }
 
@@ -295,6 +305,19 @@ void Sandboxes::Discard(planner::AttemptId attempt) {
   if (!EnsureRoot().ok()) return;
   const Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
   if (graph.ok()) DiscardFrom(graph, FolderInGraph(attempt));
+}
+
+void Sandboxes::DiscardAllBut(planner::AttemptId attempt, absl::string_view kept) {
+  if (!EnsureRoot().ok()) return;
+  const Descriptor graph = OpenGraphFolder(folder_.get(), attempt);
+  if (!graph.ok()) return;
+  const Descriptor sandbox(openat(graph.get(), FolderInGraph(attempt).c_str(), kFolderFlags));
+  if (!sandbox.ok()) return;
+  const absl::StatusOr<std::vector<std::string>> names = List(sandbox.get());
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (name != kept) DiscardFrom(sandbox, name);
+  }
 }
 
 absl::Status Sandboxes::RemoveDiscarded(const std::function<bool()>& stop) {

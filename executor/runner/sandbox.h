@@ -71,6 +71,8 @@ class Sandboxes {
   // Removes the sandboxes of a graph, or that of an attempt, from their place at once, if any.
   void Discard(planner::GraphId graph);
   void Discard(planner::AttemptId attempt);
+  // Removes all of an attempt's sandbox but one file.
+  void DiscardAllBut(planner::AttemptId attempt, absl::string_view kept);
   // Deletes what was discarded, which may take long; ends early when `stop` says so. The error says
   // what could not be removed, and does so once for each discarded folder: it is tried again each
   // time, but not reported again.

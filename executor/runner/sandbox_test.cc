@@ -179,6 +179,21 @@ class FewDescriptors {
   struct rlimit before_;
 };
 
+TEST_F(SandboxTest, AllButOneFileMayBeDiscarded) {
+  const std::string path = Make(Id(17, 42));
+  for (const char* name : {"stdout", "stderr", "result"})
+    std::ofstream(path + "/" + name) << "text";
+  fs::create_directories(path + "/work/deep");
+  fs::create_symlink(folder_, path + "/link");
+  sandboxes_->DiscardAllBut(Id(17, 42), "result");
+  EXPECT_EQ(*sandboxes_->ReadResult(Id(17, 42), 100), "text");
+  EXPECT_EQ(std::distance(fs::directory_iterator(path), {}), 1);
+  EXPECT_TRUE(Remove().ok());
+  EXPECT_THAT(Root(), ::testing::ElementsAre("17"));
+  EXPECT_TRUE(fs::exists(folder_));
+  sandboxes_->DiscardAllBut(Id(18, 1), "result");  // which is not there
+}
+
 TEST_F(SandboxTest, RemovesFoldersOfAnyDepthWithFewDescriptors) {
   // In memory: a busy disk takes minutes for so many folders.
   if (access("/dev/shm", W_OK) == 0) {

@@ -36,7 +36,8 @@ struct MesosConfig {
   std::string executor_path;  // on the agents; empty: they fetch it from here
   planner::Quantity executor_cpu = planner::Quantity::FromMilli(10);
   planner::Quantity executor_ram = planner::Quantity::Of(32 << 20);
-  planner::Quantity default_ram;  // of a task that names none
+  planner::Quantity executor_disk;  // for logs of ended attempts
+  planner::Quantity default_ram;    // of a task that names none
   std::string abandon;
   std::vector<planner::Resource> indexed;  // handed out by number, from 0 on each agent
 };

@@ -110,6 +110,11 @@ absl::StatusOr<MesosOptions> MakeMesosOptions(const ServiceConfig& config, const
   }
   framework.executors.resources = {{planner::Resource::Cpu(), mesos.executor_cpu},
                                    {planner::Resource::Ram(), mesos.executor_ram}};
+  if (!mesos.executor_disk.is_zero()) {
+    framework.executors.resources.Set(*planner::Resource::Intern("disk"), mesos.executor_disk);
+    framework.executors.arguments.push_back(
+        absl::StrCat("--own-disk=", mesos.executor_disk.milli() / 1000));
+  }
   const int64_t idle_memory = mesos.executor_ram.milli() / 1000;
   if (idle_memory != kUsualIdleMemory) {
     framework.executors.arguments.push_back(absl::StrCat("--idle-memory=", idle_memory));

@@ -113,6 +113,12 @@ constexpr Setting kSettings[] = {
      [](absl::string_view text, ServiceConfig& c) {
        return SetQuantity(text, "ram", c.mesos.executor_ram);
      }},
+    {"mesos-executor-disk", "mesos-executor-disk", Kind::kValue, "SIZE",
+     "Disk that kartograph-executor takes for itself on each agent, as room for the logs of ended "
+     "attempts: for agents that enforce quotas of disk. Default 0: none is counted.",
+     [](absl::string_view text, ServiceConfig& c) {
+       return SetQuantity(text, "disk", c.mesos.executor_disk);
+     }},
     {"mesos-default-ram", "mesos-default-ram", Kind::kValue, "SIZE",
      "The ram that a task consumes that names none: for agents that limit memory (cgroups/mem). "
      "Default 0: none is counted for it, nor a limit set.",

@@ -11,6 +11,7 @@
 #include "service/http/metrics.h"
 #include "service/inspect.h"
 #include "service/messages.h"
+#include "service/roles_as_one.h"
 
 namespace kartograph::service {
 namespace {
@@ -313,6 +314,7 @@ HttpResponse HttpApi::Metrics() {
       });
   if (!live.ok()) return ErrorResponse(live.status());
   MetricsInput input = *live;
+  ShowRolesAsOne(&input.cluster);
   input.version = options_.version;
   input.start_time = options_.start_time;
   input.history_writable = parts_.scheduler->write_error().ok();

@@ -167,3 +167,19 @@ def test_a_browsers_wrong_clock_does_not_change_how_long_things_take(run):
         seen.push(m.clockDifference());
         return seen;""")
     assert got[0] is True and got[1] in ("1 min 04 s", "1 min 05 s") and got[2] == 0
+
+
+def test_a_refresher_does_not_wait_for_a_wall_clock_that_was_set_back(run):
+    assert run("""
+        const {Refresher} = await load('dom.js');
+        const real = Date.now;
+        let runs = 0;
+        const refresher = new Refresher(async () => { ++runs; }, 10);
+        try {
+          await refresher.request();
+          Date.now = () => real() - 3600000;
+          await refresher.request();
+        } finally {
+          Date.now = real;
+        }
+        return runs;""") == 2

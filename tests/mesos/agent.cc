@@ -212,21 +212,6 @@ void Agent::Drain() {
   FinishDrain();
 }
 
-void Agent::WatchLimit(const mesos::TaskInfo& info, const ExecutorPtr& executor) {
-  if (limited_task_.empty() || info.name() != limited_task_) return;
-  context_.loop.After(absl::Milliseconds(50),
-                      [this, weak = std::weak_ptr<Executor>(executor), reason = limit_] {
-                        const ExecutorPtr executor = weak.lock();
-                        if (!executor || executor->state != ExecutorState::kRunning) return;
-                        executor->limit = reason;
-                        if (executor->simulated) {
-                          OnExecutorEnd(executor, SIGKILL);
-                        } else if (executor->process) {
-                          executor->process->Signal(SIGKILL);
-                        }
-                      });
-}
-
 void Agent::FinishDrain() {
   if (executors_.empty() && tasks_.empty()) draining_ = false;
 }

@@ -79,7 +79,8 @@ class Agent {
     bool ever_sent_task = false;
     bool killed = false;                             // on purpose
     std::optional<mesos::TaskStatus::Reason> limit;  // its container was over one, and was killed
-    bool over_time = false;                          // of a command: over its max_completion_time
+    std::string limit_message;
+    bool over_time = false;  // of a command: over its max_completion_time
   };
 
   Agent(AgentContext context, std::string id, const AgentSettings& settings, Pool total);
@@ -139,6 +140,9 @@ class Agent {
     limited_task_ = task_name;
     limit_ = reason;
   }
+  // From now on it measures containers, and kills those that are over what their executors and
+  // tasks have of memory, or of disk where they have some.
+  void EnforceLimits();
   void KillExecutor(const std::string& framework_id, const std::string& executor_id, int signal);
 
   // Keys are "framework/task" and "framework/executor".
@@ -167,6 +171,10 @@ class Agent {
   void FinishDrain();
   // That a task was given to its executor.
   void WatchLimit(const mesos::TaskInfo& info, const ExecutorPtr& executor);
+  // agent_limits.cc
+  void MeasureContainers();
+  void EndOverLimit(const ExecutorPtr& executor, mesos::TaskStatus::Reason reason,
+                    const std::string& why);
   void RunSimulated(const TaskPtr& task);
   void EndSimulated(const TaskPtr& task, const SimulatedTask& plan);
 
@@ -200,6 +208,7 @@ class Agent {
   bool loses_messages_ = false;
   bool draining_ = false;
   bool leaves_strays_ = false;
+  bool enforces_ = false;
   std::string limited_task_;
   mesos::TaskStatus::Reason limit_ = mesos::TaskStatus::REASON_CONTAINER_LIMITATION;
   bool recovering_ = false;  // is back, and waits for its executors

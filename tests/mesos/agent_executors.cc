@@ -214,10 +214,7 @@ void Agent::OnExecutorEnd(const ExecutorPtr& executor, int status) {
     if (found == tasks_.end() || IsTerminal(found->second->state)) continue;
     AgentUpdate(TaskPtr(found->second), mesos::TASK_FAILED,
                 executor->limit.value_or(TaskStatus::REASON_EXECUTOR_TERMINATED),
-                !executor->limit ? "Executor terminated"
-                : *executor->limit == TaskStatus::REASON_CONTAINER_LIMITATION_DISK
-                    ? "Disk usage (20MB) exceeds quota (10MB)"
-                    : "Memory limit exceeded: Requested: 64MB Maximum Used: 64MB");
+                executor->limit ? executor->limit_message : "Executor terminated");
   }
   if (reachable()) {
     context_.listener.OnExecutorExited(this, executor->framework_id, executor->id, status);

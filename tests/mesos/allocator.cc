@@ -164,8 +164,22 @@ bool Allocator::IsRefused(Role* role, const std::string& agent_id, const Pool& r
                      [&](const Filter& filter) { return filter.refused.Contains(resources); });
 }
 
-std::vector<Allocator::Grant> Allocator::Allocate() {
+void Allocator::SetQuota(const std::string& role, const Quantities& limits) {
+  if (limits.empty()) {
+    quotas_.erase(role);
+  } else {
+    quotas_[role] = limits;
+  }
+}
+
+std::vector<Allocator::Grant> Allocator::Allocate(
+    const std::function<Pool(const std::string& role)>& allocated) {
   std::vector<Grant> grants;
+  std::map<std::string, Quantities> left;  // of quotas, by role
+  for (const auto& [role, limits] : quotas_) {
+    const Pool has = allocated(role);
+    for (const auto& [name, limit] : limits) left[role][name] = limit - has.Sum(name);
+  }
   const absl::Time now = absl::Now();
   std::vector<std::pair<const std::string*, Framework*>> order;
   for (auto& [id, framework] : frameworks_) {
@@ -183,10 +197,15 @@ std::vector<Allocator::Grant> Allocator::Allocate() {
       if (agent.total.Sum("gpus") > 0 && !framework->gpus) continue;
       for (auto& [name, role] : framework->roles) {
         if (role.suppressed) continue;
-        const Pool wanted = agent.free.For({name, framework->revocable});
+        Pool wanted = agent.free.For({name, framework->revocable});
+        const auto quota = left.find(name);
+        if (quota != left.end()) wanted = wanted.AtMost(quota->second);
         if (wanted.empty() || !Allocatable(role, wanted)) continue;
         if (IsRefused(&role, agent_id, wanted, now)) continue;
         agent.free.Subtract(wanted);
+        if (quota != left.end()) {
+          for (auto& [resource, amount] : quota->second) amount -= wanted.Sum(resource);
+        }
         framework->share += wanted.Sum("cpus");
         grants.push_back({*framework_id, name, agent_id, wanted});
       }

@@ -3,6 +3,7 @@
 #define KARTOGRAPH_TESTS_MESOS_ALLOCATOR_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -49,13 +50,18 @@ class Allocator {
   void Refuse(const std::string& framework_id, const std::string& role, const std::string& agent_id,
               const Pool& resources, absl::Duration duration);
 
-  // Allocates what is free; costs nothing for agents without free resources.
-  std::vector<Grant> Allocate();
+  using Quantities = std::map<std::string, int64_t>;  // in thousandths
+  // The quota of a role: limits of what it is allocated. Without any there is none.
+  void SetQuota(const std::string& role, const Quantities& limits);
+  const std::map<std::string, Quantities>& quotas() const { return quotas_; }
+
+  // Allocates what is free; costs nothing for agents without free resources. Of a role with a quota
+  // it is told what it has.
+  std::vector<Grant> Allocate(const std::function<Pool(const std::string& role)>& allocated);
 
   const Pool& free_of(const std::string& agent_id) const { return agents_.at(agent_id).free; }
 
  private:
-  using Quantities = std::map<std::string, int64_t>;  // in thousandths
   struct Filter {
     Pool refused;
     absl::Time until;
@@ -84,6 +90,7 @@ class Allocator {
 
   const absl::Duration interval_;
   std::vector<Quantities> min_;
+  std::map<std::string, Quantities> quotas_;  // by role
   std::map<std::string, Framework> frameworks_;
   absl::flat_hash_map<std::string, Agent> agents_;
   std::set<std::string> with_free_;  // agents

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <cmath>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -40,6 +41,8 @@ absl::Status ApplyToAgent(Master& master, Master::AgentRecord* record, const std
                              request.Query("what").value_or("memory") == "disk"
                                  ? mesos::TaskStatus::REASON_CONTAINER_LIMITATION_DISK
                                  : mesos::TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY);
+  } else if (what == "enforce_limits") {
+    agent->EnforceLimits();
   } else if (what == "leave_strays") {
     agent->set_leaves_strays(request.Query("on").value_or("1") != "0");
   } else if (what == "lose_messages") {
@@ -129,6 +132,18 @@ absl::Status ApplyControl(Master& master, const HttpRequest& request) {
     faults.forbids_tasks = on;
   } else if (what == "hide_agents") {
     faults.hides_agents = on;
+  } else if (what == "quota") {
+    Allocator::Quantities limits;
+    for (const char* name : {"cpus", "mem"}) {
+      double value = 0;
+      const std::optional<std::string> text = request.Query(name);
+      if (!text) continue;
+      if (!absl::SimpleAtod(*text, &value)) {
+        return absl::InvalidArgumentError(absl::StrCat("`", name, "` is a number"));
+      }
+      limits[name] = std::llround(value * 1000);
+    }
+    master.SetQuota(request.Query("role").value_or("*"), limits);
   } else if (what == "next") {
     if (!absl::SimpleAtoi(request.Query("status").value_or("503"), &faults.next_status)) {
       return absl::InvalidArgumentError("`status` is a number");

@@ -20,6 +20,7 @@
 //   /failover?agents_ms=       another master, without memory, to which agents come after that
 //   time;
 //                              &registry=lost: it does not know that there are any
+//   /quota?role=&cpus=&mem=    limits of what a role is allocated, in cores and MiB; none: no quota
 //   /add_agent?resources=&attributes=
 //   /agent/N/partition         messages to and from it are lost, until
 //   /agent/N/heal              it is back, with its tasks
@@ -27,9 +28,10 @@
 //   /agent/N/lost              unreachable, and all that it runs is dead
 //   /agent/N/gone              for good
 //   /agent/N/hide_files?on&status=  reading its files fails (503, or that)
-//   /agent/N/limit?task=&what=  a container in which a task of this name runs is soon over its
-//   limit
-//                              of `memory` or `disk`, and all that runs in it dies
+//   /agent/N/limit?task=&what=  it says that a container in which a task of this name runs is soon
+//                              over its limit of `memory` or `disk`, and all that runs in it dies
+//   /agent/N/enforce_limits    from now on containers are measured, and those that have more memory
+//                              or disk than their tasks and executors consume are killed
 //   /agent/N/leave_strays?on   what has left its session outlives its executor
 //   /agent/N/lose_messages?on  what frameworks and executors send each other there is lost
 //   /agent/N/restart?down_ms=  its process is away for this long; its executors stay

@@ -116,9 +116,31 @@ void Master::OnOperatorCall(const HttpRequest& request, const HttpReplier& reply
   if (request.method != "POST" || !call.ParseFromString(request.body)) {
     return Refuse(reply, "", 400, "Failed to parse body into Call protobuf");
   }
+  mesos::MasterResponse response;
+  const auto answer = [&] {
+    reply->Reply(200, response.SerializeAsString(), {{"Content-Type", kProtobuf}});
+  };
+  if (call.type() == mesos::MasterCall::GET_QUOTA) {
+    auto* status = response.mutable_get_quota()->mutable_status();
+    for (const auto& [role, limits] : allocator_->quotas()) {
+      mesos::QuotaConfig* config = status->add_configs();
+      config->set_role(role);
+      for (const auto& [name, amount] : limits) {
+        (*config->mutable_limits())[name].set_value(static_cast<double>(amount) / 1000);
+      }
+    }
+    return answer();
+  }
+  if (call.type() == mesos::MasterCall::GET_ROLES) {
+    for (const auto& [role, limits] : allocator_->quotas()) {
+      mesos::Role* told = response.mutable_get_roles()->add_roles();
+      told->set_name(role);
+      AllocatedTo(role).AppendTo(told->mutable_resources(), role);
+    }
+    return answer();
+  }
   if (call.type() != mesos::MasterCall::GET_AGENTS) return Refuse(reply, "", 501, "");
   if (faults_.hides_agents) return Refuse(reply, "", 403, "");
-  mesos::MasterResponse response;
   for (const auto& [id, record] : agents_) {
     if (record.known != Known::kRegistered) continue;
     auto* agent = response.mutable_get_agents()->add_agents();
@@ -132,7 +154,7 @@ void Master::OnOperatorCall(const HttpRequest& request, const HttpReplier& reply
     *agent->mutable_total_resources() = agent->agent_info().resources();
     agent->set_pid(absl::StrCat("slave(1)@127.0.0.1:", record.agent->port()));
   }
-  reply->Reply(200, response.SerializeAsString(), {{"Content-Type", kProtobuf}});
+  answer();
 }
 
 void Master::OnSchedulerCall(const HttpRequest& request, const HttpReplier& reply) {

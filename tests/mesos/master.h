@@ -39,6 +39,11 @@ struct Faults {
   bool cuts_next_event = false;  // in its middle
 };
 
+// That they are allocated to.
+inline std::string RoleOf(const google::protobuf::RepeatedPtrField<mesos::Resource>& resources) {
+  return resources.empty() ? "" : resources.begin()->allocation_info().role();
+}
+
 // Used on the loop's thread.
 class Master final : public AgentListener {
  public:
@@ -49,6 +54,7 @@ class Master final : public AgentListener {
     mesos::TaskState update_state = mesos::TASK_STAGING;
     std::string update_uuid;
     Pool resources;
+    std::string role;   // that these are allocated to
     bool frees = true;  // its resources are still to be freed
   };
   struct Framework {
@@ -127,6 +133,10 @@ class Master final : public AgentListener {
   const std::vector<std::unique_ptr<Agent>>& all_agents() const { return all_agents_; }
   const std::string& id() const { return id_; }
   const Allocator& allocator() const { return *allocator_; }
+  // A role's quota; offers are made within it from now on.
+  void SetQuota(const std::string& role, const Allocator::Quantities& limits) {
+    allocator_->SetQuota(role, limits);
+  }
 
   // AgentListener.
   void OnUpdate(Agent* agent, const std::string& framework_id, const mesos::TaskStatus& status,
@@ -144,7 +154,7 @@ class Master final : public AgentListener {
 
   // master.cc: HTTP, subscriptions.
   void OnSchedulerCall(const HttpRequest& request, const HttpReplier& reply);
-  // The operators' v1 API; knows GET_AGENTS.
+  // The operators' v1 API; knows GET_AGENTS, GET_QUOTA and GET_ROLES.
   void OnOperatorCall(const HttpRequest& request, const HttpReplier& reply);
   bool Authenticated(const HttpRequest& request) const;
   void Refuse(const HttpReplier& reply, const std::string& type, int status,
@@ -176,6 +186,8 @@ class Master final : public AgentListener {
   // master_agents.cc: offers, updates, agents that come and go.
   void AllocationRound();
   void Allocate();
+  // In use, or offered.
+  Pool AllocatedTo(const std::string& role) const;
   void SendInverseOffers(AgentRecord* record);
   mesos::URL UrlOf(const Agent& agent) const;
   // Not rescinded: for those that are used up or whose framework is gone.

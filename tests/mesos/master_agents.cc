@@ -33,10 +33,32 @@ mesos::URL Master::UrlOf(const Agent& agent) const {
   return url;
 }
 
+Pool Master::AllocatedTo(const std::string& role) const {
+  Pool allocated;
+  const auto add = [&](const auto& resources) {
+    for (const mesos::Resource& resource : resources) {
+      if (resource.allocation_info().role() != role) continue;
+      const absl::StatusOr<Pool> one = Pool::FromMesos(std::vector<mesos::Resource>{resource});
+      if (one.ok()) allocated.Add(*one);
+    }
+  };
+  for (const auto& [id, offer] : offers_) {
+    if (offer.role == role) allocated.Add(offer.resources);
+  }
+  for (const auto& [id, record] : agents_) {
+    for (const auto& [key, executor] : record.executors) add(executor.resources());
+    for (const auto& [key, task] : record.tasks) {
+      if (task->frees && task->role == role) allocated.Add(task->resources);
+    }
+  }
+  return allocated;
+}
+
 void Master::Allocate() {
   std::map<std::string, Event> events;
   const absl::Time now = absl::Now();
-  for (Allocator::Grant& grant : allocator_->Allocate()) {
+  const auto allocated = [this](const std::string& role) { return AllocatedTo(role); };
+  for (Allocator::Grant& grant : allocator_->Allocate(allocated)) {
     AgentRecord& record = agents_.at(grant.agent_id);
     Event& event = events[grant.framework_id];
     mesos::Offer* offer = event.mutable_offers()->add_offers();
@@ -415,6 +437,7 @@ void Master::Reregister(AgentRecord* record) {
       task->executor_id = theirs->executor_id;
       task->state = theirs->state;
       task->resources = Pool::FromMesos(theirs->info.resources()).value_or(Pool());
+      task->role = RoleOf(theirs->info.resources());
       task->frees = !IsTerminal(theirs->state);
       if (task->frees) use(task->framework_id, task->resources);
       framework->tasks[task->id] = task;

@@ -240,6 +240,7 @@ void Master::Launch(Framework* framework, AgentRecord* record, const mesos::Task
   task->framework_id = framework->id();
   task->agent_id = record->agent->id();
   task->resources = task_pool;
+  task->role = RoleOf(info.resources());
   Pool used = task_pool;
   if (info.has_executor()) {
     sent.mutable_executor()->mutable_framework_id()->set_value(framework->id());

@@ -134,6 +134,19 @@ Pool Pool::For(const Wish& wish) const {
   return pool;
 }
 
+Pool Pool::AtMost(const std::map<std::string, int64_t>& most) const {
+  Pool pool;
+  std::map<std::string, int64_t> left = most;
+  for (Piece piece : pieces_) {
+    if (const auto found = left.find(piece.mesos.name()); found != left.end()) {
+      piece.amount = std::min(piece.amount, std::max<int64_t>(found->second, 0));
+      found->second -= piece.amount;
+    }
+    if (piece.amount > 0) pool.pieces_.push_back(piece);
+  }
+  return pool;
+}
+
 std::string Pool::ToString() const {
   return absl::StrJoin(pieces_, "; ", [](std::string* out, const Piece& piece) {
     absl::StrAppend(out, piece.mesos.name(), piece.mesos.has_revocable() ? "{REV}" : "");

@@ -3,6 +3,7 @@
 #define KARTOGRAPH_TESTS_MESOS_POOL_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class Pool {
     bool revocable = false;
   };
   Pool For(const Wish& wish) const;
+  // At most so much of each of these names, in thousandths.
+  Pool AtMost(const std::map<std::string, int64_t>& most) const;
 
   // With an allocation_info of this role, unless it is empty.
   template <typename Resources>

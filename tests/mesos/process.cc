@@ -13,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -119,31 +120,53 @@ void Process::Signal(int signal) {
   kill(-pid_, signal);
 }
 
+namespace {
+
+// Calls `f` with each process of a sandbox.
+void ForEachOf(const std::string& sandbox, const std::function<void(int)>& f) {
+  DIR* proc = opendir("/proc");
+  if (proc == nullptr) return;
+  while (const dirent* entry = readdir(proc)) {
+    int pid = 0;
+    if (!absl::SimpleAtoi(entry->d_name, &pid) || pid == getpid()) continue;
+    const std::string folder = absl::StrCat("/proc/", pid);
+    const std::string stat = ReadAll(folder + "/stat");
+    const size_t bracket = stat.rfind(')');
+    if (bracket == stat.npos || stat.compare(bracket, 3, ") Z") == 0 ||
+        stat.compare(bracket, 3, ") X") == 0) {
+      continue;
+    }
+    char directory[PATH_MAX];
+    const ssize_t length = readlink((folder + "/cwd").c_str(), directory, sizeof(directory));
+    const std::string cwd(directory, static_cast<size_t>(std::max<ssize_t>(length, 0)));
+    if (ReadAll(folder + "/environ").find(sandbox) != std::string::npos ||
+        cwd.compare(0, sandbox.size(), sandbox) == 0) {
+      f(pid);
+    }
+  }
+  closedir(proc);
+}
+
+}  // namespace
+
 void EndProcessesOf(const std::string& sandbox) {
   // What is killed may have started others meanwhile.
   for (bool found = true; found;) {
     found = false;
-    DIR* proc = opendir("/proc");
-    if (proc == nullptr) return;
-    while (const dirent* entry = readdir(proc)) {
-      int pid = 0;
-      if (!absl::SimpleAtoi(entry->d_name, &pid) || pid == getpid()) continue;
-      const std::string folder = absl::StrCat("/proc/", pid);
-      const std::string stat = ReadAll(folder + "/stat");
-      const size_t bracket = stat.rfind(')');
-      if (bracket == stat.npos || stat.compare(bracket, 3, ") Z") == 0 ||
-          stat.compare(bracket, 3, ") X") == 0) {
-        continue;
-      }
-      char directory[PATH_MAX];
-      const ssize_t length = readlink((folder + "/cwd").c_str(), directory, sizeof(directory));
-      const std::string cwd(directory, static_cast<size_t>(std::max<ssize_t>(length, 0)));
-      const bool ours = ReadAll(folder + "/environ").find(sandbox) != std::string::npos ||
-                        cwd.compare(0, sandbox.size(), sandbox) == 0;
-      if (ours && kill(pid, SIGKILL) == 0) found = true;
-    }
-    closedir(proc);
+    ForEachOf(sandbox, [&found](int pid) { found |= kill(pid, SIGKILL) == 0; });
   }
+}
+
+int64_t MemoryOf(const std::string& sandbox) {
+  int64_t kib = 0;
+  ForEachOf(sandbox, [&kib](int pid) {
+    const std::string name = "RssAnon:";
+    const std::string status = ReadAll(absl::StrCat("/proc/", pid, "/status"));
+    const size_t at = status.find(name);
+    if (at == status.npos) return;
+    kib += strtoll(status.c_str() + at + name.size(), nullptr, 10);
+  });
+  return kib * 1024;
 }
 
 }  // namespace kartograph::stand_in

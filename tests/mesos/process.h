@@ -2,6 +2,7 @@
 #ifndef KARTOGRAPH_TESTS_MESOS_PROCESS_H_
 #define KARTOGRAPH_TESTS_MESOS_PROCESS_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +45,8 @@ class Process {
 
 // Ends what still runs of a sandbox: processes with its path in their environment or below it.
 void EndProcessesOf(const std::string& sandbox);
+// The memory that these have for themselves, in bytes.
+int64_t MemoryOf(const std::string& sandbox);
 
 }  // namespace kartograph::stand_in
 

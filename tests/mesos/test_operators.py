@@ -1,5 +1,6 @@
 """What operators of a Mesos cluster do and set, and what then becomes of tasks."""
 
+import json
 import os
 import pwd
 import socket
@@ -156,6 +157,54 @@ def test_what_takes_its_container_over_a_limit_ends_and_its_neighbours_do_not(me
         assert outcomes(service, graph, name).count("LOST") <= 1, outcomes(service, graph, name)
 
 
+def grows(mib, where):
+    """Takes so much in steps, of memory or of the disk, and stays."""
+    take = "taken.append(bytearray(1 << 20))" if where == "memory" else "print(chr(120) * (1 << 20), flush=True)"
+    return f"exec /usr/bin/python3 -Sc 'import time; taken = []\nfor _ in range({mib}): {take}; time.sleep(0.02)\n" \
+           f"time.sleep(1000)'"
+
+
+@pytest.mark.parametrize("what, outcome, has", [("memory", "OUT_OF_MEMORY", "of memory"),
+                                                ("disk", "SIGNALLED", "of disk")])
+def test_who_grew_is_found_out_at_once_and_its_neighbours_do_not_count_as_lost(mesos, folder, what, outcome, has):
+    cluster, gate, trace = mesos.cluster(resources="cpus:4.1;mem:2400;disk:1000"), folder / "gate", folder / "trace"
+    service = mesos.service(cluster)
+    cluster.do("/agent/0/enforce_limits")
+    consumption = {"cpu": 0.5, **({"disk": 16 << 20} if what == "disk" else {})}
+    graph = service.submit([task("hog", shell=f"while [ ! -s {trace} ]; do sleep 0.02; done; {grows(200, what)}",
+                                 consumption=consumption),
+                            *(task(name, shell=f"echo 1 >> {trace}; while [ ! -e {gate} ]; do sleep 0.02; done",
+                                   consumption=consumption) for name in ("good1", "good2"))])
+    service.wait_for_task(graph, "hog", pb.TASK_STATE_FAILED)
+    assert outcomes(service, graph, "hog") == [outcome]
+    assert has in service.task(graph, "hog").reason and "more than it consumes" in service.task(graph, "hog").reason
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_FAILED
+    for name in ("good1", "good2"):
+        assert outcomes(service, graph, name) == ["DROPPED", "SUCCEEDED"]
+
+
+def test_old_logs_do_not_count_against_what_runs_under_a_quota_of_disk(mesos, folder):
+    cluster, gate, trace = mesos.cluster(), folder / "gate", folder / "trace"
+    service = mesos.service(cluster)
+    cluster.do("/agent/0/enforce_limits")
+    shell = "head -c 40000000 /dev/zero | tr '\\0' x"
+    graph = service.submit([task(name, shell=shell, consumption={"cpu": 0.1, "disk": 100 << 20})
+                            for name in ("a", "b")])
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
+    assert service.cli("logs", graph, "a").stdout.startswith("xxx")
+    modest = service.submit([task("c", shell=waits(gate, trace), consumption={"cpu": 0.1, "disk": 10 << 20})])
+    eventually(trace.exists, "it runs")
+
+    def told():
+        said = service.cli("logs", graph, "a")
+        return said.returncode != 0 and "removed" in said.stderr and "--mesos-executor-disk" in said.stderr
+    eventually(told, lambda: f"it is said: {service.cli('logs', graph, 'a')}")
+    gate.touch()
+    assert service.wait_for_graph(modest).state == pb.GRAPH_STATE_SUCCEEDED
+    assert outcomes(service, modest, "c") == ["SUCCEEDED"]
+
+
 def test_a_task_that_names_no_ram_is_counted_with_the_default(mesos, folder):
     cluster, gate, trace = mesos.cluster(), folder / "gate", folder / "trace"
     service = mesos.service(cluster, "--mesos-default-ram", "1GiB")
@@ -276,15 +325,35 @@ def test_a_secret_that_is_changed_is_read_again(mesos, folder):
     assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
 
 
-def test_status_names_an_agent_as_mesos_does_and_its_roles(mesos):
+def test_status_shows_an_agent_once_with_its_id_and_its_roles(mesos):
     cluster = mesos.cluster()
     service = mesos.service(cluster, "--mesos-roles", "team1,team2")
     agent = cluster.state()["agents"][0]["id"]
 
     def told():
         status = service.cli("status").stdout
-        return f"mesos_id={agent}" in status and all(f"mesos_role={role}" in status for role in ("team1", "team2"))
+        return f"mesos_id={agent}" in status and "mesos_role=team1, team2" in status
     eventually(told, lambda: f"status names it: {service.cli('status').stdout}")
+    seen = json.loads(service.cli("status", "--json").stdout)
+    assert int(seen["agentCount"]) == 1 and len(seen["agents"]) == 1, seen
+    assert seen["agents"][0]["capacity"]["cpu"] == 4
+
+
+def test_what_a_quota_holds_back_says_so_with_its_figures(mesos, folder):
+    cluster, gate, trace = mesos.cluster(), folder / "gate", folder / "trace"
+    cluster.do("/quota", role="team1", cpus=1.51)
+    service = mesos.service(cluster, "--mesos-roles", "team1")
+    graph = service.submit([task("a", shell=waits(gate, trace), consumption={"cpu": 1})])
+    eventually(trace.exists, "it runs")
+    second = service.submit([task("c", consumption={"cpu": 1})])
+    reason_has(service, second, "c", "held back by the quota of role \"team1\"", "of cpu=1.51 is allocated",
+               "cpu=1 is waited for")
+    assert "quota of role" in service.cli("explain", second, "c").stdout
+    assert "quota of role" in service.cli("status").stdout
+    cluster.do("/quota", role="team1", cpus=3)
+    assert service.wait_for_graph(second).state == pb.GRAPH_STATE_SUCCEEDED
+    gate.touch()
+    assert service.wait_for_graph(graph).state == pb.GRAPH_STATE_SUCCEEDED
 
 
 def test_hello_mesos_is_shown_by_the_master_as_its_readme_says(mesos):

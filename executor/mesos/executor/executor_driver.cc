@@ -39,6 +39,13 @@ constexpr absl::Duration kValuePatience = absl::Seconds(20);
 // Of return values that are sent again in one call, when the agent is back; more are left in their
 // sandboxes.
 constexpr size_t kMaxRepeatedBytes = 4 << 20;
+// Between two looks at the memory of all attempts, and where they grow; looking takes at most one
+// part in so many of the time.
+constexpr absl::Duration kLookAtMemory = absl::Milliseconds(50);
+constexpr absl::Duration kLookAtGrowing = absl::Milliseconds(10);
+constexpr int kLookShare = 100;
+// How often it is asked whether there is something to tell of that.
+constexpr absl::Duration kTellOveruse = absl::Milliseconds(20);
 
 // To the executor's stderr, which the agent keeps in its sandbox.
 void Log(absl::string_view text) {
@@ -134,28 +141,25 @@ absl::StatusOr<std::unique_ptr<ExecutorDriver>> ExecutorDriver::Create(asio::io_
   absl::StatusOr<std::unique_ptr<BlobFetcher>> blobs = BlobFetcher::Create(
       {.folder = runner_options.blob_folder, .disk_reserve = options.disk_limits.reserve});
   if (!blobs.ok()) return blobs.status();
-  absl::StatusOr<std::unique_ptr<SandboxRemover>> remover =
-      SandboxRemover::Create(runner_options.sandbox_root);
-  if (!remover.ok()) return remover.status();
   absl::StatusOr<std::unique_ptr<RunnerProcesses>> processes =
       RunnerProcesses::Create(std::move(runner_options), sessions->get());
   if (!processes.ok()) return processes.status();
-  return std::unique_ptr<ExecutorDriver>(
+  std::unique_ptr<ExecutorDriver> driver(
       new ExecutorDriver(io, std::move(options), std::move(done), *std::move(sessions),
-                         *std::move(processes), *std::move(remover), *std::move(blobs)));
+                         *std::move(processes), *std::move(blobs)));
+  if (absl::Status keeps = driver->BeginToKeepSandboxes(); !keeps.ok()) return keeps;
+  return driver;
 }
 
 ExecutorDriver::ExecutorDriver(asio::io_context& io, Options options, DoneFunction done,
                                std::unique_ptr<SessionRecord> sessions,
                                std::unique_ptr<RunnerProcesses> processes,
-                               std::unique_ptr<SandboxRemover> remover,
                                std::unique_ptr<BlobFetcher> blobs)
     : io_(io),
       options_(std::move(options)),
       done_(std::move(done)),
       sessions_(std::move(sessions)),
       processes_(std::move(processes)),
-      remover_(std::move(remover)),
       blobs_(std::move(blobs)),
       attempts_({.holds_to_capacity = false,
                  .report_running_after = options_.tell_running_after,
@@ -175,6 +179,19 @@ ExecutorDriver::ExecutorDriver(asio::io_context& io, Options options, DoneFuncti
   attempts_.SetInstances(std::move(instances));
   AwaitEndedProcesses();
   ScheduleTurn();
+}
+
+absl::Status ExecutorDriver::BeginToKeepSandboxes() {
+  SandboxKeeper::Options options;
+  options.sandbox = options_.environment.sandbox;
+  options.attempts = kSandboxesFolder;
+  options.own_bytes = options_.own_disk;
+  options.period = options_.disk_look_period;
+  options.on_measured = [this] { asio::post(io_, [this] { ScheduleTurn(); }); };
+  absl::StatusOr<std::unique_ptr<SandboxKeeper>> keeper = SandboxKeeper::Create(std::move(options));
+  if (!keeper.ok()) return keeper.status();
+  keeper_ = *std::move(keeper);
+  return absl::OkStatus();
 }
 
 ExecutorDriver::~ExecutorDriver() { ended_processes_.release(); }
@@ -284,13 +301,39 @@ void ExecutorDriver::SendUpdates() {
   }
 }
 
+void ExecutorDriver::SendMessage(const v1::FromExecutor& message) {
+  Call call = NewCall(Call::MESSAGE);
+  call.mutable_message()->set_data(message.SerializeAsString());
+  session_->Call(call.SerializeAsString(), nullptr);
+}
+
 void ExecutorDriver::ReportHost() {
   v1::FromExecutor report;
   wire::ToMessage(ReadHostReport("/proc", options_.environment.sandbox), report.mutable_host());
-  Call call = NewCall(Call::MESSAGE);
-  call.mutable_message()->set_data(report.SerializeAsString());
-  session_->Call(call.SerializeAsString(), nullptr);
+  // Again, for a framework that was not there.
+  if (told_overuse_.ByteSizeLong() > 0) *report.mutable_overuse() = told_overuse_;
+  SendMessage(report);
   report_at_ = clock_.SteadyNow() + options_.report_interval;
+}
+
+void ExecutorDriver::LookAtMemory(SteadyTime now) {
+  look_at_ = kNever;
+  if (attempts_.running() == 0) return;
+  const bool grows = overuse_.SetMemory(processes_->LookAtMemory());
+  const absl::Duration cost = clock_.SteadyNow() - now;
+  look_at_ = now + std::max(grows ? kLookAtGrowing : kLookAtMemory, kLookShare * cost);
+}
+
+void ExecutorDriver::TellOveruse(SteadyTime now) {
+  if (now < tell_overuse_at_) return;
+  tell_overuse_at_ = now + kTellOveruse;
+  overuse_.SetDisk(keeper_->usage());
+  v1::Overuse overuse = overuse_.Describe();
+  if (!OveruseTable::IsNews(overuse, told_overuse_)) return;
+  told_overuse_ = std::move(overuse);
+  v1::FromExecutor message;
+  *message.mutable_overuse() = told_overuse_;
+  SendMessage(message);
 }
 
 void ExecutorDriver::Launch(v1::TaskInfo task) {
@@ -304,6 +347,9 @@ void ExecutorDriver::Launch(v1::TaskInfo task) {
   absl::StatusOr<executor::Launch> launch = ReadLaunch(task_id, data, &incarnation);
   if (launch.ok()) {
     const AttemptId attempt = launch->attempt;
+    overuse_.OnLaunch(attempt, launch->consumption);
+    keeper_->OnLaunch(attempt, OveruseTable::DiskOf(launch->consumption));
+    look_at_ = std::min(look_at_, clock_.SteadyNow() + kLookAtGrowing);
     const std::vector<std::string> blobs = BlobsOf(*launch);
     if (blobs.empty() || ending_ || blobs_->Acquire(attempt, blobs)) {
       return attempts_.Launch(*std::move(launch), incarnation);
@@ -345,9 +391,7 @@ void ExecutorDriver::FetchBlobs() {
     *wanted.add_blob_requests() = std::move(request);
   }
   if (wanted.blob_requests().empty()) return;
-  Call call = NewCall(Call::MESSAGE);
-  call.mutable_message()->set_data(wanted.SerializeAsString());
-  session_->Call(call.SerializeAsString(), nullptr);
+  SendMessage(wanted);
 }
 
 void ExecutorDriver::OnAcknowledged(const Event::Acknowledged& acknowledged) {
@@ -356,6 +400,7 @@ void ExecutorDriver::OnAcknowledged(const Event::Acknowledged& acknowledged) {
   return_values_.erase(task_id);
   if (const std::optional<AttemptId> attempt = planner::ParseAttemptId(task_id)) {
     attempts_.Acknowledge(*attempt);
+    keeper_->OnAcknowledged(*attempt);
   }
 }
 
@@ -392,7 +437,7 @@ void ExecutorDriver::OnMessage(const std::string& data) {
     Log("the framework sent a malformed message");
     return;
   }
-  for (uint32_t graph : message.discard_graphs()) remover_->Discard(graph);
+  for (uint32_t graph : message.discard_graphs()) keeper_->Discard(graph);
   for (const v1::BlobPart& part : message.blob_parts()) blobs_->Receive(part);
   SendValues(message);
 }
@@ -416,9 +461,7 @@ void ExecutorDriver::SendValues(const v1::ToExecutor& wanted) {
     } else {
       part.set_not_kept(true);
     }
-    Call call = NewCall(Call::MESSAGE);
-    call.mutable_message()->set_data(answer.SerializeAsString());
-    session_->Call(call.SerializeAsString(), nullptr);
+    SendMessage(answer);
     value_asked_at_ = clock_.SteadyNow();
   }
 }
@@ -441,6 +484,8 @@ void ExecutorDriver::Update(AttemptReport report, v1::TaskState state) {
   if (report.update.outcome != Outcome::kNone) {
     killed_.erase(report.update.attempt.value);
     blobs_->Release(report.update.attempt);
+    overuse_.OnEnd(report.update.attempt);
+    keeper_->OnEnd(report.update.attempt);
     if (report.return_value_bytes > static_cast<int64_t>(report.update.return_value.size())) {
       return_values_[status.task_id().value()] = std::move(report);
     }
@@ -512,6 +557,8 @@ void ExecutorDriver::Turn() {
   }
   if (connect_at_ <= now && !ending_) Connect();
   SendUpdates();
+  if (look_at_ <= now) LookAtMemory(now);
+  if (subscribed_) TellOveruse(now);
   if (report_at_ <= now) ReportHost();
   // While the framework reads a value, there is something to do.
   const bool value_wanted = value_asked_at_ + kValuePatience > now;
@@ -527,7 +574,7 @@ void ExecutorDriver::Turn() {
 }
 
 void ExecutorDriver::ArmTimer(SteadyTime now) {
-  SteadyTime due = std::min({report_at_, attempts_.NextWork(), attempts_.NextReportAt()});
+  SteadyTime due = std::min({report_at_, look_at_, attempts_.NextWork(), attempts_.NextReportAt()});
   if (value_asked_at_ + kValuePatience > now) due = std::min(due, value_asked_at_ + kValuePatience);
   if (subscribed_) due = std::min(due, blobs_->NextRequest());
   if (ending_) {

@@ -27,7 +27,8 @@
 #include "executor/mesos/executor/blob_fetcher.h"
 #include "executor/mesos/executor/executor_environment.h"
 #include "executor/mesos/executor/outbox.h"
-#include "executor/mesos/executor/sandbox_remover.h"
+#include "executor/mesos/executor/overuse.h"
+#include "executor/mesos/executor/sandbox_keeper.h"
 #include "executor/mesos/protocol/executor.pb.h"
 #include "executor/mesos/protocol/framework_message.pb.h"
 #include "planner/ids.h"
@@ -58,6 +59,9 @@ class ExecutorDriver {
     absl::Duration report_interval = absl::Seconds(10);
     DiskLimits disk_limits;
     int64_t ram_headroom = RamHeadroom::kUsual;  // bytes
+    // Bytes of disk that Mesos has counted as the executor's own.
+    uint64_t own_disk = 0;
+    absl::Duration disk_look_period = absl::Seconds(1);  // see SandboxKeeper
     // Bytes that idle workers may hold for longer than a moment. They are in the executor's
     // container: beyond what Mesos counts as the executor's own, they would take what attempts have
     // declared.
@@ -87,8 +91,7 @@ class ExecutorDriver {
 
   ExecutorDriver(boost::asio::io_context& io, Options options, DoneFunction done,
                  std::unique_ptr<SessionRecord> sessions,
-                 std::unique_ptr<RunnerProcesses> processes,
-                 std::unique_ptr<SandboxRemover> remover, std::unique_ptr<BlobFetcher> blobs);
+                 std::unique_ptr<RunnerProcesses> processes, std::unique_ptr<BlobFetcher> blobs);
 
   // The connection.
   void Connect();
@@ -98,6 +101,11 @@ class ExecutorDriver {
   kartograph::mesos::executor::Call NewCall(kartograph::mesos::executor::Call::Type type) const;
   void SendUpdates();
   void ReportHost();
+  void SendMessage(const kartograph::mesos::FromExecutor& message);
+  // What attempts use beyond what they consume.
+  absl::Status BeginToKeepSandboxes();
+  void LookAtMemory(SteadyTime now);
+  void TellOveruse(SteadyTime now);
 
   // The attempts.
   void Launch(kartograph::mesos::TaskInfo task);
@@ -133,8 +141,8 @@ class ExecutorDriver {
   const Clock& clock_ = Clock::System();
   const std::unique_ptr<SessionRecord> sessions_;
   const std::unique_ptr<RunnerProcesses> processes_;
-  const std::unique_ptr<SandboxRemover> remover_;
   const std::unique_ptr<BlobFetcher> blobs_;
+  std::unique_ptr<SandboxKeeper> keeper_;
   Agent attempts_;
   boost::asio::posix::stream_descriptor ended_processes_;  // the runner's
   boost::asio::steady_timer timer_;
@@ -160,7 +168,11 @@ class ExecutorDriver {
   // Ends in the outbox whose return values are left on disk; by task id.
   absl::flat_hash_map<std::string, AttemptReport> return_values_;
   SteadyTime report_at_ = kNever;
-  SteadyTime value_asked_at_ = SteadyTime::InfinitePast();  // for a part of one, last
+  OveruseTable overuse_;
+  kartograph::mesos::Overuse told_overuse_;
+  SteadyTime tell_overuse_at_ = SteadyTime::InfinitePast();  // not before
+  SteadyTime look_at_ = kNever;                              // at memory
+  SteadyTime value_asked_at_ = SteadyTime::InfinitePast();   // for a part of one, last
 
   bool turn_scheduled_ = false;
   bool is_done_ = false;

@@ -625,5 +625,40 @@ TEST_F(ExecutorDriverTest, IsDoneWhenThereIsNothingToDo) {
   EXPECT_EQ(reason_, "there was nothing to do");
 }
 
+TEST_F(ExecutorDriverTest, TellsWhoUsesMoreThanItConsumes) {
+  StartAndSubscribe();
+  agent_.Send({LaunchEvent(Shell(0, "(head -c 60000000 /dev/zero; sleep 1000) | tail -c 90000000")),
+               LaunchEvent(Shell(1, "sleep 1000"))});
+  const auto told = [&] {
+    v1::Overuse last;
+    for (const auto& call : agent_.messages()) {
+      v1::FromExecutor message;
+      message.ParseFromString(call.message().data());
+      if (message.has_overuse()) last = message.overuse();
+    }
+    return last;
+  };
+  EXPECT_TRUE(RunUntil([&] {
+    const v1::Overuse last = told();
+    return last.attempts_size() == 1 && last.attempts(0).attempt() == Id(0).value &&
+           last.attempts(0).ram_over_bytes() > 50000000;
+  })) << told().DebugString();
+  agent_.Send({KillEvent(0, absl::ZeroDuration())});
+  EXPECT_TRUE(RunUntil([&] { return told().attempts().empty(); })) << "until it has ended";
+}
+
+TEST_F(ExecutorDriverTest, OldLogsGiveWayToWhatConsumesDisk) {
+  options_.disk_look_period = absl::Milliseconds(10);
+  StartAndSubscribe();
+  agent_.Send({LaunchEvent(Shell(0, "head -c 9000000 /dev/zero"))});
+  ASSERT_TRUE(WaitState(0, v1::TASK_FINISHED));
+  const std::string log = absl::StrCat(options_.environment.sandbox, "/sandboxes/17/0.1/stdout");
+  EXPECT_TRUE(std::filesystem::exists(log));
+  Launch launch = Shell(1, "sleep 1000");
+  launch.consumption.Set(*planner::Resource::Intern("disk"), planner::Quantity::Of(8 << 20));
+  agent_.Send({LaunchEvent(launch)});
+  EXPECT_TRUE(RunUntil([&] { return !std::filesystem::exists(log); }));
+}
+
 }  // namespace
 }  // namespace kartograph::executor::mesos

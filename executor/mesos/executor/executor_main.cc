@@ -56,6 +56,9 @@ int ReadFlags(int argc, char** argv, ExecutorDriver::Options* options) {
   app.add_option("--idle-memory", options->idle_memory,
                  "Bytes that idle workers may hold: what Mesos has given to the executor itself")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--own-disk", options->own_disk,
+                 "Bytes of disk that Mesos has given to the executor itself, for old logs")
+      ->check(CLI::NonNegativeNumber);
   std::vector<std::string> indexed;
   app.add_option("--indexed", indexed,
                  "Resources of which each attempt is given instances for itself: NAME[,NAME...]")

@@ -85,11 +85,11 @@ bool AgentDirectory::Learn(const kartograph::mesos::Offer& offer, const Endpoint
   return is_new;
 }
 
-asio::awaitable<absl::StatusOr<MasterResponse>> AgentDirectory::Ask(Endpoint master) {
+asio::awaitable<AgentDirectory::Response> AgentDirectory::Call(Endpoint master,
+                                                               MasterCall::Type type) {
   if (master.host.empty()) co_return absl::UnavailableError("no master is known yet");
   MasterCall call;
-  call.set_type(MasterCall::GET_AGENTS);
-  const bool tls = master.tls;
+  call.set_type(type);
   const std::string name = master.ToString();
   master.target = "/api/v1";
   absl::StatusOr<std::string> answer =
@@ -99,6 +99,14 @@ asio::awaitable<absl::StatusOr<MasterResponse>> AgentDirectory::Ask(Endpoint mas
   if (!response.ParseFromString(*answer)) {
     co_return absl::UnavailableError(absl::StrCat(name, " sends an invalid answer"));
   }
+  co_return response;
+}
+
+asio::awaitable<AgentDirectory::Response> AgentDirectory::Ask(Endpoint master) {
+  const bool tls = master.tls;
+  Response answer = co_await Call(std::move(master), MasterCall::GET_AGENTS);
+  if (!answer.ok()) co_return answer;
+  MasterResponse& response = *answer;
   for (const auto& known : response.get_agents().agents()) {
     Endpoint endpoint;
     endpoint.tls = tls;
@@ -120,18 +128,63 @@ asio::awaitable<absl::StatusOr<Endpoint>> AgentDirectory::Find(std::string agent
       absl::StrCat("agent ", agent, " is no longer part of the cluster, and its logs are gone"));
 }
 
-void AgentDirectory::AskWhatTheyHave(Endpoint master, Done done) {
-  asio::co_spawn(io_, AskAndTell(std::move(master), std::move(done), ++asked_), asio::detached);
+asio::awaitable<void> AgentDirectory::LearnQuotas(Endpoint master) {
+  const Response quota = co_await Call(master, MasterCall::GET_QUOTA);
+  MasterResponse::GetQuota limits;
+  if (quota.ok()) limits = quota->get_quota();
+  quotas_.Set(limits, {});
+  if (!quotas_.any()) co_return;
+  const Response roles = co_await Call(std::move(master), MasterCall::GET_ROLES);
+  // Without what is allocated they say little.
+  quotas_.Set(roles.ok() ? limits : MasterResponse::GetQuota(),
+              roles.ok() ? roles->get_roles() : MasterResponse::GetRoles());
 }
 
-asio::awaitable<void> AgentDirectory::AskAndTell(Endpoint master, Done done, int number) {
-  absl::StatusOr<MasterResponse> response = co_await Ask(std::move(master));
-  if (number != asked_) co_return;
-  if (!response.ok()) {
-    done(response.status());
-  } else {
-    done(News(*response));
+void AgentDirectory::AskWhatTheyHave(Endpoint master, Done done) {
+  asio::co_spawn(io_, AskAndTell(std::move(master), std::move(done), true), asio::detached);
+}
+
+void AgentDirectory::AskForQuotas(Endpoint master, Done done) {
+  asio::co_spawn(io_, AskAndTell(std::move(master), std::move(done), false), asio::detached);
+}
+
+asio::awaitable<void> AgentDirectory::AskAndTell(Endpoint master, Done done, bool agents) {
+  const int& asked = agents ? asked_ : asked_for_quotas_;
+  const int number = agents ? ++asked_ : ++asked_for_quotas_;
+  co_await LearnQuotas(master);
+  std::vector<AgentCapacity> news;
+  if (agents) {
+    Response response = co_await Ask(std::move(master));
+    if (number != asked) co_return;
+    if (!response.ok()) co_return done(response.status());
+    news = News(*response);
   }
+  if (number != asked) co_return;
+  for (AgentCapacity& more : NewsOfQuotas()) news.push_back(std::move(more));
+  done(std::move(news));
+}
+
+std::vector<AgentCapacity> AgentDirectory::NewsOfQuotas() {
+  std::vector<AgentCapacity> news;
+  for (auto& [id, known] : reported_) {
+    if (!known.closed.empty() && !held_back_.contains(id)) continue;
+    const bool offered = options_.is_offered && options_.is_offered(id);
+    std::string why =
+        offered ? "" : quotas_.WhyHeldBack(ToAgentKey(id, options_.roles).role, wanted_);
+    if (why == known.closed) continue;
+    if (why.empty()) {
+      held_back_.erase(id);
+    } else {
+      held_back_.insert(id);
+    }
+    known.closed = std::move(why);
+    news.push_back(known);
+  }
+  return news;
+}
+
+void AgentDirectory::OnOffered(const AgentId& agent) {
+  if (held_back_.erase(agent) > 0) reported_[agent].closed.clear();
 }
 
 std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) {
@@ -162,7 +215,10 @@ std::vector<AgentCapacity> AgentDirectory::News(const MasterResponse& response) 
       if (known.deactivated()) has.closed = WhyClosed(known);
       has.attributes = AttributesOf(known.agent_info().attributes(), {id, role});
       AgentCapacity& last = reported_[has.agent];
+      // Whether it is held back is looked at afterwards.
+      if (has.closed.empty() && held_back_.contains(has.agent)) has.closed = last.closed;
       if (IsSame(has, last)) continue;
+      if (has.closed != last.closed) held_back_.erase(has.agent);
       last = has;
       report.push_back(std::move(has));
     }
@@ -175,13 +231,15 @@ void AgentDirectory::Forget(const std::string& agent) {
   known_.erase(agent);
   for (const std::string& role : options_.roles) {
     reported_.erase(ToAgentId({agent, role}, options_.roles));
+    held_back_.erase(ToAgentId({agent, role}, options_.roles));
   }
 }
 
 void AgentDirectory::ForgetAll() {
-  ++asked_;
+  Stop();
   known_.clear();
   reported_.clear();
+  held_back_.clear();
 }
 
 }  // namespace kartograph::executor::mesos

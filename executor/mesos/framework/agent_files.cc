@@ -5,9 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "executor/cut_log.h"
 #include "executor/mesos/framework/executors.h"
+#include "executor/mesos/removed_logs.h"
 
 namespace kartograph::executor::mesos {
 
@@ -98,6 +100,20 @@ AgentFiles::Result<LogChunk> AgentFiles::ReadFrom(Endpoint agent, std::string pa
   co_return chunk;
 }
 
+AgentFiles::Result<bool> AgentFiles::WasRemoved(Endpoint agent, std::string sandbox,
+                                                std::string task) {
+  std::string list = "\n";
+  // A little more than is written, as the last entries may go beyond.
+  while (list.size() <= 2 * kMaxRemovedLogs) {
+    auto piece = co_await ReadPiece(agent, absl::StrCat(sandbox, "/", kRemovedLogs),
+                                    list.size() - 1, kPieceBytes);
+    if (!piece.ok()) co_return absl::StatusOr<bool>(false);
+    if (piece->data().empty()) break;
+    list += piece->data();
+  }
+  co_return absl::StatusOr<bool>(absl::StrContains(list, absl::StrCat("\n", task, "\n")));
+}
+
 AgentFiles::Result<LogChunk> AgentFiles::FindAndRead(LogPlace place, int64_t offset,
                                                      int64_t max_bytes) {
   absl::StatusOr<Endpoint> agent = co_await directory_.Find(place.agent, place.master);
@@ -125,6 +141,15 @@ AgentFiles::Result<LogChunk> AgentFiles::FindAndRead(LogPlace place, int64_t off
         absl::StrCat(SandboxOf(place.framework, executor, place.attempt), "/", place.file);
     absl::StatusOr<LogChunk> chunk = co_await ReadFrom(*agent, path, offset, max_bytes);
     if (chunk.ok() || !absl::IsNotFound(chunk.status())) co_return chunk;
+  }
+  for (const std::string& executor : executors) {
+    const auto removed = co_await WasRemoved(*agent, SandboxOf(place.framework, executor), task);
+    if (removed.value_or(false)) {
+      co_return absl::NotFoundError(absl::StrCat(
+          "the logs of ", task, " were removed on agent ", place.agent,
+          ", as what runs there consumes disk and they took its place: --mesos-executor-disk is "
+          "room for old logs"));
+    }
   }
   co_return absl::NotFoundError(absl::StrCat("agent ", place.agent, " does not keep ", place.file,
                                              " of ", task, " (any more)"));

@@ -61,6 +61,8 @@ class AgentFiles {
   Result<kartograph::mesos::AgentResponse::ReadFile> ReadPiece(Endpoint agent, std::string path,
                                                                uint64_t offset, uint64_t length);
   Result<LogChunk> ReadFrom(Endpoint agent, std::string path, int64_t offset, int64_t max_bytes);
+  // Whether the executor of this sandbox has removed the logs of the attempt.
+  Result<bool> WasRemoved(Endpoint agent, std::string sandbox, std::string task);
   Result<LogChunk> FindAndRead(LogPlace place, int64_t offset, int64_t max_bytes);
   Result<std::string> ReadAll(std::string agent, Endpoint master, std::string path, int64_t bytes);
 

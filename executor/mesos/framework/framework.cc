@@ -27,8 +27,6 @@ constexpr char kUnknown[] = "unknown";
 constexpr size_t kMaxFilters = 32;
 // An inverse offer for an agent where attempts of ours run comes again after this long.
 constexpr double kInverseRefusalSeconds = 60;
-// Executors, and tasks, whose containers were over a limit: more are forgotten with the connection.
-constexpr size_t kMaxLimited = 100000;
 // From when an agent has come or gone until all agents are asked for again.
 constexpr absl::Duration kChangedAgentsDelay = absl::Seconds(1);
 // Of blobs that one message of an executor asks for; more are asked for again.
@@ -68,7 +66,8 @@ Framework::Framework(boost::asio::io_context& io, FrameworkOptions options, List
                     {options_.subscription.authorization, options_.subscription.renew_authorization,
                      options_.subscription.tls_context}),
       agents_(io, &operator_api_,
-              {options_.roles, RevocableOf(options_), options_.executors.resources}),
+              {options_.roles, RevocableOf(options_), options_.executors.resources,
+               [this](const AgentId& agent) { return offers_.Has(agent); }}),
       files_(io, &operator_api_, &agents_),
       to_kill_(options_.repeat),
       to_reconcile_(options_.repeat),
@@ -309,9 +308,7 @@ void Framework::Leave() {
 void Framework::BeConnected() {
   executors_.SetFramework(id_.id);
   executor_of_.SetFramework(id_.id);
-  if (limited_.size() > kMaxLimited) limited_.clear();
-  if (over_limit_.size() > kMaxLimited) over_limit_.clear();
-  if (own_executors_.size() > kMaxLimited) own_executors_.clear();
+  limits_.Trim();
   offers_.Clear();
   agents_.ForgetAll();
   reconciling_ = false;
@@ -393,7 +390,9 @@ void Framework::OnOffers(const Event::Offers& offers) {
     if (offers_.Remove(offer.id().value())) {
       events.emplace_back(OfferRescinded{offer.id().value()});
     }
-    events.emplace_back(offers_.Add(offer));
+    Offer added = offers_.Add(offer);
+    agents_.OnOffered(added.agent);
+    events.emplace_back(std::move(added));
   }
   listener_(std::move(events));
 }
@@ -417,6 +416,17 @@ void Framework::AskForAgents() {
       });
   asked_for_agents_ = SteadyNow();
   next_ask_for_agents_ = asked_for_agents_ + options_.ask_for_agents_every;
+}
+
+// Soon after what is waited for has changed, and from time to time, as what others use counts, too.
+void Framework::AskForQuotas() {
+  if (!agents_.quotas_matter()) return;
+  next_ask_for_quotas_ = SteadyNow() + options_.ask_for_quotas_every;
+  agents_.AskForQuotas(subscription_.endpoint(), [this](absl::StatusOr<std::vector<AgentCapacity>>
+                                                            report) {
+    if (!reported_connected_ || !report.ok() || report->empty()) return;
+    listener_({std::make_move_iterator(report->begin()), std::make_move_iterator(report->end())});
+  });
 }
 
 void Framework::AskForAgentsAfterRescind() {
@@ -474,13 +484,21 @@ void Framework::SendDecline(const std::vector<OfferId>& offers, absl::Duration r
   subscription_.Call(call);
 }
 
+void Framework::SetWanted(const std::vector<planner::ResourceVector>& wanted) {
+  agents_.SetWanted(wanted);
+  next_ask_for_quotas_ = std::min(next_ask_for_quotas_, SteadyNow() + kChangedAgentsDelay);
+  ScheduleDue();
+}
+
 void Framework::Suppress() {
+  SetWanted({});
   Call call = MakeCall(Call::SUPPRESS);
   for (const std::string& role : options_.roles) call.mutable_suppress()->add_roles(role);
   subscription_.Call(call);
 }
 
 void Framework::Revive(const std::vector<planner::ResourceVector>& wanted) {
+  SetWanted(wanted);
   if (wanted != wanted_) {
     wanted_ = wanted;
     Call call = MakeCall(Call::UPDATE_FRAMEWORK);
@@ -545,6 +563,9 @@ void Framework::OnMessage(const Event::Message& message) {
   const ValueFetcher::Place from = {message.agent_id().value(), message.executor_id().value()};
   for (const auto& part : from_executor.value_parts()) values_.Receive(from, part);
   if (!from_executor.value_parts().empty()) SendDue();
+  if (from_executor.has_overuse()) {
+    limits_.OnOveruse(message.executor_id().value(), from_executor.overuse());
+  }
   if (!from_executor.has_host()) return;
   absl::StatusOr<HostReport> report = wire::FromMessage(from_executor.host());
   if (!report.ok()) {

@@ -23,6 +23,7 @@
 #include "executor/mesos/framework/agent_files.h"
 #include "executor/mesos/framework/attempt_executors.h"
 #include "executor/mesos/framework/cause_log.h"
+#include "executor/mesos/framework/container_limits.h"
 #include "executor/mesos/framework/executors.h"
 #include "executor/mesos/framework/framework_id.h"
 #include "executor/mesos/framework/open_offers.h"
@@ -67,6 +68,9 @@ struct FrameworkOptions {
   absl::Duration ask_for_agents_every = absl::Minutes(1);
   // And not more often than this where only offers were taken back.
   absl::Duration ask_for_agents_at_most = absl::Seconds(10);
+  // How often the master is asked for the quotas of our roles, while something waits that they may
+  // hold back.
+  absl::Duration ask_for_quotas_every = absl::Seconds(10);
   // How return values are asked for.
   ValueFetcher::Options values;
   // Declined offers stay away this long, unless REVIVE calls them back.
@@ -154,6 +158,9 @@ class Framework {
   void OnOffers(const Event::Offers& offers);
   void AskForAgents();
   void AskForAgentsSoon();
+  void AskForQuotas();
+  // What quotas may hold back.
+  void SetWanted(const std::vector<planner::ResourceVector>& wanted);
   // An agent whose offer was taken back may be about to be drained.
   void AskForAgentsAfterRescind();
   void OnInverseOffers(const Event::InverseOffers& offers);
@@ -237,6 +244,7 @@ class Framework {
   bool reconciling_ = false;  // a RECONCILE is on its way
   SteadyTime next_reconcile_all_ = SteadyTime::InfiniteFuture();
   SteadyTime next_ask_for_agents_ = SteadyTime::InfiniteFuture();
+  SteadyTime next_ask_for_quotas_ = SteadyTime::InfiniteFuture();
   SteadyTime asked_for_agents_ = SteadyTime::InfinitePast();
   // Agents that said that they are being drained, which they are, reactivated or not, until our
   // executors there have ended.
@@ -248,13 +256,7 @@ class Framework {
   absl::flat_hash_map<std::string, absl::flat_hash_set<std::string>> running_executors_;
   // Executors that this process has started and not heard of.
   absl::flat_hash_set<std::string> starting_;
-  // What ran in a container that was over a limit has an executor of its own the next time, with a
-  // container and a sandbox of its own, so that it shows which of them it was. Tasks, and executors
-  // that were started for one alone.
-  absl::flat_hash_set<planner::TaskKey> over_limit_;
-  absl::flat_hash_set<std::string> own_executors_;
-  // Of executors whose container was over a limit: whether one attempt was alone there.
-  absl::flat_hash_map<std::string, bool> limited_;
+  ContainerLimits limits_;
   ValueFetcher values_;
   AttemptExecutors executor_of_;
   CauseLog causes_;

@@ -131,10 +131,10 @@ void Framework::LaunchOn(const AgentId& agent, std::vector<Launch> launches) {
   for (Launch& launch : launches) {
     const bool command = WantsContainer(launch);
     kartograph::mesos::ExecutorInfo executor;
-    if (!command && over_limit_.contains(launch.attempt.task())) {
+    if (!command && limits_.WantsOwnExecutor(launch.attempt.task())) {
       executor = start_executor();
       if (executor.has_executor_id()) {
-        own_executors_.insert(executor.executor_id().value());
+        limits_.OnOwnExecutor(executor.executor_id().value());
         executors_.Forget(executor.executor_id().value());  // nothing else is launched on it
       }
     }
@@ -241,29 +241,19 @@ void Framework::OnSignOfLife(const std::string& executor) { starting_.erase(exec
 
 void Framework::OnLimit(AttemptId attempt, StatusReport* report) {
   const std::string executor = executor_of_.Find(attempt);
-  auto [it, is_new] = limited_.try_emplace(executor);
-  if (is_new) {
-    int there = 0;
-    for (const auto& [other, live] : live_) there += executor_of_.Find(other) == executor;
-    // Of the disk, what others had left in the sandbox counts as well.
-    const bool alone = there == 1 && report->limit != StatusReport::Limit::kDisk;
-    it->second = alone || own_executors_.contains(executor);
+  int there = 0;
+  bool names_ram = true;
+  for (const auto& [other, live] : live_) {
+    there += executor_of_.Find(other) == executor;
+    if (other == attempt) names_ram = live.names_ram;
   }
-  if (!it->second) {
-    over_limit_.insert(attempt.task());
-    return;
-  }
-  over_limit_.erase(attempt.task());
-  std::string why = report->update.message;
-  auto live = live_.find(attempt);
-  if (report->limit == StatusReport::Limit::kMemory && live != live_.end() &&
-      !live->second.names_ram) {
+  limits_.OnEnd(attempt, executor, there == 1, report);
+  if (report->update.outcome == Outcome::kOutOfMemory && !names_ram) {
     absl::StrAppend(
-        &why,
+        &report->update.message,
         "; it names no ram, so it had only what kartograph-executor has for itself: name "
         "it, or set --mesos-default-ram");
   }
-  EndOverLimit(why, report);
 }
 
 bool Framework::IsOfAnother(const TaskStatus& status, Incarnation incarnation) {
@@ -334,7 +324,7 @@ void Framework::OnEnd(AttemptId attempt, const TaskStatus& status, StatusReport 
       live != live_.end()) {
     OnLimit(attempt, &report);
   } else if (planner::SpendsAttempt(report.update.outcome)) {
-    over_limit_.erase(attempt.task());
+    limits_.OnOtherEnd(attempt.task());
   }
   if (live != live_.end() && live->second.timed_out &&
       planner::SpendsAttempt(report.update.outcome)) {
@@ -489,7 +479,7 @@ void Framework::Acknowledge(const std::vector<AttemptId>& attempts) {
     const std::string agent = it->second.mesos_agent;
     const std::string executor = executor_of_.Find(attempt);
     ended_.erase(it);
-    if (own_executors_.contains(executor) && Runs(agent, executor)) SendShutdown(agent, executor);
+    if (limits_.IsOwn(executor) && Runs(agent, executor)) SendShutdown(agent, executor);
     LeaveDrained(agent);
   }
 }
@@ -592,7 +582,12 @@ void Framework::SendDue() {
   }
   SendValueRequests();
   if (now >= next_reconcile_all_) ReconcileAll();
-  if (now >= next_ask_for_agents_) AskForAgents();
+  if (now >= next_ask_for_agents_) {
+    AskForAgents();
+  } else if (now >= next_ask_for_quotas_) {
+    next_ask_for_quotas_ = SteadyTime::InfiniteFuture();
+    AskForQuotas();
+  }
   // One at a time: a master that is slow to answer is not asked more.
   if (!reconciling_ && to_reconcile_.NextTime() <= now) {
     Call call = MakeCall(Call::RECONCILE);
@@ -614,7 +609,8 @@ void Framework::SendDue() {
 
 void Framework::ScheduleDue() {
   if (!reported_connected_ || stopped_) return;
-  SteadyTime at = std::min({to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_});
+  SteadyTime at = std::min(
+      {to_kill_.NextTime(), next_reconcile_all_, next_ask_for_agents_, next_ask_for_quotas_});
   if (!reconciling_) at = std::min(at, to_reconcile_.NextTime());
   if (!timeouts_.empty()) at = std::min(at, timeouts_.begin()->first);
   at = std::min(at, values_.NextRequest());

@@ -57,6 +57,8 @@ class OpenOffers {
   bool Remove(const OfferId& id);
   // Whether it is there, and its agent is to be taken down or may be down for maintenance.
   bool IsLeaving(const OfferId& id) const;
+  // Whether something of the agent is offered.
+  bool Has(const AgentId& agent) const { return by_agent_.contains(agent); }
   void Clear();
 
   // All that is offered of an agent, taken out to be launched on.
