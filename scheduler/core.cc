@@ -135,8 +135,8 @@ absl::StatusOr<TaskKey> Core::AddTasks(GraphId id, std::vector<TaskSubmission> t
   if (absl::Status status = graphs_.CheckConstraints(*graph, tasks); !status.ok()) return status;
   planner::ResourceVector consumed;
   for (const TaskSubmission& task : tasks) {
-    if (std::optional<Problem> problem = Infeasible(*graph, task.name, task.consumption)) {
-      problems.push_back(*std::move(problem));
+    for (Problem& problem : Infeasible(*graph, task.name, task.consumption)) {
+      problems.push_back(std::move(problem));
     }
     for (const auto& entry : task.consumption) consumed.Set(entry.resource, entry.quantity);
     if (graph->CountResourcesWith(consumed) <= planner::ResourceNames::kMaxNames) continue;

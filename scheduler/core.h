@@ -191,8 +191,8 @@ class Core : public Snapshots {
 
   std::optional<planner::Problem> OverLimit(const LiveGraph& graph, absl::string_view task_name,
                                             const planner::ResourceVector& consumption) const;
-  std::optional<planner::Problem> Infeasible(const LiveGraph& graph, absl::string_view task_name,
-                                             const planner::ResourceVector& consumption) const;
+  std::vector<planner::Problem> Infeasible(const LiveGraph& graph, absl::string_view task_name,
+                                           const planner::ResourceVector& consumption) const;
 
   // The cluster's connection and agents.
   void OnConnected(const Turn& turn);

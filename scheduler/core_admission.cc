@@ -36,51 +36,59 @@ std::optional<Problem> Core::OverLimit(const LiveGraph& graph, absl::string_view
   return std::nullopt;
 }
 
-std::optional<Problem> Core::Infeasible(const LiveGraph& graph, absl::string_view task_name,
-                                        const planner::ResourceVector& consumption) const {
-  if (auto problem = OverLimit(graph, task_name, consumption)) return problem;
+std::vector<Problem> Core::Infeasible(const LiveGraph& graph, absl::string_view task_name,
+                                      const planner::ResourceVector& consumption) const {
+  std::vector<Problem> problems;
+  if (auto problem = OverLimit(graph, task_name, consumption)) {
+    problems.push_back(*std::move(problem));
+  }
+  const auto add = [&](planner::Resource resource, std::string value, std::string why) {
+    problems.push_back(
+        {absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", resource.name(), "\"]"),
+         std::move(value), std::move(why)});
+  };
   planner::ResourceVector agent_part;
   for (const auto& entry : consumption) {
     if (entry.quantity.milli() % 1000 != 0 &&
         absl::c_linear_search(options_.indexed, entry.resource)) {
       const int64_t below = entry.quantity.milli() / 1000;
-      return Problem{
-          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
-          entry.quantity.ToString(),
+      add(entry.resource, entry.quantity.ToString(),
           absl::StrCat("is not a whole number, and ", entry.resource.name(),
                        " is handed out in whole instances; ask for ",
-                       below > 0 ? absl::StrCat(below, " or ") : "", below + 1)};
+                       below > 0 ? absl::StrCat(below, " or ") : "", below + 1));
+      continue;
     }
     const planner::Quantity pool = packer_.pools().Get(entry.resource);
     if (pool.is_zero()) {
       agent_part.Set(entry.resource, entry.quantity);
     } else if (entry.quantity > pool) {
-      return Problem{
-          absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
-          entry.quantity.ToString(),
-          absl::StrCat("is more than the pool holds; ask for at most ", pool.ToString())};
+      add(entry.resource, entry.quantity.ToString(),
+          absl::StrCat("is more than the pool holds; ask for at most ", pool.ToString()));
     }
   }
   // Before the first offer it is not known what agents there are: then it waits, and says so.
-  if (!agents_.anybody_seen() || agent_part.empty()) return std::nullopt;
-  if (agents_.EverFits(agent_part)) return std::nullopt;
+  if (!agents_.anybody_seen() || agent_part.empty()) return problems;
+  if (agents_.EverFits(agent_part)) return problems;
+  bool each_fits = true;
   for (const auto& entry : agent_part) {
     const planner::Quantity largest = agents_.largest_seen().Get(entry.resource);
     if (entry.quantity <= largest) continue;
+    each_fits = false;
     const bool is_ram = entry.resource == planner::Resource::Ram();
     auto text = [&](planner::Quantity q) {
       return is_ram ? planner::FormatBytes(q) : q.ToString();
     };
-    return Problem{
-        absl::StrCat("tasks[\"", task_name, "\"].consumption[\"", entry.resource.name(), "\"]"),
-        text(entry.quantity),
+    add(entry.resource, text(entry.quantity),
         largest.is_zero()
             ? std::string("no agent and no pool has this resource; see `kartograph status` for "
                           "those there are")
-            : absl::StrCat("is more than any agent has; ask for at most ", text(largest))};
+            : absl::StrCat("is more than any agent has; ask for at most ", text(largest)));
   }
-  return Problem{absl::StrCat("tasks[\"", task_name, "\"].consumption"), consumption.ToString(),
-                 "no single agent has all of this together"};
+  if (each_fits) {
+    problems.push_back({absl::StrCat("tasks[\"", task_name, "\"].consumption"),
+                        consumption.ToString(), "no single agent has all of this together"});
+  }
+  return problems;
 }
 
 absl::Status Core::Check(const PreparedGraph& graph) const {
@@ -90,19 +98,22 @@ absl::Status Core::Check(const PreparedGraph& graph) const {
                      " are allowed (kartographd --max-graph-tasks)"));
   }
   std::vector<Problem> problems = graph.problems;
-  std::vector<bool> infeasible;
+  std::vector<size_t> problems_of;
   for (const PreparedGraph::Consumption& consumption : graph.consumptions) {
-    infeasible.push_back(Infeasible(*graph.live, "", consumption.resources).has_value());
+    problems_of.push_back(Infeasible(*graph.live, "", consumption.resources).size());
   }
-  if (absl::c_linear_search(infeasible, true)) {
+  if (absl::c_any_of(problems_of, [](size_t count) { return count > 0; })) {
     for (TaskIndex i = 0; i < graph.size(); ++i) {
       const uint32_t consumption = graph.live->tasks[i].consumption;
-      if (!infeasible[consumption]) continue;
-      // Those that will not be reported only count.
-      problems.push_back(problems.size() < planner::kMaxProblems
-                             ? *Infeasible(*graph.live, graph.live->task_name(i),
-                                           graph.consumptions[consumption].resources)
-                             : Problem());
+      if (problems_of[consumption] == 0) continue;
+      if (problems.size() >= planner::kMaxProblems) {
+        problems.resize(problems.size() + problems_of[consumption]);  // these only count
+        continue;
+      }
+      for (Problem& problem : Infeasible(*graph.live, graph.live->task_name(i),
+                                         graph.consumptions[consumption].resources)) {
+        problems.push_back(std::move(problem));
+      }
     }
   }
   return problems.empty() ? absl::OkStatus() : planner::ProblemsToStatus(problems);

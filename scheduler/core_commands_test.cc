@@ -140,6 +140,22 @@ TEST_F(FeasibilityTest, TellsEveryTaskThatCanNeverRun) {
               SizeIs(2));
 }
 
+TEST_F(FeasibilityTest, TellsAllThatIsWrongWithATask) {
+  Agent("m", Cpu(4));
+  planner::ResourceVector needs = With(Cpu(9), "licence", 1);
+  needs.Set(planner::Resource::Named("db_connections"), Quantity::Of(4));
+  needs.Set(planner::Resource::Named("db_conections"), Quantity::Of(1));
+  std::vector<std::string> fields;
+  for (const Problem& problem :
+       planner::ProblemsOf(TrySubmit(Graph({Task("a").Needs(needs), Task("b")})))) {
+    fields.push_back(problem.field);
+  }
+  EXPECT_THAT(fields, testing::UnorderedElementsAre("tasks[\"a\"].consumption[\"cpu\"]",
+                                                    "tasks[\"a\"].consumption[\"licence\"]",
+                                                    "tasks[\"a\"].consumption[\"db_connections\"]",
+                                                    "tasks[\"a\"].consumption[\"db_conections\"]"));
+}
+
 TEST_F(FeasibilityTest, OneAgentMustHaveAllOfIt) {
   Agent("fast", With(Cpu(8), "ram", 10));
   Agent("large", With(Cpu(1), "ram", 1000));
