@@ -1,4 +1,5 @@
-// On which agents a task may run, and beside what: from the contract's messages to the planner's values, and back.
+// On which agents a task may run, and beside what: from the contract's messages to the planner's
+// values, and back.
 #ifndef KARTOGRAPH_SERVICE_CONVERT_CONSTRAINTS_H_
 #define KARTOGRAPH_SERVICE_CONVERT_CONSTRAINTS_H_
 

@@ -83,8 +83,7 @@ absl::StatusOr<int64_t> Interner::FindSettings(const TaskSubmitted& task) {
         EncodeDuration(policy.max_retry_delay), EncodeDuration(policy.cancel_grace),
         int64_t{policy.max_attempts}, int64_t{task.priority}, unreachable,
         int64_t{policy.max_losses}, absl::string_view(retry_rule), absl::string_view(constraints),
-        int64_t{policy.avoid_last_failure}, int64_t{policy.preemptible},
-        absl::string_view(spread));
+        int64_t{policy.avoid_last_failure}, int64_t{policy.preemptible}, absl::string_view(spread));
     if (!row.ok()) return row.status();
     id = *row;
     settings_.Add(settings, *id);
