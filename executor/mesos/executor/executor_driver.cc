@@ -400,7 +400,7 @@ void ExecutorDriver::OnAcknowledged(const Event::Acknowledged& acknowledged) {
   return_values_.erase(task_id);
   if (const std::optional<AttemptId> attempt = planner::ParseAttemptId(task_id)) {
     attempts_.Acknowledge(*attempt);
-    keeper_->OnAcknowledged(*attempt);
+    if (named_files_.erase(task_id) == 0) keeper_->OnAcknowledged(*attempt);
   }
 }
 
@@ -520,7 +520,9 @@ size_t ExecutorDriver::AddReturnValue(size_t max_bytes, v1::TaskStatus* status) 
   AttemptReport report = it->second;
   const bool names_file = report.return_value_bytes >
                           static_cast<int64_t>(std::min(max_bytes, options_.max_sent_result_bytes));
-  if (!names_file) {
+  if (names_file) {
+    named_files_.insert(status->task_id().value());
+  } else {
     attempts_.AddReturnValue(&report);
     status->set_state(StateOf(report.update.outcome));
   }

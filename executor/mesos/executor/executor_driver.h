@@ -167,6 +167,10 @@ class ExecutorDriver {
   absl::flat_hash_set<uint64_t> killed_;  // attempts that run, whose end the framework wants
   // Ends in the outbox whose return values are left on disk; by task id.
   absl::flat_hash_map<std::string, AttemptReport> return_values_;
+  // Ends that were sent with the name of the file that holds the value, by task id. The agent
+  // acknowledges them long before the framework has read that file, which stays until its graph is
+  // discarded.
+  absl::flat_hash_set<std::string> named_files_;
   SteadyTime report_at_ = kNever;
   OveruseTable overuse_;
   kartograph::mesos::Overuse told_overuse_;

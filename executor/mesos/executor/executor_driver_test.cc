@@ -660,5 +660,22 @@ TEST_F(ExecutorDriverTest, OldLogsGiveWayToWhatConsumesDisk) {
   EXPECT_TRUE(RunUntil([&] { return !std::filesystem::exists(log); }));
 }
 
+// The agent acknowledges the end long before the framework has read the file that it names.
+TEST_F(ExecutorDriverTest, AReturnValueThatIsReadFromItsFileDoesNotGiveWay) {
+  options_.disk_look_period = absl::Milliseconds(10);
+  options_.max_sent_result_bytes = 2000;
+  StartAndSubscribe();
+  agent_.Send({LaunchEvent(Shell(0,
+                                 "head -c 9000000 /dev/zero; "
+                                 "head -c 2001 /dev/zero >$KARTOGRAPH_RESULT"))});
+  ASSERT_TRUE(WaitState(0, v1::TASK_FINISHED));
+  const std::string folder = absl::StrCat(options_.environment.sandbox, "/sandboxes/17/0.1");
+  Launch launch = Shell(1, "sleep 1000");
+  launch.consumption.Set(*planner::Resource::Intern("disk"), planner::Quantity::Of(8 << 20));
+  agent_.Send({LaunchEvent(launch)});
+  ASSERT_TRUE(RunUntil([&] { return !std::filesystem::exists(folder + "/stdout"); }));
+  EXPECT_TRUE(std::filesystem::exists(folder + "/result"));
+}
+
 }  // namespace
 }  // namespace kartograph::executor::mesos

@@ -77,6 +77,8 @@ void SandboxKeeper::Wake() {
 void SandboxKeeper::Discard(planner::GraphId graph) {
   sandboxes_->Discard(graph);
   MutexLock lock(&mutex_);
+  absl::erase_if(unacknowledged_,
+                 [graph](AttemptId attempt) { return attempt.task().graph() == graph; });
   gone_.push_back(graph);
   discarded_ = true;
   Wake();

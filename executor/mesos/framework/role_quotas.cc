@@ -52,8 +52,13 @@ void RoleQuotas::Set(const MasterResponse::GetQuota& quota, const MasterResponse
     });
     if (!matters || config.limits().empty()) continue;
     OfferedResources allocated(OfferedResources::Revocable::kIgnored);
+    // What a role has includes what those below it have, where the master names it.
+    const auto named = std::find_if(roles.roles().begin(), roles.roles().end(),
+                                    [&](const auto& role) { return role.name() == config.role(); });
     for (const auto& role : roles.roles()) {
-      if (IsOrIsBelow(role.name(), config.role())) allocated.Add(role.resources());
+      const bool counts = named != roles.roles().end() ? role.name() == config.role()
+                                                       : IsOrIsBelow(role.name(), config.role());
+      if (counts) allocated.Add(role.resources());
     }
     std::vector<Limit> limits;
     for (const auto& [name, scalar] : config.limits()) {

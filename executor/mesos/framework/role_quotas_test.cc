@@ -76,6 +76,15 @@ TEST_F(RoleQuotasTest, OfARoleAboveItHoldsForAllBelowTogether) {
               testing::HasSubstr("role \"org\": cpu=9 of cpu=10"));
 }
 
+TEST_F(RoleQuotasTest, WhatARoleAboveHasIncludesWhatThoseBelowHave) {
+  Limit("org", "cpus", 10);
+  Allocated("org", "cpus", 5);
+  Allocated("org/maps/tiles", "cpus", 5);
+  EXPECT_EQ(Why("org/maps/tiles", {Needs(5, 1)}), "");
+  EXPECT_THAT(Why("org/maps/tiles", {Needs(6, 1)}),
+              testing::HasSubstr("role \"org\": cpu=5 of cpu=10"));
+}
+
 TEST_F(RoleQuotasTest, OtherRolesDoNotMatter) {
   Limit("team2", "cpus", 1);
   RoleQuotas quotas({"team1"});
