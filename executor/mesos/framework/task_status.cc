@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -63,8 +64,15 @@ StatusReport::Limit LimitOf(TaskStatus::Reason reason) {
   }
 }
 
+// To what it says of memory Mesos adds a page of figures.
+absl::string_view TextOf(const TaskStatus& status) {
+  const absl::string_view text = status.message();
+  return absl::StripAsciiWhitespace(text.substr(0, text.find("MEMORY STATISTICS")));
+}
+
 std::string Because(absl::string_view what, const TaskStatus& status) {
-  return status.message().empty() ? std::string(what) : absl::StrCat(what, ": ", status.message());
+  const absl::string_view text = TextOf(status);
+  return text.empty() ? std::string(what) : absl::StrCat(what, ": ", text);
 }
 
 void End(StatusReport* report, Outcome outcome, std::string message) {
@@ -135,7 +143,7 @@ void ReadEnd(const TaskStatus& status, const StatusContext& context, StatusRepor
     case TaskStatus::REASON_CONTAINER_LIMITATION_DISK:
     case TaskStatus::REASON_CONTAINER_LIMITATION:
       report->limit = LimitOf(reason);
-      if (context.command) return EndOverLimit(status.message(), report);
+      if (context.command) return EndOverLimit(TextOf(status), report);
       // In our executor's container every task dies, whichever of them took too much.
       return End(report, Outcome::kLost,
                  Because("the container of its executor was over a limit", status));

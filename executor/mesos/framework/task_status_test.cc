@@ -261,6 +261,16 @@ TEST(TaskStatusTest, EveryReasonOfAnEndHasItsOutcome) {
   }
 }
 
+TEST(TaskStatusTest, OfMemoryItSaysWhatWasOverAndNoPageOfFigures) {
+  const TaskStatus status = Status(v1::TASK_FAILED, TaskStatus::REASON_CONTAINER_LIMITATION_MEMORY,
+                                   "Memory limit exceeded: Requested: 96MB Maximum Used: 96MB\n\n"
+                                   "MEMORY STATISTICS: \ncache 4096\nrss 100524032\n");
+  EXPECT_EQ(ReadStatus(status, Confirmed()).update.message,
+            "the container of its executor was over a limit: Memory limit exceeded: Requested: "
+            "96MB Maximum Used: 96MB");
+  EXPECT_THAT(ReadStatus(status, Command()).update.message, testing::Not(HasSubstr("STATISTICS")));
+}
+
 TEST(TaskStatusTest, AnErrorForResourcesIsARefusal) {
   for (const char* message :
        {"Total resources cpus:2 required by task and its executor is more than available cpus:1",
