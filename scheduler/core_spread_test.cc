@@ -125,6 +125,8 @@ TEST_F(SpreadTest, TheExplanationNamesWhoIsThere) {
   Agent("m", Cpu(8));
   const planner::GraphId graph = Submit(Workers(2, 1));
   const Explanation explanation = *core().Explain(Key("w1"), now());
+  EXPECT_EQ(explanation.expected.within, std::nullopt);
+  EXPECT_EQ(explanation.expected.unknown, "it starts when one of its group has ended");
   const auto* why = explanation.Get<NoAgent>();
   ASSERT_NE(why, nullptr);
   EXPECT_THAT(why->agents, ElementsAre(Pair(AgentObstacle::kSpread, 1)));

@@ -73,6 +73,13 @@ TEST_F(EndOutlookTest, NothingIsSaidOfWhatCannotBeTold) {
   EXPECT_EQ(Remaining(graph + 1), std::nullopt) << "there is no such graph";
 }
 
+TEST_F(EndOutlookTest, NothingIsSaidOfAGraphWhoseTasksAreSpread) {
+  Agent("m", Cpu(2));
+  EXPECT_EQ(Remaining(Submit(
+                Graph({Takes("a", 10).Spread("workers", 1), Takes("b", 10).Spread("workers", 1)}))),
+            std::nullopt);
+}
+
 TEST_F(EndOutlookTest, WhatWasLearntOfTheConsumptionWillDo) {
   Agent("m", Cpu(1));
   Submit(Graph({Task("a")}));

@@ -180,6 +180,8 @@ std::optional<EndOutlook> MakeEndOutlook(const LiveGraph& graph, const planner::
   if (graph.unfinished == 0) return std::nullopt;
   int64_t unknown = 0;
   for (const auto& [consumption, unfinished] : graph.consumptions) {
+    // The agents count as one, on which a group could not be spread.
+    if (unfinished.tasks > 0 && !packer.terms(consumption).spread.empty()) return std::nullopt;
     if (!consumptions.LearntWallTime(consumption)) unknown += unfinished.unknown;
   }
   if (unknown > graph.unfinished / kMostUnknown) return std::nullopt;

@@ -568,6 +568,9 @@ ExpectedStart PlacementExplainer::Expect(const Wish& wish, const std::vector<Rea
     if (agent->best->obstacle == AgentObstacle::kNotOffered) {
       return {std::nullopt, "what the cluster offers next is not known"};
     }
+    if (agent->best->obstacle == AgentObstacle::kSpread) {
+      return {std::nullopt, "it starts when one of its group has ended"};
+    }
     if (wish.way == Way::kAlone) {
       return {std::nullopt, "it is launched alone, when an agent has nothing else to run"};
     }
