@@ -1,6 +1,7 @@
 #include "cli/task_reader.h"
 
 #include <filesystem>
+#include <iterator>
 #include <limits>
 
 #include "absl/algorithm/container.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/types/span.h"
 #include "base/duration.h"
 #include "base/exec_limits.h"
 #include "cli/command_advice.h"
@@ -27,29 +29,6 @@ namespace {
 
 using Kind = YamlTree::Kind;
 
-constexpr absl::string_view kDefaultsKeys[] = {
-    "consumption",
-    "environment",
-    "directory",
-    "timeout",
-    "max_attempts",
-    "retry_delay",
-    "max_retry_delay",
-    "cancel_grace",
-    "priority",
-    "unreachable_timeout",
-    "max_losses",
-    "container",
-    "shell",
-    "retry_on",
-    "no_retry_on",
-    "labels",
-    "expected_duration",
-    "constraints",
-    "avoid_last_failure",
-    "preemptible",
-    "spread",
-};
 constexpr absl::string_view kTaskKeys[] = {
     "name",
     "command",
@@ -77,6 +56,9 @@ constexpr absl::string_view kTaskKeys[] = {
     "spread",
     "title",
 };
+// Those of a task but for its name, command and after, which come first, and its title, the last.
+constexpr absl::Span<const absl::string_view> kDefaultsKeys =
+    absl::MakeConstSpan(kTaskKeys).subspan(3, std::size(kTaskKeys) - 4);
 
 constexpr absl::string_view kContainerKeys[] = {"image", "volumes"};
 constexpr absl::string_view kConstraintKeys[] = {"attribute", "equals", "one_of", "matches",

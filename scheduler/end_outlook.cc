@@ -45,10 +45,10 @@ int64_t EndOutlook::Draw(const Drawn& of, double offset) const {
     const double below = sketch.ShareUpTo(static_cast<uint64_t>(of.elapsed_us));
     share = below + (1 - below) * share;
   }
-  const auto wall_us = static_cast<int64_t>(sketch.Quantile(share));
+  const auto drawn_us = static_cast<int64_t>(sketch.Quantile(share));
   // It takes longer than any did: what is said of it alone is that.
-  if (wall_us <= of.elapsed_us) return project.durations[of.task];
-  return wall_us - of.elapsed_us;
+  if (drawn_us <= of.elapsed_us) return project.durations[of.task];
+  return drawn_us - of.elapsed_us;
 }
 
 absl::Duration EndOutlook::ExpectedRemaining() const {

@@ -32,6 +32,8 @@ class ContainerLimits {
   // does not count as lost with its agent, if that is known.
   void OnEnd(planner::AttemptId attempt, const std::string& executor, bool alone,
              StatusReport* report);
+  // Whether it is decided who it was in that container: `alone` does not matter any more.
+  bool IsJudged(const std::string& executor) const { return verdicts_.contains(executor); }
   // It has ended by itself.
   void OnOtherEnd(planner::TaskKey task) { suspects_.erase(task); }
 

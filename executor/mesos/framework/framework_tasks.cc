@@ -242,13 +242,14 @@ void Framework::OnSignOfLife(const std::string& executor) { starting_.erase(exec
 void Framework::OnLimit(AttemptId attempt, StatusReport* report) {
   const std::string executor = executor_of_.Find(attempt);
   int there = 0;
-  bool names_ram = true;
-  for (const auto& [other, live] : live_) {
-    there += executor_of_.Find(other) == executor;
-    if (other == attempt) names_ram = live.names_ram;
+  // All of them are looked at once a container, not once an attempt in it.
+  if (!limits_.IsJudged(executor)) {
+    for (const auto& [other, live] : live_) there += executor_of_.Find(other) == executor;
   }
   limits_.OnEnd(attempt, executor, there == 1, report);
-  if (report->update.outcome == Outcome::kOutOfMemory && !names_ram) {
+  const auto live = live_.find(attempt);
+  if (report->update.outcome == Outcome::kOutOfMemory && live != live_.end() &&
+      !live->second.names_ram) {
     absl::StrAppend(
         &report->update.message,
         "; it names no ram, so it had only what kartograph-executor has for itself: name "
